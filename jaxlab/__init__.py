@@ -1,0 +1,1 @@
+"""jaxlab: from a challenge's images to a winning submission."""

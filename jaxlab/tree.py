@@ -1,0 +1,39 @@
+"""Parameters as a flat dict: dotted path -> array. One naming for rules, checkpoints, digests and reports."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+Flat = dict[str, Any]
+
+
+def flatten(state: nnx.State) -> Flat:
+    """`{"layers.0.conv.kernel": array}`, sorted by path."""
+    flat = {".".join(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(state)}
+    return dict(sorted(flat.items()))
+
+
+def unflatten(flat: Mapping[str, Any], template: nnx.State) -> nnx.State:
+    """The nnx.State shaped as `template` (values or ShapeDtypeStructs) that holds `flat`'s arrays."""
+    return nnx.from_flat_state(
+        [(path, variable.replace(flat[".".join(map(str, path))])) for path, variable in nnx.to_flat_state(template)]
+    )
+
+
+def count(flat: Mapping[str, Any]) -> int:
+    """Number of values in all leaves."""
+    return sum(int(np.prod(leaf.shape)) for leaf in flat.values())
+
+
+def digest(flat: Mapping[str, Any]) -> str:
+    """SHA-256 over the leaves sorted by path: path, dtype, shape, C-order bytes (REFERENCE: checkpoint digest)."""
+    sha = hashlib.sha256()
+    for path, leaf in sorted(flat.items()):
+        array = np.ascontiguousarray(jax.device_get(leaf))
+        sha.update(f"{path} {array.dtype} {array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()

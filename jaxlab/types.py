@@ -1,0 +1,55 @@
+"""The words that every room shares: errors, a split of samples, the mode of a forward pass."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jax
+import numpy as np
+
+Kind = Literal["regression", "classification"]
+Batch = dict[str, jax.Array]
+
+
+class UserError(Exception):
+    """A mistake in what the user gave. The command line prints its message alone, without a traceback."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One split as a source hands it over. Nothing is decoded until `read` is called.
+
+    ids: (n,) unicode, unique.
+    target: (n, t) float32 for regression, else None. label: (n,) int32 for classification, else None.
+    read: position -> decoded image, (h, w, c) uint8 or float32; raises UserError that names the file.
+    columns: other (n,) columns, for a grouped split or a split that the data itself declares.
+    checksum: position -> bytes that identify the stored image (its file's content), without decoding.
+    """
+
+    ids: np.ndarray
+    read: Callable[[int], np.ndarray]
+    checksum: Callable[[int], bytes]
+    target: np.ndarray | None = None
+    label: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a forward pass runs: evaluation by default.
+
+    train: batch statistics and dropout as in training.
+    row_keys: (b,) random keys, one an image, folded from seed, step and global row, so that the same image
+        draws the same dropout mask however the batch is split over devices.
+    axis_name: the mapped axis over which batch statistics are reduced (pmap), or None.
+    """
+
+    train: bool = False
+    row_keys: jax.Array | None = None
+    axis_name: str | None = None
+
+
+EVALUATION = Mode()
