@@ -1,0 +1,51 @@
+"""Images and responses: where they come from, how they are split, decoded, batched and augmented."""
+
+from jaxlab.data.arrays import Arrays
+from jaxlab.data.augment import (
+    Augmentation,
+    Blur,
+    Brightness,
+    Crop,
+    Cutout,
+    Flip,
+    Normalize,
+    Shift,
+    augment,
+)
+from jaxlab.data.files import file_samples, list_folder
+from jaxlab.data.images import Images, decode
+from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
+from jaxlab.data.simulated import Simulated
+from jaxlab.data.source import Opened, Source, fingerprint
+from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
+from jaxlab.data.table import KaggleTable
+
+__all__ = [
+    "Arrays",
+    "Augmentation",
+    "Batches",
+    "Blur",
+    "Brightness",
+    "ColumnSplit",
+    "Crop",
+    "Cutout",
+    "Flip",
+    "GroupedSplit",
+    "Images",
+    "KFold",
+    "KaggleTable",
+    "Normalize",
+    "Opened",
+    "RandomSplit",
+    "Shift",
+    "Simulated",
+    "Source",
+    "Split",
+    "augment",
+    "decode",
+    "evaluation_batches",
+    "file_samples",
+    "fingerprint",
+    "list_folder",
+    "prefetch",
+]

@@ -1,0 +1,196 @@
+"""Images and targets as numpy arrays: one npz, or a folder of npy files."""
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxlab.config import Location
+from jaxlab.data.columns import classes_of
+from jaxlab.data.source import Opened, Source, duplicates, examples
+from jaxlab.types import Kind, Samples, UserError
+
+_KNOWN = ("images", "targets", "labels", "ids", "target_names", "test_images", "test_ids")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays(Source):
+    """`images` with `targets` (n, t) or `labels` (n,); optional `ids`, `target_names`, `test_images`,
+    `test_ids`.
+
+    root: an npz with these keys, or a folder of npy files with these names. Any other array of shape (n,) is
+        a column that a split can ask for.
+    channels_first: images are (n, c, h, w) instead of (n, h, w) or (n, h, w, c).
+
+    Images are uint8 in 0 to 255, or floats that are taken as they are. Labels are class names, or whole
+    numbers: positions in `target_names` where that is given.
+    """
+
+    root: Location | None = None
+    channels_first: bool = False
+
+    def open(self) -> Opened:
+        arrays = _load(self.root)
+        if problems := [*_missing(arrays), *_mismatched(arrays), *_misshapen(arrays, self.channels_first)]:
+            raise UserError(f"{self.root}: {'; '.join(problems)}")
+        columns = {name: values.astype(str) for name, values in arrays.items() if name not in _KNOWN}
+        target = label = None
+        if "targets" in arrays:
+            target, names = _targets(self.root, arrays)
+        else:
+            label, names = _labels(self.root, arrays)
+        ids, read, checksum = self._images(arrays, "", "train")
+        train = Samples(ids=ids, read=read, checksum=checksum, target=target, label=label, columns=columns)
+        test = Samples(*self._images(arrays, "test_", "test")) if "test_images" in arrays else None
+        kind: Kind = "classification" if target is None else "regression"
+        return Opened(train=train, test=test, kind=kind, targets=names)
+
+    def _images(
+        self, arrays: Mapping[str, np.ndarray], prefix: str, split: str
+    ) -> tuple[np.ndarray, Callable[[int], np.ndarray], Callable[[int], bytes]]:
+        """ids, read and checksum of one split."""
+        images = arrays[f"{prefix}images"]
+        numbered = np.array([f"{split}-{position:06d}" for position in range(len(images))])
+        ids = arrays.get(f"{prefix}ids", numbered).astype(str)
+        return (
+            ids,
+            lambda position: _image(images[position], ids[position], self.channels_first),
+            lambda position: hashlib.sha256(images[position].tobytes()).digest(),
+        )
+
+
+def _load(root: str | None) -> Mapping[str, np.ndarray]:
+    """Every array by name; those of a folder are memory-mapped. Pickled objects are refused."""
+    if root is None:
+        raise UserError(
+            "data.root is not set: name an npz file or a folder of npy files (--set data.root=PATH)"
+        )
+    path = Path(root)
+    try:
+        if path.is_dir():
+            return {file.stem: _npy(file) for file in sorted(path.glob("*.npy"))}
+        if path.suffix != ".npz":
+            raise UserError(f"data.root: expected an npz file or a folder of npy files, found {path}")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise UserError(f"data.root: nothing at {path}") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: cannot be read as numpy arrays ({error}); object arrays are never read"
+        ) from error
+
+
+def _npy(file: Path) -> np.ndarray:
+    """One npy file, memory-mapped; small ones that numpy cannot map (no elements) are read."""
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); object arrays are never read") from error
+
+
+def _missing(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    problems = []
+    if "images" not in arrays:
+        problems.append("no array 'images'")
+    if ("targets" in arrays) == ("labels" in arrays):
+        problems.append("expected either 'targets' or 'labels'")
+    if "test_ids" in arrays and "test_images" not in arrays:
+        problems.append("'test_ids' without 'test_images'")
+    return [*problems, f"found {examples(arrays, 10) or 'no array'}"] if problems else []
+
+
+def _mismatched(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Lengths that differ from the images', columns that are not (n,), ids that are empty or repeated."""
+    problems = []
+    for name, values in arrays.items():
+        images = "test_images" if name.startswith("test_") else "images"
+        if name in ("images", "test_images", "target_names") or images not in arrays:
+            continue
+        n = len(arrays[images])
+        flat = name not in ("targets", "labels")
+        if values.ndim == 0 or len(values) != n or (flat and values.ndim != 1):
+            problems.append(f"{images!r} holds {n} images but {name!r} has shape {values.shape}")
+        elif name in ("ids", "test_ids"):
+            problems.extend(_bad_ids(name, values.astype(str)))
+    return problems
+
+
+def _bad_ids(name: str, ids: np.ndarray) -> list[str]:
+    problems = []
+    if twice := duplicates(ids).tolist():
+        problems.append(f"{len(twice)} {name} occur more than once ({examples(twice)})")
+    if empty := np.flatnonzero(np.char.strip(ids) == "").tolist():
+        problems.append(f"{len(empty)} {name} are empty (positions {examples(empty)})")
+    return problems
+
+
+def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[str]:
+    problems = []
+    for name in ("images", "test_images"):
+        images = arrays.get(name)
+        if images is None:
+            continue
+        if images.dtype != np.uint8 and images.dtype.kind != "f":
+            problems.append(f"{name!r}: expected uint8 or float, found {images.dtype}")
+        if channels_first and (images.ndim != 4 or images.shape[1] not in (1, 3)):
+            problems.append(f"{name!r}: expected (n, 1 or 3, h, w), found {images.shape}")
+        elif not channels_first and images.ndim != 3 and (images.ndim != 4 or images.shape[3] not in (1, 3)):
+            hint = (
+                " (set data.channels_first=true?)" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
+            )
+            problems.append(f"{name!r}: expected (n, h, w) or (n, h, w, 1 or 3), found {images.shape}{hint}")
+        elif images.size == 0:
+            problems.append(f"{name!r}: expected at least one image, found {images.shape}")
+    return problems
+
+
+def _targets(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
+    values = arrays["targets"]
+    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2):
+        raise UserError(f"{root}: 'targets': expected numbers (n, t), found {values.dtype} {values.shape}")
+    target = np.asarray(values, np.float32).reshape(len(values), -1)
+    bad = np.argwhere(~np.isfinite(target))
+    if len(bad):
+        cells = examples(f"row {row}, column {column}" for row, column in bad.tolist())
+        raise UserError(f"{root}: 'targets': {len(bad)} values are not finite ({cells})")
+    numbered = np.array([f"t{column:05d}" for column in range(target.shape[1])])
+    names = arrays.get("target_names", numbered).astype(str)
+    if names.shape != (target.shape[1],):
+        raise UserError(
+            f"{root}: 'targets' has {target.shape[1]} columns but 'target_names' has shape {names.shape}"
+        )
+    if twice := duplicates(names).tolist():
+        raise UserError(f"{root}: {len(twice)} target_names occur more than once ({examples(twice)})")
+    return target, tuple(names.tolist())
+
+
+def _labels(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
+    values = arrays["labels"]
+    if values.dtype.kind not in "iuUS" or values.ndim != 1:
+        raise UserError(
+            f"{root}: 'labels': expected names or whole numbers (n,), found {values.dtype} {values.shape}"
+        )
+    if "target_names" not in arrays or values.dtype.kind in "US":
+        return classes_of(values.astype(str))
+    names = tuple(arrays["target_names"].astype(str).tolist())
+    if values.min() < 0 or values.max() >= len(names):
+        raise UserError(
+            f"{root}: 'labels': expected 0 to {len(names) - 1} for {len(names)} target_names, "
+            f"found {values.min()} to {values.max()}"
+        )
+    return np.asarray(values, np.int32), names
+
+
+def _image(stored: np.ndarray, image_id: str, channels_first: bool) -> np.ndarray:
+    """(h, w, c) uint8 or float32."""
+    image = stored[..., None] if stored.ndim == 2 else np.moveaxis(stored, 0, 2) if channels_first else stored
+    if image.dtype == np.uint8:
+        return np.asarray(image)
+    image = np.asarray(image, np.float32)
+    if not np.isfinite(image).all():
+        raise UserError(f"image {image_id}: {int((~np.isfinite(image)).sum())} values are not finite")
+    return image

@@ -1,0 +1,203 @@
+"""Augmentation and normalisation, on the device and inside the step: one image and one key, under vmap.
+
+Nothing here indexes with traced positions: under vmap that becomes a gather, which is slow on CPUs. Moving,
+enlarging and blurring are products with a small matrix along each axis instead.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, Num
+
+from jaxlab.config import Component
+from jaxlab.types import UserError
+
+Image = Float[Array, "h w c"]
+Axis = Float[Array, "out in"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(Component):
+    """Base of the random changes to one image; intensities are 0 to 1 for uint8 sources."""
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip(Augmentation):
+    """Mirrored with probability 1/2, along each axis that is set."""
+
+    horizontal: bool = True
+    vertical: bool = False
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        across, down = jax.random.bernoulli(key, 0.5, (2,))
+        if self.horizontal:
+            image = jnp.where(across, image[:, ::-1], image)
+        if self.vertical:
+            image = jnp.where(down, image[::-1], image)
+        return image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift(Augmentation):
+    """Moved by whole pixels, uniform in -pixels..pixels along each axis; the edge is repeated."""
+
+    pixels: int = 4
+
+    def check(self) -> None:
+        _check_positive("Shift.pixels", self.pixels)
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        down, across = jax.random.randint(key, (2,), -self.pixels, self.pixels + 1)
+        height, width = image.shape[:2]
+        return _along_axes(
+            image, _sampling(jnp.arange(height) - down, height), _sampling(jnp.arange(width) - across, width)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop(Augmentation):
+    """A window up to `pixels` shorter than the image's shorter side, anywhere in it, enlarged to the whole.
+
+    The window has the image's shape, its size and place are uniform; interpolation is bilinear.
+    """
+
+    pixels: int = 8
+
+    def check(self) -> None:
+        _check_positive("Crop.pixels", self.pixels)
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        height, width = image.shape[:2]
+        if self.pixels >= min(height, width):
+            raise UserError(
+                f"Crop.pixels: expected less than the image's {height} x {width}, found {self.pixels}"
+            )
+        size, top, left = jax.random.uniform(key, (3,))
+        scale = 1 - size * self.pixels / min(height, width)
+        return _along_axes(image, _window(height, scale, top), _window(width, scale, left))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blur(Augmentation):
+    """Gaussian blur, standard deviation uniform in 0..sigma pixels; weights are renormalised at the edges."""
+
+    sigma: float = 1.0
+
+    def check(self) -> None:
+        _check_positive("Blur.sigma", self.sigma)
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        sigma = jnp.maximum(jax.random.uniform(key) * self.sigma, 1e-3)
+        return _along_axes(image, _gaussian(image.shape[0], sigma), _gaussian(image.shape[1], sigma))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brightness(Augmentation):
+    """Multiplied by a factor uniform in 1 - delta..1 + delta, without clipping."""
+
+    delta: float = 0.2
+
+    def check(self) -> None:
+        if not 0 < self.delta <= 1:
+            raise UserError(f"Brightness.delta: expected above 0 and at most 1, found {self.delta}")
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        return image * jax.random.uniform(key, minval=1 - self.delta, maxval=1 + self.delta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutout(Augmentation):
+    """A square of `size` pixels, centred anywhere, becomes its mean colour (DeVries & Taylor 2017)."""
+
+    size: int = 16
+
+    def check(self) -> None:
+        _check_positive("Cutout.size", self.size)
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        height, width = image.shape[:2]
+        row, column = jax.random.randint(key, (2,), 0, jnp.array([height, width])) - self.size // 2
+        rows, columns = jnp.arange(height) - row, jnp.arange(width) - column
+        inside_rows = (rows >= 0) & (rows < self.size)
+        inside_columns = (columns >= 0) & (columns < self.size)
+        inside = inside_rows[:, None, None] & inside_columns[None, :, None]
+        return jnp.where(inside, image.mean((0, 1), keepdims=True), image)
+
+
+def augment(
+    images: Num[Array, "b h w c"], row_keys: Key[Array, " b"], augmentations: tuple[Augmentation, ...]
+) -> Float[Array, "b h w c"]:
+    """Every augmentation in turn, each row with its own key folded with the augmentation's place.
+
+    uint8 images come out as floats in 0..1, floats in their own range. A row's result depends on its image
+    and its key alone, so not on how a batch is split over devices.
+    """
+
+    def one(image: Image, key: Key[Array, ""]) -> Image:
+        for place, change in enumerate(augmentations):
+            image = change(image, jax.random.fold_in(key, place))
+        return image
+
+    return jax.vmap(one)(intensities(images), row_keys) if augmentations else intensities(images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalize(Component):
+    """(x - mean) / std for red, green and blue; the default is ImageNet's. uint8 is divided by 255 first.
+
+    Images of one channel use the mean of the three means and of the three standard deviations.
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def check(self) -> None:
+        if min(self.std) <= 0:
+            raise UserError(f"Normalize.std: expected values above 0, found {self.std}")
+
+    def __call__(self, images: Num[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        channels = images.shape[-1]
+        if channels not in (1, 3):
+            raise UserError(f"Normalize: expected images of 1 or 3 channels, found shape {images.shape}")
+        mean, std = (np.array(v, np.float32) for v in (self.mean, self.std))
+        if channels == 1:
+            mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+        return (intensities(images) - mean.reshape(1, 1, 1, -1)) / std.reshape(1, 1, 1, -1)
+
+
+def intensities(images: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """uint8 0..255 -> float32 0..1; floats as float32."""
+    scale = 255 if images.dtype == jnp.uint8 else 1
+    return images.astype(jnp.float32) / scale
+
+
+def _along_axes(image: Image, rows: Axis, columns: Axis) -> Image:
+    """Each output row and column as a weighted sum of the input's, in full precision on every device."""
+    return jnp.einsum("ih,hwc,jw->ijc", rows, image, columns, precision=jax.lax.Precision.HIGHEST)
+
+
+def _sampling(positions: Num[Array, " out"], size: int) -> Axis:
+    """Weights that interpolate linearly at `positions`; beyond the edge, the edge."""
+    inside = jnp.clip(positions, 0, size - 1)
+    return jnp.maximum(0, 1 - jnp.abs(inside[:, None] - jnp.arange(size)[None, :])).astype(jnp.float32)
+
+
+def _window(size: int, scale: Float[Array, ""], place: Float[Array, ""]) -> Axis:
+    """Weights that enlarge a window of scale * size pixels to size; place 0 is the first, 1 the last."""
+    start = place * (1 - scale) * size
+    return _sampling(start + (jnp.arange(size) + 0.5) * scale - 0.5, size)
+
+
+def _gaussian(size: int, sigma: Float[Array, ""]) -> Axis:
+    distance = jnp.arange(size)[:, None] - jnp.arange(size)[None, :]
+    return jax.nn.softmax(-0.5 * (distance / sigma) ** 2, axis=1)
+
+
+def _check_positive(name: str, value: float) -> None:
+    if value <= 0:
+        raise UserError(f"{name}: expected above 0, found {value}")

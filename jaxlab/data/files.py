@@ -1,0 +1,94 @@
+"""Image files: finding them by id, decoding one, and a list of them as Samples."""
+
+import hashlib
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from jaxlab.types import Samples, UserError
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
+BACKGROUND = 128  # shows through transparent pixels and fills padding: mid-grey, as in vision experiments
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """One folder, listed once. An id is a file's stem or its full name."""
+
+    path: Path
+    by_name: dict[str, Path]
+    by_stem: dict[str, list[Path]]
+
+    def find(self, image_id: str) -> Path | None:
+        """The id's file; None where there is none, or where several files share the stem."""
+        if image_id in self.by_name:
+            return self.by_name[image_id]
+        files = self.by_stem.get(image_id, [])
+        return files[0] if len(files) == 1 else None
+
+    def shared_stem(self, image_id: str) -> list[Path]:
+        """The files between which `image_id` does not decide."""
+        files = self.by_stem.get(image_id, [])
+        return files if len(files) > 1 and image_id not in self.by_name else []
+
+
+def list_folder(path: Path) -> ImageFolder:
+    """The image files directly inside `path`, sorted by name."""
+    with os.scandir(path) as entries:
+        names = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
+    stems: dict[str, list[Path]] = {}
+    for name in names:
+        stems.setdefault(Path(name).stem, []).append(path / name)
+    return ImageFolder(path, {name: path / name for name in names}, stems)
+
+
+def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: object) -> Samples:
+    """Samples whose images lie in `files`, in the order of `ids`; `fields` are those of Samples."""
+    return Samples(
+        ids=ids,
+        read=lambda position: read_image(files[position]),
+        checksum=lambda position: hashlib.sha256(files[position].read_bytes()).digest(),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def read_image(path: Path) -> np.ndarray:
+    """(h, w, 1) or (h, w, 3) uint8, upright as its EXIF orientation says; (h, w, 1) float32 for a float TIFF.
+
+    Transparent pixels show mid-grey, 16-bit grey levels are divided by 257, of frames the first counts.
+    Raises UserError that names the file when it is missing, truncated or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return _array(ImageOps.exif_transpose(image))
+    except _UNREADABLE as error:
+        reason = (
+            "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+        )
+        raise UserError(f"{path}: cannot be decoded ({reason})") from error
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    if image.mode == "F":
+        return np.asarray(image)[..., None]
+    if image.mode.startswith("I"):
+        return _from_16_bit(np.asarray(image))[..., None]
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))[..., None]
+    if image.has_transparency_data:
+        above = image.convert("RGBA")
+        ground = Image.new("RGBA", above.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255))
+        image = Image.alpha_composite(ground, above)
+    return np.asarray(image.convert("RGB"))
+
+
+def _from_16_bit(levels: np.ndarray) -> np.ndarray:
+    if levels.min() < 0 or levels.max() > 65535:
+        raise ValueError(f"integer pixels from {levels.min()} to {levels.max()}; expected 8 or 16 bits")
+    return np.round(levels / 257).astype(np.uint8)

@@ -1,0 +1,156 @@
+"""Decode and resize every image once: uint8 in memory, or memory-mapped on disk when larger than a budget."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from jaxlab.config import Component
+from jaxlab.data.files import BACKGROUND
+from jaxlab.data.source import checksums, examples
+from jaxlab.store import stored
+from jaxlab.types import Samples, UserError
+
+_FILTERS = {
+    "area": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(Component):
+    """How stored images become arrays of one size.
+
+    size: (height, width); None keeps the size of the images, which must then all agree.
+    policy: how another aspect ratio is met: `stretch`, `crop` the centre, or `pad` with mid-grey (floats: 0).
+    filter: `area` averages the pixels under each new one (enlarging repeats them); `bilinear` and `bicubic`
+        widen with the reduction (antialiased), as Pillow has them.
+    channels: 3 repeats grey levels; 1 takes the luma of colours (ITU-R BT.601).
+    memory_budget_gb: decoded images larger than this lie in a memory-mapped cache on disk.
+    """
+
+    size: tuple[int, int] | None = None
+    policy: Literal["stretch", "crop", "pad"] = "stretch"
+    filter: Literal["area", "bilinear", "bicubic"] = "area"
+    channels: Literal[1, 3] = 3
+    memory_budget_gb: float = 4.0
+
+    def check(self) -> None:
+        if self.size is not None and min(self.size) < 1:
+            raise UserError(f"Images.size: expected (height, width) of at least 1, found {self.size}")
+        if self.memory_budget_gb < 0:
+            raise UserError(f"Images.memory_budget_gb: expected 0 or more, found {self.memory_budget_gb}")
+
+
+def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarray:
+    """The images at `positions` as one array (n, h, w, c): uint8, or float32 where the source has floats.
+
+    Raises UserError that names every image that cannot be decoded, or whose size differs when `size` is None.
+    """
+    if len(positions) == 0:
+        raise UserError("no images to decode: the split is empty")
+    first = samples.read(int(positions[0]))
+    height, width = images.size or first.shape[:2]
+    shape = (len(positions), height, width, images.channels)
+
+    def fill(array: np.ndarray) -> None:
+        _decode_into(array, samples, positions, images)
+
+    if np.prod(shape, dtype=float) * first.itemsize > images.memory_budget_gb * 1e9:
+        fixed = replace(images, size=(height, width))
+        return stored(_key(samples, positions, fixed), shape, first.dtype, fill)
+    array = np.empty(shape, first.dtype)
+    fill(array)
+    return array
+
+
+def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
+    recipe = [1, images.size, images.policy, images.filter, images.channels, len(positions)]
+    return (
+        "images-"
+        + hashlib.sha256(json.dumps(recipe).encode() + checksums(samples, positions)).hexdigest()[:32]
+    )
+
+
+def _decode_into(array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images) -> None:
+    def one(row: int) -> str | None:
+        try:
+            array[row] = _fitted(samples, int(positions[row]), images, array)
+        except UserError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        results = _shown(pool.map(one, range(len(array))), len(array))
+        problems = [problem for problem in results if problem is not None]
+    if problems:
+        found = examples(problems)
+        raise UserError(f"{len(problems)} of {len(array)} images cannot be used: {found}")
+
+
+def _shown(results: Iterable[str | None], total: int) -> Iterable[str | None]:
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return track(results, "decoding images", total, console=console, transient=True, disable=hidden)
+
+
+def _fitted(samples: Samples, position: int, images: Images, array: np.ndarray) -> np.ndarray:
+    image, name = samples.read(position), samples.ids[position]
+    if image.dtype != array.dtype or image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise UserError(f"{name}: expected (h, w, 1 or 3) {array.dtype}, found {image.shape} {image.dtype}")
+    size = array.shape[1], array.shape[2]
+    if images.size is None and image.shape[:2] != size:
+        raise UserError(
+            f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
+        )
+    return with_channels(resize(image, size, images.policy, images.filter), images.channels)
+
+
+def resize(image: np.ndarray, size: tuple[int, int], policy: str, filter_name: str) -> np.ndarray:
+    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; policy and filter are those of Images."""
+    if image.shape[:2] == size:
+        return image
+    height, width = image.shape[:2]
+    if policy == "crop":
+        scale = min(height / size[0], width / size[1])
+        top, left = (height - size[0] * scale) / 2, (width - size[1] * scale) / 2
+        return _scaled(image, size, filter_name, (left, top, width - left, height - top))
+    if policy == "pad":
+        scale = min(size[0] / height, size[1] / width)
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+        top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+        ground = BACKGROUND if image.dtype == np.uint8 else 0
+        padded = np.full((*size, image.shape[2]), ground, image.dtype)
+        padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, inner, filter_name)
+        return padded
+    return _scaled(image, size, filter_name)
+
+
+def _scaled(
+    image: np.ndarray, size: tuple[int, int], filter_name: str, box: tuple[float, ...] | None = None
+) -> np.ndarray:
+    def scaled(plane: np.ndarray) -> np.ndarray:
+        made = Image.fromarray(plane).resize(size[::-1], _FILTERS[filter_name], box)  # type: ignore[arg-type]
+        return np.asarray(made)
+
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return scaled(image)
+    return np.stack([scaled(np.ascontiguousarray(image[..., c])) for c in range(image.shape[2])], axis=-1)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """(h, w, 1 or 3) -> (h, w, channels): grey is repeated, colour becomes its BT.601 luma."""
+    if image.shape[2] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    luma = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return (np.round(luma).astype(np.uint8) if image.dtype == np.uint8 else luma)[..., None]

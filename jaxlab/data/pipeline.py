@@ -1,0 +1,85 @@
+"""Batches: batch k is a pure function of (seed, k). Grain shuffles and prefetches; no state is saved."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import grain
+import numpy as np
+
+from jaxlab.types import UserError
+
+HostBatch = dict[str, np.ndarray]
+T = TypeVar("T")
+
+
+class Batches:
+    """Shuffled training batches without end: every epoch is another permutation, its remainder dropped.
+
+    images: (n, h, w, c). target: (n, t) float32 or None. label: (n,) int32 or None.
+    `batches[k]` is {"image": (b, h, w, c), "target": (b, t) or "label": (b,), "index": (b,) int32}, where
+    index is the position in these arrays. Raises UserError when there are fewer samples than a batch holds.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        target: np.ndarray | None,
+        label: np.ndarray | None,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        n = len(images)
+        if not 1 <= batch_size <= n:
+            raise UserError(f"batch size {batch_size}: expected between 1 and the {n} training samples")
+        self.steps_per_epoch = n // batch_size
+        self._arrays = _named(images, target, label)
+        # Grain shuffles epoch e with seed + e: unmixed, runs with seeds 0 and 1 would share their epochs.
+        mixed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        order = grain.MapDataset.range(n).shuffle(seed=mixed)
+        self._batches = order.batch(batch_size, drop_remainder=True, batch_fn=self._gather).repeat()
+
+    def __getitem__(self, step: int) -> HostBatch:
+        return self._batches[step]
+
+    def _gather(self, index: Sequence[int]) -> HostBatch:
+        return _gather(self._arrays, np.array(index, np.int32))
+
+    def iterate(self, start_step: int = 0) -> Iterator[HostBatch]:
+        """batches[start_step], batches[start_step + 1], ...: made ahead by two threads."""
+        options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
+        iterator = iter(self._batches.to_iter_dataset(options))
+        iterator.set_state({"next_index": start_step})
+        try:
+            yield from iterator
+        finally:
+            iterator.close()
+
+
+def evaluation_batches(
+    images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
+) -> Iterator[HostBatch]:
+    """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample."""
+    arrays, n = _named(images, target, label), len(images)
+    for start in range(0, n, batch_size):
+        rows = np.arange(start, start + batch_size, dtype=np.int32)
+        yield {**_gather(arrays, np.minimum(rows, n - 1)), "mask": rows < n}
+
+
+def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth: int = 2) -> Iterator[T]:
+    """`put(batch)` for each batch, `depth` of them ahead, so that transfers overlap the device's work."""
+    ready: deque[T] = deque()
+    for batch in batches:
+        ready.append(put(batch))
+        if len(ready) > depth:
+            yield ready.popleft()
+    yield from ready
+
+
+def _named(images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None) -> HostBatch:
+    arrays = {"image": images, "target": target, "label": label}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _gather(arrays: HostBatch, index: np.ndarray) -> HostBatch:
+    return {**{name: array[index] for name, array in arrays.items()}, "index": index}

@@ -1,0 +1,73 @@
+"""Synthetic colour images: 1/f backgrounds, each with one textured object whose category sets shape and colour."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+_CHUNK = 256
+# Columns: luminance and two colour-opponent directions (red-green, blue-yellow) in RGB. Natural images vary mostly
+# in luminance; the amplitudes are of the order of Ruderman, Cronin & Chiao 1998, who find three such components.
+_OPPONENT = np.array([[1, 1, 0.6], [1, -1, 0.6], [1, 0, -1.2]], np.float32)
+_AMPLITUDE = np.array([0.17, 0.035, 0.045], np.float32)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """images: (n, s, s, 3) uint8. category: (n,) int32."""
+
+    images: np.ndarray
+    category: np.ndarray
+
+
+def make_scenes(n: int, size: int, categories: int, seed: np.random.SeedSequence) -> Scenes:
+    """`n` scenes of `size` pixels; each category is as frequent as the others, up to one."""
+    rng = np.random.default_rng(seed)
+    category = rng.permutation(np.arange(n) % categories).astype(np.int32)
+    chunks = [_scenes(category[k : k + _CHUNK], size, categories, rng) for k in range(0, n, _CHUNK)]
+    return Scenes(np.concatenate(chunks), category)
+
+
+def _scenes(category: np.ndarray, size: int, categories: int, rng: np.random.Generator) -> np.ndarray:
+    b = len(category)
+    scene = 0.45 + _pink(b, size, rng)
+    mask, texture = _objects(category, size, rng)
+    colour = _category_colours(categories)[category] + rng.normal(0, 0.05, (b, 3))
+    surface = colour[:, None, None] + (0.25 * texture + 0.3 * _pink(b, size, rng).mean(-1))[..., None]
+    scene += mask[..., None] * (surface.astype(np.float32) - scene)
+    return np.round(np.clip(scene, 0, 1) * 255).astype(np.uint8)
+
+
+def _pink(b: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """(b, s, s, 3) noise with amplitude 1 / frequency, correlated over the colour channels."""
+    white = rng.standard_normal((b, 3, size, size), np.float32)
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+    frequency[0, 0] = np.inf
+    spectrum = scipy.fft.rfft2(white) / frequency.astype(np.float32)
+    noise = scipy.fft.irfft2(spectrum, s=(size, size))
+    noise *= _AMPLITUDE[:, None, None] / noise.std((0, 2, 3), keepdims=True)
+    return np.moveaxis(noise, 1, 3) @ _OPPONENT
+
+
+def _objects(category: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(b, s, s) opacity and texture, both float32: a lobed outline of random place, size and rotation."""
+
+    def draw(low: float, high: float) -> np.ndarray:
+        return rng.uniform(low, high, (len(category), 1, 1)).astype(np.float32)
+
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    y, x = axis[:, None] - draw(-0.2, 0.2), axis[None, :] - draw(-0.2, 0.2)
+    radius, turn = draw(0.16, 0.28), draw(-0.6, 0.6)
+    lobes = (2 + category % 4).astype(np.float32)[:, None, None]
+    outline = radius * (1 + 0.35 * np.cos(lobes * (np.arctan2(y, x) + turn)))
+    opacity = 1 / (1 + np.exp((np.hypot(x, y) - outline) * size * 1.5))
+    angle = (category * 2.4)[:, None, None].astype(np.float32) + turn
+    frequency = (4 + 2 * (category % 5)).astype(np.float32)[:, None, None]
+    phase = 2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + draw(0, 2 * np.pi)
+    return opacity.astype(np.float32), np.sin(phase).astype(np.float32)
+
+
+def _category_colours(categories: int) -> np.ndarray:
+    """(k, 3) hues evenly around the circle, of equal luminance."""
+    hue = 2 * np.pi * np.arange(categories)[:, None] / categories + np.array([0, 2, 4]) * np.pi / 3
+    return 0.5 + 0.22 * np.cos(hue)

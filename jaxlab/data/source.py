@@ -1,0 +1,73 @@
+"""What a source is, what it opens to, and the fingerprint of what it opened."""
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxlab.config import Component
+from jaxlab.types import Kind, Samples
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Everything a source knows before a single image is decoded.
+
+    train: the labelled samples, training and validation together. test: those to predict, if any.
+    targets: target column names for regression, class names for classification.
+    sample_submission: a file that a submission can be checked against.
+    ceiling: (t,) share of each target's variance over the labelled samples that is signal, where known.
+    """
+
+    train: Samples
+    test: Samples | None
+    kind: Kind
+    targets: tuple[str, ...]
+    sample_submission: Path | None = None
+    ceiling: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Component):
+    """Base of the places that data come from."""
+
+    def open(self) -> Opened:
+        """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""
+        raise NotImplementedError
+
+
+def fingerprint(opened: Opened) -> str:
+    """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image."""
+    train = opened.train
+    sha = hashlib.sha256("\n".join([opened.kind, *opened.targets, "", *train.ids.tolist()]).encode())
+    values = train.target if train.label is None else train.label
+    if values is not None:
+        sha.update(f"{values.dtype.str} {values.shape}".encode())
+        sha.update(np.ascontiguousarray(values).tobytes())
+    sha.update(checksums(train, np.arange(len(train))))
+    return sha.hexdigest()
+
+
+def checksums(samples: Samples, positions: np.ndarray) -> bytes:
+    """SHA-256 over the stored images at `positions`, read by several threads."""
+    sha = hashlib.sha256()
+    with ThreadPoolExecutor() as pool:
+        for image in pool.map(samples.checksum, positions.tolist()):
+            sha.update(image)
+    return sha.digest()
+
+
+def examples(items: Iterable[object], limit: int = 5) -> str:
+    """`a, b, c and 4 more`."""
+    listed = [str(item) for item in items]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
+
+
+def duplicates(ids: np.ndarray) -> np.ndarray:
+    """The values that occur more than once, sorted."""
+    values, counts = np.unique(ids, return_counts=True)
+    return values[counts > 1]

@@ -1,0 +1,124 @@
+"""Training and validation samples by id: the same on every machine and in any row order."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxlab.config import Component
+from jaxlab.data.source import examples
+from jaxlab.types import Samples, UserError
+
+Positions = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Component):
+    """Base of the ways to divide labelled samples."""
+
+    def split(self, samples: Samples) -> Positions:
+        """Ascending positions of training and validation samples. Raises UserError if either is empty."""
+        validation = self.validation_rows(samples)
+        chosen = np.flatnonzero(~validation), np.flatnonzero(validation)
+        return _both_sides(self, samples, chosen)
+
+    def validation_rows(self, samples: Samples) -> np.ndarray:
+        """(n,) bool."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomSplit(Split):
+    """The share `validation` of the ids, in the order of SHA-256("seed:id")."""
+
+    validation: float = 0.1
+    seed: int = 0
+
+    def check(self) -> None:
+        _check_share(self, self.validation)
+
+    def validation_rows(self, samples: Samples) -> np.ndarray:
+        return _rank(samples.ids, self.seed) < round(self.validation * len(samples))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedSplit(Split):
+    """Whole groups: the share `validation` of the values of `column`, ordered by SHA-256("seed:value")."""
+
+    column: str
+    validation: float = 0.1
+    seed: int = 0
+
+    def check(self) -> None:
+        _check_share(self, self.validation)
+
+    def validation_rows(self, samples: Samples) -> np.ndarray:
+        groups, group = np.unique(_column(self, samples, self.column), return_inverse=True)
+        return (_rank(groups, self.seed) < round(self.validation * len(groups)))[group]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KFold(Split):
+    """Fold number `fold` (from 0) of `folds` is for validation; whole groups where a `column` is given.
+
+    Ids, or groups, are dealt to the folds in turn, in the order of SHA-256("seed:id").
+    """
+
+    folds: int = 5
+    fold: int = 0
+    seed: int = 0
+    column: str | None = None
+
+    def check(self) -> None:
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
+            raise UserError(
+                f"KFold: expected folds >= 2 and 0 <= fold < folds, found {self.fold} of {self.folds}"
+            )
+
+    def validation_rows(self, samples: Samples) -> np.ndarray:
+        units = samples.ids if self.column is None else _column(self, samples, self.column)
+        groups, group = np.unique(units, return_inverse=True)
+        return (_rank(groups, self.seed) % self.folds == self.fold)[group]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSplit(Split):
+    """As the data say it: rows whose `column` reads `train` or `validation`; others are left out."""
+
+    column: str
+    train: str = "train"
+    validation: str = "val"
+
+    def split(self, samples: Samples) -> Positions:
+        values = _column(self, samples, self.column)
+        return _both_sides(
+            self, samples, (np.flatnonzero(values == self.train), np.flatnonzero(values == self.validation))
+        )
+
+
+def _rank(names: np.ndarray, seed: int) -> np.ndarray:
+    """(n,) the place of each name in the order of SHA-256("seed:name"). Names are unique."""
+    hashes = [hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in names.tolist()]
+    return np.argsort(np.argsort(np.array(hashes, dtype=str)))
+
+
+def _column(split: Split, samples: Samples, column: str) -> np.ndarray:
+    if column not in samples.columns:
+        known = examples(samples.columns) or "none (name them in data.columns)"
+        raise UserError(f"{split}: no column {column!r}; the data's columns: {known}")
+    return np.asarray(samples.columns[column])
+
+
+def _both_sides(split: Split, samples: Samples, chosen: Positions) -> Positions:
+    if not all(len(positions) for positions in chosen):
+        columns = "; ".join(f"{name}: {examples(np.unique(v))}" for name, v in samples.columns.items())
+        raise UserError(
+            f"{split}: of {len(samples)} samples, {len(chosen[0])} are for training and {len(chosen[1])} for "
+            f"validation; expected at least one of each{f' (column {columns})' if columns else ''}"
+        )
+    return chosen
+
+
+def _check_share(split: Split, share: float) -> None:
+    if not 0 < share < 1:
+        raise UserError(f"{type(split).__name__}.validation: expected a share between 0 and 1, found {share}")

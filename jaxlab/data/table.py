@@ -1,0 +1,136 @@
+"""A Kaggle competition folder: train.csv, image folders, sample_submission.csv."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxlab.config import Location
+from jaxlab.data.columns import classes_of, ids_of, is_text, numbers, read_columns, read_header, strings
+from jaxlab.data.files import SUFFIXES, ImageFolder, file_samples, list_folder
+from jaxlab.data.source import Opened, Source, examples
+from jaxlab.types import Kind, Samples, UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaggleTable(Source):
+    """One row an image: an id, then one or many target columns, or one column of class names.
+
+    root: the folder. A solution.csv in it is never opened.
+    id_column: default: the first column of the sample submission, else of train.csv. An id is the name of an
+        image file, with or without its suffix.
+    targets: the target columns; default: every column but the id, `label` and `columns`.
+    label: the column of class names. A single target column without one number in it is taken for that.
+    columns: other columns, such as a subject, that a split asks for.
+    train_images, test_images: folders below root; where one is missing, `images` is taken.
+    sample: its ids are the test ids, in its order; without the file, all test images are, sorted by name.
+    """
+
+    root: Location | None = None
+    id_column: str | None = None
+    targets: tuple[str, ...] = ()
+    label: str | None = None
+    columns: tuple[str, ...] = ()
+    train_csv: str = "train.csv"
+    train_images: str = "train"
+    test_images: str = "test"
+    sample: str = "sample_submission.csv"
+
+    def check(self) -> None:
+        if self.label is not None and self.targets:
+            raise UserError(
+                "KaggleTable: expected targets (regression) or label (classification), "
+                f"found both: targets={self.targets}, label={self.label!r}"
+            )
+
+    def open(self) -> Opened:
+        root = existing_folder(self.root)
+        sample = root / self.sample if (root / self.sample).is_file() else None
+        header = read_header(root / self.train_csv)
+        id_column = self.id_column or (read_header(sample) if sample else header)[0]
+        problems: list[str] = []
+        train, names = self._train(root, header, id_column, problems)
+        test = self._test(root, sample, id_column, problems)
+        if problems:
+            raise UserError("; ".join(problems))
+        kind: Kind = "regression" if train.label is None else "classification"
+        return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample)
+
+    def _train(
+        self, root: Path, header: list[str], id_column: str, problems: list[str]
+    ) -> tuple[Samples, tuple[str, ...]]:
+        path = root / self.train_csv
+        special = (id_column, *self.columns)
+        others = tuple(name for name in header if name not in special)
+        targets = (self.label,) if self.label is not None else self.targets or others
+        if not targets:
+            raise UserError(f"{path}: no target column besides {special}")
+        table = read_columns(path, special, targets)
+        ids = ids_of(table, id_column, path, problems)
+        fields: dict[str, Any] = {"columns": {name: strings(table[name]) for name in self.columns}}
+        if self.label is not None or (len(targets) == 1 and is_text(table[targets[0]])):
+            fields["label"], targets = _labels(path, targets[0], id_column, problems)
+        else:
+            fields["target"] = numbers(table[list(targets)], ids, path, problems)
+        files = _files(_folder(root, self.train_images), ids, path, problems)
+        return file_samples(ids, files, **fields), targets
+
+    def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
+        if sample is not None:
+            table = read_columns(sample, (id_column,))
+            ids = ids_of(table, id_column, sample, problems)
+            return file_samples(ids, _files(_folder(root, self.test_images), ids, sample, problems))
+        if not (root / self.test_images).is_dir():
+            return None
+        folder = list_folder(root / self.test_images)
+        files = list(folder.by_name.values())
+        return file_samples(np.array([path.stem for path in files], dtype=str), files) if files else None
+
+
+def existing_folder(root: str | None) -> Path:
+    """`root` as a path. Raises UserError where it is not set or not there."""
+    if root is None:
+        raise UserError("data.root is not set: name the folder that holds the data (--set data.root=FOLDER)")
+    if not Path(root).is_dir():
+        raise UserError(
+            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}"
+        )
+    return Path(root)
+
+
+def _labels(
+    path: Path, column: str, id_column: str, problems: list[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class names are read as text: a class `01` is not 1."""
+    table = read_columns(path, (id_column, column))
+    cells = strings(table[column])
+    if empty := strings(table[id_column])[np.char.strip(cells) == ""].tolist():
+        problems.append(
+            f"{path}: {len(empty)} rows have no class in column {column!r} (ids {examples(empty)})"
+        )
+    return classes_of(cells)
+
+
+def _folder(root: Path, name: str) -> ImageFolder:
+    for folder in (root / name, root / "images"):
+        if folder.is_dir():
+            return list_folder(folder)
+    raise UserError(f"{root}: expected a folder of images named {name!r} (or 'images'), found neither")
+
+
+def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str]) -> list[Path]:
+    """The file of each id; those without one are added to `problems`."""
+    found = [(name, folder.find(name)) for name in ids.tolist() if name.strip()]
+    unclear = [folder.shared_stem(name) for name, path in found if path is None]
+    if several := [[path.name for path in paths] for paths in unclear if paths]:
+        problems.append(
+            f"{folder.path}: {len(several)} ids of {table} fit several files ({examples(several)})"
+        )
+    if absent := [name for (name, path) in found if path is None and not folder.shared_stem(name)]:
+        problems.append(
+            f"{folder.path}: no image for {len(absent)} of {len(ids)} ids of {table} ({examples(absent)}); "
+            f"the folder holds {len(folder.by_name)} images ({examples(folder.by_name, 2)}; "
+            f"an id is a file name with or without {', '.join(sorted(SUFFIXES)[:4])}, ...)"
+        )
+    return [path for _, path in found if path is not None]
