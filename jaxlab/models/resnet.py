@@ -1,0 +1,124 @@
+"""ResNet-18, 34 and 50 (He et al. 2015; stride in the 3 x 3 convolution, as torchvision and timm have it)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.config import Location
+from jaxlab.models.base import Model
+from jaxlab.models.layers import BatchNorm, average_pool, conv, max_pool
+from jaxlab.types import Mode, UserError
+
+WIDTHS = (64, 128, 256, 512)
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNet(Model):
+    """depth: 18, 34 (basic blocks) or 50 (bottlenecks).
+
+    classes: 0 for the backbone alone; else the model also has `fc`, and "logits" among its features.
+    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    """
+
+    depth: Literal[18, 34, 50] = 18
+    classes: int = 0
+    pretrained: Location | None = None
+
+    def check(self) -> None:
+        if self.classes < 0:
+            raise UserError(f"ResNet.classes: expected 0 (no classifier) or more, found {self.classes}")
+
+    def build(self, in_channels: int, rngs: nnx.Rngs) -> "ResNetModule":
+        """A module for (b, h, w, in_channels) images, with new parameters."""
+        return ResNetModule(self, in_channels, rngs)
+
+
+class ResNetModule(nnx.Module):
+    """Features in order: "stem" (stride 2, before the max-pool), "layer1" ... "layer4" (4 to 32), "pool"."""
+
+    def __init__(self, config: ResNet, in_channels: int, rngs: nnx.Rngs):
+        block = Bottleneck if config.depth == 50 else BasicBlock
+        self.conv1 = conv(in_channels, WIDTHS[0], 7, stride=2, rngs=rngs)
+        self.bn1 = BatchNorm(WIDTHS[0])
+        channels = WIDTHS[0]
+        for number, (width, count) in enumerate(zip(WIDTHS, BLOCKS[config.depth], strict=True), 1):
+            blocks = []
+            for k in range(count):
+                stride = 2 if k == 0 and number > 1 else 1
+                blocks.append(block(channels, width, stride, rngs))
+                channels = width * block.expansion
+            setattr(self, f"layer{number}", nnx.List(blocks))
+        self.fc = nnx.Linear(channels, config.classes, rngs=rngs) if config.classes else None
+
+    def __call__(self, images: Float[Array, "b h w c"], mode: Mode) -> dict[str, Array]:
+        x = jax.nn.relu(self.bn1(self.conv1(images), mode))
+        features = {"stem": x}
+        x = max_pool(x)
+        for number in range(1, 5):
+            for block in getattr(self, f"layer{number}"):
+                x = block(x, mode)
+            features[f"layer{number}"] = x
+        features["pool"] = average_pool(x)
+        if self.fc is not None:
+            features["logits"] = self.fc(features["pool"])
+        return features
+
+
+class BasicBlock(nnx.Module):
+    """Two 3 x 3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, in_channels: int, width: int, stride: int, rngs: nnx.Rngs):
+        self.conv1 = conv(in_channels, width, 3, stride=stride, rngs=rngs)
+        self.bn1 = BatchNorm(width)
+        self.conv2 = conv(width, width, 3, rngs=rngs)
+        self.bn2 = BatchNorm(width)
+        self.downsample = _shortcut(in_channels, width, stride, rngs)
+
+    def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
+        y = jax.nn.relu(self.bn1(self.conv1(x), mode))
+        y = self.bn2(self.conv2(y), mode)
+        return jax.nn.relu(y + (x if self.downsample is None else self.downsample(x, mode)))
+
+
+class Bottleneck(nnx.Module):
+    """1 x 1, 3 x 3 (which strides) and 1 x 1 convolutions and a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, width: int, stride: int, rngs: nnx.Rngs):
+        self.conv1 = conv(in_channels, width, 1, rngs=rngs)
+        self.bn1 = BatchNorm(width)
+        self.conv2 = conv(width, width, 3, stride=stride, rngs=rngs)
+        self.bn2 = BatchNorm(width)
+        self.conv3 = conv(width, width * self.expansion, 1, rngs=rngs)
+        self.bn3 = BatchNorm(width * self.expansion)
+        self.downsample = _shortcut(in_channels, width * self.expansion, stride, rngs)
+
+    def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
+        y = jax.nn.relu(self.bn1(self.conv1(x), mode))
+        y = jax.nn.relu(self.bn2(self.conv2(y), mode))
+        y = self.bn3(self.conv3(y), mode)
+        return jax.nn.relu(y + (x if self.downsample is None else self.downsample(x, mode)))
+
+
+class Shortcut(nnx.Module):
+    """A strided 1 x 1 convolution, where the shapes of a block's input and output differ."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, rngs: nnx.Rngs):
+        self.conv = conv(in_channels, out_channels, 1, stride=stride, rngs=rngs)
+        self.bn = BatchNorm(out_channels)
+
+    def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
+        return self.bn(self.conv(x), mode)
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int, rngs: nnx.Rngs) -> Shortcut | None:
+    if stride == 1 and in_channels == out_channels:
+        return None
+    return Shortcut(in_channels, out_channels, stride, rngs)

@@ -1,0 +1,91 @@
+"""A few levels of convolution, normalisation, activation and pooling: the baseline that trains in minutes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.models.base import Model
+from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, max_pool
+from jaxlab.types import Mode, UserError
+
+ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "silu": jax.nn.silu,
+    "elu": jax.nn.elu,
+    "tanh": jax.numpy.tanh,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShallowCNN(Model):
+    """channels and kernel_sizes: one entry a level, each of which halves the image.
+
+    Convolutions have no bias before a norm. dropout: share of values zeroed after each level, in [0, 1).
+    """
+
+    channels: tuple[int, ...] = (32, 64, 128)
+    kernel_sizes: tuple[int, ...] = (5, 3, 3)
+    activation: Literal["relu", "gelu", "silu", "elu", "tanh"] = "gelu"
+    norm: Literal["batch", "layer", "none"] = "batch"
+    dropout: float = 0.0
+
+    def check(self) -> None:
+        if not self.channels or len(self.channels) != len(self.kernel_sizes):
+            raise UserError(
+                "ShallowCNN: expected as many kernel_sizes as channels, one a level, found "
+                f"channels={self.channels} and kernel_sizes={self.kernel_sizes}"
+            )
+        if min(self.channels) < 1:
+            raise UserError(f"ShallowCNN.channels: expected 1 or more in each level, found {self.channels}")
+        if any(size < 1 or size % 2 == 0 for size in self.kernel_sizes):
+            raise UserError(f"ShallowCNN.kernel_sizes: expected odd sizes, found {self.kernel_sizes}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"ShallowCNN.dropout: expected a share in [0, 1), found {self.dropout}")
+
+    def build(self, in_channels: int, rngs: nnx.Rngs) -> "ShallowCNNModule":
+        """A module for (b, h, w, in_channels) images, with new parameters."""
+        return ShallowCNNModule(self, in_channels, rngs)
+
+
+class ShallowCNNModule(nnx.Module):
+    """Features in order: "level1" (stride 2), "level2" (stride 4), ..., and "pool", the last level's mean."""
+
+    def __init__(self, config: ShallowCNN, in_channels: int, rngs: nnx.Rngs):
+        widths = (in_channels, *config.channels)
+        self.levels = nnx.List(Level(config, k, widths[k], rngs) for k in range(len(config.channels)))
+
+    def __call__(self, images: Float[Array, "b h w c"], mode: Mode) -> dict[str, Array]:
+        x, features = images, {}
+        for number, level in enumerate(self.levels, 1):
+            features[f"level{number}"] = x = level(x, mode)
+        features["pool"] = average_pool(x)
+        return features
+
+
+class Level(nnx.Module):
+    """Convolution, norm, activation, max-pool, dropout."""
+
+    def __init__(self, config: ShallowCNN, index: int, in_channels: int, rngs: nnx.Rngs):
+        width, size = config.channels[index], config.kernel_sizes[index]
+        self.conv = conv(in_channels, width, size, bias=config.norm == "none", rngs=rngs)
+        self.norm = _norm(config.norm, width, rngs)
+        self.dropout = Dropout(config.dropout, index=index)
+        self.activation = config.activation
+
+    def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
+        x = self.conv(x)
+        if isinstance(self.norm, BatchNorm):
+            x = self.norm(x, mode)
+        elif self.norm is not None:
+            x = self.norm(x)
+        return self.dropout(max_pool(ACTIVATIONS[self.activation](x)), mode)
+
+
+def _norm(kind: str, width: int, rngs: nnx.Rngs) -> BatchNorm | nnx.LayerNorm | None:
+    if kind == "batch":
+        return BatchNorm(width)
+    return nnx.LayerNorm(width, rngs=rngs) if kind == "layer" else None
