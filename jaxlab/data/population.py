@@ -14,9 +14,9 @@ _CHUNK = 512
 class Population:
     """Fixed neurons. Their rates on images follow from `rates`; every array has one column a neuron.
 
-    even, odd: (s * s, t) Gabor filters on luminance. pool: (s * s, t) Gaussian windows for colour and contrast.
+    even, odd: (s * s, t) Gabor filters on luminance. pool: (s * s, t) windows for colour and contrast.
     opponent: (3, t) the direction in RGB that is pooled. preference: (k, t) gain of each category.
-    weights: (4, t) share of Gabor energy, pooled colour, pooled contrast, category in the drive.
+    weights: (4, t) of Gabor energy, pooled colour, pooled contrast and category in the drive.
     scale: (2, 4, t) mean and standard deviation of those signals on reference scenes.
     sharpness, count: (t,) of the output nonlinearity, and mean spike count.
     """
@@ -32,7 +32,7 @@ class Population:
     count: np.ndarray
 
     def rates(self, images: np.ndarray, category: np.ndarray) -> np.ndarray:
-        """(n, t) float64 expected spike counts for (n, s, s, 3) uint8 images: softplus of the weighted signals."""
+        """(n, t) float64 expected spike counts on (n, s, s, 3) uint8 images: softplus of weighted signals."""
         signals = (self.signals(images, category) - self.scale[0]) / self.scale[1]
         drive = np.einsum("nit,it->nt", signals, self.weights)
         gain = np.logaddexp(0, self.sharpness * drive + 0.5)
@@ -71,8 +71,8 @@ def make_population(neurons: int, size: int, categories: int, seed: np.random.Se
         preference=rng.standard_normal((categories, neurons)),
         weights=weights,
         scale=np.zeros((2, 4, neurons)),
-        sharpness=rng.uniform(1.0, 2.0, neurons),
-        count=rng.uniform(2, 8, neurons),
+        sharpness=rng.uniform(0.5, 1.0, neurons),
+        count=rng.uniform(0.5, 4, neurons),
     )
     scenes = make_scenes(_REFERENCE, size, categories, scene_seed)
     signals = unscaled.signals(scenes.images, scenes.category)
@@ -95,7 +95,7 @@ def _grid(size: int, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _gabors(neurons: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A quadrature pair a neuron: 4 to 10 cycles an image, an envelope of half a cycle's standard deviation."""
+    """A quadrature pair a neuron: 4 to 10 cycles an image; the envelope's deviation is half a cycle."""
     y, x = _grid(size, rng.uniform(-0.25, 0.25, (2, neurons)))
     angle, frequency = rng.uniform(0, np.pi, neurons), rng.uniform(4, 10, neurons)
     envelope = np.exp(-(x**2 + y**2) / (2 * (0.5 / frequency) ** 2))

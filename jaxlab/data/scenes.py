@@ -1,4 +1,4 @@
-"""Synthetic colour images: 1/f backgrounds, each with one textured object whose category sets shape and colour."""
+"""Synthetic colour images: a 1/f background and one textured object, whose category sets its looks."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,9 @@ import numpy as np
 import scipy.fft
 
 _CHUNK = 256
-# Columns: luminance and two colour-opponent directions (red-green, blue-yellow) in RGB. Natural images vary mostly
-# in luminance; the amplitudes are of the order of Ruderman, Cronin & Chiao 1998, who find three such components.
-_OPPONENT = np.array([[1, 1, 0.6], [1, -1, 0.6], [1, 0, -1.2]], np.float32)
-_AMPLITUDE = np.array([0.17, 0.035, 0.045], np.float32)
+# Rows: luminance, red-green and blue-yellow contrast in RGB, scaled to standard deviations. Natural images
+# vary mostly in luminance (Ruderman, Cronin & Chiao 1998 find such independent components in them).
+_COMPONENTS = np.array([[0.17, 0.17, 0.17], [0.02, -0.02, 0], [0.015, 0.015, -0.03]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -30,23 +29,22 @@ def make_scenes(n: int, size: int, categories: int, seed: np.random.SeedSequence
 
 def _scenes(category: np.ndarray, size: int, categories: int, rng: np.random.Generator) -> np.ndarray:
     b = len(category)
-    scene = 0.45 + _pink(b, size, rng)
+    contrast = rng.uniform(0.4, 1.3, (b, 1, 1, 1)).astype(np.float32)
+    scene = 0.45 + contrast * (_pink(b, 3, size, rng) @ _COMPONENTS)
     mask, texture = _objects(category, size, rng)
     colour = _category_colours(categories)[category] + rng.normal(0, 0.05, (b, 3))
-    surface = colour[:, None, None] + (0.25 * texture + 0.3 * _pink(b, size, rng).mean(-1))[..., None]
+    surface = colour[:, None, None] + 0.25 * texture[..., None] + 0.05 * _pink(b, 1, size, rng)
     scene += mask[..., None] * (surface.astype(np.float32) - scene)
     return np.round(np.clip(scene, 0, 1) * 255).astype(np.uint8)
 
 
-def _pink(b: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(b, s, s, 3) noise with amplitude 1 / frequency, correlated over the colour channels."""
-    white = rng.standard_normal((b, 3, size, size), np.float32)
+def _pink(b: int, channels: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """(b, s, s, channels) float32 noise with amplitude 1 / frequency; each plane has standard deviation 1."""
+    white = rng.standard_normal((b, channels, size, size), np.float32)
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     frequency[0, 0] = np.inf
-    spectrum = scipy.fft.rfft2(white) / frequency.astype(np.float32)
-    noise = scipy.fft.irfft2(spectrum, s=(size, size))
-    noise *= _AMPLITUDE[:, None, None] / noise.std((0, 2, 3), keepdims=True)
-    return np.moveaxis(noise, 1, 3) @ _OPPONENT
+    noise = scipy.fft.irfft2(scipy.fft.rfft2(white) / frequency.astype(np.float32), s=(size, size))
+    return np.moveaxis(noise / noise.std((2, 3), keepdims=True), 1, 3)
 
 
 def _objects(category: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -20,8 +20,8 @@ from jaxlab.types import Kind, Samples, UserError
 class Simulated(Source):
     """`images` labelled and `test_images` further scenes of `size` pixels, seen by `neurons`.
 
-    A target is the mean spike count over `repeats` presentations; for classification the label is the category of
-    the object in the scene. Everything follows from `seed`. The neurons do not depend on the number of images.
+    A target is the mean spike count over `repeats` presentations; for classification the label is the category
+    of the object in the scene. Everything follows from `seed`; the neurons are the same for any `images`.
     """
 
     images: int = 2000
