@@ -1,6 +1,7 @@
 """Experiments as Python: components with typed fields, overrides by name, JSON with stable type names."""
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -87,7 +88,9 @@ def _readable(hint: Any) -> str:
 def load_file(path: Path) -> Component:
     """The `experiment` that a config file defines. Raises UserError that names the file and line."""
     if not path.is_file():
-        raise UserError(f"config {path}: no such file (`jaxlab configs list` shows those that ship with jaxlab)")
+        raise UserError(
+            f"config {path}: no such file (`jaxlab configs list` shows those that ship with jaxlab)"
+        )
     try:
         found = runpy.run_path(str(path)).get("experiment")
     except (UserError, TypeError, NameError, SyntaxError, ImportError, AttributeError) as error:
@@ -98,7 +101,9 @@ def load_file(path: Path) -> Component:
 
 
 def _line(error: Exception, path: Path) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+    ]
     if isinstance(error, SyntaxError):
         lines.append(error.lineno)
     return f", line {lines[-1]}" if lines else ""
@@ -147,8 +152,12 @@ def _replaced(node: Any, path: list[str], text: str, setting: str) -> Any:
         raise UserError(f"--set {setting}: {node!r} has no fields, so no {head!r}")
     hints = _hints(type(node))
     if head not in hints:
-        raise UserError(f"--set {setting}: {type(node).__name__} has no field {head!r}; {_nearest(head, hints)}")
-    value = _replaced(getattr(node, head), rest, text, setting) if rest else _parsed(node, head, text, setting)
+        raise UserError(
+            f"--set {setting}: {type(node).__name__} has no field {head!r}; {_nearest(head, hints)}"
+        )
+    value = (
+        _replaced(getattr(node, head), rest, text, setting) if rest else _parsed(node, head, text, setting)
+    )
     return dataclasses.replace(node, **{head: value})
 
 
@@ -168,10 +177,8 @@ def _parsed(node: Component, name: str, text: str, setting: str) -> Any:
 def _readings(text: str) -> list[Any]:
     words = {"none": None, "null": None, "true": True, "false": False}
     readings: list[Any] = [words[text.lower()]] if text.lower() in words else []
-    try:
+    with contextlib.suppress(ValueError, SyntaxError):
         readings.append(ast.literal_eval(text))
-    except (ValueError, SyntaxError):
-        pass
     return [*readings, text]
 
 
@@ -196,10 +203,14 @@ def from_json(data: Any) -> Any:
         return data
     cls = Component.types.get(data["type"])
     if cls is None:
-        raise UserError(f"config names a component {data['type']!r} that is not defined; {_nearest(data['type'], Component.types)}")
+        raise UserError(
+            f"config names a component {data['type']!r} that is not defined; {_nearest(data['type'], Component.types)}"
+        )
     fields = {name: from_json(item) for name, item in data.items() if name != "type"}
     if unknown := fields.keys() - _hints(cls).keys():
-        raise UserError(f"config: {cls.__name__} has no field {sorted(unknown)}; {_nearest(min(unknown), _hints(cls))}")
+        raise UserError(
+            f"config: {cls.__name__} has no field {sorted(unknown)}; {_nearest(min(unknown), _hints(cls))}"
+        )
     return cls(**fields)
 
 
@@ -215,7 +226,9 @@ def identity(value: Any) -> Any:
 
 
 def _is_location(hint: Any) -> bool:
-    return _LOCATION in getattr(hint, "__metadata__", ()) or any(_is_location(part) for part in get_args(hint))
+    return _LOCATION in getattr(hint, "__metadata__", ()) or any(
+        _is_location(part) for part in get_args(hint)
+    )
 
 
 def short_hash(config: Component) -> str:

@@ -20,7 +20,10 @@ def flatten(state: nnx.State) -> Flat:
 def unflatten(flat: Mapping[str, Any], template: nnx.State) -> nnx.State:
     """The nnx.State shaped as `template` (values or ShapeDtypeStructs) that holds `flat`'s arrays."""
     return nnx.from_flat_state(
-        [(path, variable.replace(flat[".".join(map(str, path))])) for path, variable in nnx.to_flat_state(template)]
+        [
+            (path, variable.replace(flat[".".join(map(str, path))]))
+            for path, variable in nnx.to_flat_state(template)
+        ]
     )
 
 

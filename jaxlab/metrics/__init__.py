@@ -1,0 +1,19 @@
+"""Scores as sums on the device: 40,000 targets cost six rows of numbers, whatever the number of samples.
+
+Sums are made with `start`, grown with `add` inside a compiled step, and read with `compute` after one transfer.
+The definitions are those of `submit.metrics`; a test holds the two equal.
+"""
+
+from jaxlab.metrics.classification import ClassificationSums
+from jaxlab.metrics.regression import RegressionSums
+from jaxlab.types import Kind
+
+Sums = RegressionSums | ClassificationSums
+
+
+def start(kind: Kind, outputs: int) -> Sums:
+    """Empty sums for a task with `outputs` targets or classes."""
+    return RegressionSums.start(outputs) if kind == "regression" else ClassificationSums.start(outputs)
+
+
+__all__ = ["ClassificationSums", "RegressionSums", "Sums", "start"]

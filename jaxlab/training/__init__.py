@@ -1,0 +1,1 @@
+"""Training: state, the step, its layout over devices, the loop, checkpoints."""

@@ -1,0 +1,169 @@
+"""The command line: click commands that parse, call and print. No logic."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from jaxlab import __version__
+from jaxlab.types import UserError
+from submit import SubmissionError
+
+
+class _Commands(click.Group):
+    """A user's mistake ends in one message and exit code 1; anything else is ours and keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (UserError, SubmissionError) as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+_set = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a field, e.g. optimizer.lr=3e-4.",
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run", type=click.Path(path_type=Path), help="Run directory (default runs/CONFIG-HASH).")
+@_set
+@click.option("--smoke", is_flag=True, help="Two tiny steps in a run directory of their own.")
+@click.option("--allow-config-change", is_flag=True, help="Go on with a run whose config has changed.")
+def train(
+    config: Path, run: Path | None, settings: tuple[str, ...], smoke: bool, allow_config_change: bool
+) -> None:
+    """Train the experiment in CONFIG; on an existing run, go on where it stopped."""
+    from jaxlab import fit
+    from jaxlab.config import load_file, override
+
+    experiment = override(load_file(config), settings)
+    if not isinstance(experiment, fit.Experiment):
+        raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    if smoke:
+        experiment = experiment.smoke()
+    path = fit.train(
+        experiment,
+        run,
+        name=config.stem + ("-smoke" if smoke else ""),
+        source=config.read_text(),
+        allow_config_change=allow_config_change,
+    )
+    click.echo(path)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@_set
+@click.option(
+    "--checkpoints", type=click.Choice(["best", "last", "all"]), default="best", show_default=True,
+    help="Which to evaluate.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(run: Path, settings: tuple[str, ...], checkpoints: str, as_json: bool) -> None:
+    """Score a RUN's checkpoints on its training and validation data, and fill in missing records."""
+    from jaxlab.run import load
+
+    scores = load(run, settings).evaluate_checkpoints(checkpoints)
+    click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
+
+
+def _print_scores(scores: dict[int, dict[str, dict[str, float]]]) -> None:
+    table = Table("score", *(f"step {step} {split}" for step, by in scores.items() for split in by))
+    names = dict.fromkeys(name for by in scores.values() for values in by.values() for name in values)
+    for name in names:
+        cells = (values.get(name) for by in scores.values() for values in by.values())
+        table.add_row(name.replace("_", " "), *("" if value is None else f"{value:.4g}" for value in cells))
+    Console().print(table)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="FILE.csv (checked) or FILE.npz.")
+@_set
+@click.option("--checkpoint", default="best", show_default=True, help="best, last or a step.")
+def predict(runs: tuple[Path, ...], out: Path, settings: tuple[str, ...], checkpoint: str) -> None:
+    """Predict the test images with each RUN and write their mean.
+
+    A CSV is checked against the data's sample_submission.csv before it is written.
+    """
+    from jaxlab.run import predict_runs
+
+    which: Any = int(checkpoint) if checkpoint.isdigit() else checkpoint
+    for line in predict_runs(runs, out, settings, which):
+        click.echo(line, err=True)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--stats", is_flag=True, help="Norm, mean, standard deviation and NaN count of each leaf.")
+@click.option("--diff", type=click.Path(path_type=Path), metavar="OTHER", help="What differs from OTHER.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
+    """Show what a run or a checkpoint holds, without devices."""
+    from jaxlab.report import checkpoint
+
+    checkpoint.show(path, stats=stats, other=diff, as_json=as_json)
+
+
+@main.command()
+def doctor() -> None:
+    """Show which devices JAX sees, and what is amiss."""
+    from jaxlab.report import doctor as examination
+
+    sys.exit(0 if examination.show() else 1)
+
+
+@main.group()
+def configs() -> None:
+    """The configs that ship with jaxlab."""
+
+
+@configs.command("list")
+def list_configs() -> None:
+    """Name each config with the first line of its description."""
+    table = Table("config", "what it is", box=None)
+    for path in _shipped():
+        table.add_row(path.name, path.read_text().lstrip('"').split("\n", 1)[0].strip('"'))
+    Console().print(table)
+
+
+@configs.command("copy")
+@click.argument("name")
+@click.argument("to", type=click.Path(path_type=Path), default=Path())
+def copy_config(name: str, to: Path) -> None:
+    """Copy config NAME to a file or folder (default: here)."""
+    found = {path.stem: path for path in _shipped()}
+    if Path(name).stem not in found:
+        raise UserError(f"no config {name!r} ships with jaxlab; there are {', '.join(found)}")
+    source = found[Path(name).stem]
+    target = to / source.name if to.is_dir() else to
+    if target.exists():
+        raise UserError(f"{target} exists already")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    click.echo(target)
+
+
+def _shipped() -> list[Path]:
+    """In a wheel they lie inside the package, in a checkout beside it."""
+    package = Path(__file__).parent
+    folder = package / "configs"
+    return sorted((folder if folder.is_dir() else package.parent / "configs").glob("*.py"))

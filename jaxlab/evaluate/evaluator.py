@@ -1,0 +1,54 @@
+"""Compiled evaluation and prediction over whole splits, on however many devices there are."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import jax
+import numpy as np
+
+from jaxlab.data.pipeline import HostBatch, evaluation_batches, prefetch
+from jaxlab.metrics import Sums, start
+from jaxlab.training.sharding import Layout
+from jaxlab.training.state import Variables
+from jaxlab.training.step import Program, evaluation_step, prediction_step
+
+
+class Evaluator:
+    """Evaluates and predicts with one program; compiled once, for one batch size."""
+
+    def __init__(self, program: Program, layout: Layout, batch_size: int, outputs: int):
+        self._layout = layout
+        self._batch_size = batch_size
+        self._kind, self._outputs = program.kind, outputs
+        self._evaluate = layout.compile(partial(evaluation_step, program), batch_at=2, arguments=3, donate=1)
+        self._predict = layout.compile(
+            partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
+        )
+
+    def no_sums(self) -> Sums:
+        """Empty sums, on the devices."""
+        return self._layout.put(start(self._kind, self._outputs))
+
+    def evaluate(
+        self, variables: Variables, images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None
+    ) -> Sums:
+        """The scores' sums over a split; one transfer back, made when they are computed."""
+        sums = self.no_sums()
+        for batch in self._batches(images, target, label):
+            sums = self._evaluate(variables, sums, batch)
+        return sums
+
+    def predict(self, variables: Variables, images: np.ndarray) -> np.ndarray:
+        """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
+        out = np.empty((len(images), self._outputs), np.float32)
+        for number, batch in enumerate(self._batches(images, None, None)):
+            first = number * self._batch_size
+            rows = np.asarray(self._predict(variables, batch)).reshape(self._batch_size, -1)
+            out[first : first + self._batch_size] = rows[: len(images) - first]
+        return out
+
+    def _batches(
+        self, images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None
+    ) -> Iterator[dict[str, jax.Array]]:
+        batches: Iterator[HostBatch] = evaluation_batches(images, target, label, self._batch_size)
+        return prefetch(batches, self._layout.put_batch)

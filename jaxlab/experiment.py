@@ -1,0 +1,229 @@
+"""The root of a config, and how its parts are wired into a program. The only place that joins the rooms."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import jax
+import numpy as np
+from flax import nnx
+
+from jaxlab import tree
+from jaxlab.config import Component, from_json, to_json
+from jaxlab.data.augment import Augmentation, Normalize, augment
+from jaxlab.data.images import Images
+from jaxlab.data.simulated import Simulated
+from jaxlab.data.source import Opened, Source
+from jaxlab.data.split import RandomSplit, Split
+from jaxlab.heads import Head, Linear, build_network
+from jaxlab.losses import Loss, Mse
+from jaxlab.models.base import Model
+from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.optim import AdamW, Optimizer, Plateau
+from jaxlab.rng import initial_key
+from jaxlab.training.loop import Plan
+from jaxlab.training.sharding import Parallel
+from jaxlab.training.step import Program
+from jaxlab.types import Kind, UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Component):
+    """How long, in what pieces and on what to train.
+
+    epochs or steps: the length of the run. batch_size: images in one update, over all devices.
+    accumulate: the update's gradient is summed over so many parts of the batch, one after the other.
+    dtype: of the forward and backward pass; parameters stay float32.
+    ema: decay of the parameters' moving average, which evaluation then uses; None keeps none.
+    metric: the validation score that picks the best checkpoint; default Pearson r or accuracy.
+    early_stopping: epochs without a better metric before the run stops.
+    checkpoint_steps: checkpoints within epochs too, every so many updates. keep_every: keep those of every so
+        many updates besides the last and the best.
+    standardize: targets are standardised by the training split's mean and standard deviation.
+    """
+
+    epochs: float | None = None
+    steps: int | None = None
+    batch_size: int = 64
+    accumulate: int = 1
+    dtype: str = "float32"
+    ema: float | None = None
+    parallel: Parallel = "auto"
+    metric: str | None = None
+    early_stopping: int | None = None
+    checkpoint_steps: int | None = None
+    keep_every: int | None = None
+    standardize: bool = True
+
+    def check(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise UserError(
+                f"Training: expected epochs or steps, found epochs={self.epochs}, steps={self.steps}"
+            )
+        if self.dtype not in ("float32", "bfloat16"):
+            raise UserError(f"Training.dtype: expected 'float32' or 'bfloat16', found {self.dtype!r}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise UserError(f"Training.ema: expected a decay between 0 and 1, found {self.ema}")
+        for name in (
+            "epochs",
+            "steps",
+            "batch_size",
+            "accumulate",
+            "early_stopping",
+            "checkpoint_steps",
+            "keep_every",
+        ):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"Training.{name}: expected more than 0, found {value}")
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Updates in the whole run."""
+        return self.steps if self.epochs is None else max(round(self.epochs * steps_per_epoch), 1)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Component):
+    """One run: what is predicted from what, by which network, trained how.
+
+    normalize: default the one that belongs to the pretrained weights, else ImageNet's.
+    limit: train and validate on no more than so many samples each (for a quick look).
+    """
+
+    data: Source = Simulated()
+    images: Images = Images()
+    split: Split = RandomSplit()
+    augment: tuple[Augmentation, ...] = ()
+    normalize: Normalize | None = None
+    model: Model = ShallowCNN()
+    head: Head = Linear()
+    loss: Loss = Mse()
+    optimizer: Optimizer = AdamW()
+    training: Training = Training(epochs=30)
+    seed: int = 0
+    limit: int | None = None
+
+    def smoke(self) -> Self:
+        """The same experiment made tiny: two steps on a handful of samples."""
+        batch = 4 * self.training.accumulate
+        training = replace(self.training, epochs=None, steps=2, batch_size=batch)
+        return replace(self, training=training, limit=2 * batch)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What data make of an experiment: saved with a run, so that predicting needs no training data.
+
+    kind: regression or classification. targets: target or class names. image_shape: (h, w, c) of decoded images.
+    normalize: as resolved.
+    """
+
+    kind: Kind
+    targets: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    normalize: Normalize
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "targets": list(self.targets),
+            "image_shape": list(self.image_shape),
+            "normalize": to_json(self.normalize),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        height, width, channels = data["image_shape"]
+        shape = (height, width, channels)
+        return cls(data["kind"], tuple(data["targets"]), shape, from_json(data["normalize"]))
+
+
+def task_of(experiment: Experiment, opened: Opened) -> Task:
+    """The task that `opened` data set. Raises UserError where the loss is for another kind."""
+    if experiment.loss.kind != opened.kind:
+        better = "CrossEntropy()" if opened.kind == "classification" else "Mse()"
+        raise UserError(
+            f"loss={type(experiment.loss).__name__}() is for {experiment.loss.kind}, but the data "
+            f"({type(experiment.data).__name__}) are for {opened.kind}: use loss={better}"
+        )
+    size = experiment.images.size or opened.train.read(0).shape[:2]
+    shape = (size[0], size[1], experiment.images.channels)
+    return Task(opened.kind, opened.targets, shape, experiment.normalize or Normalize())
+
+
+def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:
+    """`task` with the normalisation that belongs to the pretrained weights, unless the experiment names one.
+
+    weights: the record that `load_pretrained` makes.
+    """
+    found = (weights or {}).get("preprocessing") or {}
+    if experiment.normalize is not None or "mean" not in found or "std" not in found:
+        return task
+    return replace(task, normalize=Normalize(mean=tuple(found["mean"]), std=tuple(found["std"])))
+
+
+def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Module]:
+    """A function that makes the network; call it under jit or eval_shape."""
+
+    def build() -> nnx.Module:
+        rngs = nnx.Rngs(params=initial_key(experiment.seed))
+        return build_network(experiment.model, experiment.head, task.image_shape, len(task.targets), rngs)
+
+    return build
+
+
+def network_shapes(experiment: Experiment, task: Task) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
+    """The network's graph and the shapes of its parameters and batch statistics; nothing is computed."""
+    network = nnx.eval_shape(network_builder(experiment, task))
+    graphdef, params, stats = nnx.split(network, nnx.Param, nnx.BatchStat)
+    return graphdef, params, stats
+
+
+def program_of(experiment: Experiment, task: Task, steps_per_epoch: int = 1) -> Program:
+    """The compiled steps' static parts. `steps_per_epoch` matters to the learning rate alone."""
+    training, optimizer = experiment.training, experiment.optimizer
+    rate = optimizer.schedule.build(optimizer.lr, steps_per_epoch, training.total_steps(steps_per_epoch))
+
+    def prepare(images: jax.Array, keys: jax.Array | None) -> jax.Array:
+        return task.normalize(images if keys is None else augment(images, keys, experiment.augment))
+
+    return Program(
+        shapes=network_shapes(experiment, task),
+        kind=task.kind,
+        prepare=prepare,
+        loss=experiment.loss,
+        optimizer=optimizer.build(rate),
+        rate=rate,
+        seed=experiment.seed,
+        accumulate=training.accumulate,
+        dtype=training.dtype,
+        ema_decay=training.ema,
+    )
+
+
+def plan_of(experiment: Experiment, task: Task, steps_per_epoch: int) -> Plan:
+    """What the loop does when."""
+    training, schedule = experiment.training, experiment.optimizer.schedule
+    default = "pearson" if task.kind == "regression" else "accuracy"
+    return Plan(
+        steps=training.total_steps(steps_per_epoch),
+        steps_per_epoch=steps_per_epoch,
+        metric=training.metric or default,
+        patience=training.early_stopping,
+        plateau=(schedule.factor, schedule.patience) if isinstance(schedule, Plateau) else None,
+        checkpoint_steps=training.checkpoint_steps,
+    )
+
+
+def target_constants(target: np.ndarray | None, standardize: bool) -> tree.Flat:
+    """{target_mean, target_scale}: (t,) float32 of the training split's (n, t) targets; {} for classification.
+
+    A constant target has scale 1.
+    """
+    if target is None:
+        return {}
+    mean, scale = np.zeros(target.shape[1]), np.ones(target.shape[1])
+    if standardize:
+        mean, scale = target.mean(0, dtype=np.float64), target.std(0, dtype=np.float64)
+        scale = np.where(scale > 0, scale, 1.0)
+    return {"target_mean": mean.astype(np.float32), "target_scale": scale.astype(np.float32)}

@@ -1,0 +1,229 @@
+"""`train`: an experiment, its data and a run directory, joined; fresh or resumed."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from jaxlab import tree
+from jaxlab.config import differences, from_json, identity, short_hash, to_json
+from jaxlab.data.images import decode
+from jaxlab.data.pipeline import Batches, prefetch
+from jaxlab.data.source import Opened, fingerprint
+from jaxlab.evaluate.evaluator import Evaluator
+from jaxlab.experiment import (
+    Experiment,
+    Task,
+    network_builder,
+    network_shapes,
+    plan_of,
+    program_of,
+    target_constants,
+    task_of,
+    with_weights,
+)
+from jaxlab.metrics import start
+from jaxlab.plots import training_curves
+from jaxlab.training import journal, runtime
+from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
+from jaxlab.training.display import TerminalDisplay
+from jaxlab.training.loop import Fit
+from jaxlab.training.progress import Progress
+from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.training.sharding import Layout
+from jaxlab.training.state import TrainState
+from jaxlab.training.step import Program, initial_parameters, train_step
+from jaxlab.types import UserError
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One split, ready to batch. ids (n,); images (n, h, w, c); target (n, t) or label (n,)."""
+
+    ids: np.ndarray
+    images: np.ndarray
+    target: np.ndarray | None
+    label: np.ndarray | None
+
+    @classmethod
+    def of(cls, opened: Opened, positions: np.ndarray, experiment: Experiment) -> "Decoded":
+        samples = opened.train
+        images = decode(samples, positions, experiment.images)
+        target = None if samples.target is None else samples.target[positions]
+        label = None if samples.label is None else samples.label[positions]
+        return cls(samples.ids[positions], images, target, label)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from, known before any image is decoded: pretrained arrays and run.json."""
+
+    task: Task
+    pretrained: tuple[tree.Flat, tree.Flat]
+    info: dict[str, Any]
+
+
+def train(
+    experiment: Experiment,
+    run: str | Path | None = None,
+    *,
+    name: str = "experiment",
+    source: str | None = None,
+    allow_config_change: bool = False,
+    console: Console | None = None,
+) -> Path:
+    """Train `experiment` in the run directory `run`, or go on where it stopped. Returns the run directory.
+
+    run: default runs/<name>-<short hash of the config>. source: text of the config file, copied into the run.
+    Raises UserError for anything wrong with the data, the config or the directory, before anything is compiled.
+    """
+    runtime.prepare()
+    console = console or Console(stderr=True)
+    tell = partial(console.print, highlight=False)
+    rundir = RunDirectory(Path(run) if run is not None else Path("runs") / f"{name}-{short_hash(experiment)}")
+    training = experiment.training
+    layout = Layout(training.parallel, training.batch_size, training.accumulate)
+    opened = experiment.data.open()
+    positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
+    begin = _begin(experiment, rundir, opened, layout, allow_config_change, tell)
+    learn, validate = (Decoded.of(opened, chosen, experiment) for chosen in positions)
+    if not rundir.exists() or allow_config_change:
+        rundir.create(to_json(experiment), source, begin.info)
+    _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console)
+    training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
+    return rundir.path
+
+
+def _begin(
+    experiment: Experiment,
+    rundir: RunDirectory,
+    opened: Opened,
+    layout: Layout,
+    allow_change: bool,
+    tell: Any,
+) -> Start:
+    """The task and weights of a fresh run or of the one in `rundir`, which must be the same experiment's."""
+    task = task_of(experiment, opened)
+    _, params, stats = network_shapes(experiment, task)
+    earlier = rundir.info() if rundir.exists() else None
+    pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
+    weights = earlier["weights"] if earlier else None
+    source = getattr(experiment.model, "pretrained", None)
+    if earlier is None and source is not None:
+        from jaxlab.weights import load_pretrained
+
+        *pretrained, weights = load_pretrained(experiment.model, source, *map(_of_backbone, (params, stats)))
+    task = with_weights(experiment, task, weights)
+    info = {
+        "task": task.to_json(),
+        "weights": weights,
+        "data": {"fingerprint": fingerprint(opened)},
+        "devices": {"platform": jax.default_backend(), "used": layout.count, "cores": runtime.cores()},
+        **provenance(),
+    }
+    if earlier is not None:
+        _check_same(experiment, rundir, info, earlier, allow_change, tell)
+    return Start(task, tuple(pretrained), info)  # type: ignore[arg-type]
+
+
+def _check_same(
+    experiment: Experiment, rundir: RunDirectory, info: dict, earlier: dict, allow_change: bool, tell: Any
+) -> None:
+    """Raises UserError naming each field that differs from the run's, unless changes are allowed."""
+    changes = differences(identity(from_json(rundir.config())), identity(experiment))
+    before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
+    if before != now:
+        changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
+    if changes and not allow_change:
+        raise UserError(
+            f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
+            "--allow-config-change to go on with the new one"
+        )
+    for change in changes:
+        tell(f"changed: {change}")
+    if earlier["devices"] != info["devices"]:
+        tell(
+            f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
+        )
+
+
+def _of_backbone(state: Any) -> tree.Flat:
+    flat = tree.flatten(state)
+    return {
+        path.removeprefix("backbone."): leaf for path, leaf in flat.items() if path.startswith("backbone.")
+    }
+
+
+def _fit(
+    experiment: Experiment,
+    rundir: RunDirectory,
+    begin: Start,
+    layout: Layout,
+    data: tuple[Decoded, Decoded],
+    ceiling: np.ndarray | None,
+    console: Console,
+) -> None:
+    """Train from the newest good checkpoint, or from the start, to the plan's end."""
+    learn, validate = data
+    training = experiment.training
+    batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
+    plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
+    program = program_of(experiment, begin.task, batches.steps_per_epoch)
+    state = _fresh(experiment, begin, program, learn.target)
+    state, progress = _restored(rundir, state, partial(console.print, highlight=False))
+    first = int(state.step)
+    if first >= plan.steps:
+        console.print(f"{rundir.path}: all {plan.steps} steps are done", highlight=False)
+        return
+    evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
+    split = (validate.images, validate.target, validate.label)
+    with TerminalDisplay(console, plan.steps, first, training.batch_size) as display:
+        Fit(
+            plan=plan,
+            train_step=layout.compile(partial(train_step, program), batch_at=1, arguments=2, donate=0),
+            batches=lambda step: prefetch(batches.iterate(step), layout.put_batch),
+            evaluate=lambda variables: evaluator.evaluate(variables, *split).compute(ceiling),
+            no_sums=evaluator.no_sums,
+            batch_ids=lambda step: learn.ids[batches[step]["index"]].tolist(),
+            journal=journal.Journal(rundir.path, first),
+            checkpoints=Checkpoints(rundir.checkpoints, training.keep_every),
+            display=display,
+            progress=progress,
+        ).run(layout.put(state))
+    display.table()
+
+
+def _fresh(experiment: Experiment, begin: Start, program: Program, target: np.ndarray | None) -> TrainState:
+    """The state before the first step."""
+    params, stats = initial_parameters(network_builder(experiment, begin.task))
+    for flat, loaded in zip((params, stats), begin.pretrained, strict=True):
+        flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        stats=stats,
+        constants=target_constants(target, experiment.training.standardize),
+        opt_state=jax.jit(program.optimizer.init)(params),
+        ema=None if experiment.training.ema is None else params,
+        rate_scale=jnp.ones(()),
+        sums=start(begin.task.kind, len(begin.task.targets)),
+    )
+
+
+def _restored(rundir: RunDirectory, state: TrainState, tell: Any) -> tuple[TrainState, Progress]:
+    """`state` as the newest good checkpoint has it; unchanged where there is none yet."""
+    checkpoint = newest_good(rundir.checkpoints, tell)
+    if checkpoint is not None:
+        meta = checkpoint.meta()
+        tell(f"{rundir.path}: going on from step {meta['step']}")
+        return state.from_arrays(checkpoint.arrays()), Progress(**meta["progress"])
+    if damaged := saved(rundir.checkpoints):
+        raise UserError(
+            f"{rundir.checkpoints}: none of the {len(damaged)} checkpoints is whole; remove {rundir.path} to start afresh"
+        )
+    return state, Progress()

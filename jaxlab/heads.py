@@ -1,0 +1,79 @@
+"""Readouts: from a backbone's named features to one output a target."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.config import Component
+from jaxlab.rng import dropout_mask
+from jaxlab.types import EVALUATION, Mode, UserError
+
+Features = dict[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head(Component):
+    """Base of all readouts."""
+
+    def build(self, features: dict[str, Any], outputs: int, rngs: nnx.Rngs) -> nnx.Module:
+        """A module from features to (b, outputs). `features` holds shapes, leading axis the batch."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Head):
+    """A linear readout of one named layer, all of its positions (default: the backbone's last layer).
+
+    dropout: share of the features dropped in training.
+    """
+
+    layer: str | None = None
+    dropout: float = 0.0
+
+    def build(self, features: dict[str, Any], outputs: int, rngs: nnx.Rngs) -> nnx.Module:
+        layer = self.layer or list(features)[-1]
+        if layer not in features:
+            raise UserError(f"Linear.layer: the model has no layer {layer!r}; it has {', '.join(features)}")
+        return LinearReadout(layer, math.prod(features[layer].shape[1:]), outputs, self.dropout, rngs)
+
+
+class LinearReadout(nnx.Module):
+    """outputs = flatten(features[layer]) @ kernel + bias."""
+
+    def __init__(self, layer: str, width: int, outputs: int, dropout: float, rngs: nnx.Rngs):
+        self.layer = layer
+        self.dropout = dropout
+        init = nnx.initializers.lecun_normal()
+        self.linear = nnx.Linear(width, outputs, kernel_init=init, rngs=rngs)
+
+    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+        x = features[self.layer]
+        x = x.reshape(len(x), -1)
+        if mode.train and self.dropout:
+            x = x * dropout_mask(mode, "head", self.dropout, x.shape[1:]).astype(x.dtype)
+        return self.linear(x)
+
+
+class Network(nnx.Module):
+    """A backbone and its readout."""
+
+    def __init__(self, backbone: nnx.Module, head: nnx.Module):
+        self.backbone = backbone
+        self.head = head
+
+    def __call__(self, images: Float[Array, "b h w c"], mode: Mode = EVALUATION) -> Float[Array, "b t"]:
+        return self.head(self.backbone(images, mode), mode)
+
+
+def build_network(
+    model: Any, head: Head, image_shape: tuple[int, ...], outputs: int, rngs: nnx.Rngs
+) -> Network:
+    """`model.build` and `head.build` joined. Trace it (jit, eval_shape): nothing in it should run eagerly."""
+    backbone = model.build(image_shape[-1], rngs)
+    image = jax.ShapeDtypeStruct((1, *image_shape), "float32")
+    features = nnx.eval_shape(lambda module, x: module(x, EVALUATION), backbone, image)
+    return Network(backbone, head.build(features, outputs, rngs))

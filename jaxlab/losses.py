@@ -1,0 +1,53 @@
+"""Losses: arrays -> one value a sample, so that masks and devices are reduced in one place."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from jaxlab.config import Component
+from jaxlab.types import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Component):
+    """Base of all losses; `kind` says what it is a loss for."""
+
+    @property
+    def kind(self) -> Kind:
+        raise NotImplementedError
+
+    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, "b"]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mse(Loss):
+    """Squared error, averaged over targets."""
+
+    @property
+    def kind(self) -> Kind:
+        return "regression"
+
+    def __call__(self, outputs: Float[Array, "b t"], truth: Float[Array, "b t"]) -> Float[Array, "b"]:
+        if outputs.shape != truth.shape:
+            raise ValueError(f"Mse: outputs {outputs.shape} and targets {truth.shape} differ in shape")
+        return jnp.mean(jnp.square(outputs - truth), axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy(Loss):
+    """Softmax cross-entropy of integer labels, in nats."""
+
+    label_smoothing: float = 0.0
+
+    @property
+    def kind(self) -> Kind:
+        return "classification"
+
+    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, "b"]:
+        if truth.shape != outputs.shape[:1]:
+            raise ValueError(f"CrossEntropy: outputs {outputs.shape} need labels (b,), found {truth.shape}")
+        hot = jnp.eye(outputs.shape[-1])[truth]
+        return optax.softmax_cross_entropy(outputs, optax.smooth_labels(hot, self.label_smoothing))

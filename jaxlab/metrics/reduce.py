@@ -1,0 +1,15 @@
+"""Sums over the rows of a batch that lies on one device or on several."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def total(
+    values: Float[Array, "b ..."], mask: Bool[Array, "b"] | None, axis_name: str | None
+) -> Float[Array, "..."]:
+    """Sum over unmasked rows, and over the devices of `axis_name`. A masked row counts as nothing, even if NaN."""
+    if mask is not None:
+        values = jnp.where(mask.reshape(-1, *[1] * (values.ndim - 1)), values, 0)
+    summed = values.sum(0)
+    return summed if axis_name is None else jax.lax.psum(summed, axis_name)

@@ -1,0 +1,99 @@
+"""Streaming Pearson r, explained variance and squared error of each target."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jaxlab.metrics.reduce import total
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RegressionSums:
+    """Count, means and centred second moments of predictions x and truth y, a target each.
+
+    Batches are merged by the pairwise update of Chan, Golub & LeVeque (1983): nothing cancels, so float32 is
+    enough. The loss is summed beside them.
+    """
+
+    count: Float[Array, ""]
+    loss: Float[Array, ""]
+    mean_x: Float[Array, "t"]
+    mean_y: Float[Array, "t"]
+    xx: Float[Array, "t"]
+    yy: Float[Array, "t"]
+    xy: Float[Array, "t"]
+
+    @classmethod
+    def start(cls, targets: int) -> Self:
+        """Sums over no samples."""
+        zero, zeros = jnp.zeros(()), jnp.zeros(targets)
+        return cls(zero, zero, zeros, zeros, zeros, zeros, zeros)
+
+    def add(
+        self,
+        x: Float[Array, "b t"],
+        y: Float[Array, "b t"],
+        loss: Float[Array, "b"],
+        mask: Bool[Array, "b"] | None = None,
+        axis_name: str | None = None,
+    ) -> Self:
+        """These sums with a batch of predictions x and truth y added."""
+        count = total(jnp.ones(len(x)), mask, axis_name)
+        mean_x = total(x, mask, axis_name) / jnp.maximum(count, 1)
+        mean_y = total(y, mask, axis_name) / jnp.maximum(count, 1)
+        dx, dy = x - mean_x, y - mean_y
+        both = self.count + count
+        share = count / jnp.maximum(both, 1)
+        step_x, step_y = mean_x - self.mean_x, mean_y - self.mean_y
+        between = self.count * share
+        return type(self)(
+            count=both,
+            loss=self.loss + total(loss, mask, axis_name),
+            mean_x=self.mean_x + share * step_x,
+            mean_y=self.mean_y + share * step_y,
+            xx=self.xx + total(dx * dx, mask, axis_name) + between * step_x * step_x,
+            yy=self.yy + total(dy * dy, mask, axis_name) + between * step_y * step_y,
+            xy=self.xy + total(dx * dy, mask, axis_name) + between * step_x * step_y,
+        )
+
+    def per_target(self) -> dict[str, np.ndarray]:
+        """(t,) float64 arrays: pearson, explained_variance, mse. NaN where a target is constant."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            n, xx, yy, xy, mx, my = (
+                np.asarray(a, np.float64)
+                for a in (self.count, self.xx, self.yy, self.xy, self.mean_x, self.mean_y)
+            )
+            residual = np.maximum(xx + yy - 2 * xy, 0)
+            constant = yy <= 1e-12 * n * np.maximum(my * my, 1e-12)
+            return {
+                "pearson": np.where(constant, np.nan, xy / np.sqrt(xx * yy)),
+                "explained_variance": np.where(constant, np.nan, 1 - residual / yy),
+                "mse": residual / n + (mx - my) ** 2,
+            }
+
+    def compute(self, ceiling: np.ndarray | None = None) -> dict[str, float]:
+        """Means and medians over targets; a constant target or prediction counts as 0 (and is counted).
+
+        ceiling: (t,) fraction of variance that is signal; gives `noise_normalised`, the mean of
+        r / sqrt(ceiling) over targets with a ceiling above 0.
+        """
+        sums = jax.device_get(self)
+        each = sums.per_target()
+        r = np.nan_to_num(each["pearson"], nan=0.0)
+        found = {
+            "loss": float(sums.loss / max(sums.count, 1)),
+            "pearson": float(r.mean()),
+            "pearson_median": float(np.median(r)),
+            "explained_variance": float(np.nan_to_num(each["explained_variance"], nan=0.0).mean()),
+            "mse": float(each["mse"].mean()),
+            "constant_targets": int(np.isnan(each["pearson"]).sum()),
+        }
+        if ceiling is not None and (ceiling > 0).any():
+            known = ceiling > 0
+            found["noise_normalised"] = float((r[known] / np.sqrt(ceiling[known])).mean())
+        return found

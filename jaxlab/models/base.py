@@ -1,0 +1,20 @@
+"""What every model family offers."""
+
+from dataclasses import dataclass
+
+from flax import nnx
+
+from jaxlab.config import Component
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Component):
+    """Base of all model configs.
+
+    A module made by `build` is called `module(images, mode)` and returns its features by layer, stem to last.
+    A family whose weights can be loaded has a field `pretrained`: a file, a folder with one, or a hub id.
+    """
+
+    def build(self, in_channels: int, rngs: nnx.Rngs) -> nnx.Module:
+        """A module for (b, h, w, in_channels) images. Trace it: its parameters should be made under jit."""
+        raise NotImplementedError

@@ -1,0 +1,93 @@
+"""Optimizers as optax chains: clip, L2, direction, decoupled decay, rate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import optax
+
+from jaxlab.config import Component
+from jaxlab.optim.schedules import Constant, Schedule
+from jaxlab.types import UserError
+
+
+def decayed(params: dict[str, Any]) -> dict[str, bool]:
+    """Which leaves are decayed: kernels (two axes or more), not biases or the scales of norms."""
+    return {path: leaf.ndim > 1 for path, leaf in params.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(Component):
+    """Base of all optimizers.
+
+    weight_decay: decoupled, p -= rate * weight_decay * p (Loshchilov & Hutter 2019).
+    l2: added to the gradient before momentum or moments, as torch's `SGD(weight_decay=)` does.
+    Both leave biases and norms alone.
+    clip_norm: upper bound of the gradient's global norm. clip_value: of each of its values.
+    """
+
+    lr: float = 1e-3
+    schedule: Schedule = Constant()
+    weight_decay: float = 0.0
+    l2: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    def check(self) -> None:
+        for name in ("weight_decay", "l2"):
+            if getattr(self, name) < 0:
+                raise UserError(
+                    f"{type(self).__name__}.{name}: expected 0 or more, found {getattr(self, name)}"
+                )
+        for name in ("lr", "clip_norm", "clip_value"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"{type(self).__name__}.{name}: expected more than 0, found {value}")
+
+    def direction(self) -> optax.GradientTransformation:
+        """The gradient made into a direction of descent, before decay and rate."""
+        raise NotImplementedError
+
+    def build(self, rate: optax.Schedule) -> optax.GradientTransformation:
+        """The whole transformation, for flat parameters; `rate`: update's number -> learning rate."""
+        parts = []
+        if self.clip_value is not None:
+            parts.append(optax.clip(self.clip_value))
+        if self.clip_norm is not None:
+            parts.append(optax.clip_by_global_norm(self.clip_norm))
+        if self.l2:
+            parts.append(optax.add_decayed_weights(self.l2, mask=decayed))
+        parts.append(self.direction())
+        if self.weight_decay:
+            parts.append(optax.add_decayed_weights(self.weight_decay, mask=decayed))
+        return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent with (Nesterov) momentum; torch's convention, without dampening."""
+
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+
+    def direction(self) -> optax.GradientTransformation:
+        return optax.trace(self.momentum, self.nesterov) if self.momentum else optax.identity()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """Kingma & Ba 2015."""
+
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+
+    def direction(self) -> optax.GradientTransformation:
+        return optax.scale_by_adam(self.b1, self.b2, self.eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay on by default (Loshchilov & Hutter 2019)."""
+
+    weight_decay: float = 1e-2

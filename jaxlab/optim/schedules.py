@@ -1,0 +1,136 @@
+"""Learning-rate schedules. Each gives a factor of the base rate as a function of the update's number.
+
+Lengths are explicit: `epochs=` or `steps=`, never both; without either, the length of the run.
+`warmup_epochs=` or `warmup_steps=` raises the rate linearly, from base/warmup at the first update, before it starts.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import optax
+
+from jaxlab.config import Component
+from jaxlab.types import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Component):
+    """Base of all schedules."""
+
+    warmup_epochs: float = 0.0
+    warmup_steps: int = 0
+
+    def check(self) -> None:
+        if self.warmup_epochs and self.warmup_steps:
+            raise UserError(
+                f"{type(self).__name__}: expected warmup_epochs or warmup_steps, found both "
+                f"({self.warmup_epochs} and {self.warmup_steps})"
+            )
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        """The factor after warm-up; `run_steps` is what warm-up leaves of the run."""
+        raise NotImplementedError
+
+    def build(self, lr: float, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        """step -> learning rate. `steps_per_epoch` and `run_steps` (the whole run) count updates."""
+        warmup = self.warmup_steps or round(self.warmup_epochs * steps_per_epoch)
+        main = self.main(steps_per_epoch, max(run_steps - warmup, 1))
+
+        def rate(step):
+            rising = jnp.minimum((step + 1.0) / max(warmup, 1), 1.0)
+            return lr * rising * main(jnp.maximum(step - warmup, 0))
+
+        return rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Schedule):
+    """The base rate throughout."""
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        return optax.constant_schedule(1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Timed(Schedule):
+    epochs: float | None = None
+    steps: int | None = None
+
+    def check(self) -> None:
+        super().check()
+        if self.epochs is not None and self.steps is not None:
+            raise UserError(
+                f"{type(self).__name__}: expected epochs or steps, found both ({self.epochs} and {self.steps})"
+            )
+        length = self.steps if self.epochs is None else self.epochs
+        if length is not None and length <= 0:
+            raise UserError(f"{type(self).__name__}: expected a positive length, found {length}")
+
+    def length(self, steps_per_epoch: int, default: int) -> int:
+        """Updates that `epochs` or `steps` name; `default` without either."""
+        if self.steps is not None:
+            return self.steps
+        return default if self.epochs is None else max(round(self.epochs * steps_per_epoch), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(_Timed):
+    """The rate is multiplied by `factor` every `epochs` or `steps` (torch's StepLR)."""
+
+    factor: float = 0.1
+
+    def check(self) -> None:
+        super().check()
+        if self.epochs is None and self.steps is None:
+            raise UserError("Step: expected epochs= or steps= between two drops, found neither")
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        length = self.length(steps_per_epoch, run_steps)
+        return optax.exponential_decay(1.0, length, self.factor, staircase=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponential(_Timed):
+    """The rate decays continuously, by `factor` every `epochs` or `steps` (default: once over the run)."""
+
+    factor: float = 0.1
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        return optax.exponential_decay(1.0, self.length(steps_per_epoch, run_steps), self.factor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(_Timed):
+    """Half a cosine from the base rate to `final` times it (Loshchilov & Hutter 2017, without restarts)."""
+
+    final: float = 0.0
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        return optax.cosine_decay_schedule(1.0, self.length(steps_per_epoch, run_steps), self.final)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(_Timed):
+    """Up from base/`divide` to the base rate, then down to base/`divide`/`final_divide` (Smith & Topin 2018)."""
+
+    peak: float = 0.3
+    divide: float = 25.0
+    final_divide: float = 1e4
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        length = self.length(steps_per_epoch, run_steps)
+        return optax.cosine_onecycle_schedule(length, 1.0, self.peak, self.divide, self.final_divide)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plateau(Schedule):
+    """The rate is multiplied by `factor` when the run's metric has not improved for `patience` epochs.
+
+    The drops are made by the training loop after each validation; until then the rate is the base rate.
+    """
+
+    factor: float = 0.1
+    patience: int = 5
+
+    def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
+        return optax.constant_schedule(1.0)

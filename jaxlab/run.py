@@ -1,0 +1,230 @@
+"""A trained run: load it, predict with it, evaluate its checkpoints."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from jaxlab.config import from_json, load_file, override
+from jaxlab.data.files import list_folder, read_image
+from jaxlab.data.images import Images, decode, resize, with_channels
+from jaxlab.data.source import Opened
+from jaxlab.evaluate.evaluator import Evaluator
+from jaxlab.experiment import Experiment, Task, program_of
+from jaxlab.fit import Decoded
+from jaxlab.training import journal, runtime
+from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.training.sharding import Layout
+from jaxlab.training.state import Variables
+from jaxlab.types import Kind, UserError
+from submit import Predictions, ensemble, kaggle
+
+Which = Literal["best", "last"] | int
+_KIND: dict[Kind, str] = {"regression": "regression", "classification": "logits"}
+
+
+def load(path: str | Path, settings: Iterable[str] = ()) -> "Run":
+    """The run in directory `path`; `settings` are overrides such as `data.root=FOLDER`.
+
+    Raises UserError where `path` is not a run directory or holds no checkpoint.
+    """
+    runtime.prepare()
+    rundir = RunDirectory(Path(path))
+    experiment = override(_experiment(rundir), settings)
+    if not saved(rundir.checkpoints):
+        raise UserError(
+            f"{rundir.path}: no checkpoint yet; `jaxlab train` makes them at the end of each epoch"
+        )
+    return Run(rundir, experiment)
+
+
+def predict_runs(
+    paths: Sequence[Path], out: Path, settings: Iterable[str] = (), which: Which = "best"
+) -> Iterator[str]:
+    """Predict the test split with each run, keep each one's predictions/test.npz, and write their mean to `out`.
+
+    The suffix of `out` picks csv or npz. Yields a line on each file once it is written.
+    Raises UserError or SubmissionError, before anything is predicted where that can be known.
+    """
+    if out.suffix not in (".csv", ".npz"):
+        raise UserError(f"--out {out}: expected a .csv or .npz file")
+    runs = [load(path, settings) for path in paths]
+    members = []
+    for run in runs:
+        predictions = run.predict_split("test", which)
+        file = run.rundir.predictions("test")
+        file.parent.mkdir(exist_ok=True)
+        predictions.save(file)
+        members.append(predictions)
+        yield f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets"
+    mean = members[0] if len(members) == 1 else ensemble.mean(members)
+    sample = runs[0].opened.sample_submission
+    if out.suffix == ".npz":
+        mean.save(out)
+    else:
+        kaggle.write(mean, out, sample)
+    yield f"{out}: written" + (
+        "" if out.suffix == ".npz" else f", checked against {sample}" if sample else ""
+    )
+
+
+def _experiment(rundir: RunDirectory) -> Experiment:
+    data = rundir.config()
+    try:
+        return from_json(data)
+    except UserError:
+        if not (rundir.path / "config.py").is_file():
+            raise
+        load_file(rundir.path / "config.py")  # defines the components that the config file brought along
+        return from_json(data)
+
+
+class Run:
+    """A trained network with the preprocessing that it was trained on.
+
+    experiment: its config. task: targets, image shape and normalisation. info: run.json.
+    """
+
+    def __init__(self, rundir: RunDirectory, experiment: Experiment):
+        self.rundir = rundir
+        self.experiment = experiment
+        self.info = rundir.info()
+        self.task = Task.from_json(self.info["task"])
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the outputs' columns."""
+        return self.task.targets
+
+    def checkpoint(self, which: Which = "best") -> Saved:
+        """The best, the last, or one by its step. Raises UserError where it is missing or damaged."""
+        found = {checkpoint.step: checkpoint for checkpoint in saved(self.rundir.checkpoints)}
+        last = max(found)
+        best = (found[last].meta()["progress"]["best"] or {"step": last})["step"]
+        step = {"best": best, "last": last}.get(which, which)  # type: ignore[call-overload]
+        if step not in found:
+            raise UserError(f"{self.rundir.checkpoints}: no checkpoint {step}; there are {sorted(found)}")
+        if fault := found[step].fault():
+            raise UserError(
+                f"checkpoint {step} is damaged: {fault}; --checkpoint takes another of {sorted(found)}"
+            )
+        return found[step]
+
+    def predict(
+        self, images: np.ndarray | str | Path | Sequence[str | Path], which: Which = "best"
+    ) -> np.ndarray:
+        """(n, t) float32 predictions in the targets' units; logits for classification.
+
+        images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
+        folder (its images sorted by name). They are resized as in training.
+        """
+        return self._predict(self._prepared(images), self.checkpoint(which))
+
+    def predict_split(
+        self, split: Literal["test", "validation"] = "test", which: Which = "best"
+    ) -> Predictions:
+        """Predictions for a split of the run's data, with ids, target names and provenance."""
+        opened = self.opened
+        if split == "test" and opened.test is None:
+            raise UserError(
+                f"{type(self.experiment.data).__name__}: these data have no test images to predict"
+            )
+        samples = opened.test if split == "test" else opened.train
+        assert samples is not None
+        rows = np.arange(len(samples)) if split == "test" else self.positions[1]
+        checkpoint = self.checkpoint(which)
+        values = self._predict(decode(samples, rows, self._images()), checkpoint)
+        meta = checkpoint.meta()
+        made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
+        config = self.rundir.config()
+        provenance_ = {**made, "config": config, "data": self.info["data"], **provenance()}
+        return Predictions(
+            ids=samples.ids[rows], values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
+            split=split, provenance=provenance_,
+        )  # fmt: skip
+
+    def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
+        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode."""
+        variables = self._variables(self.checkpoint(which))
+        return {
+            split: self._evaluator.evaluate(variables, data.images, data.target, data.label).compute(
+                self.opened.ceiling
+            )
+            for split, data in self._decoded.items()
+        }
+
+    def evaluate_checkpoints(
+        self, which: Literal["best", "last", "all"]
+    ) -> dict[int, dict[str, dict[str, float]]]:
+        """{step: scores} as `evaluate`; a validation that metrics.jsonl lacks is added to it."""
+        steps = (
+            [c.step for c in saved(self.rundir.checkpoints)]
+            if which == "all"
+            else [self.checkpoint(which).step]
+        )
+        scores = {step: self.evaluate(step) for step in steps}
+        known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
+        with self.rundir.metrics.open("a") as file:
+            for step in scores.keys() - known:
+                record = {"step": step, "epoch": self.checkpoint(step).meta()["epoch"], "split": "validation"}
+                file.write(json.dumps({**record, **scores[step]["validation"]}) + "\n")
+        return scores
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The run's source, opened."""
+        return self.experiment.data.open()
+
+    @cached_property
+    def positions(self) -> list[np.ndarray]:
+        """Positions of the training and validation samples."""
+        return [chosen[: self.experiment.limit] for chosen in self.experiment.split.split(self.opened.train)]
+
+    @cached_property
+    def _decoded(self) -> dict[str, Decoded]:
+        names = ("train", "validation")
+        return {
+            name: Decoded.of(self.opened, rows, self.experiment)
+            for name, rows in zip(names, self.positions, strict=True)
+        }
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout("auto", self.experiment.training.batch_size)
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        program = program_of(self.experiment, self.task)
+        return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
+
+    def _predict(self, images: np.ndarray, checkpoint: Saved) -> np.ndarray:
+        return self._evaluator.predict(self._variables(checkpoint), images)
+
+    def _variables(self, checkpoint: Saved) -> Variables:
+        """Of the averaged parameters where the run keeps them."""
+        params = "params" if self.experiment.training.ema is None else "ema"
+        fields = checkpoint.arrays((params, "stats", "constants"))
+        return self._layout.put(Variables(fields[params], fields["stats"], fields["constants"]))
+
+    def _images(self) -> Images:
+        return replace(self.experiment.images, size=self.task.image_shape[:2])
+
+    def _prepared(self, images: np.ndarray | str | Path | Sequence[str | Path]) -> np.ndarray:
+        if isinstance(images, str | Path):
+            images = list(list_folder(Path(images)).by_name.values()) if Path(images).is_dir() else [images]
+        if len(images) == 0:
+            raise UserError("no images to predict")
+        settings = self.experiment.images
+        shape = self.task.image_shape
+
+        def fitted(image: np.ndarray | str | Path) -> np.ndarray:
+            array = read_image(Path(image)) if isinstance(image, str | Path) else image
+            array = array[..., None] if array.ndim == 2 else array
+            return with_channels(resize(array, shape[:2], settings.policy, settings.filter), shape[2])
+
+        return np.stack([fitted(image) for image in images])

@@ -1,0 +1,188 @@
+"""Orbax checkpoints written in the background, each with a manifest of SHA-256 sums that a restore verifies.
+
+checkpoints/<step>/state/         Orbax: {field: {path: array}}, host arrays, so any device count can restore it
+checkpoints/<step>/meta.json      step, epoch, metrics, loop state, digest, shape and dtype of each leaf
+checkpoints/<step>/manifest.json  {file: SHA-256}, written last, before the folder gets its name
+
+A checkpoint is written under a temporary name and renamed when it is whole: a killed process or a full disk
+leaves the earlier ones as they were.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxlab import tree
+from jaxlab.types import UserError
+
+Arrays = dict[str, dict[str, np.ndarray]]
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One checkpoint on disk."""
+
+    path: Path
+
+    @property
+    def step(self) -> int:
+        return int(self.path.name)
+
+    def meta(self) -> dict[str, Any]:
+        """Its meta.json. Raises UserError where that is not whole."""
+        return _read_json(self.path / "meta.json")
+
+    def fault(self) -> str | None:
+        """What is wrong with its files against the manifest, or None."""
+        try:
+            listed = _read_json(self.path / "manifest.json")["files"]
+        except UserError as error:
+            return str(error)
+        for name, expected in listed.items():
+            file = self.path / name
+            if not file.is_file():
+                return f"{file} is missing"
+            if _sha256(file) != expected:
+                return f"{file} does not have the SHA-256 that its manifest gives"
+        return None
+
+    def arrays(self, only: tuple[str, ...] | None = None) -> Arrays:
+        """{field: {path: array}} as saved, on the host; `only` some fields."""
+        import orbax.checkpoint as ocp
+
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+            if only is None:
+                return checkpointer.restore(self.path / "state")
+            wanted = {field: dict.fromkeys(self.meta()["leaves"][field], 0) for field in only}
+            restore = ocp.args.PyTreeRestore(item=wanted, partial_restore=True)
+            return checkpointer.restore(self.path / "state", args=restore)
+
+
+def saved(folder: Path) -> list[Saved]:
+    """The whole checkpoints under `folder`, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [Saved(path) for path in folder.iterdir() if path.name.isdigit()]
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def newest_good(folder: Path, warn: Any) -> Saved | None:
+    """The newest checkpoint whose files are as they were written; `warn` is told of each that is not."""
+    for checkpoint in reversed(saved(folder)):
+        fault = checkpoint.fault()
+        if fault is None:
+            return checkpoint
+        warn(f"checkpoint {checkpoint.step} is damaged ({fault}); trying the one before it")
+    return None
+
+
+class Checkpoints:
+    """Writes and keeps checkpoints: the last, the best by the run's metric, and every `keep_every` steps."""
+
+    def __init__(self, folder: Path, keep_every: int | None = None):
+        self.folder = folder
+        self.keep_every = keep_every
+        self._worker = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future[None] | None = None
+        for left in folder.glob(f"*{_PARTIAL}") if folder.is_dir() else ():
+            shutil.rmtree(left)
+
+    def save(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+        """Start writing `arrays` (host copies) as step meta["step"]; waits for an earlier write first.
+
+        Raises UserError where the earlier write failed (disk full): the last good checkpoint stays.
+        """
+        self.wait()
+        self._pending = self._worker.submit(self._write, arrays, meta)
+
+    def wait(self) -> None:
+        """Until everything asked for is on disk. Raises UserError where it could not be written."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Wait, and end the writer."""
+        try:
+            self.wait()
+        finally:
+            self._worker.shutdown()
+
+    def _write(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+        final = self.folder / str(meta["step"])
+        partial = final.with_name(final.name + _PARTIAL)
+        try:
+            _write_folder(partial, arrays, meta)
+            if final.exists():  # a damaged one of the same step, made again after a resume
+                shutil.rmtree(final)
+            partial.rename(final)
+        except Exception as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            kept = saved(self.folder)
+            last = f"the last good one is step {kept[-1].step}" if kept else "there is none before it"
+            raise UserError(f"checkpoint {final} could not be written ({_reason(error)}); {last}") from error
+        self._retain(meta)
+
+    def _retain(self, meta: dict[str, Any]) -> None:
+        best = (meta["progress"].get("best") or {}).get("step")
+        for checkpoint in saved(self.folder):
+            every = self.keep_every is not None and checkpoint.step % self.keep_every == 0
+            if checkpoint.step not in (meta["step"], best) and not every:
+                shutil.rmtree(checkpoint.path)
+
+
+def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
+    import orbax.checkpoint as ocp
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        checkpointer.save(folder.absolute() / "state", args=ocp.args.PyTreeSave(arrays))
+    leaves = {
+        field: {path: [list(leaf.shape), str(leaf.dtype)] for path, leaf in named.items()}
+        for field, named in arrays.items()
+    }
+    meta = {"schema": 1, **meta, "digest": tree.digest(arrays["params"]), "leaves": leaves}
+    _write_json(folder / "meta.json", meta)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = {str(path.relative_to(folder)): _sha256(path) for path in files}
+    _write_json(folder / "manifest.json", {"schema": 1, "files": sums})
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's words where there are some, wherever in the chain of causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    with path.open("w") as file:
+        json.dump(data, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not whole JSON ({error})") from None

@@ -1,0 +1,85 @@
+"""Progress in a terminal (a bar, then a table) or, elsewhere, plain lines."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, batch_size: int):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed * self.batch_size:6.0f} images/s" if task.speed else "")
+
+
+class TerminalDisplay:
+    """Shows steps and epochs of a run of `steps` steps; use it as a context manager.
+
+    Lines for each epoch go to `console`; the bar is drawn only where that is a terminal.
+    """
+
+    def __init__(self, console: Console, steps: int, first: int, batch_size: int):
+        self.console = console
+        self.batch_size = batch_size
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            _Rate(batch_size),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=steps, completed=first, epoch=1, loss=float("nan"))
+        self._since = (time.perf_counter(), first)
+        self._step = first
+        self._epochs: list[tuple[int, dict[str, float], dict[str, float], bool]] = []
+
+    def __enter__(self) -> "TerminalDisplay":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, step: int, epoch: int, loss: float) -> None:
+        self._step = step
+        self._bar.update(self._task, completed=step, epoch=epoch, loss=loss)
+
+    def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
+        seconds, first = time.perf_counter() - self._since[0], self._since[1]
+        rate = (self._step - first) * self.batch_size / max(seconds, 1e-9)
+        name = headline(validation)
+        self.console.print(
+            f"epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
+            f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '} {rate:5.0f} images/s",
+            highlight=False,
+        )
+        self._epochs.append((epoch, train, validation, best))
+        self._since = (time.perf_counter(), self._step)
+
+    def note(self, text: str) -> None:
+        self.console.print(text, highlight=False)
+
+    def table(self) -> None:
+        """Every score of the best epoch shown, training beside validation."""
+        if not self._epochs:
+            return
+        epoch, train, validation, _ = next((e for e in reversed(self._epochs) if e[3]), self._epochs[-1])
+        table = Table("score", "train", "validation", title=f"epoch {epoch}, the best", title_justify="left")
+        for name, value in validation.items():
+            shown = f"{train[name]:.4g}" if name in train else ""
+            table.add_row(name.replace("_", " "), shown, f"{value:.4g}")
+        self.console.print(table)
+
+
+def headline(scores: dict[str, float]) -> str:
+    """The one score to show: Pearson r or accuracy."""
+    return "pearson" if "pearson" in scores else "accuracy"

@@ -1,0 +1,174 @@
+"""The training loop. Of one step, in this order:
+
+1. the batch of step k, a pure function of (seed, k), already on the devices;
+2. the compiled step; its loss is read two steps later, so that the device never waits for the host;
+3. at an epoch's end: training scores, validation scores, best / patience / plateau;
+4. where one is due, a checkpoint, after every loss up to it has been seen to be finite.
+
+It knows no config: everything comes as an argument.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from jaxlab.metrics import Sums
+from jaxlab.training.checkpoint import Checkpoints
+from jaxlab.training.interrupt import Interrupt
+from jaxlab.training.journal import Journal
+from jaxlab.training.progress import Progress
+from jaxlab.training.state import TrainState, Variables
+from jaxlab.types import UserError
+
+LAG = 2  # steps between a step's dispatch and the reading of its loss
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train and what to do when.
+
+    metric: the validation score that picks the best checkpoint. patience: epochs without improvement before the
+    run stops. plateau: (factor, epochs without improvement before the learning rate is multiplied by it).
+    checkpoint_steps: checkpoints between the epochs' ends, every so many steps.
+    """
+
+    steps: int
+    steps_per_epoch: int
+    metric: str
+    patience: int | None = None
+    plateau: tuple[float, int] | None = None
+    checkpoint_steps: int | None = None
+
+    def epoch(self, step: int) -> int:
+        """The epoch, from 1, that the update number `step` (from 1) belongs to."""
+        return max(step - 1, 0) // self.steps_per_epoch + 1
+
+    def ends_epoch(self, step: int) -> bool:
+        return step % self.steps_per_epoch == 0 or step == self.steps
+
+    def saves(self, step: int) -> bool:
+        return self.ends_epoch(step) or (
+            self.checkpoint_steps is not None and step % self.checkpoint_steps == 0
+        )
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def step(self, step: int, epoch: int, loss: float) -> None: ...
+    def epoch(
+        self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool
+    ) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class Fit:
+    """One run of the loop, from `state` to the plan's last step or an early stop.
+
+    train_step: (state, batch) -> state, reported. batches: from a first step, the batches on the devices.
+    evaluate: Variables -> validation scores. no_sums: empty sums on the devices. batch_ids: step -> its ids.
+    """
+
+    plan: Plan
+    train_step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
+    batches: Callable[[int], Iterator[Any]]
+    evaluate: Callable[[Variables], dict[str, float]]
+    no_sums: Callable[[], Sums]
+    batch_ids: Callable[[int], list[str]]
+    journal: Journal
+    checkpoints: Checkpoints
+    display: Display
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
+
+    def run(self, state: TrainState) -> TrainState:
+        """Train on. Raises UserError at a loss that is not finite; the last good checkpoint is kept."""
+        step = int(state.step)
+        try:
+            with Interrupt() as interrupt:
+                for batch in self.batches(step) if step < self.plan.steps else ():
+                    state, reported = self.train_step(state, batch)
+                    step += 1
+                    self._unread.append((step, reported))
+                    self._read(keep=LAG)
+                    if self.plan.ends_epoch(step):
+                        state = self._end_epoch(state, step)
+                    if self.plan.saves(step) or interrupt.asked:
+                        self._save(state, step)
+                    if step == self.plan.steps or self._stops_early(step, interrupt):
+                        break
+        finally:
+            self.journal.close()
+            self.checkpoints.close()
+        return state
+
+    def _read(self, keep: int = 0) -> None:
+        while len(self._unread) > keep:
+            step, reported = self._unread.popleft()
+            values = {name: float(_local(value)) for name, value in reported.items()}
+            epoch = self.plan.epoch(step)
+            self.journal.write(step, epoch, "step", values)
+            if not np.isfinite(values["loss"]):
+                self.journal.flush()
+                raise UserError(self._not_finite(step, values["loss"]))
+            self.display.step(step, epoch, values["loss"])
+
+    def _not_finite(self, step: int, loss: float) -> str:
+        ids = self.batch_ids(step - 1)
+        shown = ", ".join(ids[:16]) + (f" and {len(ids) - 16} more" if len(ids) > 16 else "")
+        return (
+            f"the loss is {loss} at step {step} (epoch {self.plan.epoch(step)}), on the samples {shown}. The last "
+            "checkpoint from before it is kept. A lower learning rate, warm-up or clip_norm may help; or look at "
+            "those samples"
+        )
+
+    def _end_epoch(self, state: TrainState, step: int) -> TrainState:
+        self._read()
+        epoch = self.plan.epoch(step)
+        train = state.sums.compute()
+        validation = self.evaluate(state.variables)
+        if self.plan.metric not in validation:
+            raise UserError(
+                f"metric {self.plan.metric!r} is not among the validation's: {', '.join(validation)}"
+            )
+        best = self.progress.update(self.plan.metric, validation[self.plan.metric], step, epoch)
+        self.journal.write(step, epoch, "train", train)
+        self.journal.write(step, epoch, "validation", validation)
+        self.journal.flush()
+        self.display.epoch(epoch, train, validation, best)
+        return self._lowered(replace(state, sums=self.no_sums()), epoch)
+
+    def _lowered(self, state: TrainState, epoch: int) -> TrainState:
+        if self.plan.plateau is None or self.progress.plateau <= self.plan.plateau[1]:
+            return state
+        self.progress.plateau = 0
+        self.display.note(
+            f"epoch {epoch}: plateau, the learning rate is multiplied by {self.plan.plateau[0]}"
+        )
+        return replace(state, rate_scale=state.rate_scale * self.plan.plateau[0])
+
+    def _stops_early(self, step: int, interrupt: Interrupt) -> bool:
+        if interrupt.asked:
+            self.display.note(f"stopped at step {step}; the same command goes on from there")
+            return True
+        if self.plan.patience is None or self.progress.stale < self.plan.patience:
+            return False
+        self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
+        return True
+
+    def _save(self, state: TrainState, step: int) -> None:
+        self._read()
+        self.journal.flush()
+        meta = {"step": step, "epoch": self.plan.epoch(step), "progress": self.progress.to_json()}
+        self.checkpoints.save(state.to_arrays(), meta)
+
+
+def _local(value: jax.Array) -> np.ndarray:
+    return np.asarray(value.addressable_data(0))

@@ -1,0 +1,24 @@
+"""What JAX is asked for before it starts: one device a core on CPU hosts, compiled programs kept on disk."""
+
+import contextlib
+import os
+
+import jax
+
+from jaxlab.store import cache_dir
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare() -> None:
+    """Set both, unless the user's environment or a JAX that has already started says otherwise."""
+    forced = "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not forced and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # JAX runs already (a notebook): its devices stay as they are
+            jax.config.update("jax_num_cpu_devices", cores())
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -1,0 +1,87 @@
+"""Everything that a step changes, as one pytree; and how it lies in a checkpoint."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxlab.metrics import Sums
+from jaxlab.tree import Flat
+from jaxlab.types import UserError
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """step: updates made. params, stats: flat, by dotted path. ema: as params, or None.
+
+    constants: what data gave the model (targets' mean and scale), never trained.
+    rate_scale: factor of the schedule's learning rate, lowered on a plateau. sums: this epoch's training scores.
+    """
+
+    step: Int[Array, ""]
+    params: Flat
+    stats: Flat
+    constants: Flat
+    opt_state: Any
+    ema: Flat | None
+    rate_scale: Float[Array, ""]
+    sums: Sums
+
+    @property
+    def variables(self) -> "Variables":
+        """What a forward pass in evaluation needs: averaged parameters where they are kept."""
+        return Variables(self.params if self.ema is None else self.ema, self.stats, self.constants)
+
+    def to_arrays(self) -> dict[str, dict[str, np.ndarray]]:
+        """{field: {path: host array}}: what a checkpoint stores, the same for any number of devices."""
+        host = jax.device_get(self)
+        return {f.name: _named(getattr(host, f.name)) for f in fields(self)}
+
+    def from_arrays(self, stored: dict[str, dict[str, np.ndarray]]) -> Self:
+        """A state shaped as this one that holds `stored`. Raises UserError naming every leaf that differs."""
+        problems: list[str] = []
+        new = {
+            f.name: _restored(f.name, getattr(self, f.name), stored.get(f.name, {}), problems)
+            for f in fields(self)
+        }
+        if problems:
+            shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
+            raise UserError(f"the checkpoint does not fit this experiment's model: {shown}")
+        return replace(self, **new)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Variables:
+    """Parameters, batch statistics and constants: the arguments of a forward pass."""
+
+    params: Flat
+    stats: Flat
+    constants: Flat
+
+
+def _named(tree: Any) -> dict[str, np.ndarray]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {_name(path): np.asarray(leaf) for path, leaf in paths}
+
+
+def _name(path: tuple) -> str:
+    return ".".join(jax.tree_util.keystr((entry,), simple=True) for entry in path) or "value"
+
+
+def _restored(field: str, template: Any, stored: dict[str, np.ndarray], problems: list[str]) -> Any:
+    paths, treedef = jax.tree_util.tree_flatten_with_path(template)
+    wanted = {_name(path): leaf for path, leaf in paths}
+    problems += [f"{field}.{name} is not in the model" for name in stored.keys() - wanted.keys()]
+    leaves = []
+    for name, leaf in wanted.items():
+        if name not in stored:
+            problems.append(f"{field}.{name} is missing")
+        elif np.shape(stored[name]) != leaf.shape:
+            problems.append(f"{field}.{name} is {np.shape(stored[name])}, the model's {leaf.shape}")
+        else:
+            leaves.append(np.asarray(stored[name], leaf.dtype))
+    return jax.tree_util.tree_unflatten(treedef, leaves) if len(leaves) == len(wanted) else template
