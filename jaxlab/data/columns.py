@@ -13,18 +13,23 @@ from jaxlab.types import UserError
 
 
 def read_header(path: Path) -> list[str]:
-    """The column names. Raises UserError for a missing or empty file, or a name that occurs twice."""
+    """The column names. Raises UserError for a missing or empty file, or one that fits no table."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
+            rows = csv.reader(file)
+            header, first = next(rows, []), next(rows, [])
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
     if not header:
         raise UserError(f"{path}: expected a header line, found an empty file")
     if twice := duplicates(np.array(header)).tolist():
         raise UserError(f"{path}: these columns occur more than once: {examples(twice)}")
+    if len(first) > len(header):  # pandas would take the first column for an index
+        raise UserError(
+            f"{path}: the rows have {len(first)} cells, more than the {len(header)} columns of the header"
+        )
     return header
 
 
@@ -43,18 +48,18 @@ def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) 
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
                 path,
-                usecols=[*text, *inferred],
                 dtype=dict.fromkeys(text, str),
                 keep_default_na=False,
                 low_memory=False,
-                index_col=False,
                 encoding="utf-8-sig",
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a CSV of {len(header)} columns ({error})") from error
+        raise UserError(
+            f"{path}: cannot be read as a CSV of {len(header)} columns ({str(error).strip()})"
+        ) from error
     if table.empty:
         raise UserError(f"{path}: expected at least one row below the header, found none")
-    return table
+    return table[[*text, *inferred]]
 
 
 def ids_of(table: pd.DataFrame, column: str, path: Path, problems: list[str]) -> np.ndarray:
@@ -107,7 +112,9 @@ def is_text(values: pd.Series) -> bool:
     if _is_plain(values):
         return False
     cells = values.astype(str).str.strip()
-    return not (pd.to_numeric(cells, errors="coerce").notna() | cells.str.lower().isin(["nan", ""])).any()
+    cells = cells[cells != ""]
+    number = pd.to_numeric(cells, errors="coerce").notna() | (cells.str.lower() == "nan")
+    return len(cells) > 0 and not number.any()
 
 
 def classes_of(cells: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
