@@ -1,0 +1,68 @@
+"""Pretrained weights: read from files and hubs, matched both ways, turned into JAX's shapes."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from jaxlab.models.base import Model
+from jaxlab.models.resnet import ResNet
+from jaxlab.tree import Flat
+from jaxlab.types import UserError
+from jaxlab.weights import resnet
+from jaxlab.weights.match import match
+from jaxlab.weights.preprocessing import preprocessing
+from jaxlab.weights.read import read
+
+FAMILIES: dict[type[Model], ModuleType] = {ResNet: resnet}
+
+
+def load_pretrained(
+    config: Model, source: str, params: Flat, stats: Flat
+) -> tuple[Flat, Flat, dict[str, Any]]:
+    """The weights of `source` for the module of `config`, and a JSON record of what was done.
+
+    source: a safetensors or PyTorch file, a folder with one, or a hub id. params, stats: the module's flat
+        parameters and batch statistics; of them only shapes and dtypes are used. Returns numpy arrays.
+    Raises UserError with everything that does not fit: keys, shapes, dtypes, architecture.
+    """
+    family = FAMILIES.get(type(config))
+    if family is None:
+        known = ", ".join(kind.__name__ for kind in FAMILIES)
+        raise UserError(f"{type(config).__name__} has no pretrained weights; those that have: {known}")
+    arrays, origin = read(source)
+    about = f"weights {source} do not fit {type(config).__name__}"
+    family.check_metadata(config, origin.metadata, about)
+    layout = family.layout(config, arrays)
+    adapted = _adapt_stem(arrays, layout.stem, params[family.STEM].shape[2])
+    matched = match(arrays, params | stats, layout, about=about, hint=family.hint(config, arrays, layout))
+    record = {
+        "source": source,
+        "file": origin.file.name,
+        "sha256": origin.sha256,
+        "revision": origin.revision,
+        "layout": layout.name,
+        "used": matched.used,
+        "skipped": matched.skipped,
+        "stem": adapted,
+        "preprocessing": preprocessing(origin.metadata),
+    }
+    loaded = matched.leaves
+    return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record
+
+
+def _adapt_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str | None:
+    """Make the (out, in, h, w) kernel at `key` take `channels`; returns what was done, None if nothing.
+
+    timm's rule: to one channel by the sum, so that a grey image has the effect of its three equal channels;
+    to more by repeating the kernel and scaling it by old / new.
+    """
+    kernel = arrays.get(key)
+    if kernel is None or kernel.ndim != 4 or kernel.shape[1] == channels:
+        return None
+    old = kernel.shape[1]
+    if channels == 1:
+        arrays[key] = kernel.sum(1, keepdims=True, dtype=np.float32)
+        return f"summed over {old} channels"
+    arrays[key] = np.take(kernel, np.arange(channels) % old, axis=1).astype(np.float32) * (old / channels)
+    return f"repeated from {old} to {channels} channels, times {old}/{channels}"

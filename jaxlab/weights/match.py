@@ -1,0 +1,117 @@
+"""Two-way matching of a weight file's keys with a model's leaves: nothing is loaded in part without a word."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxlab.tree import Flat
+from jaxlab.types import UserError
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Source keys that match `pattern` in full fill the leaf `target`, in which \\1 is the pattern's first group."""
+
+    pattern: str
+    target: str
+    transform: Callable[[Array], Array] = lambda array: array
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Source keys that match `pattern` in full are left out, for `reason`."""
+
+    pattern: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which files name a family's weights. stem: the source key of the kernel that sees the image."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    skips: tuple[Skip, ...]
+    stem: str
+
+
+@dataclass(frozen=True)
+class Matched:
+    """leaves: {model path: array}. skipped: {reason: number of source keys}. used: number of source keys."""
+
+    leaves: Flat
+    skipped: dict[str, int]
+    used: int
+
+
+def renamed(source: Iterable[str], rules: Iterable[Rule]) -> dict[str, str]:
+    """{source key: model path} of the keys that some rule matches."""
+    rules = list(rules)
+    found = {}
+    for key in source:
+        for rule in rules:
+            if match := re.fullmatch(rule.pattern, key):
+                found[key] = match.expand(rule.target)
+    return found
+
+
+def match(
+    source: Mapping[str, Array], targets: Flat, layout: Layout, *, about: str, hint: str = ""
+) -> Matched:
+    """`source` under the model's names, orientation and dtypes.
+
+    Each source key must match exactly one rule or skip, each of `targets` (arrays or ShapeDtypeStructs) be filled
+    once, with its shape; floats of any width are cast. Raises one UserError with all that does not fit, which starts
+    with `about` and ends with `hint`.
+    """
+    problems: dict[str, list[str]] = {}
+    leaves: Flat = {}
+    skipped: Counter[str] = Counter()
+    for key, array in source.items():
+        fitting = [rule for rule in layout.rules if re.fullmatch(rule.pattern, key)]
+        reasons = [skip.reason for skip in layout.skips if re.fullmatch(skip.pattern, key)]
+        if len(fitting) + len(reasons) > 1:
+            problems.setdefault("with several rules", []).append(key)
+        elif reasons:
+            skipped[reasons[0]] += 1
+        elif problem := _fill(leaves, key, array, fitting, targets):
+            kind, detail = problem
+            problems.setdefault(kind, []).append(detail)
+    missing = [path for path in targets if path not in leaves]
+    if missing:
+        problems["missing from the file"] = missing
+    if problems:
+        listed = "; ".join(_listed(kind, details) for kind, details in problems.items())
+        raise UserError(f"{about}: {listed}{hint and f'. {hint}'}")
+    return Matched(leaves, dict(skipped), len(leaves))
+
+
+def _fill(leaves: Flat, key: str, array: Array, fitting: list[Rule], targets: Flat) -> tuple[str, str] | None:
+    """Put `array` under its model path, or say what is wrong: the kind, and the key with details."""
+    path = renamed([key], fitting).get(key)
+    if path is None:
+        return "not expected in the file", key
+    target = targets.get(path)
+    if target is None:
+        return "not expected in the file", f"{key} (the model has no {path})"
+    if path in leaves:
+        return "for a leaf that is filled already", f"{key} ({path})"
+    leaves[path] = array  # also where it does not fit: that is not a missing one
+    if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
+        return "of another dtype", f"{key} ({array.dtype}, where {path} is {target.dtype})"
+    turned = fitting[0].transform(array)
+    if turned.shape != target.shape:
+        return "of another shape", f"{key} (as {path} {turned.shape}, the model's is {target.shape})"
+    leaves[path] = np.ascontiguousarray(turned, dtype=target.dtype)
+    return None
+
+
+def _listed(kind: str, details: list[str]) -> str:
+    shown = ", ".join(details[:4])
+    more = f", and {len(details) - 4} more" if len(details) > 4 else ""
+    return f"{len(details)} {kind}: {shown}{more}"

@@ -1,0 +1,27 @@
+"""How images were prepared for pretrained weights, from the JSON files beside them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+
+
+def preprocessing(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """{"mean", "std", "interpolation", "crop_fraction", "size"} as far as stated; {} where nothing is.
+
+    metadata: {file name: content}: timm's config.json with a `pretrained_cfg`, or transformers'
+        preprocessor_config.json. mean and std refer to intensities in [0, 1], red, green, blue.
+    """
+    timm = metadata.get("config.json", {}).get("pretrained_cfg", {})
+    transformers = metadata.get("preprocessor_config.json", {})
+    size = transformers.get("size")
+    found = {
+        "mean": timm.get("mean", transformers.get("image_mean")),
+        "std": timm.get("std", transformers.get("image_std")),
+        "interpolation": timm.get("interpolation", PILLOW.get(transformers.get("resample", -1))),
+        "crop_fraction": timm.get("crop_pct", transformers.get("crop_pct")),
+        "size": timm.get("input_size", [size])[-1],
+    }
+    if isinstance(size, dict):
+        found["size"] = size.get("shortest_edge", size.get("height"))
+    return {name: value for name, value in found.items() if value is not None}

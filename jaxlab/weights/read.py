@@ -1,0 +1,134 @@
+"""Arrays by name out of a weight file, a folder with one, or a Hugging Face hub id."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from jaxlab.types import UserError
+from jaxlab.weights.torch_file import read_torch
+
+STANDARD = ("model.safetensors", "pytorch_model.bin")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+METADATA = ("config.json", "preprocessor_config.json")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights came from.
+
+    source: as the user gave it. file: what was read. sha256: of that file. revision: the hub's commit.
+    metadata: {file name: content} of the JSON files beside the weights, of folders and hub ids only.
+    """
+
+    source: str
+    file: Path
+    sha256: str
+    revision: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
+    """{key: array} as the file has them, and their origin.
+
+    source: a .safetensors file, a file of torch.save, a folder with one, or a hub id `owner/name`, which is
+        downloaded once and then found in the hub's cache. Raises UserError, naming the file.
+    """
+    path = Path(source).expanduser()
+    revision = None
+    metadata: dict[str, Any] = {}
+    if path.is_dir():
+        file = path / _weight_file(source, [entry.name for entry in path.iterdir() if entry.is_file()])
+        metadata = _metadata(path)
+    elif path.is_file():
+        file = path
+    elif HUB_ID.fullmatch(source) and path.suffix not in SUFFIXES:
+        file = _from_hub(source)
+        revision, metadata = file.parent.name, _metadata(file.parent)
+    else:
+        raise UserError(
+            f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and not a hub id `owner/name`"
+        )
+    arrays = _arrays(file)
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return arrays, Origin(source, file, sha256, revision, metadata)
+
+
+def _weight_file(source: str, names: Iterable[str]) -> str:
+    names = sorted(names)
+    for name in STANDARD:
+        if name in names:
+            return name
+    found = [name for name in names if Path(name).suffix in SUFFIXES]
+    if len(found) == 1:
+        return found[0]
+    raise UserError(
+        f"weights {source}: expected {' or '.join(STANDARD)} or one other weight file ({', '.join(SUFFIXES)}), "
+        f"found {', '.join(found[:8]) or 'none'}"
+    )
+
+
+def _from_hub(source: str) -> Path:
+    import huggingface_hub  # costs half a second, and only hub ids need it
+
+    try:
+        info = huggingface_hub.HfApi().model_info(source, timeout=10)
+        names = [sibling.rfilename for sibling in info.siblings or []]
+        wanted = [_weight_file(source, names), *(name for name in METADATA if name in names)]
+        files = [Path(huggingface_hub.hf_hub_download(source, name, revision=info.sha)) for name in wanted]
+        return files[0]
+    except UserError:
+        raise
+    except Exception as error:  # of requests, httpx or the hub, by version and by what is wrong
+        for name in STANDARD:
+            cached = huggingface_hub.try_to_load_from_cache(source, name)
+            if isinstance(cached, str):
+                return Path(cached)
+        raise UserError(
+            f"weights {source}: this hub id was not found, or the hub cannot be reached, and no copy of it is in the "
+            f"cache ({str(error).splitlines()[0] or type(error).__name__}). Check the id, or download "
+            f"{STANDARD[0]} elsewhere and give the path of its folder"
+        ) from error
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    found = {}
+    for name in METADATA:
+        try:
+            found[name] = json.loads((folder / name).read_text("utf-8"))
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            raise UserError(f"weights {folder / name}: expected JSON ({error})") from error
+    return found
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    with file.open("rb") as stream:
+        start = stream.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(
+            f"weights {file}: this is a Git LFS pointer, not the weights; fetch them with `git lfs pull`"
+        )
+    if start.startswith((b"PK\x03\x04", b"\x80\x02")):
+        return read_torch(file)
+    if start[8:9] == b"{":
+        try:
+            return load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"weights {file}: the safetensors file is damaged or cut short ({error})"
+            ) from error
+    raise UserError(
+        f"weights {file}: expected a safetensors file or a file of torch.save, found neither "
+        f"(it starts with {start[:8]!r})"
+    )

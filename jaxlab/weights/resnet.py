@@ -1,0 +1,119 @@
+"""How torchvision, timm and transformers name the weights of a ResNet."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxlab.models.resnet import BLOCKS, ResNet
+from jaxlab.types import UserError
+from jaxlab.weights.match import Layout, Rule, Skip, renamed
+
+COUNTERS = Skip(r".*\.num_batches_tracked", "counters of PyTorch's batch norm")
+STEM = "conv1.kernel"  # the leaf that sees the image
+NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
+# Blocks of each stage, and whether they are bottlenecks.
+DEPTHS = {
+    ((2, 2, 2, 2), False): 18,
+    ((3, 4, 6, 3), False): 34,
+    ((3, 4, 6, 3), True): 50,
+    ((3, 4, 23, 3), True): 101,
+    ((3, 8, 36, 3), True): 152,
+}
+
+
+def layout(config: ResNet, keys: Iterable[str]) -> Layout:
+    """The layout that these source keys have."""
+    embedder = next((key for key in keys if key.endswith("embedder.embedder.convolution.weight")), None)
+    return _torchvision(config) if embedder is None else _transformers(config, embedder)
+
+
+def _torchvision(config: ResNet) -> Layout:
+    """timm has the same names for its plain ResNets."""
+    block = r"layer(\d)\.(\d+)"
+    rules = (
+        _conv("conv1", "conv1"),
+        *_norm("bn1", "bn1"),
+        _conv(rf"{block}\.conv(\d)", r"layer\1.\2.conv\3"),
+        *_norm(rf"{block}\.bn(\d)", r"layer\1.\2.bn\3"),
+        _conv(rf"{block}\.downsample\.0", r"layer\1.\2.downsample.conv"),
+        *_norm(rf"{block}\.downsample\.1", r"layer\1.\2.downsample.bn"),
+    )
+    return _with_classifier(config, "torchvision/timm", rules, "fc", "conv1.weight")
+
+
+def _transformers(config: ResNet, stem: str) -> Layout:
+    """Counts stages and layers from 0; a model saved without its classifier lacks the prefix `resnet.`."""
+    prefix = re.escape(stem.removesuffix("embedder.embedder.convolution.weight"))
+    embedder = rf"{prefix}embedder\.embedder"
+    rules = [_conv(rf"{embedder}\.convolution", "conv1"), *_norm(rf"{embedder}\.normalization", "bn1")]
+    for stage in range(4):
+        block, target = rf"{prefix}encoder\.stages\.{stage}\.layers\.(\d+)", rf"layer{stage + 1}.\1"
+        rules += [
+            _conv(rf"{block}\.shortcut\.convolution", f"{target}.downsample.conv"),
+            *_norm(rf"{block}\.shortcut\.normalization", f"{target}.downsample.bn"),
+        ]
+        for k in range(3):
+            rules += [
+                _conv(rf"{block}\.layer\.{k}\.convolution", f"{target}.conv{k + 1}"),
+                *_norm(rf"{block}\.layer\.{k}\.normalization", f"{target}.bn{k + 1}"),
+            ]
+    return _with_classifier(config, "transformers", tuple(rules), r"classifier\.1", stem)
+
+
+def _with_classifier(
+    config: ResNet, name: str, rules: tuple[Rule, ...], classifier: str, stem: str
+) -> Layout:
+    if config.classes == 0:
+        return Layout(name, rules, (COUNTERS, Skip(rf"{classifier}\..*", "the file's classifier")), stem)
+    linear = (
+        Rule(rf"{classifier}\.weight", "fc.kernel", np.transpose),
+        Rule(rf"{classifier}\.bias", "fc.bias"),
+    )
+    return Layout(name, rules + linear, (COUNTERS,), stem)
+
+
+def _conv(pattern: str, target: str) -> Rule:
+    """(out, in, h, w) -> (h, w, in, out)."""
+    return Rule(rf"{pattern}\.weight", f"{target}.kernel", lambda array: np.transpose(array, (2, 3, 1, 0)))
+
+
+def _norm(pattern: str, target: str) -> tuple[Rule, ...]:
+    return tuple(Rule(rf"{pattern}\.{theirs}", f"{target}.{ours}") for theirs, ours in NORM.items())
+
+
+def hint(config: ResNet, keys: Iterable[str], found: Layout) -> str:
+    """What the file seems to hold, where that is another depth or no ResNet at all."""
+    paths = list(renamed(keys, found.rules).values())
+    blocks = [
+        {m[2] for p in paths if (m := re.match(r"layer(\d)\.(\d+)\.", p)) and m[1] == str(k)}
+        for k in range(1, 5)
+    ]
+    depth = DEPTHS.get((tuple(map(len, blocks)), any(".conv3." in path for path in paths)))  # type: ignore[arg-type]
+    if depth is None:
+        return (
+            f"the file does not look like a ResNet (depths {', '.join(map(str, BLOCKS))})"
+            if not any(blocks)
+            else ""
+        )
+    return f"the file looks like ResNet-{depth}, the config is ResNet(depth={config.depth})" * (
+        depth != config.depth
+    )
+
+
+def check_metadata(config: ResNet, metadata: Mapping[str, Any], about: str) -> None:
+    """Refuse variants that have a ResNet's names and shapes but compute something else. Raises UserError."""
+    described = metadata.get("config.json", {})
+    problems = []
+    architecture = described.get("architecture")  # timm's
+    plain = rf"(tv_|gluon_)?resnet{config.depth}(_v1b)?"
+    if architecture is not None and not re.fullmatch(plain, architecture):
+        problems.append(f"architecture is {architecture!r}, expected 'resnet{config.depth}'")
+    for name, expected in (("downsample_in_bottleneck", False), ("hidden_act", "relu")):  # transformers'
+        if described.get(name, expected) != expected:
+            problems.append(f"{name} is {described[name]!r}, expected {expected!r}")
+    if problems:
+        raise UserError(
+            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
+        )
