@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -77,7 +77,9 @@ def train(
     help="Which to evaluate.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(run: Path, settings: tuple[str, ...], checkpoints: str, as_json: bool) -> None:
+def evaluate(
+    run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"], as_json: bool
+) -> None:
     """Score a RUN's checkpoints on its training and validation data, and fill in missing records."""
     from jaxlab.run import load
 
@@ -121,6 +123,24 @@ def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
     from jaxlab.report import checkpoint
 
     checkpoint.show(path, stats=stats, other=diff, as_json=as_json)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--images", default=2000, show_default=True, help="Labelled images.")
+@click.option("--test-images", default=500, show_default=True, help="Images to predict.")
+@click.option("--neurons", default=40, show_default=True, help="Target columns.")
+@click.option("--size", default=64, show_default=True, help="Height and width, in pixels.")
+@click.option(
+    "--repeats", default=10, show_default=True, help="Presentations that a response is the mean of."
+)
+@click.option("--seed", default=0, show_default=True)
+def simulate(folder: Path, **fields: Any) -> None:
+    """Write simulated images and neurons to FOLDER, as a Kaggle folder with its solution and noise ceiling."""
+    from jaxlab.data.simulated import Simulated
+
+    Simulated(**fields).write_kaggle(folder)
+    click.echo(f"{folder}: {fields['images']} + {fields['test_images']} images, {fields['neurons']} neurons")
 
 
 @main.command()

@@ -9,7 +9,7 @@ import hashlib
 import json
 import runpy
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -45,18 +45,20 @@ class Component:
         """Raise UserError where fields contradict one another, with the expected and the actual value."""
 
 
-@functools.cache
-def _hints(cls: type[Component]) -> dict[str, Any]:
+def _read_hints(cls: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-@functools.cache
-def _adapter(cls: type[Component], name: str) -> TypeAdapter[Any]:
+def _make_adapter(cls: type[Any], name: str) -> TypeAdapter[Any]:
     hint = _hints(cls)[name]
     if isinstance(hint, type) and issubclass(hint, Component):
         return TypeAdapter(hint)
     return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+_hints: Callable[[type[Any]], dict[str, Any]] = functools.cache(_read_hints)
+_adapter: Callable[[type[Any], str], TypeAdapter[Any]] = functools.cache(_make_adapter)
 
 
 def _checked(cls: type[Component], name: str, value: Any) -> Any:

@@ -22,6 +22,7 @@ from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import AdamW, Optimizer, Plateau
 from jaxlab.rng import initial_key
 from jaxlab.training.loop import Plan
+from jaxlab.training.runtime import compute_dtype
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
@@ -175,8 +176,7 @@ def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Modu
 def network_shapes(experiment: Experiment, task: Task) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
     """The network's graph and the shapes of its parameters and batch statistics; nothing is computed."""
     network = nnx.eval_shape(network_builder(experiment, task))
-    graphdef, params, stats = nnx.split(network, nnx.Param, nnx.BatchStat)
-    return graphdef, params, stats
+    return nnx.split(network, nnx.Param, nnx.BatchStat)  # type: ignore[return-value]
 
 
 def program_of(experiment: Experiment, task: Task, steps_per_epoch: int = 1) -> Program:
@@ -196,7 +196,7 @@ def program_of(experiment: Experiment, task: Task, steps_per_epoch: int = 1) -> 
         rate=rate,
         seed=experiment.seed,
         accumulate=training.accumulate,
-        dtype=training.dtype,
+        dtype=compute_dtype(training.dtype),
         ema_decay=training.ema,
     )
 

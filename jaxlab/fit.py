@@ -174,6 +174,10 @@ def _fit(
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, batches.steps_per_epoch)
+    if program.dtype != training.dtype:
+        console.print(
+            f"warning: this device has no {training.dtype}; computing in {program.dtype}", highlight=False
+        )
     state = _fresh(experiment, begin, program, learn.target)
     state, progress = _restored(rundir, state, partial(console.print, highlight=False))
     first = int(state.step)
@@ -224,6 +228,7 @@ def _restored(rundir: RunDirectory, state: TrainState, tell: Any) -> tuple[Train
         return state.from_arrays(checkpoint.arrays()), Progress(**meta["progress"])
     if damaged := saved(rundir.checkpoints):
         raise UserError(
-            f"{rundir.checkpoints}: none of the {len(damaged)} checkpoints is whole; remove {rundir.path} to start afresh"
+            f"{rundir.checkpoints}: none of the {len(damaged)} checkpoints is whole; remove {rundir.path} to start "
+            "afresh"
         )
     return state, Progress()

@@ -106,7 +106,7 @@ class Run:
         found = {checkpoint.step: checkpoint for checkpoint in saved(self.rundir.checkpoints)}
         last = max(found)
         best = (found[last].meta()["progress"]["best"] or {"step": last})["step"]
-        step = {"best": best, "last": last}.get(which, which)  # type: ignore[call-overload]
+        step = best if which == "best" else last if which == "last" else which
         if step not in found:
             raise UserError(f"{self.rundir.checkpoints}: no checkpoint {step}; there are {sorted(found)}")
         if fault := found[step].fault():

@@ -15,6 +15,7 @@ from jaxlab.data.augment import (
 from jaxlab.data.files import file_samples, list_folder
 from jaxlab.data.images import Images, decode
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
+from jaxlab.data.quickstart import KaggleOrSimulated
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
@@ -33,6 +34,7 @@ __all__ = [
     "GroupedSplit",
     "Images",
     "KFold",
+    "KaggleOrSimulated",
     "KaggleTable",
     "Normalize",
     "Opened",

@@ -19,6 +19,13 @@ def prepare() -> None:
     if not forced and "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # JAX runs already (a notebook): its devices stay as they are
             jax.config.update("jax_num_cpu_devices", cores())
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def compute_dtype(asked: str) -> str:
+    """`asked`, or float32 where the GPU has no bfloat16 (compute capability below 8.0: P100, T4)."""
+    device = jax.local_devices()[0]
+    capability = float(getattr(device, "compute_capability", None) or 8.0)
+    return "float32" if asked == "bfloat16" and device.platform == "gpu" and capability < 8.0 else asked

@@ -143,11 +143,9 @@ def _updated(
     updates, opt_state = program.optimizer.update(grads, state.opt_state, state.params)
     updates = jax.tree.map(lambda update: update * state.rate_scale, updates)
     params = optax.apply_updates(state.params, updates)
-    ema = (
-        state.ema
-        if program.ema_decay is None
-        else ema_update(state.ema, params, program.ema_decay, state.step)
-    )
+    ema = state.ema
+    if program.ema_decay is not None and ema is not None:
+        ema = ema_update(ema, params, program.ema_decay, state.step)
     return replace(
         state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state, ema=ema, sums=sums
     )
@@ -174,7 +172,7 @@ def initial_parameters(build: Callable[[], nnx.Module]) -> tuple[tree.Flat, tree
     """The network's own initial parameters and batch statistics, made in one compiled call."""
 
     def make() -> tuple[tree.Flat, tree.Flat]:
-        _, params, stats = nnx.split(build(), nnx.Param, nnx.BatchStat)
+        params, stats = nnx.state(build(), nnx.Param, nnx.BatchStat)
         return tree.flatten(params), tree.flatten(stats)
 
     return jax.jit(make)()

@@ -1,0 +1,40 @@
+# On a machine with Python 3.11 or newer and make: `make demo` shows jaxlab at work, `make test` proves it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check fast slow clean
+
+# Images, training, a submission and its score beside the ceiling, in a few minutes.
+demo: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
+
+# Both tiers.
+test: check slow
+
+# The fast tier: lint, types, who may import whom, and every test that compiles next to nothing.
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+# The slow tier: commands, configs, several devices, resume after a kill, real weights.
+slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -m slow -n 2 --dist loadfile
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"jaxlab needs Python 3.11 or newer, this is {sys.version}"'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,20 @@
+"""A shallow CNN from scratch on a Kaggle folder of images and responses.
+
+    jaxlab train configs/shallow_cnn.py --set data.root=FOLDER
+"""
+
+from jaxlab.data import Flip, Images, KaggleTable, Shift
+from jaxlab.experiment import Experiment, Training
+from jaxlab.heads import Linear
+from jaxlab.models import ShallowCNN
+from jaxlab.optim import AdamW, Cosine
+
+experiment = Experiment(
+    data=KaggleTable(),
+    images=Images(size=(56, 56)),
+    augment=(Shift(pixels=2),),
+    model=ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3), dropout=0.2),
+    head=Linear(dropout=0.5),
+    optimizer=AdamW(lr=2e-3, weight_decay=0.1, schedule=Cosine(warmup_epochs=2)),
+    training=Training(epochs=40, batch_size=50, ema=0.99),
+)
