@@ -20,7 +20,7 @@ def read_header(path: Path) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
             header, first = next(rows, []), next(rows, [])
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
     if not header:
         raise UserError(f"{path}: expected a header line, found an empty file")

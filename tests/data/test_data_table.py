@@ -183,7 +183,7 @@ def test_an_empty_class_is_explained(folder: Path) -> None:
 
 
 def test_no_root_says_how_to_set_it() -> None:
-    with pytest.raises(UserError, match="--set data.root"):
+    with pytest.raises(UserError, match=r"--set data\.root"):
         KaggleTable().open()
 
 
