@@ -1,6 +1,8 @@
 """Stored arrays are complete or absent."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +48,15 @@ def test_what_fails_half_way_is_not_kept(cache: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_not_read(cache: Path) -> None:
-    def killed(array: np.ndarray) -> None:
-        array[:50] = 7
-        os._exit(9)
-
-    child = os.fork()
-    if child == 0:
-        stored("a", SHAPE, FLOAT, killed)
-    os.waitpid(child, 0)
+    code = """
+import os, numpy as np
+from jaxlab.store import stored
+def fill(array):
+    array[:50] = 7
+    os._exit(9)
+stored("a", (100, 3), np.dtype(np.float32), fill)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert [path.suffix for path in cache.iterdir()] == [".partial"]
     assert (stored("a", SHAPE, FLOAT, ones) == 1).all()
 

@@ -1,0 +1,124 @@
+"""Arrays in an npz or a folder of npy files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxlab.data.arrays import Arrays
+from jaxlab.data.source import Opened
+from jaxlab.types import UserError
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 255, (5, 4, 6, 3), dtype=np.uint8)
+TARGETS = RNG.normal(size=(5, 2))
+
+
+def saved(folder: Path, form: str = "npz", **arrays: np.ndarray) -> str:
+    if form == "npz":
+        np.savez(folder / "data.npz", **arrays)
+        return str(folder / "data.npz")
+    (folder / "data").mkdir()
+    for name, array in arrays.items():
+        np.save(folder / "data" / f"{name}.npy", array)
+    return str(folder / "data")
+
+
+def opened(folder: Path, form: str = "npz", channels_first: bool = False, **arrays: np.ndarray) -> Opened:
+    return Arrays(root=saved(folder, form, **arrays), channels_first=channels_first).open()
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_regression(tmp_path: Path, form: str) -> None:
+    data = opened(
+        tmp_path,
+        form,
+        images=IMAGES,
+        targets=TARGETS,
+        ids=np.array(list("abcde")),
+        target_names=np.array(["u", "v"]),
+        subject=np.array([1, 1, 2, 2, 2]),
+        test_images=IMAGES[:2],
+    )
+    assert (data.kind, data.targets) == ("regression", ("u", "v"))
+    np.testing.assert_array_equal(data.train.target, TARGETS.astype(np.float32))
+    np.testing.assert_array_equal(data.train.read(3), IMAGES[3])
+    assert data.train.columns["subject"].tolist() == ["1", "1", "2", "2", "2"]
+    assert data.test is not None
+    assert data.test.ids.tolist() == ["test-000000", "test-000001"]
+    sums = data.train.checksum
+    assert sums(0) == data.test.checksum(0)
+    assert sums(1) != data.test.checksum(0)
+
+
+def test_labels(tmp_path: Path) -> None:
+    data = opened(tmp_path, images=IMAGES, labels=np.array(["b", "a", "b", "c", "a"]))
+    assert (data.kind, data.targets) == ("classification", ("a", "b", "c"))
+    assert data.train.label.tolist() == [1, 0, 1, 2, 0]
+    named = opened(
+        tmp_path, images=IMAGES, labels=np.array([1, 0, 1, 1, 0]), target_names=np.array(["x", "y", "z"])
+    )
+    assert (named.targets, named.train.label.tolist()) == (("x", "y", "z"), [1, 0, 1, 1, 0])
+
+
+def test_layouts(tmp_path: Path) -> None:
+    first = opened(tmp_path, channels_first=True, images=np.moveaxis(IMAGES, 3, 1), targets=TARGETS)
+    np.testing.assert_array_equal(first.train.read(1), IMAGES[1])
+    grey = opened(tmp_path, images=IMAGES[..., 0] / np.float64(7), targets=TARGETS[:, 0])
+    assert grey.train.read(1).dtype == np.float32
+    assert grey.train.read(1).shape == (4, 6, 1)
+    assert grey.targets == ("t00000",)
+
+
+BAD = {
+    "no images": ({"images": None}, ["no array 'images'", "targets"]),
+    "neither": ({"targets": None}, ["either 'targets' or 'labels'"]),
+    "both": ({"labels": np.arange(5)}, ["either 'targets' or 'labels'"]),
+    "lengths": ({"targets": TARGETS[:3]}, ["5 images", "'targets' has shape (3, 2)"]),
+    "ids": ({"ids": np.array(list("abcd"))}, ["5 images", "'ids' has shape (4,)"]),
+    "twice": ({"ids": np.array(list("abcda"))}, ["1 ids occur more than once (a)"]),
+    "empty": ({"ids": np.array(["a", "", "c", " ", "e"])}, ["2 ids are empty (positions 1, 3)"]),
+    "unknown": ({"target": TARGETS}, ["'target' has shape (5, 2)"]),
+    "test ids": ({"test_ids": np.array(["a"])}, ["'test_ids' without 'test_images'"]),
+    "objects": ({"subject": np.array([{}] * 5)}, ["object arrays are never read"]),
+    "dtype": ({"images": IMAGES.astype(np.int64)}, ["uint8 or float", "int64"]),
+    "nchw": ({"images": np.moveaxis(IMAGES, 3, 1)}, ["(5, 3, 4, 6)", "channels_first=true"]),
+    "names": ({"target_names": np.array(["u"])}, ["2 columns", "shape (1,)"]),
+    "same names": ({"target_names": np.array(["u", "u"])}, ["target_names", "more than once (u)"]),
+    "NaN": ({"targets": np.where(TARGETS == TARGETS[3, 1], np.nan, TARGETS)}, ["row 3, column 1"]),
+    "text": ({"targets": np.array([list("ab")] * 5)}, ["'targets'", "expected numbers"]),
+    "float labels": ({"targets": None, "labels": np.ones(5)}, ["'labels'", "float64"]),
+    "label range": (
+        {"targets": None, "labels": np.arange(5), "target_names": np.array(["x", "y"])},
+        ["0 to 1", "found 0 to 4"],
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+@pytest.mark.parametrize("case", BAD)
+def test_bad_arrays_are_explained(tmp_path: Path, case: str, form: str) -> None:
+    changes, words = BAD[case]
+    arrays = {"images": IMAGES, "targets": TARGETS, **changes}
+    with pytest.raises(UserError) as error:
+        opened(tmp_path, form, **{name: array for name, array in arrays.items() if array is not None})
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_bad_files_are_explained(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path, images=IMAGES, targets=TARGETS))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"data.npz: cannot be read"):
+        Arrays(root=str(path)).open()
+    with pytest.raises(UserError, match="nothing at"):
+        Arrays(root=str(tmp_path / "gone.npz")).open()
+    with pytest.raises(UserError, match=r"--set data\.root"):
+        Arrays().open()
+
+
+def test_an_image_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    images = IMAGES.astype(np.float32)
+    images[2, 0, 0, 0] = np.inf
+    data = opened(tmp_path, images=images, targets=TARGETS, ids=np.array(list("abcde")))
+    with pytest.raises(UserError, match="image c: 1 values"):
+        data.train.read(2)

@@ -1,0 +1,95 @@
+"""Batches as a pure function of (seed, step)."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
+from jaxlab.types import UserError
+
+N = 23
+IMAGES = np.arange(N, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+TARGET = np.arange(2 * N, dtype=np.float32).reshape(N, 2)
+LABEL = np.arange(N, dtype=np.int32) % 3
+
+
+def batches(batch_size: int = 5, seed: int = 0) -> Batches:
+    return Batches(IMAGES, TARGET, None, batch_size, seed)
+
+
+def test_every_array_is_gathered_by_the_same_index() -> None:
+    made = Batches(IMAGES, TARGET, LABEL, 5, 0)
+    for step in range(8):
+        batch = made[step]
+        index = batch["index"]
+        assert (index.dtype, index.shape) == (np.int32, (5,))
+        assert batch["image"].dtype == np.uint8
+        np.testing.assert_array_equal(batch["image"], IMAGES[index])
+        np.testing.assert_array_equal(batch["target"], TARGET[index])
+        np.testing.assert_array_equal(batch["label"], LABEL[index])
+    assert set(batches()[0]) == {"image", "target", "index"}
+
+
+def test_an_epoch_shows_no_sample_twice_and_epochs_differ() -> None:
+    made = batches()
+    assert made.steps_per_epoch == 4
+    epochs = [np.concatenate([made[4 * e + k]["index"] for k in range(4)]) for e in range(60)]
+    assert all(len(set(epoch)) == 20 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 60
+    shown = np.bincount(np.concatenate(epochs), minlength=N)  # 60 * 20 / 23 = 52 on average
+    assert shown.min() > 40
+    assert shown.max() <= 60
+
+
+def test_seeds_share_no_epoch() -> None:
+    def epochs(seed: int) -> set[tuple[int, ...]]:
+        made = batches(N, seed)
+        return {tuple(made[k]["index"]) for k in range(20)}
+
+    assert not epochs(0) & epochs(1)
+    assert epochs(0) == epochs(0)
+
+
+@pytest.mark.parametrize("start", [0, 1, 4, 7, 1000])
+def test_iterating_from_any_step_gives_the_batches_of_those_steps(start: int) -> None:
+    made = batches()
+    iterator = made.iterate(start)
+    for step, batch in enumerate(islice(iterator, 9), start):
+        np.testing.assert_array_equal(batch["index"], made[step]["index"])
+        np.testing.assert_array_equal(batch["image"], made[step]["image"])
+    iterator.close()
+
+
+@pytest.mark.parametrize("batch_size", [0, 24])
+def test_a_batch_needs_enough_samples(batch_size: int) -> None:
+    with pytest.raises(UserError, match=rf"batch size {batch_size}: .* 23 training samples"):
+        batches(batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 64])
+def test_evaluation_shows_every_sample_once_in_order(batch_size: int) -> None:
+    made = list(evaluation_batches(IMAGES, TARGET, None, batch_size))
+    assert all(len(batch["image"]) == len(batch["mask"]) == batch_size for batch in made)
+    shown = np.concatenate([batch["index"][batch["mask"]] for batch in made])
+    np.testing.assert_array_equal(shown, np.arange(N))
+    values = np.concatenate([batch["target"][batch["mask"]] for batch in made])
+    np.testing.assert_array_equal(values, TARGET)
+    assert set(next(evaluation_batches(IMAGES, None, None, 5))) == {"image", "index", "mask"}
+
+
+def test_prefetch_puts_ahead_and_keeps_the_order() -> None:
+    put: list[int] = []
+
+    def source():
+        yield from range(6)
+
+    def sent(item: int) -> int:
+        put.append(item)
+        return 10 * item
+
+    iterator = prefetch(source(), sent, depth=2)
+    assert next(iterator) == 0
+    assert put == [0, 1, 2]
+    assert list(iterator) == [10, 20, 30, 40, 50]
+    assert list(prefetch(iter([]), sent)) == []
