@@ -85,7 +85,7 @@ BAD = {
     "nchw": ({"images": np.moveaxis(IMAGES, 3, 1)}, ["(5, 3, 4, 6)", "channels_first=true"]),
     "names": ({"target_names": np.array(["u"])}, ["2 columns", "shape (1,)"]),
     "same names": ({"target_names": np.array(["u", "u"])}, ["target_names", "more than once (u)"]),
-    "NaN": ({"targets": np.where(TARGETS == TARGETS[3, 1], np.nan, TARGETS)}, ["row 3, column 1"]),
+    "NaN": ({"targets": np.vstack([TARGETS[:3], [0, np.nan], TARGETS[4:]])}, ["row 3, column 1"]),
     "text": ({"targets": np.array([list("ab")] * 5)}, ["'targets'", "expected numbers"]),
     "float labels": ({"targets": None, "labels": np.ones(5)}, ["'labels'", "float64"]),
     "label range": (

@@ -116,6 +116,7 @@ def test_cutout_replaces_one_square_by_the_mean() -> None:
         np.testing.assert_array_equal(result[~where], IMAGE[~where])
 
 
+@pytest.mark.slow  # six augmentations, compiled for two batch sizes
 def test_a_row_does_not_depend_on_how_the_batch_is_split() -> None:
     images = RNG.integers(0, 256, (8, 7, 9, 3), dtype=np.uint8)
     apply = jax.jit(lambda images, keys: augment(images, keys, ALL))
