@@ -15,13 +15,12 @@ def preprocessing(metadata: Mapping[str, Any]) -> dict[str, Any]:
     timm = metadata.get("config.json", {}).get("pretrained_cfg", {})
     transformers = metadata.get("preprocessor_config.json", {})
     size = transformers.get("size")
+    side = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
     found = {
         "mean": timm.get("mean", transformers.get("image_mean")),
         "std": timm.get("std", transformers.get("image_std")),
         "interpolation": timm.get("interpolation", PILLOW.get(transformers.get("resample", -1))),
         "crop_fraction": timm.get("crop_pct", transformers.get("crop_pct")),
-        "size": timm.get("input_size", [size])[-1],
+        "size": timm["input_size"][-1] if "input_size" in timm else side,
     }
-    if isinstance(size, dict):
-        found["size"] = size.get("shortest_edge", size.get("height"))
     return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,23 @@
+"""A model's parameters and batch statistics as shapes, for tests that load weights without computing any."""
+
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from jaxlab import tree
+from jaxlab.models.base import Model
+
+
+@cache
+def split(config: Model, channels: int = 3) -> tuple[Any, nnx.State, nnx.State]:
+    """graphdef, params and stats, the latter two of shapes."""
+    return nnx.split(nnx.eval_shape(lambda: config.build(channels, nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
+
+
+def flat(state: nnx.State) -> tree.Flat:
+    """{path: ShapeDtypeStruct}."""
+    views = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), state)
+    return {path: jax.ShapeDtypeStruct(view.shape, view.dtype) for path, view in tree.flatten(views).items()}

@@ -1,0 +1,173 @@
+"""Matching both ways: everything that does not fit is said at once, and nothing is loaded in part."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import seeded
+import shapes
+from safetensors.numpy import save_file
+
+from jaxlab.models.resnet import ResNet
+from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.types import UserError
+from jaxlab.weights import load_pretrained
+from jaxlab.weights.match import Layout, Rule, Skip, match
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+LAYOUT = Layout(
+    "tiny",
+    (Rule(r"(\w+)\.w", r"\1.kernel", np.transpose), Rule("b", "bias")),
+    (Skip("n.*", "a counter"),),
+    "a.w",
+)
+TARGETS = {
+    "a.kernel": jax.ShapeDtypeStruct((2, 3), np.float32),
+    "bias": jax.ShapeDtypeStruct((4,), np.float32),
+}
+GOOD = {
+    "a.w": np.arange(6, dtype=np.float16).reshape(3, 2),
+    "b": np.arange(4.0),
+    "n1": np.zeros(1),
+    "n2": np.zeros(1),
+}
+
+
+def test_what_fits_is_turned_and_cast():
+    matched = match(GOOD, TARGETS, LAYOUT, about="weights x")
+    np.testing.assert_array_equal(
+        matched.leaves["a.kernel"], np.array([[0, 2, 4], [1, 3, 5]], np.float32), strict=True
+    )
+    np.testing.assert_array_equal(matched.leaves["bias"], np.array([0, 1, 2, 3], np.float32), strict=True)
+    assert (matched.used, matched.skipped) == (2, {"a counter": 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"b": None}, "1 missing from the file: bias"),
+        ({"q": np.zeros(2)}, "1 not expected in the file: q"),
+        ({"c.w": np.zeros((3, 2))}, r"1 not expected in the file: c.w \(the model has no c.kernel\)"),
+        (
+            {"a.w": np.zeros((2, 3))},
+            r"1 of another shape: a.w \(as a.kernel \(3, 2\), the model's is \(2, 3\)\)",
+        ),
+        ({"b": np.zeros(4, np.int32)}, r"1 of another dtype: b \(int32, where bias is float32\)"),
+        (dict.fromkeys(GOOD), "2 missing from the file: a.kernel, bias"),
+    ],
+)
+def test_each_problem_is_named(change, words):
+    source = {key: value for key, value in (GOOD | change).items() if value is not None}
+    with pytest.raises(UserError, match=rf"^weights x: {words}$"):
+        match(source, TARGETS, LAYOUT, about="weights x")
+
+
+def test_all_problems_come_at_once_with_counts_and_the_hint():
+    source = {f"q{k}": np.zeros(1) for k in range(9)} | {"a.w": np.zeros(6)}
+    with pytest.raises(UserError) as caught:
+        match(source, TARGETS, LAYOUT, about="weights x", hint="try y")
+    assert str(caught.value) == (
+        "weights x: 9 not expected in the file: q0, q1, q2, q3, and 5 more; "
+        "1 of another shape: a.w (as a.kernel (6,), the model's is (2, 3)); 1 missing from the file: bias. try y"
+    )
+
+
+def test_rules_that_overlap_or_collide_are_an_error():
+    overlapping = Layout("tiny", (*LAYOUT.rules, Rule("a.w", "other")), LAYOUT.skips, "a.w")
+    with pytest.raises(UserError, match=r"1 with several rules: a\.w"):
+        match(GOOD, TARGETS, overlapping, about="weights x")
+    colliding = Layout("tiny", (*LAYOUT.rules, Rule("q", "bias")), LAYOUT.skips, "a.w")
+    with pytest.raises(UserError, match=r"1 for a leaf that is filled already: q \(bias\)"):
+        match(GOOD | {"q": np.zeros(4)}, TARGETS, colliding, about="weights x")
+
+
+# -- ResNet files ----------------------------------------------------------------------------------------------
+
+
+def state_dict(depth, layout="torchvision"):
+    golden = np.load(GOLDEN / f"resnet{depth}_{layout}.npz")
+    return seeded.state_dict(json.loads(str(golden["shapes"])))
+
+
+def load(config, folder, source, channels=3):
+    save_file(source, folder / "model.safetensors")
+    _, params, stats = shapes.split(config, channels)
+    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
+
+
+@pytest.mark.parametrize(("layout", "classifier"), [("torchvision", "fc"), ("transformers", "classifier.1")])
+def test_a_backbone_leaves_the_classifier_and_says_so(layout, classifier, tmp_path):
+    source = state_dict(18, layout)
+    params, stats, record = load(ResNet(), tmp_path, source)
+    assert record["skipped"] == {"counters of PyTorch's batch norm": 20, "the file's classifier": 2}
+    assert record["used"] == len(params) + len(stats) == len(source) - 22
+    assert record["stem"] is None
+    assert json.loads(json.dumps(record)) == record
+    name = "conv1" if layout == "torchvision" else "resnet.embedder.embedder.convolution"
+    np.testing.assert_array_equal(params["conv1.kernel"][2, 5, 1], source[f"{name}.weight"][:, 1, 2, 5])
+    bare = {key: value for key, value in source.items() if not key.startswith(classifier)}
+    assert load(ResNet(), tmp_path, bare)[2]["used"] == record["used"], (
+        "a file without a classifier is as good"
+    )
+
+
+def test_a_transformers_backbone_has_no_prefix(tmp_path):
+    source = {key.removeprefix("resnet."): value for key, value in state_dict(18, "transformers").items()}
+    params, _, record = load(ResNet(), tmp_path, {k: v for k, v in source.items() if "classifier" not in k})
+    assert record["layout"] == "transformers"
+    np.testing.assert_array_equal(params["bn1.scale"], source["embedder.embedder.normalization.weight"])
+
+
+def test_another_depth_is_recognised(tmp_path):
+    shallow = {
+        key: value.reshape(-1)[:1] for key, value in state_dict(50).items()
+    }  # shapes do not matter to the names
+    with pytest.raises(UserError, match=r"looks like ResNet-50, the config is ResNet\(depth=18\)$") as caught:
+        load(ResNet(), tmp_path, shallow)
+    assert "not expected in the file" in str(caught.value)
+    with pytest.raises(UserError, match=r"looks like ResNet-18, the config is ResNet\(depth=34\)$"):
+        load(ResNet(depth=34), tmp_path, state_dict(18))
+
+
+def test_another_network_is_recognised(tmp_path):
+    with pytest.raises(UserError, match="does not look like a ResNet"):
+        load(ResNet(), tmp_path, {"blocks.0.attn.qkv.weight": np.zeros((3, 3), np.float32)})
+    save_file({"a": np.ones(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="ShallowCNN has no pretrained weights"):
+        load_pretrained(ShallowCNN(), str(tmp_path), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [
+        ({"architecture": "resnetblur18"}, "'resnetblur18'"),
+        ({"downsample_in_bottleneck": True}, "downsample_in_b"),
+    ],
+)
+def test_a_variant_with_the_same_names_is_refused_by_its_config(described, words, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match=f"describes another network.*{words}"):
+        load(ResNet(), tmp_path, {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
+
+
+def test_another_number_of_classes_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"2 of another shape: fc\.bias .*fc\.weight"):
+        load(ResNet(classes=10), tmp_path, state_dict(18))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_a_stem_for_other_channels_answers_equal_channels_alike(channels, tmp_path):
+    """A grey image, repeated over the channels of each, has the same effect through both kernels for 1, 3, 6."""
+    source = state_dict(18)
+    params, _, record = load(ResNet(), tmp_path, dict(source), channels)
+    kernel, original = params["conv1.kernel"], source["conv1.weight"].transpose(2, 3, 1, 0)
+    assert kernel.shape == (7, 7, channels, 64)
+    assert record["stem"].startswith("summed over 3" if channels == 1 else f"repeated from 3 to {channels}")
+    if channels in (1, 6):
+        np.testing.assert_allclose(kernel.sum(2), original.sum(2), atol=1e-6)
+    if channels > 1:
+        np.testing.assert_allclose(kernel[:, :, 1], original[:, :, 1] * 3 / channels, rtol=1e-6)
+    if channels > 3:
+        np.testing.assert_array_equal(kernel[:, :, 3], kernel[:, :, 0])

@@ -1,0 +1,194 @@
+"""Weight files: every format, and each way in which one can be wrong."""
+
+import hashlib
+import pickle
+import zipfile
+from pathlib import Path
+
+import huggingface_hub
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from jaxlab.types import UserError
+from jaxlab.weights.preprocessing import preprocessing
+from jaxlab.weights.read import read
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.mark.parametrize("name", ["tiny.pt", "tiny_legacy.pth", "tiny_checkpoint.pth"])
+def test_a_file_of_torch_save_gives_what_torch_wrote(name):
+    arrays, origin = read(str(GOLDEN / name))
+    expected = np.load(GOLDEN / "tiny.npz")
+    assert list(arrays)
+    assert arrays.keys() == set(expected.files)
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(
+            array.astype(expected[key].dtype), expected[key], err_msg=key, strict=True
+        )
+    dtypes = {key: array.dtype.name for key, array in arrays.items()}
+    assert dtypes["half"] == "float16"
+    assert dtypes["bfloat"] == "bfloat16"
+    assert dtypes["count"] == "int64"
+    assert origin.file == GOLDEN / name
+    assert origin.revision is None
+
+
+def test_safetensors_keep_values_and_dtypes(tmp_path):
+    saved = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([1.5, -3], ml_dtypes.bfloat16)}
+    save_file(saved, tmp_path / "x.safetensors")
+    arrays, origin = read(str(tmp_path / "x.safetensors"))
+    for key, value in saved.items():
+        np.testing.assert_array_equal(arrays[key], value, strict=True)
+    assert origin.sha256 == hashlib.sha256((tmp_path / "x.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_folder_is_searched_and_its_metadata_kept(tmp_path):
+    (tmp_path / "config.json").write_text('{"architecture": "resnet18"}')
+    with pytest.raises(UserError, match="found none"):
+        read(str(tmp_path))
+    save_file({"a": np.ones(2)}, tmp_path / "other.safetensors")
+    _, origin = read(str(tmp_path))
+    assert origin.file.name == "other.safetensors"
+    assert origin.metadata == {"config.json": {"architecture": "resnet18"}}
+    save_file({"b": np.ones(2)}, tmp_path / "second.safetensors")
+    with pytest.raises(UserError, match=r"other\.safetensors, second\.safetensors"):
+        read(str(tmp_path))
+    save_file({"c": np.ones(2)}, tmp_path / "model.safetensors")
+    assert list(read(str(tmp_path))[0]) == ["c"]
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json: expected JSON"):
+        read(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["tiny.pt", "tiny_legacy.pth"])
+def test_every_cut_of_a_torch_file_is_refused(name, tmp_path):
+    content = (GOLDEN / name).read_bytes()
+    for length in range(0, len(content), 97):
+        cut = tmp_path / name
+        cut.write_bytes(content[:length])
+        with pytest.raises(UserError, match=name):
+            read(str(cut))
+
+
+def test_every_cut_of_a_safetensors_file_is_refused(tmp_path):
+    file = tmp_path / "x.safetensors"
+    save_file({"a": np.arange(40.0)}, file)
+    content = file.read_bytes()
+    for length in range(0, len(content), 13):
+        file.write_bytes(content[:length])
+        with pytest.raises(UserError, match=r"x\.safetensors"):
+            read(str(file))
+
+
+def test_a_flipped_byte_in_a_zipped_tensor_is_refused(tmp_path):
+    content = bytearray((GOLDEN / "tiny.pt").read_bytes())
+    place = content.index(np.arange(24, dtype=np.float32).tobytes())
+    content[place + 5] ^= 1
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(UserError, match="CRC"):
+        read(str(tmp_path / "x.pt"))
+
+
+class Evil:
+    def __reduce__(self):
+        return Path.touch, (Path("evil"),)
+
+
+def test_code_in_a_pickle_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("x.pt", "w") as archive:
+        archive.writestr("x/data.pkl", pickle.dumps({"a": Evil()}, protocol=2))
+    with pytest.raises(UserError, match=r"which is not a tensor"):
+        read("x.pt")
+    assert not Path("evil").exists()
+
+
+def test_a_view_outside_its_storage_is_refused(tmp_path):
+    """The pickle of tiny.pt with the first tensor's size (4, 6) made (9, 6): 54 of 24 values."""
+    with zipfile.ZipFile(GOLDEN / "tiny.pt") as archive, zipfile.ZipFile(tmp_path / "x.pt", "w") as forged:
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert content.count(b"K\x04K\x06\x86") <= 1
+            forged.writestr(name, content.replace(b"K\x04K\x06\x86", b"K\x09K\x06\x86"))
+    with pytest.raises(UserError, match="outside its storage"):
+        read(str(tmp_path / "x.pt"))
+
+
+def test_a_whole_module_is_refused_with_advice():
+    with pytest.raises(UserError, match=r"torch\.nn\.modules\.linear\.Linear.*state_dict\(\)"):
+        read(str(GOLDEN / "tiny_module.pt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"<html>not found</html>", "found neither"),
+        (b"", "found neither"),
+    ],
+)
+def test_other_files_are_refused(content, words, tmp_path):
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(UserError, match=words):
+        read(str(tmp_path / "x.pth"))
+
+
+@pytest.mark.parametrize("source", ["nowhere.pt", "some/where.safetensors", "/no/such/folder", "resnet18"])
+def test_a_missing_path_is_named(source):
+    with pytest.raises(UserError, match=f"{source}: no such file"):
+        read(source)
+
+
+class Hub:
+    """Stands in for the hub: one model, kept in a folder as the hub's cache keeps it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "snapshots" / "0123abcd"
+        self.folder.mkdir(parents=True)
+        save_file({"a": np.ones(2)}, self.folder / "model.safetensors")
+        (self.folder / "config.json").write_text('{"pretrained_cfg": {"mean": [0.5, 0.5, 0.5]}}')
+
+    def model_info(self, _api, source, timeout):
+        if source != "owner/name":
+            raise ConnectionError("no route")
+        siblings = [type("Sibling", (), {"rfilename": path.name}) for path in self.folder.iterdir()]
+        return type("Info", (), {"siblings": siblings, "sha": "0123abcd"})
+
+    def download(self, _source, name, revision):
+        assert revision == "0123abcd"
+        return str(self.folder / name)
+
+
+def test_a_hub_id_is_downloaded_with_its_metadata(tmp_path, monkeypatch):
+    hub = Hub(tmp_path)
+    monkeypatch.setattr(
+        huggingface_hub.HfApi, "model_info", lambda *args, **named: hub.model_info(*args, **named)
+    )
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.download)
+    arrays, origin = read("owner/name")
+    assert list(arrays) == ["a"]
+    assert origin.revision == "0123abcd"
+    assert preprocessing(origin.metadata) == {"mean": [0.5, 0.5, 0.5]}
+    with pytest.raises(UserError, match=r"owner/other: this hub id.*no route.*path of its folder"):
+        read("owner/other")
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda _, name: hub.download(_, name, "0123abcd")
+    )
+    assert read("owner/other")[1].metadata.keys() == {"config.json"}, "without a network, the cache's copy"
+
+
+def test_preprocessing_of_both_libraries():
+    timm = {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1], "interpolation": "bicubic", "crop_pct": 0.95}
+    timm["input_size"] = [3, 224, 224]
+    found = preprocessing({"config.json": {"architecture": "resnet18", "pretrained_cfg": timm}})
+    assert found.pop("crop_fraction") == 0.95
+    assert found.pop("size") == 224
+    assert found == {name: timm[name] for name in ("mean", "std", "interpolation")}
+    other = {"image_mean": [0.1] * 3, "image_std": [0.2] * 3, "resample": 3, "size": {"shortest_edge": 224}}
+    assert preprocessing({"preprocessor_config.json": {**other, "crop_pct": 0.875}}) == {
+        "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bicubic", "crop_fraction": 0.875, "size": 224,
+    }  # fmt: skip
+    assert preprocessing({}) == {}
