@@ -46,7 +46,7 @@ class RegressionSums:
         count = total(jnp.ones(len(x)), mask, axis_name)
         mean_x = total(x, mask, axis_name) / jnp.maximum(count, 1)
         mean_y = total(y, mask, axis_name) / jnp.maximum(count, 1)
-        dx, dy = x - mean_x, y - mean_y
+        dx, dy = x - mean_x[None], y - mean_y[None]
         both = self.count + count
         share = count / jnp.maximum(both, 1)
         step_x, step_y = mean_x - self.mean_x, mean_y - self.mean_y

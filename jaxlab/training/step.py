@@ -66,13 +66,13 @@ class Program:
         """What the loss compares outputs with: labels, or targets standardised by the training data's."""
         if self.kind == "classification":
             return batch["label"]
-        return (batch["target"] - constants["target_mean"]) / constants["target_scale"]
+        return (batch["target"] - constants["target_mean"][None]) / constants["target_scale"][None]
 
     def in_units(self, outputs: Array, constants: tree.Flat) -> Array:
         """Outputs in the targets' own units; logits as they are."""
         if self.kind == "classification":
             return outputs
-        return outputs * constants["target_scale"] + constants["target_mean"]
+        return outputs * constants["target_scale"][None] + constants["target_mean"][None]
 
     def add(
         self,
