@@ -1,0 +1,55 @@
+"""Matching by name: samples by id, targets by target name. Nothing is ever joined by position."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from submit.errors import SubmissionError, named
+from submit.predictions import Predictions, names
+
+
+def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> list[str]:
+    """Sentences on names that are wanted and absent, or present and not wanted; empty when the sets agree."""
+    missing = want[~pd.Index(want).isin(have)]
+    extra = have[~pd.Index(have).isin(want)]
+    found = []
+    if len(missing):
+        found.append(f"{len(missing):,} {what} missing from {where}: {named(missing, len(missing))}")
+    if len(extra):
+        found.append(f"{len(extra):,} {what} in {where} that are not expected: {named(extra, len(extra))}")
+    if len(missing) == len(want) and len(extra):
+        found.append(f"no {what} agree (they are compared as text, so '1' is not '0001')")
+    return found
+
+
+def matched(have: np.ndarray, want: np.ndarray, what: str, where: str) -> np.ndarray | slice:
+    """Where each wanted name lies in `have`, both unique; a slice when they are in order already.
+
+    Raises SubmissionError unless both hold the same names.
+    """
+    found = differences(have, want, what, where)
+    if found:
+        raise SubmissionError("; ".join(found) + ".")
+    return _positions(have, want)
+
+
+def _positions(have: np.ndarray, want: np.ndarray) -> np.ndarray | slice:
+    if np.array_equal(have, want):
+        return slice(None)
+    return pd.Index(have).get_indexer(pd.Index(want))
+
+
+def align(predictions: Predictions, ids: np.ndarray, targets: np.ndarray | None = None) -> Predictions:
+    """The same predictions with samples in the order of `ids` and targets in the order of `targets` (or as they are).
+
+    Raises SubmissionError when ids or targets are missing, repeated or not expected, with the first few and counts.
+    """
+    ids = names(ids, "the ids to align to")
+    targets = predictions.targets if targets is None else names(targets, "the targets to align to")
+    found = differences(predictions.ids, ids, "ids", "the predictions")
+    found += differences(predictions.targets, targets, "targets", "the predictions")
+    if found:
+        raise SubmissionError("; ".join(found) + ".")
+    values = predictions.values[_positions(predictions.ids, ids)][:, _positions(predictions.targets, targets)]
+    return replace(predictions, ids=ids, values=values, targets=targets)

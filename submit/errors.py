@@ -1,0 +1,26 @@
+"""The error of this package, and how its messages name a few things out of many."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+
+class SubmissionError(ValueError):
+    """A file, a table or an argument that cannot be used; the message says which, and what was expected."""
+
+
+def named(items: Iterable[object], count: int, shown: int = 5) -> str:
+    """The first few of `count` items, quoted: "'a', 'b' and 7 more"."""
+    some = list(islice(items, shown))
+    text = ", ".join(repr(str(item)) for item in some)
+    return text if count <= len(some) else f"{text} and {count - len(some):,} more"
+
+
+@contextmanager
+def about(path: str | Path) -> Iterator[None]:
+    """Puts the file's name before the message of a SubmissionError raised in the block."""
+    try:
+        yield
+    except SubmissionError as error:
+        raise SubmissionError(f"{path}: {error}") from error
