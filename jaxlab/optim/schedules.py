@@ -21,6 +21,11 @@ class Schedule(Component):
     warmup_steps: int = 0
 
     def check(self) -> None:
+        if min(self.warmup_epochs, self.warmup_steps) < 0:
+            raise UserError(
+                f"{type(self).__name__}: expected a warm-up of 0 or more, found warmup_epochs={self.warmup_epochs}, "
+                f"warmup_steps={self.warmup_steps}"
+            )
         if self.warmup_epochs and self.warmup_steps:
             raise UserError(
                 f"{type(self).__name__}: expected warmup_epochs or warmup_steps, found both "
@@ -86,7 +91,7 @@ class Step(_Timed):
 
     def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
         length = self.length(steps_per_epoch, run_steps)
-        return optax.exponential_decay(1.0, length, self.factor, staircase=True)
+        return lambda step: self.factor ** (step // length)  # whole numbers: XLA's step / length misses some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +122,11 @@ class OneCycle(_Timed):
     divide: float = 25.0
     final_divide: float = 1e4
 
+    def check(self) -> None:
+        super().check()
+        if not 0 < self.peak < 1:
+            raise UserError(f"OneCycle.peak: expected a share of the length in (0, 1), found {self.peak}")
+
     def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
         length = self.length(steps_per_epoch, run_steps)
         return optax.cosine_onecycle_schedule(length, 1.0, self.peak, self.divide, self.final_divide)
@@ -124,9 +134,10 @@ class OneCycle(_Timed):
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau(Schedule):
-    """The rate is multiplied by `factor` when the run's metric has not improved for `patience` epochs.
+    """The rate is multiplied by `factor` when the run's metric has not improved for more than `patience` epochs.
 
-    The drops are made by the training loop after each validation; until then the rate is the base rate.
+    As torch's ReduceLROnPlateau counts. The drops are made by the training loop after each validation; until
+    then the rate is the base rate.
     """
 
     factor: float = 0.1
