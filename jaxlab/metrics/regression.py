@@ -69,10 +69,10 @@ class RegressionSums:
                 for a in (self.count, self.xx, self.yy, self.xy, self.mean_x, self.mean_y)
             )
             residual = np.maximum(xx + yy - 2 * xy, 0)
-            constant = yy <= 1e-12 * n * np.maximum(my * my, 1e-12)
+            flat = _constant(yy, my, n)
             return {
-                "pearson": np.where(constant, np.nan, xy / np.sqrt(xx * yy)),
-                "explained_variance": np.where(constant, np.nan, 1 - residual / yy),
+                "pearson": np.where(flat | _constant(xx, mx, n), np.nan, xy / np.sqrt(xx * yy)),
+                "explained_variance": np.where(flat, np.nan, 1 - residual / yy),
                 "mse": residual / n + (mx - my) ** 2,
             }
 
@@ -97,3 +97,8 @@ class RegressionSums:
             known = ceiling > 0
             found["noise_normalised"] = float((r[known] / np.sqrt(ceiling[known])).mean())
         return found
+
+
+def _constant(squares: np.ndarray, mean: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Which targets vary by no more than float32 rounds their mean."""
+    return squares <= 1e-12 * count * np.maximum(mean * mean, 1e-12)
