@@ -34,6 +34,10 @@ class Linear(Head):
     layer: str | None = None
     dropout: float = 0.0
 
+    def check(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"Linear.dropout: expected a share in [0, 1), found {self.dropout}")
+
     def build(self, features: dict[str, Any], outputs: int, rngs: nnx.Rngs) -> nnx.Module:
         layer = self.layer or list(features)[-1]
         if layer not in features:

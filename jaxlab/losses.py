@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array, Float
 
 from jaxlab.config import Component
-from jaxlab.types import Kind
+from jaxlab.types import Kind, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,12 @@ class CrossEntropy(Loss):
     """Softmax cross-entropy of integer labels, in nats."""
 
     label_smoothing: float = 0.0
+
+    def check(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(
+                f"CrossEntropy.label_smoothing: expected a share in [0, 1), found {self.label_smoothing}"
+            )
 
     @property
     def kind(self) -> Kind:
