@@ -1,5 +1,6 @@
 """What the loop knows besides the state: the best epoch, patience, plateaus. Saved with each checkpoint."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ class Progress:
     plateau: int = 0
 
     def update(self, metric: str, value: float, step: int, epoch: int) -> bool:
-        """Take in an epoch's validation; True where it is the best so far."""
-        better = self.best is None or (
-            value < self.best["value"] if metric in LOWER_IS_BETTER else value > self.best["value"]
+        """Take in an epoch's validation; True where it is the best so far (NaN never is)."""
+        better = not math.isnan(value) and (
+            self.best is None
+            or (value < self.best["value"] if metric in LOWER_IS_BETTER else value > self.best["value"])
         )
         if better:
             self.best = {"metric": metric, "value": value, "step": step, "epoch": epoch}
