@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab import tree
 from jaxlab.types import UserError
 
 Arrays = dict[str, dict[str, np.ndarray]]
@@ -136,11 +135,17 @@ class Checkpoints:
         for checkpoint in saved(self.folder):
             every = self.keep_every is not None and checkpoint.step % self.keep_every == 0
             if checkpoint.step not in (meta["step"], best) and not every:
-                shutil.rmtree(checkpoint.path)
+                doomed = checkpoint.path.with_name(
+                    checkpoint.path.name + _PARTIAL
+                )  # a kill leaves no half of it
+                shutil.rmtree(doomed, ignore_errors=True)
+                shutil.rmtree(checkpoint.path.rename(doomed))
 
 
 def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
     import orbax.checkpoint as ocp
+
+    from jaxlab import tree  # here, as it imports JAX and Flax, which reading a meta.json does not need
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
