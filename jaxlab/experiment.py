@@ -17,6 +17,7 @@ from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
 from jaxlab.heads import Head, Linear, build_network
 from jaxlab.losses import Loss, Mse
+from jaxlab.metrics import start
 from jaxlab.models.base import Model
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import AdamW, Optimizer, Plateau
@@ -104,6 +105,12 @@ class Experiment(Component):
     seed: int = 0
     limit: int | None = None
 
+    def check(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples."""
         batch = 4 * self.training.accumulate
@@ -140,13 +147,17 @@ class Task:
 
 
 def task_of(experiment: Experiment, opened: Opened) -> Task:
-    """The task that `opened` data set. Raises UserError where the loss is for another kind."""
+    """The task that `opened` data set. Raises UserError where the loss or metric is for another kind."""
     if experiment.loss.kind != opened.kind:
         better = "CrossEntropy()" if opened.kind == "classification" else "Mse()"
         raise UserError(
             f"loss={type(experiment.loss).__name__}() is for {experiment.loss.kind}, but the data "
             f"({type(experiment.data).__name__}) are for {opened.kind}: use loss={better}"
         )
+    known = start(opened.kind, len(opened.targets)).compute(opened.ceiling)
+    metric = experiment.training.metric
+    if metric is not None and metric not in known:
+        raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
     size = experiment.images.size or opened.train.read(0).shape[:2]
     shape = (size[0], size[1], experiment.images.channels)
     return Task(opened.kind, opened.targets, shape, experiment.normalize or Normalize())
@@ -225,5 +236,5 @@ def target_constants(target: np.ndarray | None, standardize: bool) -> tree.Flat:
     mean, scale = np.zeros(target.shape[1]), np.ones(target.shape[1])
     if standardize:
         mean, scale = target.mean(0, dtype=np.float64), target.std(0, dtype=np.float64)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = np.where(np.ptp(target, axis=0) > 0, scale, 1.0)
     return {"target_mean": mean.astype(np.float32), "target_scale": scale.astype(np.float32)}

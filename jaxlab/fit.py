@@ -114,7 +114,7 @@ def _begin(
     pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
     weights = earlier["weights"] if earlier else None
     source = getattr(experiment.model, "pretrained", None)
-    if earlier is None and source is not None:
+    if source is not None and not saved(rundir.checkpoints):
         from jaxlab.weights import load_pretrained
 
         *pretrained, weights = load_pretrained(experiment.model, source, *map(_of_backbone, (params, stats)))
@@ -181,8 +181,9 @@ def _fit(
     state = _fresh(experiment, begin, program, learn.target)
     state, progress = _restored(rundir, state, partial(console.print, highlight=False))
     first = int(state.step)
-    if first >= plan.steps:
-        console.print(f"{rundir.path}: all {plan.steps} steps are done", highlight=False)
+    if first >= plan.steps or plan.gives_up(progress):
+        done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"
+        console.print(f"{rundir.path}: {done}", highlight=False)
         return
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
     split = (validate.images, validate.target, validate.label)

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from jaxlab.metrics import Sums
-from jaxlab.training.checkpoint import Checkpoints
+from jaxlab.training.checkpoint import Arrays, Checkpoints
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.progress import Progress
@@ -55,6 +55,10 @@ class Plan:
             self.checkpoint_steps is not None and step % self.checkpoint_steps == 0
         )
 
+    def gives_up(self, progress: Progress) -> bool:
+        """Whether the metric has not improved for so long that the run stops early."""
+        return self.patience is not None and progress.stale >= self.patience
+
 
 class Display(Protocol):
     """Where progress is shown."""
@@ -89,7 +93,7 @@ class Fit:
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
 
     def run(self, state: TrainState) -> TrainState:
-        """Train on. Raises UserError at a loss that is not finite; the last good checkpoint is kept."""
+        """Train on. Raises UserError where a loss, gradient or parameter is not finite; no checkpoint holds such."""
         step = int(state.step)
         try:
             with Interrupt() as interrupt:
@@ -115,16 +119,17 @@ class Fit:
             values = {name: float(_local(value)) for name, value in reported.items()}
             epoch = self.plan.epoch(step)
             self.journal.write(step, epoch, "step", values)
-            if not np.isfinite(values["loss"]):
+            if not np.isfinite(values["loss"]) or np.isnan(values["gradient_norm"]):
                 self.journal.flush()
-                raise UserError(self._not_finite(step, values["loss"]))
+                found = f"the loss is {values['loss']}, the gradient's norm {values['gradient_norm']}"
+                raise UserError(self._not_finite(step, found))
             self.display.step(step, epoch, values["loss"])
 
-    def _not_finite(self, step: int, loss: float) -> str:
+    def _not_finite(self, step: int, found: str) -> str:
         ids = self.batch_ids(step - 1)
         shown = ", ".join(ids[:16]) + (f" and {len(ids) - 16} more" if len(ids) > 16 else "")
         return (
-            f"the loss is {loss} at step {step} (epoch {self.plan.epoch(step)}), on the samples {shown}. The last "
+            f"{found} at step {step} (epoch {self.plan.epoch(step)}), on the samples {shown}. The last "
             "checkpoint from before it is kept. A lower learning rate, warm-up or clip_norm may help; or look at "
             "those samples"
         )
@@ -158,7 +163,7 @@ class Fit:
         if interrupt.asked:
             self.display.note(f"stopped at step {step}; the same command goes on from there")
             return True
-        if self.plan.patience is None or self.progress.stale < self.plan.patience:
+        if not self.plan.gives_up(self.progress):
             return False
         self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
         return True
@@ -166,8 +171,17 @@ class Fit:
     def _save(self, state: TrainState, step: int) -> None:
         self._read()
         self.journal.flush()
+        arrays = state.to_arrays()
+        if broken := _not_finite_leaves(arrays):
+            raise UserError(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
         meta = {"step": step, "epoch": self.plan.epoch(step), "progress": self.progress.to_json()}
-        self.checkpoints.save(state.to_arrays(), meta)
+        self.checkpoints.save(arrays, meta)
+
+
+def _not_finite_leaves(arrays: Arrays, limit: int = 5) -> list[str]:
+    """The first `limit` parameters and batch statistics that hold a value that is not finite."""
+    named = (pair for field in ("params", "stats", "ema") for pair in arrays[field].items())
+    return [name for name, leaf in named if not np.isfinite(leaf).all()][:limit]
 
 
 def _local(value: jax.Array) -> np.ndarray:
