@@ -57,12 +57,13 @@ class Saved:
         """{field: {path: array}} as saved, on the host; `only` some fields."""
         import orbax.checkpoint as ocp
 
+        folder = self.path.absolute() / "state"  # Orbax refuses a relative path
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
             if only is None:
-                return checkpointer.restore(self.path / "state")
+                return checkpointer.restore(folder)
             wanted = {field: dict.fromkeys(self.meta()["leaves"][field], 0) for field in only}
             restore = ocp.args.PyTreeRestore(item=wanted, partial_restore=True)
-            return checkpointer.restore(self.path / "state", args=restore)
+            return checkpointer.restore(folder, args=restore)
 
 
 def saved(folder: Path) -> list[Saved]:
