@@ -12,7 +12,7 @@ from submit.predictions import Predictions, names
 def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> list[str]:
     """Sentences on names that are wanted and absent, or present and not wanted; empty when the sets agree."""
     missing = want[~pd.Index(want).isin(have)]
-    extra = have[~pd.Index(have).isin(want)]
+    extra = pd.unique(pd.Series(have[~pd.Index(have).isin(want)]))
     found = []
     if len(missing):
         found.append(f"{len(missing):,} {what} missing from {where}: {named(missing, len(missing))}")

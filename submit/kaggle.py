@@ -14,7 +14,7 @@ from submit.files import atomic
 from submit.floats import format_rows
 from submit.labels import Labels, is_text
 from submit.predictions import Predictions, names
-from submit.table import Table, read_table, read_text
+from submit.table import Table, read_header, read_names, read_table
 
 _SHOWN = 5  # columns, ids or cells named in one fault
 _CELLS = 2**16  # numbers formatted at a time
@@ -39,19 +39,17 @@ def read_sample(sample: pd.DataFrame | str | Path) -> Sample:
     Raises SubmissionError when it is none: no target column, ids or columns that repeat.
     """
     if isinstance(sample, pd.DataFrame):
-        header, frame = [str(name) for name in sample.columns], sample
-        source = "the sample submission"
+        source, header = "the sample submission", [str(name) for name in sample.columns]
+        ids = sample.iloc[:, 0].astype(str).to_numpy()
+        cells = sample.iloc[:, 1].astype(str).tolist() if len(header) == 2 else []
     else:
-        header, frame = read_text(sample, ids_only=True)
-        if len(header) == 2:
-            header, frame = read_text(sample)
         source = str(sample)
+        header, ids, cells = read_names(sample)
     with about(source):
         if len(header) < 2:
             raise SubmissionError(f"expected an id column and at least one target, found {header}.")
         columns = names(header, "columns")[1:]
-        text = len(columns) == 1 and bool(is_text(frame.iloc[:, 1].astype(str).to_numpy()).any())
-        return Sample(header[0], names(frame.iloc[:, 0].astype(str).to_numpy(), "ids"), columns, text)
+        return Sample(header[0], names(ids, "ids"), columns, text=bool(is_text(cells).any()))
 
 
 def check(
@@ -70,10 +68,11 @@ def check(
             return faults(_as_table(submission, expected), expected)
         if isinstance(submission, pd.DataFrame):
             return faults(_from_frame(submission, expected), expected)
-        header, _ = read_text(submission, ids_only=True)
-        if len(header) > 2:
+        if len(read_header(submission)) > 2:
             return faults(read_table(submission, expected.id_column), expected)
-        return faults(_from_frame(read_text(submission)[1].set_axis(header, axis=1), expected), expected)
+        header, ids, cells = read_names(submission)
+        frame = pd.DataFrame({0: ids, 1: cells}).set_axis(header, axis=1)
+        return faults(_from_frame(frame, expected), expected)
     except SubmissionError as error:
         return [str(error)]
 
@@ -86,9 +85,8 @@ def faults(table: Table, sample: Sample) -> list[str]:
     if sample.id_column in table.header:
         repeated = table.ids[pd.Index(table.ids).duplicated()]
         if len(repeated):
-            found.append(
-                f"{len(repeated):,} rows repeat an id: {named(pd.unique(pd.Series(repeated)), len(repeated))}"
-            )
+            again = pd.unique(pd.Series(repeated))
+            found.append(f"{len(repeated):,} rows repeat an id: {named(again, len(again))}")
         found += differences(table.ids, sample.ids, "ids", "the submission")
     return found + _cell_faults(table, sample)
 

@@ -1,5 +1,6 @@
 """Class names of samples: a classification submission, or its solution."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions, names
-from submit.table import read_text
+from submit.table import read_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +38,11 @@ class Labels:
     @classmethod
     def load(cls, path: str | Path) -> "Labels":
         """Reads a CSV of two columns, ids and class names, both as text."""
-        header, frame = read_text(path)
+        header, ids, labels = read_names(path)
         with about(path):
             if len(header) != 2:
                 raise SubmissionError(f"expected an id and a label column, found {len(header)} columns.")
-            return cls(frame[0].to_numpy(), frame[1].to_numpy(), header[1])
+            return cls(ids, np.array(labels, np.str_), header[1])
 
     @classmethod
     def of(cls, predictions: Predictions, name: str = "label") -> "Labels":
@@ -58,7 +59,7 @@ class Labels:
         return cls(predictions.ids, predictions.targets[predictions.values.argmax(axis=1)], name)
 
 
-def is_text(cells: np.ndarray) -> np.ndarray:
+def is_text(cells: Sequence[str] | np.ndarray) -> np.ndarray:
     """Which cells can only be names: neither a number, nor the word nan, nor empty."""
     texts = pd.Series(cells, dtype=object)
     number = pd.to_numeric(texts, errors="coerce").notna()

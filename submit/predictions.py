@@ -113,7 +113,7 @@ def names(values: Any, what: str) -> np.ndarray:
         other = next((item for item in array if not isinstance(item, str)), None)
         if other is not None:
             raise SubmissionError(
-                f"{what}: expected strings, found {other!r} ({type(other).__name__}). Read a table with "
+                f"{what}: expected strings, found {other!s} ({type(other).__name__}). Read a table with "
                 "dtype=str, keep_default_na=False: as numbers, '0001' would become 1."
             )
         array = array.astype(np.str_)

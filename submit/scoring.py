@@ -12,7 +12,7 @@ from submit.align import align, matched
 from submit.errors import SubmissionError, about, named
 from submit.labels import Labels, is_text
 from submit.predictions import Predictions
-from submit.table import read_text
+from submit.table import read_header
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def score(
             solution, isinstance(predictions, Predictions) and predictions.kind != "regression"
         )
     if isinstance(predictions, str | Path):
-        one = isinstance(solution, Labels) and len(read_text(predictions, ids_only=True)[0]) == 2
+        one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
         predictions = Labels.load(predictions) if one else Predictions.load(predictions)
     if isinstance(solution, Labels):
         if ceiling is not None:
@@ -117,7 +117,7 @@ def score(
 
 def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
     """Class names when there is one column of text, or one column of anything and the predictions are of classes."""
-    if Path(path).suffix.lower() == ".csv" and len(read_text(path, ids_only=True)[0]) == 2:
+    if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
         labels = Labels.load(path)
         if classes or is_text(labels.labels).any():
             return labels

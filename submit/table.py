@@ -135,19 +135,23 @@ def read_table(path: str | Path, id_column: str | None = None) -> Table:
     return Table(header, np.array(ids, np.str_), np.array(columns, np.str_), values, wrong, texts)
 
 
-def read_text(path: str | Path, ids_only: bool = False) -> tuple[list[str], pd.DataFrame]:
-    """The header and the cells of a CSV as text, nothing interpreted; with `ids_only` the first column alone.
+def read_header(path: str | Path) -> list[str]:
+    """The column names of a CSV. Raises SubmissionError as `read_table` does."""
+    with _opened(Path(path)) as file:
+        return _header(file)
+
+
+def read_names(path: str | Path) -> tuple[list[str], np.ndarray, list[str]]:
+    """The header, the first column (n,) as text, and the second as text where it is the only other one, else [].
 
     Raises SubmissionError as `read_table` does.
     """
-    path = Path(path)
-    with _opened(path) as file:
+    ids: list[str] = []
+    cells: list[str] = []
+    with _opened(Path(path)) as file:
         header = _header(file)
-        try:
-            frame = pd.read_csv(
-                file, header=None, names=range(len(header)), dtype=str, keep_default_na=False,
-                index_col=False, usecols=[0] if ids_only else None,
-            )  # fmt: skip
-        except pd.errors.ParserError as error:
-            raise SubmissionError(f"{error}.") from error
-    return header, frame.fillna("")
+        for name, text in _records(file, len(header), 0):
+            ids.append(name)
+            if len(header) == 2:
+                cells.append(text)
+    return header, np.array(ids, np.str_), cells

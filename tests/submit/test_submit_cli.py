@@ -1,0 +1,111 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from submit import Predictions, write
+from submit.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """a.npz and b.csv, a sample, a solution and its ceiling, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    ids, targets = np.array([f"{i:03d}" for i in range(20)]), np.array(["n0", "n1"])
+    values = np.random.default_rng(0).standard_normal((20, 2))
+    write(Predictions(ids, values, targets), "solution.csv")
+    Predictions(ids[::-1], values[::-1] + 1, targets).save("a.npz")
+    write(Predictions(ids, values * 2, targets), "b.csv")
+    write(Predictions(ids, values * 0, targets), "sample.csv")
+    np.save("ceiling.npy", np.array([0.25, 0.64]))
+    return tmp_path
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_score_prints_a_table_or_json(folder):
+    table = run("score", "a.npz", "solution.csv", "--ceiling", "ceiling.npy")
+    assert table.exit_code == 0
+    for row in ["Pearson r, median", "1.0000", "share of ceiling, mean", "1.6250", "constant targets"]:
+        assert row in table.stdout
+    found = run("score", "a.npz", "solution.csv", "--ceiling", "ceiling.npy", "--json")
+    plain = json.loads(found.stdout)
+    assert plain["pearson_mean"] == pytest.approx(1)
+    assert plain["noise_normalised_median"] == pytest.approx((1 / 0.5 + 1 / 0.8) / 2)
+    assert plain["per_target"] == pytest.approx({"n0": 1, "n1": 1})
+
+
+def test_check_says_yes_or_lists_the_faults(folder):
+    assert run("check", "b.csv", "--against", "sample.csv").exit_code == 0
+    assert run("check", "a.npz", "--against", "sample.csv").exit_code == 0
+    (folder / "b.csv").write_text((folder / "b.csv").read_text().replace("n1", "m").replace("007,", "7,"))
+    found = run("check", "b.csv", "--against", "sample.csv")
+    assert found.exit_code == 1
+    assert found.stdout == ""
+    assert "- Required column 'n1' could not be found" in found.stderr
+    assert "- 1 ids missing from the submission: '007'" in found.stderr
+
+
+@pytest.mark.parametrize("out", ["out.npz", "out.csv"])
+def test_ensemble_of_an_npz_and_a_csv(folder, out):
+    found = run(
+        "ensemble", "a.npz", "b.csv", "--out", out, "--weights", "0.75,0.25", "--against", "sample.csv"
+    )
+    assert (found.exit_code, found.stderr) == (0, "")
+    back, solution = Predictions.load(out), Predictions.load("solution.csv")
+    expected = 0.75 * (solution.values + 1) + 0.25 * solution.values * 2
+    rows = [back.ids.tolist().index(name) for name in solution.ids]
+    np.testing.assert_allclose(back.values[rows], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "none.npz", "solution.csv"], "none.npz: there is no such file"),
+        (["score", "a.npz", "none.csv"], "none.csv: the file cannot be read"),
+        (["score", "a.npz", "solution.csv", "--ceiling", "a.npz"], "found an npz"),
+        (["score", "a.npz"], "Missing argument 'SOLUTION'"),
+        (["check", "b.csv"], "Missing option '--against'"),
+        (["ensemble", "a.npz", "b.csv", "--out", "x.txt"], "expected a .npz or .csv file"),
+        (["ensemble", "a.npz", "b.csv", "--out", "x.npz", "--weights", "1"], "1 weights for 2 predictions"),
+        (
+            ["ensemble", "a.npz", "b.csv", "--out", "x.npz", "--weights", "1,x"],
+            "expected numbers as in 0.3,0.7",
+        ),
+    ],
+)
+def test_mistakes_exit_with_one_and_a_sentence(folder, arguments, message):
+    found = run(*arguments)
+    assert found.exit_code == 1
+    assert message in found.stderr
+    assert found.stdout == ""
+    assert isinstance(found.exception, SystemExit)
+
+
+@pytest.mark.parametrize("out", ["x.npz", "x.csv"])
+def test_an_ensemble_that_fails_the_check_is_not_written(folder, out):
+    (folder / "sample.csv").write_text("id,n0,n1\n000,0,0\n")
+    found = run("ensemble", "a.npz", "--out", out, "--against", "sample.csv")
+    assert found.exit_code == 1
+    assert "Submission must have 1 rows; it has 20" in found.stderr
+    assert not (folder / out).exists()
+
+
+def test_as_a_program(folder):
+    command = [sys.executable, "-m", "submit"]
+    helped = subprocess.run([*command, "score", "--help"], capture_output=True, text=True)
+    assert helped.returncode == 0
+    assert helped.stdout.startswith("Usage: python -m submit score [OPTIONS] PREDICTIONS SOLUTION")
+    scored = subprocess.run(
+        [*command, "score", "b.csv", "solution.csv", "--json"], capture_output=True, text=True
+    )
+    assert scored.returncode == 0
+    assert json.loads(scored.stdout)["pearson_median"] == pytest.approx(1)
+    failed = subprocess.run([*command, "score", "b.csv", "none.csv"], capture_output=True, text=True)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == "Error: none.csv: the file cannot be read (No such file or directory).\n"

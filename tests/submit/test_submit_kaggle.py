@@ -1,0 +1,187 @@
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from submit import Predictions, SubmissionError, check, write
+from submit import kaggle as module
+
+SAMPLE = "image_id,n0,n1\n0001,0.0,0.0\nNA,0.0,0.0\nc,0.0,0.0\n"
+GOOD = "image_id,n0,n1\n0001,1.5,2\nNA,-3e-1,4\nc,5,6\n"
+LABELS = "id,label\n01,cat\n02,cat\n03,cat\n04,cat\n"
+
+
+@pytest.fixture
+def sample(tmp_path):
+    (tmp_path / "sample.csv").write_text(SAMPLE)
+    return tmp_path / "sample.csv"
+
+
+@pytest.fixture
+def label_sample(tmp_path):
+    (tmp_path / "labels.csv").write_text(LABELS)
+    return tmp_path / "labels.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (GOOD, []),
+        ("n1,image_id,n0\n6,c,5\n4,NA,-3e-1\n2,0001,1.5\n", []),  # Kaggle goes by name, not by order
+        (
+            GOOD.replace("n1", "m"),
+            ["Required column 'n1' could not be found", "Unexpected Column: 'm' (Line 1, Column 3)"],
+        ),
+        (
+            GOOD.replace("image_id", "id"),
+            ["Required column 'image_id' could not be found", "Unexpected Column: 'id' (Line 1, Column 1)"],
+        ),
+        (
+            GOOD.replace("c,5,6\n", ""),
+            ["Submission must have 3 rows; it has 2", "1 ids missing from the submission: 'c'"],
+        ),
+        (
+            GOOD + "d,7,8\n",
+            ["Submission must have 3 rows; it has 4", "1 ids in the submission that are not expected: 'd'"],
+        ),
+        (GOOD + "c,7,8\n", ["Submission must have 3 rows; it has 4", "1 rows repeat an id: 'c'"]),
+        (
+            GOOD.replace("0001", "1"),
+            [
+                "1 ids missing from the submission: '0001'",
+                "1 ids in the submission that are not expected: '1'",
+            ],
+        ),
+        (GOOD.replace("1.5", "abc"), ["1 cells are not numbers: row '0001', column 'n0' ('abc')"]),
+        (GOOD.replace("1.5", ""), ["1 cells are not numbers: row '0001', column 'n0' ('')"]),
+        (GOOD.replace("-3e-1", "NaN"), ["1 cells are NaN: row 'NA', column 'n0'"]),
+        (GOOD.replace("-3e-1", "-inf"), ["1 cells are infinite: row 'NA', column 'n0'"]),
+        (
+            GOOD.replace("n1", "n0"),
+            ["Required column 'n1' could not be found", "1 columns occur more than once: 'n0'"],
+        ),
+        (
+            "image_id,n0,x\n0001,,nan\nNA,inf,text\nd,1,1\nd,1,1\n",
+            [
+                "Required column 'n1' could not be found",
+                "Unexpected Column: 'x' (Line 1, Column 3)",
+                "Submission must have 3 rows; it has 4",
+                "1 rows repeat an id: 'd'",
+                "1 ids missing from the submission: 'c'",
+                "1 ids in the submission that are not expected: 'd'",
+                "2 cells are not numbers: row '0001', column 'n0' (''); row 'NA', column 'x' ('text')",
+                "1 cells are NaN: row '0001', column 'x'",
+                "1 cells are infinite: row 'NA', column 'n0'",
+            ],
+        ),
+    ],
+)
+def test_every_fault_is_found_in_a_file_and_in_a_table(sample, tmp_path, text, faults):
+    (tmp_path / "x.csv").write_text(text)
+    assert check(tmp_path / "x.csv", sample) == faults
+    header = next(csv.reader([text.splitlines()[0]]))
+    frame = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False).set_axis(header, axis=1)
+    assert check(frame, sample) == faults
+
+
+def test_a_table_of_numbers_is_checked(sample):
+    frame = pd.DataFrame({"image_id": ["0001", "NA", "c"], "n0": [1.0, np.nan, 2.0], "n1": [1, 2, 3]})
+    assert check(frame, sample) == ["1 cells are NaN: row 'NA', column 'n0'"]
+    assert check(frame.fillna(0.0), sample) == []
+
+
+def test_a_broken_file_is_a_fault_and_a_broken_sample_an_error(sample, tmp_path):
+    (tmp_path / "x.csv").write_text("image_id,n0,n1\n0001,1\n")
+    broken = f"{tmp_path / 'x.csv'}: row 2 has 2 cells, the header has 3."
+    assert check(tmp_path / "x.csv", sample) == [broken]
+    sample.write_text("image_id,n0\na,0\na,0\n")
+    with pytest.raises(SubmissionError, match=r"sample\.csv: ids: 1 occur more than once: 'a'"):
+        check(tmp_path / "x.csv", sample)
+
+
+def test_many_faults_of_a_kind_are_counted(tmp_path, sample):
+    columns = [f"m{i}" for i in range(30)]
+    frame = pd.DataFrame(np.nan, index=range(3), columns=["image_id", *columns])
+    frame["image_id"] = ["0001", "NA", "c"]
+    found = check(frame, sample)
+    assert "25 more unexpected columns" in found
+    assert found[-1].startswith("90 cells are NaN: row '0001', column 'm0'; ")
+    assert found[-1].endswith("and 85 more")
+
+
+def test_written_in_the_samples_order(sample, tmp_path):
+    values = np.array([[6, 5], [4, 0.1], [2, 1.5]])
+    predictions = Predictions(np.array(["c", "NA", "0001"]), values, np.array(["n1", "n0"]))
+    write(predictions, tmp_path / "out.csv", sample)
+    assert (tmp_path / "out.csv").read_bytes() == b"image_id,n0,n1\n0001,1.5,2.0\nNA,0.1,4.0\nc,5.0,6.0\n"
+    assert check(tmp_path / "out.csv", sample) == []
+    assert check(predictions, sample) == []
+
+
+def test_pandas_reads_back_what_was_written(odd, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_CELLS", 9)  # three rows at a time
+    frame = pd.read_csv(write(odd, tmp_path / "out.csv"), dtype={"id": str}, keep_default_na=False)
+    assert frame["id"].tolist() == odd.ids.tolist()
+    assert frame.columns.tolist() == ["id", *odd.targets.tolist()]
+    np.testing.assert_array_equal(frame.iloc[:, 1:].to_numpy(np.float32), odd.values)
+
+
+def test_nothing_is_written_when_the_check_fails(sample, tmp_path):
+    values = np.array([[1, 2], [np.nan, 4]])
+    predictions = Predictions(np.array(["0001", "d"]), values, np.array(["n0", "m"]))
+    with pytest.raises(SubmissionError) as caught:
+        write(predictions, tmp_path / "out.csv", sample)
+    assert str(caught.value).splitlines() == [
+        f"{tmp_path / 'out.csv'} was not written:",
+        "- Required column 'n1' could not be found",
+        "- Unexpected Column: 'm' (Line 1, Column 3)",
+        "- Submission must have 3 rows; it has 2",
+        "- 2 ids missing from the submission: 'NA', 'c'",
+        "- 1 ids in the submission that are not expected: 'd'",
+        "- 1 cells are NaN: row 'd', column 'n0'",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["sample.csv"]
+
+
+def test_a_full_disk_leaves_the_earlier_submission(odd, tmp_path, monkeypatch):
+    path = write(odd, tmp_path / "out.csv")
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        module, "format_rows", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(SubmissionError, match="No space left on device"):
+        write(odd, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_classes_are_written_by_name(classes, label_sample, tmp_path):
+    write(classes, tmp_path / "out.csv", label_sample)
+    assert (tmp_path / "out.csv").read_text() == "id,label\n01,cat\n02,dog\n03,cat\n04,ox\n"
+    assert check(tmp_path / "out.csv", label_sample) == []
+    assert check(classes, label_sample) == []
+
+
+def test_probabilities_are_written_where_the_sample_has_a_column_each(classes, tmp_path):
+    (tmp_path / "wide.csv").write_text("id,ox,cat,dog\n" + "".join(f"0{i},0,0,0\n" for i in (4, 3, 2, 1)))
+    write(classes, tmp_path / "out.csv", tmp_path / "wide.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[:2] == ["id,ox,cat,dog", "04,1.0,0.0,0.0"]
+
+
+def test_faults_of_class_names(classes, label_sample, tmp_path):
+    (tmp_path / "x.csv").write_text("id,label\n01,cat\n02,\n03,7\n04, \n")
+    assert check(tmp_path / "x.csv", label_sample) == [
+        "2 cells are empty: row '02', column 'label' (''); row '04', column 'label' (' ')"
+    ]
+    scores = classes.values.copy()
+    scores[1, 0] = np.nan
+    broken = Predictions(classes.ids, scores, classes.targets, kind="logits")
+    with pytest.raises(SubmissionError, match="1 cells are NaN: row '02', column 'label'"):
+        write(broken, tmp_path / "out.csv", label_sample)
+
+
+def test_class_names_pass_where_the_sample_holds_a_placeholder_number(classes, tmp_path):
+    (tmp_path / "zero.csv").write_text("id,label\n01,0\n02,0\n03,0\n04,0\n")
+    write(classes, tmp_path / "out.csv", tmp_path / "zero.csv")
+    assert check(tmp_path / "out.csv", tmp_path / "zero.csv") == []
