@@ -1,0 +1,169 @@
+"""`jaxlab inspect`: what a run or a checkpoint holds, as one JSON object; the terminal's view is drawn from it.
+
+Without `stats` and `other`, only JSON files are read.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from jaxlab.report.compare import compare
+from jaxlab.report.leaves import described, statistics, values, without_devices
+from jaxlab.report.located import Located, locate
+from jaxlab.report.orbax import tree_of
+from jaxlab.report.terminal import render
+from jaxlab.training import journal
+from jaxlab.training.checkpoint import Saved
+from jaxlab.types import UserError
+
+SCHEMA = 1
+
+
+def show(
+    path: Path,
+    *,
+    stats: bool = False,
+    other: Path | None = None,
+    as_json: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Print what `path` holds. Raises UserError where there is nothing to show, or, after it, for damage."""
+    report = describe(path, stats=stats, other=other)
+    if as_json:
+        print(json.dumps(report, indent=1, allow_nan=False))
+    else:
+        render(report, console or Console())
+    if faults := [entry["damaged"] for entry in report["checkpoints"] if entry["damaged"]]:
+        raise UserError(f"{path}: {len(faults)} damaged checkpoint(s): {'; '.join(faults)}")
+
+
+def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> dict[str, Any]:
+    """{"schema", "path", "run", "config", "best", "checkpoints": [...], "diff": {...}}, ready for JSON.
+
+    A number that is not finite is None. stats: read each checkpoint's arrays, verify its manifest and digest.
+    other: compare the newest checkpoint here with the newest one there.
+    Raises UserError where either path is not a run or a checkpoint, or a checkpoint to compare is damaged.
+    """
+    place = locate(path)
+    if place.orbax and (stats or other):
+        raise UserError(
+            f"{path}: --stats and --diff need a checkpoint that jaxlab wrote; this is another tool's"
+        )
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "path": str(path),
+        "run": place.info(),
+        "config": place.config(),
+        "best": place.best(),
+        "checkpoints": [_foreign(place)] if place.orbax else _entries(place, stats),
+    }
+    if other is not None:
+        report["diff"] = compare(place, locate(other))
+    return _finite(report)
+
+
+def _entries(place: Located, stats: bool) -> list[dict[str, Any]]:
+    records = journal.read(place.run.metrics, "validation") if place.run else []
+    scores = {record["step"]: record for record in records}
+    best = (place.best() or {}).get("step")
+    entries = []
+    for checkpoint in place.checkpoints:
+        entry = _entry(checkpoint)
+        score = scores.get(entry["step"], {})
+        entry["best"] = entry["step"] == best
+        entry["metrics"] = {k: v for k, v in score.items() if k not in ("step", "epoch", "split")}
+        if stats and entry["damaged"] is None:
+            _add_stats(entry, checkpoint)
+        entries.append(entry)
+    return entries
+
+
+def _entry(checkpoint: Saved) -> dict[str, Any]:
+    """What its JSON files say; nulls where they are damaged."""
+    entry: dict[str, Any] = {
+        "path": str(checkpoint.path),
+        "step": checkpoint.step,
+        "epoch": None,
+        "digest": None,
+        "bytes": _size(checkpoint.path),
+        "parameters": None,
+        "leaves": {},
+        "damaged": _missing(checkpoint),
+        "verified": False,
+    }
+    try:
+        meta = checkpoint.meta()
+        entry |= {"epoch": meta["epoch"], "digest": meta["digest"]}
+        for field, named in meta["leaves"].items():
+            entry["leaves"][field] = {path: described(*leaf) for path, leaf in named.items()}
+        entry["parameters"] = sum(map(values, entry["leaves"]["params"].values()))
+    except UserError as error:
+        entry["damaged"] = str(error)
+    except (KeyError, TypeError, AttributeError) as error:
+        entry["damaged"] = f"{checkpoint.path / 'meta.json'} is not a checkpoint's ({error!r})"
+    return entry
+
+
+def _missing(checkpoint: Saved) -> str | None:
+    """What can be told without reading arrays: whether each listed file is there."""
+    try:
+        listed = json.loads((checkpoint.path / "manifest.json").read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{checkpoint.path / 'manifest.json'} cannot be read ({error})"
+    return next(
+        (f"{checkpoint.path / n} is missing" for n in listed if not (checkpoint.path / n).is_file()), None
+    )
+
+
+def _add_stats(entry: dict[str, Any], checkpoint: Saved) -> None:
+    """Verify the files, then the digest of what they hold; and figures of each leaf."""
+    entry["damaged"] = checkpoint.fault()
+    if entry["damaged"] is not None:
+        return
+    without_devices()
+    from jaxlab import tree
+
+    arrays = checkpoint.arrays()
+    recorded, entry["digest"] = entry["digest"], tree.digest(arrays["params"])
+    if entry["digest"] != recorded:
+        entry["damaged"] = f"{checkpoint.path}: its parameters do not have the digest in its meta.json"
+    entry["verified"] = entry["damaged"] is None
+    entry["stats"] = {
+        field: {path: statistics(np.asarray(leaf)) for path, leaf in named.items()}
+        for field, named in arrays.items()
+    }
+
+
+def _foreign(place: Located) -> dict[str, Any]:
+    leaves = tree_of(place.orbax)
+    counted = leaves.get("params")
+    return {
+        "path": str(place.path),
+        "step": None,
+        "epoch": None,
+        "digest": None,
+        "bytes": _size(place.path),
+        "parameters": None if counted is None else sum(map(values, counted.values())),
+        "leaves": leaves,
+        "damaged": None,
+        "verified": False,
+        "best": False,
+        "metrics": {},
+    }
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: None stands for it."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

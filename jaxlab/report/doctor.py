@@ -1,0 +1,155 @@
+"""`jaxlab doctor`: the devices that JAX sees, versions and folders; and a warning where a GPU lies idle."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from jaxlab.store import cache_dir
+
+_PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
+_PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
+_INSTALL = "pip install 'jaxlab[cuda12]'"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """platform: what JAX runs on, None where it does not start. lines: (title, text). warnings: what is amiss."""
+
+    platform: str | None
+    lines: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def show(console: Console | None = None) -> bool:
+    """Print what was found; True where nothing is amiss."""
+    findings = examine()
+    console = console or Console()
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for title, text in findings.lines:
+        table.add_row(title, Text(text))
+    console.print(table)
+    for note in findings.notes:
+        console.print(Text(f"note: {note}"))
+    for warning in findings.warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    return not findings.warnings
+
+
+def examine() -> Findings:
+    """Start JAX as jaxlab's commands do, without taking a GPU's memory, and look around."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    import jax
+
+    from jaxlab.training import runtime
+
+    runtime.prepare()
+    devices, failure = _devices()
+    name = devices[0].platform if devices else None
+    warnings = [f"JAX does not start: {failure}"] if failure else []
+    gpus = physical_gpus()
+    if gpus and name in (None, "cpu"):
+        warnings.append(f"{', '.join(gpus)} is present, but JAX does not use it: {remedy()}")
+    notes = []
+    if devices and runtime.compute_dtype("bfloat16") != "bfloat16":
+        notes.append(
+            "this GPU has no native bfloat16 (compute capability below 8.0): jaxlab computes in float32"
+        )
+    lines = [
+        *(("device", _described(device)) for device in devices if name != "cpu"),
+        ("CPU", f"{runtime.cores()} cores{f', {len(devices)} XLA devices' if name == 'cpu' else ''}"),
+        ("GPU present", ", ".join(gpus) or "none found"),
+        ("versions", _versions()),
+        ("compiled", _folder(Path(jax.config.values["jax_compilation_cache_dir"]))),
+        ("cache", _folder(cache_dir())),
+    ]
+    return Findings(name, tuple(lines), tuple(notes), tuple(warnings))
+
+
+def physical_gpus() -> tuple[str, ...]:
+    """NVIDIA GPUs of this machine, as its driver names them, whatever JAX makes of them."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=20)
+        named = tuple(
+            line.split(" (UUID")[0] for line in listed.stdout.splitlines() if line.startswith("GPU ")
+        )
+        if named:
+            return named
+    return tuple(str(node) for node in sorted(device_folder().glob("nvidia[0-9]*")))
+
+
+def device_folder() -> Path:
+    """Where the system keeps a file for each device."""
+    return Path("/dev")
+
+
+def remedy() -> str:
+    """What to do about a GPU that JAX does not use."""
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    if asked and not {"cuda", "gpu"} & set(asked.split(",")):
+        return f"JAX_PLATFORMS={asked} is set; unset it"
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return "CUDA_VISIBLE_DEVICES hides it; unset it"
+    plugins = [f"{name} {version}" for name in _PLUGINS if (version := _version(name))]
+    if not plugins:
+        return f"JAX's CUDA support is not installed; {_INSTALL}"
+    return (
+        f"{', '.join(plugins)} is installed but did not start (jaxlib is {_version('jaxlib')}, and the two must "
+        f"match; the driver may be too old); {_INSTALL} --upgrade"
+    )
+
+
+def _devices() -> tuple[list[Any], str | None]:
+    """The devices, or none and JAX's own words."""
+    import jax
+
+    try:
+        return jax.local_devices(), None
+    except RuntimeError as error:
+        return [], str(error).splitlines()[0]
+
+
+def _described(device: Any) -> str:
+    """Platform, index and kind, with memory and compute capability where they are known."""
+    parts = [f"{device.platform} {device.id}: {device.device_kind}"]
+    limit = ((device.memory_stats() or {}) if device.platform != "cpu" else {}).get("bytes_limit")
+    if limit:
+        parts.append(f"{decimal(limit)} for JAX")
+    capability = getattr(device, "compute_capability", None)
+    if capability:
+        parts.append(f"compute capability {capability}")
+    return ", ".join(parts)
+
+
+def _versions() -> str:
+    found = {
+        "python": platform.python_version(),
+        **{name: _version(name) for name in (*_PACKAGES, *_PLUGINS)},
+    }
+    return ", ".join(f"{name} {version}" for name, version in found.items() if version)
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
+
+
+def _folder(path: Path) -> str:
+    """The folder, its size, and what its disk has free."""
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+    return f"{path}, {decimal(size)}; {decimal(shutil.disk_usage(existing).free)} free"
