@@ -104,7 +104,7 @@ def _fill(leaves: Flat, key: str, array: Array, fitting: list[Rule], targets: Fl
     leaves[path] = array  # also where it does not fit: that is not a missing one
     if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
         return "of another dtype", f"{key} ({array.dtype}, where {path} is {target.dtype})"
-    turned = fitting[0].transform(array)
+    turned = fitting[0].transform(array) if array.ndim == len(target.shape) else array
     if turned.shape != target.shape:
         return "of another shape", f"{key} (as {path} {turned.shape}, the model's is {target.shape})"
     leaves[path] = np.ascontiguousarray(turned, dtype=target.dtype)

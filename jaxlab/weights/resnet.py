@@ -93,11 +93,11 @@ def hint(config: ResNet, keys: Iterable[str], found: Layout) -> str:
     depth = DEPTHS.get((tuple(map(len, blocks)), any(".conv3." in path for path in paths)))  # type: ignore[arg-type]
     if depth is None:
         return (
-            f"the file does not look like a ResNet (depths {', '.join(map(str, BLOCKS))})"
+            f"The file does not look like a ResNet (depths {', '.join(map(str, BLOCKS))})"
             if not any(blocks)
             else ""
         )
-    return f"the file looks like ResNet-{depth}, the config is ResNet(depth={config.depth})" * (
+    return f"The file looks like ResNet-{depth}, the config is ResNet(depth={config.depth})" * (
         depth != config.depth
     )
 

@@ -121,12 +121,11 @@ def test_a_transformers_backbone_has_no_prefix(tmp_path):
 
 
 def test_another_depth_is_recognised(tmp_path):
-    shallow = {
-        key: value.reshape(-1)[:1] for key, value in state_dict(50).items()
-    }  # shapes do not matter to the names
+    names_alone = dict.fromkeys(state_dict(50), np.zeros(1, np.float32))
     with pytest.raises(UserError, match=r"looks like ResNet-50, the config is ResNet\(depth=18\)$") as caught:
-        load(ResNet(), tmp_path, shallow)
+        load(ResNet(), tmp_path, names_alone)
     assert "not expected in the file" in str(caught.value)
+    assert "of another shape: bn1.bias (as bn1.bias (1,), the model's is (64,))" in str(caught.value)
     with pytest.raises(UserError, match=r"looks like ResNet-18, the config is ResNet\(depth=34\)$"):
         load(ResNet(depth=34), tmp_path, state_dict(18))
 

@@ -1,0 +1,155 @@
+"""The shared layers against PyTorch (tests/golden/layers.npz) and against themselves on several devices."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, max_pool
+from jaxlab.types import EVALUATION, Mode
+
+TRAIN = Mode(train=True)
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(Path(__file__).parents[1] / "golden" / "layers.npz")
+
+
+def norm_like(golden):
+    norm = BatchNorm(3)
+    norm.scale[...], norm.bias[...] = jnp.asarray(golden["scale"]), jnp.asarray(golden["bias"])
+    return norm
+
+
+def test_batch_norm_trains_as_pytorch(golden):
+    graphdef, params, stats = nnx.split(norm_like(golden), nnx.Param, nnx.BatchStat)
+
+    def run(params, stats, x):
+        norm = nnx.merge(graphdef, params, stats, copy=True)
+        return norm(x, TRAIN), nnx.state(norm, nnx.BatchStat)
+
+    x = jnp.asarray(golden["x"])
+    y, pullback, stats = jax.vjp(lambda params, x: run(params, stats, x), params, x, has_aux=True)
+    slopes, dx = pullback(jnp.asarray(golden["dy"]))
+    np.testing.assert_allclose(y, golden["y"], atol=2e-6)
+    np.testing.assert_allclose(dx, golden["dx"], atol=2e-6)
+    np.testing.assert_allclose(slopes["scale"][...], golden["dscale"], atol=2e-5)
+    np.testing.assert_allclose(slopes["bias"][...], golden["dbias"], atol=2e-5)
+    stats = run(params, stats, x * 2 + 1)[1]
+    np.testing.assert_allclose(stats["mean"][...], golden["mean"], rtol=1e-6)
+    np.testing.assert_allclose(stats["var"][...], golden["var"], rtol=1e-6)
+    norm = nnx.merge(graphdef, params, stats)
+    np.testing.assert_allclose(norm(x, EVALUATION), golden["y_eval"], atol=2e-6)
+
+
+def test_batch_norm_of_a_large_mean_keeps_its_digits():
+    """Values 1000 + {0, 1}: mean 1000.5, variance 0.25, so +-1; a mean of squares would lose the variance."""
+    x = jnp.asarray(1000 + np.tile([0.0, 1.0], 32).reshape(4, 4, 4, 1), jnp.float32)
+    y = BatchNorm(1)(x, TRAIN)
+    np.testing.assert_allclose(np.abs(y), 1 / np.sqrt(0.25 + 1e-5) / 2, rtol=1e-5)
+
+
+def test_batch_norm_statistics_are_float32_in_bfloat16():
+    """The mean of 4096 values of 1 or 1.0078125 is beyond bfloat16's 8 bits."""
+    values = np.where(np.arange(4096) % 4 == 0, 1.0078125, 1.0).reshape(1, 64, 64, 1)
+    norm = BatchNorm(1)
+    norm.scale[...], norm.bias[...] = jnp.ones(1, jnp.bfloat16), jnp.zeros(1, jnp.bfloat16)
+    y = norm(jnp.asarray(values, jnp.bfloat16), TRAIN)
+    assert y.dtype == jnp.bfloat16
+    assert norm.mean[...].dtype == jnp.float32
+    np.testing.assert_allclose(norm.mean[...], 0.1 * values.mean(), rtol=1e-6)
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * values.var(ddof=1), rtol=1e-6)
+
+
+def test_batch_norm_over_a_mapped_axis_is_that_of_the_whole_batch(golden):
+    """Shards mapped by vmap share statistics, running statistics and gradients; pmap's semantics are the same."""
+    graphdef, params, stats = nnx.split(norm_like(golden), nnx.Param, nnx.BatchStat)
+    shards = jnp.asarray(golden["x"]).reshape(3, 2, 5, 4, 3)
+
+    def run(x):
+        norm = nnx.merge(graphdef, params, stats, copy=True)
+        y = norm(x, Mode(train=True, axis_name="devices"))
+        return y, norm.mean[...], norm.var[...]
+
+    y, mean, var = jax.vmap(run, axis_name="devices")(shards)
+    np.testing.assert_allclose(y.reshape(golden["y"].shape), golden["y"], atol=2e-6)
+    whole = norm_like(golden)
+    whole(jnp.asarray(golden["x"]), TRAIN)
+    np.testing.assert_allclose(mean, np.tile(whole.mean[...], (3, 1)), rtol=1e-6)
+    np.testing.assert_allclose(var, np.tile(whole.var[...], (3, 1)), rtol=1e-6)
+    _, pullback = jax.vjp(lambda x: jax.vmap(run, axis_name="devices")(x)[0], shards)
+    (dx,) = pullback(jnp.asarray(golden["dy"]).reshape(shards.shape))
+    np.testing.assert_allclose(dx.reshape(golden["dx"].shape), golden["dx"], atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["even", "odd"])
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_max_pool_and_its_gradient_are_pytorchs_on_ties(name, backend, golden, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    y, pullback = jax.vjp(max_pool, jnp.asarray(golden[f"{name}.x"]))
+    np.testing.assert_array_equal(y, golden[f"{name}.y"])
+    (dx,) = pullback(jnp.asarray(golden[f"{name}.dy"]))
+    np.testing.assert_allclose(dx, golden[f"{name}.dx"], atol=1e-6)
+
+
+def test_max_pool_lets_nan_through():
+    with jax.debug_nans(False):
+        for place in range(4):
+            x = np.ones((1, 4, 1, 1), np.float32)
+            x[0, place] = np.nan
+            assert np.isnan(max_pool(jnp.asarray(x))).any(), place
+
+
+def keys(count, seed=0):
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), jnp.arange(count))
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean():
+    y = np.asarray(Dropout(0.3)(jnp.ones((8, 50, 100)), Mode(train=True, row_keys=keys(8))))
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
+    assert abs((y == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / y.size)
+
+
+def test_dropout_of_a_row_depends_on_its_key_alone():
+    x, row_keys = jnp.ones((6, 40)), keys(6)
+    drop = Dropout(0.5, index=1)
+    whole = drop(x, Mode(train=True, row_keys=row_keys))
+    part = drop(x[2:4], Mode(train=True, row_keys=row_keys[2:4]))
+    np.testing.assert_array_equal(part, whole[2:4])
+    assert len({row.tobytes() for row in np.asarray(whole)}) == 6
+    other = Dropout(0.5, index=2)(x, Mode(train=True, row_keys=row_keys))
+    assert not np.array_equal(whole, other), "two layers must not share their masks"
+
+
+def test_dropout_does_nothing_in_evaluation_or_at_rate_zero():
+    x = jnp.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(Dropout(0.9)(x, EVALUATION), x)
+    np.testing.assert_array_equal(Dropout(0.0)(x, TRAIN), x)
+    with pytest.raises(ValueError, match="row_keys"):
+        Dropout(0.9)(x, TRAIN)
+
+
+def test_a_strided_convolution_pads_both_sides():
+    """A 3 x 3 box of ones over ones, stride 2 on 4 x 4: output (i, j) counts the pixels inside the image."""
+    layer = conv(1, 1, 3, stride=2, rngs=nnx.Rngs(0))
+    layer.kernel[...] = jnp.ones((3, 3, 1, 1))
+    np.testing.assert_array_equal(layer(jnp.ones((1, 4, 4, 1)))[0, :, :, 0], [[4, 6], [6, 9]])
+    assert layer.bias is None
+
+
+def test_kernels_are_drawn_as_kaiming_fan_out():
+    """He et al. 2015: variance 2 / (outputs * kernel area); 5 standard errors of a normal's variance."""
+    kernel = np.asarray(conv(32, 64, 5, rngs=nnx.Rngs(0)).kernel[...])
+    expected = 2 / (64 * 25)
+    assert abs(kernel.var() / expected - 1) < 5 * np.sqrt(2 / kernel.size)
+
+
+def test_average_pool_accumulates_in_float32():
+    """4096 ones in bfloat16 would sum to 256, where adding one no longer counts."""
+    y = average_pool(jnp.ones((2, 64, 64, 3), jnp.bfloat16))
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(y.astype(jnp.float32), np.ones((2, 3)))
