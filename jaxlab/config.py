@@ -9,7 +9,7 @@ import hashlib
 import json
 import runpy
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -45,20 +45,29 @@ class Component:
         """Raise UserError where fields contradict one another, with the expected and the actual value."""
 
 
-def _read_hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """{field: its hint}."""
+    key: Any = cls  # mypy takes a component's class for its instance, whose hash is the dataclass's
+    return _read_hints(key)
+
+
+@functools.cache
+def _read_hints(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def _make_adapter(cls: type[Any], name: str) -> TypeAdapter[Any]:
+def _adapter(cls: type[Any], name: str) -> TypeAdapter[Any]:
+    key: Any = cls
+    return _make_adapter(key, name)
+
+
+@functools.cache
+def _make_adapter(cls: Any, name: str) -> TypeAdapter[Any]:
     hint = _hints(cls)[name]
     if isinstance(hint, type) and issubclass(hint, Component):
         return TypeAdapter(hint)
     return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-
-
-_hints: Callable[[type[Any]], dict[str, Any]] = functools.cache(_read_hints)
-_adapter: Callable[[type[Any], str], TypeAdapter[Any]] = functools.cache(_make_adapter)
 
 
 def _checked(cls: type[Component], name: str, value: Any) -> Any:

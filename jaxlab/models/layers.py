@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.models.convolution import convolve
 from jaxlab.types import Mode
 
 KAIMING = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al. 2015, as torchvision has it
@@ -28,6 +29,7 @@ def conv(
         padding=((size // 2, size // 2),) * 2,
         use_bias=bias,
         kernel_init=KAIMING,
+        conv_general_dilated=convolve,
         rngs=rngs,
     )
 

@@ -1,0 +1,42 @@
+"""Convolution, with another form for small maps on a CPU, where XLA's own runs at a hundredth of the peak."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+_SMALL = 3  # output rows or columns; XLA's is faster again from 4 on
+
+
+def convolve(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], strides: Any, padding: Any, **options: Any
+) -> Float[Array, "b i j o"]:
+    """`lax.conv_general_dilated`; on a CPU, where the output is at most 3 pixels wide or high, a matrix product.
+
+    Measured there at 2 x 2 x 512, batch 25: 856 ms and 904 ms (gradient of x) against 11 ms and 7 ms.
+    strides: (down, across). padding: ((top, bottom), (left, right)). options: as lax takes them.
+    """
+    small = min(_outputs(x, kernel, strides, padding)) <= _SMALL
+    if jax.default_backend() == "cpu" and small and options["feature_group_count"] == 1:
+        return _as_product(x, kernel, strides, padding)
+    return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+
+def _outputs(x: Array, kernel: Array, strides: Any, padding: Any) -> list[int]:
+    axes = zip(x.shape[1:3], kernel.shape[:2], strides, padding, strict=True)
+    return [(size + sum(pad) - k) // stride + 1 for size, k, stride, pad in axes]
+
+
+def _as_product(x: Array, kernel: Array, strides: Any, padding: Any) -> Array:
+    """Every kernel position's pixels side by side, times the kernel as one matrix."""
+    rows, columns = _outputs(x, kernel, strides, padding)
+    down, across = strides
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    patches = [
+        padded[:, i : i + down * (rows - 1) + 1 : down, j : j + across * (columns - 1) + 1 : across]
+        for i in range(kernel.shape[0])
+        for j in range(kernel.shape[1])
+    ]
+    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
