@@ -103,6 +103,7 @@ def test_bfloat16_in_bfloat16_out_and_float32_statistics(norm):
     assert {leaf.dtype for leaf in jax.tree.leaves(stats)} <= {jnp.dtype("float32")}
 
 
+@pytest.mark.slow
 def test_dropout_masks_differ_between_levels_and_rows_follow_their_keys():
     config = ShallowCNN(channels=(8, 8), kernel_sizes=(1, 1), norm="none", activation="relu", dropout=0.5)
     row_keys = jax.random.split(jax.random.key(1), 2)[jnp.array([0, 1, 1])]
