@@ -8,13 +8,15 @@ from jaxlab.data.scenes import make_scenes
 
 _REFERENCE = 256  # scenes that fix the scale of every signal, whatever the number of images asked for
 _CHUNK = 512
+_PLACES = 9
 
 
 @dataclass(frozen=True)
 class Population:
     """Fixed neurons. Their rates on images follow from `rates`; every array has one column a neuron.
 
-    even, odd: (s * s, t) Gabor filters on luminance. pool: (s * s, t) windows for colour and contrast.
+    even, odd: (s * s, 9 * t) Gabor filters on luminance, at nine places a neuron.
+    pool: (s * s, t) windows for colour and contrast.
     opponent: (3, t) the direction in RGB that is pooled. preference: (k, t) gain of each category.
     weights: (4, t) of Gabor energy, pooled colour, pooled contrast and category in the drive.
     scale: (2, 4, t) mean and standard deviation of those signals on reference scenes.
@@ -48,7 +50,8 @@ class Population:
     def _signals(self, images: np.ndarray, category: np.ndarray) -> np.ndarray:
         pixels = images.reshape(len(images), -1, 3).astype(np.float32) / 255
         luminance = pixels.mean(-1)
-        energy = np.hypot(luminance @ self.even, luminance @ self.odd)
+        places = np.hypot(luminance @ self.even, luminance @ self.odd)
+        energy = places.reshape(len(images), _PLACES, -1).mean(1)
         mean = luminance @ self.pool
         contrast = np.sqrt(np.maximum(luminance**2 @ self.pool - mean**2, 0))
         # Channel by channel: one (n, pixels) @ (pixels, t) product each, weighted by the neuron's direction.
@@ -95,14 +98,23 @@ def _grid(size: int, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _gabors(neurons: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A quadrature pair a neuron: 4 to 10 cycles an image; the envelope's deviation is half a cycle."""
-    y, x = _grid(size, rng.uniform(-0.25, 0.25, (2, neurons)))
-    angle, frequency = rng.uniform(0, np.pi, neurons), rng.uniform(4, 10, neurons)
-    envelope = np.exp(-(x**2 + y**2) / (2 * (0.5 / frequency) ** 2))
+    """Quadrature pairs on a 3 x 3 grid of places: one orientation and one frequency a neuron.
+
+    A complex cell that tolerates small displacements: what a convolution, a nonlinearity and pooling can learn.
+    """
+    corner = np.array([-0.1, 0.0, 0.1])
+    grid = np.stack(np.meshgrid(corner, corner, indexing="ij")).reshape(2, _PLACES, 1)
+    centre = grid + rng.uniform(-0.25, 0.25, (2, 1, neurons))
+    y, x = _grid(size, centre.reshape(2, -1))
+    angle = np.tile(rng.uniform(0, np.pi, neurons), _PLACES)
+    finest = min(12, size / 4)  # four pixels a cycle at least
+    frequency = np.tile(finest * rng.uniform(0.6, 1, neurons), _PLACES)
+    envelope = np.exp(-(x**2 + y**2) / (2 * (0.4 / frequency) ** 2))
     phase = 2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle))
     even, odd = envelope * np.cos(phase), envelope * np.sin(phase)
     even -= envelope * (even.sum(0) / envelope.sum(0))  # blind to uniform luminance
-    return tuple((filters / np.linalg.norm(filters, axis=0)).astype(np.float32) for filters in (even, odd))
+    even, odd = (filters / np.linalg.norm(filters, axis=0) for filters in (even, odd))
+    return even.astype(np.float32), odd.astype(np.float32)
 
 
 def _windows(neurons: int, size: int, rng: np.random.Generator) -> np.ndarray:
