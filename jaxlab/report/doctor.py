@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import os
-import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxlab.store import cache_dir
+from jaxlab.training.rundir import provenance
 
-_PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 _PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
 _INSTALL = "pip install 'jaxlab[cuda12]'"
 
@@ -68,12 +67,13 @@ def examine() -> Findings:
         notes.append(
             "this GPU has no native bfloat16 (compute capability below 8.0): jaxlab computes in float32"
         )
+    compiled = jax.config.values["jax_compilation_cache_dir"]
     lines = [
         *(("device", _described(device)) for device in devices if name != "cpu"),
         ("CPU", f"{runtime.cores()} cores{f', {len(devices)} XLA devices' if name == 'cpu' else ''}"),
         ("GPU present", ", ".join(gpus) or "none found"),
         ("versions", _versions()),
-        ("compiled", _folder(Path(jax.config.values["jax_compilation_cache_dir"]))),
+        ("compiled", _folder(Path(compiled)) if compiled else "not kept"),
         ("cache", _folder(cache_dir())),
     ]
     return Findings(name, tuple(lines), tuple(notes), tuple(warnings))
@@ -135,10 +135,8 @@ def _described(device: Any) -> str:
 
 
 def _versions() -> str:
-    found = {
-        "python": platform.python_version(),
-        **{name: _version(name) for name in (*_PACKAGES, *_PLUGINS)},
-    }
+    made = provenance()
+    found = {"python": made["python"], **made["versions"], **{name: _version(name) for name in _PLUGINS}}
     return ", ".join(f"{name} {version}" for name, version in found.items() if version)
 
 

@@ -1,0 +1,132 @@
+"""`jaxlab doctor` on machines made up for it."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import pytest
+from click.testing import CliRunner
+
+from jaxlab.cli import main
+from jaxlab.report import doctor
+
+CPU = SimpleNamespace(platform="cpu", id=0, device_kind="cpu", memory_stats=lambda: None)
+
+
+def gpu(capability):
+    return SimpleNamespace(
+        platform="gpu",
+        id=0,
+        device_kind="Tesla T4",
+        compute_capability=capability,
+        memory_stats=lambda: {"bytes_limit": 12_000_000_000},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _machine(monkeypatch, tmp_path):
+    """Two CPU devices, no GPU, no plugin, nothing set."""
+    for name in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(doctor, "device_folder", lambda: tmp_path)
+    monkeypatch.setattr(doctor, "_PLUGINS", ())
+    monkeypatch.setattr(jax, "local_devices", lambda: [CPU, CPU])
+
+
+def install_nvidia_smi(folder: Path, text: str, code: int = 0) -> None:
+    script = folder / "nvidia-smi"
+    script.write_text(f'#!/bin/sh\n[ "$1" = -L ] || exit 9\necho "{text}"\nexit {code}\n')
+    script.chmod(0o755)
+
+
+def run():
+    result = CliRunner().invoke(main, ["doctor"])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_a_machine_without_gpu_is_well():
+    code, text = run()
+    assert code == 0
+    assert "2 XLA devices" in text
+    assert f"{len(os.sched_getaffinity(0))} cores" in text
+    assert f"jax {jax.__version__}" in text
+    assert "warning" not in text
+
+
+def test_an_unused_gpu_is_a_warning_that_names_the_fix(tmp_path):
+    install_nvidia_smi(tmp_path, "GPU 0: Tesla T4 (UUID: GPU-1234)")
+    code, text = run()
+    assert code == 1
+    assert "GPU 0: Tesla T4 is present" in text
+    assert "pip install 'jaxlab[cuda12]'" in text
+
+
+def test_a_device_file_is_enough_where_there_is_no_nvidia_smi(tmp_path):
+    (tmp_path / "nvidia0").touch()
+    (tmp_path / "nvidiactl").touch()
+    assert doctor.physical_gpus() == (str(tmp_path / "nvidia0"),)
+    assert run()[0] == 1
+
+
+@pytest.mark.parametrize(("text", "code"), [("No devices found.", 0), ("failed to talk to the driver", 9)])
+def test_nvidia_smi_without_a_gpu_is_no_gpu(tmp_path, text, code):
+    install_nvidia_smi(tmp_path, text, code)
+    assert doctor.physical_gpus() == ()
+    assert run()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("JAX_PLATFORMS", "cpu", "JAX_PLATFORMS=cpu is set"),
+        ("CUDA_VISIBLE_DEVICES", "", "CUDA_VISIBLE_DEVICES hides it"),
+    ],
+)
+def test_the_environment_is_blamed_where_it_hides_the_gpu(tmp_path, monkeypatch, variable, value, words):
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setenv(variable, value)
+    code, text = run()
+    assert code == 1
+    assert words in text
+    assert "pip install" not in text
+
+
+def test_an_installed_plugin_that_did_not_start_is_named(tmp_path, monkeypatch):
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(doctor, "_PLUGINS", ("click",))  # stands for a plugin that is installed
+    assert "is installed but did not start" in run()[1]
+
+
+def test_a_gpu_in_use_is_shown_and_an_old_one_noted(tmp_path, monkeypatch):
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(jax, "local_devices", lambda: [gpu("7.5")])
+    code, text = run()
+    assert code == 0
+    assert "gpu 0: Tesla T4, 12.0 GB for JAX, compute capability 7.5" in text
+    assert "no native bfloat16" in text
+    monkeypatch.setattr(jax, "local_devices", lambda: [gpu("9.0")])
+    assert "bfloat16" not in run()[1]
+
+
+def test_a_jax_that_does_not_start_is_a_warning(monkeypatch):
+    def fail():
+        raise RuntimeError("Unable to initialize backend 'cuda': no such driver\nmore")
+
+    monkeypatch.setattr(jax, "local_devices", fail)
+    code, text = run()
+    assert code == 1
+    assert "JAX does not start: Unable to initialize backend 'cuda': no such driver" in text
+
+
+def test_the_caches_are_shown_with_size_and_free_space(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("JAXLAB_CACHE", str(cache))
+    assert f"{cache}, 0 bytes;" in doctor._folder(cache)
+    cache.mkdir()
+    (cache / "a.npy").write_bytes(b"x" * 1500)
+    lines = dict(doctor.examine().lines)
+    assert lines["cache"].startswith(f"{cache}, 1.5 kB; ")
+    assert lines["cache"].endswith("free")
