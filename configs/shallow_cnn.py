@@ -3,7 +3,7 @@
     jaxlab train configs/shallow_cnn.py --set data.root=FOLDER
 """
 
-from jaxlab.data import Flip, Images, KaggleTable, Shift
+from jaxlab.data import Images, KaggleTable, Shift
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Linear
 from jaxlab.models import ShallowCNN

@@ -39,6 +39,7 @@ from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import Program, initial_parameters, train_step
 from jaxlab.types import UserError
+from jaxlab.weights import load_pretrained
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,6 @@ def _begin(
     weights = earlier["weights"] if earlier else None
     source = getattr(experiment.model, "pretrained", None)
     if source is not None and not saved(rundir.checkpoints):
-        from jaxlab.weights import load_pretrained
-
         *pretrained, weights = load_pretrained(experiment.model, source, *map(_of_backbone, (params, stats)))
     task = with_weights(experiment, task, weights)
     info = {

@@ -142,10 +142,10 @@ class Run:
         meta = checkpoint.meta()
         made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
         config = self.rundir.config()
-        provenance_ = {**made, "config": config, "data": self.info["data"], **provenance()}
+        origin = {**made, "config": config, "data": self.info["data"], **provenance()}
         return Predictions(
             ids=samples.ids[rows], values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
-            split=split, provenance=provenance_,
+            split=split, provenance=origin,
         )  # fmt: skip
 
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ Flat = dict[str, Any]
 
 def flatten(state: nnx.State) -> Flat:
     """`{"layers.0.conv.kernel": array}`, sorted by path."""
-    flat = {".".join(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(state)}
+    flat = {".".join(map(str, path)): variable.get_value() for path, variable in nnx.to_flat_state(state)}
     return dict(sorted(flat.items()))
 
 

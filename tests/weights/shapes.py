@@ -3,8 +3,6 @@
 from functools import cache
 from typing import Any
 
-import jax
-import numpy as np
 from flax import nnx
 
 from jaxlab import tree
@@ -19,5 +17,4 @@ def split(config: Model, channels: int = 3) -> tuple[Any, nnx.State, nnx.State]:
 
 def flat(state: nnx.State) -> tree.Flat:
     """{path: ShapeDtypeStruct}."""
-    views = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), state)
-    return {path: jax.ShapeDtypeStruct(view.shape, view.dtype) for path, view in tree.flatten(views).items()}
+    return tree.flatten(state)
