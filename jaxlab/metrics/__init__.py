@@ -1,4 +1,4 @@
-"""Scores as sums on the device: 40,000 targets cost six rows of numbers, whatever the number of samples.
+"""Scores as sums on the device: 40,000 targets cost seven rows of numbers, whatever the number of samples.
 
 Sums are made with `start`, grown with `add` inside a compiled step, and read with `compute` after one transfer.
 The definitions are those of `submit.metrics`; a test holds the two equal.

@@ -17,11 +17,14 @@ class RegressionSums:
     """Count, means and centred second moments of predictions x and truth y, a target each.
 
     Batches are merged by the pairwise update of Chan, Golub & LeVeque (1983): nothing cancels, so float32 is
-    enough. The loss is summed beside them.
+    enough. Values are taken above an origin, the first batch's mean, which may be large beside their spread;
+    so are mean_x and mean_y. The loss is summed beside them.
     """
 
     count: Float[Array, ""]
     loss: Float[Array, ""]
+    origin_x: Float[Array, "t"]
+    origin_y: Float[Array, "t"]
     mean_x: Float[Array, "t"]
     mean_y: Float[Array, "t"]
     xx: Float[Array, "t"]
@@ -32,7 +35,7 @@ class RegressionSums:
     def start(cls, targets: int) -> Self:
         """Sums over no samples."""
         zero, zeros = jnp.zeros(()), jnp.zeros(targets)
-        return cls(zero, zero, zeros, zeros, zeros, zeros, zeros)
+        return cls(zero, zero, zeros, zeros, zeros, zeros, zeros, zeros, zeros)
 
     def add(
         self,
@@ -44,8 +47,16 @@ class RegressionSums:
     ) -> Self:
         """These sums with a batch of predictions x and truth y added."""
         count = total(jnp.ones(len(x)), mask, axis_name)
-        mean_x = total(x, mask, axis_name) / jnp.maximum(count, 1)
-        mean_y = total(y, mask, axis_name) / jnp.maximum(count, 1)
+
+        def mean(values: Float[Array, "b t"]) -> Float[Array, "t"]:
+            return total(values, mask, axis_name) / jnp.maximum(count, 1)
+
+        origin_x, origin_y = (
+            jnp.where(self.count == 0, mean(values), origin)
+            for values, origin in ((x, self.origin_x), (y, self.origin_y))
+        )
+        x, y = x - origin_x[None], y - origin_y[None]
+        mean_x, mean_y = mean(x), mean(y)
         dx, dy = x - mean_x[None], y - mean_y[None]
         both = self.count + count
         share = count / jnp.maximum(both, 1)
@@ -54,6 +65,8 @@ class RegressionSums:
         return type(self)(
             count=both,
             loss=self.loss + total(loss, mask, axis_name),
+            origin_x=origin_x,
+            origin_y=origin_y,
             mean_x=self.mean_x + share * step_x,
             mean_y=self.mean_y + share * step_y,
             xx=self.xx + total(dx * dx, mask, axis_name) + between * step_x * step_x,
@@ -64,10 +77,9 @@ class RegressionSums:
     def per_target(self) -> dict[str, np.ndarray]:
         """(t,) float64 arrays: pearson, explained_variance, mse. NaN where a target is constant."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            n, xx, yy, xy, mx, my = (
-                np.asarray(a, np.float64)
-                for a in (self.count, self.xx, self.yy, self.xy, self.mean_x, self.mean_y)
-            )
+            n, xx, yy, xy = (np.asarray(a, np.float64) for a in (self.count, self.xx, self.yy, self.xy))
+            mx = np.asarray(self.origin_x, np.float64) + np.asarray(self.mean_x, np.float64)
+            my = np.asarray(self.origin_y, np.float64) + np.asarray(self.mean_y, np.float64)
             residual = np.maximum(xx + yy - 2 * xy, 0)
             flat = _constant(yy, my, n)
             return {
