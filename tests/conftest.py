@@ -1,0 +1,36 @@
+"""What every test starts from: four CPU devices, compiled programs kept between runs, no implicit rank promotion."""
+
+import os
+from pathlib import Path
+
+_FOUR = "--xla_force_host_platform_device_count=4"
+if "--xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FOUR}".strip()
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jaxlab"
+os.environ.setdefault("JAXLAB_CACHE", str(_CACHE))  # subprocesses inherit all of this
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def arrays_npz(tmp_path_factory):
+    """44 images of 16 x 16 x 3 uint8 with 5 targets that depend on them, and 7 test images."""
+    path = tmp_path_factory.mktemp("arrays") / "arrays.npz"
+    rng = np.random.default_rng(7)
+    images = rng.integers(0, 256, (51, 16, 16, 3), dtype=np.uint8)
+    pooled = images.reshape(51, 4, 4, 4, 4, 3).mean((2, 4)).reshape(51, -1) / 255 - 0.5
+    targets = 10 + 5 * pooled @ rng.normal(size=(48, 5)) + rng.normal(size=(51, 5))
+    np.savez(path, images=images[:44], targets=targets[:44].astype(np.float32), test_images=images[44:])
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(arrays_npz, tmp_path_factory):
+    """The run directory of `tiny_config`, trained to its end; read it, never write to it."""
+    from tiny import trained_run
+
+    return trained_run(arrays_npz, tmp_path_factory.mktemp("trained") / "run")

@@ -1,0 +1,70 @@
+"""Streamed accuracies against scikit-learn and submit.metrics."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
+from jaxlab.metrics import ClassificationSums, start
+from submit import metrics as reference
+
+
+def streamed(logits: np.ndarray, label: np.ndarray, batch: int = 16) -> dict[str, float]:
+    sums = ClassificationSums.start(logits.shape[1])
+    for first in range(0, len(logits), batch):
+        rows = np.minimum(np.arange(first, first + batch), len(logits) - 1)
+        mask = np.arange(first, first + batch) < len(logits)
+        loss = np.where(mask, 2.0, np.nan).astype(np.float32)
+        sums = sums.add(jnp.asarray(logits[rows]), jnp.asarray(label[rows]), jnp.asarray(loss), mask)
+    return sums.compute()
+
+
+def data(classes: int, n: int = 150) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(classes)
+    label = rng.integers(0, classes, n).astype(np.int32)
+    label[:classes] = np.arange(classes)  # scikit-learn wants to see each class
+    return (rng.normal(size=(n, classes)) + 1.5 * np.eye(classes)[label]).astype(np.float32), label
+
+
+@pytest.mark.parametrize(("classes", "k"), [(12, 5), (6, 5), (4, 3), (3, 2)])
+def test_accuracies_are_scikit_learns_and_submits(classes, k):
+    logits, label = data(classes)
+    found = streamed(logits, label)
+    assert set(found) == {"loss", "accuracy", f"top_{k}_accuracy"}
+    assert found["accuracy"] == pytest.approx(accuracy_score(label, logits.argmax(1)))
+    assert found[f"top_{k}_accuracy"] == pytest.approx(top_k_accuracy_score(label, logits, k=k))
+    assert found["accuracy"] == pytest.approx(reference.accuracy(logits.argmax(1), label))
+    assert found[f"top_{k}_accuracy"] == pytest.approx(reference.top_k_accuracy(logits, label, k))
+    assert found["loss"] == pytest.approx(2.0)
+
+
+def test_two_classes_have_an_accuracy_alone():
+    logits, label = data(2)
+    assert streamed(logits, label) == {
+        "loss": pytest.approx(2.0),
+        "accuracy": pytest.approx(accuracy_score(label, logits.argmax(1))),
+    }
+
+
+@pytest.mark.parametrize("broken", ["all", "truth", "another"])
+def test_logits_that_are_not_a_number_score_nothing(broken):
+    logits, label = data(4)
+    rows = np.arange(len(label))
+    if broken == "all":
+        logits[:] = np.nan
+    else:
+        logits[rows, label] = 10.0
+        logits[rows, (label + (broken == "another")) % 4] = np.nan
+    assert streamed(logits, label)["accuracy"] == 0
+
+
+def test_equal_logits_score_nothing():
+    _, label = data(4)
+    found = streamed(np.zeros((len(label), 4), np.float32), label)
+    assert found["accuracy"] == found["top_3_accuracy"] == 0
+
+
+def test_start_picks_the_kind():
+    assert isinstance(start("classification", 7), ClassificationSums)
+    assert jax.tree.structure(start("regression", 7)) != jax.tree.structure(start("classification", 7))

@@ -1,0 +1,158 @@
+"""Updates against torch's documented formulas, written out in numpy."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxlab.optim import SGD, Adam, AdamW, ema_update
+from jaxlab.optim.optimizers import decayed
+from jaxlab.types import UserError
+
+RATES = [0.1, 0.05, 0.2, 0.01]
+
+
+def short(value):
+    """A test's name: the component's; a function would bring its address in."""
+    return None if callable(value) else type(value).__name__
+
+
+KERNELS = ("kernel",)
+
+
+@pytest.fixture
+def problem():
+    """Start and four gradients of a kernel, a bias and a norm's scale, in float64."""
+    rng = np.random.default_rng(0)
+    shapes = {"bias": (3,), "kernel": (4, 3), "scale": (3,)}
+    draw = lambda: {name: rng.normal(size=shape) for name, shape in shapes.items()}  # noqa: E731
+    return draw(), [draw() for _ in RATES]
+
+
+def updated(optimizer, start, gradients):
+    params = {name: jnp.asarray(p, jnp.float32) for name, p in start.items()}
+    transform = optimizer.build(lambda step: jnp.asarray(RATES)[step])
+    state = transform.init(params)
+    for gradient in gradients:
+        gradient = {name: jnp.asarray(g, jnp.float32) for name, g in gradient.items()}
+        updates, state = transform.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def torch_sgd(start, gradients, momentum=0.0, nesterov=False, l2=0.0, decoupled=0.0):
+    """torch.optim.SGD, without dampening; `decoupled` as Loshchilov & Hutter 2019, algorithm 1."""
+    p, buffer = dict(start), {}
+    for rate, gradient in zip(RATES, gradients, strict=True):
+        for name, g in gradient.items():
+            shrink = decoupled if name in KERNELS else 0.0
+            g = g + (l2 if name in KERNELS else 0.0) * p[name]
+            if momentum:
+                buffer[name] = g if name not in buffer else momentum * buffer[name] + g
+                g = g + momentum * buffer[name] if nesterov else buffer[name]
+            p[name] = p[name] - rate * (g + shrink * p[name])
+    return p
+
+
+def torch_adam(start, gradients, b1=0.9, b2=0.999, eps=1e-8, l2=0.0, decoupled=0.0):
+    """torch.optim.Adam (weight_decay = l2) and AdamW (weight_decay = decoupled)."""
+    p = dict(start)
+    m = {name: np.zeros_like(x) for name, x in p.items()}
+    v = {name: np.zeros_like(x) for name, x in p.items()}
+    for t, (rate, gradient) in enumerate(zip(RATES, gradients, strict=True), 1):
+        for name, g in gradient.items():
+            if name in KERNELS:
+                p[name] = p[name] * (1 - rate * decoupled)
+                g = g + l2 * p[name]
+            m[name] = b1 * m[name] + (1 - b1) * g
+            v[name] = b2 * v[name] + (1 - b2) * g * g
+            denominator = np.sqrt(v[name]) / np.sqrt(1 - b2**t) + eps
+            p[name] = p[name] - rate / (1 - b1**t) * m[name] / denominator
+    return p
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (SGD(momentum=0.0), lambda *a: torch_sgd(*a)),
+        (SGD(), lambda *a: torch_sgd(*a, momentum=0.9)),
+        (SGD(momentum=0.8, nesterov=True), lambda *a: torch_sgd(*a, momentum=0.8, nesterov=True)),
+        (SGD(l2=0.3), lambda *a: torch_sgd(*a, momentum=0.9, l2=0.3)),
+        (SGD(weight_decay=0.3), lambda *a: torch_sgd(*a, momentum=0.9, decoupled=0.3)),
+        (Adam(), lambda *a: torch_adam(*a)),
+        (Adam(b1=0.8, b2=0.9, eps=1e-2, l2=0.3), lambda *a: torch_adam(*a, 0.8, 0.9, 1e-2, l2=0.3)),
+        (AdamW(), lambda *a: torch_adam(*a, decoupled=0.01)),
+        (AdamW(weight_decay=0.5), lambda *a: torch_adam(*a, decoupled=0.5)),
+    ],
+    ids=short,
+)
+def test_updates_are_torchs_with_kernels_alone_decayed(optimizer, expected, problem):
+    got, want = updated(optimizer, *problem), expected(*problem)
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=2e-5, atol=2e-6, err_msg=name)
+
+
+def by_norm(gradient, bound):
+    norm = np.sqrt(sum((g**2).sum() for g in gradient.values()))
+    return {name: g * min(1.0, bound / norm) for name, g in gradient.items()}
+
+
+def by_value(gradient, bound):
+    return {name: np.clip(g, -bound, bound) for name, g in gradient.items()}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "clip"),
+    [
+        (SGD(momentum=0.0, clip_norm=0.5), lambda g: by_norm(g, 0.5)),
+        (SGD(momentum=0.0, clip_norm=50.0), lambda g: g),
+        (SGD(momentum=0.0, clip_value=0.3), lambda g: by_value(g, 0.3)),
+        (SGD(momentum=0.0, clip_value=0.3, clip_norm=0.5), lambda g: by_norm(by_value(g, 0.3), 0.5)),
+    ],
+    ids=["norm", "norm not reached", "value", "value, then norm"],
+)
+def test_clipping(optimizer, clip, problem):
+    start, gradients = problem
+    got, want = updated(optimizer, start, gradients), torch_sgd(start, [clip(g) for g in gradients])
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=2e-5, atol=2e-6, err_msg=name)
+
+
+def test_clipping_comes_before_l2(problem):
+    start, gradients = problem
+    got = updated(SGD(momentum=0.0, clip_norm=0.5, l2=0.3), start, gradients)
+    want = torch_sgd(start, [by_norm(g, 0.5) for g in gradients], l2=0.3)
+    np.testing.assert_allclose(got["kernel"], want["kernel"], rtol=2e-5)
+
+
+def test_only_leaves_of_two_axes_or_more_are_decayed():
+    shapes = {"conv.kernel": (3, 3, 4, 8), "linear.kernel": (8, 2), "norm.scale": (8,), "linear.bias": (2,)}
+    mask = decayed({name: jnp.zeros(shape) for name, shape in shapes.items()})
+    assert {name for name, on in mask.items() if on} == {"conv.kernel", "linear.kernel"}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: SGD(lr=0.0), "SGD.lr: expected more than 0, found 0.0"),
+        (lambda: Adam(l2=-0.1), "Adam.l2: expected 0 or more, found -0.1"),
+        (lambda: AdamW(weight_decay=-1.0), "AdamW.weight_decay: expected 0 or more"),
+        (lambda: SGD(clip_norm=0.0), "SGD.clip_norm: expected more than 0"),
+        (lambda: SGD(clip_value=-1.0), "SGD.clip_value: expected more than 0"),
+        (lambda: SGD(lr="fast"), "SGD.lr: expected float, found 'fast'"),
+    ],
+)
+def test_settings_out_of_range_are_named(make, words):
+    with pytest.raises(UserError) as refused:
+        make()
+    assert words in str(refused.value)
+
+
+def test_average_of_parameters_by_hand():
+    ema, values = {"p": jnp.array([2.0])}, [4.0, 0.0, 8.0]
+    decays = [1 / 10, 2 / 11, 0.2]  # (1 + step) / (10 + step), at most 0.2
+    expected = 2.0
+    for step, (value, kept) in enumerate(zip(values, decays, strict=True)):
+        ema = ema_update(ema, {"p": jnp.array([value])}, 0.2, jnp.asarray(step))
+        expected = kept * expected + (1 - kept) * value
+        np.testing.assert_allclose(ema["p"], [expected], rtol=1e-6)

@@ -1,0 +1,99 @@
+"""Keys that depend on seed, step and global row alone; parameters by dotted path."""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxlab import rng, tree
+from jaxlab.types import Mode
+
+
+def bits(keys: jax.Array) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in np.asarray(jax.random.key_data(keys)).reshape(-1, 2).tolist()]
+
+
+def test_keys_of_rows_do_not_depend_on_how_many_devices_share_them():
+    key = rng.step_key(3, 5)
+    whole = bits(rng.row_keys(key, 8))
+    for devices in (2, 4):
+        split = jax.pmap(
+            lambda _, n=8 // devices: jax.random.key_data(rng.row_keys(key, n, "d")), "d"
+        )(np.zeros(devices))  # fmt: skip
+        assert [tuple(row) for row in np.asarray(split).reshape(-1, 2).tolist()] == whole
+
+
+def test_keys_differ_between_seeds_steps_and_rows():
+    keys = [
+        key
+        for seed in (0, 1)
+        for step in (0, 1, 2)
+        for key in bits(rng.row_keys(rng.step_key(seed, step), 4))
+    ]
+    initial = [bits(rng.initial_key(seed))[0] for seed in (0, 1)]
+    assert len({*keys, *initial}) == len(keys) + 2
+
+
+def test_step_may_be_traced():
+    assert bits(jax.jit(rng.step_key)(4, jnp.asarray(9))) == bits(rng.step_key(4, 9))
+
+
+def test_dropout_mask_keeps_the_mean_and_tells_rows_and_layers_apart():
+    mode = Mode(train=True, row_keys=rng.row_keys(rng.step_key(0, 0), 4))
+    mask = np.asarray(rng.dropout_mask(mode, "head", 0.25, (10_000,)))
+    assert mask.shape == (4, 10_000)
+    np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.75], rtol=1e-6)
+    np.testing.assert_allclose(mask.mean(1), 1, atol=5 * np.sqrt(0.25 / 0.75 / 10_000))
+    assert not np.array_equal(mask[0], mask[1])
+    assert not np.array_equal(mask, rng.dropout_mask(mode, "tail", 0.25, (10_000,)))
+    np.testing.assert_array_equal(mask, rng.dropout_mask(mode, "head", 0.25, (10_000,)))
+
+
+def test_dropout_without_keys_is_an_error():
+    with pytest.raises(ValueError, match=r"'head' needs Mode\(row_keys"):
+        rng.dropout_mask(Mode(train=True), "head", 0.5, (3,))
+
+
+class Pair(nnx.Module):
+    def __init__(self):
+        self.layers = nnx.List([nnx.Linear(2, 3, rngs=nnx.Rngs(0)), nnx.Linear(3, 1, rngs=nnx.Rngs(1))])
+
+
+def test_flatten_names_every_leaf_and_unflatten_puts_it_back():
+    state = nnx.state(Pair(), nnx.Param)
+    flat = tree.flatten(state)
+    assert {path: leaf.shape for path, leaf in flat.items()} == {
+        "layers.0.bias": (3,),
+        "layers.0.kernel": (2, 3),
+        "layers.1.bias": (1,),
+        "layers.1.kernel": (3, 1),
+    }
+    assert list(flat) == sorted(flat)
+    assert tree.count(flat) == 2 * 3 + 3 + 3 + 1
+    doubled = tree.unflatten({path: 2 * leaf for path, leaf in flat.items()}, state)
+    np.testing.assert_array_equal(doubled["layers"][0]["kernel"][...], 2 * state["layers"][0]["kernel"][...])
+
+
+def test_digest_is_sha256_over_path_dtype_shape_and_bytes():
+    flat = {"b": np.arange(4, dtype=np.float32).reshape(2, 2).T, "a": np.ones(3, np.int32)}
+    sha = hashlib.sha256(b"a int32 (3,)" + np.ones(3, np.int32).tobytes())
+    sha.update(b"b float32 (2, 2)" + np.array([0, 2, 1, 3], np.float32).tobytes())
+    assert tree.digest(flat) == sha.hexdigest()
+    assert tree.digest(dict(reversed(flat.items()))) == sha.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"a": np.ones((3, 1), np.float32)},
+        {"a": np.ones((1, 3), np.float64)},
+        {"A": np.ones((1, 3), np.float32)},
+        {"a": np.nextafter(np.ones((1, 3), np.float32), 2)},
+    ],
+    ids=["shape", "dtype", "path", "one bit"],
+)
+def test_digest_sees(other):
+    assert tree.digest(other) != tree.digest({"a": np.ones((1, 3), np.float32)})
