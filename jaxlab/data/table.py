@@ -49,6 +49,11 @@ class KaggleTable(Source):
         sample = root / self.sample if (root / self.sample).is_file() else None
         header = read_header(root / self.train_csv)
         id_column = self.id_column or (read_header(sample) if sample else header)[0]
+        if id_column not in header:
+            raise UserError(
+                f"{root / self.train_csv}: no id column {id_column!r}; its {len(header)} columns: "
+                f"{examples(header)}. Set data.id_column"
+            )
         problems: list[str] = []
         train, names = self._train(root, header, id_column, problems)
         test = self._test(root, sample, id_column, problems)

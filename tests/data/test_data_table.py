@@ -133,7 +133,10 @@ BAD = {
     "no table": (lambda f: (f / "train.csv").unlink(), ["train.csv", "no such file"]),
     "empty table": (lambda f: write(f, "train.csv"), ["train.csv", "header"]),
     "no rows": (lambda f: write(f, "train.csv", "image_id,n0"), ["train.csv", "at least one row"]),
-    "no id column": (edit("train.csv", "image_id", "name"), ["train.csv", "'image_id'", "name"]),
+    "no id column": (
+        edit("train.csv", "image_id", "name"),
+        ["train.csv", "id column 'image_id'", "name", "data.id_column"],
+    ),
     "duplicate ids": (edit("train.csv", "0001", "0000"), ["1 ids occur more than once", "0000"]),
     "empty id": (edit("train.csv", "0001,", ","), ["1 empty ids", "line 3"]),
     "NaN": (edit("train.csv", "2.5", "NaN"), ["1 target", "0000", "'n1'", "NaN"]),
