@@ -71,7 +71,7 @@ class Predictions:
         """Writes the npz whole or not at all."""
         if Path(path).suffix.lower() != ".npz":
             raise SubmissionError(f"{path}: predictions are saved as .npz; a CSV is written by submit.write.")
-        arrays = {
+        arrays: dict[str, Any] = {
             "ids": self.ids,
             "values": self.values,
             "targets": self.targets,
@@ -81,7 +81,7 @@ class Predictions:
             "schema": np.array(SCHEMA),
         }
         with atomic(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)
         return Path(path)
 
     @classmethod
