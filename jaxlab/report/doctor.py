@@ -118,8 +118,13 @@ def _devices() -> tuple[list[Any], str | None]:
 
     try:
         return jax.local_devices(), None
-    except RuntimeError as error:
-        return [], str(error).splitlines()[0]
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # the second where JAX_PLATFORMS names one without a plugin
+        words = (str(error).splitlines() or [type(error).__name__])[0]
+        asked = os.environ.get("JAX_PLATFORMS")
+        return [], f"{words}{f' (with JAX_PLATFORMS={asked})' if asked else ''}"
 
 
 def _described(device: Any) -> str:

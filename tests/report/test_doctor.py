@@ -111,14 +111,25 @@ def test_a_gpu_in_use_is_shown_and_an_old_one_noted(tmp_path, monkeypatch):
     assert "bfloat16" not in run()[1]
 
 
-def test_a_jax_that_does_not_start_is_a_warning(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            RuntimeError("Unable to initialize backend 'cuda': no driver\nmore"),
+            "backend 'cuda': no driver (with",
+        ),
+        (AssertionError(), "does not start: AssertionError (with JAX_PLATFORMS=cuda)"),
+    ],
+)
+def test_a_jax_that_does_not_start_is_a_warning(monkeypatch, error, words):
     def fail():
-        raise RuntimeError("Unable to initialize backend 'cuda': no such driver\nmore")
+        raise error
 
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     monkeypatch.setattr(jax, "local_devices", fail)
     code, text = run()
     assert code == 1
-    assert "JAX does not start: Unable to initialize backend 'cuda': no such driver" in text
+    assert words in text
 
 
 def test_the_caches_are_shown_with_size_and_free_space(tmp_path, monkeypatch):
