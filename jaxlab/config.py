@@ -7,6 +7,7 @@ import difflib
 import functools
 import hashlib
 import json
+import re
 import runpy
 import traceback
 from collections.abc import Iterable, Mapping
@@ -71,12 +72,16 @@ def _make_adapter(cls: Any, name: str) -> TypeAdapter[Any]:
 
 
 def _checked(cls: type[Component], name: str, value: Any) -> Any:
-    if isinstance(value, list):
-        value = tuple(value)
     try:
-        return _adapter(cls, name).validate_python(value, strict=True)
+        return _strict(cls, name, value)
     except ValidationError as error:
         raise UserError(_wrong_type(cls, name, value, error)) from None
+
+
+def _strict(cls: type[Component], name: str, value: Any) -> Any:
+    """Nothing is converted but lists to tuples and whole numbers to floats: `true` is not the number 1."""
+    value = tuple(value) if isinstance(value, list) else value
+    return _adapter(cls, name).validate_python(value, strict=True)
 
 
 def _wrong_type(cls: type[Component], name: str, value: Any, error: ValidationError) -> str:
@@ -123,11 +128,11 @@ def _line(error: Exception, path: Path) -> str:
 def _explained(error: Exception) -> str:
     """Python's own message, with the nearest field names added where a keyword is unknown."""
     text = str(error)
-    if "unexpected keyword argument" not in text:
+    unknown = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
+    cls = Component.types.get(unknown[1]) if unknown else None
+    if unknown is None or cls is None:
         return text
-    component, keyword = text.split(".", 1)[0], text.rsplit("'", 2)[1]
-    cls = Component.types.get(component)
-    return f"{component} has no field {keyword!r}; {_nearest(keyword, _hints(cls))}" if cls else text
+    return f"{unknown[1]} has no field {unknown[2]!r}; {_nearest(unknown[2], _hints(cls))}"
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -139,26 +144,48 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 # -- overrides -----------------------------------------------------------------------------------------------
 
 
+Setting = tuple[list[str], str, str]  # path, text of the value, the whole as the user wrote it
+
+
 def override(config: C, settings: Iterable[str]) -> C:
-    """`config` with each `field.field=value` applied, typed by the field's hint.
+    """`config` with every `field.field=value` applied at once, each typed by its field's hint.
 
     Raises UserError for an unknown field (naming the nearest) or a value that its hint refuses.
     """
+    split: list[Setting] = []
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals:
             raise UserError(f"--set {setting}: expected field=value")
-        config = _replaced(config, path.split("."), text, setting)
-    return config
+        split.append((path.split("."), text, setting))
+    return _replaced(config, split)
 
 
-def _replaced(node: Any, path: list[str], text: str, setting: str) -> Any:
-    head, *rest = path
+def _replaced(node: Any, settings: list[Setting]) -> Any:
+    """`node` made anew, once: two settings may each contradict the old value of the other's field."""
+    heads = dict.fromkeys(path[0] for path, _, _ in settings)
+    values = {head: _value(node, head, [s for s in settings if s[0][0] == head]) for head in heads}
     if isinstance(node, tuple):
-        if not head.isdigit() or int(head) >= len(node):
+        return tuple(values.get(str(position), item) for position, item in enumerate(node))
+    return dataclasses.replace(node, **values)
+
+
+def _value(node: Any, head: str, settings: list[Setting]) -> Any:
+    """What becomes of the field or position `head`: the last whole value given, then what is set within it."""
+    value, within = _child(node, head, settings[0][2]), []
+    for (_, *rest), text, setting in settings:
+        if rest:
+            within.append((rest, text, setting))
+        else:
+            value, within = _parsed(node, head, text, setting), []
+    return _replaced(value, within) if within else value
+
+
+def _child(node: Any, head: str, setting: str) -> Any:
+    if isinstance(node, tuple):
+        if head not in map(str, range(len(node))):
             raise UserError(f"--set {setting}: {head!r} is not a position in a list of {len(node)}")
-        new = _replaced(node[int(head)], rest, text, setting)
-        return (*node[: int(head)], new, *node[int(head) + 1 :])
+        return node[int(head)]
     if not isinstance(node, Component):
         raise UserError(f"--set {setting}: {node!r} has no fields, so no {head!r}")
     hints = _hints(type(node))
@@ -166,19 +193,17 @@ def _replaced(node: Any, path: list[str], text: str, setting: str) -> Any:
         raise UserError(
             f"--set {setting}: {type(node).__name__} has no field {head!r}; {_nearest(head, hints)}"
         )
-    value = (
-        _replaced(getattr(node, head), rest, text, setting) if rest else _parsed(node, head, text, setting)
-    )
-    return dataclasses.replace(node, **{head: value})
+    return getattr(node, head)
 
 
-def _parsed(node: Component, name: str, text: str, setting: str) -> Any:
+def _parsed(node: Any, name: str, text: str, setting: str) -> Any:
     """`text` as a Python literal where the field takes one, else as the bare word."""
-    adapter = _adapter(type(node), name)
+    if isinstance(node, tuple):
+        return _readings(text)[0]  # checked with the whole field
     error: ValidationError | None = None
     for value in _readings(text):
         try:
-            return adapter.validate_python(value)
+            return _strict(type(node), name, value)
         except ValidationError as refused:
             error = refused
     assert error is not None

@@ -116,7 +116,9 @@ def _begin(
     weights = earlier["weights"] if earlier else None
     source = getattr(experiment.model, "pretrained", None)
     if source is not None and not saved(rundir.checkpoints):
-        *pretrained, weights = load_pretrained(experiment.model, source, *map(_of_backbone, (params, stats)))
+        shapes = _of_backbone(params), _of_backbone(stats)
+        new_params, new_stats, weights = load_pretrained(experiment.model, source, *shapes)
+        pretrained = (new_params, new_stats)
     task = with_weights(experiment, task, weights)
     info = {
         "task": task.to_json(),
@@ -127,7 +129,7 @@ def _begin(
     }
     if earlier is not None:
         _check_same(experiment, rundir, info, earlier, allow_change, tell)
-    return Start(task, tuple(pretrained), info)  # type: ignore[arg-type]
+    return Start(task, pretrained, info)
 
 
 def _check_same(

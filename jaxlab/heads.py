@@ -46,13 +46,12 @@ class Linear(Head):
 
 
 class LinearReadout(nnx.Module):
-    """outputs = flatten(features[layer]) @ kernel + bias."""
+    """outputs = flatten(features[layer]) @ kernel + bias, both zero at first: the mean of standardised targets."""
 
     def __init__(self, layer: str, width: int, outputs: int, dropout: float, rngs: nnx.Rngs):
         self.layer = layer
         self.dropout = dropout
-        init = nnx.initializers.lecun_normal()
-        self.linear = nnx.Linear(width, outputs, kernel_init=init, rngs=rngs)
+        self.linear = nnx.Linear(width, outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
         x = features[self.layer]

@@ -25,7 +25,7 @@ from jaxlab.types import Kind, UserError
 from submit import Predictions, ensemble, kaggle
 
 Which = Literal["best", "last"] | int
-_KIND: dict[Kind, str] = {"regression": "regression", "classification": "logits"}
+_KIND: dict[Kind, Literal["regression", "logits"]] = {"regression": "regression", "classification": "logits"}
 
 
 def load(path: str | Path, settings: Iterable[str] = ()) -> "Run":
