@@ -14,7 +14,7 @@ experiment = Experiment(
     images=Images(size=(56, 56)),
     augment=(Shift(pixels=2),),
     model=ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3), dropout=0.2),
-    head=Linear(dropout=0.5),
+    head=Linear(layer="level2", dropout=0.5),
     optimizer=AdamW(lr=2e-3, weight_decay=0.1, schedule=Cosine(warmup_epochs=2)),
     training=Training(epochs=40, batch_size=50, ema=0.99),
 )

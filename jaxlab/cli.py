@@ -12,7 +12,6 @@ from rich.table import Table
 
 from jaxlab import __version__
 from jaxlab.types import UserError
-from submit import SubmissionError
 
 
 class _Commands(click.Group):
@@ -21,7 +20,11 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (UserError, SubmissionError) as error:
+        except Exception as error:
+            from submit import SubmissionError  # here, because it brings pandas along
+
+            if not isinstance(error, UserError | SubmissionError):
+                raise
             click.echo(f"error: {error}", err=True)
             sys.exit(1)
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import jax
 import numpy as np
 
+if TYPE_CHECKING:  # so that `jaxlab inspect` starts without JAX
+    import jax
+
 Kind = Literal["regression", "classification"]
-Batch = dict[str, jax.Array]
+Batch: TypeAlias = "dict[str, jax.Array]"
 
 
 class UserError(Exception):
@@ -48,7 +50,7 @@ class Mode:
     """
 
     train: bool = False
-    row_keys: jax.Array | None = None
+    row_keys: "jax.Array | None" = None
     axis_name: str | None = None
 
 
