@@ -1,0 +1,283 @@
+"""Components, overrides, JSON and config files."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlab.config import (
+    Component,
+    Location,
+    differences,
+    from_json,
+    identity,
+    load_file,
+    override,
+    short_hash,
+    to_json,
+)
+from jaxlab.types import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf(Component):
+    rate: float = 0.5
+    count: int = 3
+    name: str = "a"
+    on: bool = False
+    kind: Literal["up", "down"] = "up"
+    sizes: tuple[int, ...] = (1, 2)
+    limit: int | None = None
+    root: Location | None = None
+
+    def check(self) -> None:
+        if self.limit is not None and self.limit < self.count:
+            raise UserError(f"Leaf: expected limit >= count, found {self.limit} and {self.count}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherLeaf(Leaf):
+    extra: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree(Component):
+    leaf: Leaf = Leaf()
+    many: tuple[Leaf, ...] = ()
+    seed: int = 0
+
+
+LEAVES = st.builds(
+    Leaf,
+    rate=st.floats(allow_nan=False),
+    count=st.integers(-(10**9), 0),
+    name=st.text(),
+    on=st.booleans(),
+    kind=st.sampled_from(["up", "down"]),
+    sizes=st.lists(st.integers(), max_size=4).map(tuple),
+    limit=st.none() | st.integers(0, 10**9),
+    root=st.none() | st.text(),
+)
+TREES = st.builds(Tree, leaf=LEAVES, many=st.lists(LEAVES, max_size=3).map(tuple), seed=st.integers())
+
+
+@given(TREES)
+def test_json_and_back(tree):
+    assert from_json(json.loads(json.dumps(to_json(tree)))) == tree
+
+
+@given(TREES, st.none() | st.text(min_size=1))
+def test_identity_does_not_see_where_things_lie(tree, root):
+    if (tree.leaf.root is None) == (root is None):
+        moved = replace(tree, leaf=replace(tree.leaf, root=root))
+        assert identity(moved) == identity(tree)
+        assert short_hash(moved) == short_hash(tree)
+
+
+@given(TREES, TREES)
+def test_identities_without_a_difference_are_equal(one, other):
+    found = differences(identity(one), identity(other))
+    assert (found == []) == (identity(one) == identity(other))
+
+
+@given(LEAVES)
+def test_every_value_can_be_set_as_text(leaf):
+    settings = [
+        f"leaf.{name}={getattr(leaf, name)}" for name in ("rate", "count", "on", "kind", "sizes", "limit")
+    ]
+    assert override(Tree(), settings).leaf == replace(leaf, name="a", root=None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("leaf.rate=3e-4", {"rate": 3e-4}),
+        ("leaf.rate=2", {"rate": 2.0}),
+        ("leaf.count=-7", {"count": -7}),
+        ("leaf.on=true", {"on": True}),
+        ("leaf.on=False", {"on": False}),
+        ("leaf.limit=none", {"limit": None}),
+        ("leaf.limit=null", {"limit": None}),
+        ("leaf.limit=9", {"limit": 9}),
+        ("leaf.name=plain words = and more", {"name": "plain words = and more"}),
+        ("leaf.name='quoted'", {"name": "quoted"}),
+        ("leaf.name=12", {"name": "12"}),
+        ("leaf.name=None", {"name": "None"}),
+        ("leaf.name=true", {"name": "true"}),
+        ("leaf.name=", {"name": ""}),
+        ("leaf.kind=down", {"kind": "down"}),
+        ("leaf.sizes=(4, 6, 8)", {"sizes": (4, 6, 8)}),
+        ("leaf.sizes=[4]", {"sizes": (4,)}),
+        ("leaf.sizes=()", {"sizes": ()}),
+        ("leaf.sizes.1=7", {"sizes": (1, 7)}),
+        ("leaf.root=/data/v4", {"root": "/data/v4"}),
+    ],
+)
+def test_override(setting, expected):
+    start = Tree(leaf=Leaf(limit=5))
+    assert override(start, [setting]).leaf == replace(start.leaf, **expected)
+
+
+def test_override_of_a_position_leaves_the_others():
+    start = Tree(many=(Leaf(), OtherLeaf(), Leaf()))
+    changed = override(start, ["many.1.extra=2.5", "many.2.rate=0.1", "seed=4"])
+    assert changed == Tree(many=(Leaf(), OtherLeaf(extra=2.5), Leaf(rate=0.1)), seed=4)
+    assert start.many[1].extra == 1.0
+
+
+def test_overrides_are_checked_together_and_the_last_of_a_field_counts():
+    """limit=2 alone contradicts count=3, whichever comes first."""
+    for settings in (["leaf.limit=2", "leaf.count=1"], ["leaf.count=1", "leaf.limit=2"]):
+        assert override(Tree(), settings).leaf == Leaf(limit=2, count=1)
+    assert override(Tree(), ["seed=1", "seed=2"]).seed == 2
+    with pytest.raises(UserError, match="expected limit >= count, found 2 and 3"):
+        override(Tree(), ["leaf.limit=2"])
+
+
+def test_epochs_give_way_to_steps():
+    from jaxlab.experiment import Experiment
+
+    changed = override(Experiment(), ["training.steps=7", "training.epochs=none"])
+    assert (changed.training.steps, changed.training.epochs) == (7, None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("leaf.raet=1", ["Leaf has no field 'raet'", "nearest: rate"]),
+        ("laef.rate=1", ["Tree has no field 'laef'", "nearest: leaf"]),
+        ("zzz=1", ["Tree has no field 'zzz'", "leaf, many, seed"]),
+        ("leaf.count=2.5", ["Leaf.count: expected int, found '2.5'"]),
+        ("leaf.count=many", ["Leaf.count: expected int, found 'many'"]),
+        ("leaf.count=true", ["Leaf.count: expected int, found 'true'"]),
+        ("leaf.limit=true", ["Leaf.limit: expected int | None, found 'true'"]),
+        ("leaf.rate=true", ["Leaf.rate: expected float, found 'true'"]),
+        ("leaf.on=2", ["Leaf.on: expected bool, found '2'"]),
+        ("leaf.kind=sideways", ["Leaf.kind", "sideways", "'up' or 'down'"]),
+        ("leaf.sizes=4", ["Leaf.sizes: expected tuple[int, ...], found '4'"]),
+        ("leaf.sizes=(1, 'x')", ["Leaf.sizes: expected tuple[int, ...]"]),
+        ("leaf={'rate': 1.0}", ["Tree.leaf: expected Leaf"]),
+        ("leaf=OtherLeaf", ["Tree.leaf: expected Leaf, found 'OtherLeaf'"]),
+        ("many.0.rate=1", ["'0' is not a position in a list of 0"]),
+        ("many.00.rate=1", ["'00' is not a position"]),
+        ("leaf.sizes.0=x", ["Leaf.sizes: expected tuple[int, ...], found ('x', 2)"]),
+        ("many.x=1", ["'x' is not a position"]),
+        ("leaf.rate.more=1", ["0.5 has no fields"]),
+        ("seed", ["expected field=value"]),
+    ],
+)
+def test_override_refuses(setting, words):
+    with pytest.raises(UserError) as refused:
+        override(Tree(), [setting])
+    assert all(word in str(refused.value) for word in words)
+    assert setting.startswith("leaf.sizes.") or f"--set {setting}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"rate": "fast"}, {"count": 1.5}, {"count": True}, {"on": 1}, {"kind": "left"}, {"sizes": (1, "x")}],
+    ids=str,
+)
+def test_a_value_of_the_wrong_type_is_refused_in_python_too(fields):
+    (name,) = fields
+    with pytest.raises(UserError, match=rf"Leaf\.{name}: expected .*, found"):
+        Leaf(**fields)
+
+
+def test_lists_become_tuples_and_whole_numbers_floats():
+    leaf = Leaf(sizes=[4, 6], rate=2)
+    assert leaf.sizes == (4, 6)
+    assert isinstance(leaf.rate, float)
+    assert hash(leaf) == hash(Leaf(sizes=(4, 6), rate=2.0))
+
+
+def test_a_subclass_keeps_its_type_and_fields_inside_another():
+    tree = Tree(leaf=OtherLeaf(extra=3.0))
+    assert isinstance(tree.leaf, OtherLeaf)
+    assert to_json(tree)["leaf"]["type"] == "OtherLeaf"
+    assert override(tree, ["leaf.extra=4"]).leaf == OtherLeaf(extra=4.0)
+
+
+def test_identity_says_whether_a_location_is_set():
+    assert identity(Leaf())["root"] is False
+    assert identity(Leaf(root="/a"))["root"] is True
+    assert short_hash(Leaf()) != short_hash(Leaf(root="/a"))
+
+
+def test_differences_name_each_field():
+    old = Tree(many=(Leaf(), Leaf()))
+    new = Tree(many=(Leaf(), OtherLeaf(rate=0.1)), leaf=Leaf(name="b"), seed=1)
+    assert differences(identity(old), identity(new)) == [
+        'leaf.name: "a" -> "b"',
+        'many.1.type: "Leaf" -> "OtherLeaf"',
+        "many.1.rate: 0.5 -> 0.1",
+        "many.1.extra: null -> 1.0",
+        "seed: 0 -> 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"type": "Laef"}, ["'Laef' that is not defined", "Leaf"]),
+        ({"raet": 1.0}, ["Leaf has no field", "raet", "nearest: rate"]),
+        ({"count": "x"}, ["Leaf.count: expected int, found 'x'"]),
+    ],
+)
+def test_json_of_another_version_is_refused(change, words):
+    with pytest.raises(UserError) as refused:
+        from_json({**to_json(Leaf()), **change})
+    assert all(word in str(refused.value) for word in words)
+
+
+# -- config files ----------------------------------------------------------------------------------------
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.py"
+    path.write_text(text)
+    return path
+
+
+HEAD = "from jaxlab.optim import AdamW, Cosine\n"
+
+
+def test_a_config_file_gives_its_experiment(tmp_path):
+    path = written(tmp_path, HEAD + "experiment = AdamW(lr=0.5, schedule=Cosine(epochs=3))\n")
+    assert load_file(path).schedule.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "words"),
+    [
+        ("experiment = AdamW(\n    lrr=0.5,\n)\n", 2, "AdamW has no field 'lrr'; nearest: lr"),
+        ("experiment = AdamW(schedule=Cosine(epochs=1,\n  wramup_steps=3))\n", 2, "nearest: warmup_steps"),
+        ("\nexperiment = AdamW(lr='fast')\n", 3, "AdamW.lr: expected float, found 'fast'"),
+        ("\nexperiment = AdamW(schedule=Cosine(epochs=1, steps=2))\n", 3, "expected epochs or steps"),
+        ("\n\nexperiment = Adamm()\n", 4, "name 'Adamm' is not defined"),
+        ("experiment = AdamW(\n", 2, "was never closed"),
+        ("from jaxlab.optim import Adamm\n", 2, "cannot import name 'Adamm'"),
+        ("def f():\n    return AdamW(lr=-1.0)\nexperiment = f()\n", 3, "AdamW.lr: expected more than 0"),
+    ],
+)
+def test_a_mistake_names_the_file_and_line(tmp_path, body, line, words):
+    path = written(tmp_path, HEAD + body)
+    with pytest.raises(UserError) as refused:
+        load_file(path)
+    assert f"config {path}, line {line}: " in str(refused.value)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("body", ["", "experiment = 3\n", "experiments = AdamW()\n"])
+def test_a_file_without_an_experiment_is_refused(tmp_path, body):
+    with pytest.raises(UserError, match="expected a variable `experiment = Experiment"):
+        load_file(written(tmp_path, HEAD + body))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.py: no such file"):
+        load_file(tmp_path / "nowhere.py")
