@@ -64,7 +64,7 @@ def make_population(neurons: int, size: int, categories: int, seed: np.random.Se
     draw_seed, scene_seed = seed.spawn(2)
     rng = np.random.default_rng(draw_seed)
     even, odd = _gabors(neurons, size, rng)
-    weights = np.sqrt(rng.dirichlet([4, 1.5, 1.5, 1], neurons).T) * _signs(neurons, rng)
+    weights = np.sqrt(rng.dirichlet([4, 2, 1.5, 0.5], neurons).T) * _signs(neurons, rng)
     opponent = rng.standard_normal((3, neurons))
     unscaled = Population(
         even=even,
@@ -102,9 +102,9 @@ def _gabors(neurons: int, size: int, rng: np.random.Generator) -> tuple[np.ndarr
 
     A complex cell that tolerates small displacements: what a convolution, a nonlinearity and pooling can learn.
     """
-    corner = np.array([-0.1, 0.0, 0.1])
+    corner = np.array([-0.15, 0.0, 0.15])
     grid = np.stack(np.meshgrid(corner, corner, indexing="ij")).reshape(2, _PLACES, 1)
-    centre = grid + rng.uniform(-0.25, 0.25, (2, 1, neurons))
+    centre = grid + rng.uniform(-0.15, 0.15, (2, 1, neurons))
     y, x = _grid(size, centre.reshape(2, -1))
     angle = np.tile(rng.uniform(0, np.pi, neurons), _PLACES)
     finest = min(12, size / 4)  # four pixels a cycle at least
@@ -118,9 +118,9 @@ def _gabors(neurons: int, size: int, rng: np.random.Generator) -> tuple[np.ndarr
 
 
 def _windows(neurons: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(s * s, t) Gaussian windows of standard deviation 0.08 to 0.2 image widths; each sums to 1."""
-    y, x = _grid(size, rng.uniform(-0.25, 0.25, (2, neurons)))
-    window = np.exp(-(x**2 + y**2) / (2 * rng.uniform(0.08, 0.2, neurons) ** 2))
+    """(s * s, t) Gaussian windows of standard deviation 0.12 to 0.25 image widths; each sums to 1."""
+    y, x = _grid(size, rng.uniform(-0.15, 0.15, (2, neurons)))
+    window = np.exp(-(x**2 + y**2) / (2 * rng.uniform(0.12, 0.25, neurons) ** 2))
     return (window / window.sum(0)).astype(np.float32)
 
 
