@@ -1,0 +1,178 @@
+"""The loop with a step that needs no network: order, records, best, patience, plateau, and what is not finite."""
+
+import io
+import json
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from jaxlab.metrics import RegressionSums
+from jaxlab.training import journal
+from jaxlab.training.checkpoint import Checkpoints, saved
+from jaxlab.training.display import TerminalDisplay
+from jaxlab.training.loop import Fit, Plan
+from jaxlab.training.progress import Progress
+from jaxlab.training.state import TrainState
+from jaxlab.types import UserError
+
+PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
+
+
+def begun() -> TrainState:
+    return TrainState(
+        step=jnp.zeros((), jnp.int32), params={"w": jnp.zeros(2)}, stats={}, constants={}, opt_state=(), ema=None,
+        rate_scale=jnp.ones(()), sums=RegressionSums.start(1),
+    )  # fmt: skip
+
+
+class Losses:
+    """A step whose loss and gradient norm at each update are given; w counts the updates."""
+
+    def __init__(self, loss=None, norm=None, params=None):
+        self.loss, self.norm, self.params = loss or {}, norm or {}, params or {}
+
+    def __call__(self, state, batch):
+        step = int(state.step) + 1
+        w = state.params["w"] + self.params.get(step, 1.0)
+        reported = {
+            "loss": jnp.asarray(self.loss.get(step, 1.0 / step)),
+            "gradient_norm": jnp.asarray(self.norm.get(step, 1.0)),
+            "learning_rate": 0.1 * state.rate_scale,
+        }
+        return replace(state, step=state.step + 1, params={"w": w}), reported
+
+
+def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None, progress=None):
+    """Run the loop in `folder`; validation holds each epoch's metric. Returns its Fit, state and output."""
+    folder.mkdir(exist_ok=True)
+    state = begun() if state is None else state
+    scores = iter(validation)
+    out = io.StringIO()
+    fit = Fit(
+        plan=plan,
+        train_step=step or Losses(),
+        batches=lambda first: iter(range(first, 10**6)),
+        evaluate=lambda variables: {"loss": 0.5, "pearson": next(scores)},
+        no_sums=lambda: RegressionSums.start(1),
+        batch_ids=lambda k: [f"id-{k}-{row}" for row in range(20)],
+        journal=journal.Journal(folder, int(state.step)),
+        checkpoints=Checkpoints(folder / "checkpoints", keep_every=1),
+        display=TerminalDisplay(Console(file=out, width=200), plan.steps, 0, 8),
+        progress=progress or Progress(),
+    )
+    try:
+        state = fit.run(state)
+    finally:
+        fit.output = out.getvalue()
+    return fit, state
+
+
+def records(folder, split):
+    return journal.read(folder / "metrics.jsonl", split)
+
+
+def test_every_step_and_epoch_is_recorded_and_saved_at_epochs_ends(tmp_path):
+    fit, state = fitted(tmp_path)
+    assert int(state.step) == 12
+    steps = records(tmp_path, "step")
+    assert [(r["step"], r["epoch"]) for r in steps] == [(k, (k - 1) // 4 + 1) for k in range(1, 13)]
+    assert [r["loss"] for r in steps] == pytest.approx([1 / k for k in range(1, 13)])
+    assert [(r["step"], r["epoch"]) for r in records(tmp_path, "train")] == [(4, 1), (8, 2), (12, 3)]
+    assert [r["pearson"] for r in records(tmp_path, "validation")] == [0.1, 0.2, 0.3]
+    assert [c.step for c in saved(tmp_path / "checkpoints")] == [4, 8, 12]
+    assert fit.progress.best == {"metric": "pearson", "value": 0.3, "step": 12, "epoch": 3}
+    assert list((tmp_path / "events").iterdir())
+
+
+def test_checkpoints_within_epochs_and_at_a_run_that_ends_within_one(tmp_path):
+    fitted(tmp_path, replace(PLAN, steps=10, checkpoint_steps=3))
+    assert [c.step for c in saved(tmp_path / "checkpoints")] == [3, 4, 6, 8, 9, 10]
+    assert [r["step"] for r in records(tmp_path, "validation")] == [4, 8, 10]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path, value):
+    with pytest.raises(UserError) as stopped:
+        fitted(tmp_path, step=Losses(loss={6: value}, params={6: np.nan}))
+    text = str(stopped.value)
+    assert f"the loss is {value}" in text
+    assert "at step 6 (epoch 2)" in text
+    assert "id-5-0, id-5-1" in text  # batch k makes update k + 1
+    assert "and 4 more" in text
+    assert [c.step for c in saved(tmp_path / "checkpoints")] == [4]
+    assert records(tmp_path, "step")[-1]["step"] == 6
+
+
+@pytest.mark.parametrize("step", [4, 6])
+def test_a_gradient_that_is_not_a_number_behind_a_finite_loss_stops_too(tmp_path, step):
+    with pytest.raises(UserError, match=rf"gradient's norm nan at step {step} "):
+        fitted(tmp_path, step=Losses(norm={step: np.nan}, params={step: np.nan}))
+    assert [c.step for c in saved(tmp_path / "checkpoints")] == ([4] if step > 4 else [])
+
+
+def test_no_checkpoint_holds_parameters_that_are_not_finite(tmp_path):
+    with pytest.raises(UserError, match=r"w became infinite or NaN at step 8 "):
+        fitted(tmp_path, step=Losses(params={8: np.inf}))
+    assert [c.step for c in saved(tmp_path / "checkpoints")] == [4]
+
+
+def test_early_stop(tmp_path):
+    fit, state = fitted(tmp_path, replace(PLAN, steps=40, patience=2), validation=[0.3, 0.2, 0.1, 0.4])
+    assert int(state.step) == 12
+    assert "early stop: 2 epochs without a better pearson" in fit.output
+    assert fit.progress.best["step"] == 4
+    assert fit.plan.gives_up(fit.progress)
+
+
+def test_plateau_lowers_the_rate_after_more_than_its_patience(tmp_path):
+    """As torch's ReduceLROnPlateau with patience=1: the second bad epoch in a row lowers it."""
+    plan = replace(PLAN, steps=32, plateau=(0.5, 1))
+    fit, state = fitted(tmp_path, plan, validation=[0.3, 0.2, 0.4, 0.1, 0.1, 0.1, 0.1, 0.1])
+    rates = [r["learning_rate"] for r in records(tmp_path, "step")][::4]
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
+    assert float(state.rate_scale) == 0.25
+    assert fit.output.count("plateau, the learning rate is multiplied by 0.5") == 2
+
+
+def test_an_unknown_metric_names_the_known(tmp_path):
+    with pytest.raises(UserError, match=r"'pearsno' is not among the validation's: loss, pearson"):
+        fitted(tmp_path, replace(PLAN, metric="pearsno"))
+
+
+def test_going_on_cuts_the_records_of_steps_that_are_made_again(tmp_path):
+    fitted(tmp_path)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 13, "epo')  # what a kill leaves
+    state = replace(begun(), step=jnp.asarray(6, jnp.int32))
+    fitted(tmp_path, step=Losses(loss={7: 70.0, 8: 80.0}), state=state, validation=[0.6, 0.7])
+    steps = records(tmp_path, "step")
+    assert [r["step"] for r in steps] == list(range(1, 13))
+    assert [r["loss"] for r in steps[5:8]] == pytest.approx([1 / 6, 70.0, 80.0])
+    assert [(r["step"], r["pearson"]) for r in records(tmp_path, "validation")] == [
+        (4, 0.1),
+        (8, 0.6),
+        (12, 0.7),
+    ]
+    assert all(json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "best"),
+    [
+        ("pearson", [0.1, 0.3, 0.2], 2),
+        ("loss", [0.3, 0.1, 0.2], 2),
+        ("mse", [0.1, 0.3, 0.05], 3),
+        ("accuracy", [0.2, 0.2, 0.1], 1),
+        ("loss", [np.nan, 0.2, np.nan], 2),
+    ],
+)
+def test_progress_knows_which_way_is_better(metric, values, best):
+    progress = Progress()
+    flags = [progress.update(metric, value, 4 * k, k) for k, value in enumerate(values, 1)]
+    assert progress.best["epoch"] == best
+    assert [k for k, flag in enumerate(flags, 1) if flag][-1] == best
+    assert progress.stale == 3 - best
+    assert Progress(**json.loads(json.dumps(progress.to_json()))) == progress
