@@ -12,7 +12,7 @@ import numpy as np
 from jaxlab.config import from_json, load_file, override
 from jaxlab.data.files import list_folder, read_image
 from jaxlab.data.images import Images, decode, resize, with_channels
-from jaxlab.data.source import Opened
+from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
 from jaxlab.fit import Decoded
@@ -21,8 +21,9 @@ from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
-from jaxlab.types import Kind, UserError
+from jaxlab.types import Kind, Samples, UserError
 from submit import Predictions, ensemble, kaggle
+from submit.table import read_header
 
 Which = Literal["best", "last"] | int
 _KIND: dict[Kind, Literal["regression", "logits"]] = {"regression": "regression", "classification": "logits"}
@@ -54,6 +55,9 @@ def predict_runs(
     if out.suffix not in (".csv", ".npz"):
         raise UserError(f"--out {out}: expected a .csv or .npz file")
     runs = [load(path, settings) for path in paths]
+    sample = runs[0].test[1]
+    if sample is not None and out.suffix == ".csv":
+        _check_columns(runs[0], sample)
     members = []
     for run in runs:
         predictions = run.predict_split("test", which)
@@ -63,7 +67,6 @@ def predict_runs(
         members.append(predictions)
         yield f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets"
     mean = members[0] if len(members) == 1 else ensemble.mean(members)
-    sample = runs[0].opened.sample_submission
     if out.suffix == ".npz":
         mean.save(out)
     else:
@@ -71,6 +74,19 @@ def predict_runs(
     yield f"{out}: written" + (
         "" if out.suffix == ".npz" else f", checked against {sample}" if sample else ""
     )
+
+
+def _check_columns(run: "Run", sample: Path) -> None:
+    """The cheap part of the submission's check, before anything is predicted."""
+    wanted = read_header(sample)[1:]
+    if run.task.kind == "regression" and set(wanted) != set(run.targets):
+        missing = [name for name in wanted if name not in run.targets]
+        extra = [name for name in run.targets if name not in wanted]
+        raise UserError(
+            f"{sample}: its columns are not the targets that {run.rundir.path} predicts: "
+            f"{len(missing)} are not predicted ({examples(missing)}), {len(extra)} predicted are not in it "
+            f"({examples(extra)})"
+        )
 
 
 def _experiment(rundir: RunDirectory) -> Experiment:
@@ -129,14 +145,15 @@ class Run:
         self, split: Literal["test", "validation"] = "test", which: Which = "best"
     ) -> Predictions:
         """Predictions for a split of the run's data, with ids, target names and provenance."""
-        opened = self.opened
-        if split == "test" and opened.test is None:
-            raise UserError(
-                f"{type(self.experiment.data).__name__}: these data have no test images to predict"
-            )
-        samples = opened.test if split == "test" else opened.train
-        assert samples is not None
-        rows = np.arange(len(samples)) if split == "test" else self.positions[1]
+        if split == "test":
+            samples = self.test[0]
+            if samples is None:
+                raise UserError(
+                    f"{type(self.experiment.data).__name__}: these data have no test images to predict"
+                )
+            rows = np.arange(len(samples))
+        else:
+            samples, rows = self.opened.train, self.positions[1]
         checkpoint = self.checkpoint(which)
         values = self._predict(decode(samples, rows, self._images()), checkpoint)
         meta = checkpoint.meta()
@@ -179,6 +196,11 @@ class Run:
     def opened(self) -> Opened:
         """The run's source, opened."""
         return self.experiment.data.open()
+
+    @cached_property
+    def test(self) -> tuple[Samples | None, Path | None]:
+        """The samples to predict and the sample submission, where there are any."""
+        return self.experiment.data.open_test()
 
     @cached_property
     def positions(self) -> list[np.ndarray]:

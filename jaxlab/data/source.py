@@ -38,6 +38,11 @@ class Source(Component):
         """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""
         raise NotImplementedError
 
+    def open_test(self) -> tuple[Samples | None, Path | None]:
+        """The samples to predict and the sample submission, likewise; a source may do without the labelled ones."""
+        opened = self.open()
+        return opened.test, opened.sample_submission
+
 
 def fingerprint(opened: Opened) -> str:
     """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image."""

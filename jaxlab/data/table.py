@@ -46,7 +46,7 @@ class KaggleTable(Source):
 
     def open(self) -> Opened:
         root = existing_folder(self.root)
-        sample = root / self.sample if (root / self.sample).is_file() else None
+        sample = self._sample(root)
         header = read_header(root / self.train_csv)
         id_column = self.id_column or (read_header(sample) if sample else header)[0]
         if id_column not in header:
@@ -61,6 +61,21 @@ class KaggleTable(Source):
             raise UserError("; ".join(problems))
         kind: Kind = "regression" if train.label is None else "classification"
         return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample)
+
+    def open_test(self) -> tuple[Samples | None, Path | None]:
+        """As `open`, but train.csv need not be there: a folder to predict may hold the test images alone."""
+        root = existing_folder(self.root)
+        sample = self._sample(root)
+        problems: list[str] = []
+        test = self._test(
+            root, sample, self.id_column or (read_header(sample)[0] if sample else ""), problems
+        )
+        if problems:
+            raise UserError("; ".join(problems))
+        return test, sample
+
+    def _sample(self, root: Path) -> Path | None:
+        return root / self.sample if (root / self.sample).is_file() else None
 
     def _train(
         self, root: Path, header: list[str], id_column: str, problems: list[str]
