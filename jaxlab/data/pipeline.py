@@ -1,8 +1,7 @@
-"""Batches: batch k is a pure function of (seed, k). Grain makes them ahead; no state is saved."""
+"""Batches: batch k is a pure function of (seed, k). Grain shuffles and prefetches; no state is saved."""
 
-import functools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import grain
@@ -12,7 +11,6 @@ from jaxlab.types import UserError
 
 HostBatch = dict[str, np.ndarray]
 T = TypeVar("T")
-_ENDLESS = 2**62  # steps
 
 
 class Batches:
@@ -35,18 +33,17 @@ class Batches:
         if not 1 <= batch_size <= n:
             raise UserError(f"batch size {batch_size}: expected between 1 and the {n} training samples")
         self.steps_per_epoch = n // batch_size
-        self._batch_size = batch_size
         self._arrays = _named(images, target, label)
-        self._order = functools.lru_cache(maxsize=2)(lambda epoch: _permutation(n, seed, epoch))
-        self._batches = grain.MapDataset.range(_ENDLESS).map(self._gather)
+        # Grain shuffles epoch e with seed + e: unmixed, runs with seeds 0 and 1 would share their epochs.
+        mixed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        order = grain.MapDataset.range(n).shuffle(seed=mixed)
+        self._batches = order.batch(batch_size, drop_remainder=True, batch_fn=self._gather).repeat()
 
     def __getitem__(self, step: int) -> HostBatch:
         return self._batches[step]
 
-    def _gather(self, step: int) -> HostBatch:
-        epoch, place = divmod(step, self.steps_per_epoch)
-        start = place * self._batch_size
-        return _gather(self._arrays, self._order(epoch)[start : start + self._batch_size])
+    def _gather(self, index: Sequence[int]) -> HostBatch:
+        return _gather(self._arrays, np.array(index, np.int32))
 
     def iterate(self, start_step: int = 0) -> Iterator[HostBatch]:
         """batches[start_step], batches[start_step + 1], ...: made ahead by two threads."""
@@ -77,15 +74,6 @@ def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth:
         if len(ready) > depth:
             yield ready.popleft()
     yield from ready
-
-
-def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    """(n,) int32, by sorting raw PCG64 output, which numpy keeps the same in every version.
-
-    Grain's own shuffle walks through a block cipher for each sample: 0.09 ms a sample at n = 900, 2.8 ms at 23.
-    """
-    raw = np.random.PCG64(np.random.SeedSequence((seed, epoch))).random_raw(n)
-    return np.argsort(raw, kind="stable").astype(np.int32)
 
 
 def _named(images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None) -> HostBatch:

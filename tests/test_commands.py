@@ -1,0 +1,232 @@
+"""Every command and every config, run tiny on a simulated Kaggle folder."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import submit
+from jaxlab.cli import main
+from jaxlab.config import load_file
+from jaxlab.data import Normalize, Simulated
+from jaxlab.experiment import Experiment, Task, network_shapes
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
+# What makes a config small enough for two steps here: no hub in reach, small images.
+SHRUNK = {"resnet_finetune": ["model.pretrained=none", "images.size=(32, 32)"]}
+
+
+def jaxlab(*arguments: object, code: int = 0) -> str:
+    """What the command printed, both streams."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A Kaggle folder: 60 images of 32 px, 12 to predict, 6 neurons."""
+    path = tmp_path_factory.mktemp("kaggle")
+    Simulated(images=60, test_images=12, neurons=6, size=32).write_kaggle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(folder, tmp_path_factory):
+    """A finished run of the shallow CNN's config, with its EMA and its averaged predictions."""
+    path = tmp_path_factory.mktemp("runs") / "shallow"
+    settings = ["images.size=(16, 16)", "training.epochs=2", "training.batch_size=16", f"data.root={folder}"]
+    jaxlab(
+        "train",
+        REPOSITORY / "configs/shallow_cnn.py",
+        "--run",
+        path,
+        *(x for s in settings for x in ("--set", s)),
+    )
+    return path
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_builds_at_full_size(config):
+    experiment = load_file(config)
+    assert isinstance(experiment, Experiment)
+    assert experiment.images.size is not None
+    task = Task(
+        "regression", ("a", "b", "c"), (*experiment.images.size, experiment.images.channels), Normalize()
+    )
+    _, params, _ = network_shapes(experiment, task)
+    assert params["head"]["linear"]["bias"].shape == (3,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_two_steps_and_predicts(config, folder, tmp_path):
+    settings = [f"data.root={folder}", *SHRUNK.get(config.stem, [])]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    jaxlab("train", config, "--smoke", "--run", tmp_path / "run", *flags)
+    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")
+    assert submit.check(tmp_path / "out.csv", folder / "sample_submission.csv") == []
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["split"] == "step"] == [1, 2]
+
+
+@pytest.mark.slow
+def test_smoke_has_a_run_directory_of_its_own(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = REPOSITORY / "configs/shallow_cnn.py"
+    jaxlab("train", config, "--smoke", "--set", f"data.root={folder}", "--set", "images.size=(16, 16)")
+    (made,) = Path("runs").iterdir()
+    assert re.fullmatch(r"shallow_cnn-smoke-[0-9a-f]{8}", made.name)
+
+
+@pytest.mark.slow
+def test_run_directory_holds_what_it_should(run):
+    for name in ("config.json", "config.py", "run.json", "metrics.jsonl", "plots/curves.png"):
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "events").iterdir())
+    assert (run / "config.py").read_text() == (REPOSITORY / "configs/shallow_cnn.py").read_text()
+    info = json.loads((run / "run.json").read_text())
+    assert info["schema"] == 1
+    assert len(info["data"]["fingerprint"]) == 64
+    assert info["versions"]["jax"]
+    assert info["devices"]["cores"] >= 1
+
+
+@pytest.mark.slow
+def test_predictions_are_a_mean_over_runs_by_id(run, folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    jaxlab("predict", run, "--out", tmp_path / "one.npz")
+    first = submit.Predictions.load(run / "predictions/test.npz")
+    sample = pd.read_csv(folder / "sample_submission.csv", dtype={"image_id": str})
+    assert set(first.ids) == set(sample["image_id"])
+    assert first.provenance["digest"]
+    assert first.provenance["config"]["type"] == "Experiment"
+
+    jaxlab("predict", run, other, "--out", tmp_path / "two.csv", "--checkpoint", "last")
+    written = pd.read_csv(tmp_path / "two.csv", dtype={"image_id": str}).set_index("image_id")
+    last = submit.Predictions.load(other / "predictions/test.npz")
+    np.testing.assert_allclose(written.loc[last.ids].to_numpy(), last.values, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_predicting_elsewhere_needs_the_test_images_alone(run, folder, tmp_path):
+    shutil.copytree(folder / "test", tmp_path / "moved/test")
+    shutil.copy(folder / "sample_submission.csv", tmp_path / "moved")
+    jaxlab("predict", run, "--out", tmp_path / "here.csv")
+    jaxlab("predict", run, "--out", tmp_path / "there.csv", "--set", f"data.root={tmp_path / 'moved'}")
+    assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_python_api_predicts_folders_files_and_arrays_alike(run, folder):
+    import jaxlab as package
+    from jaxlab.data.files import read_image
+
+    loaded = package.load(run)
+    files = sorted((folder / "test").iterdir())
+    by_folder = loaded.predict(folder / "test")
+    assert by_folder.shape == (12, 6)
+    np.testing.assert_array_equal(by_folder, loaded.predict(files))
+    np.testing.assert_array_equal(by_folder, loaded.predict(np.stack([read_image(file) for file in files])))
+    np.testing.assert_allclose(loaded.predict(files[3])[0], by_folder[3], rtol=1e-5)
+    jaxlab("predict", run, "--out", folder / "api.npz")
+    test = submit.Predictions.load(folder / "api.npz")
+    np.testing.assert_array_equal(
+        by_folder, submit.align(test, np.array([file.stem for file in files])).values
+    )
+
+
+@pytest.mark.slow
+def test_evaluate_agrees_with_training_and_fills_in_what_is_missing(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    records = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    known = {record["step"]: record for record in records if record["split"] == "validation"}
+    kept = [record for record in records if record["split"] != "validation"]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+    scores = json.loads(jaxlab("evaluate", copy, "--checkpoints", "all", "--json"))
+    refilled = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert {r["step"] for r in refilled if r["split"] == "validation"} == {int(step) for step in scores}
+    for step, by_split in scores.items():
+        assert by_split["validation"]["pearson"] == pytest.approx(known[int(step)]["pearson"], abs=1e-6)
+    assert "pearson" in jaxlab("evaluate", copy)
+
+
+@pytest.mark.slow
+def test_shuffled_ids_collapse_the_score(folder, tmp_path):
+    """A network that has learnt something scores well by id, and nothing when ids are dealt out anew."""
+    data = tmp_path / "data"
+    Simulated(images=400, test_images=100, neurons=12, size=32, repeats=20).write_kaggle(data)
+    settings = ["images.size=(32, 32)", "training.epochs=25", "training.batch_size=40", f"data.root={data}"]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    jaxlab("train", REPOSITORY / "configs/quickstart.py", "--run", tmp_path / "run", *flags)
+    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.npz")
+    right = submit.Predictions.load(tmp_path / "out.npz")
+    rows = np.random.default_rng(0).permutation(len(right.ids))
+    wrong = submit.Predictions(ids=right.ids[rows], values=right.values, targets=right.targets)
+    by_id, dealt = (submit.score(p, data / "solution.csv").mean for p in (right, wrong))
+    assert by_id > 0.2
+    assert abs(dealt) < 0.1
+
+
+@pytest.mark.slow
+def test_classification_from_images_to_class_names(tmp_path):
+    data = tmp_path / "data"
+    Simulated(images=80, test_images=10, size=32, kind="classification", categories=3).write_kaggle(data)
+    (tmp_path / "config.py").write_text(
+        (REPOSITORY / "configs/quickstart.py")
+        .read_text()
+        .replace("Experiment(\n", "Experiment(\n    loss=CrossEntropy(),\n", 1)
+        .replace("from jaxlab.models", "from jaxlab.losses import CrossEntropy\nfrom jaxlab.models")
+    )
+    flags = ["--set", f"data.root={data}", "--set", "images.size=(16, 16)", "--smoke"]
+    jaxlab("train", tmp_path / "config.py", "--run", tmp_path / "run", *flags)
+    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")
+    assert submit.check(tmp_path / "out.csv", data / "sample_submission.csv") == []
+    names = set(pd.read_csv(data / "train.csv", dtype=str)["label"])
+    assert set(pd.read_csv(tmp_path / "out.csv", dtype=str)["label"]) <= names
+    assert "accuracy" in json.loads(jaxlab("evaluate", tmp_path / "run", "--json"))["2"]["validation"]
+
+
+def test_simulate_writes_the_sizes_asked_for(tmp_path):
+    jaxlab("simulate", tmp_path, "--images", 5, "--test-images", 3, "--neurons", 4, "--size", 16)
+    assert pd.read_csv(tmp_path / "train.csv").shape == (5, 5)
+    assert pd.read_csv(tmp_path / "sample_submission.csv").shape == (3, 5)
+    assert len(list((tmp_path / "train").iterdir())) == 5
+
+
+def test_configs_are_listed_and_copied(tmp_path):
+    listed = jaxlab("configs", "list")
+    assert all(config.name in listed for config in CONFIGS)
+    jaxlab("configs", "copy", "quickstart", tmp_path)
+    assert (tmp_path / "quickstart.py").read_text() == (REPOSITORY / "configs/quickstart.py").read_text()
+    assert "exists already" in jaxlab("configs", "copy", "quickstart", tmp_path, code=1)
+    assert "quickstart" in jaxlab("configs", "copy", "nothing", tmp_path, code=1)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])
+def test_help_is_there(command):
+    shown = jaxlab(*command, "--help")
+    assert "Usage:" in shown
+    assert len(shown.splitlines()) > 5
+
+
+def test_a_mistake_has_no_traceback(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "jaxlab.cli", "train", str(tmp_path / "none.py")],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: config ")
+    assert "Traceback" not in result.stderr
