@@ -1,5 +1,6 @@
 """`train`: an experiment, its data and a run directory, joined; fresh or resumed."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.console import Console
 from jaxlab import tree
 from jaxlab.config import differences, from_json, identity, short_hash, to_json
 from jaxlab.data.images import decode
-from jaxlab.data.pipeline import Batches, prefetch
+from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import (
@@ -51,13 +52,21 @@ class Decoded:
     target: np.ndarray | None
     label: np.ndarray | None
 
-    @classmethod
-    def of(cls, opened: Opened, positions: np.ndarray, experiment: Experiment) -> "Decoded":
-        samples = opened.train
-        images = decode(samples, positions, experiment.images)
-        target = None if samples.target is None else samples.target[positions]
-        label = None if samples.label is None else samples.label[positions]
-        return cls(samples.ids[positions], images, target, label)
+
+def decoded(opened: Opened, positions: Sequence[np.ndarray], experiment: Experiment) -> list[Decoded]:
+    """The splits at `positions`, decoded in one go, so that every image at fault is named at once."""
+    samples = opened.train
+    images = decode(samples, np.concatenate(positions), experiment.images)
+    parts = np.split(images, np.cumsum([len(chosen) for chosen in positions])[:-1])
+    return [
+        Decoded(
+            ids=samples.ids[chosen],
+            images=part,
+            target=None if samples.target is None else samples.target[chosen],
+            label=None if samples.label is None else samples.label[chosen],
+        )
+        for chosen, part in zip(positions, parts, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -85,19 +94,25 @@ def train(
     """
     runtime.prepare()
     console = console or Console(stderr=True)
-    tell = partial(console.print, highlight=False)
+    tell = _teller(console)
     rundir = RunDirectory(Path(run) if run is not None else Path("runs") / f"{name}-{short_hash(experiment)}")
     training = experiment.training
     layout = Layout(training.parallel, training.batch_size, training.accumulate)
     opened = experiment.data.open()
     positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
+    check_batch_size(training.batch_size, len(positions[0]))
     begin = _begin(experiment, rundir, opened, layout, allow_config_change, tell)
-    learn, validate = (Decoded.of(opened, chosen, experiment) for chosen in positions)
+    learn, validate = decoded(opened, positions, experiment)
     if not rundir.exists() or allow_config_change:
         rundir.create(to_json(experiment), source, begin.info)
     _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     return rundir.path
+
+
+def _teller(console: Console) -> Callable[[str], None]:
+    """Plain lines, as they are: no markup in paths, no breaks in a log."""
+    return partial(console.print, highlight=False, markup=False, soft_wrap=True)
 
 
 def _begin(
@@ -180,11 +195,11 @@ def _fit(
             f"warning: this device has no {training.dtype}; computing in {program.dtype}", highlight=False
         )
     state = _fresh(experiment, begin, program, learn.target)
-    state, progress = _restored(rundir, state, partial(console.print, highlight=False))
+    state, progress = _restored(rundir, state, _teller(console))
     first = int(state.step)
     if first >= plan.steps or plan.gives_up(progress):
         done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"
-        console.print(f"{rundir.path}: {done}", highlight=False)
+        _teller(console)(f"{rundir.path}: {done}")
         return
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
     split = (validate.images, validate.target, validate.label)

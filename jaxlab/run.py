@@ -15,7 +15,7 @@ from jaxlab.data.images import Images, decode, resize, with_channels
 from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
-from jaxlab.fit import Decoded
+from jaxlab.fit import Decoded, decoded
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -209,11 +209,8 @@ class Run:
 
     @cached_property
     def _decoded(self) -> dict[str, Decoded]:
-        names = ("train", "validation")
-        return {
-            name: Decoded.of(self.opened, rows, self.experiment)
-            for name, rows in zip(names, self.positions, strict=True)
-        }
+        learn, validate = decoded(self.opened, self.positions, self.experiment)
+        return {"train": learn, "validation": validate}
 
     @cached_property
     def _layout(self) -> Layout:

@@ -33,8 +33,7 @@ def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str
     """The state on the host after `count` training steps, and what each step reported."""
     training, opened = experiment.training, experiment.data.open()
     task = task_of(experiment, opened)
-    rows = experiment.split.split(opened.train)[0]
-    learn = fit.Decoded.of(opened, rows, experiment)
+    learn, _ = fit.decoded(opened, experiment.split.split(opened.train), experiment)
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
     program = program_of(experiment, task, batches.steps_per_epoch)
     layout = Layout(training.parallel, training.batch_size, training.accumulate)

@@ -1,5 +1,6 @@
 """Decode and resize every image once: uint8 in memory, or memory-mapped on disk when larger than a budget."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -57,7 +58,7 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
     """
     if len(positions) == 0:
         raise UserError("no images to decode: the split is empty")
-    first = samples.read(int(positions[0]))
+    first = _first_readable(samples, positions)
     height, width = images.size or first.shape[:2]
     shape = (len(positions), height, width, images.channels)
 
@@ -70,6 +71,14 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
     array = np.empty(shape, first.dtype)
     fill(array)
     return array
+
+
+def _first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
+    """It gives the dtype and, where that is not set, the size; those that cannot be read are reported all together."""
+    for position in positions.tolist():
+        with contextlib.suppress(UserError):
+            return samples.read(position)
+    return samples.read(int(positions[0]))
 
 
 def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:

@@ -30,8 +30,7 @@ class Batches:
         seed: int,
     ) -> None:
         n = len(images)
-        if not 1 <= batch_size <= n:
-            raise UserError(f"batch size {batch_size}: expected between 1 and the {n} training samples")
+        check_batch_size(batch_size, n)
         self.steps_per_epoch = n // batch_size
         self._arrays = _named(images, target, label)
         # Grain shuffles epoch e with seed + e: unmixed, runs with seeds 0 and 1 would share their epochs.
@@ -54,6 +53,12 @@ class Batches:
             yield from iterator
         finally:
             iterator.close()
+
+
+def check_batch_size(batch_size: int, samples: int) -> None:
+    """Raises UserError where `samples` do not fill one batch."""
+    if not 1 <= batch_size <= samples:
+        raise UserError(f"batch size {batch_size}: expected between 1 and the {samples} training samples")
 
 
 def evaluation_batches(

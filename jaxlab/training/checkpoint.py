@@ -8,10 +8,14 @@ A checkpoint is written under a temporary name and renamed when it is whole: a k
 leaves the earlier ones as they were.
 """
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +154,7 @@ def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         checkpointer.save(folder.absolute() / "state", args=ocp.args.PyTreeSave(arrays))
     leaves = {
         field: {path: [list(leaf.shape), str(leaf.dtype)] for path, leaf in named.items()}
@@ -163,12 +167,25 @@ def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
     _write_json(folder / "manifest.json", {"schema": 1, "files": sums})
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs a traceback of each error that it raises too."""
+    logger = logging.getLogger("absl")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _reason(error: BaseException) -> str:
     """The operating system's words where there are some, wherever in the chain of causes."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
+        if code := re.search(r"os_error_code='(\d+)'", str(cause)):  # Orbax's storage is not Python
+            return os.strerror(int(code[1]))
         cause = cause.__cause__ or cause.__context__
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 

@@ -61,12 +61,13 @@ class TerminalDisplay:
             f"epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
             f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '} {rate:5.0f} images/s",
             highlight=False,
+            soft_wrap=True,
         )
         self._epochs.append((epoch, train, validation, best))
         self._since = (time.perf_counter(), self._step)
 
     def note(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def table(self) -> None:
         """Every score of the best epoch shown, training beside validation."""

@@ -1,38 +1,72 @@
 """metrics.jsonl and TensorBoard events: one record a step or an epoch, cut back when a run resumes."""
 
+import contextlib
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
+
+from jaxlab.types import UserError
 
 
 class Journal:
     """Appends records to `metrics.jsonl` and to `events/`.
 
-    Records past `from_step` are cut off first: those steps are made again.
+    Records past `from_step` are cut off first: those steps are made again. Every method raises UserError where
+    the disk takes no more.
     """
 
     def __init__(self, folder: Path, from_step: int):
         self.path = folder / "metrics.jsonl"
-        _cut(self.path, from_step)
-        self._file = self.path.open("a")
-        purge = from_step + 1 if from_step else None
-        self._events = SummaryWriter(str(folder / "events"), purge_step=purge, flush_secs=30)
+        with _writing(self.path):
+            _cut(self.path, from_step)
+            self._file = self.path.open("a")
+        with _writing(folder / "events"):
+            self._events = _events(folder / "events", from_step)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """One record. Splits: "step" (each update), "train" and "validation" (each epoch)."""
-        self._file.write(json.dumps({"step": step, "epoch": epoch, "split": split, **values}) + "\n")
-        for name, value in values.items():
-            self._events.add_scalar(f"{split}/{name}", value, step)
+        with _writing(self.path):
+            self._file.write(json.dumps({"step": step, "epoch": epoch, "split": split, **values}) + "\n")
+            for name, value in values.items():
+                summary = scalar(f"{split}/{name}", value)
+                self._events.write_event(Event(wall_time=time.time(), step=step, summary=summary))
 
     def flush(self) -> None:
         """Everything written is in the file, whatever becomes of the process."""
-        self._file.flush()
+        with _writing(self.path):
+            self._file.flush()
+            self._events.flush()
 
     def close(self) -> None:
-        self._file.close()
-        self._events.close()
+        with _writing(self.path):
+            self._file.close()
+            self._events.close()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror}); the checkpoints from before stay, and the same command "
+            "goes on from the last"
+        ) from error
+
+
+def _events(folder: Path, from_step: int) -> EventsWriter:
+    """An event file, written as it comes: SummaryWriter's thread ends in tracebacks when the disk is full."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = EventsWriter(str(folder / "events"))
+    if from_step:  # TensorBoard then hides what an earlier process wrote past this step
+        writer.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
+    return writer
 
 
 def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:

@@ -104,13 +104,16 @@ class Fit:
                     self._read(keep=LAG)
                     if self.plan.ends_epoch(step):
                         state = self._end_epoch(state, step)
-                    if self.plan.saves(step) or interrupt.asked:
+                    asked = interrupt.asked
+                    if self.plan.saves(step) or asked:
                         self._save(state, step)
-                    if step == self.plan.steps or self._stops_early(step, interrupt):
+                    if step == self.plan.steps or self._stops_early(step, asked):
                         break
         finally:
-            self.journal.close()
-            self.checkpoints.close()
+            try:
+                self.journal.close()
+            finally:
+                self.checkpoints.close()
         return state
 
     def _read(self, keep: int = 0) -> None:
@@ -159,8 +162,8 @@ class Fit:
         )
         return replace(state, rate_scale=state.rate_scale * self.plan.plateau[0])
 
-    def _stops_early(self, step: int, interrupt: Interrupt) -> bool:
-        if interrupt.asked:
+    def _stops_early(self, step: int, asked: bool) -> bool:
+        if asked:
             self.display.note(f"stopped at step {step}; the same command goes on from there")
             return True
         if not self.plan.gives_up(self.progress):
