@@ -9,6 +9,7 @@ leaves the earlier ones as they were.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -154,6 +155,7 @@ def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    _check_room(folder, sum(leaf.nbytes for named in arrays.values() for leaf in named.values()))
     with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         checkpointer.save(folder.absolute() / "state", args=ocp.args.PyTreeSave(arrays))
     leaves = {
@@ -165,6 +167,12 @@ def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = {str(path.relative_to(folder)): _sha256(path) for path in files}
     _write_json(folder / "manifest.json", {"schema": 1, "files": sums})
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Before Orbax: on a full disk its storage prints a traceback for every array."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
