@@ -2,6 +2,7 @@
 
 import errno
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_half_a_folder_is_no_checkpoint_and_is_cleared(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["3"]
 
 
-@pytest.mark.parametrize("place", ["first file", "last file"])
+@pytest.mark.parametrize("place", ["no room", "first file", "last file"])
 def test_a_full_disk_leaves_the_last_good_one(tmp_path, monkeypatch, place):
     save(tmp_path, 3)
 
@@ -129,7 +130,9 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path, monkeypatch, place):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     writer = Checkpoints(tmp_path)
-    if place == "first file":
+    if place == "no room":
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=20))
+    elif place == "first file":
         monkeypatch.setattr("orbax.checkpoint.Checkpointer.save", full)
     else:
         monkeypatch.setattr(module, "_write_json", full)

@@ -1,0 +1,39 @@
+"""Who may import whom, and what an import does not bring along."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_rooms_import_downwards_only():
+    """The contracts of pyproject.toml."""
+    found = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "0 broken" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        (
+            "import submit, submit.cli, submit.kaggle, submit.ensemble",
+            ("jax", "jaxlab", "flax", "optax", "orbax"),
+        ),
+        ("import jaxlab", ("jax", "flax", "submit")),
+        ("import jaxlab.cli", ("jax", "flax", "orbax", "grain", "matplotlib")),
+    ],
+    ids=["submit", "jaxlab", "jaxlab.cli"],
+)
+def test_import_leaves_out(statement, absent):
+    program = f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert not set(absent) & set(found.stdout.split())

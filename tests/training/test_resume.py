@@ -1,0 +1,179 @@
+"""Resume equals never having stopped, bit for bit: runs killed, interrupted, and going on in new processes."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxlab.training import journal
+from jaxlab.training.checkpoint import saved
+
+pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).parents[1]
+
+# Trains tiny_config and sends itself a signal at a given moment: after a step has been read, or in the middle of
+# a checkpoint, when its arrays are written and its manifest is not.
+PROGRAM = """
+import os, sys
+sys.path.insert(0, {tests!r})
+from jaxlab.training import checkpoint, display
+moment, number, name = {moment!r}, {number!r}, {signal!r}
+
+def at(place, step):
+    if (place, step) == (moment, number):
+        os.kill(os.getpid(), name)
+
+read, write = display.TerminalDisplay.step, checkpoint._write_json
+def step(self, step, epoch, loss):
+    read(self, step, epoch, loss)
+    at("step", step)
+def write_json(path, data):
+    if path.name == "manifest.json":
+        at("write", int(path.parent.name.split(".")[0]))
+    write(path, data)
+display.TerminalDisplay.step, checkpoint._write_json = step, write_json
+
+from jaxlab.cli import main
+main({arguments!r})
+"""
+
+
+def train(root, run, *options, moment="", number=0, sent=signal.SIGKILL) -> subprocess.CompletedProcess:
+    arguments = [
+        "train",
+        str(TESTS / "tiny_config.py"),
+        "--run",
+        str(run),
+        "--set",
+        f"data.root={root}",
+        *options,
+    ]
+    text = PROGRAM.format(
+        tests=str(TESTS), moment=moment, number=number, signal=int(sent), arguments=arguments
+    )
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def whole(arrays_npz, tmp_path_factory):
+    """A run that was never stopped: 12 steps, checkpoints at 3, 4, 6, 8, 9 and 12."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    done = train(arrays_npz, run)
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    mine, expected = saved(run / "checkpoints"), saved(whole / "checkpoints")
+    assert [c.step for c in mine] == [c.step for c in expected]
+    for one, other in zip(mine, expected, strict=True):
+        assert one.fault() is None
+        assert one.meta() == other.meta()  # digest, best, epoch
+        ours, theirs = one.arrays(), other.arrays()
+        assert ours.keys() == theirs.keys()
+        for field, leaves in theirs.items():
+            assert ours[field].keys() == leaves.keys()
+            for path, leaf in leaves.items():
+                np.testing.assert_array_equal(ours[field][path], leaf, err_msg=f"{field}.{path}")
+    assert journal.read(run / "metrics.jsonl") == journal.read(whole / "metrics.jsonl")
+
+
+def test_killed_again_and_again(arrays_npz, whole, tmp_path):
+    """At random steps, before the first checkpoint and in mid-epoch too, and in the middle of a checkpoint."""
+    seed = random.randrange(10**6)
+    print(f"kills drawn with seed {seed}")
+    draw = random.Random(seed)
+    kills = [
+        ("step", draw.randint(1, 2)),
+        ("step", draw.randint(4, 7)),
+        ("write", 9),
+        ("step", draw.randint(9, 11)),
+    ]
+    run = tmp_path / "run"
+    for moment, number in kills:
+        killed = train(arrays_npz, run, moment=moment, number=number)
+        assert killed.returncode == -signal.SIGKILL, (moment, number, killed.stderr)
+    done = train(arrays_npz, run)
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stderr
+    assert not list((run / "checkpoints").glob("*.partial"))
+    assert_same(run, whole)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_politely(arrays_npz, whole, tmp_path, sent):
+    """The step is finished and saved, in mid-epoch and where no checkpoint was due."""
+    run, sparse = tmp_path / "run", ("--set", "training.checkpoint_steps=none")
+    stopped = train(arrays_npz, run, *sparse, moment="step", number=5, sent=sent)
+    assert "the same command goes on from there" in stopped.stderr
+    last = saved(run / "checkpoints")[-1]
+    assert last.step == 7  # step 5's loss is read two steps later
+    assert train(arrays_npz, run, *sparse).returncode == 0
+    assert_same(run, whole)
+
+
+def test_the_same_command_on_a_run_that_is_done_changes_nothing(arrays_npz, whole, tmp_path):
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    before = (run / "metrics.jsonl").read_bytes()
+    again = train(arrays_npz, run)
+    assert again.returncode == 0
+    assert "all 12 steps are done" in again.stderr
+    assert (run / "metrics.jsonl").read_bytes() == before
+    assert_same(run, whole)
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(arrays_npz, whole, tmp_path):
+    run = tmp_path / "run"
+    train(arrays_npz, run, "--set", "training.keep_every=1", moment="step", number=7)
+    newest = saved(run / "checkpoints")[-1]
+    manifest = json.loads((newest.path / "manifest.json").read_text())
+    data = max((newest.path / name for name in manifest["files"]), key=lambda p: p.stat().st_size)
+    raw = bytearray(data.read_bytes())
+    raw[len(raw) // 2] ^= 16
+    data.write_bytes(raw)
+    done = train(arrays_npz, run, "--set", "training.keep_every=1")
+    assert done.returncode == 0, done.stderr
+    assert f"checkpoint {newest.step} is damaged" in done.stderr
+    assert journal.read(run / "metrics.jsonl") == journal.read(whole / "metrics.jsonl")
+    assert (
+        saved(run / "checkpoints")[-1].meta()["digest"] == saved(whole / "checkpoints")[-1].meta()["digest"]
+    )
+
+    for checkpoint in saved(run / "checkpoints"):
+        (checkpoint.path / "manifest.json").write_text("{}")
+    refused = train(arrays_npz, run)
+    assert refused.returncode == 1
+
+
+@pytest.mark.parametrize("size", [600, 2000, 6000], ids=["records", "events", "arrays"])
+def test_a_full_disk_ends_in_one_message_and_the_last_checkpoint_stays(arrays_npz, whole, tmp_path, size):
+    """A limit on the size of files stands in for a disk that fills up while it is written to."""
+    run = tmp_path / "run"
+    train(arrays_npz, run, moment="step", number=5)
+    kept = saved(run / "checkpoints")[-1]
+    limited = train_limited(arrays_npz, run, size)
+    assert limited.returncode == 1, limited.stderr
+    assert limited.stderr.splitlines()[-1].startswith("error: ")
+    assert "could not be written (File too large)" in limited.stderr
+    assert saved(run / "checkpoints")[-1].step == kept.step
+    assert kept.fault() is None
+    assert train(arrays_npz, run).returncode == 0
+    assert_same(run, whole)
+
+
+def train_limited(root, run, size: int) -> subprocess.CompletedProcess:
+    arguments = ["train", str(TESTS / "tiny_config.py"), "--run", str(run), "--set", f"data.root={root}"]
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+    text = limit + PROGRAM.format(tests=str(TESTS), moment="", number=0, signal=9, arguments=arguments)
+    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    return subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, env=environment
+    )
