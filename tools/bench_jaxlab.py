@@ -1,0 +1,108 @@
+"""jaxlab's side of a step: the compiled train step and forward pass, as `jaxlab train` and `predict` run them.
+
+Run by bench.py in a process of its own, with a case as JSON: model, size, batch, targets.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bench_process import serve, timed
+
+from jaxlab.training import runtime
+
+runtime.prepare()  # before JAX starts, as the command line does
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+
+from jaxlab import fit, tree  # noqa: E402
+from jaxlab.data import Normalize  # noqa: E402
+from jaxlab.experiment import Experiment, Task, Training, program_of  # noqa: E402
+from jaxlab.heads import Linear  # noqa: E402
+from jaxlab.models import ResNet, ShallowCNN  # noqa: E402
+from jaxlab.optim import AdamW  # noqa: E402
+from jaxlab.training.sharding import Layout  # noqa: E402
+from jaxlab.training.step import prediction_step, train_step  # noqa: E402
+
+NETWORKS = {
+    "resnet18": (ResNet(depth=18), Linear(layer="pool")),
+    "shallow_cnn": (  # as configs/shallow_cnn.py
+        ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3), dropout=0.2),
+        Linear(layer="level2", dropout=0.5),
+    ),
+}
+
+
+def experiment_of(case: dict[str, Any]) -> Experiment:
+    """The case's experiment, without augmentation and EMA, which PyTorch's side does not have either."""
+    model, head = NETWORKS[case["model"]]
+    training = Training(steps=1000, batch_size=case["batch"])
+    return Experiment(model=model, head=head, optimizer=AdamW(lr=1e-4), training=training)
+
+
+@dataclass
+class Steps:
+    """A train step and a forward pass, compiled for all cores at the first call, and what they work on."""
+
+    case: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        case, experiment = self.case, experiment_of(self.case)
+        targets = tuple(f"n{k}" for k in range(case["targets"]))
+        task = Task("regression", targets, (case["size"], case["size"], 3), Normalize())
+        program = program_of(experiment, task)
+        self.layout = Layout("auto", case["batch"])
+        self.host_batch = _batch(case)
+        self.batch = self.layout.put_batch(self.host_batch)
+        state = fit._fresh(experiment, fit.Start(task, ({}, {}), {}), program, self.host_batch["target"])
+        self.parameters = tree.count(state.params)
+        self.state = self.layout.put(state)
+        self.variables = self.layout.put(state.variables)
+        self._train = self.layout.compile(partial(train_step, program), batch_at=1, arguments=2, donate=0)
+        self._predict = self.layout.compile(
+            partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
+        )
+
+    def train(self, count: int) -> None:
+        """So many updates on the same batch, which lies on the devices."""
+        self.train_on([self.batch] * count)
+
+    def train_on(self, batches: Any) -> None:
+        """An update for each batch."""
+        for batch in batches:
+            self.state, _ = self._train(self.state, batch)
+        jax.block_until_ready(self.state)
+
+    def forward(self, count: int) -> None:
+        """So many forward passes in evaluation mode."""
+        for _ in range(count):
+            outputs = self._predict(self.variables, self.batch)
+        jax.block_until_ready(outputs)
+
+
+def _batch(case: dict[str, Any]) -> dict[str, np.ndarray]:
+    rng, rows = np.random.default_rng(0), case["batch"]
+    shape = (rows, case["size"], case["size"], 3)
+    return {
+        "image": rng.integers(0, 256, shape, dtype=np.uint8),
+        "target": rng.standard_normal((rows, case["targets"]), dtype=np.float32),
+        "index": np.arange(rows, dtype=np.int32),
+    }
+
+
+def main() -> None:
+    steps = Steps(json.loads(sys.argv[1]))
+    actions = {"train": steps.train, "forward": steps.forward}
+    first = {name: timed(partial(action, 1))["seconds"] for name, action in actions.items()}
+    layout = f"{steps.layout.parallel} on {steps.layout.count} devices"
+    serve(
+        {"version": jax.__version__, "how": layout, "parameters": steps.parameters, "first_call": first},
+        actions,
+    )
+
+
+if __name__ == "__main__":
+    main()
