@@ -13,8 +13,8 @@ experiment = Experiment(
     data=KaggleOrSimulated(),
     images=Images(size=(64, 64)),
     augment=(Shift(pixels=2),),
-    model=ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3)),
-    head=Linear(layer="level2", dropout=0.5),
+    model=ShallowCNN(channels=(32, 48, 64), kernel_sizes=(7, 3, 3)),
+    head=Linear(layer="level3", dropout=0.2),
     optimizer=AdamW(lr=2e-3, weight_decay=0.05, schedule=Cosine(warmup_epochs=1)),
-    training=Training(epochs=12, batch_size=64),
+    training=Training(epochs=8, batch_size=64),
 )

@@ -12,9 +12,9 @@ from jaxlab.optim import AdamW, Cosine
 experiment = Experiment(
     data=KaggleTable(),
     images=Images(size=(56, 56)),
-    augment=(Shift(pixels=2),),
-    model=ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3), dropout=0.2),
-    head=Linear(layer="level2", dropout=0.5),
+    augment=(Shift(pixels=3),),
+    model=ShallowCNN(channels=(32, 64, 64), kernel_sizes=(7, 3, 3), dropout=0.1),
+    head=Linear(layer="level3", dropout=0.5),
     optimizer=AdamW(lr=2e-3, weight_decay=0.1, schedule=Cosine(warmup_epochs=2)),
     training=Training(epochs=40, batch_size=50, ema=0.99),
 )
