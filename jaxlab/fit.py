@@ -103,9 +103,9 @@ def train(
     check_batch_size(training.batch_size, len(positions[0]))
     begin = _begin(experiment, rundir, opened, layout, allow_config_change, tell)
     learn, validate = decoded(opened, positions, experiment)
-    if not rundir.exists() or allow_config_change:
-        rundir.create(to_json(experiment), source, begin.info)
-    _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console)
+    new = not rundir.exists() or allow_config_change
+    record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
+    _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console, record)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     return rundir.path
 
@@ -183,8 +183,12 @@ def _fit(
     data: tuple[Decoded, Decoded],
     ceiling: np.ndarray | None,
     console: Console,
+    record: Callable[[], None] | None,
 ) -> None:
-    """Train from the newest good checkpoint, or from the start, to the plan's end."""
+    """Train from the newest good checkpoint, or from the start, to the plan's end.
+
+    record: writes the config into the run directory, once the checkpoint is seen to fit it.
+    """
     learn, validate = data
     training = experiment.training
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
@@ -196,6 +200,8 @@ def _fit(
         )
     state = _fresh(experiment, begin, program, learn.target)
     state, progress = _restored(rundir, state, _teller(console))
+    if record is not None:
+        record()
     first = int(state.step)
     if first >= plan.steps or plan.gives_up(progress):
         done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"

@@ -118,6 +118,7 @@ def test_another_model_under_allow_config_change_names_the_leaves(arrays_npz, ru
     assert "params.backbone.levels.0.conv.kernel is (3, 3, 3, 4), the model's (3, 3, 3, 5)" in str(
         refused.value
     )
+    assert "all 12 steps are done" in told(tiny(arrays_npz), run)  # it is still the old config's run
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Resume equals never having stopped, bit for bit: runs killed, interrupted, and going on in new processes."""
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -22,8 +21,9 @@ TESTS = Path(__file__).parents[1]
 # Trains tiny_config and sends itself a signal at a given moment: after a step has been read, or in the middle of
 # a checkpoint, when its arrays are written and its manifest is not.
 PROGRAM = """
-import os, sys
+import os, resource, sys
 sys.path.insert(0, {tests!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 from jaxlab.training import checkpoint, display
 moment, number, name = {moment!r}, {number!r}, {signal!r}
 
@@ -46,7 +46,8 @@ main({arguments!r})
 """
 
 
-def train(root, run, *options, moment="", number=0, sent=signal.SIGKILL) -> subprocess.CompletedProcess:
+def train(root, run, *options, moment="", number=0, sent=signal.SIGKILL, size_limit=-1):
+    """The finished process; size_limit: bytes that a file may have."""
     arguments = [
         "train",
         str(TESTS / "tiny_config.py"),
@@ -57,7 +58,12 @@ def train(root, run, *options, moment="", number=0, sent=signal.SIGKILL) -> subp
         *options,
     ]
     text = PROGRAM.format(
-        tests=str(TESTS), moment=moment, number=number, signal=int(sent), arguments=arguments
+        tests=str(TESTS),
+        limit=size_limit,
+        moment=moment,
+        number=number,
+        signal=int(sent),
+        arguments=arguments,
     )
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
 
@@ -153,13 +159,22 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(arrays_npz, who
     assert refused.returncode == 1
 
 
-@pytest.mark.parametrize("size", [600, 2000, 6000], ids=["records", "events", "arrays"])
-def test_a_full_disk_ends_in_one_message_and_the_last_checkpoint_stays(arrays_npz, whole, tmp_path, size):
-    """A limit on the size of files stands in for a disk that fills up while it is written to."""
-    run = tmp_path / "run"
+@pytest.fixture(scope="module")
+def stopped(arrays_npz, tmp_path_factory):
+    """A run killed after step 5."""
+    run = tmp_path_factory.mktemp("stopped") / "run"
     train(arrays_npz, run, moment="step", number=5)
+    return run
+
+
+@pytest.mark.parametrize("size", [600, 4000], ids=["records", "checkpoint"])
+def test_a_full_disk_ends_in_one_message_and_the_last_checkpoint_stays(
+    arrays_npz, whole, stopped, tmp_path, size
+):
+    """A limit on the size of files stands in for a disk that fills up while it is written to."""
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
     kept = saved(run / "checkpoints")[-1]
-    limited = train_limited(arrays_npz, run, size)
+    limited = train(arrays_npz, run, size_limit=size)
     assert limited.returncode == 1, limited.stderr
     assert limited.stderr.splitlines()[-1].startswith("error: ")
     assert "could not be written (File too large)" in limited.stderr
@@ -167,13 +182,3 @@ def test_a_full_disk_ends_in_one_message_and_the_last_checkpoint_stays(arrays_np
     assert kept.fault() is None
     assert train(arrays_npz, run).returncode == 0
     assert_same(run, whole)
-
-
-def train_limited(root, run, size: int) -> subprocess.CompletedProcess:
-    arguments = ["train", str(TESTS / "tiny_config.py"), "--run", str(run), "--set", f"data.root={root}"]
-    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
-    text = limit + PROGRAM.format(tests=str(TESTS), moment="", number=0, signal=9, arguments=arguments)
-    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    return subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, env=environment
-    )
