@@ -11,15 +11,18 @@ from tiny import tiny, trained_run
 
 import jaxlab
 from jaxlab import fit
+from jaxlab.config import to_json
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.pipeline import evaluation_batches
 from jaxlab.experiment import target_constants
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
+from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
+from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
 
 
@@ -202,3 +205,21 @@ def test_padding_is_masked(arrays_npz):
     first, second = evaluation_batches(images, None, None, 8)
     assert first["mask"].all()
     assert second["mask"].tolist() == [True] + 7 * [False]
+
+
+def test_a_run_without_a_checkpoint_starts_from_the_pretrained_weights_again(
+    arrays_npz, tmp_path, monkeypatch
+):
+    """As after a kill in the first epoch: the directory is there, its network is not."""
+
+    class Loaded(Exception):
+        pass
+
+    def load(*_):
+        raise Loaded
+
+    monkeypatch.setattr("jaxlab.weights.load_pretrained", load)
+    experiment = tiny(arrays_npz, model=ResNet(depth=18, pretrained="w.safetensors"), head=Linear())
+    RunDirectory(tmp_path / "run").create(to_json(experiment), None, {"weights": None})
+    with pytest.raises(Loaded):
+        told(experiment, tmp_path / "run")
