@@ -1,4 +1,4 @@
-"""Convolution, with another form for small maps on a CPU, where XLA's own runs at a hundredth of the peak."""
+"""Convolution, with other forms on a CPU for small maps and for colour images, where XLA's own is slow."""
 
 from typing import Any
 
@@ -16,11 +16,15 @@ def convolve(
     """`lax.conv_general_dilated`; on a CPU, where the output is at most 3 pixels wide or high, a matrix product.
 
     Measured there at 2 x 2 x 512, batch 25: 856 ms and 904 ms (gradient of x) against 11 ms and 7 ms.
+    At stride 1, three channels get a fourth of zeros: 3 x 3 x 3 -> 32 at 112 x 112, batch 25, takes 10 ms, not 46.
     strides: (down, across). padding: ((top, bottom), (left, right)). options: as lax takes them.
     """
-    small = min(_outputs(x, kernel, strides, padding)) <= _SMALL
-    if jax.default_backend() == "cpu" and small and options["feature_group_count"] == 1:
-        return _as_product(x, kernel, strides, padding)
+    if jax.default_backend() == "cpu" and options["feature_group_count"] == 1:
+        if min(_outputs(x, kernel, strides, padding)) <= _SMALL:
+            return _as_product(x, kernel, strides, padding)
+        if x.shape[-1] == 3 and tuple(strides) == (1, 1):
+            x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1)))
+            kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
 

@@ -1,4 +1,4 @@
-"""The matrix-product form of convolution is held to XLA's, forwards and backwards."""
+"""The other forms of convolution are held to XLA's, forwards and backwards."""
 
 import jax
 import numpy as np
@@ -11,12 +11,15 @@ OPTIONS = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count":
 
 
 @pytest.mark.parametrize(
-    ("size", "k", "stride"), [((2, 2), 3, 1), ((1, 1), 3, 1), ((4, 5), 3, 2), ((3, 7), 1, 2)]
+    ("size", "k", "stride", "channels"),
+    [((2, 2), 3, 1, 4), ((1, 1), 3, 1, 4), ((4, 5), 3, 2, 4), ((3, 7), 1, 2, 4), ((8, 9), 3, 1, 3)],
 )
-def test_small_maps_equal_xla(size: tuple[int, int], k: int, stride: int) -> None:
+def test_small_maps_and_colour_images_equal_xla(
+    size: tuple[int, int], k: int, stride: int, channels: int
+) -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, *size, 4)).astype(np.float32)
-    kernel = rng.normal(size=(k, k, 4, 5)).astype(np.float32)
+    x = rng.normal(size=(2, *size, channels)).astype(np.float32)
+    kernel = rng.normal(size=(k, k, channels, 5)).astype(np.float32)
     arguments = ((stride, stride), ((k // 2, k // 2),) * 2)
 
     ours, back = jax.vjp(lambda x, w: convolve(x, w, *arguments, **OPTIONS), x, kernel)
