@@ -3,6 +3,8 @@
 All take (b, h, w, c) and compute in the dtype of their inputs; batch-norm statistics are always float32.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -96,6 +98,12 @@ class Dropout(nnx.Module):
         keys = jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, self.index)
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
         return jnp.where(keep, x / (1 - self.rate), 0).astype(x.dtype)
+
+
+def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """x Phi(x) by erf, in float32, as PyTorch has it; the erfc of jax.nn.gelu takes 3 times as long on a CPU."""
+    wide = x.astype(jnp.float32)
+    return (0.5 * wide * (1 + jax.lax.erf(wide * math.sqrt(0.5)))).astype(x.dtype)
 
 
 def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:

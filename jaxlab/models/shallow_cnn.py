@@ -8,12 +8,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.models.base import Model
-from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, max_pool
+from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, gelu, max_pool
 from jaxlab.types import Mode, UserError
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu": gelu,
     "silu": jax.nn.silu,
     "elu": jax.nn.elu,
     "tanh": jax.numpy.tanh,

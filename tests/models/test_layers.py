@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from flax import nnx
 
-from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, max_pool
+from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, gelu, max_pool
 from jaxlab.types import EVALUATION, Mode
 
 TRAIN = Mode(train=True)
@@ -153,3 +154,9 @@ def test_average_pool_accumulates_in_float32():
     y = average_pool(jnp.ones((2, 64, 64, 3), jnp.bfloat16))
     assert y.dtype == jnp.bfloat16
     np.testing.assert_array_equal(y.astype(jnp.float32), np.ones((2, 3)))
+
+
+def test_gelu_is_x_times_the_normal_distribution_function():
+    x = np.linspace(-8, 8, 401)
+    np.testing.assert_allclose(gelu(jnp.asarray(x, jnp.float32)), x * scipy.stats.norm.cdf(x), atol=2e-6)
+    assert gelu(jnp.ones(3, jnp.bfloat16)).dtype == jnp.bfloat16
