@@ -72,6 +72,8 @@ FEATURES = {
 @pytest.mark.parametrize(("layer", "width"), [(None, 7), ("last", 7), ("first", 32)])
 def test_linear_reads_all_positions_of_its_layer(layer, width):
     module = Linear(layer=layer).build(FEATURES, 5, nnx.Rngs(0))
+    assert not np.any(module.linear.kernel[...])  # it starts at the mean of standardised targets
+    module.linear.kernel[...] = jnp.asarray(RNG.normal(size=(width, 5)), "float32")
     features = {
         name: jnp.asarray(RNG.normal(size=(3, *s.shape[1:])), "float32") for name, s in FEATURES.items()
     }
@@ -87,6 +89,7 @@ def test_unknown_layer_names_the_models():
 
 def test_head_dropout_is_on_in_training_alone():
     module = Linear(dropout=0.5).build(FEATURES, 5, nnx.Rngs(0))
+    module.linear.kernel[...] = jnp.ones((7, 5))
     features = {"last": jnp.ones((3, 7))}
     rows = row_keys(step_key(0, 0), 3)
     trained = module(features, Mode(train=True, row_keys=rows))
