@@ -28,7 +28,7 @@ PARTS = ("steps", "start", "input", "submit")
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("parts", nargs=-1, required=True, type=click.Choice([*PARTS, "all"]))
 @click.option(
-    "--torch-python", metavar="PATH",
+    "--torch-python", metavar="PATH", type=click.Path(exists=True, dir_okay=False),
     help="A Python that has torch, for its side of `steps`; without it jaxlab is measured alone.",
 )  # fmt: skip
 @click.option(
@@ -38,7 +38,11 @@ PARTS = ("steps", "start", "input", "submit")
     "--quick", is_flag=True, help="Tiny sizes: shows that every part works; the figures mean nothing."
 )
 @click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures to FILE."
+    "--json",
+    "json_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all figures to FILE.",
 )
 def main(
     parts: tuple[str, ...], torch_python: str | None, repeats: int, quick: bool, json_path: Path | None
