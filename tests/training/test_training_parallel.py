@@ -11,7 +11,7 @@ from jaxlab.training.sharding import Layout
 from jaxlab.types import UserError
 
 # The largest difference of a leaf over the largest change that training made to it, seen after 5 steps in
-# float32: SGD 3e-6, AdamW 5e-6. Adam divides by the gradient's own size, so where a gradient is nearly zero
+# float32: SGD 5e-6, AdamW 4e-6. Adam divides by the gradient's own size, so where a gradient is nearly zero
 # its rounding error is enlarged; nothing bounds that but eps.
 TOLERANCE = {"SGD": 2e-5, "AdamW": 1e-4}
 OPTIMIZERS = {"SGD": SGD(lr=0.05, l2=1e-3), "AdamW": AdamW(lr=1e-2)}
@@ -65,7 +65,7 @@ def test_bfloat16_agrees_to_its_own_precision_and_keeps_float32_parameters(run, 
     """bfloat16 has 8 bits: sums over other orders differ by 1 in 256, which training carries on."""
     (state, reports), (one, expected) = (run(p, "SGD", dtype="bfloat16") for p in (parallel, "single"))
     start, _ = run("single", "SGD", count=0)
-    assert apart(state.params, one.params, start.params) < 0.1
+    assert apart(state.params, one.params, start.params) < 0.2  # seen: 0.08
     assert {leaf.dtype.name for leaf in (*state.params.values(), *state.stats.values())} == {"float32"}
     assert [r["loss"] for r in reports] == pytest.approx([r["loss"] for r in expected], rel=0.02)
     full, _ = run("single", "SGD")
