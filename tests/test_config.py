@@ -53,7 +53,7 @@ class Tree(Component):
 
 LEAVES = st.builds(
     Leaf,
-    rate=st.floats(allow_nan=False),
+    rate=st.floats(allow_nan=False, allow_infinity=False),
     count=st.integers(-(10**9), 0),
     name=st.text(),
     on=st.booleans(),
