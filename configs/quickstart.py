@@ -1,6 +1,6 @@
 """A shallow CNN on simulated neurons; on your own Kaggle folder with --set data.root=FOLDER.
 
-    jaxlab train configs/quickstart.py
+jaxlab train configs/quickstart.py
 """
 
 from jaxlab.data import Images, KaggleOrSimulated, Shift

@@ -1,6 +1,6 @@
 """A shallow CNN from scratch on a Kaggle folder of images and responses.
 
-    jaxlab train configs/shallow_cnn.py --set data.root=FOLDER
+jaxlab train configs/shallow_cnn.py --set data.root=FOLDER
 """
 
 from jaxlab.data import Images, KaggleTable, Shift

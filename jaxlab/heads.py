@@ -9,10 +9,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.config import Component
-from jaxlab.rng import dropout_mask
+from jaxlab.rng import dropout
 from jaxlab.types import EVALUATION, Mode, UserError
 
 Features = dict[str, Array]
+_HEAD = 2**31 - 1  # a dropout layer's number that no backbone gets to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,7 @@ class LinearReadout(nnx.Module):
 
     def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
         x = features[self.layer]
-        x = x.reshape(len(x), -1)
-        if mode.train and self.dropout:
-            x = x * dropout_mask(mode, "head", self.dropout, x.shape[1:]).astype(x.dtype)
-        return self.linear(x)
+        return self.linear(dropout(x.reshape(len(x), -1), self.dropout, mode, _HEAD))
 
 
 class Network(nnx.Module):
@@ -78,5 +76,12 @@ def build_network(
     """`model.build` and `head.build` joined. Trace it (jit, eval_shape): nothing in it should run eagerly."""
     backbone = model.build(image_shape[-1], rngs)
     image = jax.ShapeDtypeStruct((1, *image_shape), "float32")
-    features = nnx.eval_shape(lambda module, x: module(x, EVALUATION), backbone, image)
-    return Network(backbone, head.build(features, outputs, rngs))
+    order: list[str] = []  # eval_shape sorts its result by name
+
+    def features_of(module: Any, x: Array) -> Features:
+        features = module(x, EVALUATION)
+        order[:] = features
+        return features
+
+    features = nnx.eval_shape(features_of, backbone, image)
+    return Network(backbone, head.build({name: features[name] for name in order}, outputs, rngs))

@@ -1,7 +1,5 @@
 """Random keys as pure functions of seed, step and global row."""
 
-import zlib
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -29,14 +27,16 @@ def row_keys(key: Key[Array, ""], count: int, axis_name: str | None = None) -> K
     return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(count))
 
 
-def dropout_mask(mode: Mode, layer: str, rate: float, shape: tuple[int, ...]) -> Float[Array, "b ..."]:
-    """(b, *shape) of 0 and 1/(1 - rate), drawn from each row's key and the layer's name."""
+def dropout(x: Float[Array, "b ..."], rate: float, mode: Mode, layer: int) -> Float[Array, "b ..."]:
+    """Zeroes a share `rate` of the values in training and scales the rest by 1 / (1 - rate).
+
+    The mask of a row is drawn from that row's key, so it does not depend on how the batch is split. `layer` tells
+    the dropout layers of a network apart.
+    """
+    if not mode.train or rate == 0:
+        return x
     if mode.row_keys is None:
-        raise ValueError(f"dropout in {layer!r} needs Mode(row_keys=...) in training")
-    name = zlib.crc32(layer.encode())
-
-    def row(key: Key[Array, ""]) -> Float[Array, "..."]:
-        kept = jax.random.bernoulli(jax.random.fold_in(key, name), 1.0 - rate, shape)
-        return kept / (1.0 - rate)
-
-    return jax.vmap(row)(mode.row_keys)
+        raise ValueError("dropout in training needs Mode.row_keys")
+    keys = jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, layer)
+    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))(keys)
+    return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)

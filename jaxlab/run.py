@@ -3,21 +3,22 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from rich.console import Console
 
 from jaxlab.config import from_json, load_file, override
 from jaxlab.data.files import list_folder, read_image
 from jaxlab.data.images import Images, decode, resize, with_channels
-from jaxlab.data.source import Opened, examples
+from jaxlab.data.source import Opened, examples, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
 from jaxlab.fit import Decoded, decoded
 from jaxlab.training import journal, runtime
-from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
@@ -118,18 +119,26 @@ class Run:
         return self.task.targets
 
     def checkpoint(self, which: Which = "best") -> Saved:
-        """The best, the last, or one by its step. Raises UserError where it is missing or damaged."""
-        found = {checkpoint.step: checkpoint for checkpoint in saved(self.rundir.checkpoints)}
-        last = max(found)
-        best = (found[last].meta()["progress"]["best"] or {"step": last})["step"]
-        step = best if which == "best" else last if which == "last" else which
-        if step not in found:
-            raise UserError(f"{self.rundir.checkpoints}: no checkpoint {step}; there are {sorted(found)}")
-        if fault := found[step].fault():
-            raise UserError(
-                f"checkpoint {step} is damaged: {fault}; --checkpoint takes another of {sorted(found)}"
-            )
-        return found[step]
+        """The best, the last, or one by its step. For a damaged best or last, the good one before it, and says so.
+
+        Raises UserError where a step is not there or is damaged, or where no checkpoint is whole.
+        """
+        folder = self.rundir.checkpoints
+        if isinstance(which, int):
+            found = {checkpoint.step: checkpoint for checkpoint in saved(folder)}
+            if which not in found:
+                raise UserError(f"{folder}: no checkpoint {which}; there are {sorted(found)}")
+            if fault := found[which].fault():
+                raise UserError(f"checkpoint {which} is damaged: {fault}; there are {sorted(found)}")
+            return found[which]
+        tell = partial(Console(stderr=True).print, highlight=False, soft_wrap=True)
+        last = newest_good(folder, tell)
+        if last is None:
+            raise UserError(f"{folder}: none of the {len(saved(folder))} checkpoints is whole")
+        best = (last.meta()["progress"]["best"] or {}).get("step", last.step)
+        if which == "last" or best == last.step:
+            return last
+        return newest_good(folder, tell, up_to=best) or last
 
     def predict(
         self, images: np.ndarray | str | Path | Sequence[str | Path], which: Which = "best"
@@ -178,19 +187,23 @@ class Run:
     def evaluate_checkpoints(
         self, which: Literal["best", "last", "all"]
     ) -> dict[int, dict[str, dict[str, float]]]:
-        """{step: scores} as `evaluate`; a validation that metrics.jsonl lacks is added to it."""
+        """{step: scores} as `evaluate`; a validation that metrics.jsonl lacks is added to it, if of the run's data."""
         steps = (
             [c.step for c in saved(self.rundir.checkpoints)]
             if which == "all"
             else [self.checkpoint(which).step]
         )
         scores = {step: self.evaluate(step) for step in steps}
+        if fingerprint(self.opened) == self.info["data"]["fingerprint"]:  # not where settings name other data
+            self._record(scores)
+        return scores
+
+    def _record(self, scores: dict[int, dict[str, dict[str, float]]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
         with self.rundir.metrics.open("a") as file:
-            for step in scores.keys() - known:
+            for step in sorted(scores.keys() - known):
                 record = {"step": step, "epoch": self.checkpoint(step).meta()["epoch"], "split": "validation"}
                 file.write(json.dumps({**record, **scores[step]["validation"]}) + "\n")
-        return scores
 
     @cached_property
     def opened(self) -> Opened:

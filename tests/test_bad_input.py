@@ -96,7 +96,7 @@ def test_a_batch_larger_than_the_data_or_not_for_these_devices(folder):
         ("optimizer.lr=fast", ["AdamW.lr", "expected float", "'fast'"]),
         ("optimizer.lr=-1", ["AdamW.lr", "more than 0", "-1"]),
         ("training.parallel=many", ["Training.parallel", "pmap", "'many'"]),
-        ("head.layer=layer9", ["layer9", "level1, level2, pool"]),
+        ("head.layer=layer9", ["layer9", "level1, level2, level3, pool"]),
         ("training.metric=r", ["'r'", "pearson"]),
         ("data.rot=x", ["KaggleTable has no field 'rot'", "root"]),
     ],

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 
 from jaxlab.heads import Linear, build_network
 from jaxlab.losses import CrossEntropy, Mse
+from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.rng import row_keys, step_key
 from jaxlab.types import EVALUATION, Mode, UserError
@@ -105,3 +106,9 @@ def test_network_has_one_output_a_target():
         )
     )
     assert shapes.head.linear.kernel.shape == (4, 5)
+
+
+def test_the_default_layer_is_the_backbones_last_not_the_alphabets():
+    """eval_shape sorts what it returns by name, which puts a ResNet's stem last."""
+    network = nnx.eval_shape(lambda: build_network(ResNet(depth=18), Linear(), (64, 64, 3), 7, nnx.Rngs(0)))
+    assert network.head.linear.kernel.shape == (512, 7)

@@ -41,20 +41,31 @@ def test_step_may_be_traced():
     assert bits(jax.jit(rng.step_key)(4, jnp.asarray(9))) == bits(rng.step_key(4, 9))
 
 
-def test_dropout_mask_keeps_the_mean_and_tells_rows_and_layers_apart():
-    mode = Mode(train=True, row_keys=rng.row_keys(rng.step_key(0, 0), 4))
-    mask = np.asarray(rng.dropout_mask(mode, "head", 0.25, (10_000,)))
-    assert mask.shape == (4, 10_000)
-    np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.75], rtol=1e-6)
-    np.testing.assert_allclose(mask.mean(1), 1, atol=5 * np.sqrt(0.25 / 0.75 / 10_000))
-    assert not np.array_equal(mask[0], mask[1])
-    assert not np.array_equal(mask, rng.dropout_mask(mode, "tail", 0.25, (10_000,)))
-    np.testing.assert_array_equal(mask, rng.dropout_mask(mode, "head", 0.25, (10_000,)))
+def keys(count):
+    return rng.row_keys(rng.step_key(0, 0), count)
 
 
-def test_dropout_without_keys_is_an_error():
-    with pytest.raises(ValueError, match=r"'head' needs Mode\(row_keys"):
-        rng.dropout_mask(Mode(train=True), "head", 0.5, (3,))
+def test_dropout_zeroes_its_share_and_keeps_the_mean():
+    y = np.asarray(rng.dropout(jnp.ones((8, 50, 100)), 0.3, Mode(train=True, row_keys=keys(8)), 0))
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
+    assert abs((y == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / y.size)
+
+
+def test_dropout_of_a_row_depends_on_its_key_and_layer_alone():
+    x, mode = jnp.ones((6, 40)), Mode(train=True, row_keys=keys(6))
+    whole = rng.dropout(x, 0.5, mode, 1)
+    part = rng.dropout(x[2:4], 0.5, Mode(train=True, row_keys=keys(6)[2:4]), 1)
+    np.testing.assert_array_equal(part, whole[2:4])
+    assert len({row.tobytes() for row in np.asarray(whole)}) == 6
+    assert not np.array_equal(whole, rng.dropout(x, 0.5, mode, 2)), "two layers must not share their masks"
+
+
+def test_dropout_does_nothing_in_evaluation_or_at_rate_zero():
+    x = jnp.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(rng.dropout(x, 0.9, Mode(), 0), x)
+    np.testing.assert_array_equal(rng.dropout(x, 0.0, Mode(train=True), 0), x)
+    with pytest.raises(ValueError, match="row_keys"):
+        rng.dropout(x, 0.9, Mode(train=True), 0)
 
 
 class Pair(nnx.Module):

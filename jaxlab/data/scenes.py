@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+import scipy.special
 
 _CHUNK = 256
 # Rows: luminance, red-green and blue-yellow contrast in RGB, scaled to standard deviations. Natural images
@@ -58,7 +59,7 @@ def _objects(category: np.ndarray, size: int, rng: np.random.Generator) -> tuple
     radius, turn = draw(0.16, 0.28), draw(-0.6, 0.6)
     lobes = (2 + category % 4).astype(np.float32)[:, None, None]
     outline = radius * (1 + 0.35 * np.cos(lobes * (np.arctan2(y, x) + turn)))
-    opacity = 1 / (1 + np.exp((np.hypot(x, y) - outline) * size * 1.5))
+    opacity = scipy.special.expit((outline - np.hypot(x, y)) * size * 1.5)
     angle = (category * 2.4)[:, None, None].astype(np.float32) + turn
     frequency = (4 + 2 * (category % 5)).astype(np.float32)[:, None, None]
     phase = 2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + draw(0, 2 * np.pi)

@@ -79,27 +79,6 @@ def _mean(rows: Float[Array, "n c"], axis_name: str | None) -> Float[Array, " c"
     return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
 
 
-class Dropout(nnx.Module):
-    """Zeroes a share `rate` of the values in training and scales the rest by 1 / (1 - rate).
-
-    The mask of a row is drawn from that row's key, so it does not depend on how the batch is split. `index`
-    tells the dropout layers of a model apart.
-    """
-
-    def __init__(self, rate: float, *, index: int = 0):
-        self.rate = rate
-        self.index = index
-
-    def __call__(self, x: Float[Array, "b ..."], mode: Mode) -> Float[Array, "b ..."]:
-        if not mode.train or self.rate == 0:
-            return x
-        if mode.row_keys is None:
-            raise ValueError("dropout in training needs Mode.row_keys")
-        keys = jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, self.index)
-        keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
-        return jnp.where(keep, x / (1 - self.rate), 0).astype(x.dtype)
-
-
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x Phi(x) by erf, in float32, as PyTorch has it; the erfc of jax.nn.gelu takes 3 times as long on a CPU."""
     wide = x.astype(jnp.float32)

@@ -8,7 +8,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.models.base import Model
-from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, gelu, max_pool
+from jaxlab.models.layers import BatchNorm, average_pool, conv, gelu, max_pool
+from jaxlab.rng import dropout
 from jaxlab.types import Mode, UserError
 
 ACTIVATIONS = {
@@ -73,7 +74,8 @@ class Level(nnx.Module):
         width, size = config.channels[index], config.kernel_sizes[index]
         self.conv = conv(in_channels, width, size, bias=config.norm == "none", rngs=rngs)
         self.norm = _norm(config.norm, width, rngs)
-        self.dropout = Dropout(config.dropout, index=index)
+        self.dropout = config.dropout
+        self.index = index
         self.activation = config.activation
 
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
@@ -82,7 +84,7 @@ class Level(nnx.Module):
             x = self.norm(x, mode)
         elif self.norm is not None:
             x = self.norm(x)
-        return self.dropout(max_pool(ACTIVATIONS[self.activation](x)), mode)
+        return dropout(max_pool(ACTIVATIONS[self.activation](x)), self.dropout, mode, self.index)
 
 
 def _norm(kind: str, width: int, rngs: nnx.Rngs) -> BatchNorm | nnx.LayerNorm | None:

@@ -79,9 +79,9 @@ def saved(folder: Path) -> list[Saved]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
-def newest_good(folder: Path, warn: Any) -> Saved | None:
-    """The newest checkpoint whose files are as they were written; `warn` is told of each that is not."""
-    for checkpoint in reversed(saved(folder)):
+def newest_good(folder: Path, warn: Any, up_to: int | None = None) -> Saved | None:
+    """The newest checkpoint (up to a step) that is as it was written; `warn` is told of each that is not."""
+    for checkpoint in reversed([c for c in saved(folder) if up_to is None or c.step <= up_to]):
         fault = checkpoint.fault()
         if fault is None:
             return checkpoint

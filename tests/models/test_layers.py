@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 from flax import nnx
 
-from jaxlab.models.layers import BatchNorm, Dropout, average_pool, conv, gelu, max_pool
+from jaxlab.models.layers import BatchNorm, average_pool, conv, gelu, max_pool
 from jaxlab.types import EVALUATION, Mode
 
 TRAIN = Mode(train=True)
@@ -107,31 +107,6 @@ def test_max_pool_lets_nan_through():
 
 def keys(count, seed=0):
     return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), jnp.arange(count))
-
-
-def test_dropout_zeroes_its_share_and_keeps_the_mean():
-    y = np.asarray(Dropout(0.3)(jnp.ones((8, 50, 100)), Mode(train=True, row_keys=keys(8))))
-    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
-    assert abs((y == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / y.size)
-
-
-def test_dropout_of_a_row_depends_on_its_key_alone():
-    x, row_keys = jnp.ones((6, 40)), keys(6)
-    drop = Dropout(0.5, index=1)
-    whole = drop(x, Mode(train=True, row_keys=row_keys))
-    part = drop(x[2:4], Mode(train=True, row_keys=row_keys[2:4]))
-    np.testing.assert_array_equal(part, whole[2:4])
-    assert len({row.tobytes() for row in np.asarray(whole)}) == 6
-    other = Dropout(0.5, index=2)(x, Mode(train=True, row_keys=row_keys))
-    assert not np.array_equal(whole, other), "two layers must not share their masks"
-
-
-def test_dropout_does_nothing_in_evaluation_or_at_rate_zero():
-    x = jnp.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(Dropout(0.9)(x, EVALUATION), x)
-    np.testing.assert_array_equal(Dropout(0.0)(x, TRAIN), x)
-    with pytest.raises(ValueError, match="row_keys"):
-        Dropout(0.9)(x, TRAIN)
 
 
 def test_a_strided_convolution_pads_both_sides():
