@@ -128,7 +128,7 @@ def train_step(
     return _updated(program, state, grads, stats, sums), {
         "loss": loss,
         "learning_rate": program.rate(state.step) * state.rate_scale,
-        "gradient_norm": optax.global_norm(grads),
+        "gradient_norm": optax.tree.norm(grads),
     }
 
 

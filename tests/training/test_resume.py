@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -176,8 +177,8 @@ def test_a_full_disk_ends_in_one_message_and_the_last_checkpoint_stays(
     kept = saved(run / "checkpoints")[-1]
     limited = train(arrays_npz, run, size_limit=size)
     assert limited.returncode == 1, limited.stderr
-    assert limited.stderr.splitlines()[-1].startswith("error: ")
-    assert "could not be written (File too large)" in limited.stderr
+    # One message of ours, among what threads of the writing library may say at the same time.
+    assert re.search(r"error: .*could not be written \(File too large\)", limited.stderr)
     assert saved(run / "checkpoints")[-1].step == kept.step
     assert kept.fault() is None
     assert train(arrays_npz, run).returncode == 0
