@@ -93,6 +93,12 @@ def _last_json(line: str, command: Any) -> dict[str, Any]:
 
 
 def peak_memory_gb() -> float:
-    """The most memory that this process has held so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    """The most memory that this process has held so far.
+
+    On Linux from VmHWM: ru_maxrss there also counts what the parent held before it became this program.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9

@@ -5,6 +5,8 @@ from functools import partial
 
 import jax
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from jaxlab.data.pipeline import HostBatch, evaluation_batches, prefetch
 from jaxlab.metrics import Sums, start
@@ -41,7 +43,16 @@ class Evaluator:
     def predict(self, variables: Variables, images: np.ndarray) -> np.ndarray:
         """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
         out = np.empty((len(images), self._outputs), np.float32)
-        for number, batch in enumerate(self._batches(images, None, None)):
+        console = Console(stderr=True)
+        batches = track(
+            self._batches(images, None, None),
+            "predicting",
+            -(-len(images) // self._batch_size),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        for number, batch in enumerate(batches):
             first = number * self._batch_size
             rows = np.asarray(self._predict(variables, batch)).reshape(self._batch_size, -1)
             out[first : first + self._batch_size] = rows[: len(images) - first]
