@@ -60,12 +60,15 @@ def train(
     experiment = override(load_file(config), settings)
     if not isinstance(experiment, fit.Experiment):
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    name = config.stem
     if smoke:
-        experiment = experiment.smoke()
+        experiment, name = experiment.smoke(), f"{config.stem}-smoke"
+        if run is None:  # made anew each time, or a second smoke test would test nothing
+            shutil.rmtree(fit.default_run(experiment, name), ignore_errors=True)
     path = fit.train(
         experiment,
         run,
-        name=config.stem + ("-smoke" if smoke else ""),
+        name=name,
         source=config.read_text(),
         allow_config_change=allow_config_change,
     )
@@ -91,11 +94,12 @@ def evaluate(
 
 
 def _print_scores(scores: dict[int, dict[str, dict[str, float]]]) -> None:
-    table = Table("score", *(f"step {step} {split}" for step, by in scores.items() for split in by))
     names = dict.fromkeys(name for by in scores.values() for values in by.values() for name in values)
-    for name in names:
-        cells = (values.get(name) for by in scores.values() for values in by.values())
-        table.add_row(name.replace("_", " "), *("" if value is None else f"{value:.4g}" for value in cells))
+    table = Table("step", "split", *(name.replace("_", "\n") for name in names))
+    for step, by_split in scores.items():
+        for split, values in by_split.items():
+            cells = (f"{values[name]:.4g}" if name in values else "" for name in names)
+            table.add_row(str(step), split, *cells)
     Console().print(table)
 
 

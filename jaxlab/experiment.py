@@ -1,5 +1,6 @@
-"""The root of a config, and how its parts are wired into a program. The only place that joins the rooms."""
+"""The root of a config, and how its parts are wired into a program; `fit` and `run` carry it out."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -11,7 +12,7 @@ from flax import nnx
 from jaxlab import tree
 from jaxlab.config import Component, from_json, to_json
 from jaxlab.data.augment import Augmentation, Normalize, augment
-from jaxlab.data.images import Images
+from jaxlab.data.images import Images, first_readable
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
@@ -23,7 +24,7 @@ from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import AdamW, Optimizer, Plateau
 from jaxlab.rng import initial_key
 from jaxlab.training.loop import Plan
-from jaxlab.training.runtime import compute_dtype
+from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
@@ -112,8 +113,9 @@ class Experiment(Component):
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
 
     def smoke(self) -> Self:
-        """The same experiment made tiny: two steps on a handful of samples."""
-        batch = 4 * self.training.accumulate
+        """The same experiment made tiny: two steps on a handful of samples, enough for each device."""
+        prepare()
+        batch = math.lcm(4, jax.local_device_count()) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         return replace(self, training=training, limit=2 * batch)
 
@@ -123,12 +125,13 @@ class Task:
     """What data make of an experiment: saved with a run, so that predicting needs no training data.
 
     kind: regression or classification. targets: target or class names. image_shape: (h, w, c) of decoded images.
-    normalize: as resolved.
+    image_dtype: theirs, "uint8" or "float32". normalize: as resolved.
     """
 
     kind: Kind
     targets: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    image_dtype: str
     normalize: Normalize
 
     def to_json(self) -> dict[str, Any]:
@@ -136,6 +139,7 @@ class Task:
             "kind": self.kind,
             "targets": list(self.targets),
             "image_shape": list(self.image_shape),
+            "image_dtype": self.image_dtype,
             "normalize": to_json(self.normalize),
         }
 
@@ -143,7 +147,9 @@ class Task:
     def from_json(cls, data: dict[str, Any]) -> Self:
         height, width, channels = data["image_shape"]
         shape = (height, width, channels)
-        return cls(data["kind"], tuple(data["targets"]), shape, from_json(data["normalize"]))
+        return cls(
+            data["kind"], tuple(data["targets"]), shape, data["image_dtype"], from_json(data["normalize"])
+        )
 
 
 def task_of(experiment: Experiment, opened: Opened) -> Task:
@@ -155,12 +161,14 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
             f"({type(experiment.data).__name__}) are for {opened.kind}: use loss={better}"
         )
     known = start(opened.kind, len(opened.targets)).compute(opened.ceiling)
+    known.pop("constant_targets", None)  # a count, not a score
     metric = experiment.training.metric
     if metric is not None and metric not in known:
         raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
-    size = experiment.images.size or opened.train.read(0).shape[:2]
+    first = first_readable(opened.train, np.arange(len(opened.train)))
+    size = experiment.images.size or first.shape[:2]
     shape = (size[0], size[1], experiment.images.channels)
-    return Task(opened.kind, opened.targets, shape, experiment.normalize or Normalize())
+    return Task(opened.kind, opened.targets, shape, str(first.dtype), experiment.normalize or Normalize())
 
 
 def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:

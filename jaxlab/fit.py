@@ -90,14 +90,20 @@ def train(
     """Train `experiment` in the run directory `run`, or go on where it stopped. Returns the run directory.
 
     run: default runs/<name>-<short hash of the config>. source: text of the config file, copied into the run.
-    Raises UserError for anything wrong with the data, the config or the directory, before anything is compiled.
+    Raises UserError for anything wrong with the data, the config or the directory, before a step is compiled;
+    KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM ended the run.
     """
     runtime.prepare()
     console = console or Console(stderr=True)
     tell = _teller(console)
-    rundir = RunDirectory(Path(run) if run is not None else Path("runs") / f"{name}-{short_hash(experiment)}")
+    rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     training = experiment.training
     layout = Layout(training.parallel, training.batch_size, training.accumulate)
+    if training.parallel == "auto" and layout.count < jax.local_device_count():
+        tell(
+            f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
+            f"{jax.local_device_count()} devices; the others stay idle"
+        )
     opened = experiment.data.open()
     positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
     check_batch_size(training.batch_size, len(positions[0]))
@@ -105,9 +111,16 @@ def train(
     learn, validate = decoded(opened, positions, experiment)
     new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
-    _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console, record)
+    interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console, record)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
+    if interrupted:  # said now that all is saved: a script must not go on with a network half trained
+        raise KeyboardInterrupt
     return rundir.path
+
+
+def default_run(experiment: Experiment, name: str) -> Path:
+    """runs/<name>-<short hash of the config>."""
+    return Path("runs") / f"{name}-{short_hash(experiment)}"
 
 
 def _teller(console: Console) -> Callable[[str], None]:
@@ -184,8 +197,8 @@ def _fit(
     ceiling: np.ndarray | None,
     console: Console,
     record: Callable[[], None] | None,
-) -> None:
-    """Train from the newest good checkpoint, or from the start, to the plan's end.
+) -> bool:
+    """Train from the newest good checkpoint, or from the start, to the plan's end; True where a signal ended it.
 
     record: writes the config into the run directory, once the checkpoint is seen to fit it.
     """
@@ -206,11 +219,11 @@ def _fit(
     if first >= plan.steps or plan.gives_up(progress):
         done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"
         _teller(console)(f"{rundir.path}: {done}")
-        return
+        return False
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
     split = (validate.images, validate.target, validate.label)
     with TerminalDisplay(console, plan.steps, first, training.batch_size) as display:
-        Fit(
+        loop = Fit(
             plan=plan,
             train_step=layout.compile(partial(train_step, program), batch_at=1, arguments=2, donate=0),
             batches=lambda step: prefetch(batches.iterate(step), layout.put_batch),
@@ -221,8 +234,10 @@ def _fit(
             checkpoints=Checkpoints(rundir.checkpoints, training.keep_every),
             display=display,
             progress=progress,
-        ).run(layout.put(state))
+        )
+        loop.run(layout.put(state))
     display.table()
+    return loop.interrupted
 
 
 def _fresh(experiment: Experiment, begin: Start, program: Program, target: np.ndarray | None) -> TrainState:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
-from jaxlab.config import from_json, load_file, override
+from jaxlab.config import from_json, identity, load_file, override
 from jaxlab.data.files import list_folder, read_image
 from jaxlab.data.images import Images, decode, resize, with_channels
 from jaxlab.data.source import Opened, examples, fingerprint
@@ -59,6 +59,12 @@ def predict_runs(
     sample = runs[0].test[1]
     if sample is not None and out.suffix == ".csv":
         _check_columns(runs[0], sample)
+    for run in runs[1:]:
+        if (run.task.kind, set(run.targets)) != (runs[0].task.kind, set(runs[0].targets)):
+            raise UserError(
+                f"{run.rundir.path} predicts other targets ({examples(run.targets)}) than {runs[0].rundir.path} "
+                f"({examples(runs[0].targets)}), so they have no mean"
+            )
     members = []
     for run in runs:
         predictions = run.predict_split("test", which)
@@ -131,6 +137,8 @@ class Run:
             if fault := found[which].fault():
                 raise UserError(f"checkpoint {which} is damaged: {fault}; there are {sorted(found)}")
             return found[which]
+        if which not in ("best", "last"):
+            raise UserError(f"checkpoint: expected best, last or a step, found {which!r}")
         tell = partial(Console(stderr=True).print, highlight=False, soft_wrap=True)
         last = newest_good(folder, tell)
         if last is None:
@@ -194,7 +202,10 @@ class Run:
             else [self.checkpoint(which).step]
         )
         scores = {step: self.evaluate(step) for step in steps}
-        if fingerprint(self.opened) == self.info["data"]["fingerprint"]:  # not where settings name other data
+        same = identity(self.experiment) == identity(_experiment(self.rundir))
+        if (
+            same and fingerprint(self.opened) == self.info["data"]["fingerprint"]
+        ):  # settings may name other data
             self._record(scores)
         return scores
 
@@ -239,7 +250,7 @@ class Run:
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""
-        params = "params" if self.experiment.training.ema is None else "ema"
+        params = "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
         fields = checkpoint.arrays((params, "stats", "constants"))
         return self._layout.put(Variables(fields[params], fields["stats"], fields["constants"]))
 
@@ -251,6 +262,8 @@ class Run:
             images = list(list_folder(Path(images)).by_name.values()) if Path(images).is_dir() else [images]
         if len(images) == 0:
             raise UserError("no images to predict")
+        if isinstance(images, np.ndarray):
+            images = _checked(images, self.task.image_dtype)
         settings = self.experiment.images
         shape = self.task.image_shape
 
@@ -260,3 +273,14 @@ class Run:
             return with_channels(resize(array, shape[:2], settings.policy, settings.filter), shape[2])
 
         return np.stack([fitted(image) for image in images])
+
+
+def _checked(images: np.ndarray, dtype: str) -> np.ndarray:
+    """Raises UserError for an array that is not images as the run's own data hold them: its numbers would mislead."""
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise UserError(f"images: expected (n, h, w), (n, h, w, 1) or (n, h, w, 3), found {images.shape}")
+    if images.ndim == 3 and images.shape[2] in (1, 3):
+        raise UserError(f"images: {images.shape} looks like one image; pass images[None]")
+    if str(images.dtype) != dtype:
+        raise UserError(f"images: expected {dtype}, as the run was trained on, found {images.dtype}")
+    return images

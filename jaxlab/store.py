@@ -60,6 +60,6 @@ def _create(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
         size = array.nbytes / 1e9
         raise UserError(
             f"{path.parent}: no room for an array of {size:.1f} GB ({error.strerror}); "
-            "set JAXLAB_CACHE to a folder on another disk, or raise data's memory_budget_gb"
+            "set JAXLAB_CACHE to a folder on another disk, or raise images.memory_budget_gb"
         ) from error
     return array

@@ -59,9 +59,8 @@ def test_config_builds_at_full_size(config):
     experiment = load_file(config)
     assert isinstance(experiment, Experiment)
     assert experiment.images.size is not None
-    task = Task(
-        "regression", ("a", "b", "c"), (*experiment.images.size, experiment.images.channels), Normalize()
-    )
+    shape = (*experiment.images.size, experiment.images.channels)
+    task = Task("regression", ("a", "b", "c"), shape, "uint8", Normalize())
     _, params, _ = network_shapes(experiment, task)
     assert params["head"]["linear"]["bias"].shape == (3,)
 
@@ -82,7 +81,9 @@ def test_config_trains_two_steps_and_predicts(config, folder, tmp_path):
 def test_smoke_has_a_run_directory_of_its_own(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = REPOSITORY / "configs/shallow_cnn.py"
-    jaxlab("train", config, "--smoke", "--set", f"data.root={folder}", "--set", "images.size=(16, 16)")
+    for _ in range(2):  # the second is as fresh as the first
+        flags = ["--smoke", "--set", f"data.root={folder}", "--set", "images.size=(16, 16)"]
+        assert "epoch   1" in jaxlab("train", config, *flags, "--set", "training.parallel=data")
     (made,) = Path("runs").iterdir()
     assert re.fullmatch(r"shallow_cnn-smoke-[0-9a-f]{8}", made.name)
 
@@ -143,6 +144,47 @@ def test_python_api_predicts_folders_files_and_arrays_alike(run, folder):
     np.testing.assert_array_equal(
         by_folder, submit.align(test, np.array([file.stem for file in files])).values
     )
+
+
+@pytest.mark.slow
+def test_arrays_that_are_not_the_runs_kind_of_images_are_refused(run):
+    import jaxlab as package
+
+    loaded = package.load(run)
+    pixels = np.zeros((2, 32, 32, 3), np.uint8)
+    wrong = {
+        "expected uint8": pixels.astype(np.int64),
+        "expected uint8, as the run": pixels.astype(np.float32),
+        r"looks like one image; pass images\[None\]": pixels[0],
+        r"found \(2, 32, 32, 4\)": np.zeros((2, 32, 32, 4), np.uint8),
+        "no images": pixels[:0],
+    }
+    for words, images in wrong.items():
+        with pytest.raises(package.UserError, match=words):
+            loaded.predict(images)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_is_neither_word_nor_step_is_refused(run, tmp_path):
+    error = jaxlab("predict", run, "--out", tmp_path / "x.csv", "--checkpoint", "lats", code=1)
+    assert "expected best, last or a step, found 'lats'" in error
+    assert "no checkpoint 99; there are" in jaxlab(
+        "predict", run, "--out", tmp_path / "x.csv", "--checkpoint", 99, code=1
+    )
+
+
+@pytest.mark.slow
+def test_a_damaged_best_falls_back_to_the_one_before_it(run, folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    newest = max((copy / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    (newest / "manifest.json").write_text(
+        (newest / "manifest.json").read_text().replace('"files"', '"filed"')
+    )
+    said = jaxlab("predict", copy, "--out", tmp_path / "x.csv", "--checkpoint", "last")
+    assert f"checkpoint {newest.name} is damaged" in said
+    step = submit.Predictions.load(copy / "predictions/test.npz").provenance["step"]
+    assert step < int(newest.name)
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
     """
     if len(positions) == 0:
         raise UserError("no images to decode: the split is empty")
-    first = _first_readable(samples, positions)
+    first = first_readable(samples, positions)
     height, width = images.size or first.shape[:2]
     shape = (len(positions), height, width, images.channels)
 
@@ -73,7 +73,7 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
     return array
 
 
-def _first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
+def first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
     """It gives the dtype and, where that is not set, the size; those that cannot be read are reported all together."""
     for position in positions.tolist():
         with contextlib.suppress(UserError):

@@ -47,9 +47,11 @@ class Saved:
     def fault(self) -> str | None:
         """What is wrong with its files against the manifest, or None."""
         try:
-            listed = _read_json(self.path / "manifest.json")["files"]
+            listed = _read_json(self.path / "manifest.json").get("files")
         except UserError as error:
             return str(error)
+        if not isinstance(listed, dict):
+            return f"{self.path / 'manifest.json'} names no files"
         for name, expected in listed.items():
             file = self.path / name
             if not file.is_file():
@@ -90,7 +92,10 @@ def newest_good(folder: Path, warn: Any, up_to: int | None = None) -> Saved | No
 
 
 class Checkpoints:
-    """Writes and keeps checkpoints: the last, the best by the run's metric, and every `keep_every` steps."""
+    """Writes and keeps checkpoints: the last, the best by the run's metric, and every `keep_every` steps.
+
+    The one before the last stays too: it is what a run goes on from if the last turns out to be damaged.
+    """
 
     def __init__(self, folder: Path, keep_every: int | None = None):
         self.folder = folder
@@ -138,9 +143,12 @@ class Checkpoints:
 
     def _retain(self, meta: dict[str, Any]) -> None:
         best = (meta["progress"].get("best") or {}).get("step")
-        for checkpoint in saved(self.folder):
+        found = saved(self.folder)
+        before = [checkpoint.step for checkpoint in found if checkpoint.step < meta["step"]]
+        keep = (meta["step"], best, *before[-1:])
+        for checkpoint in found:
             every = self.keep_every is not None and checkpoint.step % self.keep_every == 0
-            if checkpoint.step not in (meta["step"], best) and not every:
+            if checkpoint.step not in keep and not every:
                 doomed = checkpoint.path.with_name(
                     checkpoint.path.name + _PARTIAL
                 )  # a kill leaves no half of it
@@ -212,8 +220,11 @@ def _write_json(path: Path, data: dict[str, Any]) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        data = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except ValueError as error:
         raise UserError(f"{path} is not whole JSON ({error})") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is not a JSON object")
+    return data

@@ -73,8 +73,9 @@ class TerminalDisplay:
         """Every score of the best epoch shown, training beside validation."""
         if not self._epochs:
             return
-        epoch, train, validation, _ = next((e for e in reversed(self._epochs) if e[3]), self._epochs[-1])
-        table = Table("score", "train", "validation", title=f"epoch {epoch}, the best", title_justify="left")
+        epoch, train, validation, best = next((e for e in reversed(self._epochs) if e[3]), self._epochs[-1])
+        title = f"epoch {epoch}, " + ("the best" if best else "the last; an earlier one was better")
+        table = Table("score", "train", "validation", title=title, title_justify="left")
         for name, value in validation.items():
             shown = f"{train[name]:.4g}" if name in train else ""
             table.add_row(name.replace("_", " "), shown, f"{value:.4g}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,8 @@ class Journal:
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """One record. Splits: "step" (each update), "train" and "validation" (each epoch)."""
         with _writing(self.path):
-            self._file.write(json.dumps({"step": step, "epoch": epoch, "split": split, **values}) + "\n")
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            self._file.write(json.dumps({"step": step, "epoch": epoch, "split": split, **finite}) + "\n")
             for name, value in values.items():
                 summary = scalar(f"{split}/{name}", value)
                 self._events.write_event(Event(wall_time=time.time(), step=step, summary=summary))

@@ -90,6 +90,7 @@ class Fit:
     progress: Progress
 
     def __post_init__(self) -> None:
+        self.interrupted = False
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
 
     def run(self, state: TrainState) -> TrainState:
@@ -104,7 +105,7 @@ class Fit:
                     self._read(keep=LAG)
                     if self.plan.ends_epoch(step):
                         state = self._end_epoch(state, step)
-                    asked = interrupt.asked
+                    self.interrupted = asked = interrupt.asked
                     if self.plan.saves(step) or asked:
                         self._save(state, step)
                     if step == self.plan.steps or self._stops_early(step, asked):

@@ -48,6 +48,7 @@ class RunDirectory:
     def create(self, experiment: dict[str, Any], source: str | None, info: dict[str, Any]) -> None:
         """Write config.json, config.py (the source, where there is one) and run.json; config.json last."""
         self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "config.py").unlink(missing_ok=True)
         if source is not None:
             (self.path / "config.py").write_text(source)
         self._write("run.json", info)
@@ -91,7 +92,7 @@ def _commit() -> str | None:
     try:
         head = _git("rev-parse", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
 
 

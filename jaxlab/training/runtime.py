@@ -27,5 +27,6 @@ def prepare() -> None:
 def compute_dtype(asked: str) -> str:
     """`asked`, or float32 where the GPU has no bfloat16 (compute capability below 8.0: P100, T4)."""
     device = jax.local_devices()[0]
-    capability = float(getattr(device, "compute_capability", None) or 8.0)
-    return "float32" if asked == "bfloat16" and device.platform == "gpu" and capability < 8.0 else asked
+    major = str(getattr(device, "compute_capability", "")).split(".")[0]  # "7" of "7.5"; AMD's are no numbers
+    lacking = device.platform == "gpu" and major.isdigit() and int(major) < 8
+    return "float32" if asked == "bfloat16" and lacking else asked

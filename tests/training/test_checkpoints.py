@@ -53,16 +53,17 @@ def test_what_is_saved_comes_back(tmp_path):
     assert checkpoint.arrays()["step"]["value"] == 7
 
 
-def test_last_best_and_every_nth_are_kept(tmp_path):
+def test_last_the_one_before_best_and_every_nth_are_kept(tmp_path):
     save(tmp_path, 1, 2, 3, best=None)
-    assert on_disk(tmp_path) == [3]
+    assert on_disk(tmp_path) == [2, 3]
     save(tmp_path, 4, best=4)
-    save(tmp_path, 5, 6, best=4)
-    assert on_disk(tmp_path) == [4, 6]
+    assert on_disk(tmp_path) == [3, 4]  # where the last is also the best, one remains if it is damaged
+    save(tmp_path, 6, 7, best=4)
+    assert on_disk(tmp_path) == [4, 6, 7]
     save(tmp_path, 10, 11, 15, 16, 17, best=4, keep_every=5)
-    assert on_disk(tmp_path) == [4, 10, 15, 17]
+    assert on_disk(tmp_path) == [4, 10, 15, 16, 17]
     save(tmp_path, 18, best=18, keep_every=5)
-    assert on_disk(tmp_path) == [10, 15, 18]
+    assert on_disk(tmp_path) == [10, 15, 17, 18]
 
 
 def damage(checkpoint, how: str) -> None:
