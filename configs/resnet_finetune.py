@@ -3,6 +3,10 @@
     jaxlab train configs/resnet_finetune.py --set data.root=FOLDER
 
 Weights: a hub id, or a local file or folder (--set model.pretrained=FILE.safetensors); none trains from scratch.
+
+Measured from scratch as a ResNet-18 (model.depth=18 model.pretrained=none images.size=64,64 head.layer=layer2
+optimizer.lr=1e-3 training.epochs=30 augment.0.pixels=3) on the V4 sessions of shallow_cnn.py: r 0.512 and 0.441. With
+ImageNet weights it has not been measured yet.
 """
 
 from jaxlab.data import Flip, Images, KaggleTable, Shift
