@@ -48,7 +48,9 @@ def main() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run", type=click.Path(path_type=Path), help="Run directory (default runs/CONFIG-HASH).")
 @_set
-@click.option("--smoke", is_flag=True, help="Two tiny steps in a run directory of their own.")
+@click.option(
+    "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
+)
 @click.option("--allow-config-change", is_flag=True, help="Go on with a run whose config has changed.")
 def train(
     config: Path, run: Path | None, settings: tuple[str, ...], smoke: bool, allow_config_change: bool
@@ -62,7 +64,9 @@ def train(
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
     name = config.stem
     if smoke:
-        experiment, name = experiment.smoke(), f"{config.stem}-smoke"
+        whole, experiment, name = experiment, experiment.smoke(), f"{config.stem}-smoke"
+        if whole.model != experiment.model:
+            click.echo("smoke: the pretrained weights are not downloaded", err=True)
         if run is None:  # made anew each time, or a second smoke test would test nothing
             shutil.rmtree(fit.default_run(experiment, name), ignore_errors=True)
     path = fit.train(

@@ -28,6 +28,7 @@ from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
+from jaxlab.weights.read import is_hub_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +114,17 @@ class Experiment(Component):
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
 
     def smoke(self) -> Self:
-        """The same experiment made tiny: two steps on a handful of samples, enough for each device."""
+        """The same experiment made tiny: two steps on a handful of samples, enough for each device.
+
+        Weights are loaded from a file or folder, but not downloaded from a hub.
+        """
         prepare()
         batch = math.lcm(4, jax.local_device_count()) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
-        return replace(self, training=training, limit=2 * batch)
+        model, source = self.model, getattr(self.model, "pretrained", None)
+        if source is not None and is_hub_id(source):
+            model = replace(model, pretrained=None)  # type: ignore[call-arg]
+        return replace(self, training=training, model=model, limit=2 * batch)
 
 
 @dataclass(frozen=True)

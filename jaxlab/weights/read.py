@@ -50,7 +50,7 @@ def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
         metadata = _metadata(path)
     elif path.is_file():
         file = path
-    elif HUB_ID.fullmatch(source) and path.suffix not in SUFFIXES:
+    elif is_hub_id(source):
         file = _from_hub(source)
         revision, metadata = file.parent.name, _metadata(file.parent)
     else:
@@ -75,6 +75,12 @@ def _weight_file(source: str, names: Iterable[str]) -> str:
         f"weights {source}: expected {' or '.join(STANDARD)} or one other weight file ({', '.join(SUFFIXES)}), "
         f"found {', '.join(found[:8]) or 'none'}"
     )
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether `source` names a repository of a hub rather than a file or folder here."""
+    path = Path(source)
+    return not path.exists() and path.suffix not in SUFFIXES and HUB_ID.fullmatch(source) is not None
 
 
 def _from_hub(source: str) -> Path:
