@@ -3,25 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxlab.config import Location
 from jaxlab.data.simulated import Simulated
-from jaxlab.data.source import Opened, Source
+from jaxlab.data.source import Opened
 from jaxlab.data.table import KaggleTable
 from jaxlab.types import Samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class KaggleOrSimulated(Source):
-    """root: a Kaggle folder, read as KaggleTable reads it; without one, `simulated` stands in."""
+class KaggleOrSimulated(KaggleTable):
+    """A KaggleTable; without a root, `simulated` stands in."""
 
-    root: Location | None = None
     simulated: Simulated = Simulated()
 
     def open(self) -> Opened:
-        return self._source().open()
+        return self.simulated.open() if self.root is None else super().open()
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
-        return self._source().open_test()
-
-    def _source(self) -> Source:
-        return self.simulated if self.root is None else KaggleTable(root=self.root)
+        return self.simulated.open_test() if self.root is None else super().open_test()
