@@ -38,8 +38,8 @@ class TerminalDisplay:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=steps, completed=first, epoch=1, loss=float("nan"))
-        self._since = (time.perf_counter(), first)
-        self._step = first
+        self._first: tuple[float, int] | None = None  # when the epoch's first loss was read, and its step
+        self._last = (0.0, first)
         self._epochs: list[tuple[int, dict[str, float], dict[str, float], bool]] = []
 
     def __enter__(self) -> "TerminalDisplay":
@@ -50,21 +50,27 @@ class TerminalDisplay:
         self._bar.stop()
 
     def step(self, step: int, epoch: int, loss: float) -> None:
-        self._step = step
+        self._last = (time.perf_counter(), step)
+        self._first = self._first or self._last
         self._bar.update(self._task, completed=step, epoch=epoch, loss=loss)
 
     def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
-        seconds, first = time.perf_counter() - self._since[0], self._since[1]
-        rate = (self._step - first) * self.batch_size / max(seconds, 1e-9)
         name = headline(validation)
         self.console.print(
             f"epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
-            f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '} {rate:5.0f} images/s",
+            f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}{self._rate()}",
             highlight=False,
             soft_wrap=True,
         )
         self._epochs.append((epoch, train, validation, best))
-        self._since = (time.perf_counter(), self._step)
+        self._first = None
+
+    def _rate(self) -> str:
+        """Of this epoch's steps alone: neither compiling nor validation counts."""
+        if self._first is None or self._last[1] == self._first[1]:
+            return ""
+        seconds, steps = self._last[0] - self._first[0], self._last[1] - self._first[1]
+        return f" {steps * self.batch_size / seconds:5.0f} images/s"
 
     def note(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
