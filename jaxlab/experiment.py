@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import jax
@@ -152,6 +152,10 @@ class Task:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
+        if missing := sorted({field.name for field in fields(cls)} - data.keys()):
+            raise UserError(
+                f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
+            )
         height, width, channels = data["image_shape"]
         shape = (height, width, channels)
         return cls(

@@ -88,15 +88,18 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The git commit of the folder that the command runs in, with `+changes` where files differ from it."""
-    try:
-        head = _git("rev-parse", "HEAD")
-        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
+    """The git commit of jaxlab's checkout, else of the folder the command runs in; `+changes` where files differ."""
+    for folder in (Path(__file__).parent, Path()):
+        try:
+            head = _git(folder, "rev-parse", "HEAD")
+            return head + (
+                "+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else ""
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+    return None
 
 
-def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
-    ).stdout.strip()
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
