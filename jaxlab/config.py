@@ -58,13 +58,8 @@ def _read_hints(cls: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def _adapter(cls: type[Any], name: str) -> TypeAdapter[Any]:
-    key: Any = cls
-    return _make_adapter(key, name)
-
-
 @functools.cache
-def _make_adapter(cls: Any, name: str) -> TypeAdapter[Any]:
+def _adapter(cls: Any, name: str) -> TypeAdapter[Any]:
     hint = _hints(cls)[name]
     if isinstance(hint, type) and issubclass(hint, Component):
         return TypeAdapter(hint)
@@ -78,7 +73,7 @@ def _checked(cls: type[Component], name: str, value: Any) -> Any:
         raise UserError(_wrong_type(cls, name, value, error)) from None
 
 
-def _strict(cls: type[Component], name: str, value: Any) -> Any:
+def _strict(cls: Any, name: str, value: Any) -> Any:
     """Nothing is converted but lists to tuples and whole numbers to floats: `true` is not the number 1."""
     value = tuple(value) if isinstance(value, list) else value
     return _adapter(cls, name).validate_python(value, strict=True)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import jax
 import numpy as np
@@ -50,7 +50,7 @@ class Training(Component):
     steps: int | None = None
     batch_size: int = 64
     accumulate: int = 1
-    dtype: str = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     ema: float | None = None
     parallel: Parallel = "auto"
     metric: str | None = None
@@ -64,8 +64,6 @@ class Training(Component):
             raise UserError(
                 f"Training: expected epochs or steps, found epochs={self.epochs}, steps={self.steps}"
             )
-        if self.dtype not in ("float32", "bfloat16"):
-            raise UserError(f"Training.dtype: expected 'float32' or 'bfloat16', found {self.dtype!r}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise UserError(f"Training.ema: expected a decay between 0 and 1, found {self.ema}")
         for name in (

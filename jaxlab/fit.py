@@ -207,18 +207,17 @@ def _fit(
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, batches.steps_per_epoch)
+    tell = _teller(console)
     if program.dtype != training.dtype:
-        console.print(
-            f"warning: this device has no {training.dtype}; computing in {program.dtype}", highlight=False
-        )
+        tell(f"warning: this device has no {training.dtype}; computing in {program.dtype}")
     state = _fresh(experiment, begin, program, learn.target)
-    state, progress = _restored(rundir, state, _teller(console))
+    state, progress = _restored(rundir, state, tell)
     if record is not None:
         record()
     first = int(state.step)
     if first >= plan.steps or plan.gives_up(progress):
         done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"
-        _teller(console)(f"{rundir.path}: {done}")
+        tell(f"{rundir.path}: {done}")
         return False
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
     split = (validate.images, validate.target, validate.label)

@@ -1,5 +1,6 @@
 """A trained run: load it, predict with it, evaluate its checkpoints."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,8 +12,8 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.config import from_json, identity, load_file, override
-from jaxlab.data.files import list_folder, read_image
-from jaxlab.data.images import Images, decode, resize, with_channels
+from jaxlab.data.files import file_samples, list_folder
+from jaxlab.data.images import decode
 from jaxlab.data.source import Opened, examples, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
@@ -156,7 +157,8 @@ class Run:
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training.
         """
-        return self._predict(self._prepared(images), self.checkpoint(which))
+        samples = _samples(images, self.task.image_dtype)
+        return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
 
     def predict_split(
         self, split: Literal["test", "validation"] = "test", which: Which = "best"
@@ -172,7 +174,7 @@ class Run:
         else:
             samples, rows = self.opened.train, self.positions[1]
         checkpoint = self.checkpoint(which)
-        values = self._predict(decode(samples, rows, self._images()), checkpoint)
+        values = self._predict(samples, rows, checkpoint)
         meta = checkpoint.meta()
         made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
         config = self.rundir.config()
@@ -184,37 +186,37 @@ class Run:
 
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
         """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode."""
-        variables = self._variables(self.checkpoint(which))
-        return {
-            split: self._evaluator.evaluate(variables, data.images, data.target, data.label).compute(
-                self.opened.ceiling
-            )
-            for split, data in self._decoded.items()
-        }
+        return self._scores(self.checkpoint(which))
 
     def evaluate_checkpoints(
         self, which: Literal["best", "last", "all"]
     ) -> dict[int, dict[str, dict[str, float]]]:
         """{step: scores} as `evaluate`; a validation that metrics.jsonl lacks is added to it, if of the run's data."""
-        steps = (
-            [c.step for c in saved(self.rundir.checkpoints)]
-            if which == "all"
-            else [self.checkpoint(which).step]
-        )
-        scores = {step: self.evaluate(step) for step in steps}
-        same = identity(self.experiment) == identity(_experiment(self.rundir))
-        if (
-            same and fingerprint(self.opened) == self.info["data"]["fingerprint"]
-        ):  # settings may name other data
-            self._record(scores)
+        if which == "all":
+            chosen = [self.checkpoint(checkpoint.step) for checkpoint in saved(self.rundir.checkpoints)]
+        else:
+            chosen = [self.checkpoint(which)]
+        scores = {checkpoint.step: self._scores(checkpoint) for checkpoint in chosen}
+        same = identity(self.experiment) == identity(_experiment(self.rundir))  # settings may say otherwise
+        if same and fingerprint(self.opened) == self.info["data"]["fingerprint"]:
+            self._record(chosen, scores)
         return scores
 
-    def _record(self, scores: dict[int, dict[str, dict[str, float]]]) -> None:
+    def _scores(self, checkpoint: Saved) -> dict[str, dict[str, float]]:
+        variables, ceiling = self._variables(checkpoint), self.opened.ceiling
+        return {
+            split: self._evaluator.evaluate(variables, data.images, data.target, data.label).compute(ceiling)
+            for split, data in self._decoded.items()
+        }
+
+    def _record(self, chosen: list[Saved], scores: dict[int, dict[str, dict[str, float]]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
         with self.rundir.metrics.open("a") as file:
-            for step in sorted(scores.keys() - known):
-                record = {"step": step, "epoch": self.checkpoint(step).meta()["epoch"], "split": "validation"}
-                file.write(json.dumps({**record, **scores[step]["validation"]}) + "\n")
+            for checkpoint in chosen:
+                if checkpoint.step not in known:
+                    epoch = checkpoint.meta()["epoch"]
+                    record = {"step": checkpoint.step, "epoch": epoch, "split": "validation"}
+                    file.write(json.dumps({**record, **scores[checkpoint.step]["validation"]}) + "\n")
 
     @cached_property
     def opened(self) -> Opened:
@@ -245,8 +247,9 @@ class Run:
         program = program_of(self.experiment, self.task)
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
-    def _predict(self, images: np.ndarray, checkpoint: Saved) -> np.ndarray:
-        return self._evaluator.predict(self._variables(checkpoint), images)
+    def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
+        settings = replace(self.experiment.images, size=self.task.image_shape[:2])
+        return self._evaluator.predict(self._variables(checkpoint), decode(samples, rows, settings))
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""
@@ -254,25 +257,22 @@ class Run:
         fields = checkpoint.arrays((params, "stats", "constants"))
         return self._layout.put(Variables(fields[params], fields["stats"], fields["constants"]))
 
-    def _images(self) -> Images:
-        return replace(self.experiment.images, size=self.task.image_shape[:2])
 
-    def _prepared(self, images: np.ndarray | str | Path | Sequence[str | Path]) -> np.ndarray:
-        if isinstance(images, str | Path):
-            images = list(list_folder(Path(images)).by_name.values()) if Path(images).is_dir() else [images]
-        if len(images) == 0:
-            raise UserError("no images to predict")
-        if isinstance(images, np.ndarray):
-            images = _checked(images, self.task.image_dtype)
-        settings = self.experiment.images
-        shape = self.task.image_shape
-
-        def fitted(image: np.ndarray | str | Path) -> np.ndarray:
-            array = read_image(Path(image)) if isinstance(image, str | Path) else image
-            array = array[..., None] if array.ndim == 2 else array
-            return with_channels(resize(array, shape[:2], settings.policy, settings.filter), shape[2])
-
-        return np.stack([fitted(image) for image in images])
+def _samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype: str) -> Samples:
+    """What `Run.predict` takes, as a source would hand it over."""
+    if isinstance(images, np.ndarray):
+        array = _checked(images, dtype)
+        array = array[..., None] if array.ndim == 3 else array
+        return Samples(
+            ids=np.arange(len(array)).astype(str),
+            read=lambda position: array[position],
+            checksum=lambda position: hashlib.sha256(array[position].tobytes()).digest(),
+        )
+    if isinstance(images, str | Path):
+        path = Path(images)
+        images = list(list_folder(path).by_name.values()) if path.is_dir() else [path]
+    files = [Path(image) for image in images]
+    return file_samples(np.array([file.name for file in files], dtype=str), files)
 
 
 def _checked(images: np.ndarray, dtype: str) -> np.ndarray:

@@ -149,9 +149,8 @@ class Checkpoints:
         for checkpoint in found:
             every = self.keep_every is not None and checkpoint.step % self.keep_every == 0
             if checkpoint.step not in keep and not every:
-                doomed = checkpoint.path.with_name(
-                    checkpoint.path.name + _PARTIAL
-                )  # a kill leaves no half of it
+                # Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint.
+                doomed = checkpoint.path.with_name(checkpoint.path.name + _PARTIAL)
                 shutil.rmtree(doomed, ignore_errors=True)
                 shutil.rmtree(checkpoint.path.rename(doomed))
 

@@ -105,7 +105,8 @@ class Fit:
                     self._read(keep=LAG)
                     if self.plan.ends_epoch(step):
                         state = self._end_epoch(state, step)
-                    self.interrupted = asked = interrupt.asked
+                    asked = interrupt.asked
+                    self.interrupted = asked and step < self.plan.steps
                     if self.plan.saves(step) or asked:
                         self._save(state, step)
                     if step == self.plan.steps or self._stops_early(step, asked):
