@@ -6,6 +6,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from jaxlab.types import Mode
 
+_PATHS = 1 << 20  # added to stochastic depth's layer numbers, to tell them from dropout's
+
 
 def initial_key(seed: int) -> Key[Array, ""]:
     """The key of initial parameters, which no step uses."""
@@ -40,3 +42,22 @@ def dropout(x: Float[Array, "b ..."], rate: float, mode: Mode, layer: int) -> Fl
     keys = jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, layer)
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))(keys)
     return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)
+
+
+def drop_path(x: Float[Array, "b ..."], rate: float, mode: Mode, layer: int) -> Float[Array, "b ..."]:
+    """Stochastic depth (Huang et al. 2016): drops a share `rate` of the rows whole, scales the others as dropout.
+
+    For the branch beside a shortcut. `layer` as in `dropout`, whose numbers are others.
+    """
+    if not mode.train or rate == 0:
+        return x
+    if mode.row_keys is None:
+        raise ValueError("stochastic depth in training needs Mode.row_keys")
+    keys = jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, _PATHS + layer)
+    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate))(keys)
+    return jnp.where(keep.reshape(-1, *[1] * (x.ndim - 1)), x / (1 - rate), 0).astype(x.dtype)
+
+
+def depth_rates(rate: float, blocks: int) -> list[float]:
+    """Stochastic depth's rate of each block, from 0 for the first to `rate` for the last."""
+    return [rate * k / max(blocks - 1, 1) for k in range(blocks)]

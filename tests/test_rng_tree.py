@@ -108,3 +108,15 @@ def test_digest_is_sha256_over_path_dtype_shape_and_bytes():
 )
 def test_digest_sees(other):
     assert tree.digest(other) != tree.digest({"a": np.ones((1, 3), np.float32)})
+
+
+def test_drop_path_drops_whole_rows_and_keeps_the_mean():
+    keys = rng.row_keys(rng.step_key(0, 0), 4000)
+    x = jnp.ones((4000, 2, 3))
+    y = np.asarray(rng.drop_path(x, 0.25, Mode(train=True, row_keys=keys), 1))
+    kept = y.reshape(4000, -1)
+    assert (kept == kept[:, :1]).all(), "a row is dropped or kept whole"
+    assert set(np.unique(kept)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert abs((kept[:, 0] > 0).mean() - 0.75) < 0.03
+    assert rng.drop_path(x, 0.25, Mode(), 1) is x
+    assert rng.depth_rates(0.2, 3) == [0, 0.1, 0.2]

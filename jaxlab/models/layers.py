@@ -4,6 +4,7 @@ All take (b, h, w, c) and compute in the dtype of their inputs; batch-norm stati
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,27 +14,47 @@ from jaxtyping import Array, Float
 from jaxlab.models.convolution import convolve
 from jaxlab.types import Mode
 
-KAIMING = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al. 2015, as torchvision has it
+
+def kaiming(groups: int = 1) -> nnx.Initializer:
+    """He et al. 2015 by the outputs that an input reaches, as torchvision has it (and timm, for groups)."""
+    return nnx.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
 
 
 def conv(
-    in_channels: int, out_channels: int, size: int, *, stride: int = 1, bias: bool = False, rngs: nnx.Rngs
+    in_channels: int,
+    out_channels: int,
+    size: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+    same: bool = False,
+    rngs: nnx.Rngs,
 ) -> nnx.Conv:
     """A `size` x `size` convolution padded by size // 2 on every side, as PyTorch pads.
 
-    Not "SAME": at stride 2 that pads an even image on the far side only, which shifts pretrained features.
+    same: pad as TensorFlow, which at stride 2 pads an even image on the far side only: right for weights that were
+        trained there, while it shifts the features of all others. groups = in_channels: depthwise.
     """
     return nnx.Conv(
         in_channels,
         out_channels,
         (size, size),
         strides=stride,
-        padding=((size // 2, size // 2),) * 2,
+        padding="SAME" if same else ((size // 2, size // 2),) * 2,
+        feature_group_count=groups,
         use_bias=bias,
-        kernel_init=KAIMING,
-        conv_general_dilated=convolve,
+        kernel_init=kaiming(groups),
+        conv_general_dilated=_convolve,
         rngs=rngs,
     )
+
+
+def _convolve(x: Array, kernel: Array, strides: Any, padding: Any, **options: Any) -> Array:
+    """`convolve`, with "SAME" made numbers."""
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    return convolve(x, kernel, strides, padding, **options)
 
 
 class BatchNorm(nnx.Module):

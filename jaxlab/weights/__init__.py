@@ -34,7 +34,9 @@ def load_pretrained(
     about = f"weights {source} do not fit {type(config).__name__}"
     family.check_metadata(config, origin.metadata, about)
     layout = family.layout(config, arrays)
-    adapted = _adapt_stem(arrays, layout.stem, params[family.STEM].shape[2])
+    adapted = None
+    if layout.stem is not None:
+        adapted = _adapt_stem(arrays, layout.stem, params[family.STEM].shape[2])
     matched = match(arrays, params | stats, layout, about=about, hint=family.hint(config, arrays, layout))
     record = {
         "source": source,
@@ -45,7 +47,7 @@ def load_pretrained(
         "used": matched.used,
         "skipped": matched.skipped,
         "stem": adapted,
-        "preprocessing": preprocessing(origin.metadata),
+        "preprocessing": {**layout.preprocessing, **preprocessing(origin.metadata)},
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +33,17 @@ class Skip:
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which files name a family's weights. stem: the source key of the kernel that sees the image."""
+    """One way in which files name a family's weights.
+
+    stem: the source key of the kernel that sees the image; None for text. preprocessing: what weights in this layout
+        were trained with ("mean", "std" and so on), where no JSON file beside them says it.
+    """
 
     name: str
     rules: tuple[Rule, ...]
     skips: tuple[Skip, ...]
-    stem: str
+    stem: str | None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from jaxlab.models.resnet import BLOCKS, ResNet
 from jaxlab.types import UserError
-from jaxlab.weights.match import Layout, Rule, Skip, renamed
+from jaxlab.weights.match import Layout, Rule, renamed
+from jaxlab.weights.rules import COUNTERS, IMAGENET, classifier, conv, norm
 
-COUNTERS = Skip(r".*\.num_batches_tracked", "counters of PyTorch's batch norm")
 STEM = "conv1.kernel"  # the leaf that sees the image
-NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
 # Blocks of each stage, and whether they are bottlenecks.
 DEPTHS = {
     ((2, 2, 2, 2), False): 18,
@@ -33,12 +30,12 @@ def _torchvision(config: ResNet) -> Layout:
     """timm has the same names for its plain ResNets."""
     block = r"layer(\d)\.(\d+)"
     rules = (
-        _conv("conv1", "conv1"),
-        *_norm("bn1", "bn1"),
-        _conv(rf"{block}\.conv(\d)", r"layer\1.\2.conv\3"),
-        *_norm(rf"{block}\.bn(\d)", r"layer\1.\2.bn\3"),
-        _conv(rf"{block}\.downsample\.0", r"layer\1.\2.downsample.conv"),
-        *_norm(rf"{block}\.downsample\.1", r"layer\1.\2.downsample.bn"),
+        *conv("conv1", "conv1"),
+        *norm("bn1", "bn1"),
+        *conv(rf"{block}\.conv(\d)", r"layer\1.\2.conv\3"),
+        *norm(rf"{block}\.bn(\d)", r"layer\1.\2.bn\3"),
+        *conv(rf"{block}\.downsample\.0", r"layer\1.\2.downsample.conv"),
+        *norm(rf"{block}\.downsample\.1", r"layer\1.\2.downsample.bn"),
     )
     return _with_classifier(config, "torchvision/timm", rules, "fc", "conv1.weight")
 
@@ -47,40 +44,24 @@ def _transformers(config: ResNet, stem: str) -> Layout:
     """Counts stages and layers from 0; a model saved without its classifier lacks the prefix `resnet.`."""
     prefix = re.escape(stem.removesuffix("embedder.embedder.convolution.weight"))
     embedder = rf"{prefix}embedder\.embedder"
-    rules = [_conv(rf"{embedder}\.convolution", "conv1"), *_norm(rf"{embedder}\.normalization", "bn1")]
+    rules = [*conv(rf"{embedder}\.convolution", "conv1"), *norm(rf"{embedder}\.normalization", "bn1")]
     for stage in range(4):
         block, target = rf"{prefix}encoder\.stages\.{stage}\.layers\.(\d+)", rf"layer{stage + 1}.\1"
         rules += [
-            _conv(rf"{block}\.shortcut\.convolution", f"{target}.downsample.conv"),
-            *_norm(rf"{block}\.shortcut\.normalization", f"{target}.downsample.bn"),
+            *conv(rf"{block}\.shortcut\.convolution", f"{target}.downsample.conv"),
+            *norm(rf"{block}\.shortcut\.normalization", f"{target}.downsample.bn"),
         ]
         for k in range(3):
             rules += [
-                _conv(rf"{block}\.layer\.{k}\.convolution", f"{target}.conv{k + 1}"),
-                *_norm(rf"{block}\.layer\.{k}\.normalization", f"{target}.bn{k + 1}"),
+                *conv(rf"{block}\.layer\.{k}\.convolution", f"{target}.conv{k + 1}"),
+                *norm(rf"{block}\.layer\.{k}\.normalization", f"{target}.bn{k + 1}"),
             ]
     return _with_classifier(config, "transformers", tuple(rules), r"classifier\.1", stem)
 
 
-def _with_classifier(
-    config: ResNet, name: str, rules: tuple[Rule, ...], classifier: str, stem: str
-) -> Layout:
-    if config.classes == 0:
-        return Layout(name, rules, (COUNTERS, Skip(rf"{classifier}\..*", "the file's classifier")), stem)
-    linear = (
-        Rule(rf"{classifier}\.weight", "fc.kernel", np.transpose),
-        Rule(rf"{classifier}\.bias", "fc.bias"),
-    )
-    return Layout(name, rules + linear, (COUNTERS,), stem)
-
-
-def _conv(pattern: str, target: str) -> Rule:
-    """(out, in, h, w) -> (h, w, in, out)."""
-    return Rule(rf"{pattern}\.weight", f"{target}.kernel", lambda array: np.transpose(array, (2, 3, 1, 0)))
-
-
-def _norm(pattern: str, target: str) -> tuple[Rule, ...]:
-    return tuple(Rule(rf"{pattern}\.{theirs}", f"{target}.{ours}") for theirs, ours in NORM.items())
+def _with_classifier(config: ResNet, name: str, rules: tuple[Rule, ...], pattern: str, stem: str) -> Layout:
+    last, skips = classifier(pattern, "fc", config.classes)
+    return Layout(name, rules + last, (COUNTERS, *skips), stem, preprocessing=IMAGENET)
 
 
 def hint(config: ResNet, keys: Iterable[str], found: Layout) -> str:
