@@ -52,7 +52,7 @@ class Steps:
     def __post_init__(self) -> None:
         case, experiment = self.case, experiment_of(self.case)
         targets = tuple(f"n{k}" for k in range(case["targets"]))
-        task = Task("regression", targets, (case["size"], case["size"], 3), Normalize())
+        task = Task("regression", targets, (case["size"], case["size"], 3), "uint8", Normalize())
         program = program_of(experiment, task)
         self.layout = Layout("auto", case["batch"])
         self.host_batch = _batch(case)

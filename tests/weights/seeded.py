@@ -38,7 +38,12 @@ def images(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def summary(features: np.ndarray) -> dict[str, np.ndarray]:
-    """A few values of a stage (b, h, w, c) that any error shows in: means over space, and a strided slice."""
+    """A few values of a feature (b, h, w, c) that any error shows in: means over space, and a strided slice.
+
+    One that has no space, (b, c), is kept whole.
+    """
+    if features.ndim == 2:
+        return {"whole": features}
     step = max(features.shape[-1] // 64, 1)
     side = max(features.shape[1] // 4, 1)
     return {"mean": features.mean((1, 2))[:, ::step], "slice": features[:, ::side, ::side, 1 :: 4 * step]}

@@ -1,0 +1,15 @@
+"""ResNets beside their references."""
+
+from goldens import CLASSES, Case
+
+from jaxlab.models import ResNet
+
+CASES = [
+    Case(
+        ResNet(depth=depth, classes=CLASSES),
+        f"resnet{depth}_{made_by}",
+        "transformers" if made_by == "transformers" else "torchvision/timm",
+    )
+    for depth in (18, 34, 50)
+    for made_by in ("torchvision", "timm", "transformers")
+]
