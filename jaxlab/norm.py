@@ -1,0 +1,51 @@
+"""Batch normalisation, which backbones and readouts share."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.types import Mode
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation over all but the last axis (Ioffe & Szegedy 2015), running statistics as PyTorch.
+
+    In training the statistics are those of the global batch (all devices of `mode.axis_name`, which must hold
+    equally many rows), and the running ones move by `momentum` towards them, with the variance unbiased.
+    """
+
+    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5):
+        self.scale = nnx.Param(jnp.ones(channels))
+        self.bias = nnx.Param(jnp.zeros(channels))
+        self.mean = nnx.BatchStat(jnp.zeros(channels))
+        self.var = nnx.BatchStat(jnp.ones(channels))
+        self.momentum = momentum
+        self.eps = eps
+
+    def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
+        rows = x.reshape(-1, x.shape[-1])  # alone on a CPU, XLA reduces over (b, h, w) 3 times slower
+        if mode.train:
+            centred, var = self._centred(rows.astype(jnp.float32), mode.axis_name)
+        else:
+            centred, var = rows - self.mean[...][None], self.var[...]
+        slope = self.scale[...] * jax.lax.rsqrt(var + self.eps)
+        return (centred * slope[None] + self.bias[...][None]).astype(x.dtype).reshape(x.shape)
+
+    def _centred(
+        self, rows: Float[Array, "n c"], axis_name: str | None
+    ) -> tuple[Float[Array, "n c"], Float[Array, " c"]]:
+        """The rows less their mean, and their biased variance; moves the running statistics."""
+        mean = _mean(rows, axis_name)
+        centred = rows - mean[None]
+        var = _mean(jnp.square(centred), axis_name)
+        count = len(rows) if axis_name is None else len(rows) * jax.lax.axis_size(axis_name)
+        unbiased = var * (count / max(count - 1, 1))
+        for running, new in ((self.mean, mean), (self.var, unbiased)):
+            running[...] += self.momentum * (jax.lax.stop_gradient(new) - running[...])
+        return centred, var
+
+
+def _mean(rows: Float[Array, "n c"], axis_name: str | None) -> Float[Array, " c"]:
+    mean = rows.mean(0)
+    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
