@@ -13,6 +13,7 @@ class BatchNorm(nnx.Module):
 
     In training the statistics are those of the global batch (all devices of `mode.axis_name`, which must hold
     equally many rows), and the running ones move by `momentum` towards them, with the variance unbiased.
+    With `use_running_average` set, the running ones serve in training too and stay as they are.
     """
 
     def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5):
@@ -22,10 +23,11 @@ class BatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(channels))
         self.momentum = momentum
         self.eps = eps
+        self.use_running_average = False
 
     def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
         rows = x.reshape(-1, x.shape[-1])  # alone on a CPU, XLA reduces over (b, h, w) 3 times slower
-        if mode.train:
+        if mode.train and not self.use_running_average:
             centred, var = self._centred(rows.astype(jnp.float32), mode.axis_name)
         else:
             centred, var = rows - self.mean[...][None], self.var[...]

@@ -1,0 +1,74 @@
+"""Which layer of a network each parameter belongs to, told by its computation: no family lists its own."""
+
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from jax.extend.core import Literal
+
+from jaxlab import tree
+from jaxlab.rng import row_keys
+from jaxlab.types import Mode
+
+HEAD = "head"
+
+
+class Order(NamedTuple):
+    """layers: the backbone's named features in order, then "head". layer_of: the layer of each parameter by path.
+
+    unread: parameters of the backbone on which no output depends, such as those behind the layer that the head reads.
+    """
+
+    layers: tuple[str, ...]
+    layer_of: dict[str, str]
+    unread: frozenset[str]
+
+
+def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tuple[int, ...]) -> Order:
+    """Of a network split into graph, parameters and batch statistics, from one traced training pass.
+
+    A parameter of `network.backbone` belongs to the first feature whose computation depends on it (the last, where
+    none does), all of `network.head` to the head. Nothing is computed: shapes will do. image_shape: (h, w, c).
+    """
+    graphdef, params, stats = shapes
+    names: list[str] = []
+
+    def forward(flat: tree.Flat, stats: nnx.State, image: jax.Array) -> list[Any]:
+        network: Any = nnx.merge(graphdef, tree.unflatten(flat, params), stats)
+        mode = Mode(train=True, row_keys=row_keys(jax.random.key(0), 1))
+        features = network.backbone(image, mode)
+        names[:] = features
+        return [*features.values(), network.head(features, mode)]
+
+    flat = tree.flatten(params)
+    traced = jax.make_jaxpr(forward)(flat, stats, jax.ShapeDtypeStruct((1, *image_shape), "float32"))
+    *features, outputs = _dependencies(traced.jaxpr, len(flat))
+    layer_of, unread = {}, set()
+    for bit, path in enumerate(sorted(flat)):  # as JAX flattens a dict
+        if path.startswith(f"{HEAD}."):
+            layer_of[path] = HEAD
+            continue
+        first = next((k for k, mask in enumerate(features) if mask >> bit & 1), len(features) - 1)
+        layer_of[path] = names[first]
+        if not outputs >> bit & 1:
+            unread.add(path)
+    return Order((*names, HEAD), layer_of, frozenset(unread))
+
+
+def _dependencies(jaxpr: Any, inputs: int) -> list[int]:
+    """For each result, the bits of those of the first `inputs` arguments that it depends on.
+
+    A nested call counts as one operation: all that it returns depends on all that it takes.
+    """
+    masks = {variable: 1 << k for k, variable in enumerate(jaxpr.invars[:inputs])}
+
+    def mask(atom: Any) -> int:
+        return 0 if isinstance(atom, Literal) else masks.get(atom, 0)
+
+    for equation in jaxpr.eqns:
+        found = 0
+        for atom in equation.invars:
+            found |= mask(atom)
+        if found:
+            masks.update(dict.fromkeys(equation.outvars, found))
+    return [mask(atom) for atom in jaxpr.outvars]
