@@ -196,7 +196,7 @@ def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Modu
 
     def build() -> nnx.Module:
         rngs = nnx.Rngs(params=initial_key(experiment.seed))
-        return build_network(experiment.model, experiment.head, task.image_shape, len(task.targets), rngs)
+        return build_network(experiment.model, experiment.head, task.image_shape, task.targets, rngs)
 
     return build
 

@@ -62,7 +62,7 @@ def test_config_builds_at_full_size(config):
     shape = (*experiment.images.size, experiment.images.channels)
     task = Task("regression", ("a", "b", "c"), shape, "uint8", Normalize())
     _, params, _ = network_shapes(experiment, task)
-    assert params["head"]["linear"]["bias"].shape == (3,)
+    assert params["head"]["bias"].shape == (3,)
 
 
 @pytest.mark.slow

@@ -1,0 +1,7 @@
+"""Heads: from a backbone's named features to one output a target."""
+
+from jaxlab.heads.base import Head
+from jaxlab.heads.linear import Linear, LowRank
+from jaxlab.heads.network import Network, build_network
+
+__all__ = ["Head", "Linear", "LowRank", "Network", "build_network"]

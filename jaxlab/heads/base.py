@@ -1,0 +1,145 @@
+"""What all readouts share: which layers they read, and how those are normalised and dropped first."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.config import Component
+from jaxlab.norm import BatchNorm
+from jaxlab.rng import dropout
+from jaxlab.types import Mode, UserError
+
+Features = dict[str, Array]
+Shapes = dict[str, Any]  # features by name as jax.ShapeDtypeStruct, the leading axis the batch
+EPSILON = 1e-3  # a channel of far less variance than this is silent, and stays small
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head(Component):
+    """Base of all heads."""
+
+    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "HeadModule":
+        """A module from features to (b, t) outputs, one a target or class."""
+        raise NotImplementedError
+
+    def encode(self, z: Float[Array, "b t"]) -> Float[Array, "b t"]:
+        """Standardised targets in the space in which the loss compares them with outputs."""
+        return z
+
+    def decode(self, outputs: Float[Array, "b t"]) -> Float[Array, "b t"]:
+        """The inverse of `encode`: outputs as standardised targets."""
+        return outputs
+
+
+class HeadModule(nnx.Module):
+    """Base of what heads build."""
+
+    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+        raise NotImplementedError
+
+    def penalty(self) -> Float[Array, ""]:
+        """What the head adds to the loss, averaged over targets as the loss is."""
+        return jnp.zeros(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout(Head):
+    """Base of the heads that read layers directly; outputs are summed over layers.
+
+    layer: one named layer or several (default: the backbone's last).
+    normalize: batch norm of each layer's channels first: those of several layers, or of a network that is not
+        trained, differ in scale by orders of magnitude.
+    dropout: share of the features dropped in training.
+    """
+
+    layer: str | tuple[str, ...] | None = None
+    normalize: bool = False
+    dropout: float = 0.0
+
+    def check(self) -> None:
+        name = type(self).__name__
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"{name}.dropout: expected a share in [0, 1), found {self.dropout}")
+        if self.layer == () or (isinstance(self.layer, tuple) and len(set(self.layer)) < len(self.layer)):
+            raise UserError(f"{name}.layer: expected one or more different names, found {self.layer}")
+
+    def part(self, shape: tuple[int, ...], targets: int, rngs: nnx.Rngs) -> "Part":
+        """The module that reads one layer, whose features have `shape` without the batch."""
+        raise NotImplementedError
+
+    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "ReadoutModule":
+        shapes = {name: tuple(features[name].shape[1:]) for name in self._layers(features)}
+        parts = {name: self.part(shape, len(targets), rngs) for name, shape in shapes.items()}
+        norms = {name: BatchNorm(shape[-1], eps=EPSILON) for name, shape in shapes.items() if self.normalize}
+        return ReadoutModule(parts, norms, len(targets), self.dropout)
+
+    def _layers(self, features: Shapes) -> tuple[str, ...]:
+        names = (self.layer,) if isinstance(self.layer, str) else self.layer or (list(features)[-1],)
+        if unknown := [name for name in names if name not in features]:
+            raise UserError(
+                f"{type(self).__name__}.layer: the model has no layer {', '.join(map(repr, unknown))}; "
+                f"it has {', '.join(features)}"
+            )
+        return names
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpatialReadout(Readout):
+    """Base of the readouts that need a layer's height and width; they normalise unless told otherwise."""
+
+    normalize: bool = True
+
+    def _layers(self, features: Shapes) -> tuple[str, ...]:
+        names = super()._layers(features)
+        spatial = [name for name, shape in features.items() if len(shape.shape) == 4]
+        if flat := [name for name in names if name not in spatial]:
+            found = ", ".join(f"{name} {tuple(features[name].shape[1:])}" for name in flat)
+            raise UserError(
+                f"{type(self).__name__}.layer: expected layers with height and width "
+                f"({', '.join(spatial) or 'the model has none'}), found {found}"
+            )
+        return names
+
+
+class Part(nnx.Module):
+    """Base of what reads one layer."""
+
+    def __call__(self, x: Float[Array, "b *shape"], mode: Mode) -> Float[Array, "b t"]:
+        raise NotImplementedError
+
+    def penalty(self) -> Float[Array, ""]:
+        """What the part adds to the loss."""
+        return jnp.zeros(())
+
+
+class ReadoutModule(HeadModule):
+    """outputs = bias + sum over layers of part(dropout(norm(features)))."""
+
+    def __init__(self, parts: "dict[str, Part]", norms: dict[str, BatchNorm], targets: int, dropout: float):
+        self.layers = nnx.Dict(parts)
+        self.norms = nnx.Dict(norms)
+        self.bias = nnx.Param(jnp.zeros(targets))  # the mean of standardised targets
+        self.names = tuple(parts)
+        self.dropout = dropout
+
+    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+        outputs = self.bias[...][None]
+        for number, name in enumerate(self.names):
+            own, x = fork(mode, number), features[name]
+            x = self.norms[name](x, own) if self.norms else x
+            outputs = outputs + self.layers[name](dropout(x, self.dropout, own, 0), own)
+        return outputs
+
+    def penalty(self) -> Float[Array, ""]:
+        return sum((self.layers[name].penalty() for name in self.names), start=jnp.zeros(()))
+
+
+def fork(mode: Mode, number: int) -> Mode:
+    """`mode` with row keys of its own, so that no two parts of a head draw the same."""
+    if mode.row_keys is None:
+        return mode
+    return replace(mode, row_keys=jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, number))

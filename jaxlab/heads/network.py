@@ -1,0 +1,47 @@
+"""A backbone and its head as one network."""
+
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.heads.base import Features, Head, HeadModule, fork
+from jaxlab.types import EVALUATION, Mode
+
+_HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
+
+
+class Network(nnx.Module):
+    """A backbone and its head."""
+
+    def __init__(self, backbone: nnx.Module, head: HeadModule):
+        self.backbone = backbone
+        self.head = head
+
+    def __call__(self, images: Float[Array, "b h w c"], mode: Mode = EVALUATION) -> Float[Array, "b t"]:
+        return self.head(self.backbone(images, mode), fork(mode, _HEAD))
+
+    def penalty(self) -> Float[Array, ""]:
+        """What the head adds to the loss."""
+        return self.head.penalty()
+
+
+def build_network(
+    model: Any, head: Head, image_shape: tuple[int, ...], targets: tuple[str, ...], rngs: nnx.Rngs
+) -> Network:
+    """`model.build` and `head.build` joined. Trace it (jit, eval_shape): nothing in it should run eagerly.
+
+    targets: their names, or those of classes.
+    """
+    backbone = model.build(image_shape[-1], rngs)
+    image = jax.ShapeDtypeStruct((1, *image_shape), "float32")
+    order: list[str] = []  # eval_shape sorts its result by name
+
+    def features_of(module: Any, x: Array) -> Features:
+        features = module(x, EVALUATION)
+        order[:] = features
+        return features
+
+    features = nnx.eval_shape(features_of, backbone, image)
+    return Network(backbone, head.build({name: features[name] for name in order}, targets, rngs))
