@@ -9,10 +9,11 @@ import sys
 import golden_common
 import golden_layers
 import golden_resnet
+import golden_shufflenet
 import numpy as np
 import torch
 
-FAMILIES = (golden_layers, golden_resnet)
+FAMILIES = (golden_layers, golden_resnet, golden_shufflenet)
 
 
 def main() -> None:

@@ -3,5 +3,6 @@
 from jaxlab.models.base import Model
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.models.shufflenet import ShuffleNetV2
 
-__all__ = ["Model", "ResNet", "ShallowCNN"]
+__all__ = ["Model", "ResNet", "ShallowCNN", "ShuffleNetV2"]

@@ -63,25 +63,38 @@ def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return (0.5 * wide * (1 + jax.lax.erf(wide * math.sqrt(0.5)))).astype(x.dtype)
 
 
-def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
-    """3 x 3 maxima at stride 2, padded by 1; of equal values the first in row order takes the gradient.
+def max_pool(x: Float[Array, "b h w c"], stride: int = 2) -> Float[Array, "b h2 w2 c"]:
+    """3 x 3 maxima, padded by 1; of equal values the first in row order takes the gradient.
 
     On a CPU written as three shifted maxima along each axis: the gradient of XLA's reduce_window takes 4 times as
     long there, and nine at once spend a fifth of a ShallowCNN's step on their masks.
     """
     if jax.default_backend() != "cpu":
-        return nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-    return _max_along(_max_along(x, axis=2), axis=1)
+        return nnx.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
+    return _max_along(_max_along(x, 2, stride), 1, stride)
 
 
-def _max_along(x: Array, axis: int) -> Array:
-    """Maxima of three neighbours at stride 2 along one axis, padded by 1; unlike maximum's, ties are not shared."""
+def _max_along(x: Array, axis: int, stride: int) -> Array:
+    """Maxima of three neighbours along one axis, padded by 1; unlike maximum's, ties are not shared."""
     size = x.shape[axis]
     padded = jnp.pad(x, [(1, 1) if k == axis else (0, 0) for k in range(x.ndim)], constant_values=-jnp.inf)
-    best, *others = (jax.lax.slice_in_dim(padded, k, k + size, 2, axis) for k in range(3))
+    best, *others = (jax.lax.slice_in_dim(padded, k, k + size, stride, axis) for k in range(3))
     for other in others:
         best = jnp.where((other > best) | jnp.isnan(other), other, best)
     return best
+
+
+def blur_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """Every second pixel after the 3 x 3 binomial filter, edges reflected (Zhang 2019): an anti-aliased stride."""
+    return _blur_along(_blur_along(x, axis=2), axis=1)
+
+
+def _blur_along(x: Array, axis: int) -> Array:
+    """[1, 2, 1] / 4 at stride 2 along one axis."""
+    size = x.shape[axis]
+    padded = jnp.pad(x, [(1, 1) if k == axis else (0, 0) for k in range(x.ndim)], mode="reflect")
+    before, centre, after = (jax.lax.slice_in_dim(padded, k, k + size, 2, axis) for k in range(3))
+    return 0.25 * (before + after) + 0.5 * centre
 
 
 def average_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:

@@ -7,14 +7,15 @@ import numpy as np
 
 from jaxlab.models.base import Model
 from jaxlab.models.resnet import ResNet
+from jaxlab.models.shufflenet import ShuffleNetV2
 from jaxlab.tree import Flat
 from jaxlab.types import UserError
-from jaxlab.weights import resnet
+from jaxlab.weights import resnet, shufflenet
 from jaxlab.weights.match import match
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
-FAMILIES: dict[type[Model], ModuleType] = {ResNet: resnet}
+FAMILIES: dict[type[Model], ModuleType] = {ResNet: resnet, ShuffleNetV2: shufflenet}
 
 
 def load_pretrained(

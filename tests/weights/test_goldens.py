@@ -1,11 +1,12 @@
 """Every family in every layout against the outputs of torchvision, timm and transformers (tools/golden.py)."""
 
 import cases_resnet
+import cases_shufflenet
 import numpy as np
 import pytest
 from goldens import outputs
 
-CASES = [*cases_resnet.CASES]
+CASES = [*cases_resnet.CASES, *cases_shufflenet.CASES]
 TOLERANCE = 1e-5  # of the largest value of a feature
 
 
