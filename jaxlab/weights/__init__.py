@@ -6,16 +6,21 @@ from typing import Any
 import numpy as np
 
 from jaxlab.models.base import Model
+from jaxlab.models.efficientnet import EfficientNet
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shufflenet import ShuffleNetV2
 from jaxlab.tree import Flat
 from jaxlab.types import UserError
-from jaxlab.weights import resnet, shufflenet
+from jaxlab.weights import efficientnet, resnet, shufflenet
 from jaxlab.weights.match import match
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
-FAMILIES: dict[type[Model], ModuleType] = {ResNet: resnet, ShuffleNetV2: shufflenet}
+FAMILIES: dict[type[Model], ModuleType] = {
+    EfficientNet: efficientnet,
+    ResNet: resnet,
+    ShuffleNetV2: shufflenet,
+}
 
 
 def load_pretrained(
