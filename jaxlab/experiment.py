@@ -20,15 +20,18 @@ from jaxlab.heads import Head, Linear, build_network
 from jaxlab.losses import Loss, Mse
 from jaxlab.metrics import start
 from jaxlab.models.base import Model
+from jaxlab.models.order import order
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.optim import AdamW, Optimizer, Plateau
+from jaxlab.optim import AdamW, FineTune, Groups, Optimizer, Plateau, Tuning
 from jaxlab.rng import initial_key
 from jaxlab.training.loop import Plan
 from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
-from jaxlab.training.step import Program
+from jaxlab.training.step import Learning, Program
 from jaxlab.types import Kind, UserError
 from jaxlab.weights.read import is_hub_id
+
+Shapes = tuple[nnx.GraphDef, nnx.State, nnx.State]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,7 @@ class Experiment(Component):
     head: Head = Linear()
     loss: Loss = Mse()
     optimizer: Optimizer = AdamW()
+    finetune: FineTune = FineTune()
     training: Training = Training(epochs=30)
     seed: int = 0
     limit: int | None = None
@@ -122,7 +126,8 @@ class Experiment(Component):
         model, source = self.model, getattr(self.model, "pretrained", None)
         if source is not None and is_hub_id(source):
             model = replace(model, pretrained=None)  # type: ignore[call-arg]
-        return replace(self, training=training, model=model, limit=2 * batch)
+        finetune = self.finetune.smoke()
+        return replace(self, training=training, finetune=finetune, model=model, limit=2 * batch)
 
 
 @dataclass(frozen=True)
@@ -201,16 +206,14 @@ def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Modu
     return build
 
 
-def network_shapes(experiment: Experiment, task: Task) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
+def network_shapes(experiment: Experiment, task: Task) -> Shapes:
     """The network's graph and the shapes of its parameters and batch statistics; nothing is computed."""
     network = nnx.eval_shape(network_builder(experiment, task))
     return nnx.split(network, nnx.Param, nnx.BatchStat)  # type: ignore[return-value]
 
 
-def program_of(experiment: Experiment, task: Task, steps_per_epoch: int = 1) -> Program:
-    """The compiled steps' static parts. `steps_per_epoch` matters to the learning rate alone."""
-    training, optimizer = experiment.training, experiment.optimizer
-    rate = optimizer.schedule.build(optimizer.lr, steps_per_epoch, training.total_steps(steps_per_epoch))
+def program_of(experiment: Experiment, task: Task) -> Program:
+    """The static parts of a forward pass and its scores."""
 
     def prepare(images: jax.Array, keys: jax.Array | None) -> jax.Array:
         return task.normalize(images if keys is None else augment(images, keys, experiment.augment))
@@ -219,14 +222,53 @@ def program_of(experiment: Experiment, task: Task, steps_per_epoch: int = 1) -> 
         shapes=network_shapes(experiment, task),
         kind=task.kind,
         prepare=prepare,
+        head=experiment.head,
         loss=experiment.loss,
-        optimizer=optimizer.build(rate),
-        rate=rate,
-        seed=experiment.seed,
-        accumulate=training.accumulate,
-        dtype=compute_dtype(training.dtype),
-        ema_decay=training.ema,
+        dtype=compute_dtype(experiment.training.dtype),
     )
+
+
+def tuning_of(
+    experiment: Experiment, task: Task, shapes: Shapes, steps_per_epoch: int
+) -> tuple[Tuning, list[dict[str, Any]]]:
+    """What trains, from when and at which rate; and the record of it, by layer, that a run keeps.
+
+    Raises UserError for rules that do not fit the network or the run's length.
+    """
+    layers, layer_of, unread = order(shapes, task.image_shape)
+    epochs = experiment.training.total_steps(steps_per_epoch) / steps_per_epoch
+    tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs)
+    params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])
+    sizes = {path: leaf.shape for path, leaf in params.items()}
+    return tuning, tuning.table(layers, layer_of, unread, sizes, stats, experiment.optimizer.lr)
+
+
+def learning_of(
+    experiment: Experiment, tuning: Tuning, shapes: Shapes, steps_per_epoch: int
+) -> list[Learning]:
+    """How the steps of each phase change the parameters: more of them train from one to the next."""
+    training, optimizer = experiment.training, experiment.optimizer
+    rate = optimizer.schedule.build(optimizer.lr, steps_per_epoch, training.total_steps(steps_per_epoch))
+    params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])
+    starts = tuning.starts(steps_per_epoch)
+    groups = Groups(optimizer, tuple(starts.values()))
+    trains: tuple[str, ...] = ()
+    phases = []
+    for first, group in starts.items():
+        trains = (*trains, *group)
+        phases.append(
+            Learning(
+                first=first,
+                trains=trains,
+                held=tuning.held(trains, params, stats),
+                optimizer=groups,
+                rate=rate,
+                seed=experiment.seed,
+                accumulate=training.accumulate,
+                ema_decay=training.ema,
+            )
+        )
+    return phases
 
 
 def plan_of(experiment: Experiment, task: Task, steps_per_epoch: int) -> Plan:

@@ -19,26 +19,31 @@ from jaxlab.data.source import Opened, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import (
     Experiment,
+    Shapes,
     Task,
+    learning_of,
     network_builder,
     network_shapes,
     plan_of,
     program_of,
     target_constants,
     task_of,
+    tuning_of,
     with_weights,
 )
 from jaxlab.metrics import start
+from jaxlab.optim import Groups, Tuning
+from jaxlab.optim.tuning import notes, summary
 from jaxlab.plots import training_curves
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit
+from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.progress import Progress
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
-from jaxlab.training.step import Program, initial_parameters, train_step
+from jaxlab.training.step import Learning, Program, initial_parameters, train_step
 from jaxlab.types import UserError
 from jaxlab.weights import load_pretrained
 
@@ -71,9 +76,11 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], experiment: Experim
 
 @dataclass(frozen=True)
 class Start:
-    """What a run starts from, known before any image is decoded: pretrained arrays and run.json."""
+    """What a run starts from, known before any image is decoded: what trains, pretrained arrays and run.json."""
 
     task: Task
+    shapes: Shapes
+    tuning: Tuning
     pretrained: tuple[tree.Flat, tree.Flat]
     info: dict[str, Any]
 
@@ -107,7 +114,8 @@ def train(
     opened = experiment.data.open()
     positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
     check_batch_size(training.batch_size, len(positions[0]))
-    begin = _begin(experiment, rundir, opened, layout, allow_config_change, tell)
+    steps_per_epoch = len(positions[0]) // training.batch_size
+    begin = _begin(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     learn, validate = decoded(opened, positions, experiment)
     new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
@@ -132,32 +140,35 @@ def _begin(
     experiment: Experiment,
     rundir: RunDirectory,
     opened: Opened,
+    steps_per_epoch: int,
     layout: Layout,
     allow_change: bool,
     tell: Any,
 ) -> Start:
     """The task and weights of a fresh run or of the one in `rundir`, which must be the same experiment's."""
     task = task_of(experiment, opened)
-    _, params, stats = network_shapes(experiment, task)
+    shapes = network_shapes(experiment, task)
+    tuning, table = tuning_of(experiment, task, shapes, steps_per_epoch)
     earlier = rundir.info() if rundir.exists() else None
     pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
     weights = earlier["weights"] if earlier else None
     source = getattr(experiment.model, "pretrained", None)
     if source is not None and not saved(rundir.checkpoints):
-        shapes = _of_backbone(params), _of_backbone(stats)
-        new_params, new_stats, weights = load_pretrained(experiment.model, source, *shapes)
+        params, stats = map(_of_backbone, shapes[1:])
+        new_params, new_stats, weights = load_pretrained(experiment.model, source, params, stats)
         pretrained = (new_params, new_stats)
     task = with_weights(experiment, task, weights)
     info = {
         "task": task.to_json(),
         "weights": weights,
+        "finetune": table,
         "data": {"fingerprint": fingerprint(opened)},
         "devices": {"platform": jax.default_backend(), "used": layout.count, "cores": runtime.cores()},
         **provenance(),
     }
     if earlier is not None:
         _check_same(experiment, rundir, info, earlier, allow_change, tell)
-    return Start(task, pretrained, info)
+    return Start(task, shapes, tuning, pretrained, info)
 
 
 def _check_same(
@@ -206,12 +217,14 @@ def _fit(
     training = experiment.training
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
-    program = program_of(experiment, begin.task, batches.steps_per_epoch)
+    program = program_of(experiment, begin.task)
+    phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)
     tell = _teller(console)
     if program.dtype != training.dtype:
         tell(f"warning: this device has no {training.dtype}; computing in {program.dtype}")
-    state = _fresh(experiment, begin, program, learn.target)
+    state = _fresh(experiment, begin, phases[0].optimizer, learn.target)
     state, progress = _restored(rundir, state, tell)
+    table = begin.info["finetune"]
     if record is not None:
         record()
     first = int(state.step)
@@ -219,12 +232,13 @@ def _fit(
         done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"
         tell(f"{rundir.path}: {done}")
         return False
+    tell(summary(table))
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
     split = (validate.images, validate.target, validate.label)
     with TerminalDisplay(console, plan.steps, first, training.batch_size) as display:
         loop = Fit(
             plan=plan,
-            train_step=layout.compile(partial(train_step, program), batch_at=1, arguments=2, donate=0),
+            phases=_compiled(program, phases, notes(table, batches.steps_per_epoch), layout),
             batches=lambda step: prefetch(batches.iterate(step), layout.put_batch),
             evaluate=lambda variables: evaluator.evaluate(variables, *split).compute(ceiling),
             no_sums=evaluator.no_sums,
@@ -239,7 +253,16 @@ def _fit(
     return loop.interrupted
 
 
-def _fresh(experiment: Experiment, begin: Start, program: Program, target: np.ndarray | None) -> TrainState:
+def _compiled(
+    program: Program, phases: Sequence[Learning], notes: dict[int, str], layout: Layout
+) -> list[Phase]:
+    """Each phase's step, compiled when it is first called."""
+    steps = (partial(train_step, program, learning) for learning in phases)
+    compiled = (layout.compile(step, batch_at=1, arguments=2, donate=0) for step in steps)
+    return [Phase(p.first, step, notes[p.first]) for p, step in zip(phases, compiled, strict=True)]
+
+
+def _fresh(experiment: Experiment, begin: Start, optimizer: Groups, target: np.ndarray | None) -> TrainState:
     """The state before the first step."""
     params, stats = initial_parameters(network_builder(experiment, begin.task))
     for flat, loaded in zip((params, stats), begin.pretrained, strict=True):
@@ -249,7 +272,7 @@ def _fresh(experiment: Experiment, begin: Start, program: Program, target: np.nd
         params=params,
         stats=stats,
         constants=target_constants(target, experiment.training.standardize),
-        opt_state=jax.jit(program.optimizer.init)(params),
+        opt_state=jax.jit(optimizer.init)(params),
         ema=None if experiment.training.ema is None else params,
         rate_scale=jnp.ones(()),
         sums=start(begin.task.kind, len(begin.task.targets)),

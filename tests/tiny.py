@@ -13,7 +13,7 @@ from tiny_config import experiment as TINY
 from jaxlab import fit
 from jaxlab.config import override
 from jaxlab.data.pipeline import Batches
-from jaxlab.experiment import Experiment, program_of, task_of
+from jaxlab.experiment import Experiment, learning_of, network_shapes, program_of, task_of, tuning_of
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import train_step
@@ -35,12 +35,19 @@ def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str
     task = task_of(experiment, opened)
     learn, _ = fit.decoded(opened, experiment.split.split(opened.train), experiment)
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
-    program = program_of(experiment, task, batches.steps_per_epoch)
+    program, shapes = program_of(experiment, task), network_shapes(experiment, task)
+    tuning, _ = tuning_of(experiment, task, shapes, batches.steps_per_epoch)
+    phases = learning_of(experiment, tuning, shapes, batches.steps_per_epoch)
     layout = Layout(training.parallel, training.batch_size, training.accumulate)
-    step = layout.compile(partial(train_step, program), batch_at=1, arguments=2, donate=0)
-    state = layout.put(fit._fresh(experiment, fit.Start(task, ({}, {}), {}), program, learn.target))
+    compiled = {
+        phase.first: layout.compile(partial(train_step, program, phase), batch_at=1, arguments=2, donate=0)
+        for phase in phases
+    }
+    start = fit.Start(task, shapes, tuning, ({}, {}), {})
+    state = layout.put(fit._fresh(experiment, start, phases[0].optimizer, learn.target))
     reports = []
     for k in range(count):
-        state, reported = step(state, layout.put_batch(batches[k]))
+        newest = max(first for first in compiled if first <= k)
+        state, reported = compiled[newest](state, layout.put_batch(batches[k]))
         reports.append({name: float(np.asarray(value)) for name, value in reported.items()})
     return jax.device_get(state), reports

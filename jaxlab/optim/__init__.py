@@ -1,8 +1,11 @@
-"""Optimizers, learning-rate schedules and parameter averaging."""
+"""Optimizers, learning-rate schedules, fine-tuning and parameter averaging."""
 
 from jaxlab.optim.ema import ema_update
+from jaxlab.optim.finetune import FineTune, Freeze, Rate
+from jaxlab.optim.groups import Groups
 from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer
 from jaxlab.optim.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
+from jaxlab.optim.tuning import Tuning
 
 __all__ = [
     "SGD",
@@ -11,10 +14,15 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "FineTune",
+    "Freeze",
+    "Groups",
     "OneCycle",
     "Optimizer",
     "Plateau",
+    "Rate",
     "Schedule",
     "Step",
+    "Tuning",
     "ema_update",
 ]

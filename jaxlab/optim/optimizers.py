@@ -1,4 +1,4 @@
-"""Optimizers as optax chains: clip, L2, direction, decoupled decay, rate."""
+"""Optimizers as optax chains: clip, then L2, direction, decoupled decay. The rate is applied by `groups`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ class Optimizer(Component):
     """Base of all optimizers.
 
     weight_decay: decoupled, p -= rate * weight_decay * p (Loshchilov & Hutter 2019).
+        The rate is that of each parameter, where a FineTune makes them differ.
     l2: added to the gradient before momentum or moments, as torch's `SGD(weight_decay=)` does.
     Both leave biases and norms alone.
     clip_norm: upper bound of the gradient's global norm. clip_value: of each of its values.
@@ -47,19 +48,24 @@ class Optimizer(Component):
         """The gradient made into a direction of descent, before decay and rate."""
         raise NotImplementedError
 
-    def build(self, rate: optax.Schedule) -> optax.GradientTransformation:
-        """The whole transformation, for flat parameters; `rate`: update's number -> learning rate."""
-        parts = []
+    def clip(self) -> optax.GradientTransformation:
+        """The bounds on the gradient of all parameters together; stateless."""
+        parts = [optax.identity()]  # a chain of none is refused
         if self.clip_value is not None:
             parts.append(optax.clip(self.clip_value))
         if self.clip_norm is not None:
             parts.append(optax.clip_by_global_norm(self.clip_norm))
+        return optax.chain(*parts)
+
+    def build(self) -> optax.GradientTransformation:
+        """Clipped gradients of flat parameters made into what the rate multiplies and parameters lose."""
+        parts = []
         if self.l2:
             parts.append(optax.add_decayed_weights(self.l2, mask=decayed))
         parts.append(self.direction())
         if self.weight_decay:
             parts.append(optax.add_decayed_weights(self.weight_decay, mask=decayed))
-        return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+        return optax.chain(*parts)
 
 
 @dataclass(frozen=True, kw_only=True)

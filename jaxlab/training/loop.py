@@ -1,7 +1,7 @@
 """The training loop. Of one step, in this order:
 
 1. the batch of step k, a pure function of (seed, k), already on the devices;
-2. the compiled step; its loss is read two steps later, so that the device never waits for the host;
+2. the compiled step of its phase; its loss is read two steps later, so that the device never waits for the host;
 3. at an epoch's end: training scores, validation scores, best / patience / plateau;
 4. where one is due, a checkpoint, after every loss up to it has been seen to be finite.
 
@@ -9,7 +9,7 @@ It knows no config: everything comes as an argument.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -60,6 +60,15 @@ class Plan:
         return self.patience is not None and progress.stale >= self.patience
 
 
+@dataclass(frozen=True)
+class Phase:
+    """The steps after `first` updates: (state, batch) -> state, reported. note: said as they begin, after the first."""
+
+    first: int
+    train_step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
+    note: str = ""
+
+
 class Display(Protocol):
     """Where progress is shown."""
 
@@ -74,12 +83,12 @@ class Display(Protocol):
 class Fit:
     """One run of the loop, from `state` to the plan's last step or an early stop.
 
-    train_step: (state, batch) -> state, reported. batches: from a first step, the batches on the devices.
+    phases: in order; the first begins at 0. batches: from a first step, the batches on the devices.
     evaluate: Variables -> validation scores. no_sums: empty sums on the devices. batch_ids: step -> its ids.
     """
 
     plan: Plan
-    train_step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
+    phases: Sequence[Phase]
     batches: Callable[[int], Iterator[Any]]
     evaluate: Callable[[Variables], dict[str, float]]
     no_sums: Callable[[], Sums]
@@ -99,7 +108,7 @@ class Fit:
         try:
             with Interrupt() as interrupt:
                 for batch in self.batches(step) if step < self.plan.steps else ():
-                    state, reported = self.train_step(state, batch)
+                    state, reported = self._phase(step).train_step(state, batch)
                     step += 1
                     self._unread.append((step, reported))
                     self._read(keep=LAG)
@@ -117,6 +126,12 @@ class Fit:
             finally:
                 self.checkpoints.close()
         return state
+
+    def _phase(self, step: int) -> Phase:
+        phase = next(phase for phase in reversed(self.phases) if phase.first <= step)
+        if phase.first == step > 0:
+            self.display.note(f"epoch {self.plan.epoch(step + 1)}: {phase.note}")
+        return phase
 
     def _read(self, keep: int = 0) -> None:
         while len(self._unread) > keep:

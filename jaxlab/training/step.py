@@ -4,9 +4,9 @@ Both take an optional axis name: under pmap sums are reduced over it; under jit 
 already. Nothing else differs between one device and many.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +15,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab import tree
+from jaxlab.heads import Head
 from jaxlab.losses import Loss
 from jaxlab.metrics import Sums
 from jaxlab.metrics.reduce import total
-from jaxlab.optim import ema_update
+from jaxlab.optim import Groups, ema_update
 from jaxlab.rng import row_keys, step_key
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.types import EVALUATION, Batch, Kind, Mode
@@ -32,47 +33,56 @@ class Prepare(Protocol):
     def __call__(self, images: Array, keys: Array | None) -> Float[Array, "b h w c"]: ...
 
 
+class Forward(NamedTuple):
+    """Of one pass, in float32: outputs, the batch statistics after it, and what the network adds to the loss."""
+
+    outputs: Float[Array, "b t"]
+    stats: tree.Flat
+    penalty: Float[Array, ""]
+
+
 @dataclass(frozen=True)
 class Program:
-    """The parts that a step is made of; all of it static, nothing of it changes while training.
+    """The parts of a forward pass and its scores; all of it static, nothing of it changes while training.
 
     shapes: the network's (graphdef, params, stats) as nnx.split gives them, of shapes only.
-    prepare: augmentation and normalisation. rate: update's number -> learning rate.
-    accumulate: micro-batches whose gradients make one update. dtype: of the forward and backward pass.
+    prepare: augmentation and normalisation. dtype: of the forward and backward pass.
     """
 
     shapes: tuple[nnx.GraphDef, nnx.State, nnx.State]
     kind: Kind
     prepare: Prepare
+    head: Head
     loss: Loss
-    optimizer: optax.GradientTransformation
-    rate: Callable[[Array], Array]
-    seed: int
-    accumulate: int = 1
     dtype: str = "float32"
-    ema_decay: float | None = None
 
-    def apply(self, variables: Variables, images: Array, mode: Mode) -> tuple[Float[Array, "b t"], tree.Flat]:
-        """Outputs (standardised targets, or logits) in float32, and the batch statistics after the pass."""
+    def apply(self, variables: Variables, images: Array, mode: Mode, held: Collection[str] = ()) -> Forward:
+        """Outputs are encoded targets or logits. held: paths of batch norms that use their running statistics."""
         graphdef, params, stats = self.shapes
         cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
+        for path, module in nnx.iter_modules(network):
+            if ".".join(map(str, path)) in held:
+                module.set_attributes(use_running_average=True)
         outputs = network(images.astype(self.dtype), mode)
-        return outputs.astype("float32"), tree.flatten(nnx.state(network, nnx.BatchStat))
+        after = tree.flatten(nnx.state(network, nnx.BatchStat))
+        return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"))
 
     def truth(self, batch: Batch, constants: tree.Flat) -> Array:
-        """What the loss compares outputs with: labels, or targets standardised by the training data's."""
+        """What the loss compares outputs with: labels, or encoded targets (first standardised as the training data)."""
         if self.kind == "classification":
             return batch["label"]
-        return (batch["target"] - constants["target_mean"][None]) / constants["target_scale"][None]
+        z = (batch["target"] - constants["target_mean"][None]) / constants["target_scale"][None]
+        return self.head.encode(z)
 
     def in_units(self, outputs: Array, constants: tree.Flat) -> Array:
         """Outputs in the targets' own units; logits as they are."""
         if self.kind == "classification":
             return outputs
-        return outputs * constants["target_scale"][None] + constants["target_mean"][None]
+        z = self.head.decode(outputs)
+        return z * constants["target_scale"][None] + constants["target_mean"][None]
 
     def add(
         self,
@@ -89,47 +99,70 @@ class Program:
         return sums.add(outputs, truth, losses, batch.get("mask"), axis_name)
 
 
+@dataclass(frozen=True)
+class Learning:
+    """How steps change the state from step `first` on; static, one for each phase of a run.
+
+    trains: paths of the parameters that gradients are taken of. held: as in `Program.apply`.
+    rate: update's number -> learning rate. accumulate: micro-batches whose gradients make one update.
+    """
+
+    first: int
+    trains: tuple[str, ...]
+    held: frozenset[str]
+    optimizer: Groups
+    rate: Callable[[Array], Array]
+    seed: int
+    accumulate: int = 1
+    ema_decay: float | None = None
+
+
 def train_step(
-    program: Program, state: TrainState, batch: Batch, axis_name: str | None = None
+    program: Program, learning: Learning, state: TrainState, batch: Batch, axis_name: str | None = None
 ) -> tuple[TrainState, Reported]:
     """Augment, normalise, forward, loss, gradient, update."""
-    rows = row_keys(step_key(program.seed, state.step), len(batch["index"]), axis_name)
+    rows = row_keys(step_key(learning.seed, state.step), len(batch["index"]), axis_name)
+    trained = {path: state.params[path] for path in learning.trains}
 
     def micro(carry: tuple, part: tuple) -> tuple[tuple, None]:
         grads, stats, sums, summed = carry
         piece, keys = part
-        (loss, (stats, sums)), new = jax.value_and_grad(objective, has_aux=True)(
-            state.params, stats, sums, piece, keys
+        (_, (loss, stats, sums)), new = jax.value_and_grad(objective, has_aux=True)(
+            trained, stats, sums, piece, keys
         )
         return (jax.tree.map(jnp.add, grads, new), stats, sums, summed + loss), None
 
     def objective(
-        params: tree.Flat, stats: tree.Flat, sums: Sums, piece: Batch, keys: Array
+        trained: tree.Flat, stats: tree.Flat, sums: Sums, piece: Batch, keys: Array
     ) -> tuple[Array, tuple]:
         split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
         images = program.prepare(piece["image"], split[0])
         mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
-        outputs, stats = program.apply(Variables(params, stats, state.constants), images, mode)
+        variables = Variables(state.params | trained, stats, state.constants)
+        outputs, stats, penalty = program.apply(variables, images, mode, learning.held)
         losses = program.loss(outputs, program.truth(piece, state.constants))
         sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
-        return losses.sum() / rows_in_all, (stats, sums)
+        loss = losses.sum() / rows_in_all
+        return loss + penalty * (len(losses) / rows_in_all), (loss, stats, sums)
 
     rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
-    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    zeros = jax.tree.map(jnp.zeros_like, trained)
     carry = (zeros, state.stats, state.sums, jnp.zeros(()))
-    parts = _micro_batches((batch, rows), program.accumulate)
-    if program.accumulate == 1:
+    parts = _micro_batches((batch, rows), learning.accumulate)
+    if learning.accumulate == 1:
         carry, _ = micro(carry, jax.tree.map(lambda x: x[0], parts))
     else:
         carry, _ = jax.lax.scan(micro, carry, parts)
     grads, stats, sums, loss = carry
     if axis_name is not None:
         grads, loss = jax.lax.psum((grads, loss), axis_name)
-    return _updated(program, state, grads, stats, sums), {
-        "loss": loss,
-        "learning_rate": program.rate(state.step) * state.rate_scale,
-        "gradient_norm": optax.tree.norm(grads),
-    }
+    rate = learning.rate(state.step) * state.rate_scale
+    params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate)
+    reported = {"loss": loss, "learning_rate": rate, "gradient_norm": optax.tree.norm(grads)}
+    return replace(
+        state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state,
+        ema=_averaged(learning, state, params), sums=sums,
+    ), reported  # fmt: skip
 
 
 def _micro_batches(tree_: Any, parts: int) -> Any:
@@ -137,25 +170,19 @@ def _micro_batches(tree_: Any, parts: int) -> Any:
     return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x) // parts, parts, *x.shape[1:]), 1, 0), tree_)
 
 
-def _updated(
-    program: Program, state: TrainState, grads: tree.Flat, stats: tree.Flat, sums: Sums
-) -> TrainState:
-    updates, opt_state = program.optimizer.update(grads, state.opt_state, state.params)
-    updates = jax.tree.map(lambda update: update * state.rate_scale, updates)
-    params = optax.apply_updates(state.params, updates)
-    ema = state.ema
-    if program.ema_decay is not None and ema is not None:
-        ema = ema_update(ema, params, program.ema_decay, state.step)
-    return replace(
-        state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state, ema=ema, sums=sums
-    )
+def _averaged(learning: Learning, state: TrainState, params: tree.Flat) -> tree.Flat | None:
+    """The moving average after an update; of a parameter that does not train it is the parameter."""
+    if learning.ema_decay is None or state.ema is None:
+        return state.ema
+    before, now = ({path: tree_[path] for path in learning.trains} for tree_ in (state.ema, params))
+    return state.ema | ema_update(before, now, learning.ema_decay, state.step)
 
 
 def evaluation_step(
     program: Program, variables: Variables, sums: Sums, batch: Batch, axis_name: str | None = None
 ) -> Sums:
     """`sums` with an evaluation batch added; rows where `mask` is False count as nothing."""
-    outputs, _ = program.apply(variables, program.prepare(batch["image"], None), EVALUATION)
+    outputs = program.apply(variables, program.prepare(batch["image"], None), EVALUATION).outputs
     losses = program.loss(outputs, program.truth(batch, variables.constants))
     return program.add(sums, outputs, losses, batch, variables.constants, axis_name)
 
@@ -164,7 +191,7 @@ def prediction_step(
     program: Program, variables: Variables, batch: Batch, axis_name: str | None = None
 ) -> Float[Array, "b t"]:
     """Predictions in the targets' own units, or logits."""
-    outputs, _ = program.apply(variables, program.prepare(batch["image"], None), EVALUATION)
+    outputs = program.apply(variables, program.prepare(batch["image"], None), EVALUATION).outputs
     return program.in_units(outputs, variables.constants)
 
 

@@ -2,10 +2,9 @@
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from jaxlab.optim import SGD, Adam, AdamW, ema_update
+from jaxlab.optim import SGD, Adam, AdamW, Groups, ema_update
 from jaxlab.optim.optimizers import decayed
 from jaxlab.types import UserError
 
@@ -29,14 +28,13 @@ def problem():
     return draw(), [draw() for _ in RATES]
 
 
-def updated(optimizer, start, gradients):
+def updated(optimizer, start, gradients, groups=None):
     params = {name: jnp.asarray(p, jnp.float32) for name, p in start.items()}
-    transform = optimizer.build(lambda step: jnp.asarray(RATES)[step])
-    state = transform.init(params)
-    for gradient in gradients:
+    groups = Groups(optimizer, groups or (dict.fromkeys(start, 1.0),))
+    state = groups.init(params)
+    for rate, gradient in zip(RATES, gradients, strict=True):
         gradient = {name: jnp.asarray(g, jnp.float32) for name, g in gradient.items()}
-        updates, state = transform.update(gradient, state, params)
-        params = optax.apply_updates(params, updates)
+        params, state = groups.update(gradient, state, params, jnp.asarray(rate))
     return params
 
 

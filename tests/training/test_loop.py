@@ -13,7 +13,7 @@ from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Plan
+from jaxlab.training.loop import Fit, Phase, Plan
 from jaxlab.training.progress import Progress
 from jaxlab.training.state import TrainState
 from jaxlab.types import UserError
@@ -45,7 +45,7 @@ class Losses:
         return replace(state, step=state.step + 1, params={"w": w}), reported
 
 
-def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None, progress=None):
+def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None, progress=None, phases=None):
     """Run the loop in `folder`; validation holds each epoch's metric. Returns its Fit, state and output."""
     folder.mkdir(exist_ok=True)
     state = begun() if state is None else state
@@ -53,7 +53,7 @@ def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None,
     out = io.StringIO()
     fit = Fit(
         plan=plan,
-        train_step=step or Losses(),
+        phases=phases or [Phase(0, step or Losses())],
         batches=lambda first: iter(range(first, 10**6)),
         evaluate=lambda variables: {"loss": 0.5, "pearson": next(scores)},
         no_sums=lambda: RegressionSums.start(1),
