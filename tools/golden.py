@@ -10,10 +10,11 @@ import golden_common
 import golden_layers
 import golden_resnet
 import golden_shufflenet
+import golden_vit
 import numpy as np
 import torch
 
-FAMILIES = (golden_layers, golden_resnet, golden_shufflenet)
+FAMILIES = (golden_layers, golden_resnet, golden_shufflenet, golden_vit)
 
 
 def main() -> None:

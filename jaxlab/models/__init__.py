@@ -2,8 +2,20 @@
 
 from jaxlab.models.base import Model
 from jaxlab.models.efficientnet import EfficientNet
+from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.models.shufflenet import ShuffleNetV2
+from jaxlab.models.vit import DeiT, DINOv2, ViT
 
-__all__ = ["EfficientNet", "Model", "ResNet", "ShallowCNN", "ShuffleNetV2"]
+__all__ = [
+    "DINOv2",
+    "DeiT",
+    "EfficientNet",
+    "MobileNetV2",
+    "Model",
+    "ResNet",
+    "ShallowCNN",
+    "ShuffleNetV2",
+    "ViT",
+]

@@ -7,19 +7,25 @@ import numpy as np
 
 from jaxlab.models.base import Model
 from jaxlab.models.efficientnet import EfficientNet
+from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shufflenet import ShuffleNetV2
+from jaxlab.models.vit import DeiT, DINOv2, ViT
 from jaxlab.tree import Flat
 from jaxlab.types import UserError
-from jaxlab.weights import efficientnet, resnet, shufflenet
+from jaxlab.weights import efficientnet, mobilenetv2, resnet, shufflenet, vit
 from jaxlab.weights.match import match
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
 FAMILIES: dict[type[Model], ModuleType] = {
     EfficientNet: efficientnet,
+    MobileNetV2: mobilenetv2,
     ResNet: resnet,
     ShuffleNetV2: shufflenet,
+    DINOv2: vit,
+    DeiT: vit,
+    ViT: vit,
 }
 
 

@@ -20,6 +20,8 @@ def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
     """The tensor of a PyTorch state dict. Kernels so small that 50 layers stay O(1), where each bias still shows."""
     if key.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
+    if len(shape) == 3 and shape[0] == 1:  # embeddings of tokens and positions
+        return uniform(key, shape, -1, 1)
     if len(shape) > 1:
         bound = float(np.sqrt(2 / np.prod(shape[1:])))
         return uniform(key, shape, -bound, bound)

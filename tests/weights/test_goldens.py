@@ -2,11 +2,12 @@
 
 import cases_resnet
 import cases_shufflenet
+import cases_vit
 import numpy as np
 import pytest
 from goldens import outputs
 
-CASES = [*cases_resnet.CASES, *cases_shufflenet.CASES]
+CASES = [*cases_resnet.CASES, *cases_shufflenet.CASES, *cases_vit.CASES]
 TOLERANCE = 1e-5  # of the largest value of a feature
 
 

@@ -1,0 +1,50 @@
+"""Position embeddings of one grid of patches made to fit another: PyTorch's bicubic resampling as matrices."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Matrix = Callable[[int, int], np.ndarray]  # (old, new) -> (new, old) weights along one axis
+
+
+def resized(positions: Float[Array, "1 n d"], grid: tuple[int, int], matrix: Matrix) -> Float[Array, "1 m d"]:
+    """`positions` of a square grid, rows first, at `grid` (rows, columns); computed in float32."""
+    side = round(positions.shape[1] ** 0.5)
+    if grid == (side, side):
+        return positions
+    down, across = (jnp.asarray(matrix(side, size)) for size in grid)
+    square = positions.reshape(side, side, -1).astype(jnp.float32)
+    new = jnp.einsum("ir,jc,rcd->ijd", down, across, square, precision="highest")
+    return new.reshape(1, grid[0] * grid[1], -1).astype(positions.dtype)
+
+
+def antialiased(old: int, new: int) -> Float[np.ndarray, "{new} {old}"]:
+    """`interpolate(mode="bicubic", antialias=True)`: Keys' kernel with a = -0.5, widened where the grid shrinks."""
+    scale = old / new
+    centres = (np.arange(new) + 0.5) * scale
+    distances = (np.arange(old)[None] + 0.5 - centres[:, None]) / max(scale, 1.0)
+    weights = _keys(distances, -0.5)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def interpolated(old: int, new: int, offset: float = 0.0) -> Float[np.ndarray, "{new} {old}"]:
+    """`interpolate(mode="bicubic")`: Keys' kernel with a = -0.75 on four neighbours, the border repeated.
+
+    offset: added to `new` in the scale alone, as DINO does lest a size be rounded down.
+    """
+    centres = (np.arange(new) + 0.5) * (old / (new + offset)) - 0.5
+    neighbours = np.floor(centres)[:, None] + np.arange(-1, 3)[None]
+    weights = np.zeros((new, old))
+    columns = np.clip(neighbours, 0, old - 1).astype(int)
+    np.add.at(weights, (np.arange(new)[:, None], columns), _keys(centres[:, None] - neighbours, -0.75))
+    return weights.astype(np.float32)
+
+
+def _keys(x: np.ndarray, a: float) -> np.ndarray:
+    """Cubic convolution, 0 from two samples on (Keys 1981, eq. 4)."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = a * (((x - 5) * x + 8) * x - 4)
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
