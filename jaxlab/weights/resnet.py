@@ -88,9 +88,10 @@ def check_metadata(config: ResNet, metadata: Mapping[str, Any], about: str) -> N
     described = metadata.get("config.json", {})
     problems = []
     architecture = described.get("architecture")  # timm's
-    plain = rf"(tv_|gluon_)?resnet{config.depth}(_v1b)?"
-    if architecture is not None and not re.fullmatch(plain, architecture):
-        problems.append(f"architecture is {architecture!r}, expected 'resnet{config.depth}'")
+    name = f"resnet{'blur' * config.blur}{config.depth}"
+    named = architecture is not None or (config.blur and described)  # transformers has no blurred ResNet
+    if named and not re.fullmatch(rf"(tv_|gluon_)?{name}(_v1b)?", str(architecture)):
+        problems.append(f"architecture is {architecture!r}, expected {name!r}")
     for name, expected in (("downsample_in_bottleneck", False), ("hidden_act", "relu")):  # transformers'
         if described.get(name, expected) != expected:
             problems.append(f"{name} is {described[name]!r}, expected {expected!r}")

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 import scipy.stats
 from flax import nnx
 
-from jaxlab.models.layers import BatchNorm, average_pool, conv, gelu, max_pool
+from jaxlab.models.layers import BatchNorm, average_pool, blur_pool, conv, gelu, max_pool
 from jaxlab.types import EVALUATION, Mode
 
 TRAIN = Mode(train=True)
@@ -103,6 +104,25 @@ def test_max_pool_lets_nan_through():
             x = np.ones((1, 4, 1, 1), np.float32)
             x[0, place] = np.nan
             assert np.isnan(max_pool(jnp.asarray(x))).any(), place
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_max_pool_at_stride_1(backend, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    expected = scipy.ndimage.maximum_filter(x, (1, 3, 3, 1), mode="constant", cval=-np.inf)
+    np.testing.assert_array_equal(max_pool(jnp.asarray(x), stride=1), expected)
+
+
+@pytest.mark.parametrize("size", [(6, 5), (1, 2), (7, 1)])
+def test_blur_pool_is_a_binomial_filter_with_reflected_edges(size):
+    """scipy's "mirror" is PyTorch's "reflect"; it leaves an axis of one pixel as it is."""
+    x = np.random.default_rng(0).normal(size=(2, *size, 3))
+    expected = x
+    for axis in (1, 2):
+        expected = scipy.ndimage.correlate1d(expected, [0.25, 0.5, 0.25], axis, mode="mirror")
+    y = blur_pool(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(y, expected[:, ::2, ::2], atol=1e-6)
 
 
 def keys(count, seed=0):

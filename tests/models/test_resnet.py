@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from jaxlab import tree
-from jaxlab.models.resnet import ResNet
+from jaxlab.models.resnet import BasicBlock, ResNet
 from jaxlab.types import EVALUATION, Mode, UserError
 
 
@@ -15,9 +15,11 @@ def shapes_of(config, images, mode=EVALUATION):
     return jax.eval_shape(lambda x: config.build(images.shape[-1], nnx.Rngs(0))(x, mode), images)
 
 
-@pytest.mark.parametrize(("depth", "width"), [(18, 512), (34, 512), (50, 2048)])
-def test_features_at_their_strides(depth, width):
-    found = shapes_of(ResNet(depth=depth, classes=7), jnp.zeros((2, 64, 96, 3)))
+@pytest.mark.parametrize(
+    ("depth", "width", "blur"), [(18, 512, True), (34, 512, False), (50, 2048, False), (101, 2048, True)]
+)
+def test_features_at_their_strides(depth, width, blur):
+    found = shapes_of(ResNet(depth=depth, classes=7, blur=blur), jnp.zeros((2, 64, 96, 3)))
     expansion = width // 512
     assert {name: leaf.shape for name, leaf in found.items()} == {
         "stem": (2, 32, 48, 64),
@@ -30,16 +32,20 @@ def test_features_at_their_strides(depth, width):
     }
 
 
+@pytest.mark.parametrize("blur", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (17, 33), (112, 112)])
-def test_any_image_size_and_grey_images(size):
-    found = shapes_of(ResNet(), jnp.zeros((1, *size, 1)))
+def test_any_image_size_and_grey_images(size, blur):
+    found = shapes_of(ResNet(blur=blur), jnp.zeros((1, *size, 1)))
     assert found["pool"].shape == (1, 512)
     assert "logits" not in found
 
 
-@pytest.mark.parametrize(("depth", "parameters"), [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032)])
+PARAMETERS = [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160)]
+
+
+@pytest.mark.parametrize(("depth", "parameters"), PARAMETERS)
 def test_parameters_are_as_many_as_torchvisions(depth, parameters):
-    """torchvision's documented num_params of resnet18, resnet34 and resnet50 with 1000 classes."""
+    """torchvision's documented num_params with 1000 classes."""
     module = nnx.eval_shape(lambda: ResNet(depth=depth, classes=1000).build(3, nnx.Rngs(0)))
     assert (
         sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param))) == parameters
@@ -71,6 +77,27 @@ def test_a_depth_or_class_count_that_does_not_exist_is_refused():
         ResNet(depth=19)
     with pytest.raises(UserError, match=r"ResNet\.classes.*-1"):
         ResNet(classes=-1)
+    with pytest.raises(UserError, match=r"ResNet\.drop_path.*1\.0"):
+        ResNet(drop_path=1.0)
+
+
+def test_stochastic_depth_grows_with_the_blocks():
+    """timm's rule: rate * block / (blocks - 1)."""
+    module = nnx.eval_shape(lambda: ResNet(depth=50, drop_path=0.3).build(3, nnx.Rngs(0)))
+    paths = [block.path for number in range(1, 5) for block in getattr(module, f"layer{number}")]
+    assert paths == [(k, pytest.approx(0.3 * k / 15)) for k in range(16)]
+
+
+@pytest.mark.slow
+def test_a_dropped_block_is_its_shortcut():
+    block = BasicBlock(4, 4, 1, False, (0, 0.5), nnx.Rngs(0))
+    x = jax.random.uniform(jax.random.key(0), (8, 3, 3, 4))
+    mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(1), 8))
+    branch = block.branch(x, mode)
+    y = block(x, mode)
+    dropped = np.array([np.array_equal(a, b) for a, b in zip(y, x, strict=True)])
+    assert 0 < dropped.sum() < 8
+    np.testing.assert_allclose(y[~dropped], jax.nn.relu(x + 2 * branch)[~dropped], rtol=1e-6)
 
 
 @pytest.mark.slow

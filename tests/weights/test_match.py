@@ -139,16 +139,24 @@ def test_another_network_is_recognised(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("described", "words"),
+    ("described", "blur", "words"),
     [
-        ({"architecture": "resnetblur18"}, "'resnetblur18'"),
-        ({"downsample_in_bottleneck": True}, "downsample_in_b"),
+        ({"architecture": "resnetblur18"}, False, "is 'resnetblur18', expected 'resnet18'"),
+        ({"architecture": "resnet18"}, True, "is 'resnet18', expected 'resnetblur18'"),
+        ({"architecture": "resnetblur50"}, True, "is 'resnetblur50', expected 'resnetblur18'"),
+        ({"hidden_act": "relu"}, True, "is None, expected 'resnetblur18'"),
+        ({"downsample_in_bottleneck": True}, False, "downsample_in_b"),
     ],
 )
-def test_a_variant_with_the_same_names_is_refused_by_its_config(described, words, tmp_path):
+def test_a_variant_with_the_same_names_is_refused_by_its_config(described, blur, words, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(described))
     with pytest.raises(UserError, match=f"describes another network.*{words}"):
-        load(ResNet(), tmp_path, {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
+        load(ResNet(blur=blur), tmp_path, {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
+
+
+def test_a_blurred_variant_is_let_through_for_a_blurred_model(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnetblur18"}))
+    assert load(ResNet(blur=True), tmp_path, state_dict(18, "timm"))[2]["layout"] == "torchvision/timm"
 
 
 def test_another_number_of_classes_is_refused(tmp_path):
