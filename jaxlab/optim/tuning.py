@@ -87,8 +87,11 @@ def summary(table: Sequence[Mapping[str, Any]]) -> str:
         if entry["after_epoch"] is not None:
             counts[entry["after_epoch"]] = counts.get(entry["after_epoch"], 0) + entry["parameters"]
     first, *later = sorted(counts)
-    text = f"trains {counts[first]:,} of {total:,} parameters"
-    return text + "".join(f"; {counts[epoch]:,} more after epoch {epoch:g}" for epoch in later)
+    parts = [f"trains {counts[first]:,} of {total:,} parameters"]
+    parts += [f"{counts[epoch]:,} more after epoch {epoch:g}" for epoch in later]
+    if unread := sum(entry["parameters"] for entry in table if entry["trains"] == "unread"):
+        parts.append(f"the head reads nothing of {unread:,}")
+    return "; ".join(parts)
 
 
 def notes(table: Sequence[Mapping[str, Any]], steps_per_epoch: int) -> dict[int, str]:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from jaxlab.report.finetune import training_table
 from jaxlab.report.layers import Leaf, rows
 from jaxlab.report.leaves import values
 
@@ -18,13 +19,15 @@ _TOP = 20
 
 
 def render(report: dict[str, Any], console: Console) -> None:
-    """Print header, checkpoints, the newest checkpoint's tree, and the differences where they were asked for."""
+    """Print header, checkpoints, what trains, the newest checkpoint's tree, and the differences if asked for."""
     console.print(_header(report))
     checkpoints = report["checkpoints"]
     if not checkpoints:
         console.print("no checkpoint yet")
     elif checkpoints[0]["step"] is not None:
         console.print("", _checkpoints(checkpoints), sep="\n")
+    if entries := (report["run"] or {}).get("finetune"):  # runs of earlier versions have none
+        console.print("", training_table(entries), sep="\n")
     shown = next((entry for entry in reversed(checkpoints) if entry["leaves"]), None)
     if shown:
         console.print("", _tree(shown), sep="\n")
