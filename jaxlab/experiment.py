@@ -12,7 +12,7 @@ from flax import nnx
 from jaxlab import tree
 from jaxlab.config import Component, from_json, to_json
 from jaxlab.data.augment import Augmentation, Normalize, augment
-from jaxlab.data.images import Images, first_readable
+from jaxlab.data.images import FILTERS, Images, first_readable
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
@@ -134,21 +134,27 @@ class Experiment(Component):
 class Task:
     """What data make of an experiment: saved with a run, so that predicting needs no training data.
 
-    kind: regression or classification. targets: target or class names. image_shape: (h, w, c) of decoded images.
-    image_dtype: theirs, "uint8" or "float32". normalize: as resolved.
+    kind: regression or classification. targets: target or class names. images: with the size, filter and crop that
+    are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved.
     """
 
     kind: Kind
     targets: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    images: Images
     image_dtype: str
     normalize: Normalize
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(h, w, c) of decoded images."""
+        assert self.images.size is not None
+        return (*self.images.size, self.images.channels)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "targets": list(self.targets),
-            "image_shape": list(self.image_shape),
+            "images": to_json(self.images),
             "image_dtype": self.image_dtype,
             "normalize": to_json(self.normalize),
         }
@@ -159,10 +165,9 @@ class Task:
             raise UserError(
                 f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
             )
-        height, width, channels = data["image_shape"]
-        shape = (height, width, channels)
+        parts = {name: from_json(data[name]) for name in ("images", "normalize")}
         return cls(
-            data["kind"], tuple(data["targets"]), shape, data["image_dtype"], from_json(data["normalize"])
+            kind=data["kind"], targets=tuple(data["targets"]), image_dtype=data["image_dtype"], **parts
         )
 
 
@@ -180,20 +185,24 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
     if metric is not None and metric not in known:
         raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
     first = first_readable(opened.train, np.arange(len(opened.train)))
-    size = experiment.images.size or first.shape[:2]
-    shape = (size[0], size[1], experiment.images.channels)
-    return Task(opened.kind, opened.targets, shape, str(first.dtype), experiment.normalize or Normalize())
+    images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
+    return Task(opened.kind, opened.targets, images, str(first.dtype), experiment.normalize or Normalize())
 
 
 def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:
-    """`task` with the normalisation that belongs to the pretrained weights, unless the experiment names one.
+    """`task` prepared as pretrained weights were: what the experiment leaves open of normalisation, filter and crop.
 
     weights: the record that `load_pretrained` makes.
     """
     found = (weights or {}).get("preprocessing") or {}
-    if experiment.normalize is not None or "mean" not in found or "std" not in found:
-        return task
-    return replace(task, normalize=Normalize(mean=tuple(found["mean"]), std=tuple(found["std"])))
+    normalize, images = task.normalize, task.images
+    if experiment.normalize is None and "mean" in found and "std" in found:
+        normalize = Normalize(mean=tuple(found["mean"]), std=tuple(found["std"]))
+    if images.filter is None and found.get("interpolation") in FILTERS:
+        images = replace(images, filter=found["interpolation"])
+    if images.policy == "crop" and images.crop_fraction is None and "crop_fraction" in found:
+        images = replace(images, crop_fraction=float(found["crop_fraction"]))
+    return replace(task, normalize=normalize, images=images)
 
 
 def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Module]:

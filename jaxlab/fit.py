@@ -13,7 +13,7 @@ from rich.console import Console
 
 from jaxlab import tree
 from jaxlab.config import differences, from_json, identity, short_hash, to_json
-from jaxlab.data.images import decode
+from jaxlab.data.images import Images, decode
 from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
@@ -58,10 +58,10 @@ class Decoded:
     label: np.ndarray | None
 
 
-def decoded(opened: Opened, positions: Sequence[np.ndarray], experiment: Experiment) -> list[Decoded]:
+def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -> list[Decoded]:
     """The splits at `positions`, decoded in one go, so that every image at fault is named at once."""
     samples = opened.train
-    images = decode(samples, np.concatenate(positions), experiment.images)
+    images = decode(samples, np.concatenate(positions), settings)
     parts = np.split(images, np.cumsum([len(chosen) for chosen in positions])[:-1])
     return [
         Decoded(
@@ -116,7 +116,7 @@ def train(
     check_batch_size(training.batch_size, len(positions[0]))
     steps_per_epoch = len(positions[0]) // training.batch_size
     begin = _begin(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
-    learn, validate = decoded(opened, positions, experiment)
+    learn, validate = decoded(opened, positions, begin.task.images)
     new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
     interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console, record)
@@ -158,6 +158,8 @@ def _begin(
         new_params, new_stats, weights = load_pretrained(experiment.model, source, params, stats)
         pretrained = (new_params, new_stats)
     task = with_weights(experiment, task, weights)
+    if weights is not None:
+        tell(f"weights {weights['source']}: {_preparation(task)}")
     info = {
         "task": task.to_json(),
         "weights": weights,
@@ -169,6 +171,14 @@ def _begin(
     if earlier is not None:
         _check_same(experiment, rundir, info, earlier, allow_change, tell)
     return Start(task, shapes, tuning, pretrained, info)
+
+
+def _preparation(task: Task) -> str:
+    """How images are prepared, in the words of the config."""
+    normalize, images = task.normalize, task.images
+    mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
+    cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
+    return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"
 
 
 def _check_same(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -235,7 +234,7 @@ class Run:
 
     @cached_property
     def _decoded(self) -> dict[str, Decoded]:
-        learn, validate = decoded(self.opened, self.positions, self.experiment)
+        learn, validate = decoded(self.opened, self.positions, self.task.images)
         return {"train": learn, "validation": validate}
 
     @cached_property
@@ -248,8 +247,8 @@ class Run:
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
     def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
-        settings = replace(self.experiment.images, size=self.task.image_shape[:2])
-        return self._evaluator.predict(self._variables(checkpoint), decode(samples, rows, settings))
+        images = decode(samples, rows, self.task.images)
+        return self._evaluator.predict(self._variables(checkpoint), images)
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""

@@ -59,8 +59,7 @@ def test_config_builds_at_full_size(config):
     experiment = load_file(config)
     assert isinstance(experiment, Experiment)
     assert experiment.images.size is not None
-    shape = (*experiment.images.size, experiment.images.channels)
-    task = Task("regression", ("a", "b", "c"), shape, "uint8", Normalize())
+    task = Task("regression", ("a", "b", "c"), experiment.images, "uint8", Normalize())
     _, params, _ = network_shapes(experiment, task)
     assert params["head"]["bias"].shape == (3,)
 

@@ -33,7 +33,7 @@ def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str
     """The state on the host after `count` training steps, and what each step reported."""
     training, opened = experiment.training, experiment.data.open()
     task = task_of(experiment, opened)
-    learn, _ = fit.decoded(opened, experiment.split.split(opened.train), experiment)
+    learn, _ = fit.decoded(opened, experiment.split.split(opened.train), task.images)
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
     program, shapes = program_of(experiment, task), network_shapes(experiment, task)
     tuning, _ = tuning_of(experiment, task, shapes, batches.steps_per_epoch)

@@ -19,7 +19,7 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from jaxlab import fit, tree  # noqa: E402
-from jaxlab.data import Normalize  # noqa: E402
+from jaxlab.data import Images, Normalize  # noqa: E402
 from jaxlab.experiment import Experiment, Task, Training, program_of  # noqa: E402
 from jaxlab.heads import Linear  # noqa: E402
 from jaxlab.models import ResNet, ShallowCNN  # noqa: E402
@@ -52,7 +52,7 @@ class Steps:
     def __post_init__(self) -> None:
         case, experiment = self.case, experiment_of(self.case)
         targets = tuple(f"n{k}" for k in range(case["targets"]))
-        task = Task("regression", targets, (case["size"], case["size"], 3), "uint8", Normalize())
+        task = Task("regression", targets, Images(size=(case["size"], case["size"])), "uint8", Normalize())
         program = program_of(experiment, task)
         self.layout = Layout("auto", case["batch"])
         self.host_batch = _batch(case)

@@ -19,11 +19,13 @@ from jaxlab.data.source import checksums, examples
 from jaxlab.store import stored
 from jaxlab.types import Samples, UserError
 
-_FILTERS = {
+FILTERS = {
     "area": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
 }
+Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +34,30 @@ class Images(Component):
 
     size: (height, width); None keeps the size of the images, which must then all agree.
     policy: how another aspect ratio is met: `stretch`, `crop` the centre, or `pad` with mid-grey (floats: 0).
-    filter: `area` averages the pixels under each new one (enlarging repeats them); `bilinear` and `bicubic`
-        widen with the reduction (antialiased), as Pillow has them.
+    filter: `area` averages the pixels under each new one (enlarging repeats them); the others widen with the
+        reduction (antialiased), as Pillow has them. Default: what pretrained weights were trained with, else `area`.
+    crop_fraction: side of the centre that `crop` keeps, as a share of the shorter side. Default: what pretrained
+        weights were evaluated with, else 1.
     channels: 3 repeats grey levels; 1 takes the luma of colours (ITU-R BT.601).
     memory_budget_gb: decoded images larger than this lie in a memory-mapped cache on disk.
     """
 
     size: tuple[int, int] | None = None
     policy: Literal["stretch", "crop", "pad"] = "stretch"
-    filter: Literal["area", "bilinear", "bicubic"] = "area"
+    filter: Filter | None = None
+    crop_fraction: float | None = None
     channels: Literal[1, 3] = 3
     memory_budget_gb: float = 4.0
 
     def check(self) -> None:
         if self.size is not None and min(self.size) < 1:
             raise UserError(f"Images.size: expected (height, width) of at least 1, found {self.size}")
+        if self.crop_fraction is not None and not 0 < self.crop_fraction <= 1:
+            raise UserError(
+                f"Images.crop_fraction: expected more than 0 and at most 1, found {self.crop_fraction}"
+            )
+        if self.crop_fraction is not None and self.policy != "crop":
+            raise UserError(f'Images.crop_fraction: expected policy="crop", found {self.policy!r}')
         if self.memory_budget_gb < 0:
             raise UserError(f"Images.memory_budget_gb: expected 0 or more, found {self.memory_budget_gb}")
 
@@ -82,7 +93,15 @@ def first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
 
 
 def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
-    recipe = [1, images.size, images.policy, images.filter, images.channels, len(positions)]
+    recipe = [
+        2,
+        images.size,
+        images.policy,
+        images.filter,
+        images.crop_fraction,
+        images.channels,
+        len(positions),
+    ]
     return (
         "images-"
         + hashlib.sha256(json.dumps(recipe).encode() + checksums(samples, positions)).hexdigest()[:32]
@@ -120,16 +139,19 @@ def _fitted(samples: Samples, position: int, images: Images, array: np.ndarray) 
         raise UserError(
             f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
         )
-    return with_channels(resize(image, size, images.policy, images.filter), images.channels)
+    fitted = resize(image, size, images.policy, images.filter or "area", images.crop_fraction or 1.0)
+    return with_channels(fitted, images.channels)
 
 
-def resize(image: np.ndarray, size: tuple[int, int], policy: str, filter_name: str) -> np.ndarray:
-    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; policy and filter are those of Images."""
-    if image.shape[:2] == size:
+def resize(
+    image: np.ndarray, size: tuple[int, int], policy: str, filter_name: str, crop_fraction: float = 1.0
+) -> np.ndarray:
+    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says."""
+    if image.shape[:2] == size and crop_fraction == 1:
         return image
     height, width = image.shape[:2]
     if policy == "crop":
-        scale = min(height / size[0], width / size[1])
+        scale = min(height / size[0], width / size[1]) * crop_fraction
         top, left = (height - size[0] * scale) / 2, (width - size[1] * scale) / 2
         return _scaled(image, size, filter_name, (left, top, width - left, height - top))
     if policy == "pad":
@@ -147,7 +169,7 @@ def _scaled(
     image: np.ndarray, size: tuple[int, int], filter_name: str, box: tuple[float, ...] | None = None
 ) -> np.ndarray:
     def scaled(plane: np.ndarray) -> np.ndarray:
-        made = Image.fromarray(plane).resize(size[::-1], _FILTERS[filter_name], box)  # type: ignore[arg-type]
+        made = Image.fromarray(plane).resize(size[::-1], FILTERS[filter_name], box)  # type: ignore[arg-type]
         return np.asarray(made)
 
     if image.dtype == np.uint8 and image.shape[2] == 3:

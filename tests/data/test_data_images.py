@@ -110,6 +110,15 @@ def test_crop_takes_the_centre() -> None:
     np.testing.assert_array_equal(resize(image, (4, 4), "crop", "area"), image[:, 2:6])
 
 
+def test_crop_keeps_the_centre_that_crop_fraction_says() -> None:
+    """As torchvision's Resize(size / fraction) and CenterCrop(size) where both fall on whole pixels."""
+    photo = RNG.integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    centre = photo[2:14, 6:18]
+    np.testing.assert_array_equal(resize(photo, (12, 12), "crop", "bicubic", 0.75), centre)
+    half = resize(photo, (6, 6), "crop", "area", 0.75)
+    np.testing.assert_allclose(half, centre.reshape(6, 2, 6, 2, 3).mean((1, 3)), atol=1.0)  # rounded twice
+
+
 def test_pad_keeps_the_whole_image_on_grey() -> None:
     image = RNG.integers(0, 255, (4, 8, 3), dtype=np.uint8)
     padded = resize(image, (8, 8), "pad", "area")

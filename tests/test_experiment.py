@@ -1,0 +1,49 @@
+"""What an experiment leaves open and weights decide."""
+
+import pytest
+
+from jaxlab.data import Images, Normalize
+from jaxlab.experiment import Experiment, Task, with_weights
+from jaxlab.types import UserError
+
+WEIGHTS = {
+    "preprocessing": {
+        "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bicubic", "crop_fraction": 0.875
+    }
+}  # fmt: skip
+
+
+def prepared(images: Images, weights=WEIGHTS, **parts) -> Task:
+    sized = Images(
+        size=(32, 32), policy=images.policy, filter=images.filter, crop_fraction=images.crop_fraction
+    )
+    experiment = Experiment(images=sized, **parts)
+    task = Task("regression", ("a",), sized, "uint8", experiment.normalize or Normalize())
+    return with_weights(experiment, task, weights)
+
+
+def test_images_are_prepared_as_for_the_weights():
+    task = prepared(Images())
+    assert (task.normalize.mean, task.normalize.std) == ((0.5,) * 3, (0.25,) * 3)
+    assert (task.images.filter, task.images.crop_fraction) == ("bicubic", None), "all of the image by default"
+    assert prepared(Images(policy="crop")).images.crop_fraction == 0.875
+    assert Task.from_json(task.to_json()) == task
+
+
+def test_what_the_experiment_says_stands():
+    said = Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    task = prepared(Images(policy="crop", filter="area", crop_fraction=1.0), normalize=said)
+    assert task.normalize == said
+    assert (task.images.filter, task.images.crop_fraction) == ("area", 1.0)
+
+
+def test_without_weights_the_defaults_stand():
+    for weights in (None, {"preprocessing": {}}, {"preprocessing": {"interpolation": "nearest"}}):
+        task = prepared(Images(), weights)
+        assert (task.normalize, task.images.filter) == (Normalize(), None)
+
+
+@pytest.mark.parametrize("fields", [{"crop_fraction": 0.0, "policy": "crop"}, {"crop_fraction": 0.9}])
+def test_a_crop_that_cannot_be_is_refused(fields):
+    with pytest.raises(UserError, match=r"Images\.crop_fraction: expected"):
+        Images(**fields)
