@@ -87,6 +87,15 @@ class Readout(Head):
         return names
 
 
+def check_penalties(config: Readout, *names: str) -> None:
+    """Raises UserError where a penalty's strength is negative."""
+    for name in names:
+        if getattr(config, name) < 0:
+            raise UserError(
+                f"{type(config).__name__}.{name}: expected 0 or more, found {getattr(config, name)}"
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class SpatialReadout(Readout):
     """Base of the readouts that need a layer's height and width; they normalise unless told otherwise."""
