@@ -8,13 +8,14 @@ import sys
 
 import golden_common
 import golden_layers
+import golden_lenet
 import golden_resnet
 import golden_shufflenet
 import golden_vit
 import numpy as np
 import torch
 
-FAMILIES = (golden_layers, golden_resnet, golden_shufflenet, golden_vit)
+FAMILIES = (golden_layers, golden_lenet, golden_resnet, golden_shufflenet, golden_vit)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from jaxlab.models.base import Model
 from jaxlab.models.efficientnet import EfficientNet
+from jaxlab.models.lenet import LeNet5
 from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
@@ -12,6 +13,7 @@ __all__ = [
     "DINOv2",
     "DeiT",
     "EfficientNet",
+    "LeNet5",
     "MobileNetV2",
     "Model",
     "ResNet",

@@ -7,19 +7,21 @@ import numpy as np
 
 from jaxlab.models.base import Model
 from jaxlab.models.efficientnet import EfficientNet
+from jaxlab.models.lenet import LeNet5
 from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shufflenet import ShuffleNetV2
 from jaxlab.models.vit import DeiT, DINOv2, ViT
 from jaxlab.tree import Flat
 from jaxlab.types import UserError
-from jaxlab.weights import efficientnet, mobilenetv2, resnet, shufflenet, vit
+from jaxlab.weights import efficientnet, lenet, mobilenetv2, resnet, shufflenet, vit
 from jaxlab.weights.match import match
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
 FAMILIES: dict[type[Model], ModuleType] = {
     EfficientNet: efficientnet,
+    LeNet5: lenet,
     MobileNetV2: mobilenetv2,
     ResNet: resnet,
     ShuffleNetV2: shufflenet,

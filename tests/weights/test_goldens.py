@@ -1,5 +1,6 @@
 """Every family in every layout against the outputs of torchvision, timm and transformers (tools/golden.py)."""
 
+import cases_lenet
 import cases_resnet
 import cases_shufflenet
 import cases_vit
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from goldens import outputs
 
-CASES = [*cases_resnet.CASES, *cases_shufflenet.CASES, *cases_vit.CASES]
+CASES = [*cases_lenet.CASES, *cases_resnet.CASES, *cases_shufflenet.CASES, *cases_vit.CASES]
 TOLERANCE = 1e-5  # of the largest value of a feature
 
 
