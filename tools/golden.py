@@ -6,16 +6,28 @@ what it writes. The networks' weights come from a seed (tests/weights/seeded.py)
 
 import sys
 
+import golden_bert
 import golden_common
+import golden_efficientnet
 import golden_layers
 import golden_lenet
+import golden_mobilenetv2
 import golden_resnet
 import golden_shufflenet
 import golden_vit
 import numpy as np
 import torch
 
-FAMILIES = (golden_layers, golden_lenet, golden_resnet, golden_shufflenet, golden_vit)
+FAMILIES = (
+    golden_bert,
+    golden_efficientnet,
+    golden_layers,
+    golden_lenet,
+    golden_mobilenetv2,
+    golden_resnet,
+    golden_shufflenet,
+    golden_vit,
+)
 
 
 def main() -> None:

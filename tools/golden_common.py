@@ -38,13 +38,15 @@ def reference(
     *,
     images: tuple[int, ...] = IMAGES,
     turn: Callable[[Any], np.ndarray] = nhwc,
+    gain: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Keys and shapes of the state dict, and each feature's summary and the logits for seeded weights.
 
     stages: {feature: the module whose first output it is}. turn: such an output -> (b, h, w, c) or (b, n).
+    gain: of the kernels, see seeded.state_dict.
     """
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    weights = {key: torch.from_numpy(value) for key, value in seeded.state_dict(shapes).items()}
+    weights = {key: torch.from_numpy(value) for key, value in seeded.state_dict(shapes, gain).items()}
     model.load_state_dict(weights, strict=True)
     model.eval()
     found: dict[str, np.ndarray] = {}
@@ -63,4 +65,4 @@ def reference(
     logits = output if isinstance(output, torch.Tensor) else output.logits
     arrays = {f"{name}.{kind}": a for name, f in found.items() for kind, a in seeded.summary(f).items()}
     listed = json.dumps({key: list(shape) for key, shape in shapes.items()})
-    return {"shapes": np.array(listed), "logits": logits.numpy(), **arrays}
+    return {"shapes": np.array(listed), "gain": np.array(gain), "logits": logits.numpy(), **arrays}

@@ -1,6 +1,7 @@
-"""Model families: features at named layers, from images of any size."""
+"""Model families: features at named layers, from images of any size, or from text."""
 
 from jaxlab.models.base import Model
+from jaxlab.models.bert import Bert
 from jaxlab.models.efficientnet import EfficientNet
 from jaxlab.models.lenet import LeNet5
 from jaxlab.models.mobilenetv2 import MobileNetV2
@@ -10,6 +11,7 @@ from jaxlab.models.shufflenet import ShuffleNetV2
 from jaxlab.models.vit import DeiT, DINOv2, ViT
 
 __all__ = [
+    "Bert",
     "DINOv2",
     "DeiT",
     "EfficientNet",

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.models.base import Model
+from jaxlab.config import Component
+from jaxlab.models.bert import Bert
 from jaxlab.models.efficientnet import EfficientNet
 from jaxlab.models.lenet import LeNet5
 from jaxlab.models.mobilenetv2 import MobileNetV2
@@ -14,12 +15,13 @@ from jaxlab.models.shufflenet import ShuffleNetV2
 from jaxlab.models.vit import DeiT, DINOv2, ViT
 from jaxlab.tree import Flat
 from jaxlab.types import UserError
-from jaxlab.weights import efficientnet, lenet, mobilenetv2, resnet, shufflenet, vit
+from jaxlab.weights import bert, efficientnet, lenet, mobilenetv2, resnet, shufflenet, vit
 from jaxlab.weights.match import match
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
-FAMILIES: dict[type[Model], ModuleType] = {
+FAMILIES: dict[type[Component], ModuleType] = {
+    Bert: bert,
     EfficientNet: efficientnet,
     LeNet5: lenet,
     MobileNetV2: mobilenetv2,
@@ -32,7 +34,7 @@ FAMILIES: dict[type[Model], ModuleType] = {
 
 
 def load_pretrained(
-    config: Model, source: str, params: Flat, stats: Flat
+    config: Component, source: str, params: Flat, stats: Flat
 ) -> tuple[Flat, Flat, dict[str, Any]]:
     """The weights of `source` for the module of `config`, and a JSON record of what was done.
 

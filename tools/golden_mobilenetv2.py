@@ -1,0 +1,50 @@
+"""Goldens of MobileNetV2: torchvision, timm and transformers."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from golden_common import CLASSES, Job, reference
+
+GAIN = 1.25  # at 1 two images' logits differ by 3e-4, at 2 rounding grows to 1e-4
+
+
+def torchvision_mobilenet(width: float) -> tuple[torch.nn.Module, dict[str, str]]:
+    """The model, and the module whose output is each feature."""
+    import torchvision
+
+    model = torchvision.models.mobilenet_v2(weights=None, num_classes=CLASSES, width_mult=width)
+    blocks = {"block1": "features.2", "block16": "features.17"}
+    return model, {"stem": "features.0", **blocks, "head": "features.18"}
+
+
+def timm_mobilenet(width: float) -> tuple[torch.nn.Module, dict[str, str]]:
+    import timm
+
+    name = f"mobilenetv2_{round(100 * width):03d}"
+    model = timm.create_model(name, pretrained=False, num_classes=CLASSES)
+    return model, {"stem": "bn1", "block1": "blocks.1.0", "block16": "blocks.6.0", "head": "bn2"}
+
+
+def transformers_mobilenet(width: float) -> tuple[torch.nn.Module, dict[str, str]]:
+    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
+
+    model = MobileNetV2ForImageClassification(MobileNetV2Config(depth_multiplier=width, num_labels=CLASSES))
+    blocks = {"block1": "mobilenet_v2.layer.0", "block16": "mobilenet_v2.layer.15"}
+    return model, {"stem": "mobilenet_v2.conv_stem.first_conv", **blocks, "head": "mobilenet_v2.conv_1x1"}
+
+
+def mobilenet(layout: str, width: float) -> dict[str, np.ndarray]:
+    make = {
+        "torchvision": torchvision_mobilenet,
+        "timm": timm_mobilenet,
+        "transformers": transformers_mobilenet,
+    }
+    return reference(*make[layout](width), gain=GAIN)
+
+
+JOBS: dict[str, Job] = {
+    f"mobilenetv2_{round(100 * width):03d}_{layout}": partial(mobilenet, layout, width)
+    for layout in ("torchvision", "timm", "transformers")
+    for width in (0.5, 1.0, 1.4)
+}
