@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from jaxlab.data.pipeline import Batches
 from jaxlab.experiment import Experiment, learning_of, network_shapes, program_of, task_of, tuning_of
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
-from jaxlab.training.step import train_step
+from jaxlab.training.step import Learning, Program, train_step
 
 
 def tiny(root: Path, *settings: str, **parts) -> Experiment:
@@ -29,8 +30,16 @@ def trained_run(root: Path, run: Path, *settings: str, **parts) -> Path:
     return fit.train(tiny(root, *settings, **parts), run, console=Console(file=io.StringIO()))
 
 
-def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:
-    """The state on the host after `count` training steps, and what each step reported."""
+class Parts(NamedTuple):
+    """What steps are made of, and the state on the host before the first."""
+
+    program: Program
+    phases: list[Learning]
+    batches: Batches
+    state: TrainState
+
+
+def parts_of(experiment: Experiment) -> Parts:
     training, opened = experiment.training, experiment.data.open()
     task = task_of(experiment, opened)
     learn, _ = fit.decoded(opened, experiment.split.split(opened.train), task.images)
@@ -38,13 +47,19 @@ def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str
     program, shapes = program_of(experiment, task), network_shapes(experiment, task)
     tuning, _ = tuning_of(experiment, task, shapes, batches.steps_per_epoch)
     phases = learning_of(experiment, tuning, shapes, batches.steps_per_epoch)
+    start = fit.Start(task, shapes, tuning, ({}, {}), {})
+    return Parts(program, phases, batches, fit._fresh(experiment, start, phases[0].optimizer, learn.target))
+
+
+def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:
+    """The state on the host after `count` training steps, and what each step reported."""
+    training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
     layout = Layout(training.parallel, training.batch_size, training.accumulate)
     compiled = {
         phase.first: layout.compile(partial(train_step, program, phase), batch_at=1, arguments=2, donate=0)
         for phase in phases
     }
-    start = fit.Start(task, shapes, tuning, ({}, {}), {})
-    state = layout.put(fit._fresh(experiment, start, phases[0].optimizer, learn.target))
+    state = layout.put(state)
     reports = []
     for k in range(count):
         newest = max(first for first in compiled if first <= k)

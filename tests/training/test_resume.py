@@ -47,11 +47,11 @@ main({arguments!r})
 """
 
 
-def train(root, run, *options, moment="", number=0, sent=signal.SIGKILL, size_limit=-1):
+def train(root, run, *options, config="tiny_config", moment="", number=0, sent=signal.SIGKILL, size_limit=-1):
     """The finished process; size_limit: bytes that a file may have."""
     arguments = [
         "train",
-        str(TESTS / "tiny_config.py"),
+        str(TESTS / f"{config}.py"),
         "--run",
         str(run),
         "--set",
@@ -115,6 +115,22 @@ def test_killed_again_and_again(arrays_npz, whole, tmp_path):
     assert "going on from step" in done.stderr
     assert not list((run / "checkpoints").glob("*.partial"))
     assert_same(run, whole)
+
+
+def test_killed_before_between_and_after_the_phases_of_a_fine_tuning(arrays_npz, tmp_path):
+    """They begin at steps 5 and 8; the checkpoints gone on from are those of steps 3 or 4, 6, and 8 or 9."""
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert train(arrays_npz, whole, config="tiny_finetune_config").returncode == 0
+    said = []
+    for moment, number in (("step", 4), ("step", 6), ("write", 8), ("step", 9)):
+        killed = train(arrays_npz, run, config="tiny_finetune_config", moment=moment, number=number)
+        assert killed.returncode == -signal.SIGKILL, (moment, number, killed.stderr)
+        said += re.findall(r"going on from step (\d+)", killed.stderr)
+    done = train(arrays_npz, run, config="tiny_finetune_config")
+    assert done.returncode == 0, done.stderr
+    said += re.findall(r"going on from step (\d+)", done.stderr)
+    assert int(said[0]) < 5 <= int(said[1]) < 8 <= int(said[-1]), said
+    assert_same(run, whole, steps=tuple(c.step for c in saved(whole / "checkpoints")))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
