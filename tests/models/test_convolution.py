@@ -36,6 +36,6 @@ def test_large_and_grouped_maps_are_left_to_xla(monkeypatch: pytest.MonkeyPatch)
     pads = ((1, 1), (1, 1))
     convolve(np.zeros((1, 8, 8, 4)), np.zeros((3, 3, 4, 4)), (1, 1), pads, **OPTIONS)
     convolve(
-        np.zeros((1, 2, 2, 4)), np.zeros((3, 3, 1, 4)), (1, 1), pads, **{**OPTIONS, "feature_group_count": 4}
+        np.zeros((1, 2, 2, 4)), np.zeros((3, 3, 2, 4)), (1, 1), pads, **{**OPTIONS, "feature_group_count": 2}
     )
     assert len(called) == 2
