@@ -272,6 +272,40 @@ def test_the_terminal_shows_modules_with_subtotals_in_80_columns(run):
     assert ["head", "6.185", "2", "1"] in stats  # sqrt(35 + 1 + 2.25), NaN, inf
 
 
+def test_what_trains_is_shown_by_layer_with_equal_neighbours_merged(tmp_path):
+    def entry(layer, parameters, trains="yes", rate=0.5, after=0.0, statistics=None, arrays=2):
+        return {
+            "layer": layer, "arrays": arrays, "parameters": parameters, "trains": trains, "rate": rate,
+            "after_epoch": after, "statistics": statistics,
+        }  # fmt: skip
+
+    never = {"trains": "no", "rate": None, "after": None, "statistics": "frozen"}
+    table = [
+        *(entry(f"block{k}", 1000 + k, **never) for k in range(3)),
+        entry("block3", 1000, **never),
+        entry("block3", 10, rate=0.25, statistics="train", arrays=1),
+        entry("block4", 2000, **never),
+        entry("block4", 20, rate=0.25, statistics="train", arrays=1),
+        entry("block5", 300, after=2.5, statistics="train"),
+        entry("block6", 300, trains="unread", rate=None, after=None),
+        entry("head", 70, rate=1e-05),
+    ]
+    run = make_run(tmp_path / "run", info={**INFO, "finetune": table})
+    lines = invoke(run).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = next(k for k, line in enumerate(lines) if line.startswith("training"))
+    assert [" ".join(line.split()) for line in lines[first + 3 : first + 9]] == [
+        "block0 .. block2 3,003 - never frozen",
+        "block3 .. block4: 4 arrays 3,000 - never frozen",
+        "block3 .. block4: 2 arrays 30 0.25 yes trains",
+        "block5 300 0.5 after epoch 2.5 trains",
+        "block6 300 - never: not read -",
+        "head 70 1e-05 yes -",
+    ]
+    assert from_json(run)["run"]["finetune"] == table
+    assert "training" not in invoke(make_run(tmp_path / "older")).output
+
+
 def test_rows_count_numbers_and_join_modules_with_one_thing():
     named = {
         f"layers.{k}.conv.kernel": {"shape": [k], "dtype": "float32", "bytes": 4 * k} for k in (10, 9, 0)
