@@ -1,9 +1,23 @@
 """Heads: from a backbone's named features to one output a target."""
 
 from jaxlab.heads.base import Head
+from jaxlab.heads.combine import ROI, PerROI, Sum
 from jaxlab.heads.factorized import Factorized
 from jaxlab.heads.gaussian import Gaussian
 from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
+from jaxlab.heads.squashed import Squashed
 
-__all__ = ["Factorized", "Gaussian", "Head", "Linear", "LowRank", "Network", "build_network"]
+__all__ = [
+    "ROI",
+    "Factorized",
+    "Gaussian",
+    "Head",
+    "Linear",
+    "LowRank",
+    "Network",
+    "PerROI",
+    "Squashed",
+    "Sum",
+    "build_network",
+]

@@ -35,6 +35,16 @@ class Head(Component):
         return outputs
 
 
+def refuse_transforms(field: str, head: Head) -> None:
+    """Raises UserError for a head inside another that encodes targets: only the outermost one is asked to."""
+    if type(head).encode is not Head.encode:
+        name = type(head).__name__
+        raise UserError(
+            f"{field}: expected a head that leaves its targets as they are, found {name}: put {name} outside, "
+            f"around the whole head"
+        )
+
+
 class HeadModule(nnx.Module):
     """Base of what heads build."""
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-CPU_LIMIT = 2**21  # values between layer and targets that exist at once: 8 MB stay in a core's cache
+CPU_LIMIT = 2**20  # values between layer and targets that exist at once: 4 MB stay in a core's cache
 LIMIT = 2**26
 
 

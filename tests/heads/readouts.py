@@ -25,19 +25,22 @@ def features_of(rows, shapes=SHAPES, seed=0):
 
 
 def built(head, targets=5, shapes=SHAPES, seed=0):
-    """The head's module with every parameter drawn anew, so that none is zero."""
-    module = head.build(
-        shapes_of(shapes), targets if isinstance(targets, tuple) else names(targets), nnx.Rngs(0)
-    )
-    rng = np.random.default_rng(seed)
-    state = nnx.state(module, nnx.Param)
-    nnx.update(module, jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), state))
-    return module
+    """The head's module with every value drawn anew, so that none is zero; running variances 0.5 to 1.5."""
+    targets = targets if isinstance(targets, tuple) else names(targets)
+    module = nnx.eval_shape(lambda: head.build(shapes_of(shapes), targets, nnx.Rngs(0)))
+    graphdef, state = nnx.split(module)
+    rng, flat = np.random.default_rng(seed), []
+    for path, leaf in nnx.to_flat_state(state):
+        values = rng.uniform(0.5, 1.5, leaf.shape) if path[-1] == "var" else rng.normal(size=leaf.shape)
+        flat.append((path, leaf.replace(jnp.asarray(values, leaf.dtype))))
+    return nnx.merge(graphdef, nnx.from_flat_state(flat))
 
 
 def training(rows, step=0):
     return Mode(train=True, row_keys=row_keys(step_key(0, step), rows))
 
 
-def evaluated(module, features):
-    return np.asarray(module(features, EVALUATION))
+def evaluated(module, features, mode=EVALUATION):
+    """(b, t) outputs of one compiled call, which leaves the module as it is."""
+    graphdef, state = nnx.split(module)
+    return np.asarray(jax.jit(lambda s, x: nnx.merge(graphdef, s)(x, mode))(state, features))

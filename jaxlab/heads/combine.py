@@ -1,0 +1,128 @@
+"""Heads made of heads: one for each region of interest, or several whose outputs are added."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.config import Component
+from jaxlab.heads.base import Features, Head, HeadModule, Shapes, fork, refuse_transforms
+from jaxlab.types import Mode, UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ROI(Component):
+    """The targets whose whole names match a regular expression, and the head that predicts them."""
+
+    name: str
+    targets: str
+    head: Head
+
+    def check(self) -> None:
+        refuse_transforms(f"ROI {self.name!r}: head", self.head)
+        try:
+            re.compile(self.targets)
+        except re.error as error:
+            raise UserError(
+                f"ROI {self.name!r}: expected targets to be a regular expression, found {self.targets!r} ({error})"
+            ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerROI(Head):
+    """A head for each region of interest; each target belongs to exactly one."""
+
+    parts: tuple[ROI, ...]
+
+    def check(self) -> None:
+        names = [part.name for part in self.parts]
+        if not names or len(set(names)) < len(names):
+            raise UserError(f"PerROI.parts: expected one or more of different names, found {names}")
+
+    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "PerROIModule":
+        columns = self._columns(targets)
+        modules = {
+            part.name: part.head.build(features, tuple(targets[k] for k in own), rngs)
+            for part, own in zip(self.parts, columns, strict=True)
+        }
+        return PerROIModule(modules, columns)
+
+    def _columns(self, targets: tuple[str, ...]) -> list[list[int]]:
+        """The positions of each part's targets."""
+        found = [[k for k, t in enumerate(targets) if re.fullmatch(p.targets, t)] for p in self.parts]
+        times = Counter(k for own in found for k in own)
+        several = [targets[k] for k in sorted(times) if times[k] > 1]
+        none = [target for k, target in enumerate(targets) if k not in times]
+        empty = [
+            f"{part.name} ({part.targets!r})" for part, own in zip(self.parts, found, strict=True) if not own
+        ]
+        problems = [
+            f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            for names, what in (
+                (empty, "parts that match no target"),
+                (several, "targets that several parts match"),
+                (none, "targets that no part matches"),
+            )
+            if names
+        ]
+        if problems:
+            raise UserError(
+                f"PerROI.parts: expected each of {len(targets)} targets to match exactly one part, found "
+                f"{'; '.join(problems)}"
+            )
+        return found
+
+
+class PerROIModule(HeadModule):
+    """Each part's outputs, put in the order of the targets."""
+
+    def __init__(self, parts: dict[str, HeadModule], columns: list[list[int]]):
+        self.parts = nnx.Dict(parts)
+        self.names = tuple(parts)
+        joined = np.concatenate(columns)
+        self.order = tuple(np.argsort(joined).tolist())
+        self.shares = tuple(len(own) / len(joined) for own in columns)
+
+    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+        outputs = [self.parts[name](features, fork(mode, k)) for k, name in enumerate(self.names)]
+        order = np.array(self.order)
+        return jnp.concatenate(outputs, axis=1).at[:, order].get(unique_indices=True)
+
+    def penalty(self) -> Float[Array, ""]:
+        """Parts count by their number of targets, so that splitting a head changes nothing."""
+        parts = zip(self.shares, self.names, strict=True)
+        return sum((share * self.parts[name].penalty() for share, name in parts), jnp.zeros(()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sum(Head):
+    """Several heads at once, their outputs added."""
+
+    heads: tuple[Head, ...]
+
+    def check(self) -> None:
+        if not self.heads:
+            raise UserError("Sum.heads: expected one or more, found none")
+        for number, head in enumerate(self.heads):
+            refuse_transforms(f"Sum.heads.{number}", head)
+
+    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SumModule":
+        return SumModule([head.build(features, targets, rngs) for head in self.heads])
+
+
+class SumModule(HeadModule):
+    """The sum of the heads' outputs."""
+
+    def __init__(self, heads: list[HeadModule]):
+        self.heads = nnx.List(heads)
+
+    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+        first, *others = (head(features, fork(mode, k)) for k, head in enumerate(self.heads))
+        return sum(others, first)
+
+    def penalty(self) -> Float[Array, ""]:
+        return sum((head.penalty() for head in self.heads), jnp.zeros(()))

@@ -1,0 +1,52 @@
+"""Squashed regression: outputs and targets both between -1 and 1."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.heads.base import Features, Head, HeadModule, Shapes, refuse_transforms
+from jaxlab.norm import BatchNorm
+from jaxlab.types import Mode, UserError
+
+_EDGE = 1 - 1e-4  # outputs are read as no more: 4.95 scales from the mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Squashed(Head):
+    """Batch norm, then tanh, on the outputs of `head`; compared with tanh(z / scale) of standardised targets z.
+
+    Predictions are mapped back by scale * atanh, to no more than 4.95 scales from the mean.
+    """
+
+    head: Head
+    scale: float = 1.0
+
+    def check(self) -> None:
+        refuse_transforms("Squashed.head", self.head)
+        if self.scale <= 0:
+            raise UserError(f"Squashed.scale: expected more than 0, found {self.scale}")
+
+    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SquashedModule":
+        return SquashedModule(self.head.build(features, targets, rngs), len(targets))
+
+    def encode(self, z: Float[Array, "b t"]) -> Float[Array, "b t"]:
+        return jnp.tanh(z / self.scale)
+
+    def decode(self, outputs: Float[Array, "b t"]) -> Float[Array, "b t"]:
+        return self.scale * jnp.arctanh(jnp.clip(outputs, -_EDGE, _EDGE))
+
+
+class SquashedModule(HeadModule):
+    """tanh(norm(inner(features)))."""
+
+    def __init__(self, inner: HeadModule, targets: int):
+        self.inner = inner
+        self.norm = BatchNorm(targets)
+
+    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+        return jnp.tanh(self.norm(self.inner(features, mode), mode))
+
+    def penalty(self) -> Float[Array, ""]:
+        return self.inner.penalty()
