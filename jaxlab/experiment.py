@@ -221,14 +221,14 @@ def network_shapes(experiment: Experiment, task: Task) -> Shapes:
     return nnx.split(network, nnx.Param, nnx.BatchStat)  # type: ignore[return-value]
 
 
-def program_of(experiment: Experiment, task: Task) -> Program:
-    """The static parts of a forward pass and its scores."""
+def program_of(experiment: Experiment, task: Task, shapes: Shapes | None = None) -> Program:
+    """The static parts of a forward pass and its scores. shapes: `network_shapes`, where they are known."""
 
     def prepare(images: jax.Array, keys: jax.Array | None) -> jax.Array:
         return task.normalize(images if keys is None else augment(images, keys, experiment.augment))
 
     return Program(
-        shapes=network_shapes(experiment, task),
+        shapes=shapes or network_shapes(experiment, task),
         kind=task.kind,
         prepare=prepare,
         head=experiment.head,

@@ -227,7 +227,7 @@ def _fit(
     training = experiment.training
     batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
-    program = program_of(experiment, begin.task)
+    program = program_of(experiment, begin.task, begin.shapes)
     phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)
     tell = _teller(console)
     if program.dtype != training.dtype:

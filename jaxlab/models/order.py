@@ -10,11 +10,11 @@ from jaxlab import tree
 from jaxlab.rng import row_keys
 from jaxlab.types import Mode
 
-HEAD = "head"
+READOUT = "readout"  # not "head", which is a feature of some backbones
 
 
 class Order(NamedTuple):
-    """layers: the backbone's named features in order, then "head". layer_of: the layer of each parameter by path.
+    """layers: the backbone's named features in order, then "readout", the head. layer_of: of each parameter by path.
 
     unread: parameters of the backbone on which no output depends, such as those behind the layer that the head reads.
     """
@@ -28,7 +28,7 @@ def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tuple[
     """Of a network split into graph, parameters and batch statistics, from one traced training pass.
 
     A parameter of `network.backbone` belongs to the first feature whose computation depends on it (the last, where
-    none does), all of `network.head` to the head. Nothing is computed: shapes will do. image_shape: (h, w, c).
+    none does), all of `network.head` to the readout. Nothing is computed: shapes will do. image_shape: (h, w, c).
     """
     graphdef, params, stats = shapes
     names: list[str] = []
@@ -45,14 +45,14 @@ def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tuple[
     *features, outputs = _dependencies(traced.jaxpr, len(flat))
     layer_of, unread = {}, set()
     for bit, path in enumerate(sorted(flat)):  # as JAX flattens a dict
-        if path.startswith(f"{HEAD}."):
-            layer_of[path] = HEAD
+        if path.startswith("head."):
+            layer_of[path] = READOUT
             continue
         first = next((k for k, mask in enumerate(features) if mask >> bit & 1), len(features) - 1)
         layer_of[path] = names[first]
         if not outputs >> bit & 1:
             unread.add(path)
-    return Order((*names, HEAD), layer_of, frozenset(unread))
+    return Order((*names, READOUT), layer_of, frozenset(unread))
 
 
 def _dependencies(jaxpr: Any, inputs: int) -> list[int]:

@@ -65,8 +65,9 @@ Rule = Freeze | Rate
 class FineTune(Component):
     """rules: the first that matches a parameter decides. Each must decide one at least.
 
-    layer_decay: the rate of a layer is multiplied by layer_decay ** (layers after it, the head counted), as BEiT has
-        it (Bao et al. 2022). Layers are the backbone's named features that have parameters and lead to the head.
+    layer_decay: the rate of a layer is multiplied by layer_decay ** (layers after it, the head counted; Clark et al.
+        2020, Bao et al. 2022). Layers are the backbone's named features that have parameters and lead to the head:
+        a last norm with a feature of its own, as a ViT's, is one too.
     head_rate: factor of the head's rate.
     statistics: of the backbone's batch norms: "frozen" keeps the pretrained running statistics, and uses them in
         training too. Those of a batch norm whose parameters are frozen are so in any case: it computes what it did.
@@ -110,7 +111,7 @@ class FineTune(Component):
     ) -> Tuning:
         """What the rules make of a network's parameters.
 
-        layers: their names in order, the head last. layer_of: each parameter's, by path. unread: parameters on which
+        layers: their names in order, the readout last. layer_of: each parameter's, by path. unread: parameters on which
         no output depends. epochs: the run's length.
         Raises UserError that names every rule that decides nothing, names no layer or starts too late; and where
         nothing trains at first.
@@ -133,9 +134,9 @@ class FineTune(Component):
         return Tuning(factor, start, self.statistics == "frozen")
 
     def _layer_factors(self, layers: Sequence[str], used: Collection[str]) -> dict[str, float]:
-        *backbone, head = [layer for layer in layers if layer in used]
+        *backbone, readout = [layer for layer in layers if layer in used]
         decay = {layer: self.layer_decay ** (len(backbone) - k) for k, layer in enumerate(backbone)}
-        return {**decay, head: self.head_rate}
+        return {**decay, readout: self.head_rate}
 
     def _decide(
         self, layers: Sequence[str], layer_of: Mapping[str, str], epochs: float

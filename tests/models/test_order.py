@@ -32,17 +32,17 @@ class Odd(nnx.Module):
         x = images.mean((1, 2)) * self.z_first[...][None]
         low = x + self.shared[...][None]
         middle = jax.jit(lambda x, p: jnp.tanh(x) * p[None])(low, self.nested[...])
-        return {"low": low, "middle": middle, "high": middle * (self.last[...] + self.shared[...])[None]}
+        return {"low": low, "head": middle, "high": middle * (self.last[...] + self.shared[...])[None]}
 
 
 class Sampled(nnx.Module):
-    """A head that uses `width` in training alone, and reads `middle`."""
+    """A head that uses `width` in training alone, and reads the feature "head"."""
 
     def __init__(self):
         self.width = nnx.Param(jnp.ones(()))
 
     def __call__(self, features, mode):
-        return features["middle"] * (self.width[...] if mode.train else 1.0)
+        return features["head"] * (self.width[...] if mode.train else 1.0)
 
 
 def odd():
@@ -55,10 +55,10 @@ def odd():
 
 def test_a_parameter_belongs_to_the_first_feature_that_depends_on_it():
     found = order(split(odd), (4, 4, 3))
-    assert found.layers == ("low", "middle", "high", "head")
+    assert found.layers == ("low", "head", "high", "readout")
     assert found.layer_of == {
-        "backbone.z_first": "low", "backbone.shared": "low", "backbone.nested": "middle",
-        "backbone.last": "high", "backbone.unused": "high", "head.width": "head",
+        "backbone.z_first": "low", "backbone.shared": "low", "backbone.nested": "head",
+        "backbone.last": "high", "backbone.unused": "high", "head.width": "readout",
     }  # fmt: skip
     assert found.unread == {"backbone.last", "backbone.unused"}
 
@@ -76,9 +76,9 @@ def test_a_parameter_belongs_to_the_first_feature_that_depends_on_it():
 )
 def test_a_resnets_parameters_are_named_after_their_layers(model, read, layers):
     found = order(split(network(model, read)), (32, 32, 3))
-    assert found.layers == (*layers, "head")
+    assert found.layers == (*layers, "readout")
     for path, layer in found.layer_of.items():
-        second = path.split(".")[1] if path.startswith("backbone.") else "head"
+        second = path.split(".")[1] if path.startswith("backbone.") else "readout"
         assert layer == {"conv1": "stem", "bn1": "stem", "fc": "logits"}.get(second, second)
         assert (path in found.unread) == (layer in layers[layers.index(read) + 1 :])
 

@@ -11,7 +11,7 @@ from jaxlab.optim import SGD, Adam, AdamW, FineTune, Freeze, Groups, Rate
 from jaxlab.optim.tuning import notes, summary
 from jaxlab.types import UserError
 
-LAYERS = ("stem", "block1", "block2", "pool", "head")
+LAYERS = ("stem", "block1", "block2", "pool", "readout")
 SHAPES = {
     "backbone.stem.kernel": (3, 4),
     "backbone.stem.bn.scale": (4,),
@@ -24,7 +24,7 @@ SHAPES = {
     "head.bias": (2,),
 }
 STATS = ("backbone.stem.bn.mean", "backbone.block1.bn.mean", "backbone.block1.bn.var")
-LAYER_OF = {path: path.split(".")[1] if path.startswith("backbone") else "head" for path in SHAPES}
+LAYER_OF = {path: path.split(".")[1] if path.startswith("backbone") else "readout" for path in SHAPES}
 
 
 def resolve(epochs=10.0, unread=(), **fields):
@@ -44,13 +44,13 @@ def test_everything_trains_alike_by_default():
 
 def test_layer_decay_counts_the_layers_after_that_have_parameters():
     assert by_layer(resolve(layer_decay=0.5, head_rate=3.0)) == {
-        "stem": 0.125, "block1": 0.25, "block2": 0.5, "head": 3.0,
+        "stem": 0.125, "block1": 0.25, "block2": 0.5, "readout": 3.0,
     }  # fmt: skip
 
 
 def test_layers_behind_the_one_that_is_read_neither_train_nor_count():
     tuning = resolve(layer_decay=0.5, unread={"backbone.block2.kernel"})
-    assert by_layer(tuning) == {"stem": 0.25, "block1": 0.5, "head": 1.0}
+    assert by_layer(tuning) == {"stem": 0.25, "block1": 0.5, "readout": 1.0}
     assert "backbone.block2.kernel" not in tuning.factor
 
 
@@ -82,7 +82,7 @@ def test_unfreezing_from_the_top():
     rules = (Freeze(through="block1", until_epoch=4), Freeze(through="block2", until_epoch=2))
     starts = resolve(rules=rules).starts(3)
     assert {step: {LAYER_OF[path] for path in group} for step, group in starts.items()} == {
-        0: {"head"}, 6: {"block2"}, 12: {"stem", "block1"},
+        0: {"readout"}, 6: {"block2"}, 12: {"stem", "block1"},
     }  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def test_batch_norms_whose_parameters_are_frozen_are_held():
                 "rules.2, Rate(pattern='^stem', factor=2.0), matches none",
             ),
         ),
-        ({"rules": (Freeze(through="head"),)}, ("names no layer",)),
+        ({"rules": (Freeze(through="readout"),)}, ("names no layer",)),
         (
             {"rules": (Freeze(through="block1"), Freeze(pattern="stem"))},
             ("rules.1, Freeze(pattern='stem'), comes too late: earlier rules decide on the 3 parameters",),
@@ -213,7 +213,7 @@ def torch_adamw(p, gradients, rates, decoupled, b1=0.9, b2=0.999, eps=1e-8):
     return p
 
 
-FACTORS = {"stem": 0.125, "block1": 0.25, "block2": 0.5, "head": 3.0}
+FACTORS = {"stem": 0.125, "block1": 0.25, "block2": 0.5, "readout": 3.0}
 
 
 @pytest.mark.parametrize("kind", [SGD, AdamW])
@@ -258,7 +258,7 @@ def test_a_late_group_starts_as_a_new_optimizer_and_a_frozen_one_is_never_touche
         if LAYER_OF[path] == "stem":
             np.testing.assert_array_equal(got[path], p.astype(np.float32))
             continue
-        first = 0 if LAYER_OF[path] == "head" else 2
+        first = 0 if LAYER_OF[path] == "readout" else 2
         own, decay = [g[path] for g in gradients[first:]], 0.3 if p.ndim > 1 else 0.0
         want = torch_adamw(p, own, RATES[first:], decay)
         np.testing.assert_allclose(got[path], want, rtol=2e-5, atol=2e-6, err_msg=path)
@@ -270,7 +270,7 @@ def test_the_gradients_norm_is_clipped_over_all_that_train(problem):
     got = updated(SGD(momentum=0.0, clip_norm=0.5), resolve(rules=rules), start, gradients)
     want = dict(start)
     for step, (rate, gradient) in enumerate(zip(RATES, gradients, strict=True)):
-        own = {path: g for path, g in gradient.items() if step >= 2 or LAYER_OF[path] == "head"}
+        own = {path: g for path, g in gradient.items() if step >= 2 or LAYER_OF[path] == "readout"}
         norm = np.sqrt(sum((g**2).sum() for g in own.values()))
         assert norm > 0.5
         want |= {path: want[path] - rate * g * 0.5 / norm for path, g in own.items()}
@@ -298,7 +298,7 @@ def test_the_table_has_a_line_for_all_of_a_layer_that_trains_alike():
         ("block1", 2, 8, "yes", 0.05, 0.0, "train"),
         ("block1", 1, 16, "yes", 0.05, 2.5, None),
         ("block2", 1, 20, "unread", None, None, None),
-        ("head", 2, 12, "yes", 0.1, 0.0, None),
+        ("readout", 2, 12, "yes", 0.1, 0.0, None),
     ]
     assert summary(table) == (
         "trains 20 of 76 parameters; 16 more after epoch 2.5; the head reads nothing of 20"

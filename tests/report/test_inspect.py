@@ -288,7 +288,7 @@ def test_what_trains_is_shown_by_layer_with_equal_neighbours_merged(tmp_path):
         entry("block4", 20, rate=0.25, statistics="train", arrays=1),
         entry("block5", 300, after=2.5, statistics="train"),
         entry("block6", 300, trains="unread", rate=None, after=None),
-        entry("head", 70, rate=1e-05),
+        entry("readout", 70, rate=1e-05),
     ]
     run = make_run(tmp_path / "run", info={**INFO, "finetune": table})
     lines = invoke(run).output.splitlines()
@@ -300,7 +300,7 @@ def test_what_trains_is_shown_by_layer_with_equal_neighbours_merged(tmp_path):
         "block3 .. block4: 2 arrays 30 0.25 yes trains",
         "block5 300 0.5 after epoch 2.5 trains",
         "block6 300 - never: not read -",
-        "head 70 1e-05 yes -",
+        "readout 70 1e-05 yes -",
     ]
     assert from_json(run)["run"]["finetune"] == table
     assert "training" not in invoke(make_run(tmp_path / "older")).output

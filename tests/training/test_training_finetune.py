@@ -147,10 +147,15 @@ def test_a_run_says_and_records_what_trains(arrays_npz, tmp_path):
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "level1 .. level2 344 0.01 after epoch 0.5 trains" in lines
     assert "level3 448 - never: not read frozen" in lines
-    assert "head 485 0.01 yes -" in lines
+    assert "readout 485 0.01 yes -" in lines
     assert max(map(len, shown.stdout.splitlines())) <= 80
     report = json.loads(CliRunner().invoke(main, ["inspect", str(run), "--json"]).stdout)
-    assert [entry["layer"] for entry in report["run"]["finetune"]] == ["level1", "level2", "level3", "head"]
+    assert [entry["layer"] for entry in report["run"]["finetune"]] == [
+        "level1",
+        "level2",
+        "level3",
+        "readout",
+    ]
 
 
 @pytest.mark.parametrize(
