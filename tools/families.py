@@ -1,0 +1,64 @@
+"""The table of all families: parameters, key layouts, and how far each is from its reference.
+
+    python tools/families.py [--markdown FILE]
+
+Loads every golden of tests/golden/ through a weight file, as a user would, and compares features and logits.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "weights"))
+from goldens import Case, network, outputs  # noqa: E402
+from test_goldens import CASES  # noqa: E402
+
+from jaxlab import tree  # noqa: E402
+
+COLUMNS = ("network", "parameters", "layout", "features", "relative", "logits", "relative")
+
+
+def error(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], logits: bool) -> list[str]:
+    """Largest absolute difference, and the largest relative to its own feature's largest value."""
+    names = [name for name in expected if (name == "logits") == logits]
+    apart = {name: float(np.abs(found[name] - expected[name]).max()) for name in names}
+    relative = [apart[name] / float(np.abs(expected[name]).max()) for name in names]
+    return [f"{max(values):.1e}" if values else "-" for values in (list(apart.values()), relative)]
+
+
+def row(case: Case) -> tuple[str, ...]:
+    """One line; parameters without the classifier."""
+    with tempfile.TemporaryDirectory() as folder:
+        record, found, expected = outputs(case, Path(folder))
+    params, _, _ = network(case.config, case.images[-1])
+    classifier = ("fc.", "head.", "head_dist.", "classifier.")
+    count = tree.count({path: leaf for path, leaf in params.items() if not path.startswith(classifier)})
+    figures = (*error(found, expected, logits=False), *error(found, expected, logits=True))
+    return case.golden.rpartition("_")[0], f"{count:,}", record["layout"], *figures
+
+
+@click.command()
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to a file."
+)
+def main(markdown: Path | None) -> None:
+    """Print the table."""
+    lines = [row(case) for case in track(CASES, "comparing", transient=True)]
+    table = Table(*COLUMNS, box=None)
+    for line in lines:
+        table.add_row(*line)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    if markdown is not None:
+        ruled = [COLUMNS, ("---",) * len(COLUMNS), *lines]
+        markdown.write_text("".join(f"| {' | '.join(line)} |\n" for line in ruled))
+
+
+if __name__ == "__main__":
+    main()
