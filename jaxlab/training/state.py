@@ -49,7 +49,9 @@ class TrainState:
         }
         if problems:
             shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
-            raise UserError(f"the checkpoint does not fit this experiment's model: {shown}")
+            raise UserError(
+                f"the checkpoint does not fit this experiment's model, optimizer and finetune: {shown}"
+            )
         return replace(self, **new)
 
 
