@@ -54,6 +54,7 @@ def close(found, wanted, name):
 
 
 def test_every_layer_is_that_of_transformers(golden):
+    """At the tokens that are no padding: there, where nothing reads, float32 itself is 8e-6 off float64."""
     _, graphdef, template, params, record = loaded()
     assert record["skipped"] == {
         "the pooler, of next-sentence prediction alone": 2,
@@ -64,7 +65,7 @@ def test_every_layer_is_that_of_transformers(golden):
     )
     found = forward(params, golden["ids"], golden["mask"])
     for name in ("embeddings", *(f"layer{k}" for k in range(6))):
-        close(np.asarray(found[name])[:, :, ::32], golden[name], name)
+        close(np.asarray(found[name])[golden["mask"]][:, ::32], golden[name][golden["mask"]], name)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
