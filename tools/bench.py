@@ -35,6 +35,10 @@ PARTS = ("steps", "start", "input", "submit")
     "--repeats", default=5, show_default=True, type=click.IntRange(1), help="Repeats in `steps`, `start`."
 )
 @click.option(
+    "--model", "models", multiple=True, type=click.Choice(list(bench_steps.SIZES)),
+    help="Measure this network alone in `steps`; repeat it for several.",
+)  # fmt: skip
+@click.option(
     "--quick", is_flag=True, help="Tiny sizes: shows that every part works; the figures mean nothing."
 )
 @click.option(
@@ -45,7 +49,12 @@ PARTS = ("steps", "start", "input", "submit")
     help="Write all figures to FILE.",
 )
 def main(
-    parts: tuple[str, ...], torch_python: str | None, repeats: int, quick: bool, json_path: Path | None
+    parts: tuple[str, ...],
+    torch_python: str | None,
+    repeats: int,
+    models: tuple[str, ...],
+    quick: bool,
+    json_path: Path | None,
 ) -> None:
     """Measure PARTS, in this order:
 
@@ -56,7 +65,7 @@ def main(
     submit  seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
     """
     measures: dict[str, tuple[Any, Callable[[], list[dict[str, Any]]]]] = {
-        "steps": (bench_steps, lambda: bench_steps.measure(quick, repeats, torch_python)),
+        "steps": (bench_steps, lambda: bench_steps.measure(quick, repeats, torch_python, models)),
         "start": (bench_start, lambda: bench_start.measure(quick, repeats)),
         "input": (bench_input, lambda: bench_input.measure(quick)),
         "submit": (bench_submit, lambda: bench_submit.measure(quick)),

@@ -20,15 +20,27 @@ import numpy as np  # noqa: E402
 
 from jaxlab import fit, tree  # noqa: E402
 from jaxlab.data import Images, Normalize  # noqa: E402
-from jaxlab.experiment import Experiment, Task, Training, program_of  # noqa: E402
+from jaxlab.experiment import (  # noqa: E402
+    Experiment,
+    Task,
+    Training,
+    learning_of,
+    network_shapes,
+    program_of,
+    tuning_of,
+)
 from jaxlab.heads import Linear  # noqa: E402
-from jaxlab.models import ResNet, ShallowCNN  # noqa: E402
+from jaxlab.models import EfficientNet, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
 from jaxlab.training.step import prediction_step, train_step  # noqa: E402
 
 NETWORKS = {
     "resnet18": (ResNet(depth=18), Linear(layer="pool")),
+    "resnet50": (ResNet(depth=50), Linear(layer="pool")),
+    "efficientnet_lite0": (EfficientNet(variant="lite0"), Linear(layer="pool")),
+    "vit_tiny": (ViT(size="tiny"), Linear(layer="cls")),
+    "shufflenet_x1_0": (ShuffleNetV2(width=1.0), Linear(layer="pool")),
     "shallow_cnn": (  # as configs/shallow_cnn.py
         ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3), dropout=0.2),
         Linear(layer="level2", dropout=0.5),
@@ -53,15 +65,21 @@ class Steps:
         case, experiment = self.case, experiment_of(self.case)
         targets = tuple(f"n{k}" for k in range(case["targets"]))
         task = Task("regression", targets, Images(size=(case["size"], case["size"])), "uint8", Normalize())
-        program = program_of(experiment, task)
+        shapes = network_shapes(experiment, task)
+        tuning, _ = tuning_of(experiment, task, shapes, steps_per_epoch=1)
+        program = program_of(experiment, task, shapes)
+        (learning,) = learning_of(experiment, tuning, shapes, steps_per_epoch=1)
         self.layout = Layout("auto", case["batch"])
         self.host_batch = _batch(case)
         self.batch = self.layout.put_batch(self.host_batch)
-        state = fit._fresh(experiment, fit.Start(task, ({}, {}), {}), program, self.host_batch["target"])
+        begin = fit.Start(task, shapes, tuning, ({}, {}), {})
+        state = fit._fresh(experiment, begin, learning.optimizer, self.host_batch["target"])
         self.parameters = tree.count(state.params)
         self.state = self.layout.put(state)
         self.variables = self.layout.put(state.variables)
-        self._train = self.layout.compile(partial(train_step, program), batch_at=1, arguments=2, donate=0)
+        self._train = self.layout.compile(
+            partial(train_step, program, learning), batch_at=1, arguments=2, donate=0
+        )
         self._predict = self.layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
         )

@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,19 +15,25 @@ Row = dict[str, Any]
 PAUSE = 0.3  # seconds between repeats, in which the other side's idle threads stop spinning
 
 
-def cases(quick: bool) -> list[Row]:
-    """What is measured: name, model, size, batch, targets."""
-    chosen = [("resnet18", 32, 4), ("shallow_cnn", 24, 4)]
-    if not quick:
-        chosen = [("resnet18", 224, 16), ("shallow_cnn", 56, 50), ("shallow_cnn", 112, 50)]
-    return [{"model": model, "size": size, "batch": batch, "targets": 40} for model, size, batch in chosen]
+PRETRAINED = ("resnet18", "resnet50", "efficientnet_lite0", "vit_tiny", "shufflenet_x1_0")
+SIZES = dict.fromkeys(PRETRAINED, ((224, 16),)) | {"shallow_cnn": ((56, 50), (112, 50))}  # pixels, batch
 
 
-def measure(quick: bool, repeats: int, torch_python: str | None) -> list[Row]:
+def cases(quick: bool, models: Sequence[str] = ()) -> list[Row]:
+    """What is measured of `models`, or of all: name, model, size, batch, targets."""
+    models = models or (("resnet18", "shallow_cnn") if quick else tuple(SIZES))
+    return [
+        {"model": model, "size": size, "batch": batch, "targets": 40}
+        for model in models
+        for size, batch in (((32, 4),) if quick else SIZES[model])
+    ]
+
+
+def measure(quick: bool, repeats: int, torch_python: str | None, models: Sequence[str] = ()) -> list[Row]:
     """A row for each case and pass. seconds: of one repeat."""
     torch_python = _with_torch(torch_python)
     seconds = 0.2 if quick else 4.0
-    return [row for case in cases(quick) for row in _case(case, repeats, seconds, torch_python)]
+    return [row for case in cases(quick, models) for row in _case(case, repeats, seconds, torch_python)]
 
 
 def jaxlab_worker(case: Row) -> Worker:

@@ -1,6 +1,7 @@
 """PyTorch's side of a step, eager and channels_last on all cores: the same networks, batch and optimizer.
 
-Run by bench.py under an interpreter that has torch, with a case as JSON: model, size, batch, targets.
+Run by bench.py under an interpreter that has torch (and timm and torchvision, for the networks that are not
+written here), with a case as JSON: model, size, batch, targets.
 The images are normalised floats already, where jaxlab's step starts from uint8.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from bench_process import cores, serve, timed
+from golden_common import declare_missing_ops
 from torch import nn
 
 
@@ -53,13 +55,35 @@ def shallow_cnn(targets: int, size: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.5), nn.Linear(64 * (size // 4) ** 2, targets))
 
 
+TIMM = {
+    "resnet50": "resnet50",
+    "efficientnet_lite0": "efficientnet_lite0",
+    "vit_tiny": "vit_tiny_patch16_224",
+}
+
+
+def network(model: str, targets: int, size: int, **_: Any) -> nn.Module:
+    """Written here, or of timm or torchvision with a linear layer to the targets."""
+    written = {"resnet18": resnet18, "shallow_cnn": shallow_cnn}
+    if model in written:
+        return written[model](targets, size)
+    declare_missing_ops()
+    if model in TIMM:
+        import timm
+
+        any_size = {"dynamic_img_size": True} if model == "vit_tiny" else {}
+        return timm.create_model(TIMM[model], num_classes=targets, **any_size)
+    import torchvision
+
+    return torchvision.models.shufflenet_v2_x1_0(num_classes=targets)
+
+
 class Steps:
     """A train step and a forward pass, and what they work on."""
 
     def __init__(self, case: dict[str, Any]):
         torch.manual_seed(0)
-        make = {"resnet18": resnet18, "shallow_cnn": shallow_cnn}[case["model"]]
-        self.model = make(case["targets"], case["size"]).to(memory_format=torch.channels_last)
+        self.model = network(**case).to(memory_format=torch.channels_last)
         images = torch.randn(case["batch"], 3, case["size"], case["size"])
         self.images = images.to(memory_format=torch.channels_last)
         self.target = torch.randn(case["batch"], case["targets"])
