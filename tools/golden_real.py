@@ -4,14 +4,22 @@ Run it as tools/golden.py, in an environment that has these packages too: `pytho
 """
 
 import sys
+from functools import partial
 
 import golden_bert
 import golden_common
+import golden_efficientnet
+import golden_mobilenetv2
 import numpy as np
 import torch
 from golden_common import Job
 
-JOBS: dict[str, Job] = {"real_minilm": golden_bert.minilm}
+JOBS: dict[str, Job] = {
+    "real_lite0": partial(golden_efficientnet.lite, "lite0"),
+    "real_lite2": partial(golden_efficientnet.lite, "lite2"),
+    "real_minilm": golden_bert.minilm,
+    "real_mobilenetv2": golden_mobilenetv2.tracker,
+}
 
 
 def main() -> None:
