@@ -14,11 +14,12 @@ class BatchNorm(nnx.Module):
     In training the statistics are those of the global batch (all devices of `mode.axis_name`, which must hold
     equally many rows), and the running ones move by `momentum` towards them, with the variance unbiased.
     With `use_running_average` set, the running ones serve in training too and stay as they are.
+    affine: a learned scale and bias follow. Without them no gradient has to reach features that are not trained.
     """
 
-    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5):
-        self.scale = nnx.Param(jnp.ones(channels))
-        self.bias = nnx.Param(jnp.zeros(channels))
+    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5, affine: bool = True):
+        self.scale = nnx.Param(jnp.ones(channels)) if affine else None
+        self.bias = nnx.Param(jnp.zeros(channels)) if affine else None
         self.mean = nnx.BatchStat(jnp.zeros(channels))
         self.var = nnx.BatchStat(jnp.ones(channels))
         self.momentum = momentum
@@ -31,7 +32,10 @@ class BatchNorm(nnx.Module):
             centred, var = self._centred(rows.astype(jnp.float32), mode.axis_name)
         else:
             centred, var = rows - self.mean[...][None], self.var[...]
-        slope = self.scale[...] * jax.lax.rsqrt(var + self.eps)
+        slope = jax.lax.rsqrt(var + self.eps)
+        if self.scale is None or self.bias is None:
+            return (centred * slope[None]).astype(x.dtype).reshape(x.shape)
+        slope = self.scale[...] * slope
         return (centred * slope[None] + self.bias[...][None]).astype(x.dtype).reshape(x.shape)
 
     def _centred(

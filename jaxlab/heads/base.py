@@ -1,6 +1,7 @@
 """What all readouts share: which layers they read, and how those are normalised and dropped first."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -84,7 +85,8 @@ class Readout(Head):
     def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "ReadoutModule":
         shapes = {name: tuple(features[name].shape[1:]) for name in self._layers(features)}
         parts = {name: self.part(shape, len(targets), rngs) for name, shape in shapes.items()}
-        norms = {name: BatchNorm(shape[-1], eps=EPSILON) for name, shape in shapes.items() if self.normalize}
+        plain = partial(BatchNorm, eps=EPSILON, affine=False)  # the weights that follow scale as well
+        norms = {name: plain(shape[-1]) for name, shape in shapes.items() if self.normalize}
         return ReadoutModule(parts, norms, len(targets), self.dropout)
 
     def _layers(self, features: Shapes) -> tuple[str, ...]:
