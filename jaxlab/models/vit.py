@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from jaxlab.config import Location
 from jaxlab.models.attention import KERNEL, SelfAttention
 from jaxlab.models.base import Model
-from jaxlab.models.layers import gelu
+from jaxlab.models.layers import gelu, unfused_gradient
 from jaxlab.models.positions import antialiased, interpolated, resized
 from jaxlab.rng import depth_rates, drop_path, dropout
 from jaxlab.types import Mode, UserError
@@ -214,10 +214,12 @@ class Block(nnx.Module):
     def __call__(self, x: Float[Array, "b n d"], mode: Mode) -> Float[Array, "b n d"]:
         first = 1 + 3 * self.index  # of this block's dropout layers
         y = dropout(self.attn(self.norm1(x)), self.dropout, mode, first)
-        x = x + drop_path(_scaled(y, self.scale1), self.drop_rate, mode, 2 * self.index)
+        y = drop_path(_scaled(y, self.scale1), self.drop_rate, mode, 2 * self.index)
+        x = unfused_gradient(x + y)
         y = dropout(gelu(self.fc1(self.norm2(x))), self.dropout, mode, first + 1)
         y = dropout(self.fc2(y), self.dropout, mode, first + 2)
-        return x + drop_path(_scaled(y, self.scale2), self.drop_rate, mode, 2 * self.index + 1)
+        y = drop_path(_scaled(y, self.scale2), self.drop_rate, mode, 2 * self.index + 1)
+        return unfused_gradient(x + y)
 
 
 def _scaled(x: Float[Array, "b n d"], scale: nnx.Param | None) -> Float[Array, "b n d"]:
