@@ -1,4 +1,4 @@
-"""A factorized readout of several layers of a frozen EfficientNet-Lite0: quick to train, and hard to beat on few images.
+"""A factorized readout of several layers of a frozen EfficientNet-Lite0: quick to train, good on few images.
 
     jaxlab train configs/efficientnet_readout.py --set data.root=FOLDER
 

@@ -21,7 +21,18 @@ from jaxlab.experiment import Experiment, Task, network_shapes
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 # What makes a config small enough for two steps here.
-SHRUNK = {"resnet_finetune": ["images.size=(32, 32)"]}
+SMALL = "images.size=(32, 32)"
+SHRUNK = {
+    "resnet_finetune": [SMALL, "model.depth=18"],
+    "efficientnet_finetune": [SMALL],
+    "efficientnet_readout": [SMALL],
+    "vit_base_finetune": [SMALL, "model.size=tiny"],
+    "vit_tiny_finetune": [SMALL],
+    "gesture_resnet18": [SMALL],
+    "gesture_shufflenet_x0_5": [SMALL],
+    "gesture_shufflenet_x1_0": [SMALL],
+    "gesture_lenet5": [SMALL],
+}
 
 
 def jaxlab(*arguments: object, code: int = 0) -> str:
@@ -36,6 +47,20 @@ def folder(tmp_path_factory):
     """A Kaggle folder: 60 images of 32 px, 12 to predict, 6 neurons."""
     path = tmp_path_factory.mktemp("kaggle")
     Simulated(images=60, test_images=12, neurons=6, size=32).write_kaggle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def gestures(folder, tmp_path_factory):
+    """The same images with one of three gestures each."""
+    path = tmp_path_factory.mktemp("gestures")
+    for name in ("train", "test"):
+        (path / name).symlink_to(folder / name)
+    for name in ("train.csv", "sample_submission.csv"):
+        table = pd.read_csv(folder / name, dtype={"image_id": str})[["image_id"]]
+        table.assign(gesture=np.resize(["fist", "palm", "point"], len(table))).to_csv(
+            path / name, index=False
+        )
     return path
 
 
@@ -66,7 +91,8 @@ def test_config_builds_at_full_size(config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_config_trains_two_steps_and_predicts(config, folder, tmp_path):
+def test_config_trains_two_steps_and_predicts(config, folder, gestures, tmp_path):
+    folder = gestures if config.stem.startswith("gesture") else folder
     settings = [f"data.root={folder}", *SHRUNK.get(config.stem, [])]
     flags = [part for setting in settings for part in ("--set", setting)]
     jaxlab("train", config, "--smoke", "--run", tmp_path / "run", *flags)

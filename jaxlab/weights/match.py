@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ class Rule:
     pattern: str
     target: str
     transform: Callable[[Array], Array] = lambda array: array
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """Kept here: a deep network has more rules than the 512 patterns that `re` keeps."""
+        return re.compile(self.pattern)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def renamed(source: Iterable[str], rules: Iterable[Rule]) -> dict[str, str]:
     found = {}
     for key in source:
         for rule in rules:
-            if match := re.fullmatch(rule.pattern, key):
+            if match := rule.compiled.fullmatch(key):
                 found[key] = match.expand(rule.target)
     return found
 
@@ -79,7 +85,7 @@ def match(
     leaves: Flat = {}
     skipped: Counter[str] = Counter()
     for key, array in source.items():
-        fitting = [rule for rule in layout.rules if re.fullmatch(rule.pattern, key)]
+        fitting = [rule for rule in layout.rules if rule.compiled.fullmatch(key)]
         reasons = [skip.reason for skip in layout.skips if re.fullmatch(skip.pattern, key)]
         if len(fitting) + len(reasons) > 1:
             problems.setdefault("with several rules", []).append(key)

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 
@@ -73,14 +73,9 @@ def ends(stem: Pair, head: Pair) -> list[Rule]:
 def finished(
     config: Config, name: str, rules: Iterable[Rule], last: str, stem: str, preprocessing: Mapping[str, Any]
 ) -> Layout:
-    """The layout, with the classifier that matches `last`.
-
-    Its patterns are compiled: a set for each block is more than the 512 that `re` keeps, which would compile each anew
-    for every key.
-    """
+    """The layout, with the classifier that matches `last`."""
     final, skips = classifier(last, "fc", config.classes)
-    ready = tuple(replace(rule, pattern=cast(str, re.compile(rule.pattern))) for rule in (*rules, *final))
-    return Layout(name, ready, (COUNTERS, *skips), stem, preprocessing)
+    return Layout(name, (*rules, *final), (COUNTERS, *skips), stem, preprocessing)
 
 
 def check_convention(config: Config, name: str, expected: str) -> None:

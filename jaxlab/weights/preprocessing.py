@@ -18,9 +18,15 @@ def preprocessing(metadata: Mapping[str, Any]) -> dict[str, Any]:
     side = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
     found = {
         "mean": timm.get("mean", transformers.get("image_mean")),
-        "std": timm.get("std", transformers.get("image_std")),
+        "std": timm.get("std", _std(transformers)),
         "interpolation": timm.get("interpolation", PILLOW.get(transformers.get("resample", -1))),
         "crop_fraction": timm.get("crop_pct", transformers.get("crop_pct")),
         "size": timm["input_size"][-1] if "input_size" in timm else side,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _std(transformers: Mapping[str, Any]) -> Any:
+    """EfficientNet's processor with `include_top` divides by image_std a second time."""
+    std = transformers.get("image_std")
+    return [value**2 for value in std] if std and transformers.get("include_top") else std

@@ -192,3 +192,11 @@ def test_preprocessing_of_both_libraries():
         "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bicubic", "crop_fraction": 0.875, "size": 224,
     }  # fmt: skip
     assert preprocessing({}) == {}
+
+
+def test_efficientnets_processor_divides_by_its_deviation_twice():
+    """transformers' EfficientNetImageProcessor with `include_top`; 0.4785 is the root of ImageNet's 0.229."""
+    recorded = {"image_mean": [0.485] * 3, "image_std": [0.47853944] * 3}
+    twice = preprocessing({"preprocessor_config.json": {**recorded, "include_top": True}})
+    np.testing.assert_allclose(twice["std"], 0.229, rtol=1e-6)
+    assert preprocessing({"preprocessor_config.json": recorded})["std"] == recorded["image_std"]
