@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 Pair = tuple[int, int]  # down, across
 Padding = tuple[Pair, Pair]  # (top, bottom), (left, right)
+BANDS = 8  # rows added at once in the gradient of the kernel
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -23,10 +24,12 @@ def depthwise(
 ) -> Float[Array, "b i j c"]:
     """Each channel convolved with its own kernel; accumulated in float32 or wider, in the image's dtype."""
     axes = zip(x.shape[1:3], kernel.shape[:2], strides, padding, strict=True)
-    sizes = tuple((size + sum(pad) - k) // stride + 1 for size, k, stride, pad in axes)
+    rows, columns = ((size + sum(pad) - k) // stride + 1 for size, k, stride, pad in axes)
     padded = _pad(x, padding)
-    shifts = product(*map(range, kernel.shape[:2]))
-    return _weighted((_window(padded, at, strides, sizes), kernel[at]) for at in shifts).astype(x.dtype)
+    shifts = product(range(kernel.shape[0]), range(kernel.shape[1]))
+    return _weighted((_window(padded, at, strides, (rows, columns)), kernel[at]) for at in shifts).astype(
+        x.dtype
+    )
 
 
 def _forward(x: Array, kernel: Array, strides: Pair, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
@@ -37,7 +40,7 @@ def _backward(
     strides: Pair, padding: Padding, saved: tuple[Array, Array], gradient: Array
 ) -> tuple[Array, Array]:
     x, kernel = saved
-    image = _image_gradient(gradient, kernel, x.shape[1:3], strides, padding)
+    image = _image_gradient(gradient, kernel, (x.shape[1], x.shape[2]), strides, padding)
     return image.astype(x.dtype), _kernel_gradient(x, gradient, kernel, strides, padding)
 
 
@@ -49,48 +52,75 @@ def _image_gradient(gradient: Array, kernel: Array, size: Pair, strides: Pair, p
 
     Pixel s q + a met position k in output q + (a + pad - k) / s, where s divides that.
     """
-    counts = tuple(-(-n // stride) for n, stride in zip(size, strides, strict=True))
-    meets = [_meetings(k, s, pad[0]) for k, s, pad in zip(kernel.shape, strides, padding, strict=False)]
-    offsets = [[offset for phase in axis for _, offset in phase] for axis in meets]
-    ends = [max(off) + n - found for off, n, found in zip(offsets, counts, gradient.shape[1:3], strict=True)]
-    padded = _pad(gradient, tuple((-min(off), end) for off, end in zip(offsets, ends, strict=True)))
+    b, rows, columns, c = gradient.shape
+    down, across = (_meetings(*axis) for axis in zip(kernel.shape[:2], strides, padding, strict=True))
+    tall, wide = (-(-n // stride) for n, stride in zip(size, strides, strict=True))
+    (top, bottom), (left, right) = (_reach(meetings) for meetings in (down, across))
+    padded = _pad(gradient, ((-top, bottom + tall - rows), (-left, right + wide - columns)))
 
-    def phase(down: int, across: int) -> Array:
-        positions = product(meets[0][down], meets[1][across])
+    def phase(meets: Iterable[tuple[Pair, Pair]]) -> Array:
         return _weighted(
-            (_window(padded, (i - min(offsets[0]), j - min(offsets[1])), (1, 1), counts), kernel[row, column])
-            for (row, i), (column, j) in positions
+            (_window(padded, (i - top, j - left), (1, 1), (tall, wide)), kernel[k, m])
+            for (k, i), (m, j) in meets
         )
 
-    b, c = gradient.shape[0], gradient.shape[-1]
-    rows = [jnp.concatenate([phase(a, e) for e in range(strides[1])], -1) for a in range(strides[0])]
-    flat = jnp.concatenate([row.reshape(b, counts[0], -1) for row in rows], -1)
-    return flat.reshape(b, counts[0] * strides[0], counts[1] * strides[1], c)[:, : size[0], : size[1]]
+    # columns of all phases side by side, then rows: the order of the pixels in memory
+    bands = [jnp.concatenate([phase(product(row, column)) for column in across], -1) for row in down]
+    flat = jnp.concatenate([band.reshape(b, tall, -1) for band in bands], -1)
+    return flat.reshape(b, tall * strides[0], wide * strides[1], c)[:, : size[0], : size[1]]
 
 
-def _meetings(k: int, stride: int, before: int) -> list[list[Pair]]:
+def _meetings(k: int, stride: int, padding: Pair) -> list[list[Pair]]:
     """For each phase of an axis: the kernel positions it meets, and how far the output lies from its own."""
-    return [
-        [(at, (phase + before - at) // stride) for at in range(k) if (phase + before - at) % stride == 0]
-        for phase in range(stride)
-    ]
+    shifts = [[(at, phase + padding[0] - at) for at in range(k)] for phase in range(stride)]
+    return [[(at, shift // stride) for at, shift in axis if shift % stride == 0] for axis in shifts]
+
+
+def _reach(meetings: list[list[Pair]]) -> Pair:
+    """The lowest and the highest offset of an output."""
+    offsets = [offset for phase in meetings for _, offset in phase]
+    return min(offsets), max(offsets)
 
 
 def _kernel_gradient(x: Array, gradient: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
-    """Image times output gradient, summed over the batch pixel by pixel, and over pixels only at the end."""
-    sizes, c = gradient.shape[1:3], gradient.shape[-1]
+    """Image times output gradient, summed over rows in a loop and over columns at its end.
+
+    The rows of an image are cut into bands; the first rows of all bands are added at once, then the second, and so
+    on: a sum is read and written once for all of them. In 28 x 28 x 240, 5 x 5, batch 8: 4 ms on one core of a CPU;
+    13 where one image is added at a time, 76 by reducing products over the batch and the pixels.
+    Each product slices for itself: XLA vectorises no loop in which a dynamic slice has two readers.
+    """
+    (b, rows, columns, c), (down, across) = gradient.shape, strides
+    steps = -(-rows // BANDS)
+    bands = -(-rows // steps)
+    height = (steps * bands - 1) * down + kernel.shape[0]
+    width = -(-((columns - 1) * across + kernel.shape[1]) // across)
+    (top, _), (left, _) = padding
+    ends = (height - x.shape[1] - top, width * across - x.shape[2] - left)
+    image = _pad(x, ((top, ends[0]), (left, ends[1]))).reshape(b * height, width, across * c)
+    out = _pad(gradient, ((0, steps * bands - rows), (0, 0))).reshape(b * steps * bands, columns, c)
     wide = jnp.promote_types(x.dtype, jnp.float32)
-    shifts = list(product(*map(range, kernel.shape[:2])))
 
-    def add(sums: list[Array], image: tuple[Array, Array]) -> tuple[list[Array], None]:
-        padded, out = image
-        windows = [_window(padded[None], at, strides, sizes)[0] for at in shifts]
-        return [total + window * out for total, window in zip(sums, windows, strict=True)], None
+    def product_of(row: Array, out_row: Array, column: int) -> Array:
+        shift, phase = divmod(column, across)
+        window = lax.dynamic_slice(image, (row, shift, phase * c), (1, columns, c))
+        return window.astype(wide) * lax.dynamic_slice(out, (out_row, 0, 0), (1, columns, c)).astype(wide)
 
-    sums, _ = lax.scan(add, [jnp.zeros((*sizes, c), wide)] * len(shifts), (_pad(x, padding), gradient))
-    return (
-        jnp.stack([total.reshape(-1, c).sum(0) for total in sums]).reshape(kernel.shape).astype(kernel.dtype)
-    )
+    def add(turn: Array, sums: list[Array]) -> list[Array]:
+        turn, at = turn // kernel.shape[0], turn % kernel.shape[0]
+        number, step = turn // steps, turn % steps
+        row, out_row = number * height + step * down + at, number * steps * bands + step
+        new = []
+        for column, total in enumerate(sums):
+            update = lax.dynamic_slice(total, (at, 0, 0), (1, columns, c))
+            for band in range(bands):
+                update += product_of(row + band * steps * down, out_row + band * steps, column)
+            new.append(lax.dynamic_update_slice(total, update, (at, 0, 0)))
+        return new
+
+    zeros = [jnp.zeros((kernel.shape[0], columns, c), wide)] * kernel.shape[1]
+    sums = lax.fori_loop(0, b * steps * kernel.shape[0], add, zeros)
+    return jnp.stack([total.sum(1) for total in sums], 1).reshape(kernel.shape).astype(kernel.dtype)
 
 
 def _weighted(terms: Iterable[tuple[Array, Array]]) -> Array:
@@ -104,7 +134,7 @@ def _weighted(terms: Iterable[tuple[Array, Array]]) -> Array:
     return total
 
 
-def _window(padded: Array, at: Pair, strides: Pair, sizes: tuple[int, ...]) -> Array:
+def _window(padded: Array, at: Pair, strides: Pair, sizes: Pair) -> Array:
     """The pixels that kernel position `at` sees, (b, *sizes, c)."""
     rows, columns = (slice(a, a + s * (n - 1) + 1, s) for a, s, n in zip(at, strides, sizes, strict=True))
     return padded[:, rows, columns]
