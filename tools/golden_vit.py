@@ -83,9 +83,9 @@ def transformers_vit(family: str, size: str, images: tuple[int, ...]) -> dict[st
 
 def positions() -> dict[str, np.ndarray]:
     """Grids of random embeddings, resized along both axes; the second to the old size plus one."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for old, new, offset, antialias in RESIZED:
-        grid = seeded.uniform(f"grid{old}", (old, old, 3), -1, 1)
+        found[f"grid{old}"] = grid = seeded.uniform(f"grid{old}", (old, old, 3), -1, 1)
         square = torch.from_numpy(grid.transpose(2, 0, 1)[None].copy())
         sizes = (new, old + 1)
         scale = {"scale_factor": [(n + offset) / old for n in sizes]} if offset else {"size": sizes}
