@@ -100,22 +100,23 @@ def _kernel_gradient(x: Array, gradient: Array, kernel: Array, strides: Pair, pa
     image = _pad(x, ((top, ends[0]), (left, ends[1]))).reshape(b * height, width, across * c)
     out = _pad(gradient, ((0, steps * bands - rows), (0, 0))).reshape(b * steps * bands, columns, c)
     wide = jnp.promote_types(x.dtype, jnp.float32)
+    cut = partial(lax.dynamic_slice, allow_negative_indices=False)
 
     def product_of(row: Array, out_row: Array, column: int) -> Array:
         shift, phase = divmod(column, across)
-        window = lax.dynamic_slice(image, (row, shift, phase * c), (1, columns, c))
-        return window.astype(wide) * lax.dynamic_slice(out, (out_row, 0, 0), (1, columns, c)).astype(wide)
+        window = cut(image, (row, shift, phase * c), (1, columns, c))
+        return window.astype(wide) * cut(out, (out_row, 0, 0), (1, columns, c)).astype(wide)
 
     def add(turn: Array, sums: list[Array]) -> list[Array]:
-        turn, at = turn // kernel.shape[0], turn % kernel.shape[0]
-        number, step = turn // steps, turn % steps
+        turn, at = lax.div(turn, kernel.shape[0]), lax.rem(turn, kernel.shape[0])
+        number, step = lax.div(turn, steps), lax.rem(turn, steps)
         row, out_row = number * height + step * down + at, number * steps * bands + step
         new = []
         for column, total in enumerate(sums):
-            update = lax.dynamic_slice(total, (at, 0, 0), (1, columns, c))
+            update = cut(total, (at, 0, 0), (1, columns, c))
             for band in range(bands):
                 update += product_of(row + band * steps * down, out_row + band * steps, column)
-            new.append(lax.dynamic_update_slice(total, update, (at, 0, 0)))
+            new.append(lax.dynamic_update_slice(total, update, (at, 0, 0), allow_negative_indices=False))
         return new
 
     zeros = [jnp.zeros((kernel.shape[0], columns, c), wide)] * kernel.shape[1]
