@@ -16,7 +16,7 @@ from jaxlab.data.images import FILTERS, Images, first_readable
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
-from jaxlab.heads import Head, Linear, build_network
+from jaxlab.heads import Head, Linear, Squashed, build_network
 from jaxlab.losses import Loss, Mse
 from jaxlab.metrics import start
 from jaxlab.models.base import Model
@@ -179,6 +179,8 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
             f"loss={type(experiment.loss).__name__}() is for {experiment.loss.kind}, but the data "
             f"({type(experiment.data).__name__}) are for {opened.kind}: use loss={better}"
         )
+    if opened.kind == "classification" and isinstance(experiment.head, Squashed):
+        raise UserError("head=Squashed() squashes numbers, but the data are for classification")
     known = start(opened.kind, len(opened.targets)).compute(opened.ceiling)
     known.pop("constant_targets", None)  # a count, not a score
     metric = experiment.training.metric

@@ -36,7 +36,7 @@ def folder(good, tmp_path, monkeypatch):
     return shutil.copytree(good, tmp_path / "data")
 
 
-def message(folder: Path, *flags: str, config: str = "shallow_cnn") -> str:
+def message(folder: Path, *flags: str, config: str | Path = "shallow_cnn") -> str:
     """What `jaxlab train` says of the folder."""
     small = ["--set", "training.batch_size=4", "--set", f"data.root={folder}"]
     arguments = ["train", str(CONFIGS / f"{config}.py"), *small, *flags]
@@ -111,6 +111,18 @@ def test_a_loss_for_another_kind_of_data(folder):
     table = pd.read_csv(folder / "train.csv")[["image_id"]].assign(label=["cat", "dog"] * 10)
     table.to_csv(folder / "train.csv", index=False)
     assert "use loss=CrossEntropy()" in message(folder)
+
+
+def test_a_squashed_regression_of_classes(folder, tmp_path):
+    table = pd.read_csv(folder / "train.csv")[["image_id"]].assign(label=["cat", "dog"] * 10)
+    table.to_csv(folder / "train.csv", index=False)
+    config = tmp_path / "squashed.py"
+    config.write_text(
+        "from jaxlab import losses\nfrom jaxlab.data import KaggleTable\nfrom jaxlab.experiment import Experiment\n"
+        "from jaxlab.heads import Linear, Squashed\n"
+        "experiment = Experiment(data=KaggleTable(), head=Squashed(head=Linear()), loss=losses.CrossEntropy())\n"
+    )
+    assert "head=Squashed() squashes numbers" in message(folder, config=config.with_suffix(""))
 
 
 def test_weights_of_another_architecture(folder, tmp_path):

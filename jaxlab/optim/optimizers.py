@@ -9,10 +9,13 @@ from jaxlab.config import Component
 from jaxlab.optim.schedules import Constant, Schedule
 from jaxlab.types import UserError
 
+# Where a readout looks and what a transformer's tokens are: nothing speaks for their being near 0.
+_SPARED = ("mu", "sigma", "pos_embed", "cls_token", "dist_token")
+
 
 def decayed(params: dict[str, Any]) -> dict[str, bool]:
-    """Which leaves are decayed: kernels (two axes or more), not biases or the scales of norms."""
-    return {path: leaf.ndim > 1 for path, leaf in params.items()}
+    """Which leaves are decayed: kernels (two axes or more), not biases, the scales of norms, positions or tokens."""
+    return {path: leaf.ndim > 1 and path.rpartition(".")[2] not in _SPARED for path, leaf in params.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class Optimizer(Component):
     weight_decay: decoupled, p -= rate * weight_decay * p (Loshchilov & Hutter 2019).
         The rate is that of each parameter, where a FineTune makes them differ.
     l2: added to the gradient before momentum or moments, as torch's `SGD(weight_decay=)` does.
-    Both leave biases and norms alone.
+    Both leave biases, norms, positions and tokens alone.
     clip_norm: upper bound of the gradient's global norm. clip_value: of each of its values.
     """
 

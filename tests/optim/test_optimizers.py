@@ -123,8 +123,9 @@ def test_clipping_comes_before_l2(problem):
     np.testing.assert_allclose(got["kernel"], want["kernel"], rtol=2e-5)
 
 
-def test_only_leaves_of_two_axes_or_more_are_decayed():
+def test_kernels_alone_are_decayed():
     shapes = {"conv.kernel": (3, 3, 4, 8), "linear.kernel": (8, 2), "norm.scale": (8,), "linear.bias": (2,)}
+    shapes |= {"head.layers.a.mu": (5, 2), "head.layers.a.sigma": (5, 2, 2), "backbone.pos_embed": (1, 4, 8)}
     mask = decayed({name: jnp.zeros(shape) for name, shape in shapes.items()})
     assert {name for name, on in mask.items() if on} == {"conv.kernel", "linear.kernel"}
 
