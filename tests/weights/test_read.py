@@ -194,6 +194,13 @@ def test_preprocessing_of_both_libraries():
     assert preprocessing({}) == {}
 
 
+def test_a_crop_after_resizing_gives_the_size_and_the_fraction():
+    cut = {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}
+    assert preprocessing({"preprocessor_config.json": cut}) == {"crop_fraction": 0.875, "size": 224}
+    uncut = preprocessing({"preprocessor_config.json": {**cut, "do_center_crop": False}})
+    assert uncut == {"size": 256}
+
+
 def test_efficientnets_processor_divides_by_its_deviation_twice():
     """transformers' EfficientNetImageProcessor with `include_top`; 0.4785 is the root of ImageNet's 0.229."""
     recorded = {"image_mean": [0.485] * 3, "image_std": [0.47853944] * 3}
