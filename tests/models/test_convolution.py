@@ -12,7 +12,14 @@ OPTIONS = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count":
 
 @pytest.mark.parametrize(
     ("size", "k", "stride", "channels"),
-    [((2, 2), 3, 1, 4), ((1, 1), 3, 1, 4), ((4, 5), 3, 2, 4), ((3, 7), 1, 2, 4), ((8, 9), 3, 1, 3)],
+    [
+        ((2, 2), 3, 1, 4),
+        ((1, 1), 3, 1, 4),
+        ((4, 5), 3, 2, 4),
+        ((3, 7), 1, 2, 4),
+        ((8, 9), 3, 1, 3),
+        ((9, 8), 3, 2, 3),
+    ],
 )
 def test_small_maps_and_colour_images_equal_xla(
     size: tuple[int, int], k: int, stride: int, channels: int
