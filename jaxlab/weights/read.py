@@ -18,6 +18,7 @@ from jaxlab.weights.torch_file import read_torch
 STANDARD = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 METADATA = ("config.json", "preprocessor_config.json")
+WRAPPED = re.compile(r"(module\.|_orig_mod\.)+")  # by torch.nn.DataParallel, by torch.compile
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -37,7 +38,7 @@ class Origin:
 
 
 def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
-    """{key: array} as the file has them, and their origin.
+    """{key: array} as the file has them, without the prefix of a wrapped model, and their origin.
 
     source: a .safetensors file, a file of torch.save, a folder with one, or a hub id `owner/name`, which is
         downloaded once and then found in the hub's cache. Raises UserError, naming the file.
@@ -58,6 +59,8 @@ def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
             f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and not a hub id `owner/name`"
         )
     arrays = _arrays(file)
+    if all(map(WRAPPED.match, arrays)):
+        arrays = {WRAPPED.sub("", key, count=1): array for key, array in arrays.items()}
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     return arrays, Origin(source, file, sha256, revision, metadata)
@@ -100,8 +103,9 @@ def _from_hub(source: str) -> Path:
             if isinstance(cached, str):
                 return Path(cached)
         raise UserError(
-            f"weights {source}: this hub id was not found, or the hub cannot be reached, and no copy of it is in the "
-            f"cache ({str(error).splitlines()[0] or type(error).__name__}). Check the id, or download "
+            f"weights {source}: no such file or folder (looked for from {Path.cwd()}); this hub id was not found, or "
+            f"the hub cannot be reached, and no copy of it is in the cache "
+            f"({(str(error) or type(error).__name__).splitlines()[0]}). Check the path or the id, or download "
             f"{STANDARD[0]} elsewhere and give the path of its folder"
         ) from error
 
@@ -110,11 +114,14 @@ def _metadata(folder: Path) -> dict[str, Any]:
     found = {}
     for name in METADATA:
         try:
-            found[name] = json.loads((folder / name).read_text("utf-8"))
+            content = json.loads((folder / name).read_text("utf-8"))
         except FileNotFoundError:
             continue
         except ValueError as error:
             raise UserError(f"weights {folder / name}: expected JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise UserError(f"weights {folder / name}: expected a JSON object, found {content!r:.60}")
+        found[name] = content
     return found
 
 

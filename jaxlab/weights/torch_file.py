@@ -15,6 +15,7 @@ import numpy as np
 from jaxlab.types import UserError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+WITHIN = ("state_dict", "model")  # the latter in the files of DeiT's authors
 DTYPES = {
     "FloatStorage": np.dtype(np.float32),
     "DoubleStorage": np.dtype(np.float64),
@@ -142,9 +143,9 @@ def _legacy(file: BinaryIO) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
 
 
 def _tensors(found: Any) -> Iterator[tuple[str, _Tensor]]:
-    """Names and tensors of a state dict, or of the one under "state_dict" in a checkpoint."""
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
+    """Names and tensors of a state dict, or of the one that a checkpoint has under one of `WITHIN`."""
+    if isinstance(found, Mapping):
+        found = next((found[key] for key in WITHIN if isinstance(found.get(key), Mapping)), found)
     if not isinstance(found, Mapping):
         raise ValueError(f"it holds a {type(found).__name__}, not a dict of tensors")
     others = [str(name) for name, value in found.items() if not isinstance(value, _Tensor)]

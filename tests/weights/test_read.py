@@ -36,6 +36,24 @@ def test_a_file_of_torch_save_gives_what_torch_wrote(name):
     assert origin.revision is None
 
 
+def test_a_checkpoint_of_deits_authors_has_it_under_model(tmp_path):
+    """tiny_checkpoint.pth with another key; b"X" is a pickle's text, behind which its length stands."""
+    content = (GOLDEN / "tiny_checkpoint.pth").read_bytes()
+    old, new = b"X\x0a\0\0\0state_dict", b"X\x05\0\0\0model"
+    assert content.count(old) == 1
+    (tmp_path / "x.pth").write_bytes(content.replace(old, new))
+    assert read(str(tmp_path / "x.pth"))[0].keys() == set(np.load(GOLDEN / "tiny.npz").files)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module."])
+def test_the_prefix_of_a_wrapped_model_is_taken_off(prefix, tmp_path):
+    """torch.nn.DataParallel and torch.compile put it before every key."""
+    save_file({f"{prefix}a": np.ones(2), f"{prefix}b.module.c": np.ones(2)}, tmp_path / "x.safetensors")
+    assert read(str(tmp_path / "x.safetensors"))[0].keys() == {"a", "b.module.c"}
+    save_file({f"{prefix}a": np.ones(2), "b": np.ones(2)}, tmp_path / "x.safetensors")
+    assert read(str(tmp_path / "x.safetensors"))[0].keys() == {f"{prefix}a", "b"}
+
+
 def test_safetensors_keep_values_and_dtypes(tmp_path):
     saved = {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.array([1.5, -3], ml_dtypes.bfloat16)}
     save_file(saved, tmp_path / "x.safetensors")
@@ -59,7 +77,10 @@ def test_a_folder_is_searched_and_its_metadata_kept(tmp_path):
     save_file({"c": np.ones(2)}, tmp_path / "model.safetensors")
     assert list(read(str(tmp_path))[0]) == ["c"]
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json: expected JSON"):
+    with pytest.raises(UserError, match=r"config\.json: expected JSON \("):
+        read(str(tmp_path))
+    (tmp_path / "config.json").write_text("[1, 2]")
+    with pytest.raises(UserError, match=r"config\.json: expected a JSON object, found \[1, 2\]"):
         read(str(tmp_path))
 
 
@@ -172,7 +193,9 @@ def test_a_hub_id_is_downloaded_with_its_metadata(tmp_path, monkeypatch):
     assert list(arrays) == ["a"]
     assert origin.revision == "0123abcd"
     assert preprocessing(origin.metadata) == {"mean": [0.5, 0.5, 0.5]}
-    with pytest.raises(UserError, match=r"owner/other: this hub id.*no route.*path of its folder"):
+    with pytest.raises(
+        UserError, match=r"owner/other: no such file.*this hub id.*no route.*path of its folder"
+    ):
         read("owner/other")
     monkeypatch.setattr(
         huggingface_hub, "try_to_load_from_cache", lambda _, name: hub.download(_, name, "0123abcd")
