@@ -1,4 +1,4 @@
-"""The root of a config, and how its parts are wired into a program; `fit` and `run` carry it out."""
+"""The root of a config, and how its parts and the data are wired into a program; `fit` and `run` carry it out."""
 
 import math
 from collections.abc import Callable
@@ -20,14 +20,12 @@ from jaxlab.heads import Head, Linear, Squashed, build_network
 from jaxlab.losses import Loss, Mse
 from jaxlab.metrics import start
 from jaxlab.models.base import Model
-from jaxlab.models.order import order
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.optim import AdamW, FineTune, Groups, Optimizer, Plateau, Tuning
+from jaxlab.optim import AdamW, FineTune, Optimizer
 from jaxlab.rng import initial_key
-from jaxlab.training.loop import Plan
 from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
-from jaxlab.training.step import Learning, Program
+from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
 from jaxlab.weights.read import is_hub_id
 
@@ -236,63 +234,6 @@ def program_of(experiment: Experiment, task: Task, shapes: Shapes | None = None)
         head=experiment.head,
         loss=experiment.loss,
         dtype=compute_dtype(experiment.training.dtype),
-    )
-
-
-def tuning_of(
-    experiment: Experiment, task: Task, shapes: Shapes, steps_per_epoch: int
-) -> tuple[Tuning, list[dict[str, Any]]]:
-    """What trains, from when and at which rate; and the record of it, by layer, that a run keeps.
-
-    Raises UserError for rules that do not fit the network or the run's length.
-    """
-    layers, layer_of, unread = order(shapes, task.image_shape)
-    epochs = experiment.training.total_steps(steps_per_epoch) / steps_per_epoch
-    tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs)
-    params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])
-    sizes = {path: leaf.shape for path, leaf in params.items()}
-    return tuning, tuning.table(layers, layer_of, unread, sizes, stats, experiment.optimizer.lr)
-
-
-def learning_of(
-    experiment: Experiment, tuning: Tuning, shapes: Shapes, steps_per_epoch: int
-) -> list[Learning]:
-    """How the steps of each phase change the parameters: more of them train from one to the next."""
-    training, optimizer = experiment.training, experiment.optimizer
-    rate = optimizer.schedule.build(optimizer.lr, steps_per_epoch, training.total_steps(steps_per_epoch))
-    params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])
-    starts = tuning.starts(steps_per_epoch)
-    groups = Groups(optimizer, tuple(starts.values()))
-    trains: tuple[str, ...] = ()
-    phases = []
-    for first, group in starts.items():
-        trains = (*trains, *group)
-        phases.append(
-            Learning(
-                first=first,
-                trains=trains,
-                held=tuning.held(trains, params, stats),
-                optimizer=groups,
-                rate=rate,
-                seed=experiment.seed,
-                accumulate=training.accumulate,
-                ema_decay=training.ema,
-            )
-        )
-    return phases
-
-
-def plan_of(experiment: Experiment, task: Task, steps_per_epoch: int) -> Plan:
-    """What the loop does when."""
-    training, schedule = experiment.training, experiment.optimizer.schedule
-    default = "pearson" if task.kind == "regression" else "accuracy"
-    return Plan(
-        steps=training.total_steps(steps_per_epoch),
-        steps_per_epoch=steps_per_epoch,
-        metric=training.metric or default,
-        patience=training.early_stopping,
-        plateau=(schedule.factor, schedule.patience) if isinstance(schedule, Plateau) else None,
-        checkpoint_steps=training.checkpoint_steps,
     )
 
 

@@ -7,45 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxlab import tree
-from jaxlab.config import differences, from_json, identity, short_hash, to_json
+from jaxlab.config import short_hash, to_json
 from jaxlab.data.images import Images, decode
 from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
-from jaxlab.data.source import Opened, fingerprint
+from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
-from jaxlab.experiment import (
-    Experiment,
-    Shapes,
-    Task,
-    learning_of,
-    network_builder,
-    network_shapes,
-    plan_of,
-    program_of,
-    target_constants,
-    task_of,
-    tuning_of,
-    with_weights,
-)
-from jaxlab.metrics import start
-from jaxlab.optim import Groups, Tuning
+from jaxlab.experiment import Experiment, program_of
+from jaxlab.learning import learning_of, plan_of
 from jaxlab.optim.tuning import notes, summary
 from jaxlab.plots import training_curves
+from jaxlab.start import Start, begin_run, initial_state
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
 from jaxlab.training.display import TerminalDisplay
 from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.progress import Progress
-from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
-from jaxlab.training.step import Learning, Program, initial_parameters, train_step
+from jaxlab.training.step import Learning, Program, train_step
 from jaxlab.types import UserError
-from jaxlab.weights import load_pretrained
 
 
 @dataclass(frozen=True)
@@ -72,17 +56,6 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
         )
         for chosen, part in zip(positions, parts, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a run starts from, known before any image is decoded: what trains, pretrained arrays and run.json."""
-
-    task: Task
-    shapes: Shapes
-    tuning: Tuning
-    pretrained: tuple[tree.Flat, tree.Flat]
-    info: dict[str, Any]
 
 
 def train(
@@ -115,7 +88,7 @@ def train(
     positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
     check_batch_size(training.batch_size, len(positions[0]))
     steps_per_epoch = len(positions[0]) // training.batch_size
-    begin = _begin(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
+    begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     learn, validate = decoded(opened, positions, begin.task.images)
     new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
@@ -134,79 +107,6 @@ def default_run(experiment: Experiment, name: str) -> Path:
 def _teller(console: Console) -> Callable[[str], None]:
     """Plain lines, as they are: no markup in paths, no breaks in a log."""
     return partial(console.print, highlight=False, markup=False, soft_wrap=True)
-
-
-def _begin(
-    experiment: Experiment,
-    rundir: RunDirectory,
-    opened: Opened,
-    steps_per_epoch: int,
-    layout: Layout,
-    allow_change: bool,
-    tell: Any,
-) -> Start:
-    """The task and weights of a fresh run or of the one in `rundir`, which must be the same experiment's."""
-    task = task_of(experiment, opened)
-    shapes = network_shapes(experiment, task)
-    tuning, table = tuning_of(experiment, task, shapes, steps_per_epoch)
-    earlier = rundir.info() if rundir.exists() else None
-    pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
-    weights = earlier["weights"] if earlier else None
-    source = getattr(experiment.model, "pretrained", None)
-    if source is not None and not saved(rundir.checkpoints):
-        params, stats = map(_of_backbone, shapes[1:])
-        new_params, new_stats, weights = load_pretrained(experiment.model, source, params, stats)
-        pretrained = (new_params, new_stats)
-    task = with_weights(experiment, task, weights)
-    if weights is not None:
-        tell(f"weights {weights['source']}: {_preparation(task)}")
-    info = {
-        "task": task.to_json(),
-        "weights": weights,
-        "finetune": table,
-        "data": {"fingerprint": fingerprint(opened)},
-        "devices": {"platform": jax.default_backend(), "used": layout.count, "cores": runtime.cores()},
-        **provenance(),
-    }
-    if earlier is not None:
-        _check_same(experiment, rundir, info, earlier, allow_change, tell)
-    return Start(task, shapes, tuning, pretrained, info)
-
-
-def _preparation(task: Task) -> str:
-    """How images are prepared, in the words of the config."""
-    normalize, images = task.normalize, task.images
-    mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
-    cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
-    return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"
-
-
-def _check_same(
-    experiment: Experiment, rundir: RunDirectory, info: dict, earlier: dict, allow_change: bool, tell: Any
-) -> None:
-    """Raises UserError naming each field that differs from the run's, unless changes are allowed."""
-    changes = differences(identity(from_json(rundir.config())), identity(experiment))
-    before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
-    if before != now:
-        changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
-    if changes and not allow_change:
-        raise UserError(
-            f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
-            "--allow-config-change to go on with the new one"
-        )
-    for change in changes:
-        tell(f"changed: {change}")
-    if earlier["devices"] != info["devices"]:
-        tell(
-            f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
-        )
-
-
-def _of_backbone(state: Any) -> tree.Flat:
-    flat = tree.flatten(state)
-    return {
-        path.removeprefix("backbone."): leaf for path, leaf in flat.items() if path.startswith("backbone.")
-    }
 
 
 def _fit(
@@ -232,7 +132,7 @@ def _fit(
     tell = _teller(console)
     if program.dtype != training.dtype:
         tell(f"warning: this device has no {training.dtype}; computing in {program.dtype}")
-    state = _fresh(experiment, begin, phases[0].optimizer, learn.target)
+    state = initial_state(experiment, begin, phases[0].optimizer, learn.target)
     state, progress = _restored(rundir, state, tell)
     table = begin.info["finetune"]
     if record is not None:
@@ -270,23 +170,6 @@ def _compiled(
     steps = (partial(train_step, program, learning) for learning in phases)
     compiled = (layout.compile(step, batch_at=1, arguments=2, donate=0) for step in steps)
     return [Phase(p.first, step, notes[p.first]) for p, step in zip(phases, compiled, strict=True)]
-
-
-def _fresh(experiment: Experiment, begin: Start, optimizer: Groups, target: np.ndarray | None) -> TrainState:
-    """The state before the first step."""
-    params, stats = initial_parameters(network_builder(experiment, begin.task))
-    for flat, loaded in zip((params, stats), begin.pretrained, strict=True):
-        flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=params,
-        stats=stats,
-        constants=target_constants(target, experiment.training.standardize),
-        opt_state=jax.jit(optimizer.init)(params),
-        ema=None if experiment.training.ema is None else params,
-        rate_scale=jnp.ones(()),
-        sums=start(begin.task.kind, len(begin.task.targets)),
-    )
 
 
 def _restored(rundir: RunDirectory, state: TrainState, tell: Any) -> tuple[TrainState, Progress]:

@@ -32,7 +32,7 @@ def folder(good, tmp_path, monkeypatch):
         raise AssertionError("compiled before the mistake was found")
 
     monkeypatch.setattr(Layout, "compile", compiled)
-    monkeypatch.setattr("jaxlab.fit.initial_parameters", compiled)
+    monkeypatch.setattr("jaxlab.start.initial_parameters", compiled)
     return shutil.copytree(good, tmp_path / "data")
 
 

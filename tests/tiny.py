@@ -14,7 +14,9 @@ from tiny_config import experiment as TINY
 from jaxlab import fit
 from jaxlab.config import override
 from jaxlab.data.pipeline import Batches
-from jaxlab.experiment import Experiment, learning_of, network_shapes, program_of, task_of, tuning_of
+from jaxlab.experiment import Experiment, network_shapes, program_of, task_of
+from jaxlab.learning import learning_of, tuning_of
+from jaxlab.start import Start, initial_state
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import Learning, Program, train_step
@@ -47,8 +49,10 @@ def parts_of(experiment: Experiment) -> Parts:
     program, shapes = program_of(experiment, task), network_shapes(experiment, task)
     tuning, _ = tuning_of(experiment, task, shapes, batches.steps_per_epoch)
     phases = learning_of(experiment, tuning, shapes, batches.steps_per_epoch)
-    start = fit.Start(task, shapes, tuning, ({}, {}), {})
-    return Parts(program, phases, batches, fit._fresh(experiment, start, phases[0].optimizer, learn.target))
+    start = Start(task, shapes, tuning, ({}, {}), {})
+    return Parts(
+        program, phases, batches, initial_state(experiment, start, phases[0].optimizer, learn.target)
+    )
 
 
 def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:

@@ -18,20 +18,20 @@ runtime.prepare()  # before JAX starts, as the command line does
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from jaxlab import fit, tree  # noqa: E402
+from jaxlab import tree  # noqa: E402
 from jaxlab.data import Images, Normalize  # noqa: E402
 from jaxlab.experiment import (  # noqa: E402
     Experiment,
     Task,
     Training,
-    learning_of,
     network_shapes,
     program_of,
-    tuning_of,
 )
 from jaxlab.heads import Linear  # noqa: E402
+from jaxlab.learning import learning_of, tuning_of  # noqa: E402
 from jaxlab.models import EfficientNet, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
+from jaxlab.start import Start, initial_state  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
 from jaxlab.training.step import prediction_step, train_step  # noqa: E402
 
@@ -72,8 +72,8 @@ class Steps:
         self.layout = Layout("auto", case["batch"])
         self.host_batch = _batch(case)
         self.batch = self.layout.put_batch(self.host_batch)
-        begin = fit.Start(task, shapes, tuning, ({}, {}), {})
-        state = fit._fresh(experiment, begin, learning.optimizer, self.host_batch["target"])
+        begin = Start(task, shapes, tuning, ({}, {}), {})
+        state = initial_state(experiment, begin, learning.optimizer, self.host_batch["target"])
         self.parameters = tree.count(state.params)
         self.state = self.layout.put(state)
         self.variables = self.layout.put(state.variables)

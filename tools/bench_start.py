@@ -79,6 +79,7 @@ def main() -> None:
     import jax.monitoring
 
     from jaxlab import cli, fit
+    from jaxlab import start as run_start
     from jaxlab.data.table import KaggleTable
     from jaxlab.training.journal import Journal
 
@@ -111,7 +112,7 @@ def main() -> None:
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     clocked(KaggleTable, "open", "open data")
-    clocked(fit, "fingerprint", "open data")
+    clocked(run_start, "fingerprint", "open data")
     clocked(fit, "decode", "decode")
     Journal.write = first_record  # type: ignore[method-assign]
     cli.main()

@@ -174,7 +174,7 @@ def test_classification_without_batch_norm_or_average_resumes_and_predicts(array
 def test_mistakes_are_told_before_anything_is_compiled(
     arrays_npz, tmp_path, monkeypatch, settings, parts, words
 ):
-    monkeypatch.setattr(fit, "initial_parameters", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("jaxlab.start.initial_parameters", lambda *_: pytest.fail("compiled"))
     with pytest.raises(UserError, match=words):
         told(tiny(arrays_npz, *settings, **parts), tmp_path / "run")
 
@@ -218,7 +218,7 @@ def test_a_run_without_a_checkpoint_starts_from_the_pretrained_weights_again(
     def load(*_):
         raise Loaded
 
-    monkeypatch.setattr(fit, "load_pretrained", load)
+    monkeypatch.setattr("jaxlab.start.load_pretrained", load)
     experiment = tiny(arrays_npz, model=ResNet(depth=18, pretrained="w.safetensors"), head=Linear())
     RunDirectory(tmp_path / "run").create(to_json(experiment), None, {"weights": None})
     with pytest.raises(Loaded):

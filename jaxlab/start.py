@@ -1,0 +1,142 @@
+"""What a run starts from: the task, the weights and the record of a fresh run or of one to go on with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlab import tree
+from jaxlab.config import differences, from_json, identity
+from jaxlab.data.source import Opened, fingerprint
+from jaxlab.experiment import (
+    Experiment,
+    Shapes,
+    Task,
+    network_builder,
+    network_shapes,
+    target_constants,
+    task_of,
+    with_weights,
+)
+from jaxlab.learning import tuning_of
+from jaxlab.metrics import start
+from jaxlab.optim import Groups, Tuning
+from jaxlab.training import runtime
+from jaxlab.training.checkpoint import saved
+from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.training.sharding import Layout
+from jaxlab.training.state import TrainState
+from jaxlab.training.step import initial_parameters
+from jaxlab.types import UserError
+from jaxlab.weights import load_pretrained
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from, known before any image is decoded: what trains, pretrained arrays and run.json."""
+
+    task: Task
+    shapes: Shapes
+    tuning: Tuning
+    pretrained: tuple[tree.Flat, tree.Flat]
+    info: dict[str, Any]
+
+
+def begin_run(
+    experiment: Experiment,
+    rundir: RunDirectory,
+    opened: Opened,
+    steps_per_epoch: int,
+    layout: Layout,
+    allow_change: bool,
+    tell: Callable[[str], None],
+) -> Start:
+    """The task and weights of a fresh run or of the one in `rundir`, which must be the same experiment's."""
+    task = task_of(experiment, opened)
+    shapes = network_shapes(experiment, task)
+    tuning, table = tuning_of(experiment, task, shapes, steps_per_epoch)
+    earlier = rundir.info() if rundir.exists() else None
+    pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
+    weights = earlier["weights"] if earlier else None
+    source = getattr(experiment.model, "pretrained", None)
+    if source is not None and not saved(rundir.checkpoints):
+        params, stats = map(_of_backbone, shapes[1:])
+        new_params, new_stats, weights = load_pretrained(experiment.model, source, params, stats)
+        pretrained = (new_params, new_stats)
+    task = with_weights(experiment, task, weights)
+    if weights is not None:
+        tell(f"weights {weights['source']}: {_preparation(task)}")
+    info = {
+        "task": task.to_json(),
+        "weights": weights,
+        "finetune": table,
+        "data": {"fingerprint": fingerprint(opened)},
+        "devices": {"platform": jax.default_backend(), "used": layout.count, "cores": runtime.cores()},
+        **provenance(),
+    }
+    if earlier is not None:
+        _check_same(experiment, rundir, info, earlier, allow_change, tell)
+    return Start(task, shapes, tuning, pretrained, info)
+
+
+def initial_state(
+    experiment: Experiment, begin: Start, optimizer: Groups, target: np.ndarray | None
+) -> TrainState:
+    """The state before the first step."""
+    params, stats = initial_parameters(network_builder(experiment, begin.task))
+    for flat, loaded in zip((params, stats), begin.pretrained, strict=True):
+        flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        stats=stats,
+        constants=target_constants(target, experiment.training.standardize),
+        opt_state=jax.jit(optimizer.init)(params),
+        ema=None if experiment.training.ema is None else params,
+        rate_scale=jnp.ones(()),
+        sums=start(begin.task.kind, len(begin.task.targets)),
+    )
+
+
+def _preparation(task: Task) -> str:
+    """How images are prepared, in the words of the config."""
+    normalize, images = task.normalize, task.images
+    mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
+    cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
+    return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"
+
+
+def _check_same(
+    experiment: Experiment,
+    rundir: RunDirectory,
+    info: dict,
+    earlier: dict,
+    allow_change: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Raises UserError naming each field that differs from the run's, unless changes are allowed."""
+    changes = differences(identity(from_json(rundir.config())), identity(experiment))
+    before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
+    if before != now:
+        changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
+    if changes and not allow_change:
+        raise UserError(
+            f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
+            "--allow-config-change to go on with the new one"
+        )
+    for change in changes:
+        tell(f"changed: {change}")
+    if earlier["devices"] != info["devices"]:
+        tell(
+            f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
+        )
+
+
+def _of_backbone(state: Any) -> tree.Flat:
+    flat = tree.flatten(state)
+    return {
+        path.removeprefix("backbone."): leaf for path, leaf in flat.items() if path.startswith("backbone.")
+    }
