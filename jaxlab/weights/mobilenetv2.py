@@ -1,14 +1,16 @@
 """How torchvision (before and since 0.3), timm and transformers name the weights of a MobileNetV2."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from jaxlab.models.mobilenetv2 import MobileNetV2, stages
-from jaxlab.types import UserError
 from jaxlab.weights import mbconv
 from jaxlab.weights.match import Layout
-from jaxlab.weights.mbconv import Names, block_rules, ends, finished
+from jaxlab.weights.mbconv import Names, block_rules, checked, ends, finished
+from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import IMAGENET
 
 STEM, hint = mbconv.STEM, mbconv.hint
@@ -23,29 +25,25 @@ TRANSFORMERS = Names(
     (r"reduce_1x1\.convolution", r"reduce_1x1\.normalization"),
 )
 DEFAULTS = {  # of transformers: what its config.json may say where it describes this network
-    "tf_padding": True,
-    "layer_norm_eps": 0.001,
-    "hidden_act": "relu6",
-    "output_stride": 32,
-    "first_layer_is_expansion": True,
+    "tf_padding": (True,),
+    "layer_norm_eps": (0.001,),
+    "hidden_act": ("relu6",),
+    "output_stride": (32,),
+    "first_layer_is_expansion": (True,),
 }
 
 
-def layout(config: MobileNetV2, keys: Iterable[str]) -> Layout:
-    """The layout that these source keys have. Raises UserError where the layout needs the other convention."""
-    keys = set(keys)
-    embedder = next((key for key in keys if key.endswith("conv_stem.first_conv.convolution.weight")), None)
+def layout(config: MobileNetV2, arrays: Mapping[str, np.ndarray]) -> Layout:
+    """The layout that these arrays' keys have. Raises UserError where it needs the other convention."""
+    embedder = next((key for key in arrays if key.endswith("conv_stem.first_conv.convolution.weight")), None)
     if embedder is not None:
-        mbconv.check_convention(config, "transformers", "tensorflow")
-        return _transformers(config, embedder)
-    if "features.0.0.weight" in keys:
-        mbconv.check_convention(config, "torchvision", "pytorch")
-        if "features.1.conv.3.weight" in keys:
-            return _torchvision(config, "torchvision (old)", OLD_FIRST, OLD)
-        return _torchvision(config, "torchvision", TORCHVISION_FIRST, TORCHVISION)
-    if "conv_stem.weight" in keys:
-        mbconv.check_convention(config, "timm", "pytorch")
-    return mbconv.timm(config, stages(config), _trained(IMAGENET, "bicubic"))
+        return checked(config, arrays, _transformers(config, embedder), "tensorflow")
+    found = mbconv.timm(config, stages(config), _trained(IMAGENET, "bicubic"))
+    if "features.1.conv.3.weight" in arrays:
+        found = _torchvision(config, "torchvision (old)", OLD_FIRST, OLD)
+    elif any(key.startswith("features.") for key in arrays):
+        found = _torchvision(config, "torchvision", TORCHVISION_FIRST, TORCHVISION)
+    return checked(config, arrays, found, "pytorch")
 
 
 def _torchvision(config: MobileNetV2, name: str, first: Names, others: Names) -> Layout:
@@ -87,12 +85,5 @@ def check_metadata(config: MobileNetV2, metadata: Mapping[str, Any], about: str)
     if architecture is not None and architecture != wanted:
         problems.append(f"architecture is {architecture!r}, expected {wanted!r}")
     if described.get("model_type") == "mobilenet_v2":
-        problems += [
-            f"{name} is {described[name]!r}, expected {expected!r}"
-            for name, expected in DEFAULTS.items()
-            if described.get(name, expected) != expected
-        ]
-    if problems:
-        raise UserError(
-            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
-        )
+        problems += differing(described, DEFAULTS)
+    refuse(about, problems)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxlab.models.resnet import BLOCKS, ResNet
-from jaxlab.types import UserError
 from jaxlab.weights.match import Layout, Rule, renamed
+from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import COUNTERS, IMAGENET, classifier, conv, norm
 
 STEM = "conv1.kernel"  # the leaf that sees the image
@@ -92,10 +92,5 @@ def check_metadata(config: ResNet, metadata: Mapping[str, Any], about: str) -> N
     named = architecture is not None or (config.blur and described)  # transformers has no blurred ResNet
     if named and not re.fullmatch(rf"(tv_|gluon_)?{name}(_v1b)?", str(architecture)):
         problems.append(f"architecture is {architecture!r}, expected {name!r}")
-    for name, expected in (("downsample_in_bottleneck", False), ("hidden_act", "relu")):  # transformers'
-        if described.get(name, expected) != expected:
-            problems.append(f"{name} is {described[name]!r}, expected {expected!r}")
-    if problems:
-        raise UserError(
-            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
-        )
+    problems += differing(described, {"downsample_in_bottleneck": (False,), "hidden_act": ("relu",)})
+    refuse(about, problems)

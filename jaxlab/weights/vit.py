@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.models.vit import BLOCKS, SIZES, DeiT, DINOv2, VisionTransformer
-from jaxlab.types import UserError
+from jaxlab.models.vit import BLOCKS, SIZES, DeiT, DINOv2, VisionTransformer, ViT
 from jaxlab.weights.match import Layout, Rule, Skip, renamed
+from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import IMAGENET, classifier, conv, layer_norm, linear
 
 STEM = "patch_embed.kernel"  # the leaf that sees the image
@@ -45,7 +45,7 @@ def _timm(config: VisionTransformer) -> Layout:
     if config.prefix == 2:
         heads.append(classifier("head_dist", "head_dist", config.classes))
     side = config.image_size
-    prepared = (HALVES if type(config).__name__ == "ViT" else IMAGENET) | {
+    prepared = (HALVES if isinstance(config, ViT) else IMAGENET) | {
         "interpolation": "bicubic",
         "crop_fraction": 0.9 if side == 224 else 1.0,
         "size": side,
@@ -104,7 +104,7 @@ def _transformers(config: VisionTransformer, stem: str) -> Layout:
     )
     whole = HALVES | {"interpolation": "bilinear", "crop_fraction": 1.0, "size": config.image_size}
     cropped = IMAGENET | {"interpolation": "bicubic", "crop_fraction": 0.875, "size": 224}
-    prepared = whole if type(config).__name__ == "ViT" else cropped
+    prepared = whole if isinstance(config, ViT) else cropped
     return _with_classifiers("transformers", rules, heads, skips, stem, prepared)
 
 
@@ -185,21 +185,16 @@ def check_metadata(config: VisionTransformer, metadata: Mapping[str, Any], about
     plain, example = _architectures(config)
     if architecture is not None and not re.fullmatch(plain, architecture):
         problems.append(f"architecture is {architecture!r}, expected one like {example!r}")
-    expected = {"hidden_act": "gelu", "use_swiglu_ffn": False}  # transformers' from here on
+    expected = {"hidden_act": ("gelu",), "use_swiglu_ffn": (False,)}  # transformers' from here on
     if described.get("hidden_size") == width:
-        expected["num_attention_heads"] = heads
-    for name, value in expected.items():
-        if described.get(name, value) != value:
-            problems.append(f"{name} is {described[name]!r}, expected {value!r}")
+        expected["num_attention_heads"] = (heads,)
+    problems += differing(described, expected)
     eps = described.get("layer_norm_eps", config.norm_eps)
     if eps != config.norm_eps:
         problems.append(
             f"layer_norm_eps is {eps!r}, the model's norm_eps {config.norm_eps!r}: set it to {eps!r}"
         )
-    if problems:
-        raise UserError(
-            f"{about}: the config.json beside them describes another network: {'; '.join(problems)}"
-        )
+    refuse(about, problems)
 
 
 def _architectures(config: VisionTransformer) -> tuple[str, str]:

@@ -160,8 +160,17 @@ def test_a_blurred_variant_is_let_through_for_a_blurred_model(tmp_path):
 
 
 def test_another_number_of_classes_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"2 of another shape: fc\.bias .*fc\.weight"):
+    with pytest.raises(
+        UserError,
+        match=r"2 of another shape: fc\.bias .*fc\.weight.*not one of 10 classes; classes=0 leaves it out$",
+    ):
         load(ResNet(classes=10), tmp_path, state_dict(18))
+
+
+def test_a_file_without_the_classifier_that_is_asked_for_is_refused(tmp_path):
+    bare = {key: value for key, value in state_dict(18).items() if not key.startswith("fc.")}
+    with pytest.raises(UserError, match=r"2 missing .*fc\.kernel\. The file has no classifier; classes=0"):
+        load(ResNet(classes=50), tmp_path, bare)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])

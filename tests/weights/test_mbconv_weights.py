@@ -130,6 +130,8 @@ def test_torchvisions_old_names_of_mobilenetv2(tmp_path):
         ("resnet18_torchvision", B0, r"does not look like an EfficientNet$"),
         ("resnet18_torchvision", MOBILE, r"does not look like a MobileNetV2$"),
         ("efficientnet_b0_torchvision", MOBILE, r"does not look like a MobileNetV2$"),
+        ("efficientnet_b1_torchvision", B0_TF, r"looks like EfficientNet\(variant='b1'\)"),
+        ("mobilenetv2_100_timm", MOBILE_TF, r"looks like MobileNetV2\(width=1\.0\)"),
     ],
 )
 def test_another_network_is_recognised(golden, config, words, tmp_path):
@@ -152,6 +154,21 @@ def test_what_is_missing_or_left_over_is_named(tmp_path):
         in message
     )
     assert "looks like" not in message
+
+
+@pytest.mark.parametrize(
+    ("golden", "config", "stem"),
+    [
+        ("efficientnet_lite0_lukemelas", LITE0_TF, "_conv_stem.weight"),
+        ("efficientnet_b0_torchvision", B0, "features.0.0.weight"),
+        ("mobilenetv2_050_torchvision", MOBILE, "features.0.0.weight"),
+    ],
+)
+def test_a_layout_is_recognised_without_its_first_key(golden, config, stem, tmp_path):
+    source = state_dict(golden)
+    del source[stem]
+    with pytest.raises(UserError, match=r"do not fit \w+: 1 missing from the file: stem\.conv\.kernel$"):
+        load(config, tmp_path, source)
 
 
 @pytest.mark.parametrize(
