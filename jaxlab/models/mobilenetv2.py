@@ -41,7 +41,9 @@ class MobileNetV2(Model):
 
     def check(self) -> None:
         if not 0 < self.width < 100:
-            raise UserError(f"MobileNetV2.width: expected a factor above 0, as 1.0, found {self.width}")
+            raise UserError(
+                f"MobileNetV2.width: expected a factor above 0 (and below 100), found {self.width}"
+            )
         if not 0 <= self.drop_path < 1:
             raise UserError(f"MobileNetV2.drop_path: expected a rate in [0, 1), found {self.drop_path}")
         if self.classes < 0:
