@@ -6,7 +6,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
-import seeded
+from files import state_dict
 from flax import nnx
 from goldens import GOLDEN
 from safetensors.numpy import save_file
@@ -23,10 +23,6 @@ TINY = Bert(layers=3, width=32, heads=4, vocabulary=60, positions=16)
 def shapes(config):
     graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(nnx.Rngs(0))), nnx.Param)
     return graphdef, params, tree.flatten(params)
-
-
-def state_dict(golden="bert_tiny"):
-    return seeded.state_dict(json.loads(str(np.load(GOLDEN / f"{golden}.npz")["shapes"])))
 
 
 def load(config, folder, source):
@@ -60,7 +56,7 @@ def test_features_are_those_of_transformers(name, pooling, tmp_path):
 
 
 def test_the_pooler_and_the_language_model_are_skipped_and_counted(tmp_path):
-    source = state_dict()
+    source = state_dict("bert_tiny")
     source["embeddings.position_ids"] = np.arange(16)[None]
     params, _, record = load(TINY, tmp_path, source)
     assert record["skipped"] == {
@@ -77,7 +73,7 @@ def test_the_pooler_and_the_language_model_are_skipped_and_counted(tmp_path):
 
 
 def test_layer_norms_named_in_tensorflow_load_too(tmp_path):
-    new = state_dict()
+    new = state_dict("bert_tiny")
     old = {
         key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
         for key, value in new.items()
@@ -93,7 +89,7 @@ def test_renamed_attention_weights_are_refused(tmp_path):
     """transformers itself leaves such weights random without a word when it is not strict."""
     source = {
         key.replace("self.query", "self.q_proj").replace("self.key", "self.k_proj"): value
-        for key, value in state_dict().items()
+        for key, value in state_dict("bert_tiny").items()
     }
     with pytest.raises(UserError) as caught:
         load(TINY, tmp_path, source)
@@ -115,7 +111,7 @@ def test_renamed_attention_weights_are_refused(tmp_path):
 def test_another_size_is_recognised(fields, words, tmp_path):
     sizes = {"layers": 3, "width": 32, "heads": 4, "vocabulary": 60, "positions": 16} | fields
     with pytest.raises(UserError, match=words):
-        load(Bert(**sizes), tmp_path, state_dict())
+        load(Bert(**sizes), tmp_path, state_dict("bert_tiny"))
 
 
 def test_another_network_is_recognised(tmp_path):
@@ -138,4 +134,4 @@ def test_another_network_is_recognised(tmp_path):
 def test_a_network_with_the_same_names_is_refused_by_its_config(described, words, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(described))
     with pytest.raises(UserError, match=f"describes another network: .*{words}"):
-        load(TINY, tmp_path, state_dict())
+        load(TINY, tmp_path, state_dict("bert_tiny"))

@@ -8,7 +8,11 @@ import cases_shufflenet
 import cases_vit
 import numpy as np
 import pytest
+from files import key_shapes
 from goldens import outputs
+
+from jaxlab.weights import FAMILIES
+from jaxlab.weights.match import renamed
 
 CASES = [
     *cases_efficientnet.CASES,
@@ -32,3 +36,16 @@ def test_features_and_logits_are_the_references(case, tmp_path):
         wanted = expected[name]
         assert wanted.std() > 0.01, "a reference that is constant shows nothing"
         np.testing.assert_allclose(value, wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max(), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "base" not in case.golden], ids=lambda case: case.golden
+)
+def test_the_kernel_that_sees_the_image_is_known(case):
+    """Else a stem for grey images would not be adapted but refused."""
+    family = FAMILIES[type(case.config)]
+    arrays = {key: np.broadcast_to(np.float32(0), shape) for key, shape in key_shapes(case.golden).items()}
+    layout = family.layout(case.config, arrays)
+    assert layout.name == case.layout
+    assert renamed([layout.stem], layout.rules) == {layout.stem: family.STEM}
+    assert layout.stem in arrays

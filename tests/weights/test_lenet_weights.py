@@ -1,31 +1,19 @@
 """What files that do not fit a LeNet-5 are answered."""
 
-import json
+from functools import partial
 
+import files
 import numpy as np
 import pytest
-import seeded
-import shapes
-from goldens import GOLDEN
-from safetensors.numpy import save_file
 
 from jaxlab.models import LeNet5
 from jaxlab.types import UserError
-from jaxlab.weights import load_pretrained
 
-
-def load(config, folder, source):
-    save_file(source, folder / "model.safetensors")
-    _, params, stats = shapes.split(config, 1)
-    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
-
-
-def state_dict():
-    return seeded.state_dict(json.loads(str(np.load(GOLDEN / "lenet5_32.npz")["shapes"])))
+load = partial(files.load, channels=1)
 
 
 def test_the_first_linear_layer_is_turned_from_channels_first(tmp_path):
-    source = state_dict()
+    source = files.state_dict("lenet5_32")
     params, _, record = load(LeNet5(), tmp_path, source)
     assert record["skipped"] == {"the file's classifier": 2}
     channel, row, column = 3, 4, 1
@@ -39,12 +27,12 @@ def test_another_grid_is_recognised(tmp_path):
     with pytest.raises(
         UserError, match=r"of another shape: fc1\.weight .*looks like LeNet5\(grid=5\), .*\(grid=12\)$"
     ):
-        load(LeNet5(grid=12), tmp_path, state_dict())
+        load(LeNet5(grid=12), tmp_path, files.state_dict("lenet5_32"))
 
 
 @pytest.mark.parametrize("inputs", [401, 320])
 def test_maps_that_are_not_square_are_of_another_shape(inputs, tmp_path):
-    source = state_dict() | {"fc1.weight": np.zeros((120, inputs), np.float32)}
+    source = files.state_dict("lenet5_32") | {"fc1.weight": np.zeros((120, inputs), np.float32)}
     with pytest.raises(
         UserError, match=r"1 of another shape: fc1\.weight \(as fc1.kernel .*, the model's is \(400, 120\)\)$"
     ):

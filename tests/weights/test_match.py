@@ -1,13 +1,12 @@
 """Matching both ways: everything that does not fit is said at once, and nothing is loaded in part."""
 
 import json
-from pathlib import Path
 
+import files
 import jax
 import numpy as np
 import pytest
-import seeded
-import shapes
+from files import load
 from safetensors.numpy import save_file
 
 from jaxlab.models.resnet import ResNet
@@ -16,7 +15,6 @@ from jaxlab.types import UserError
 from jaxlab.weights import load_pretrained
 from jaxlab.weights.match import Layout, Rule, Skip, match
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 LAYOUT = Layout(
     "tiny",
     (Rule(r"(\w+)\.w", r"\1.kernel", np.transpose), Rule("b", "bias")),
@@ -87,14 +85,7 @@ def test_rules_that_overlap_or_collide_are_an_error():
 
 
 def state_dict(depth, layout="torchvision"):
-    golden = np.load(GOLDEN / f"resnet{depth}_{layout}.npz")
-    return seeded.state_dict(json.loads(str(golden["shapes"])))
-
-
-def load(config, folder, source, channels=3):
-    save_file(source, folder / "model.safetensors")
-    _, params, stats = shapes.split(config, channels)
-    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
+    return files.state_dict(f"resnet{depth}_{layout}")
 
 
 @pytest.mark.parametrize(("layout", "classifier"), [("torchvision", "fc"), ("transformers", "classifier.1")])
@@ -177,7 +168,7 @@ def test_a_file_without_the_classifier_that_is_asked_for_is_refused(tmp_path):
 def test_a_stem_for_other_channels_answers_equal_channels_alike(channels, tmp_path):
     """A grey image, repeated over the channels of each, has the same effect through both kernels for 1, 3, 6."""
     source = state_dict(18)
-    params, _, record = load(ResNet(), tmp_path, dict(source), channels)
+    params, _, record = load(ResNet(), tmp_path, dict(source), channels=channels)
     kernel, original = params["conv1.kernel"], source["conv1.weight"].transpose(2, 3, 1, 0)
     assert kernel.shape == (7, 7, channels, 64)
     assert record["stem"].startswith("summed over 3" if channels == 1 else f"repeated from 3 to {channels}")

@@ -1,35 +1,17 @@
 """EfficientNet and MobileNetV2 files: what is wrong with one that does not fit, said before anything is computed."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import seeded
-import shapes
-from safetensors.numpy import save_file
+from files import load, state_dict
 
 from jaxlab.models import EfficientNet, MobileNetV2
 from jaxlab.types import UserError
-from jaxlab.weights import load_pretrained
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 B0, B0_TF = EfficientNet(), EfficientNet(convention="tensorflow")
 LITE0_TF = EfficientNet(variant="lite0", convention="tensorflow")
 MOBILE, MOBILE_TF = MobileNetV2(width=0.5), MobileNetV2(width=0.5, convention="tensorflow")
-
-
-def state_dict(name):
-    listed = json.loads(str(np.load(GOLDEN / f"{name}.npz")["shapes"]))
-    return seeded.state_dict(listed)
-
-
-def load(config, folder, source, described=None):
-    save_file(source, folder / "model.safetensors")
-    if described is not None:
-        (folder / "config.json").write_text(json.dumps(described))
-    _, params, stats = shapes.split(config)
-    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
 
 
 LOADED = [
@@ -224,8 +206,9 @@ def test_a_layout_of_the_other_convention_is_refused(golden, config, expected, t
     ],
 )
 def test_a_variant_with_the_same_names_is_refused_by_its_config(config, described, words, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(described))
     with pytest.raises(UserError, match=f"describes another network: .*{words}"):
-        load(config, tmp_path, {"conv_stem.weight": np.zeros((32, 3, 3, 3), np.float32)}, described)
+        load(config, tmp_path, {"conv_stem.weight": np.zeros((32, 3, 3, 3), np.float32)})
 
 
 @pytest.mark.parametrize(

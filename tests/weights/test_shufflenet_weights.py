@@ -1,32 +1,15 @@
 """What files that do not fit a ShuffleNetV2 are answered."""
 
-import json
-
 import numpy as np
 import pytest
-import seeded
-import shapes
-from goldens import GOLDEN
-from safetensors.numpy import save_file
+from files import load, state_dict
 
 from jaxlab.models import ShuffleNetV2
 from jaxlab.types import UserError
-from jaxlab.weights import load_pretrained
-
-
-def state_dict(name="x0_5"):
-    golden = np.load(GOLDEN / f"shufflenet_{name}.npz")
-    return seeded.state_dict(json.loads(str(golden["shapes"])))
-
-
-def load(config, folder, source, channels=3):
-    save_file(source, folder / "model.safetensors")
-    _, params, stats = shapes.split(config, channels)
-    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
 
 
 def test_a_backbone_leaves_the_classifier_and_says_so(tmp_path):
-    source = state_dict()
+    source = state_dict("shufflenet_x0_5")
     params, stats, record = load(ShuffleNetV2(width=0.5), tmp_path, source, channels=1)
     counters = sum(key.endswith("num_batches_tracked") for key in source)
     assert record["skipped"] == {"counters of PyTorch's batch norm": counters, "the file's classifier": 2}
@@ -48,7 +31,7 @@ def test_a_backbone_leaves_the_classifier_and_says_so(tmp_path):
 )
 def test_another_width_is_recognised(config, name, words, tmp_path):
     with pytest.raises(UserError, match=words) as caught:
-        load(config, tmp_path, state_dict(name))
+        load(config, tmp_path, state_dict(f"shufflenet_{name}"))
     assert "of another shape" in str(caught.value)
 
 
@@ -64,7 +47,7 @@ def test_widths_that_jaxlab_has_not_are_named(width, words, tmp_path):
 def test_another_network_and_missing_or_extra_keys_are_recognised(tmp_path):
     with pytest.raises(UserError, match=r"does not look like a ShuffleNetV2 of torchvision$"):
         load(ShuffleNetV2(), tmp_path, {"layer1.0.conv1.weight": np.zeros((3, 3), np.float32)})
-    source = state_dict() | {"extra.weight": np.zeros(1, np.float32)}
+    source = state_dict("shufflenet_x0_5") | {"extra.weight": np.zeros(1, np.float32)}
     del source["stage4.3.branch2.4.bias"]
     with pytest.raises(UserError) as caught:
         load(ShuffleNetV2(width=0.5), tmp_path, source)

@@ -4,27 +4,13 @@ import json
 
 import numpy as np
 import pytest
-import seeded
-import shapes
-from goldens import CLASSES, GOLDEN
-from safetensors.numpy import save_file
+from files import load, state_dict
+from goldens import CLASSES
 
 from jaxlab.models import DeiT, DINOv2, ViT
 from jaxlab.types import UserError
-from jaxlab.weights import load_pretrained
 
 TINY = ViT(size="tiny", image_size=64, norm_eps=1e-12, classes=CLASSES)
-
-
-def state_dict(golden):
-    with np.load(GOLDEN / f"{golden}.npz") as file:
-        return seeded.state_dict(json.loads(str(file["shapes"])))
-
-
-def load(config, folder, source, channels=3):
-    save_file(source, folder / "model.safetensors")
-    _, params, stats = shapes.split(config, channels)
-    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
 
 
 def older(key):
