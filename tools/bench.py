@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_input
+import bench_readouts
 import bench_start
 import bench_steps
 import bench_submit
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "numpy", "pandas")
-PARTS = ("steps", "start", "input", "submit")
+PARTS = ("steps", "readouts", "start", "input", "submit")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,13 +60,15 @@ def main(
     """Measure PARTS, in this order:
 
     \b
-    steps   train steps and forward passes, images/s, beside PyTorch on the CPU (repeats take turns)
-    start   seconds from `jaxlab train` to the first step's record, cold and warm compilation cache
-    input   images/s of decoding, batching and transfers, beside the train step's
-    submit  seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
+    steps     train steps and forward passes, images/s, beside PyTorch on the CPU (repeats take turns)
+    readouts  train steps of Gaussian and factorized readouts with 39,548 targets, images/s and peak memory
+    start     seconds from `jaxlab train` to the first step's record, cold and warm compilation cache
+    input     images/s of decoding, batching and transfers, beside the train step's
+    submit    seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
     """
     measures: dict[str, tuple[Any, Callable[[], list[dict[str, Any]]]]] = {
         "steps": (bench_steps, lambda: bench_steps.measure(quick, repeats, torch_python, models)),
+        "readouts": (bench_readouts, lambda: bench_readouts.measure(quick)),
         "start": (bench_start, lambda: bench_start.measure(quick, repeats)),
         "input": (bench_input, lambda: bench_input.measure(quick)),
         "submit": (bench_submit, lambda: bench_submit.measure(quick)),

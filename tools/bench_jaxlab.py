@@ -27,9 +27,9 @@ from jaxlab.experiment import (  # noqa: E402
     network_shapes,
     program_of,
 )
-from jaxlab.heads import Linear  # noqa: E402
+from jaxlab.heads import Head, Linear  # noqa: E402
 from jaxlab.learning import learning_of, tuning_of  # noqa: E402
-from jaxlab.models import EfficientNet, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
+from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
 from jaxlab.start import Start, initial_state  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
@@ -48,9 +48,9 @@ NETWORKS = {
 }
 
 
-def experiment_of(case: dict[str, Any]) -> Experiment:
+def experiment_of(case: dict[str, Any], network: tuple[Model, Head]) -> Experiment:
     """The case's experiment, without augmentation and EMA, which PyTorch's side does not have either."""
-    model, head = NETWORKS[case["model"]]
+    model, head = network
     training = Training(steps=1000, batch_size=case["batch"])
     return Experiment(model=model, head=head, optimizer=AdamW(lr=1e-4), training=training)
 
@@ -60,9 +60,11 @@ class Steps:
     """A train step and a forward pass, compiled for all cores at the first call, and what they work on."""
 
     case: dict[str, Any]
+    network: tuple[Model, Head] | None = None  # that of the case's name
 
     def __post_init__(self) -> None:
-        case, experiment = self.case, experiment_of(self.case)
+        case = self.case
+        experiment = experiment_of(case, self.network or NETWORKS[case["model"]])
         targets = tuple(f"n{k}" for k in range(case["targets"]))
         task = Task("regression", targets, Images(size=(case["size"], case["size"])), "uint8", Normalize())
         shapes = network_shapes(experiment, task)
