@@ -152,7 +152,8 @@ def resize(
     height, width = image.shape[:2]
     if policy == "crop":
         scale = min(height / size[0], width / size[1]) * crop_fraction
-        top, left = (height - size[0] * scale) / 2, (width - size[1] * scale) / 2
+        spare = (height - size[0] * scale, width - size[1] * scale)
+        top, left = (max(length, 0.0) / 2 for length in spare)  # rounded, they may be less than nothing
         return _scaled(image, size, filter_name, (left, top, width - left, height - top))
     if policy == "pad":
         scale = min(size[0] / height, size[1] / width)

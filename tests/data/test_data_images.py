@@ -110,6 +110,15 @@ def test_crop_takes_the_centre() -> None:
     np.testing.assert_array_equal(resize(image, (4, 4), "crop", "area"), image[:, 2:6])
 
 
+def test_crop_of_a_side_that_rounding_enlarges() -> None:
+    """In float64 20 / 147 * 147 is more than 20: Pillow refuses a box that begins before the image."""
+    image = RNG.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    assert 20 / 147 * 147 > 20
+    np.testing.assert_array_equal(
+        resize(image, (147, 147), "crop", "area"), resize(image[:, 5:25], (147, 147), "stretch", "area")
+    )
+
+
 def test_crop_keeps_the_centre_that_crop_fraction_says() -> None:
     """As torchvision's Resize(size / fraction) and CenterCrop(size) where both fall on whole pixels."""
     photo = RNG.integers(0, 256, (16, 24, 3), dtype=np.uint8)
