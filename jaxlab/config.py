@@ -89,7 +89,7 @@ def _readable(hint: Any) -> str:
         return _readable(get_args(hint)[0])
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
-    text = str(hint).replace("typing.", "").replace("jaxlab.", "")
+    text = re.sub(r"(?<![\w.'])([A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", str(hint))  # modules' names
     return text.replace(repr(_LOCATION), "a path").replace("NoneType", "None")
 
 
@@ -193,7 +193,10 @@ def _child(node: Any, head: str, setting: str) -> Any:
 
 def _parsed(node: Any, name: str, text: str, setting: str) -> Any:
     """`text` as a Python literal where the field takes one, else as the bare word."""
+    whole = "a part is chosen in the config file, --set changes fields of it"
     if isinstance(node, tuple):
+        if isinstance(node[int(name)], Component):
+            raise UserError(f"--set {setting}: {whole}")
         return _readings(text)[0]  # checked with the whole field
     error: ValidationError | None = None
     for value in _readings(text):
@@ -202,7 +205,13 @@ def _parsed(node: Any, name: str, text: str, setting: str) -> Any:
         except ValidationError as refused:
             error = refused
     assert error is not None
-    raise UserError(f"--set {setting}: {_wrong_type(type(node), name, text, error)}")
+    hint = f"; {whole}" if _takes_parts(_hints(type(node))[name]) else ""
+    raise UserError(f"--set {setting}: {_wrong_type(type(node), name, text, error)}{hint}")
+
+
+def _takes_parts(hint: Any) -> bool:
+    parts = get_args(hint)
+    return any(map(_takes_parts, parts)) if parts else isinstance(hint, type) and issubclass(hint, Component)
 
 
 def _readings(text: str) -> list[Any]:

@@ -48,6 +48,7 @@ class OtherLeaf(Leaf):
 class Tree(Component):
     leaf: Leaf = Leaf()
     many: tuple[Leaf, ...] = ()
+    pair: tuple[Leaf, Leaf] = (Leaf(), Leaf())
     seed: int = 0
 
 
@@ -150,7 +151,7 @@ def test_epochs_give_way_to_steps():
     [
         ("leaf.raet=1", ["Leaf has no field 'raet'", "nearest: rate"]),
         ("laef.rate=1", ["Tree has no field 'laef'", "nearest: leaf"]),
-        ("zzz=1", ["Tree has no field 'zzz'", "leaf, many, seed"]),
+        ("zzz=1", ["Tree has no field 'zzz'", "leaf, many, pair, seed"]),
         ("leaf.count=2.5", ["Leaf.count: expected int, found '2.5'"]),
         ("leaf.count=many", ["Leaf.count: expected int, found 'many'"]),
         ("leaf.count=true", ["Leaf.count: expected int, found 'true'"]),
@@ -161,7 +162,9 @@ def test_epochs_give_way_to_steps():
         ("leaf.sizes=4", ["Leaf.sizes: expected tuple[int, ...], found '4'"]),
         ("leaf.sizes=(1, 'x')", ["Leaf.sizes: expected tuple[int, ...]"]),
         ("leaf={'rate': 1.0}", ["Tree.leaf: expected Leaf"]),
-        ("leaf=OtherLeaf", ["Tree.leaf: expected Leaf, found 'OtherLeaf'"]),
+        ("leaf=OtherLeaf", ["Tree.leaf: expected Leaf, found 'OtherLeaf'", "chosen in the config file"]),
+        ("many=(Leaf(rate=1),)", ["Tree.many: expected tuple[Leaf, ...]", "chosen in the config file"]),
+        ("pair.0=Leaf(rate=1)", ["a part is chosen in the config file, --set changes fields of it"]),
         ("many.0.rate=1", ["'0' is not a position in a list of 0"]),
         ("many.00.rate=1", ["'00' is not a position"]),
         ("leaf.sizes.0=x", ["Leaf.sizes: expected tuple[int, ...], found ('x', 2)"]),
