@@ -39,14 +39,14 @@ class Squashed(Head):
 
 
 class SquashedModule(HeadModule):
-    """tanh(norm(inner(features)))."""
+    """tanh(norm(inner(features))) in float32: near 1, bfloat16 has few values, which `decode` draws far apart."""
 
     def __init__(self, inner: HeadModule, targets: int):
         self.inner = inner
         self.norm = BatchNorm(targets)
 
     def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
-        return jnp.tanh(self.norm(self.inner(features, mode), mode))
+        return jnp.tanh(self.norm(self.inner(features, mode).astype(jnp.float32), mode))
 
     def penalty(self) -> Float[Array, ""]:
         return self.inner.penalty()

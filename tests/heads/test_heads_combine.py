@@ -2,14 +2,16 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from readouts import built, evaluated, features_of, shapes_of, training
 
 from jaxlab.config import from_json, to_json
 from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
-from jaxlab.types import UserError
+from jaxlab.types import EVALUATION, UserError
 
 FEATURES = features_of(3)
 TARGETS = ("V4_0", "V1_0", "IT_0", "V1_1", "V4_1", "V1_2")
@@ -128,6 +130,18 @@ def test_squashed_outputs_are_tanh_of_normalised_ones():
     z = np.arctanh(outputs.astype(np.float64))
     np.testing.assert_allclose(z.mean(0), norm["bias"], atol=1e-3)
     np.testing.assert_allclose(z.std(0), np.abs(norm["scale"]), rtol=1e-2)
+
+
+def test_squashing_of_bfloat16_features_is_undone_as_well():
+    """tanh(3) is 0.995: bfloat16 has nothing between 0.992 and 0.996, which are 2.8 and 3.1."""
+    head = Squashed(head=Linear())
+    module = jax.jit(lambda: head.build(shapes_of({"x": (1,)}), ("a",), nnx.Rngs(0)))()
+    module.inner.layers["x"].kernel[...] = jnp.ones((1, 1))
+    graphdef, params, stats = nnx.split(module, nnx.Param, nnx.BatchStat)
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    z = jnp.linspace(-4, 4, 33, dtype=jnp.bfloat16)[:, None]  # each of them has an exact value
+    outputs = nnx.merge(graphdef, half, stats)({"x": z}, EVALUATION)
+    np.testing.assert_allclose(head.decode(outputs), np.linspace(-4, 4, 33)[:, None], rtol=2e-3)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.5])
