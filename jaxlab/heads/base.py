@@ -92,9 +92,10 @@ class Readout(Head):
     def _layers(self, features: Shapes) -> tuple[str, ...]:
         names = (self.layer,) if isinstance(self.layer, str) else self.layer or (list(features)[-1],)
         if unknown := [name for name in names if name not in features]:
+            several = '. Several are written as ("a", "b")' if any("," in name for name in unknown) else ""
             raise UserError(
                 f"{type(self).__name__}.layer: the model has no layer {', '.join(map(repr, unknown))}; "
-                f"it has {', '.join(features)}"
+                f"it has {', '.join(features)}{several}"
             )
         return names
 

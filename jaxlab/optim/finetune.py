@@ -16,7 +16,7 @@ class Freeze(Component):
 
     pattern: a regular expression found anywhere in a parameter's path (`re.search`), as `^backbone\\.` or `bn1`.
     through: a layer of the backbone: all of its parameters and those of the layers before it.
-    until_epoch: after so many epochs they start to train; None: never.
+    until_epoch: after so many epochs they start to train, at what the schedule's rate then is; None: never.
     """
 
     pattern: str | None = None

@@ -55,6 +55,7 @@ class Tuning:
         "after_epoch": epochs before it trains or None, "statistics": "train", "frozen" or None without batch norm}.
         """
         norms = {_module(path) for path in stats}
+        bare = norms - {_module(path) for path in layer_of}  # a readout's, which have no parameters
         held = self.held(self.factor, layer_of, stats)
         alike: dict[tuple, list[str]] = {}
         for path in layer_of:
@@ -64,7 +65,9 @@ class Tuning:
         entries = []
         for key in sorted(alike, key=lambda key: (key[0], math.inf if key[1] is None else key[1], key[2:])):
             layer, after, trains, factor = key
-            own = {_module(path) for path in alike[key]} & norms
+            own = {_module(path) for path in alike[key]} & norms | (
+                bare if layer == len(layers) - 1 else set()
+            )
             entries.append(
                 {
                     "layer": layers[layer],
@@ -110,7 +113,7 @@ def _note(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _step(epochs: float, steps_per_epoch: int) -> int:
-    return max(round(epochs * steps_per_epoch), 1) if epochs else 0
+    return max(int(epochs * steps_per_epoch), 1) if epochs else 0  # rounded up, it may be the run's end
 
 
 def _module(path: str) -> str:

@@ -90,6 +90,11 @@ def test_an_early_end_of_freezing_is_never_the_first_step():
     assert list(resolve(rules=(Freeze(through="stem", until_epoch=0.01),)).starts(3)) == [0, 1]
 
 
+def test_what_starts_within_the_last_epoch_has_a_step_left():
+    """0.9 epochs of four steps are nearest to all of the four."""
+    assert list(resolve(rules=(Freeze(through="stem", until_epoch=0.9),), epochs=1.0).starts(4)) == [0, 3]
+
+
 def test_batch_norms_whose_parameters_are_frozen_are_held():
     frozen = resolve(rules=(Freeze(through="stem"),))
     assert frozen.held(frozen.factor, SHAPES, STATS) == {"backbone.stem.bn"}
@@ -303,4 +308,6 @@ def test_the_table_has_a_line_for_all_of_a_layer_that_trains_alike():
     assert summary(table) == (
         "trains 20 of 76 parameters; 16 more after epoch 2.5; the head reads nothing of 20"
     )
+    normalised = tuning.table(LAYERS, LAYER_OF, (), SHAPES, (*STATS, "head.norms.block2.mean"), 0.1)
+    assert (normalised[-1]["layer"], normalised[-1]["statistics"]) == ("readout", "train")
     assert notes(table, 4)[10] == "block1 (16 parameters) train from here"
