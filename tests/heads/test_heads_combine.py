@@ -11,7 +11,7 @@ from readouts import built, evaluated, features_of, shapes_of, training
 
 from jaxlab.config import from_json, to_json
 from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
-from jaxlab.types import EVALUATION, UserError
+from jaxlab.types import UserError
 
 FEATURES = features_of(3)
 TARGETS = ("V4_0", "V1_0", "IT_0", "V1_1", "V4_1", "V1_2")
@@ -140,7 +140,7 @@ def test_squashing_of_bfloat16_features_is_undone_as_well():
     graphdef, params, stats = nnx.split(module, nnx.Param, nnx.BatchStat)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
     z = jnp.linspace(-4, 4, 33, dtype=jnp.bfloat16)[:, None]  # each of them has an exact value
-    outputs = nnx.merge(graphdef, half, stats)({"x": z}, EVALUATION)
+    outputs = evaluated(nnx.merge(graphdef, half, stats), {"x": z})
     np.testing.assert_allclose(head.decode(outputs), np.linspace(-4, 4, 33)[:, None], rtol=2e-3)
 
 

@@ -109,8 +109,8 @@ def test_normalized_features_have_mean_0_and_variance_1_however_large():
     channels = rng.normal(size=(64, 3, 3, 3)) * [1e3, 1.0, 1e-4] + [1e4, 0.0, 0.0]
     module = Linear(layer="x", normalize=True).build(shapes_of({"x": (3, 3, 3)}), names(27), nnx.Rngs(0))
     module.layers["x"].kernel[...] = jnp.eye(27)
-    outputs = module({"x": jnp.asarray(channels, jnp.float32)}, training(64))
-    found = np.asarray(outputs).reshape(-1, 3)
+    outputs = evaluated(module, {"x": jnp.asarray(channels, jnp.float32)}, training(64))
+    found = outputs.reshape(-1, 3)
     np.testing.assert_allclose(found.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(found.std(0), [1, 1, 1e-4 / np.sqrt(1e-3)], rtol=0.02)
 

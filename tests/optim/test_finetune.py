@@ -190,11 +190,11 @@ def updated(optimizer, tuning, start, gradients, steps_per_epoch=1):
     groups = Groups(optimizer, tuple(starts.values()))
     params = {path: jnp.asarray(p, jnp.float32) for path, p in start.items()}
     state = groups.init(params)
-    structure = jax.tree.structure(state)
+    structure, update = jax.tree.structure(state), jax.jit(groups.update)
     for step, (rate, gradient) in enumerate(zip(RATES, gradients, strict=True)):
         trains = {path for first, group in starts.items() if first <= step for path in group}
         grads = {path: jnp.asarray(gradient[path], jnp.float32) for path in trains}
-        params, state = groups.update(grads, state, params, jnp.asarray(rate))
+        params, state = update(grads, state, params, jnp.asarray(rate))
         assert jax.tree.structure(state) == structure
     return params
 
@@ -245,10 +245,10 @@ def test_layerwise_rates_are_optax_partitions(problem):
         return optax.adamw(rate, weight_decay=0.3, mask=lambda tree: {path: mask[path] for path in tree})
 
     transform = optax.partition({layer: adamw(layer, f) for layer, f in FACTORS.items()}, LAYER_OF)
-    state = transform.init(params)
+    state, update = transform.init(params), jax.jit(transform.update)
     for gradient in gradients:
         gradient = {path: jnp.asarray(g, jnp.float32) for path, g in gradient.items()}
-        updates, state = transform.update(gradient, state, params)
+        updates, state = update(gradient, state, params)
         params = optax.apply_updates(params, updates)
     for path in start:
         np.testing.assert_allclose(got[path], params[path], rtol=2e-5, atol=2e-6, err_msg=path)
