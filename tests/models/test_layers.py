@@ -30,6 +30,7 @@ def norm_like(golden):
 def test_batch_norm_trains_as_pytorch(golden):
     graphdef, params, stats = nnx.split(norm_like(golden), nnx.Param, nnx.BatchStat)
 
+    @jax.jit
     def run(params, stats, x):
         norm = nnx.merge(graphdef, params, stats, copy=True)
         return norm(x, TRAIN), nnx.state(norm, nnx.BatchStat)
@@ -77,13 +78,14 @@ def test_batch_norm_over_a_mapped_axis_is_that_of_the_whole_batch(golden):
         y = norm(x, Mode(train=True, axis_name="devices"))
         return y, norm.mean[...], norm.var[...]
 
-    y, mean, var = jax.vmap(run, axis_name="devices")(shards)
+    mapped = jax.jit(jax.vmap(run, axis_name="devices"))
+    y, mean, var = mapped(shards)
     np.testing.assert_allclose(y.reshape(golden["y"].shape), golden["y"], atol=2e-6)
     whole = norm_like(golden)
     whole(jnp.asarray(golden["x"]), TRAIN)
     np.testing.assert_allclose(mean, np.tile(whole.mean[...], (3, 1)), rtol=1e-6)
     np.testing.assert_allclose(var, np.tile(whole.var[...], (3, 1)), rtol=1e-6)
-    _, pullback = jax.vjp(lambda x: jax.vmap(run, axis_name="devices")(x)[0], shards)
+    _, pullback = jax.vjp(lambda x: mapped(x)[0], shards)
     (dx,) = pullback(jnp.asarray(golden["dy"]).reshape(shards.shape))
     np.testing.assert_allclose(dx.reshape(golden["dx"].shape), golden["dx"], atol=2e-6)
 
@@ -92,7 +94,7 @@ def test_batch_norm_over_a_mapped_axis_is_that_of_the_whole_batch(golden):
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 def test_max_pool_and_its_gradient_are_pytorchs_on_ties(name, backend, golden, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    y, pullback = jax.vjp(max_pool, jnp.asarray(golden[f"{name}.x"]))
+    y, pullback = jax.vjp(jax.jit(lambda x: max_pool(x)), jnp.asarray(golden[f"{name}.x"]))
     np.testing.assert_array_equal(y, golden[f"{name}.y"])
     (dx,) = pullback(jnp.asarray(golden[f"{name}.dy"]))
     np.testing.assert_allclose(dx, golden[f"{name}.dx"], atol=1e-6)

@@ -33,10 +33,11 @@ def test_features_in_order_of_a_vit():
     assert (found["pool"], found["cls"], found["logits"]) == ((2, 192), (2, 192), (2, 7))
 
 
-def test_features_in_order_of_the_others():
+def test_features_in_order_of_the_others(monkeypatch):
     found = features_of(DeiT(size="small", distilled=True), jnp.zeros((1, 224, 224, 1)))
     assert list(found)[-4:] == ["map", "pool", "dist", "cls"]
     assert (found["map"], found["dist"]) == ((1, 14, 14, 384), (1, 384))
+    monkeypatch.setattr(vit, "BLOCKS", 1)
     found = features_of(DINOv2(classes=3), jnp.zeros((1, 28, 42, 6)))
     assert (found["block0"], found["cls"], found["logits"]) == ((1, 2, 3, 384), (1, 384), (1, 3))
 
@@ -69,7 +70,8 @@ def test_parameters_are_as_many_as_timms(config, parameters):
         (DeiT(), (8, 32), r"^DeiT: .* found 8 x 32; .* to 16 x 32\b"),
     ],
 )
-def test_images_that_patches_do_not_tile_are_refused(config, size, words):
+def test_images_that_patches_do_not_tile_are_refused(config, size, words, monkeypatch):
+    monkeypatch.setattr(vit, "BLOCKS", 1)  # of 12, which only take time
     with pytest.raises(UserError, match=words):
         features_of(config, jnp.zeros((1, *size, 3)))
 
@@ -106,7 +108,8 @@ def test_every_site_that_drops_has_a_number_of_its_own(name, sites, monkeypatch)
     assert rates == ([0.1] if name == "dropout" else [round(0.02 * k, 6) for k in range(12)])
 
 
-def test_bfloat16_in_bfloat16_out():
+def test_bfloat16_in_bfloat16_out(monkeypatch):
+    monkeypatch.setattr(vit, "BLOCKS", 2)
     config = DINOv2(size="small", classes=3)
     graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))), nnx.Param)
     low = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), params)
