@@ -103,7 +103,8 @@ def _transformers(config: VisionTransformer, stem: str) -> Layout:
         Skip(rf"{prefix}pooler\.dense\.(weight|bias)", "the pooler, which no classifier reads"),
     )
     whole = HALVES | {"interpolation": "bilinear", "crop_fraction": 1.0, "size": config.image_size}
-    cropped = IMAGENET | {"interpolation": "bicubic", "crop_fraction": 0.875, "size": 224}
+    side = 224 if isinstance(config, DINOv2) else config.image_size
+    cropped = IMAGENET | {"interpolation": "bicubic", "crop_fraction": 0.875, "size": side}
     prepared = whole if isinstance(config, ViT) else cropped
     return _with_classifiers("transformers", rules, heads, skips, stem, prepared)
 
@@ -152,7 +153,7 @@ def hint(config: VisionTransformer, arrays: Mapping[str, np.ndarray], found: Lay
             f"The file looks like a vision transformer with {blocks} blocks of width {width}, patches of {patch} pixels"
             f"{' and LayerScale' * scaled}, which jaxlab has not"
         )
-    side = round((positions[1] - 1 - distilled) ** 0.5) * patch
+    side = round(max(positions[1] - 1 - distilled, 0) ** 0.5) * patch
     kind = "DINOv2" if scaled else "DeiT" if distilled or isinstance(config, DeiT) else "ViT"
     seen = _described(kind, WIDTHS[width], side, distilled)
     own = _described(type(config).__name__, config.size, config.image_size, config.prefix == 2)

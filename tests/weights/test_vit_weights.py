@@ -106,8 +106,14 @@ def test_grey_images_through_a_patch_embedding(tmp_path):
         (ViT(size="tiny"), "vit_tiny_timm", ([0.5] * 3, "bicubic", 0.9, 224)),
         (DeiT(size="tiny"), "vit_tiny_timm", ([0.485, 0.456, 0.406], "bicubic", 0.9, 224)),
         (TINY, "vit_tiny_transformers", ([0.5] * 3, "bilinear", 1.0, 64)),
+        (
+            DeiT(size="tiny", image_size=64, distilled=True),
+            "deit_tiny_distilled_transformers",
+            ([0.485, 0.456, 0.406], "bicubic", 0.875, 64),
+        ),
+        (DINOv2(), "dinov2_small_transformers", ([0.485, 0.456, 0.406], "bicubic", 0.875, 224)),
     ],
-    ids=["timm", "deit", "transformers"],
+    ids=["timm", "deit", "transformers", "deit of transformers", "dinov2 of transformers"],
 )
 def test_preprocessing_of_each_layout(config, golden, expected, tmp_path):
     found = load(config, tmp_path, state_dict(golden))[2]["preprocessing"]
