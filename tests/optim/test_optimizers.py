@@ -3,7 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+from jaxlab import tree
+from jaxlab.heads import Gaussian, build_network
+from jaxlab.models import DeiT
 from jaxlab.optim import SGD, Adam, AdamW, Groups, ema_update
 from jaxlab.optim.optimizers import decayed
 from jaxlab.types import UserError
@@ -125,9 +129,19 @@ def test_clipping_comes_before_l2(problem):
 
 def test_kernels_alone_are_decayed():
     shapes = {"conv.kernel": (3, 3, 4, 8), "linear.kernel": (8, 2), "norm.scale": (8,), "linear.bias": (2,)}
-    shapes |= {"head.layers.a.mu": (5, 2), "head.layers.a.sigma": (5, 2, 2), "backbone.pos_embed": (1, 4, 8)}
     mask = decayed({name: jnp.zeros(shape) for name, shape in shapes.items()})
     assert {name for name, on in mask.items() if on} == {"conv.kernel", "linear.kernel"}
+
+
+@pytest.mark.parametrize("covariance", ["full", "isotropic"])
+def test_positions_and_tokens_are_not_decayed(covariance):
+    """Of a transformer kernels alone are, as with timm's `no_weight_decay`; of a Gaussian readout its weights."""
+    model, head = DeiT(size="tiny", distilled=True), Gaussian(layer="map", covariance=covariance)
+    network = nnx.eval_shape(lambda: build_network(model, head, (32, 32, 3), ("a", "b"), nnx.Rngs(0)))
+    mask = decayed(tree.flatten(nnx.state(network, nnx.Param)))
+    several = {"mu", "sigma", "pos_embed", "cls_token", "dist_token", "scale", "bias"}
+    assert {path.rpartition(".")[2] for path, on in mask.items() if not on} == several
+    assert {path.rpartition(".")[2] for path, on in mask.items() if on} == {"kernel", "weight"}
 
 
 @pytest.mark.parametrize(
