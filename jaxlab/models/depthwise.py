@@ -25,11 +25,10 @@ def depthwise(
     """Each channel convolved with its own kernel; accumulated in float32 or wider, in the image's dtype."""
     axes = zip(x.shape[1:3], kernel.shape[:2], strides, padding, strict=True)
     rows, columns = ((size + sum(pad) - k) // stride + 1 for size, k, stride, pad in axes)
-    padded = _pad(x, padding)
+    padded = _seen(x, kernel, (rows, columns), strides, padding)
     shifts = product(range(kernel.shape[0]), range(kernel.shape[1]))
-    return _weighted((_window(padded, at, strides, (rows, columns)), kernel[at]) for at in shifts).astype(
-        x.dtype
-    )
+    found = _weighted((_window(padded, at, strides, (rows, columns)), kernel[at]) for at in shifts)
+    return found.astype(x.dtype)
 
 
 def _forward(x: Array, kernel: Array, strides: Pair, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
@@ -91,37 +90,49 @@ def _kernel_gradient(x: Array, gradient: Array, kernel: Array, strides: Pair, pa
     Each product slices for itself: XLA vectorises no loop in which a dynamic slice has two readers.
     """
     (b, rows, columns, c), (down, across) = gradient.shape, strides
-    steps = -(-rows // BANDS)
-    bands = -(-rows // steps)
-    height = (steps * bands - 1) * down + kernel.shape[0]
-    width = -(-((columns - 1) * across + kernel.shape[1]) // across)
-    (top, _), (left, _) = padding
-    ends = (height - x.shape[1] - top, width * across - x.shape[2] - left)
-    image = _pad(x, ((top, ends[0]), (left, ends[1]))).reshape(b * height, width, across * c)
-    out = _pad(gradient, ((0, steps * bands - rows), (0, 0))).reshape(b * steps * bands, columns, c)
+    image = _seen(x, kernel, (rows, columns), strides, padding)
+    steps, bands = _bands(rows)
+    out = _pad(gradient, ((0, steps * bands - rows), (0, 0)))
     wide = jnp.promote_types(x.dtype, jnp.float32)
+    span = (columns - 1) * across + 1
+
     cut = partial(lax.dynamic_slice, allow_negative_indices=False)
 
-    def product_of(row: Array, out_row: Array, column: int) -> Array:
-        shift, phase = divmod(column, across)
-        window = cut(image, (row, shift, phase * c), (1, columns, c))
-        return window.astype(wide) * cut(out, (out_row, 0, 0), (1, columns, c)).astype(wide)
+    def products(number: Array, row: Array, at: Array, column: int) -> Array:
+        window = cut(image, (number, row * down + at, column, 0), (1, 1, span, c))[:, :, ::across]
+        return (window.astype(wide) * cut(out, (number, row, 0, 0), (1, 1, columns, c)).astype(wide))[0]
 
     def add(turn: Array, sums: list[Array]) -> list[Array]:
         turn, at = lax.div(turn, kernel.shape[0]), lax.rem(turn, kernel.shape[0])
         number, step = lax.div(turn, steps), lax.rem(turn, steps)
-        row, out_row = number * height + step * down + at, number * steps * bands + step
         new = []
         for column, total in enumerate(sums):
             update = cut(total, (at, 0, 0), (1, columns, c))
             for band in range(bands):
-                update += product_of(row + band * steps * down, out_row + band * steps, column)
+                update += products(number, step + band * steps, at, column)
             new.append(lax.dynamic_update_slice(total, update, (at, 0, 0), allow_negative_indices=False))
         return new
 
     zeros = [jnp.zeros((kernel.shape[0], columns, c), wide)] * kernel.shape[1]
     sums = lax.fori_loop(0, b * steps * kernel.shape[0], add, zeros)
     return jnp.stack([total.sum(1) for total in sums], 1).reshape(kernel.shape).astype(kernel.dtype)
+
+
+def _seen(x: Array, kernel: Array, sizes: Pair, strides: Pair, padding: Padding) -> Array:
+    """The image with its padding, as far as outputs see it; and rows that fill the last band, if need be."""
+    steps, bands = _bands(sizes[0])
+    ends = []
+    for n, k, stride, (before, _), found in zip(
+        (steps * bands, sizes[1]), kernel.shape, strides, padding, x.shape[1:3], strict=False
+    ):
+        ends.append((before, (n - 1) * stride + k - before - found))
+    return _pad(x, (ends[0], ends[1]))
+
+
+def _bands(rows: int) -> Pair:
+    """Rows in a band of the gradient of the kernel, and bands."""
+    steps = -(-rows // BANDS)
+    return steps, -(-rows // steps)
 
 
 def _weighted(terms: Iterable[tuple[Array, Array]]) -> Array:
