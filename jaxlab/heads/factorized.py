@@ -34,12 +34,15 @@ class Factorized(SpatialReadout):
 
 
 class FactorizedPart(Part):
-    """mask (t, h, w): even, of norm 1. weight (t, c): small noise, so that outputs are small but both factors learn."""
+    """mask (t, h, w): at first the mean over positions. weight (t, c): small noise, so that outputs are small but both
+    factors learn. Adam's steps are of one size in all parameters: values as small as those of a mean let a mask take
+    shape in tens of updates, where one of norm 1 needs hundreds.
+    """
 
     def __init__(self, config: Factorized, shape: tuple[int, ...], targets: int, rngs: nnx.Rngs):
         height, width, channels = shape
-        small = 0.01 / math.sqrt(height * width * channels)
-        self.mask = nnx.Param(jnp.full((targets, height, width), 1 / math.sqrt(height * width)))
+        small = 0.01 / math.sqrt(channels)
+        self.mask = nnx.Param(jnp.full((targets, height, width), 1 / (height * width)))
         self.weight = nnx.Param(small * jax.random.normal(rngs.params(), (targets, channels)))
         self.l1 = (config.l1_mask, config.l1_weight)
 
