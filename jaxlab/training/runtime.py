@@ -1,4 +1,4 @@
-"""What JAX is asked for before it starts: one device a core on CPU hosts, compiled programs kept on disk."""
+"""What is set before JAX starts: one device a core on CPU hosts, compiled programs kept on disk, memory kept."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import os
 import jax
 
 from jaxlab.store import cache_dir
+from jaxlab.training.memory import keep_memory
 
 
 def cores() -> int:
@@ -14,7 +15,8 @@ def cores() -> int:
 
 
 def prepare() -> None:
-    """Set both, unless the user's environment or a JAX that has already started says otherwise."""
+    """Set all three; the first two unless the user's environment or a JAX that has already started says otherwise."""
+    keep_memory()
     forced = "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not forced and "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # JAX runs already (a notebook): its devices stay as they are
