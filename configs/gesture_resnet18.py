@@ -2,7 +2,7 @@
 
 jaxlab train configs/gesture_resnet18.py --set data.root=FOLDER --set data.label=COLUMN
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Flip, Images, KaggleTable, Shift

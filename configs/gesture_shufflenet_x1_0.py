@@ -2,7 +2,7 @@
 
 jaxlab train configs/gesture_shufflenet_x1_0.py --set data.root=FOLDER --set data.label=COLUMN
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Flip, Images, KaggleTable, Shift

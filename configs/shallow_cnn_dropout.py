@@ -2,7 +2,7 @@
 
 jaxlab train configs/shallow_cnn_dropout.py --set data.root=FOLDER
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Images, KaggleTable

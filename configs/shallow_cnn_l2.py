@@ -2,7 +2,7 @@
 
 jaxlab train configs/shallow_cnn_l2.py --set data.root=FOLDER
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Images, KaggleTable

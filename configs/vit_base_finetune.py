@@ -4,7 +4,7 @@
 
 Weights: a hub id, or a local file or folder (--set model.pretrained=FILE.safetensors).
 
-SCORE
+Not measured yet.
 """
 
 from jaxlab.data import Flip, Images, KaggleTable, Shift
