@@ -4,7 +4,6 @@ All take (b, h, w, c) and compute in the dtype of their inputs; batch-norm stati
 """
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,16 +44,9 @@ def conv(
         feature_group_count=groups,
         use_bias=bias,
         kernel_init=kaiming(groups),
-        conv_general_dilated=_convolve,
+        conv_general_dilated=convolve,
         rngs=rngs,
     )
-
-
-def _convolve(x: Array, kernel: Array, strides: Any, padding: Any, **options: Any) -> Array:
-    """`convolve`, with "SAME" made numbers."""
-    if isinstance(padding, str):
-        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    return convolve(x, kernel, strides, padding, **options)
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
