@@ -1,6 +1,7 @@
 """Memory that a step has used is kept for the next: XLA on a CPU takes its temporary buffers anew each time.
 
-Given back in between, they cost a page fault for every 4 kB: a fifth to a half of a train step.
+Given back in between, they cost a page fault for every 4 kB: from a tenth (ResNet-18) to a third (EfficientNet-Lite0)
+of a train step.
 """
 
 import contextlib
