@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
+from jaxlab.cli_data import data
 from jaxlab.types import UserError
 
 
@@ -42,6 +43,9 @@ _set = click.option(
 @click.version_option(__version__)
 def main() -> None:
     """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
+
+
+main.add_command(data)
 
 
 @main.command()

@@ -22,10 +22,12 @@ class Samples:
     """One split as a source hands it over. Nothing is decoded until `read` is called.
 
     ids: (n,) unicode, unique.
-    target: (n, t) float32 for regression, else None. label: (n,) int32 for classification, else None.
+    target: (n, t) float32 for regression. label: (n,) int32 for classification. A source for two objectives has both.
     read: position -> decoded image, (h, w, c) uint8 or float32; raises UserError that names the file.
-    columns: other (n,) columns, for a grouped split or a split that the data itself declares.
     checksum: position -> bytes that identify the stored image (its file's content), without decoding.
+    columns: other (n, ...) columns, for a grouped split, a split that the data itself declares, or text that
+        belongs to the samples (questions).
+    image_of: (n,) int numbers; samples of one number show the same image. None: each has its own.
     """
 
     ids: np.ndarray
@@ -34,6 +36,7 @@ class Samples:
     target: np.ndarray | None = None
     label: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    image_of: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

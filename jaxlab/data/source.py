@@ -1,9 +1,9 @@
 """What a source is, what it opens to, and the fingerprint of what it opened."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ class Opened:
     targets: target column names for regression, class names for classification.
     sample_submission: a file that a submission can be checked against.
     ceiling: (t,) share of each target's variance over the labelled samples that is signal, where known.
+    classes: names of the classes that `label` numbers, where the samples have both targets and labels.
+    rois: name -> (t,) bool, the targets in a region of interest; regions may overlap.
     """
 
     train: Samples
@@ -28,6 +30,8 @@ class Opened:
     targets: tuple[str, ...]
     sample_submission: Path | None = None
     ceiling: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    rois: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +52,9 @@ def fingerprint(opened: Opened) -> str:
     """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image."""
     train = opened.train
     sha = hashlib.sha256("\n".join([opened.kind, *opened.targets, "", *train.ids.tolist()]).encode())
-    values = train.target if train.label is None else train.label
-    if values is not None:
+    for values in (train.target, train.label):
+        if values is None:
+            continue
         sha.update(f"{values.dtype.str} {values.shape}".encode())
         sha.update(np.ascontiguousarray(values).tobytes())
     sha.update(checksums(train, np.arange(len(train))))
