@@ -1,8 +1,8 @@
 """The root of a config, and how its parts and the data are wired into a program; `fit` and `run` carry it out."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 import jax
@@ -12,14 +12,16 @@ from flax import nnx
 from jaxlab import tree
 from jaxlab.config import Component, from_json, to_json
 from jaxlab.data.augment import Augmentation, Normalize, augment
-from jaxlab.data.images import FILTERS, Images, first_readable
+from jaxlab.data.images import Images, first_readable
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
+from jaxlab.encode import CachedFeatures, Loaded
 from jaxlab.heads import Head, Linear, Squashed, build_network
 from jaxlab.losses import Loss, Mse
 from jaxlab.metrics import start
 from jaxlab.models.base import Model
+from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Optimizer
 from jaxlab.rng import initial_key
@@ -27,7 +29,8 @@ from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
-from jaxlab.weights.read import is_hub_id
+from jaxlab.weights.preprocessing import prepared
+from jaxlab.weights.read import without_download
 
 Shapes = tuple[nnx.GraphDef, nnx.State, nnx.State]
 
@@ -112,6 +115,23 @@ class Experiment(Component):
             raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+        self._check_features()
+
+    def _check_features(self) -> None:
+        """Cached features go with a model that reads them, and are made of images that the encoders prepare."""
+        cached, reads = isinstance(self.data, CachedFeatures), isinstance(self.model, Features)
+        if cached != reads:
+            raise UserError(
+                "Experiment: expected data=CachedFeatures(...) and model=Features() together or neither, found "
+                f"data={type(self.data).__name__}(...), model={type(self.model).__name__}(...)"
+            )
+        unused = {"images": self.images != Images(), "normalize": self.normalize is not None}
+        unused["augment"] = bool(self.augment)
+        if cached and (given := [name for name, is_set in unused.items() if is_set]):
+            raise UserError(
+                f"Experiment: with data=CachedFeatures(...) there is no {', '.join(given)}; features are computed "
+                "once, from images as each encoder's own images and normalize say (data.encoders.0.images)"
+            )
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.
@@ -121,11 +141,10 @@ class Experiment(Component):
         prepare()
         batch = math.lcm(4, jax.local_device_count()) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
-        model, source = self.model, getattr(self.model, "pretrained", None)
-        if source is not None and is_hub_id(source):
-            model = replace(model, pretrained=None)  # type: ignore[call-arg]
+        data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data
         finetune = self.finetune.smoke()
-        return replace(self, training=training, finetune=finetune, model=model, limit=2 * batch)
+        model = without_download(self.model)
+        return replace(self, data=data, training=training, finetune=finetune, model=model, limit=2 * batch)
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,8 @@ class Task:
 
     kind: regression or classification. targets: target or class names. images: with the size, filter and crop that
     are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved.
+    encoders: where the network reads cached features, the records of what made them; `images` and `normalize` are
+    then unused, each encoder has its own.
     """
 
     kind: Kind
@@ -141,6 +162,14 @@ class Task:
     images: Images
     image_dtype: str
     normalize: Normalize
+    encoders: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def input_shape(self) -> tree.Shape:
+        """Of what the network sees: `image_shape`, or the shape of each cached feature by name."""
+        if not self.encoders:
+            return self.image_shape
+        return {name: tuple(shape) for one in self.encoders for name, shape in one["layers"].items()}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -155,22 +184,28 @@ class Task:
             "images": to_json(self.images),
             "image_dtype": self.image_dtype,
             "normalize": to_json(self.normalize),
+            "encoders": list(self.encoders),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        if missing := sorted({field.name for field in fields(cls)} - data.keys()):
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        if missing := sorted(required - data.keys()):
             raise UserError(
                 f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
             )
         parts = {name: from_json(data[name]) for name in ("images", "normalize")}
         return cls(
-            kind=data["kind"], targets=tuple(data["targets"]), image_dtype=data["image_dtype"], **parts
-        )
+            kind=data["kind"], targets=tuple(data["targets"]), image_dtype=data["image_dtype"],
+            encoders=tuple(data.get("encoders", ())), **parts,
+        )  # fmt: skip
 
 
-def task_of(experiment: Experiment, opened: Opened) -> Task:
-    """The task that `opened` data set. Raises UserError where the loss or metric is for another kind."""
+def task_of(experiment: Experiment, opened: Opened, encoders: Sequence[Loaded] = ()) -> Task:
+    """The task that `opened` data set. Raises UserError where the loss or metric is for another kind.
+
+    encoders: those of cached features.
+    """
     if experiment.loss.kind != opened.kind:
         better = "CrossEntropy()" if opened.kind == "classification" else "Mse()"
         raise UserError(
@@ -186,7 +221,9 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
         raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
     first = first_readable(opened.train, np.arange(len(opened.train)))
     images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
-    return Task(opened.kind, opened.targets, images, str(first.dtype), experiment.normalize or Normalize())
+    normalize = experiment.normalize or Normalize()
+    records = tuple(encoder.record() for encoder in encoders)
+    return Task(opened.kind, opened.targets, images, str(first.dtype), normalize, records)
 
 
 def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:
@@ -194,14 +231,7 @@ def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | N
 
     weights: the record that `load_pretrained` makes.
     """
-    found = (weights or {}).get("preprocessing") or {}
-    normalize, images = task.normalize, task.images
-    if experiment.normalize is None and "mean" in found and "std" in found:
-        normalize = Normalize(mean=tuple(found["mean"]), std=tuple(found["std"]))
-    if images.filter is None and found.get("interpolation") in FILTERS:
-        images = replace(images, filter=found["interpolation"])
-    if images.policy == "crop" and images.crop_fraction is None and "crop_fraction" in found:
-        images = replace(images, crop_fraction=float(found["crop_fraction"]))
+    images, normalize = prepared(task.images, experiment.normalize, weights)
     return replace(task, normalize=normalize, images=images)
 
 
@@ -210,7 +240,7 @@ def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Modu
 
     def build() -> nnx.Module:
         rngs = nnx.Rngs(params=initial_key(experiment.seed))
-        return build_network(experiment.model, experiment.head, task.image_shape, task.targets, rngs)
+        return build_network(experiment.model, experiment.head, task.input_shape, task.targets, rngs)
 
     return build
 
@@ -224,7 +254,9 @@ def network_shapes(experiment: Experiment, task: Task) -> Shapes:
 def program_of(experiment: Experiment, task: Task, shapes: Shapes | None = None) -> Program:
     """The static parts of a forward pass and its scores. shapes: `network_shapes`, where they are known."""
 
-    def prepare(images: jax.Array, keys: jax.Array | None) -> jax.Array:
+    def prepare(images: Any, keys: jax.Array | None) -> Any:
+        if task.encoders:
+            return images  # features
         return task.normalize(images if keys is None else augment(images, keys, experiment.augment))
 
     return Program(

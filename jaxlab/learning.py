@@ -17,7 +17,7 @@ def tuning_of(
 
     Raises UserError for rules that do not fit the network or the run's length.
     """
-    layers, layer_of, unread = order(shapes, task.image_shape)
+    layers, layer_of, unread = order(shapes, task.input_shape)
     epochs = experiment.training.total_steps(steps_per_epoch) / steps_per_epoch
     tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs)
     params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])

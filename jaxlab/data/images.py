@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -84,6 +86,37 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
     return array
 
 
+def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -> Iterator[np.ndarray]:
+    """The images at `positions` in order, as `decode` has them, up to `size` at a time; two batches are made ahead.
+
+    `images.size` has to be set. Raises UserError that names every image of a batch that cannot be decoded.
+    """
+    if len(positions) == 0:
+        return
+    assert images.size is not None
+    dtype, shape = first_readable(samples, positions).dtype, (*images.size, images.channels)
+    ready: deque[tuple[np.ndarray, list[Future[str | None]]]] = deque()
+
+    def finished() -> np.ndarray:
+        array, tasks = ready.popleft()
+        _refuse([task.result() for task in tasks])
+        return array
+
+    pool = ThreadPoolExecutor()
+    try:
+        for start in range(0, len(positions), size):
+            rows = positions[start : start + size]
+            array = np.empty((len(rows), *shape), dtype)
+            one = partial(_decode_one, array, samples, rows, images)
+            ready.append((array, [pool.submit(one, row) for row in range(len(rows))]))
+            if len(ready) > 2:
+                yield finished()
+        while ready:
+            yield finished()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
     """It gives the dtype and, where that is not set, the size; those that cannot be read are reported all together."""
     for position in positions.tolist():
@@ -109,19 +142,25 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
 
 
 def _decode_into(array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images) -> None:
-    def one(row: int) -> str | None:
-        try:
-            array[row] = _fitted(samples, int(positions[row]), images, array)
-        except UserError as error:
-            return str(error)
-        return None
-
+    one = partial(_decode_one, array, samples, positions, images)
     with ThreadPoolExecutor() as pool:
-        results = _shown(pool.map(one, range(len(array))), len(array))
-        problems = [problem for problem in results if problem is not None]
-    if problems:
-        found = examples(problems)
-        raise UserError(f"{len(problems)} of {len(array)} images cannot be used: {found}")
+        _refuse(list(_shown(pool.map(one, range(len(array))), len(array))))
+
+
+def _decode_one(
+    array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images, row: int
+) -> str | None:
+    """Fill a row; what is wrong with its image, if anything."""
+    try:
+        array[row] = _fitted(samples, int(positions[row]), images, array)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _refuse(results: list[str | None]) -> None:
+    if problems := [problem for problem in results if problem is not None]:
+        raise UserError(f"{len(problems)} of {len(results)} images cannot be used: {examples(problems)}")
 
 
 def _shown(results: Iterable[str | None], total: int) -> Iterable[str | None]:
