@@ -179,8 +179,9 @@ def load_frozen(model: Any, build: Callable[[nnx.Rngs], nnx.Module], seed: int) 
     source = getattr(model, "pretrained", None)
     if source is None:
         return Frozen(graphdef, params, stats, jax.device_get(initial_parameters(make)), None)
-    loaded = load_pretrained(model, source, tree.flatten(params), tree.flatten(stats))
-    return Frozen(graphdef, params, stats, loaded[:2], loaded[2])
+    flat = tree.flatten(params), tree.flatten(stats)
+    new_params, new_stats, weights = load_pretrained(model, source, *flat)
+    return Frozen(graphdef, params, stats, (new_params, new_stats), weights)
 
 
 def _seeded(build: Callable[[nnx.Rngs], nnx.Module], seed: int) -> nnx.Module:

@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
 from jaxlab.encode.store import Folder, Layer, Rows
 from jaxlab.training import runtime
@@ -103,7 +104,7 @@ def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, Kept
             if missing := [layer for layer in layers if folder.open(layer) is None]:
                 seconds = _make(encoder, stimuli, folder, missing, console)
                 took |= dict.fromkeys(missing, seconds)
-                names = ", ".join(layer.name for layer in missing)
+                names = examples(layer.name for layer in missing)
                 tell(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
         found = {layer: folder.open(layer) for layer in layers}
     kept = {}

@@ -68,7 +68,8 @@ class Folder:
         """The layer's array, read-only and memory-mapped; None where it is not there, not whole or another one."""
         if _read(self.path / "manifest.json").get("layers", {}).get(layer.file) != layer.record():
             return None
-        return _mapped(self.path / layer.file, layer, "r")
+        array = _mapped(self.path / layer.file, layer)
+        return array if array is None or layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
 
     @contextlib.contextmanager
     def locked(self, tell: Callable[[str], None]) -> Iterator[None]:
@@ -119,8 +120,10 @@ class Folder:
     def _partial(self, layer: Layer, progress: dict[str, int]) -> np.memmap:
         """The array to fill: what another process left of it, or a new one."""
         path = self._partial_path(layer)
-        if layer.file in progress and (left := _mapped(path, layer, "r+", bits=True)) is not None:
-            return left
+        if layer.file in progress and _mapped(path, layer) is not None:
+            return np.lib.format.open_memmap(
+                path, mode="r+"
+            )  # which would lengthen a file that was cut short
         progress.pop(layer.file, None)
         try:
             return create(path, layer.shape, _STORED[layer.dtype], _ADVICE)
@@ -161,15 +164,13 @@ class Folder:
             ) from error
 
 
-def _mapped(path: Path, layer: Layer, mode: Any, bits: bool = False) -> Any:
-    """The array file as `layer` says it is; None where it is another, cut short or missing. bits: as it is stored."""
+def _mapped(path: Path, layer: Layer) -> np.memmap | None:
+    """The array file, read-only, as `layer` says that it is; None where it is another, cut short or missing."""
     try:
-        array = np.lib.format.open_memmap(path, mode=mode)
+        array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError):
         return None
-    if (array.shape, array.dtype) != (layer.shape, _STORED[layer.dtype]):
-        return None
-    return array if bits or layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
+    return array if (array.shape, array.dtype) == (layer.shape, _STORED[layer.dtype]) else None
 
 
 def _read(path: Path) -> dict[str, Any]:
