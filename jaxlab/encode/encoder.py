@@ -1,7 +1,7 @@
 """What every encoder offers: a frozen network, its weights loaded, from samples to features by layer."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from jaxlab import tree
 from jaxlab.config import Component, identity
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.rng import initial_key
+from jaxlab.training.sharding import Layout
 from jaxlab.training.step import initial_parameters
 from jaxlab.types import Samples, UserError
 from jaxlab.weights import load_pretrained
@@ -80,6 +81,7 @@ class Loaded:
     stimuli: Callable[[Samples, np.ndarray], Stimuli]
     forward: Callable[[Any, Mapping[str, Array]], Mapping[str, Array]]
     about: str
+    programs: dict[Any, Callable[..., dict[str, Array]]] = field(default_factory=dict, repr=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -92,8 +94,8 @@ class Loaded:
         before = f"{self.config.name}/" if self.config.name else ""
         return {f"{before}{layer}": layer for layer in self.layers}
 
-    def step(self, layers: Sequence[str]) -> Callable[..., dict[str, Array]]:
-        """(variables, batch) -> {layer: rows}; the layers above the last of them are not computed."""
+    def program(self, layers: tuple[str, ...], layout: Layout) -> Callable[..., dict[str, Array]]:
+        """(variables, batch) -> {layer: rows}, compiled; the layers above the last of them are not computed."""
 
         def encode(
             variables: Variables, batch: Mapping[str, Array], axis_name: str | None = None
@@ -101,7 +103,10 @@ class Loaded:
             features = self.forward(self.frozen.merged(variables), batch)
             return {layer: features[layer].astype(self.config.dtype) for layer in layers}
 
-        return encode
+        key = (layers, layout.parallel, layout.count)
+        if key not in self.programs:
+            self.programs[key] = layout.compile(encode, batch_at=1, arguments=2, rows_out=True)
+        return self.programs[key]
 
     def record(self) -> dict[str, Any]:
         """What a run keeps of it: equal records give equal features of equal samples."""
@@ -175,7 +180,8 @@ def load_frozen(model: Any, build: Callable[[nnx.Rngs], nnx.Module], seed: int) 
     the model has inside an experiment of that seed.
     """
     make = partial(_seeded, build, seed)
-    graphdef, params, stats = nnx.split(nnx.eval_shape(make), nnx.Param, nnx.BatchStat)
+    split: Any = nnx.split(nnx.eval_shape(make), nnx.Param, nnx.BatchStat)
+    graphdef, params, stats = split
     source = getattr(model, "pretrained", None)
     if source is None:
         return Frozen(graphdef, params, stats, jax.device_get(initial_parameters(make)), None)

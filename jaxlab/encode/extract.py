@@ -151,7 +151,7 @@ def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int) ->
     devices = jax.local_device_count()
     size = devices * (CPU_ROWS if jax.default_backend() == "cpu" else ROWS)
     layout = Layout("auto", size)
-    compiled = layout.compile(encoder.step(layers), batch_at=1, arguments=2, rows_out=True)
+    compiled = encoder.program(tuple(layers), layout)
     variables = layout.put(encoder.frozen.variables)
     running: deque[tuple[np.ndarray, dict[str, jax.Array]]] = deque()
 
