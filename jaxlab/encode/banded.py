@@ -1,0 +1,93 @@
+"""Banded ridge: how much each band of features weighs, learned by gradient from cross-validated predictions.
+
+Ridge with a penalty of its own for each band (Nunez-Elizalde et al. 2019; Dupre la Tour et al. 2022) is ridge on the
+sum of the bands' kernels K_b, each times a weight g_b. All targets share the weights; with A = sum_b g_b K_b + alpha I
+on a fold's training rows, C = A^-1 Y and P = sum_b g_b K'_b C on its other rows, the gradient of a score S(P) follows
+from one factorization: dS/dg_b = <G, K'_b C> - <H, K_b C>, where G = dS/dP and H = A^-1 (sum_b g_b K'_b)' G.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import optax
+import scipy.linalg
+
+from jaxlab.encode.eigen import centred
+
+_STEPS, _RATE = 60, 0.1
+
+
+def weights(
+    kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray, progress: Callable[[int, int], None]
+) -> np.ndarray:
+    """(b,) float64 weights of sum 1, which maximise the mean correlation over folds and targets.
+
+    kernels: (b, n, n) float32 of the training rows. targets: (n, t). fold: (n,) the number of each row's fold.
+    progress: told of each step and their number.
+    """
+    sides = [_side(kernels, targets, fold != number) for number in range(fold.max() + 1)]
+    logs = np.zeros(len(kernels) + 1, np.float32)  # of the weights, and of the penalty
+    optimizer = optax.adam(_RATE)
+    state = optimizer.init(logs)
+    best, found = -np.inf, _shares(logs[:-1])
+    for step in range(_STEPS):
+        shares, alpha = _shares(logs[:-1]), float(np.exp(logs[-1]))
+        scores, slopes, penalty_slopes = zip(*(_score(*side, shares, alpha) for side in sides), strict=True)
+        if np.mean(scores) > best:
+            best, found = float(np.mean(scores)), shares
+        slope = np.mean(slopes, 0)
+        by_log = shares * (slope - (shares * slope).sum())  # through the softmax
+        gradient = -np.append(by_log, alpha * np.mean(penalty_slopes)).astype(np.float32)
+        update, state = optimizer.update(gradient, state)
+        logs = np.asarray(logs + update)
+        progress(step + 1, _STEPS)
+    return found
+
+
+def _shares(logs: np.ndarray) -> np.ndarray:
+    powers = np.exp(logs.astype(np.float64) - logs.max())
+    return powers / powers.sum()
+
+
+def _side(
+    kernels: np.ndarray, targets: np.ndarray, train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Centred kernels among a fold's training rows and of its others with them, and both sides' targets."""
+    pairs = [centred(k[train][:, train].astype(np.float64), k[~train][:, train]) for k in kernels]
+    inner, cross = (np.stack(part).astype(np.float32) for part in zip(*pairs, strict=True))
+    return inner, cross, targets[train] - targets[train].mean(0), targets[~train]
+
+
+def _score(
+    inner: np.ndarray,
+    cross: np.ndarray,
+    learned: np.ndarray,
+    truth: np.ndarray,
+    shares: np.ndarray,
+    alpha: float,
+) -> tuple[float, np.ndarray, float]:
+    """Mean correlation of a fold, its slopes along the bands' weights, and along the penalty."""
+    matrix = _weighted(inner, shares) + alpha * np.eye(inner.shape[1], dtype=np.float32)
+    onto = _weighted(cross, shares)
+    factor = scipy.linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+    solved = scipy.linalg.cho_solve(factor, learned, check_finite=False).astype(np.float32)
+    score, by_output = _correlation(onto @ solved, truth)
+    back = scipy.linalg.cho_solve(factor, onto.T @ by_output, check_finite=False).astype(np.float32)
+    slopes = [float((by_output * (c @ solved)).sum() - (back * (k @ solved)).sum()) for c, k in zip(cross, inner, strict=True)]
+    return score, np.array(slopes), -float((back * solved).sum())
+
+
+def _weighted(kernels: np.ndarray, shares: Sequence[float] | np.ndarray) -> np.ndarray:
+    flat = kernels.reshape(len(kernels), -1)
+    return (np.asarray(shares, np.float32) @ flat).reshape(kernels.shape[1:])
+
+
+def _correlation(outputs: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean Pearson r over targets, and its gradient by the outputs (m, t); a constant target counts 0."""
+    x, y = outputs - outputs.mean(0), truth - truth.mean(0)
+    sizes = np.sqrt(np.square(x).sum(0)), np.sqrt(np.square(y).sum(0))
+    defined = (sizes[0] > 0) & (sizes[1] > 0)
+    x, y = (np.where(defined, side / np.where(size > 0, size, 1), 0) for side, size in zip((x, y), sizes, strict=True))
+    r = (x * y).sum(0)
+    gradient = (y - r * x) / np.where(defined, sizes[0], 1) / len(r)
+    return float(r.mean()), gradient.astype(np.float32)

@@ -1,0 +1,140 @@
+"""Features as ridge regression takes them: each layer blurred, centred and scaled as one, a block of rows at a time.
+
+A band is one layer at one blur. Its features are scaled together, so that the mean squared norm of the training rows is
+1 once they are centred: bands of different sizes then count alike, and penalties mean the same for any network.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.ndimage import gaussian_filter1d
+
+_BLOCK = 1 << 28  # values of one block of rows: 1 GB in float32
+_FLOOR = 0.01  # of a band's mean variance: a unit of less is nearly silent, and is not scaled up to the others
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """array: (n, ...) features of the training rows. blur: as in `Ridge`. name: `layer`, or `layer~blur`.
+
+    mean, squares: (k, d) float64 sums over the rows of each of the k folds, above `shift` (d,).
+    """
+
+    layer: str
+    blur: float
+    array: np.ndarray
+    counts: np.ndarray
+    shift: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return f"{self.layer}~{self.blur:g}" if self.blur else self.layer
+
+    @property
+    def width(self) -> int:
+        """Values a sample."""
+        return len(self.shift)
+
+    def moments(self, without: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(d,) mean and variance over all training rows, or those of all folds but one."""
+        chosen = np.arange(len(self.counts)) != (-1 if without is None else without)
+        n = self.counts[chosen].sum()
+        mean = self.sums[chosen].sum(0) / n
+        variance = np.maximum(self.squares[chosen].sum(0) / n - np.square(mean), 0)
+        return mean + self.shift, variance
+
+    def scaling(self, standardize: bool, without: int | None = None) -> "Scaling":
+        """How features become a band's: of all training rows, or of those of all folds but one."""
+        mean, variance = self.moments(without)
+        if standardize and variance.any():
+            gain = 1 / np.sqrt(np.maximum(variance, _FLOOR * variance.mean()))
+        else:
+            gain = np.ones(self.width)
+        total = float((variance * np.square(gain)).sum())
+        gain = gain / np.sqrt(total) if total > 0 else np.zeros(self.width)
+        return Scaling(self.blur, mean.astype(np.float32), gain.astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """(blurred - mean) * gain; both (d,) float32."""
+
+    blur: float
+    mean: np.ndarray
+    gain: np.ndarray
+
+    def blocks(self, array: np.ndarray) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
+        """Rows of features, some at a time, as the band's on the device."""
+        mean, gain = jnp.asarray(self.mean), jnp.asarray(self.gain)
+        for rows in _slices(array):
+            yield rows, _scaled(jnp.asarray(array[rows]), mean, gain, self.blur)
+
+
+def measure(layer: str, blur: float, array: np.ndarray, fold: np.ndarray) -> Band:
+    """One pass over the features of the training rows; fold: (n,) the number of each one's fold."""
+    counts = np.bincount(fold)
+    width = int(np.prod(array.shape[1:]))
+    sums, squares = (np.zeros((len(counts), width)) for _ in range(2))
+    shift = None
+    for rows in _slices(array):
+        block = _blurred(jnp.asarray(array[rows]), blur)
+        shift = np.asarray(block.mean(0)) if shift is None else shift  # or float32 loses small variances
+        member = jnp.asarray(fold[rows][None] == np.arange(len(counts))[:, None], jnp.float32)
+        first, second = _sums(block - shift[None], member)
+        sums += np.asarray(first)
+        squares += np.asarray(second)
+    assert shift is not None
+    return Band(layer, blur, array, counts, shift, sums, squares)
+
+
+def kernel(first: np.ndarray, second: np.ndarray | None, left: Scaling, right: Scaling) -> np.ndarray:
+    """(n, m) float32 products of two sets of rows of a layer; second None: of one with itself."""
+    out = np.empty((len(first), len(first if second is None else second)), np.float32)
+    for rows, a in left.blocks(first):
+        for columns, b in right.blocks(first if second is None else second):
+            if second is None and columns.start < rows.start:
+                out[rows, columns] = out[columns, rows].T
+            else:
+                out[rows, columns] = np.asarray(jnp.matmul(a, b.T, precision="highest"))
+    return out
+
+
+def _slices(array: np.ndarray) -> list[slice]:
+    step = max(1, _BLOCK // max(1, int(np.prod(array.shape[1:]))))
+    return [slice(start, min(start + step, len(array))) for start in range(0, len(array), step)]
+
+
+@jax.jit
+def _sums(x: Float[Array, "b d"], member: Float[Array, "k b"]) -> tuple[Array, Array]:
+    return jnp.matmul(member, x, precision="highest"), jnp.matmul(member, x * x, precision="highest")
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _scaled(
+    x: Array, mean: Float[Array, " d"], gain: Float[Array, " d"], blur: float
+) -> Float[Array, "b d"]:
+    return (_blurred(x, blur) - mean[None]) * gain[None]
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _blurred(x: Array, blur: float) -> Float[Array, "b d"]:
+    """Flattened features, smoothed along height and width where the layer has them."""
+    x = x.astype(jnp.float32)
+    if blur and x.ndim == 4:
+        down, across = (jnp.asarray(blur_matrix(size, blur)) for size in x.shape[1:3])
+        x = jnp.einsum("ih,bhwc->biwc", down, x, precision="highest")
+        x = jnp.einsum("jw,bhwc->bhjc", across, x, precision="highest")
+    return x.reshape(len(x), -1)
+
+
+@functools.cache
+def blur_matrix(size: int, blur: float) -> np.ndarray:
+    """(size, size) float32: a Gaussian filter along one axis, of standard deviation blur * size, edges mirrored."""
+    return gaussian_filter1d(np.eye(size), blur * size, axis=0, mode="reflect").astype(np.float32)
