@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.config import short_hash, to_json
-from jaxlab.data.images import Images, decode
+from jaxlab.data.images import Images, SharedImages, decode_splits
 from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
@@ -34,10 +34,10 @@ from jaxlab.types import UserError
 
 @dataclass(frozen=True)
 class Decoded:
-    """One split, ready to batch. ids (n,); images (n, h, w, c); target (n, t) or label (n,)."""
+    """One split, ready to batch. ids (n,); images (n, h, w, c), or shared; target (n, t) or label (n,)."""
 
     ids: np.ndarray
-    images: np.ndarray
+    images: np.ndarray | SharedImages
     target: np.ndarray | None
     label: np.ndarray | None
 
@@ -45,8 +45,6 @@ class Decoded:
 def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -> list[Decoded]:
     """The splits at `positions`, decoded in one go, so that every image at fault is named at once."""
     samples = opened.train
-    images = decode(samples, np.concatenate(positions), settings)
-    parts = np.split(images, np.cumsum([len(chosen) for chosen in positions])[:-1])
     return [
         Decoded(
             ids=samples.ids[chosen],
@@ -54,7 +52,7 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
             target=None if samples.target is None else samples.target[chosen],
             label=None if samples.label is None else samples.label[chosen],
         )
-        for chosen, part in zip(positions, parts, strict=True)
+        for chosen, part in zip(positions, decode_splits(samples, positions, settings), strict=True)
     ]
 
 

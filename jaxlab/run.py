@@ -12,7 +12,7 @@ from rich.console import Console
 
 from jaxlab.config import from_json, identity, load_file, override
 from jaxlab.data.files import file_samples, list_folder
-from jaxlab.data.images import decode
+from jaxlab.data.images import decode_splits
 from jaxlab.data.source import Opened, examples, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
@@ -247,7 +247,7 @@ class Run:
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
     def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
-        images = decode(samples, rows, self.task.images)
+        (images,) = decode_splits(samples, [rows], self.task.images)
         return self._evaluator.predict(self._variables(checkpoint), images)
 
     def _variables(self, checkpoint: Saved) -> Variables:

@@ -3,10 +3,10 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ from rich.progress import track
 
 from jaxlab.config import Component
 from jaxlab.data.files import BACKGROUND
-from jaxlab.data.source import checksums, examples
+from jaxlab.data.source import checksums, each_image_once, examples
 from jaxlab.store import stored
 from jaxlab.types import Samples, UserError
 
@@ -60,6 +60,38 @@ class Images(Component):
             raise UserError(f'Images.crop_fraction: expected policy="crop", found {self.policy!r}')
         if self.memory_budget_gb < 0:
             raise UserError(f"Images.memory_budget_gb: expected 0 or more, found {self.memory_budget_gb}")
+
+
+@dataclass(frozen=True)
+class SharedImages:
+    """Images that several samples show: indexed as an array of one a sample, yet each is held once.
+
+    images: (m, h, w, c). rows: (n,) the position in `images` of each sample's image.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self.images[self.rows[index]]
+
+
+def decode_splits(
+    samples: Samples, splits: Sequence[np.ndarray], images: Images
+) -> list[np.ndarray] | list[SharedImages]:
+    """The images of several splits' positions, decoded in one go: every image at fault is named at once.
+
+    What samples share (`Samples.image_of`) is decoded once, within a split and across them. Raises as `decode`.
+    """
+    ends = np.cumsum([len(positions) for positions in splits])[:-1]
+    shown, rows = each_image_once(samples, np.concatenate(splits))
+    decoded = decode(samples, shown, images)
+    if samples.image_of is None:
+        return np.split(decoded, ends)
+    return [SharedImages(decoded, part) for part in np.split(rows, ends)]
 
 
 def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarray:

@@ -1,29 +1,31 @@
 """Batches: batch k is a pure function of (seed, k). Grain shuffles and prefetches; no state is saved."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import grain
 import numpy as np
 
+from jaxlab.data.images import SharedImages
 from jaxlab.types import UserError
 
 HostBatch = dict[str, np.ndarray]
+Gathered = Mapping[str, np.ndarray | SharedImages]
 T = TypeVar("T")
 
 
 class Batches:
     """Shuffled training batches without end: every epoch is another permutation, its remainder dropped.
 
-    images: (n, h, w, c). target: (n, t) float32 or None. label: (n,) int32 or None.
+    images: (n, h, w, c), or shared. target: (n, t) float32 or None. label: (n,) int32 or None.
     `batches[k]` is {"image": (b, h, w, c), "target": (b, t) or "label": (b,), "index": (b,) int32}, where
     index is the position in these arrays. Raises UserError when there are fewer samples than a batch holds.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: np.ndarray | SharedImages,
         target: np.ndarray | None,
         label: np.ndarray | None,
         batch_size: int,
@@ -62,7 +64,7 @@ def check_batch_size(batch_size: int, samples: int) -> None:
 
 
 def evaluation_batches(
-    images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
+    images: np.ndarray | SharedImages, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
 ) -> Iterator[HostBatch]:
     """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample."""
     arrays, n = _named(images, target, label), len(images)
@@ -81,10 +83,12 @@ def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth:
     yield from ready
 
 
-def _named(images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None) -> HostBatch:
+def _named(
+    images: np.ndarray | SharedImages, target: np.ndarray | None, label: np.ndarray | None
+) -> Gathered:
     arrays = {"image": images, "target": target, "label": label}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
-def _gather(arrays: HostBatch, index: np.ndarray) -> HostBatch:
+def _gather(arrays: Gathered, index: np.ndarray) -> HostBatch:
     return {**{name: array[index] for name, array in arrays.items()}, "index": index}

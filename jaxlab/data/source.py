@@ -62,12 +62,19 @@ def fingerprint(opened: Opened) -> str:
 
 
 def checksums(samples: Samples, positions: np.ndarray) -> bytes:
-    """SHA-256 over the stored images at `positions`, read by several threads."""
-    sha = hashlib.sha256()
+    """SHA-256 over the stored images at `positions`, each image read once, by several threads."""
+    shown, rows = each_image_once(samples, positions)
     with ThreadPoolExecutor() as pool:
-        for image in pool.map(samples.checksum, positions.tolist()):
-            sha.update(image)
-    return sha.digest()
+        images = list(pool.map(samples.checksum, shown.tolist()))
+    return hashlib.sha256(b"".join(images[row] for row in rows.tolist())).digest()
+
+
+def each_image_once(samples: Samples, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of `positions` that show every image once, and (n,) the row of each one's image among them."""
+    if samples.image_of is None:
+        return positions, np.arange(len(positions))
+    _, first, rows = np.unique(samples.image_of[positions], return_index=True, return_inverse=True)
+    return positions[first], rows
 
 
 def examples(items: Iterable[object], limit: int = 5) -> str:
