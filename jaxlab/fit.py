@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.config import short_hash, to_json
-from jaxlab.data.images import Images, SharedImages, decode_splits
+from jaxlab.data.images import ImageRows, Images, decode_splits
 from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
@@ -37,7 +37,7 @@ class Decoded:
     """One split, ready to batch. ids (n,); images (n, h, w, c), or shared; target (n, t) or label (n,)."""
 
     ids: np.ndarray
-    images: np.ndarray | SharedImages
+    images: ImageRows
     target: np.ndarray | None
     label: np.ndarray | None
 
@@ -54,6 +54,17 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
         )
         for chosen, part in zip(positions, decode_splits(samples, positions, settings), strict=True)
     ]
+
+
+def positions_of(experiment: Experiment, opened: Opened) -> list[np.ndarray]:
+    """Positions of the training and validation samples, of each `limit` at most.
+
+    Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
+    """
+    learn, validate = experiment.split.split(opened.train)
+    if opened.train.label is not None:
+        learn = learn[opened.train.label[learn] >= 0]
+    return [chosen[: experiment.limit] for chosen in (learn, validate)]
 
 
 def train(
@@ -83,7 +94,9 @@ def train(
             f"{jax.local_device_count()} devices; the others stay idle"
         )
     opened = experiment.data.open()
-    positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
+    positions = positions_of(experiment, opened)
+    if opened.train.label is not None:
+        _tell_of_unknown_classes(opened, positions[1], tell)
     check_batch_size(training.batch_size, len(positions[0]))
     steps_per_epoch = len(positions[0]) // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
@@ -95,6 +108,15 @@ def train(
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise KeyboardInterrupt
     return rundir.path
+
+
+def _tell_of_unknown_classes(opened: Opened, validation: np.ndarray, tell: Callable[[str], None]) -> None:
+    unknown = np.asarray(opened.train.label) < 0
+    if unknown.any():
+        tell(
+            f"{unknown.sum()} of {len(unknown)} samples have none of the {len(opened.targets)} classes: they are left "
+            f"out of training, and the {unknown[validation].sum()} of {len(validation)} for validation count as wrong"
+        )
 
 
 def default_run(experiment: Experiment, name: str) -> Path:

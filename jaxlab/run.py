@@ -16,7 +16,7 @@ from jaxlab.data.images import decode_splits
 from jaxlab.data.source import Opened, examples, fingerprint
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
-from jaxlab.fit import Decoded, decoded
+from jaxlab.fit import Decoded, decoded, positions_of
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -230,7 +230,7 @@ class Run:
     @cached_property
     def positions(self) -> list[np.ndarray]:
         """Positions of the training and validation samples."""
-        return [chosen[: self.experiment.limit] for chosen in self.experiment.split.split(self.opened.train)]
+        return positions_of(self.experiment, self.opened)
 
     @cached_property
     def _decoded(self) -> dict[str, Decoded]:

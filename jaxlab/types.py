@@ -23,6 +23,8 @@ class Samples:
 
     ids: (n,) unicode, unique.
     target: (n, t) float32 for regression. label: (n,) int32 for classification. A source for two objectives has both.
+        Label -1 is a class that is not among those to learn: such a sample is left out of training, and wrong in
+        validation whatever is predicted.
     read: position -> decoded image, (h, w, c) uint8 or float32; raises UserError that names the file.
     checksum: position -> bytes that identify the stored image (its file's content), without decoding.
     columns: other (n, ...) columns, for a grouped split, a split that the data itself declares, or text that

@@ -79,9 +79,10 @@ class SharedImages:
         return self.images[self.rows[index]]
 
 
-def decode_splits(
-    samples: Samples, splits: Sequence[np.ndarray], images: Images
-) -> list[np.ndarray] | list[SharedImages]:
+ImageRows = np.ndarray | SharedImages
+
+
+def decode_splits(samples: Samples, splits: Sequence[np.ndarray], images: Images) -> Sequence[ImageRows]:
     """The images of several splits' positions, decoded in one go: every image at fault is named at once.
 
     What samples share (`Samples.image_of`) is decoded once, within a split and across them. Raises as `decode`.

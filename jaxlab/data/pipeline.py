@@ -7,11 +7,11 @@ from typing import TypeVar
 import grain
 import numpy as np
 
-from jaxlab.data.images import SharedImages
+from jaxlab.data.images import ImageRows
 from jaxlab.types import UserError
 
 HostBatch = dict[str, np.ndarray]
-Gathered = Mapping[str, np.ndarray | SharedImages]
+Gathered = Mapping[str, ImageRows]
 T = TypeVar("T")
 
 
@@ -25,7 +25,7 @@ class Batches:
 
     def __init__(
         self,
-        images: np.ndarray | SharedImages,
+        images: ImageRows,
         target: np.ndarray | None,
         label: np.ndarray | None,
         batch_size: int,
@@ -64,7 +64,7 @@ def check_batch_size(batch_size: int, samples: int) -> None:
 
 
 def evaluation_batches(
-    images: np.ndarray | SharedImages, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
+    images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
 ) -> Iterator[HostBatch]:
     """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample."""
     arrays, n = _named(images, target, label), len(images)
@@ -83,9 +83,7 @@ def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth:
     yield from ready
 
 
-def _named(
-    images: np.ndarray | SharedImages, target: np.ndarray | None, label: np.ndarray | None
-) -> Gathered:
+def _named(images: ImageRows, target: np.ndarray | None, label: np.ndarray | None) -> Gathered:
     arrays = {"image": images, "target": target, "label": label}
     return {name: array for name, array in arrays.items() if array is not None}
 

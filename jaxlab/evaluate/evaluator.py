@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from jaxlab.data.images import SharedImages
+from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import HostBatch, evaluation_batches, prefetch
 from jaxlab.metrics import Sums, start
 from jaxlab.training.sharding import Layout
@@ -35,7 +35,7 @@ class Evaluator:
     def evaluate(
         self,
         variables: Variables,
-        images: np.ndarray | SharedImages,
+        images: ImageRows,
         target: np.ndarray | None,
         label: np.ndarray | None,
     ) -> Sums:
@@ -45,7 +45,7 @@ class Evaluator:
             sums = self._evaluate(variables, sums, batch)
         return sums
 
-    def predict(self, variables: Variables, images: np.ndarray | SharedImages) -> np.ndarray:
+    def predict(self, variables: Variables, images: ImageRows) -> np.ndarray:
         """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
         out = np.empty((len(images), self._outputs), np.float32)
         console = Console(stderr=True)
@@ -64,7 +64,7 @@ class Evaluator:
         return out
 
     def _batches(
-        self, images: np.ndarray | SharedImages, target: np.ndarray | None, label: np.ndarray | None
+        self, images: ImageRows, target: np.ndarray | None, label: np.ndarray | None
     ) -> Iterator[dict[str, jax.Array]]:
         batches: Iterator[HostBatch] = evaluation_batches(images, target, label, self._batch_size)
         return prefetch(batches, self._layout.put_batch)
