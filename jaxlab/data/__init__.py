@@ -13,6 +13,7 @@ from jaxlab.data.augment import (
     augment,
 )
 from jaxlab.data.files import file_samples, list_folder
+from jaxlab.data.folders import ImageFolders
 from jaxlab.data.images import Images, decode
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.data.quickstart import KaggleOrSimulated
@@ -32,6 +33,7 @@ __all__ = [
     "Cutout",
     "Flip",
     "GroupedSplit",
+    "ImageFolders",
     "Images",
     "KFold",
     "KaggleOrSimulated",

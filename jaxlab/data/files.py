@@ -3,7 +3,7 @@
 import hashlib
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.D
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """One folder, listed once. An id is a file's stem or its full name."""
+    """One folder, listed once. An id is a file's stem or its full name, after the folders that lead to it."""
 
     path: Path
     by_name: dict[str, Path]
@@ -38,14 +38,41 @@ class ImageFolder:
         return files if len(files) > 1 and image_id not in self.by_name else []
 
 
-def list_folder(path: Path) -> ImageFolder:
-    """The image files directly inside `path`, sorted by name."""
-    with os.scandir(path) as entries:
-        names = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
+def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
+    """The image files directly inside `path`, sorted by name; hidden ones are left out.
+
+    within: folders of `path` to list, "" for itself; names, stems and ids then begin with theirs, as `cat/001.png`.
+    """
+    by_name: dict[str, Path] = {}
     stems: dict[str, list[Path]] = {}
-    for name in names:
-        stems.setdefault(Path(name).stem, []).append(path / name)
-    return ImageFolder(path, {name: path / name for name in names}, stems)
+    for folder in sorted(within):
+        prefix = f"{folder}/" if folder else ""
+        for name in _visible(path / folder, os.DirEntry.is_file):
+            if Path(name).suffix.lower() in SUFFIXES:
+                by_name[prefix + name] = file = path / folder / name
+                stems.setdefault(prefix + file.stem, []).append(file)
+    return ImageFolder(path, by_name, stems)
+
+
+def list_folders(path: Path) -> list[str]:
+    """The names of the folders directly inside `path`, sorted; hidden ones are left out."""
+    return _visible(path, os.DirEntry.is_dir)
+
+
+def _visible(path: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and wanted(entry))
+
+
+def existing_folder(root: str | None) -> Path:
+    """`root` as a path. Raises UserError where it is not set or not there."""
+    if root is None:
+        raise UserError("data.root is not set: name the folder that holds the data (--set data.root=FOLDER)")
+    if not Path(root).is_dir():
+        raise UserError(
+            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}"
+        )
+    return Path(root)
 
 
 def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: object) -> Samples:

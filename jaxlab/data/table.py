@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxlab.config import Location
 from jaxlab.data.columns import classes_of, ids_of, is_text, numbers, read_columns, read_header, strings
-from jaxlab.data.files import SUFFIXES, ImageFolder, file_samples, list_folder
+from jaxlab.data.files import SUFFIXES, ImageFolder, existing_folder, file_samples, list_folder
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.types import Kind, Samples, UserError
 
@@ -106,17 +106,6 @@ class KaggleTable(Source):
         folder = list_folder(root / self.test_images)
         files = list(folder.by_name.values())
         return file_samples(np.array([path.stem for path in files], dtype=str), files) if files else None
-
-
-def existing_folder(root: str | None) -> Path:
-    """`root` as a path. Raises UserError where it is not set or not there."""
-    if root is None:
-        raise UserError("data.root is not set: name the folder that holds the data (--set data.root=FOLDER)")
-    if not Path(root).is_dir():
-        raise UserError(
-            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}"
-        )
-    return Path(root)
 
 
 def _labels(
