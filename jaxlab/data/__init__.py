@@ -15,6 +15,7 @@ from jaxlab.data.augment import (
 from jaxlab.data.files import file_samples, list_folder
 from jaxlab.data.folders import ImageFolders
 from jaxlab.data.images import Images, decode
+from jaxlab.data.mnist import Mnist
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.data.quickstart import KaggleOrSimulated
 from jaxlab.data.simulated import Simulated
@@ -38,6 +39,7 @@ __all__ = [
     "KFold",
     "KaggleOrSimulated",
     "KaggleTable",
+    "Mnist",
     "Normalize",
     "Opened",
     "RandomSplit",
