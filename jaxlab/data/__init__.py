@@ -12,6 +12,7 @@ from jaxlab.data.augment import (
     Shift,
     augment,
 )
+from jaxlab.data.easyvqa import EasyVQA
 from jaxlab.data.files import file_samples, list_folder
 from jaxlab.data.folders import ImageFolders
 from jaxlab.data.images import Images, decode
@@ -22,6 +23,7 @@ from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
 from jaxlab.data.table import KaggleTable
+from jaxlab.data.vqa import VQAv2
 
 __all__ = [
     "Arrays",
@@ -32,6 +34,7 @@ __all__ = [
     "ColumnSplit",
     "Crop",
     "Cutout",
+    "EasyVQA",
     "Flip",
     "GroupedSplit",
     "ImageFolders",
@@ -47,6 +50,7 @@ __all__ = [
     "Simulated",
     "Source",
     "Split",
+    "VQAv2",
     "augment",
     "decode",
     "evaluation_batches",
