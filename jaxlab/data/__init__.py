@@ -20,6 +20,7 @@ from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
 from jaxlab.data.table import KaggleTable
+from jaxlab.data.tfds import Tfds
 
 __all__ = [
     "Arrays",
@@ -43,6 +44,7 @@ __all__ = [
     "Simulated",
     "Source",
     "Split",
+    "Tfds",
     "augment",
     "decode",
     "evaluation_batches",
