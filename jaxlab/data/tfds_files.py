@@ -119,8 +119,12 @@ def _notes(folder: Path) -> dict[str, Any]:
 
 def _unknown(name: str, where: str) -> str:
     """The message for a name that no dataset has."""
-    folders = sorted(path.name for path in Path(where).expanduser().glob("*/") if any(path.rglob(_INFO)))
-    near = difflib.get_close_matches(name, [*folders, *library().list_builders()], n=3)
+    root = Path(where).expanduser()
+    found = [*root.glob(f"*/*/{_INFO}"), *root.glob(f"*/*/*/{_INFO}")]
+    folders = sorted({path.relative_to(root).parts[0] for path in found})
+    near = difflib.get_close_matches(
+        name, [*folders, *library().list_builders(with_community_datasets=False)], n=3
+    )
     there = f"prepared in {where}: {examples(folders) or 'none'}"
     return f"data.name: no dataset {name!r}; {f'nearest: {examples(near)}; ' if near else ''}{there}"
 
