@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from jaxlab.data.images import Images, check_usable, first_readable, fitted
@@ -43,7 +44,9 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
         _write(form, partial, re.sub(r"\W+", "_", out.name).lower() or "data")
         if opened.sample_submission is not None:
             shutil.copy(opened.sample_submission, partial / "sample_submission.csv")
-        write_manifest(partial, {**record, "fingerprint": fingerprint(opened)})
+        versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
+        versions = {**record.get("versions", {}), **versions}
+        write_manifest(partial, {**record, "versions": versions, "fingerprint": fingerprint(opened)})
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
