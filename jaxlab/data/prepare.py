@@ -41,7 +41,7 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     partial = out.with_name(f"{out.name}.{uuid.uuid4().hex}.partial")
     partial.mkdir()
     try:
-        _write(form, partial, re.sub(r"\W+", "_", out.name).lower() or "data")
+        _write(form, partial, re.sub(r"[^a-z0-9]+", "_", out.name.lower()).strip("_") or "data")
         if opened.sample_submission is not None:
             shutil.copy(opened.sample_submission, partial / "sample_submission.csv")
         versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}

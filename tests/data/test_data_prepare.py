@@ -174,6 +174,12 @@ def test_the_manifest_names_every_file_and_what_it_was_made_of(tmp_path: Path) -
         assert manifest["files"][name] == known
 
 
+@pytest.mark.parametrize("name", ["64px", "Übung 3.data", "é"])
+def test_any_name_of_a_folder(tmp_path: Path, name: str) -> None:
+    data = classes()
+    assert_equal(data, reopened(written(data, tmp_path / "new" / name)), Images(size=(6, 5)))
+
+
 def test_a_kaggle_folder_keeps_its_sample_submission(tmp_path: Path) -> None:
     Simulated(images=8, test_images=3, neurons=2, size=16).write_kaggle(tmp_path / "kaggle")
     data = KaggleTable(root=str(tmp_path / "kaggle")).open()
