@@ -34,6 +34,7 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     record: what the data are and what wrote them; it goes into the manifest, beside the data's fingerprint.
     Raises UserError where `out` exists, the disk is too small, or images cannot be used (naming them all).
     """
+    versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
     _check(opened, out)
     first = first_readable(opened.train, np.arange(len(opened.train)))
     form = _Form(opened, replace(images, size=images.size or first.shape[:2]), first.dtype)
@@ -44,7 +45,6 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
         _write(form, partial, re.sub(r"[^a-z0-9]+", "_", out.name.lower()).strip("_") or "data")
         if opened.sample_submission is not None:
             shutil.copy(opened.sample_submission, partial / "sample_submission.csv")
-        versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
         versions = {**record.get("versions", {}), **versions}
         write_manifest(partial, {**record, "versions": versions, "fingerprint": fingerprint(opened)})
         partial.rename(out)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from jaxlab.cli import main
-from jaxlab.data import Images, KaggleTable, Simulated, Tfds, decode, prepare, shards
+from jaxlab.data import Arrays, Images, KaggleTable, Simulated, Tfds, decode, prepare, shards
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.types import Samples, UserError
 
@@ -320,7 +320,7 @@ def test_only_a_few_records_are_made_ahead() -> None:
 
 
 CONFIG = """
-from jaxlab.data import Images, KaggleTable
+from jaxlab.data import Arrays, Images, KaggleTable
 from jaxlab.experiment import Experiment, Training
 from jaxlab.models import ResNet
 
@@ -350,6 +350,7 @@ def test_the_command(tmp_path: Path, kaggle: str, how: tuple) -> None:
     )
     assert code == 0, said
     assert "8 labelled images and 3 to predict, 2 targets" in said
+    assert f"data=Tfds(root='{tmp_path / 'out'}')" in said
     original = KaggleTable(root=str(tmp_path / "kaggle")).open()
     assert_equal(original, reopened(tmp_path / "out"), Images(size=(9, 7), filter="bicubic"))
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -386,6 +387,29 @@ def test_real_recordings(tmp_path: Path) -> None:
         pytest.skip(f"{folder} is not here")
     data, images = KaggleTable(root=str(folder)).open(), Images(size=(64, 64))
     assert_equal(data, reopened(written(data, tmp_path / "v4", images)), images)
+
+
+@pytest.mark.slow
+def test_training_on_prepared_data_is_training_on_the_data(
+    trained: Path, arrays_npz: Path, tmp_path: Path
+) -> None:
+    """The same split, batches and scores, bit for bit."""
+    from tiny import TINY, trained_run
+
+    from jaxlab.run import load
+
+    data = Arrays(root=str(arrays_npz)).open()
+    out = written(data, tmp_path / "out", TINY.images)
+    run = trained_run(out, tmp_path / "run", data=Tfds(), images=Images(size=TINY.images.size))
+
+    def scores(path: Path) -> list[dict]:
+        lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+        return [{name: value for name, value in line.items() if "second" not in name} for line in lines]
+
+    assert scores(run) == scores(trained)
+    found, known = (load(path).predict_split("test", "best") for path in (run, trained))
+    assert found.ids.tolist() == known.ids.tolist()
+    np.testing.assert_array_equal(found.values, known.values)
 
 
 def test_png_keeps_every_pixel() -> None:
