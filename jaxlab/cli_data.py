@@ -40,7 +40,7 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
         f"{out}: {len(opened.train):,} labelled images and {test:,} to predict, {len(opened.targets):,} {what}"
     )
     click.echo(
-        "train on it with data=Tfds(root=...) and images=Images(): the images have their size", err=True
+        f"train on it with data=Tfds(root={str(out)!r}) and images=Images(): they have their size", err=True
     )
 
 
