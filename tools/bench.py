@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_input
+import bench_loader
 import bench_readouts
 import bench_start
 import bench_steps
@@ -23,17 +24,21 @@ from rich.console import Console
 from rich.table import Table
 
 PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "numpy", "pandas")
-PARTS = ("steps", "readouts", "start", "input", "submit")
+PARTS = ("steps", "readouts", "start", "input", "loader", "submit")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("parts", nargs=-1, required=True, type=click.Choice([*PARTS, "all"]))
 @click.option(
     "--torch-python", metavar="PATH", type=click.Path(exists=True, dir_okay=False),
-    help="A Python that has torch, for its side of `steps`; without it jaxlab is measured alone.",
+    help="A Python that has torch, for its side of `steps`, `loader`; without it jaxlab is measured alone.",
 )  # fmt: skip
 @click.option(
-    "--repeats", default=5, show_default=True, type=click.IntRange(1), help="Repeats in `steps`, `start`."
+    "--repeats",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Repeats in `steps`, `start`, `loader`.",
 )
 @click.option(
     "--model", "models", multiple=True, type=click.Choice(list(bench_steps.SIZES)),
@@ -64,6 +69,7 @@ def main(
     readouts  train steps of Gaussian and factorized readouts with 39,548 targets, images/s and peak memory
     start     seconds from `jaxlab train` to the first step's record, cold and warm compilation cache
     input     images/s of decoding, batching and transfers, beside the train step's
+    loader    images/s of decoding and resizing JPEG files, beside torch's DataLoader on the same two cores
     submit    seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
     """
     measures: dict[str, tuple[Any, Callable[[], list[dict[str, Any]]]]] = {
@@ -71,6 +77,7 @@ def main(
         "readouts": (bench_readouts, lambda: bench_readouts.measure(quick)),
         "start": (bench_start, lambda: bench_start.measure(quick, repeats)),
         "input": (bench_input, lambda: bench_input.measure(quick)),
+        "loader": (bench_loader, lambda: bench_loader.measure(quick, repeats, torch_python)),
         "submit": (bench_submit, lambda: bench_submit.measure(quick)),
     }
     machine = {"processor": processor(), "cores": cores(), "python": sys.version.split()[0]}

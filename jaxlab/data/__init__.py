@@ -23,6 +23,7 @@ from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
 from jaxlab.data.table import KaggleTable
+from jaxlab.data.tfds import Tfds
 from jaxlab.data.vqa import VQAv2
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Simulated",
     "Source",
     "Split",
+    "Tfds",
     "VQAv2",
     "augment",
     "decode",

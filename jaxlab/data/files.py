@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -86,19 +87,24 @@ def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: object) -> Sa
 
 
 def read_image(path: Path) -> np.ndarray:
+    """`decode_image` of a file."""
+    return decode_image(path, str(path))
+
+
+def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
     """(h, w, 1) or (h, w, 3) uint8, upright as its EXIF orientation says; (h, w, 1) float32 for a float TIFF.
 
     Transparent pixels show mid-grey, 16-bit grey levels are divided by 257, of frames the first counts.
-    Raises UserError that names the file when it is missing, truncated or not an image.
+    Raises UserError that says `name` when the file is missing, truncated or not an image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return _array(ImageOps.exif_transpose(image))
     except _UNREADABLE as error:
         reason = (
             "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
         )
-        raise UserError(f"{path}: cannot be decoded ({reason})") from error
+        raise UserError(f"{name}: cannot be decoded ({reason})") from error
 
 
 def _array(image: Image.Image) -> np.ndarray:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,7 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,36 +145,44 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
 def _decode_into(array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images) -> None:
     def one(row: int) -> str | None:
         try:
-            array[row] = _fitted(samples, int(positions[row]), images, array)
+            array[row] = fitted(
+                samples, int(positions[row]), images, (array.shape[1], array.shape[2]), array.dtype
+            )
         except UserError as error:
             return str(error)
         return None
 
     with ThreadPoolExecutor() as pool:
-        results = _shown(pool.map(one, range(len(array))), len(array))
-        problems = [problem for problem in results if problem is not None]
+        results = shown(pool.map(one, range(len(array))), len(array), "decoding images")
+        check_usable([problem for problem in results if problem is not None], len(array))
+
+
+def check_usable(problems: Sequence[str], total: int) -> None:
+    """Raises UserError with the `problems` of single images, if there are any."""
     if problems:
-        found = examples(problems)
-        raise UserError(f"{len(problems)} of {len(array)} images cannot be used: {found}")
+        raise UserError(f"{len(problems)} of {total} images cannot be used: {examples(problems)}")
 
 
-def _shown(results: Iterable[str | None], total: int) -> Iterable[str | None]:
+def shown(results: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """`results`, with a progress bar on a terminal."""
     console = Console(stderr=True)
     hidden = not console.is_terminal
-    return track(results, "decoding images", total, console=console, transient=True, disable=hidden)
+    return track(results, what, total, console=console, transient=True, disable=hidden)
 
 
-def _fitted(samples: Samples, position: int, images: Images, array: np.ndarray) -> np.ndarray:
+def fitted(
+    samples: Samples, position: int, images: Images, size: tuple[int, int], dtype: np.dtype
+) -> np.ndarray:
+    """The image at `position` as `decode` returns it: (*size, images.channels) of `dtype`."""
     image, name = samples.read(position), samples.ids[position]
-    if image.dtype != array.dtype or image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise UserError(f"{name}: expected (h, w, 1 or 3) {array.dtype}, found {image.shape} {image.dtype}")
-    size = array.shape[1], array.shape[2]
+    if image.dtype != dtype or image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise UserError(f"{name}: expected (h, w, 1 or 3) {dtype}, found {image.shape} {image.dtype}")
     if images.size is None and image.shape[:2] != size:
         raise UserError(
             f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
         )
-    fitted = resize(image, size, images.policy, images.filter or "area", images.crop_fraction or 1.0)
-    return with_channels(fitted, images.channels)
+    scaled = resize(image, size, images.policy, images.filter or "area", images.crop_fraction or 1.0)
+    return with_channels(scaled, images.channels)
 
 
 def resize(
