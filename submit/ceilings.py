@@ -30,8 +30,9 @@ def ncsnr(repeats: np.ndarray) -> np.ndarray:
 
 
 def nsd_ceiling(ratio: np.ndarray, images: tuple[int, int, int]) -> np.ndarray:
-    """Algonauts 2023 and NSD noise ceiling, (t,) share of variance: ncsnr^2 / (ncsnr^2 + (A/3 + B/2 + C/1) / (A + B + C)).
+    """Algonauts 2023's and NSD's noise ceiling, (t,) share of variance.
 
+    ncsnr^2 / (ncsnr^2 + (A/3 + B/2 + C/1) / (A + B + C)).
     ratio: (t,) ncsnr. images: (A, B, C), how many of the images that are scored have 3, 2 and 1 repeats.
     The vertex score of Algonauts 2023 is min(r^2 / ceiling, 1).
     """
