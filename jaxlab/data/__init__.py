@@ -1,5 +1,6 @@
 """Images and responses: where they come from, how they are split, decoded, batched and augmented."""
 
+from jaxlab.data.algonauts import Algonauts
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.augment import (
     Augmentation,
@@ -22,6 +23,7 @@ from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Spl
 from jaxlab.data.table import KaggleTable
 
 __all__ = [
+    "Algonauts",
     "Arrays",
     "Augmentation",
     "Batches",
