@@ -15,6 +15,7 @@ from jaxlab.data.augment import (
 )
 from jaxlab.data.files import file_samples, list_folder
 from jaxlab.data.images import Images, decode
+from jaxlab.data.nx414 import NX414
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.data.quickstart import KaggleOrSimulated
 from jaxlab.data.simulated import Simulated
@@ -23,6 +24,7 @@ from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Spl
 from jaxlab.data.table import KaggleTable
 
 __all__ = [
+    "NX414",
     "Algonauts",
     "Arrays",
     "Augmentation",
