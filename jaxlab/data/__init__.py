@@ -18,6 +18,7 @@ from jaxlab.data.images import Images, decode
 from jaxlab.data.nx414 import NX414
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.data.quickstart import KaggleOrSimulated
+from jaxlab.data.sensorium import Sensorium
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
@@ -43,6 +44,7 @@ __all__ = [
     "Normalize",
     "Opened",
     "RandomSplit",
+    "Sensorium",
     "Shift",
     "Simulated",
     "Source",

@@ -28,3 +28,14 @@ def averaged(repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         cells = examples(f"image {row}, column {column}" for row, column in bad.tolist())
         raise UserError(f"{len(bad)} responses have no finite repeat ({cells})")
     return means, ceilings.signal_share(repeats) if most > 1 else None
+
+
+def by_image(responses: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(images, r, t) repeats, NaN where one is missing, of (n, t) responses to the images numbered (n,)."""
+    _, of, counts = np.unique(image, return_inverse=True, return_counts=True)
+    order = np.argsort(of, kind="stable")
+    place = np.empty(len(of), np.intp)
+    place[order] = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    repeats = np.full((len(counts), counts.max(), responses.shape[1]), np.nan, responses.dtype)
+    repeats[of, place] = responses
+    return repeats

@@ -56,7 +56,9 @@ def fingerprint(opened: Opened) -> str:
         if values is None:
             continue
         sha.update(f"{values.dtype.str} {values.shape}".encode())
-        sha.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8))  # no copy: it may be gigabytes
+        sha.update(
+            np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        )  # no copy: it may be gigabytes
     sha.update(checksums(train, np.arange(len(train))))
     return sha.hexdigest()
 
