@@ -1,6 +1,8 @@
 """Algonauts 2023 folders: rows, vertices and regions of one subject and of several, and what is said of faults."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -289,6 +291,17 @@ def test_trains_and_predicts(tmp_path: Path) -> None:
     assert predictions.targets.tolist() == ["lh.00000", "lh.00002", "lh.00003", "rh.00001"]
     assert predictions.ids.tolist() == ["test-0001_nsd-00001", "test-0002_nsd-00002"]
     assert np.isfinite(predictions.values).all()
+
+
+@pytest.mark.slow
+def test_the_simulated_subject(tmp_path: Path) -> None:
+    tool = Path(__file__).parents[2] / "tools" / "simulate_algonauts.py"
+    sizes = ["--train", "30", "--test", "4", "--lh", "90", "--rh", "60", "--side", "20"]
+    subprocess.run([sys.executable, str(tool), str(tmp_path / "subj01"), *sizes], check=True)
+    data = opened(tmp_path, subjects=("subj01",))
+    assert (data.train.target.shape, len(data.test)) == ((30, 150), 4)
+    assert data.train.read(0).shape == (20, 20, 3)
+    assert len(data.rois) == 37  # 31 regions in 6 classes
 
 
 def test_real_recordings() -> None:
