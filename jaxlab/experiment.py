@@ -31,6 +31,10 @@ from jaxlab.weights.read import is_hub_id
 
 Shapes = tuple[nnx.GraphDef, nnx.State, nnx.State]
 
+_TARGETS = (
+    512  # whose mean and deviation are taken at a time: in float64, all of a whole brain would be gigabytes
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Component):
@@ -185,8 +189,20 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
     if metric is not None and metric not in known:
         raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
     first = first_readable(opened.train, np.arange(len(opened.train)))
+    if experiment.normalize is None:
+        _check_intensities(type(experiment.data).__name__, first)
     images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
     return Task(opened.kind, opened.targets, images, str(first.dtype), experiment.normalize or Normalize())
+
+
+def _check_intensities(source: str, image: np.ndarray) -> None:
+    """Raises UserError for floats that a normalisation meant for 0 to 1 would spoil, as it would a second time."""
+    if image.dtype.kind == "f" and not (image.min() > -0.01 and image.max() < 1.01):
+        raise UserError(
+            f"{source}: the images are floats from {image.min():.3g} to {image.max():.3g}, where normalisation expects "
+            "0 to 1 (or uint8). If they are normalised already, say so: "
+            "normalize=Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) takes them as they are"
+        )
 
 
 def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:
@@ -246,6 +262,8 @@ def target_constants(target: np.ndarray | None, standardize: bool) -> tree.Flat:
         return {}
     mean, scale = np.zeros(target.shape[1]), np.ones(target.shape[1])
     if standardize:
-        mean, scale = target.mean(0, dtype=np.float64), target.std(0, dtype=np.float64)
+        blocks = [target[:, start : start + _TARGETS] for start in range(0, target.shape[1], _TARGETS)]
+        mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
+        scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
         scale = np.where(np.ptp(target, axis=0) > 0, scale, 1.0)
     return {"target_mean": mean.astype(np.float32), "target_scale": scale.astype(np.float32)}

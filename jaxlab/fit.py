@@ -101,9 +101,11 @@ def train(
     steps_per_epoch = len(positions[0]) // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     learn, validate = decoded(opened, positions, begin.task.images)
+    ceiling = opened.ceiling
+    del opened  # its targets, gigabytes of a whole brain, are copied into the two splits
     new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
-    interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console, record)
+    interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), ceiling, console, record)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise KeyboardInterrupt

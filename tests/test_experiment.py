@@ -1,9 +1,10 @@
 """What an experiment leaves open and weights decide."""
 
+import numpy as np
 import pytest
 
-from jaxlab.data import Images, Normalize
-from jaxlab.experiment import Experiment, Task, with_weights
+from jaxlab.data import Arrays, Images, Normalize
+from jaxlab.experiment import Experiment, Task, task_of, with_weights
 from jaxlab.types import UserError
 
 WEIGHTS = {
@@ -47,3 +48,18 @@ def test_without_weights_the_defaults_stand():
 def test_a_crop_that_cannot_be_is_refused(fields):
     with pytest.raises(UserError, match=r"Images\.crop_fraction: expected"):
         Images(**fields)
+
+
+@pytest.mark.parametrize(
+    "factor", [4.7, 255.0]
+)  # normalised by ImageNet's mean and deviation; 0 to 255 as floats
+def test_floats_that_are_no_intensities_are_not_normalised_unasked(tmp_path, factor):
+    images = (np.random.default_rng(0).random((6, 8, 8, 3)) - (factor < 5) * 0.45) * factor
+    np.savez(tmp_path / "a.npz", images=images, targets=np.zeros((6, 2)))
+    data = Arrays(root=str(tmp_path / "a.npz"))
+    with pytest.raises(
+        UserError, match=r"Arrays: the images are floats from .* where normalisation expects 0 to 1"
+    ):
+        task_of(Experiment(data=data), data.open())
+    said = Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    assert task_of(Experiment(data=data, normalize=said), data.open()).normalize == said

@@ -1,5 +1,6 @@
 """Images and responses: where they come from, how they are split, decoded, batched and augmented."""
 
+from jaxlab.data.algonauts import Algonauts
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.augment import (
     Augmentation,
@@ -17,8 +18,10 @@ from jaxlab.data.files import file_samples, list_folder
 from jaxlab.data.folders import ImageFolders
 from jaxlab.data.images import Images, decode
 from jaxlab.data.mnist import Mnist
+from jaxlab.data.nx414 import NX414
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.data.quickstart import KaggleOrSimulated
+from jaxlab.data.sensorium import Sensorium
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
@@ -27,6 +30,8 @@ from jaxlab.data.tfds import Tfds
 from jaxlab.data.vqa import VQAv2
 
 __all__ = [
+    "NX414",
+    "Algonauts",
     "Arrays",
     "Augmentation",
     "Batches",
@@ -47,6 +52,7 @@ __all__ = [
     "Normalize",
     "Opened",
     "RandomSplit",
+    "Sensorium",
     "Shift",
     "Simulated",
     "Source",
