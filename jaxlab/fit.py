@@ -12,7 +12,7 @@ from rich.console import Console
 
 from jaxlab.config import short_hash, to_json
 from jaxlab.data.images import Images, decode
-from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
+from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, program_of
@@ -78,7 +78,7 @@ def train(
     tell = _teller(console)
     rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     training = experiment.training
-    layout = Layout(training.parallel, training.batch_size, training.accumulate)
+    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     if training.parallel == "auto" and layout.count < jax.local_device_count():
         tell(
             f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
@@ -86,8 +86,10 @@ def train(
         )
     opened = experiment.data.open()
     positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
-    check_batch_size(training.batch_size, len(positions[0]))
-    steps_per_epoch = len(positions[0]) // training.batch_size
+    label = None if opened.train.label is None else opened.train.label[positions[0]]
+    epoch = epoch_length(len(positions[0]), label, experiment.balance)
+    check_batch_size(training.batch_size, epoch)
+    steps_per_epoch = epoch // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     learn, validate = decoded(opened, positions, begin.task.images)
     new = not rundir.exists() or allow_config_change
@@ -125,7 +127,9 @@ def _fit(
     """
     learn, validate = data
     training = experiment.training
-    batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
+    batches = Batches(
+        learn.images, learn.target, learn.label, training.batch_size, experiment.seed, experiment.balance
+    )
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, begin.shapes)
     phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)
