@@ -111,7 +111,7 @@ def _adapt_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str |
 
 
 def _widen_stem(arrays: dict[str, np.ndarray], key: str, further: int) -> str | None:
-    """Zero weights for `further` channels behind the kernel's own: gradients reach them, and till then nothing changes."""
+    """Zero weights for `further` channels behind the kernel's own: gradients reach them, until then nothing changes."""
     kernel = arrays.get(key)
     if kernel is None or kernel.ndim != 4 or not further:
         return None
