@@ -1,7 +1,7 @@
 """Matching by name: samples by id, targets by target name. Nothing is ever joined by position."""
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,6 @@ import pandas as pd
 from submit.errors import SubmissionError, named
 from submit.labels import Labels
 from submit.predictions import Predictions, names
-
-Side = TypeVar("Side", Predictions, Labels)
 
 
 def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> list[str]:
@@ -59,7 +57,11 @@ def align(predictions: Predictions, ids: np.ndarray, targets: np.ndarray | None 
     return replace(predictions, ids=ids, values=values, targets=targets)
 
 
-def without_ids(side: Side, ids: np.ndarray) -> Side:
+@overload
+def without_ids(side: Predictions, ids: np.ndarray) -> Predictions: ...
+@overload
+def without_ids(side: Labels, ids: np.ndarray) -> Labels: ...
+def without_ids(side: Predictions | Labels, ids: np.ndarray) -> Predictions | Labels:
     """`side` without the samples of these ids. Raises SubmissionError when none of them is there, or all are."""
     kept = ~pd.Index(side.ids).isin(ids)
     if kept.all() or not kept.any():

@@ -95,8 +95,8 @@ def score(
 
     Both sides numbers: per-target scores, and with `ceiling` (t,) (share of the variance that is signal, 0 to 1, in the
     solution's column order) noise-normalised ones. Logits or probabilities against one column of class names, or
-    two columns of class names: accuracy. without: ids that are left out on both sides, such as those of test images that
-    look like training images; ids of other samples among them are passed over.
+    two columns of class names: accuracy. without: ids left out on both sides, such as those of test images that look
+    like training images; ids of other samples among them are passed over.
     Raises SubmissionError when an id or a target of one side is not on the other.
     """
     if isinstance(predictions, str | Path) and Path(predictions).suffix.lower() != ".csv":

@@ -47,20 +47,27 @@ class Measured:
 
 def measure(image: np.ndarray) -> Measured:
     """image: (h, w, 1 or 3) uint8 or float32, without masks."""
-    scale = np.float32(255 if image.dtype == np.uint8 else 1)
-    colours = with_channels(image, 3).reshape(-1, 3).astype(np.float64) / scale
     luma = with_channels(image, 1)[..., 0]
     grey = image.shape[2] == 1 or bool((image == image[..., :1]).all())
-    levels = np.bincount(image.ravel(), minlength=256) if image.dtype == np.uint8 else None
+    if image.dtype == np.uint8:
+        scale = np.float32(255)
+        counts = np.stack([np.bincount(plane.ravel(), minlength=256) for plane in np.moveaxis(image, 2, 0)])
+        levels = np.arange(256) / 255
+        sums = np.stack([counts @ levels, counts @ levels**2])
+        dark, bright = counts[:, [0, 255]].sum(0) / image.size
+    else:
+        scale, (dark, bright) = np.float32(1), (0.0, 0.0)
+        values = image.reshape(-1, image.shape[2]).astype(np.float64)
+        sums = np.stack([values.sum(0), np.square(values).sum(0)])
     return Measured(
         size=image.shape[:2],
         channels=1 if grey else 3,
         dtype=str(image.dtype),
-        sums=np.stack([colours.sum(0), np.square(colours).sum(0)]),
+        sums=np.broadcast_to(sums, (2, 3)),  # grey is all three colours
         lowest=float(image.min() / scale),
         highest=float(image.max() / scale),
-        dark=0.0 if levels is None else float(levels[0] / image.size),
-        bright=0.0 if levels is None else float(levels[255] / image.size),
+        dark=float(dark),
+        bright=float(bright),
         border=_border(luma / scale),
         look=look(luma),
     )

@@ -54,18 +54,23 @@ def thumbnail(entry: Entry) -> np.ndarray:
 
 def luminance(audit: Audit) -> bytes:
     """Each split's distribution of the images' mean and standard deviation: splits should agree."""
-    figure, (means, stds) = _figure(1, 2)
-    for split in audit.splits:
-        measured = [entry.measured for entry in audit.of(split) if entry.measured is not None]
-        pixels = np.array([[np.prod(one.size)] for one in measured], np.float64).reshape(-1, 1)
-        sums = np.array([one.sums.mean(1) for one in measured]).reshape(-1, 2)
-        mean, square = (sums / pixels).T
-        for axes, values in ((means, mean), (stds, np.sqrt(np.maximum(square - mean**2, 0)))):
-            axes.hist(values, bins=40, density=True, histtype="step", lw=1.5, label=split)
-    means.set(title="mean of an image")
-    stds.set(title="standard deviation of an image")
-    means.legend(frameon=False)
+    figure, grid = _figure(1, 2)
+    of_split = {split: _mean_and_std(audit.of(split)) for split in audit.splits}
+    for k, (axes, title) in enumerate(zip(grid, ("mean", "standard deviation"), strict=True)):
+        bins = np.histogram_bin_edges(np.concatenate([values[k] for values in of_split.values()]), 30)
+        for split, values in of_split.items():
+            axes.hist(values[k], bins=bins, density=len(values[k]) > 0, histtype="step", lw=1.5, label=split)
+        axes.set(title=f"{title} of an image")
+    grid[0].legend(frameon=False)
     return _drawn(figure)
+
+
+def _mean_and_std(entries: Sequence[Entry]) -> np.ndarray:
+    """(2, n) of each image's values, over its pixels and colours."""
+    measured = [entry.measured for entry in entries if entry.measured is not None]
+    pixels = np.array([np.prod(one.size) for one in measured], np.float64).reshape(-1, 1)
+    mean, square = (np.array([one.sums.mean(1) for one in measured]).reshape(-1, 2) / pixels).T
+    return np.stack([mean, np.sqrt(np.maximum(square - mean**2, 0))])
 
 
 def targets(audit: Audit) -> bytes | None:
