@@ -11,8 +11,12 @@ from flax import nnx
 
 from jaxlab import tree
 from jaxlab.config import Component, from_json, to_json
-from jaxlab.data.augment import Augmentation, Normalize, augment
+from jaxlab.data.augment import Augmentation, Flip, Normalize
+from jaxlab.data.balance import Balance, MirrorCopies
+from jaxlab.data.channels import Channel, count_channels
 from jaxlab.data.images import FILTERS, Images, first_readable
+from jaxlab.data.inputs import Inputs
+from jaxlab.data.mix import Mix
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
@@ -93,6 +97,8 @@ class Training(Component):
 class Experiment(Component):
     """One run: what is predicted from what, by which network, trained how.
 
+    balance: how an epoch shows classes equally often. augment, mix: of training images alone.
+    channels: further input channels, computed from the image.
     normalize: default the one that belongs to the pretrained weights, else ImageNet's.
     limit: train and validate on no more than so many samples each (for a quick look).
     """
@@ -100,7 +106,10 @@ class Experiment(Component):
     data: Source = Simulated()
     images: Images = Images()
     split: Split = RandomSplit()
+    balance: Balance | None = None
     augment: tuple[Augmentation, ...] = ()
+    mix: Mix | None = None
+    channels: tuple[Channel, ...] = ()
     normalize: Normalize | None = None
     model: Model = ShallowCNN()
     head: Head = Linear()
@@ -116,6 +125,28 @@ class Experiment(Component):
             raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+        self._check_mirrors()
+
+    def _check_mirrors(self) -> None:
+        """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""
+        flips = [part for part in (*self.augment, self.balance) if isinstance(part, Flip | MirrorCopies)]
+        for axis in ("horizontal", "vertical"):
+            used = [type(part).__name__ for part in flips if getattr(part, axis)]
+            if used and axis not in self.data.mirrors:
+                raise UserError(
+                    f"{used[0]}({axis}=True): a {axis} mirror image of {type(self.data).__name__} shows something "
+                    f"else; set {axis}=False or leave {used[0]} out"
+                )
+            if len(set(used)) > 1:
+                raise UserError(
+                    f"balance=MirrorCopies({axis}=True) beside {axis} Flip(): it mirrors the copies at random, so that "
+                    "they repeat their images; leave Flip out, or use balance=Oversample()"
+                )
+
+    @property
+    def group(self) -> int:
+        """Rows of a batch that belong on one device: mixing needs pairs."""
+        return 1 if self.mix is None else 2
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.
@@ -123,7 +154,7 @@ class Experiment(Component):
         Weights are loaded from a file or folder, but not downloaded from a hub.
         """
         prepare()
-        batch = math.lcm(4, jax.local_device_count()) * self.training.accumulate
+        batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         model, source = self.model, getattr(self.model, "pretrained", None)
         if source is not None and is_hub_id(source):
@@ -137,7 +168,8 @@ class Task:
     """What data make of an experiment: saved with a run, so that predicting needs no training data.
 
     kind: regression or classification. targets: target or class names. images: with the size, filter and crop that
-    are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved.
+    are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved. masks: how many channels of
+    decoded images are masks.
     """
 
     kind: Kind
@@ -145,12 +177,13 @@ class Task:
     images: Images
     image_dtype: str
     normalize: Normalize
+    masks: int = 0
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(h, w, c) of decoded images."""
         assert self.images.size is not None
-        return (*self.images.size, self.images.channels)
+        return (*self.images.size, self.images.channels + self.masks)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -159,18 +192,19 @@ class Task:
             "images": to_json(self.images),
             "image_dtype": self.image_dtype,
             "normalize": to_json(self.normalize),
+            "masks": self.masks,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
+        data = {"masks": 0, **data}  # which earlier versions did not know
         if missing := sorted({field.name for field in fields(cls)} - data.keys()):
             raise UserError(
                 f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
             )
         parts = {name: from_json(data[name]) for name in ("images", "normalize")}
-        return cls(
-            kind=data["kind"], targets=tuple(data["targets"]), image_dtype=data["image_dtype"], **parts
-        )
+        plain = {name: data[name] for name in ("kind", "image_dtype", "masks")}
+        return cls(targets=tuple(data["targets"]), **plain, **parts)
 
 
 def task_of(experiment: Experiment, opened: Opened) -> Task:
@@ -192,7 +226,10 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
     if experiment.normalize is None:
         _check_intensities(type(experiment.data).__name__, first)
     images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
-    return Task(opened.kind, opened.targets, images, str(first.dtype), experiment.normalize or Normalize())
+    normalize, masks = experiment.normalize or Normalize(), opened.train.masks
+    task = Task(opened.kind, opened.targets, images, str(first.dtype), normalize, masks)
+    input_shape(experiment, task)
+    return task
 
 
 def _check_intensities(source: str, image: np.ndarray) -> None:
@@ -221,12 +258,36 @@ def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | N
     return replace(task, normalize=normalize, images=images)
 
 
+def inputs_of(experiment: Experiment, task: Task) -> Inputs:
+    """What is done to decoded images before the network sees them."""
+    return Inputs(
+        augmentations=experiment.augment,
+        mix=experiment.mix,
+        channels=experiment.channels,
+        masks=task.masks,
+        normalize=task.normalize,
+    )
+
+
+def input_shape(experiment: Experiment, task: Task) -> tuple[int, ...]:
+    """(h, w, c) of what the network sees. Raises UserError where images are too small for a part of the experiment."""
+    rows = jax.ShapeDtypeStruct((2, *task.image_shape), task.image_dtype)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
+    return jax.eval_shape(inputs_of(experiment, task), rows, keys).shape[1:]
+
+
+def further_channels(experiment: Experiment, task: Task) -> int:
+    """How many channels the network sees beside the colours."""
+    return task.masks + count_channels(experiment.channels)
+
+
 def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Module]:
     """A function that makes the network; call it under jit or eval_shape."""
+    shape = input_shape(experiment, task)
 
     def build() -> nnx.Module:
         rngs = nnx.Rngs(params=initial_key(experiment.seed))
-        return build_network(experiment.model, experiment.head, task.image_shape, task.targets, rngs)
+        return build_network(experiment.model, experiment.head, shape, task.targets, rngs)
 
     return build
 
@@ -239,16 +300,13 @@ def network_shapes(experiment: Experiment, task: Task) -> Shapes:
 
 def program_of(experiment: Experiment, task: Task, shapes: Shapes | None = None) -> Program:
     """The static parts of a forward pass and its scores. shapes: `network_shapes`, where they are known."""
-
-    def prepare(images: jax.Array, keys: jax.Array | None) -> jax.Array:
-        return task.normalize(images if keys is None else augment(images, keys, experiment.augment))
-
     return Program(
         shapes=shapes or network_shapes(experiment, task),
         kind=task.kind,
-        prepare=prepare,
+        prepare=inputs_of(experiment, task),
         head=experiment.head,
         loss=experiment.loss,
+        mix=experiment.mix,
         dtype=compute_dtype(experiment.training.dtype),
     )
 

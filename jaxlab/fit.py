@@ -12,7 +12,7 @@ from rich.console import Console
 
 from jaxlab.config import short_hash, to_json
 from jaxlab.data.images import ImageRows, Images, decode_splits
-from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
+from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, program_of
@@ -87,7 +87,7 @@ def train(
     tell = _teller(console)
     rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     training = experiment.training
-    layout = Layout(training.parallel, training.batch_size, training.accumulate)
+    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     if training.parallel == "auto" and layout.count < jax.local_device_count():
         tell(
             f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
@@ -95,10 +95,12 @@ def train(
         )
     opened = experiment.data.open()
     positions = positions_of(experiment, opened)
-    if opened.train.label is not None:
+    label = None if opened.train.label is None else opened.train.label[positions[0]]
+    if label is not None:
         _tell_of_unknown_classes(opened, positions[1], tell)
-    check_batch_size(training.batch_size, len(positions[0]))
-    steps_per_epoch = len(positions[0]) // training.batch_size
+    epoch = epoch_length(len(positions[0]), label, experiment.balance)
+    check_batch_size(training.batch_size, epoch)
+    steps_per_epoch = epoch // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     learn, validate = decoded(opened, positions, begin.task.images)
     ceiling = opened.ceiling
@@ -147,7 +149,9 @@ def _fit(
     """
     learn, validate = data
     training = experiment.training
-    batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
+    batches = Batches(
+        learn.images, learn.target, learn.label, training.batch_size, experiment.seed, experiment.balance
+    )
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, begin.shapes)
     phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)

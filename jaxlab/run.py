@@ -156,6 +156,10 @@ class Run:
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training.
         """
+        if self.task.masks:
+            raise UserError(
+                f"{self.rundir.path}: its images have masks, which only those of a split bring along"
+            )
         samples = _samples(images, self.task.image_dtype)
         return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
 

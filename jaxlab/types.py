@@ -30,6 +30,7 @@ class Samples:
     columns: other (n, ...) columns, for a grouped split, a split that the data itself declares, or text that
         belongs to the samples (questions).
     image_of: (n,) int numbers; samples of one number show the same image. None: each has its own.
+    masks: so many of an image's last channels are masks, resized to the nearest pixel and moved with the image.
     """
 
     ids: np.ndarray
@@ -39,6 +40,7 @@ class Samples:
     label: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     image_of: np.ndarray | None = None
+    masks: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)

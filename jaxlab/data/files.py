@@ -15,7 +15,7 @@ from jaxlab.types import Samples, UserError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
 BACKGROUND = 128  # shows through transparent pixels and fills padding: mid-grey, as in vision experiments
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,13 @@ def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
     try:
         with Image.open(file) as image:
             return _array(ImageOps.exif_transpose(image))
-    except _UNREADABLE as error:
-        reason = (
-            "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        )
-        raise UserError(f"{name}: cannot be decoded ({reason})") from error
+    except UNREADABLE as error:
+        raise UserError(f"{name}: cannot be decoded ({reason_of(error)})") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Why Pillow could not decode a file, in a few words."""
+    return "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
 
 
 def _array(image: Image.Image) -> np.ndarray:

@@ -27,6 +27,7 @@ FILTERS = {
 }
 Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
 T = TypeVar("T")
+_RESAMPLING = {**FILTERS, "nearest": Image.Resampling.NEAREST}  # of masks alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +100,15 @@ def decode_splits(samples: Samples, splits: Sequence[np.ndarray], images: Images
 def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarray:
     """The images at `positions` as one array (n, h, w, c): uint8, or float32 where the source has floats.
 
+    c is images.channels, then the samples' masks.
+
     Raises UserError that names every image that cannot be decoded, or whose size differs when `size` is None.
     """
     if len(positions) == 0:
         raise UserError("no images to decode: the split is empty")
     first = first_readable(samples, positions)
     height, width = images.size or first.shape[:2]
-    shape = (len(positions), height, width, images.channels)
+    shape = (len(positions), height, width, images.channels + samples.masks)
 
     def fill(array: np.ndarray) -> None:
         _decode_into(array, samples, positions, images)
@@ -175,20 +178,28 @@ def fitted(
 ) -> np.ndarray:
     """The image at `position` as `decode` returns it: (*size, images.channels) of `dtype`."""
     image, name = samples.read(position), samples.ids[position]
-    if image.dtype != dtype or image.ndim != 3 or image.shape[2] not in (1, 3):
+    if image.dtype != dtype or image.ndim != 3 or image.shape[2] - samples.masks not in (1, 3):
         raise UserError(f"{name}: expected (h, w, 1 or 3) {dtype}, found {image.shape} {image.dtype}")
     if images.size is None and image.shape[:2] != size:
         raise UserError(
             f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
         )
-    scaled = resize(image, size, images.policy, images.filter or "area", images.crop_fraction or 1.0)
-    return with_channels(scaled, images.channels)
+    colours, masks = np.split(image, [image.shape[2] - samples.masks], axis=2)
+    crop = images.crop_fraction or 1.0
+    scaled = resize(colours, size, images.policy, images.filter or "area", crop)
+    scaled = with_channels(scaled, images.channels)
+    if not samples.masks:
+        return scaled
+    return np.concatenate([scaled, resize(masks, size, images.policy, "nearest", crop)], axis=2)
 
 
 def resize(
     image: np.ndarray, size: tuple[int, int], policy: str, filter_name: str, crop_fraction: float = 1.0
 ) -> np.ndarray:
-    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says."""
+    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says.
+
+    filter_name: one of FILTERS, or `nearest` for masks, which are padded with 0.
+    """
     if image.shape[:2] == size and crop_fraction == 1:
         return image
     height, width = image.shape[:2]
@@ -201,7 +212,7 @@ def resize(
         scale = min(size[0] / height, size[1] / width)
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-        ground = BACKGROUND if image.dtype == np.uint8 else 0
+        ground = BACKGROUND if image.dtype == np.uint8 and filter_name != "nearest" else 0
         padded = np.full((*size, image.shape[2]), ground, image.dtype)
         padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, inner, filter_name)
         return padded
@@ -212,7 +223,7 @@ def _scaled(
     image: np.ndarray, size: tuple[int, int], filter_name: str, box: tuple[float, ...] | None = None
 ) -> np.ndarray:
     def scaled(plane: np.ndarray) -> np.ndarray:
-        made = Image.fromarray(plane).resize(size[::-1], FILTERS[filter_name], box)  # type: ignore[arg-type]
+        made = Image.fromarray(plane).resize(size[::-1], _RESAMPLING[filter_name], box)  # type: ignore[arg-type]
         return np.asarray(made)
 
     if image.dtype == np.uint8 and image.shape[2] == 3:

@@ -55,6 +55,10 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
 def _check(opened: Opened, out: Path) -> None:
     if out.exists():
         raise UserError(f"{out} exists already; name a folder that does not, or remove it")
+    if opened.train.masks:
+        raise UserError(
+            "a dataset has no place for masks: prepare the source that WithMasks wraps, and wrap the result"
+        )
     names = _classes(opened)
     problems = [name for name in names if name != name.strip() or not name or "\n" in name]
     if problems := [*problems, *duplicates(np.array(names, dtype=str)).tolist()]:

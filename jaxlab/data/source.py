@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +37,12 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Component):
-    """Base of the places that data come from."""
+    """Base of the places that data come from.
+
+    mirrors: the axes along which an image's mirror image shows the same; of digits there are none.
+    """
+
+    mirrors: ClassVar[frozenset[str]] = frozenset({"horizontal", "vertical"})
 
     def open(self) -> Opened:
         """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""
