@@ -92,8 +92,9 @@ def _stimuli(images: Images, samples: Samples, rows: np.ndarray) -> Stimuli:
 
     def batches(size: int, done: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
         for decoded in stream(samples, positions[done:], images, size):
-            filled = np.minimum(np.arange(size), len(decoded) - 1)
-            yield np.arange(done, done + len(decoded)), {"image": decoded[filled]}
-            done += len(decoded)
+            count = len(decoded)
+            full = decoded if count == size else decoded[np.minimum(np.arange(size), count - 1)]
+            yield np.arange(done, done + count), {"image": full}
+            done += count
 
     return Stimuli(samples.ids[positions], row_of, checksums(samples, positions).hex(), batches)
