@@ -61,15 +61,12 @@ def train(
 ) -> None:
     """Train the experiment in CONFIG; on an existing run, go on where it stopped."""
     from jaxlab import fit
-    from jaxlab.config import load_file, override
 
-    experiment = override(load_file(config), settings)
-    if not isinstance(experiment, fit.Experiment):
-        raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    experiment = _experiment(config, settings)
     name = config.stem
     if smoke:
         whole, experiment, name = experiment, experiment.smoke(), f"{config.stem}-smoke"
-        if whole.model != experiment.model:
+        if (whole.model, whole.data) != (experiment.model, experiment.data):
             click.echo("smoke: the pretrained weights are not downloaded", err=True)
         if run is None:  # made anew each time, or a second smoke test would test nothing
             shutil.rmtree(fit.default_run(experiment, name), ignore_errors=True)
@@ -81,6 +78,37 @@ def train(
         allow_config_change=allow_config_change,
     )
     click.echo(path)
+
+
+def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
+    from jaxlab.config import load_file, override
+    from jaxlab.experiment import Experiment
+
+    experiment = override(load_file(config), settings)
+    if not isinstance(experiment, Experiment):
+        raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    return experiment
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--layers", metavar="NAMES", help="block4,block11 or all; default: those that the config's head reads."
+)
+@click.option("--pool", type=click.Choice(["none", "mean"]), help="mean: over positions.  [default: none]")
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), help="[default: float32]")
+@_set
+def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
+    """Run CONFIG's network once over all of its data and keep what it makes at some layers.
+
+    They are kept in $JAXLAB_CACHE/features under what they depend on: weights, preprocessing and images. What is there
+    already is not computed again.
+    """
+    from jaxlab.encode.command import extract
+
+    experiment = _experiment(config, settings)
+    parts = (experiment.data, experiment.model, experiment.images, experiment.normalize, experiment.head)
+    extract(*parts, **options)
 
 
 @main.command()

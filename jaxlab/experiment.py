@@ -1,7 +1,7 @@
 """The root of a config, and how its parts and the data are wired into a program; `fit` and `run` carry it out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
@@ -14,16 +14,18 @@ from jaxlab.config import Component, from_json, to_json
 from jaxlab.data.augment import Augmentation, Flip, Normalize
 from jaxlab.data.balance import Balance, MirrorCopies
 from jaxlab.data.channels import Channel, count_channels
-from jaxlab.data.images import FILTERS, Images, first_readable
+from jaxlab.data.images import Images, first_readable
 from jaxlab.data.inputs import Inputs
 from jaxlab.data.mix import Mix
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
+from jaxlab.encode import CachedFeatures, Loaded
 from jaxlab.heads import Head, Linear, Squashed, build_network
 from jaxlab.losses import Loss, Mse
 from jaxlab.metrics import start
 from jaxlab.models.base import Model
+from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Optimizer
 from jaxlab.rng import initial_key
@@ -31,7 +33,8 @@ from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
-from jaxlab.weights.read import is_hub_id
+from jaxlab.weights.preprocessing import prepared
+from jaxlab.weights.read import without_download
 
 Shapes = tuple[nnx.GraphDef, nnx.State, nnx.State]
 
@@ -126,6 +129,7 @@ class Experiment(Component):
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
         self._check_mirrors()
+        self._check_features()
 
     def _check_mirrors(self) -> None:
         """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""
@@ -143,6 +147,22 @@ class Experiment(Component):
                     "they repeat their images; leave Flip out, or use balance=Oversample()"
                 )
 
+    def _check_features(self) -> None:
+        """Cached features go with a model that reads them, and are made of images that the encoders prepare."""
+        cached, reads = isinstance(self.data, CachedFeatures), isinstance(self.model, Features)
+        if cached != reads:
+            raise UserError(
+                "Experiment: expected data=CachedFeatures(...) and model=Features() together or neither, found "
+                f"data={type(self.data).__name__}(...), model={type(self.model).__name__}(...)"
+            )
+        unused: dict[str, Any] = {"images": self.images != Images(), "normalize": self.normalize}
+        unused |= {name: getattr(self, name) for name in ("augment", "channels", "mix", "balance")}
+        if cached and (given := [name for name, is_set in unused.items() if is_set]):
+            raise UserError(
+                f"Experiment: with data=CachedFeatures(...) there is no {', '.join(given)}; features are computed "
+                "once, from images as each encoder's own images and normalize say (data.encoders.0.images)"
+            )
+
     @property
     def group(self) -> int:
         """Rows of a batch that belong on one device: mixing needs pairs."""
@@ -156,11 +176,10 @@ class Experiment(Component):
         prepare()
         batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
-        model, source = self.model, getattr(self.model, "pretrained", None)
-        if source is not None and is_hub_id(source):
-            model = replace(model, pretrained=None)  # type: ignore[call-arg]
+        data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data
         finetune = self.finetune.smoke()
-        return replace(self, training=training, finetune=finetune, model=model, limit=2 * batch)
+        model = without_download(self.model)
+        return replace(self, data=data, training=training, finetune=finetune, model=model, limit=2 * batch)
 
 
 @dataclass(frozen=True)
@@ -170,6 +189,8 @@ class Task:
     kind: regression or classification. targets: target or class names. images: with the size, filter and crop that
     are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved. masks: how many channels of
     decoded images are masks.
+    encoders: where the network reads cached features, the records of what made them; `images` and `normalize` are
+    then unused, each encoder has its own.
     """
 
     kind: Kind
@@ -178,6 +199,7 @@ class Task:
     image_dtype: str
     normalize: Normalize
     masks: int = 0
+    encoders: tuple[dict[str, Any], ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -193,22 +215,27 @@ class Task:
             "image_dtype": self.image_dtype,
             "normalize": to_json(self.normalize),
             "masks": self.masks,
+            "encoders": list(self.encoders),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        data = {"masks": 0, **data}  # which earlier versions did not know
+        data = {"masks": 0, "encoders": (), **data}  # which earlier versions did not know
         if missing := sorted({field.name for field in fields(cls)} - data.keys()):
             raise UserError(
                 f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
             )
         parts = {name: from_json(data[name]) for name in ("images", "normalize")}
         plain = {name: data[name] for name in ("kind", "image_dtype", "masks")}
-        return cls(targets=tuple(data["targets"]), **plain, **parts)
+        encoders = tuple(data["encoders"])
+        return cls(targets=tuple(data["targets"]), encoders=encoders, **plain, **parts)
 
 
-def task_of(experiment: Experiment, opened: Opened) -> Task:
-    """The task that `opened` data set. Raises UserError where the loss or metric is for another kind."""
+def task_of(experiment: Experiment, opened: Opened, encoders: Sequence[Loaded] = ()) -> Task:
+    """The task that `opened` data set. Raises UserError where the loss or metric is for another kind.
+
+    encoders: those of cached features.
+    """
     if experiment.loss.kind != opened.kind:
         better = "CrossEntropy()" if opened.kind == "classification" else "Mse()"
         raise UserError(
@@ -227,7 +254,8 @@ def task_of(experiment: Experiment, opened: Opened) -> Task:
         _check_intensities(type(experiment.data).__name__, first)
     images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
     normalize, masks = experiment.normalize or Normalize(), opened.train.masks
-    task = Task(opened.kind, opened.targets, images, str(first.dtype), normalize, masks)
+    records = tuple(encoder.record() for encoder in encoders)
+    task = Task(opened.kind, opened.targets, images, str(first.dtype), normalize, masks, records)
     input_shape(experiment, task)
     return task
 
@@ -247,14 +275,7 @@ def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | N
 
     weights: the record that `load_pretrained` makes.
     """
-    found = (weights or {}).get("preprocessing") or {}
-    normalize, images = task.normalize, task.images
-    if experiment.normalize is None and "mean" in found and "std" in found:
-        normalize = Normalize(mean=tuple(found["mean"]), std=tuple(found["std"]))
-    if images.filter is None and found.get("interpolation") in FILTERS:
-        images = replace(images, filter=found["interpolation"])
-    if images.policy == "crop" and images.crop_fraction is None and "crop_fraction" in found:
-        images = replace(images, crop_fraction=float(found["crop_fraction"]))
+    images, normalize = prepared(task.images, experiment.normalize, weights)
     return replace(task, normalize=normalize, images=images)
 
 
@@ -269,8 +290,13 @@ def inputs_of(experiment: Experiment, task: Task) -> Inputs:
     )
 
 
-def input_shape(experiment: Experiment, task: Task) -> tuple[int, ...]:
-    """(h, w, c) of what the network sees. Raises UserError where images are too small for a part of the experiment."""
+def input_shape(experiment: Experiment, task: Task) -> tree.Shape:
+    """(h, w, c) of what the network sees, or the shape of each cached feature by name.
+
+    Raises UserError where images are too small for a part of the experiment.
+    """
+    if task.encoders:
+        return {name: tuple(shape) for one in task.encoders for name, shape in one["layers"].items()}
     rows = jax.ShapeDtypeStruct((2, *task.image_shape), task.image_dtype)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
     return jax.eval_shape(inputs_of(experiment, task), rows, keys).shape[1:]
@@ -303,7 +329,7 @@ def program_of(experiment: Experiment, task: Task, shapes: Shapes | None = None)
     return Program(
         shapes=shapes or network_shapes(experiment, task),
         kind=task.kind,
-        prepare=inputs_of(experiment, task),
+        prepare=inputs_of(experiment, task) if not task.encoders else lambda features, keys: features,
         head=experiment.head,
         loss=experiment.loss,
         mix=experiment.mix,

@@ -14,6 +14,7 @@ from jaxlab.config import short_hash, to_json
 from jaxlab.data.images import ImageRows, Images, decode_splits
 from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefetch
 from jaxlab.data.source import Opened
+from jaxlab.encode import Loaded, Resident, features
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, program_of
 from jaxlab.learning import learning_of, plan_of
@@ -34,12 +35,22 @@ from jaxlab.types import UserError
 
 @dataclass(frozen=True)
 class Decoded:
-    """One split, ready to batch. ids (n,); images (n, h, w, c), or shared; target (n, t) or label (n,)."""
+    """One split, ready to batch. ids (n,); images (n, h, w, c), or shared; target (n, t) or label (n,).
+
+    put: brings host batches to the devices where these hold the split's features; `images` (n,) int32 are then rows
+    of them. None: batches are put there as they are.
+    """
 
     ids: np.ndarray
     images: ImageRows
     target: np.ndarray | None
     label: np.ndarray | None
+    put: Resident | None = None
+
+    @property
+    def sent(self) -> tuple[ImageRows, np.ndarray | None, np.ndarray | None]:
+        """Images, target and label as far as they are in the host's batches."""
+        return (self.images, self.target, self.label) if self.put is None else (self.images, None, None)
 
 
 def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -> list[Decoded]:
@@ -65,6 +76,34 @@ def positions_of(experiment: Experiment, opened: Opened) -> list[np.ndarray]:
     if opened.train.label is not None:
         learn = learn[opened.train.label[learn] >= 0]
     return [chosen[: experiment.limit] for chosen in (learn, validate)]
+
+
+def resident(
+    encoders: Sequence[Loaded],
+    opened: Opened,
+    positions: Sequence[np.ndarray],
+    limit: int | None,
+    layout: Layout,
+    console: Console | None = None,
+) -> list[Decoded]:
+    """The splits at `positions` as rows of features, which lie on the devices with their targets or labels.
+
+    Features are those of all samples, so that other splits find them in the store; with a `limit`, of these alone.
+    """
+    samples = opened.train
+    rows = np.arange(len(samples)) if limit is None else np.unique(np.concatenate(positions))
+    truth = [None if values is None else values[rows] for values in (samples.target, samples.label)]
+    put = Resident(layout, features(encoders, samples, rows, console), *truth)
+    return [
+        Decoded(
+            ids=samples.ids[chosen],
+            images=np.searchsorted(rows, chosen).astype(np.int32),
+            target=None if samples.target is None else samples.target[chosen],
+            label=None if samples.label is None else samples.label[chosen],
+            put=put,
+        )
+        for chosen in positions
+    ]
 
 
 def train(
@@ -102,7 +141,10 @@ def train(
     check_batch_size(training.batch_size, epoch)
     steps_per_epoch = epoch // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
-    learn, validate = decoded(opened, positions, begin.task.images)
+    if begin.encoders:
+        learn, validate = resident(begin.encoders, opened, positions, experiment.limit, layout, console)
+    else:
+        learn, validate = decoded(opened, positions, begin.task.images)
     ceiling = opened.ceiling
     del opened  # its targets, gigabytes of a whole brain, are copied into the two splits
     new = not rundir.exists() or allow_config_change
@@ -149,9 +191,7 @@ def _fit(
     """
     learn, validate = data
     training = experiment.training
-    batches = Batches(
-        learn.images, learn.target, learn.label, training.batch_size, experiment.seed, experiment.balance
-    )
+    batches = Batches(*learn.sent, training.batch_size, experiment.seed, experiment.balance)
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, begin.shapes)
     phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)
@@ -170,12 +210,12 @@ def _fit(
         return False
     tell(summary(table))
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
-    split = (validate.images, validate.target, validate.label)
+    split = (*validate.sent, validate.put)
     with TerminalDisplay(console, plan.steps, first, training.batch_size) as display:
         loop = Fit(
             plan=plan,
             phases=_compiled(program, phases, notes(table, batches.steps_per_epoch), layout),
-            batches=lambda step: prefetch(batches.iterate(step), layout.put_batch),
+            batches=lambda step: prefetch(batches.iterate(step), learn.put or layout.put_batch),
             evaluate=lambda variables: evaluator.evaluate(variables, *split).compute(ceiling),
             no_sums=evaluator.no_sums,
             batch_ids=lambda step: learn.ids[batches[step]["index"]].tolist(),

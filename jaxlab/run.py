@@ -12,11 +12,13 @@ from rich.console import Console
 
 from jaxlab.config import from_json, identity, load_file, override
 from jaxlab.data.files import file_samples, list_folder
-from jaxlab.data.images import decode_splits
+from jaxlab.data.images import ImageRows, decode_splits
 from jaxlab.data.source import Opened, examples, fingerprint
+from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
-from jaxlab.fit import Decoded, decoded, positions_of
+from jaxlab.fit import Decoded, decoded, positions_of, resident
+from jaxlab.start import changed_encoders
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -208,7 +210,7 @@ class Run:
     def _scores(self, checkpoint: Saved) -> dict[str, dict[str, float]]:
         variables, ceiling = self._variables(checkpoint), self.opened.ceiling
         return {
-            split: self._evaluator.evaluate(variables, data.images, data.target, data.label).compute(ceiling)
+            split: self._evaluator.evaluate(variables, *data.sent, data.put).compute(ceiling)
             for split, data in self._decoded.items()
         }
 
@@ -238,8 +240,24 @@ class Run:
 
     @cached_property
     def _decoded(self) -> dict[str, Decoded]:
-        learn, validate = decoded(self.opened, self.positions, self.task.images)
+        if self.task.encoders:
+            limit = self.experiment.limit
+            learn, validate = resident(self._encoders, self.opened, self.positions, limit, self._layout)
+        else:
+            learn, validate = decoded(self.opened, self.positions, self.task.images)
         return {"train": learn, "validation": validate}
+
+    @cached_property
+    def _encoders(self) -> tuple[Loaded, ...]:
+        """Those of cached features. Raises UserError where they are not those that the run was trained on."""
+        assert isinstance(self.experiment.data, CachedFeatures)
+        loaded = load_all(self.experiment.data.encoders)
+        if changes := changed_encoders(self.task.encoders, [encoder.record() for encoder in loaded]):
+            raise UserError(
+                f"{self.rundir.path} was trained on features of other encoders: {'; '.join(changes)}. Give the "
+                "weights of then (--set data.encoders.0.model.pretrained=PATH)"
+            )
+        return loaded
 
     @cached_property
     def _layout(self) -> Layout:
@@ -251,8 +269,14 @@ class Run:
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
     def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
-        (images,) = decode_splits(samples, [rows], self.task.images)
-        return self._evaluator.predict(self._variables(checkpoint), images)
+        put = None
+        images: ImageRows
+        if self.task.encoders:  # of all samples, as training stored them
+            images = rows.astype(np.int32)
+            put = Resident(self._layout, features(self._encoders, samples), None, None)
+        else:
+            (images,) = decode_splits(samples, [rows], self.task.images)
+        return self._evaluator.predict(self._variables(checkpoint), images, put)
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""

@@ -1,6 +1,6 @@
 """What a run starts from: the task, the weights and the record of a fresh run or of one to go on with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from jaxlab import tree
 from jaxlab.config import differences, from_json, identity
 from jaxlab.data.source import Opened, fingerprint
+from jaxlab.encode import CachedFeatures, Loaded, load_all
 from jaxlab.experiment import (
     Experiment,
     Shapes,
@@ -33,17 +34,22 @@ from jaxlab.training.state import TrainState
 from jaxlab.training.step import initial_parameters
 from jaxlab.types import UserError
 from jaxlab.weights import load_pretrained, stem_of
+from jaxlab.weights.preprocessing import described
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a run starts from, known before any image is decoded: what trains, pretrained arrays and run.json."""
+    """What a run starts from, known before any image is decoded: what trains, pretrained arrays and run.json.
+
+    encoders: those of cached features.
+    """
 
     task: Task
     shapes: Shapes
     tuning: Tuning
     pretrained: tuple[tree.Flat, tree.Flat]
     info: dict[str, Any]
+    encoders: tuple[Loaded, ...] = ()
 
 
 def begin_run(
@@ -56,7 +62,8 @@ def begin_run(
     tell: Callable[[str], None],
 ) -> Start:
     """The task and weights of a fresh run or of the one in `rundir`, which must be the same experiment's."""
-    task = task_of(experiment, opened)
+    encoders = load_all(experiment.data.encoders) if isinstance(experiment.data, CachedFeatures) else ()
+    task = task_of(experiment, opened, encoders)
     shapes = network_shapes(experiment, task)
     tuning, table = tuning_of(experiment, task, shapes, steps_per_epoch)
     earlier = rundir.info() if rundir.exists() else None
@@ -75,7 +82,9 @@ def begin_run(
             )
     task = with_weights(experiment, task, weights)
     if weights is not None:
-        tell(f"weights {weights['source']}: {_preparation(task)}")
+        tell(f"weights {weights['source']}: {described(task.images, task.normalize)}")
+    for encoder in encoders:
+        tell(f"encoder {encoder.about}")
     info = {
         "task": task.to_json(),
         "weights": weights,
@@ -86,7 +95,7 @@ def begin_run(
     }
     if earlier is not None:
         _check_same(experiment, rundir, info, earlier, allow_change, tell)
-    return Start(task, shapes, tuning, pretrained, info)
+    return Start(task, shapes, tuning, pretrained, info, encoders)
 
 
 def initial_state(
@@ -108,14 +117,6 @@ def initial_state(
     )
 
 
-def _preparation(task: Task) -> str:
-    """How images are prepared, in the words of the config."""
-    normalize, images = task.normalize, task.images
-    mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
-    cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
-    return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"
-
-
 def _check_same(
     experiment: Experiment,
     rundir: RunDirectory,
@@ -129,6 +130,7 @@ def _check_same(
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
     if before != now:
         changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
+    changes += changed_encoders(earlier["task"].get("encoders", []), info["task"]["encoders"])
     if changes and not allow_change:
         raise UserError(
             f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
@@ -140,6 +142,12 @@ def _check_same(
         tell(
             f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
         )
+
+
+def changed_encoders(earlier: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[str]:
+    """What differs between two records of encoders, wherever their weights lay: `field: old -> new`."""
+    before, after = ([{**one, "weights": None} for one in records] for records in (earlier, now))
+    return differences(before, after, "encoders")
 
 
 def _of_backbone(state: Any) -> tree.Flat:

@@ -31,7 +31,7 @@ def stored(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{key}.{uuid.uuid4().hex}.partial")
     try:
-        array = _create(partial, shape, dtype)
+        array = create(partial, shape, dtype, "or raise images.memory_budget_gb")
         fill(array)
         array.flush()
         partial.replace(path)
@@ -49,17 +49,20 @@ def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | N
     return array if array.shape == shape and array.dtype == dtype else None
 
 
-def _create(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
-    """An empty array file with its blocks reserved: a full disk is an error here, not a bus error later."""
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+def create(path: Path, shape: tuple[int, ...], dtype: np.dtype, advice: str) -> np.memmap:
+    """An empty array file with its blocks reserved: a full disk is an error here, not a bus error later.
+
+    Raises UserError where there is no room, which ends with `advice` on what else to do.
+    """
     try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         with path.open("r+b") as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
-        size = array.nbytes / 1e9
+        size = np.prod(shape, dtype=float) * dtype.itemsize / 1e9
         raise UserError(
             f"{path.parent}: no room for an array of {size:.1f} GB ({error.strerror}); "
-            "set JAXLAB_CACHE to a folder on another disk, or raise images.memory_budget_gb"
+            f"set JAXLAB_CACHE to a folder on another disk, {advice}"
         ) from error
     return array

@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 Flat = dict[str, Any]
+Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 
 
 def flatten(state: nnx.State) -> Flat:
@@ -40,3 +41,10 @@ def digest(flat: Mapping[str, Any]) -> str:
         sha.update(f"{path} {array.dtype} {array.shape}".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
+
+
+def example(shape: Shape) -> Any:
+    """A batch of one as jax.ShapeDtypeStruct: an image of `shape` (h, w, c), or features {name: shape}."""
+    if isinstance(shape, Mapping):
+        return {name: jax.ShapeDtypeStruct((1, *own), "float32") for name, own in shape.items()}
+    return jax.ShapeDtypeStruct((1, *shape), "float32")

@@ -16,6 +16,7 @@ import submit
 from jaxlab.cli import main
 from jaxlab.config import load_file
 from jaxlab.data import Normalize, Simulated
+from jaxlab.encode import CachedFeatures
 from jaxlab.experiment import Experiment, Task, network_shapes
 
 REPOSITORY = Path(__file__).parents[1]
@@ -35,7 +36,9 @@ SHRUNK = {
     "gesture_shufflenet_x0_5": [SMALL],
     "gesture_shufflenet_x1_0": [SMALL],
     "gesture_lenet5": [SMALL],
+    "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
 }
+ROOT = {"cached_readout": "data.data.root"}  # elsewhere data.root
 
 
 def jaxlab(*arguments: object, code: int = 0) -> str:
@@ -86,8 +89,12 @@ def run(folder, tmp_path_factory):
 def test_config_builds_at_full_size(config):
     experiment = load_file(config)
     assert isinstance(experiment, Experiment)
-    assert experiment.images.size is not None
-    task = Task("regression", ("a", "b", "c"), experiment.images, "uint8", Normalize())
+    encoders, images = (), experiment.images
+    if isinstance(experiment.data, CachedFeatures):
+        encoders = tuple(one.load().record() for one in experiment.data.smoke().encoders)
+        images = experiment.data.encoders[0].images
+    assert images.size is not None
+    task = Task("regression", ("a", "b", "c"), images, "uint8", Normalize(), encoders)
     _, params, _ = network_shapes(experiment, task)
     assert params["head"]["bias"].shape == (3,)
 
@@ -96,7 +103,7 @@ def test_config_builds_at_full_size(config):
 @pytest.mark.parametrize("config", ON_FOLDERS, ids=lambda path: path.stem)
 def test_config_trains_two_steps_and_predicts(config, folder, gestures, tmp_path):
     folder = gestures if config.stem.startswith("gesture") else folder
-    settings = [f"data.root={folder}", *SHRUNK.get(config.stem, [])]
+    settings = [f"{ROOT.get(config.stem, 'data.root')}={folder}", *SHRUNK.get(config.stem, [])]
     flags = [part for setting in settings for part in ("--set", setting)]
     jaxlab("train", config, "--smoke", "--run", tmp_path / "run", *flags)
     jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")

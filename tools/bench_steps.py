@@ -31,7 +31,7 @@ def cases(quick: bool, models: Sequence[str] = ()) -> list[Row]:
 
 def measure(quick: bool, repeats: int, torch_python: str | None, models: Sequence[str] = ()) -> list[Row]:
     """A row for each case and pass. seconds: of one repeat."""
-    torch_python = _with_torch(torch_python)
+    torch_python = with_torch(torch_python, "steps")
     seconds = 0.2 if quick else 4.0
     return [row for case in cases(quick, models) for row in _case(case, repeats, seconds, torch_python)]
 
@@ -84,13 +84,13 @@ def _ratio(found: dict[str, Row]) -> Row:
     return {"ratio": medians["jaxlab"] / medians["torch"]} if "torch" in medians else {}
 
 
-def _with_torch(python: str | None) -> str | None:
-    """`python`, or None where it has no torch, which is said."""
+def with_torch(python: str | None, part: str) -> str | None:
+    """`python`, or None where it has no torch, which is said of the `part`."""
     if python is None:
-        print("steps: no --torch-python, so jaxlab alone")
+        print(f"{part}: no --torch-python, so jaxlab alone")
         return None
     if subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode:
-        print(f"steps: {python} cannot import torch, so jaxlab alone")
+        print(f"{part}: {python} cannot import torch, so jaxlab alone")
         return None
     return python
 

@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -121,6 +123,37 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
     return array
 
 
+def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -> Iterator[np.ndarray]:
+    """The images at `positions` in order, as `decode` has them, up to `size` at a time; two batches are made ahead.
+
+    `images.size` has to be set. Raises UserError that names every image of a batch that cannot be decoded.
+    """
+    if len(positions) == 0:
+        return
+    assert images.size is not None
+    dtype, shape = first_readable(samples, positions).dtype, (*images.size, images.channels + samples.masks)
+    ready: deque[tuple[np.ndarray, list[Future[str | None]]]] = deque()
+
+    def finished() -> np.ndarray:
+        array, tasks = ready.popleft()
+        check_usable((task.result() for task in tasks), len(array))
+        return array
+
+    pool = ThreadPoolExecutor()
+    try:
+        for start in range(0, len(positions), size):
+            rows = positions[start : start + size]
+            array = np.empty((len(rows), *shape), dtype)
+            one = partial(_decode_one, array, samples, rows, images)
+            ready.append((array, [pool.submit(one, row) for row in range(len(rows))]))
+            if len(ready) > 2:
+                yield finished()
+        while ready:
+            yield finished()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
     """It gives the dtype and, where that is not set, the size; those that cannot be read are reported all together."""
     for position in positions.tolist():
@@ -146,23 +179,26 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
 
 
 def _decode_into(array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images) -> None:
-    def one(row: int) -> str | None:
-        try:
-            array[row] = fitted(
-                samples, int(positions[row]), images, (array.shape[1], array.shape[2]), array.dtype
-            )
-        except UserError as error:
-            return str(error)
-        return None
-
+    one = partial(_decode_one, array, samples, positions, images)
     with ThreadPoolExecutor() as pool:
-        results = shown(pool.map(one, range(len(array))), len(array), "decoding images")
-        check_usable([problem for problem in results if problem is not None], len(array))
+        check_usable(shown(pool.map(one, range(len(array))), len(array), "decoding images"), len(array))
 
 
-def check_usable(problems: Sequence[str], total: int) -> None:
-    """Raises UserError with the `problems` of single images, if there are any."""
-    if problems:
+def _decode_one(
+    array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images, row: int
+) -> str | None:
+    """Fill a row; what is wrong with its image, if anything."""
+    try:
+        size = (array.shape[1], array.shape[2])
+        array[row] = fitted(samples, int(positions[row]), images, size, array.dtype)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def check_usable(results: Iterable[str | None], total: int) -> None:
+    """Raises UserError with what is wrong with single images of `total`, if anything is."""
+    if problems := [problem for problem in results if problem is not None]:
         raise UserError(f"{len(problems)} of {total} images cannot be used: {examples(problems)}")
 
 

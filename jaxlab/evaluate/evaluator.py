@@ -1,9 +1,8 @@
 """Compiled evaluation and prediction over whole splits, on however many devices there are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
-import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -14,10 +13,16 @@ from jaxlab.metrics import Sums, start
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program, evaluation_step, prediction_step
+from jaxlab.types import Batch
+
+Put = Callable[[HostBatch], Batch]
 
 
 class Evaluator:
-    """Evaluates and predicts with one program; compiled once, for one batch size."""
+    """Evaluates and predicts with one program; compiled once, for one batch size.
+
+    Its methods' `put` brings host batches to the devices; default: the layout's `put_batch`.
+    """
 
     def __init__(self, program: Program, layout: Layout, batch_size: int, outputs: int):
         self._layout = layout
@@ -38,19 +43,20 @@ class Evaluator:
         images: ImageRows,
         target: np.ndarray | None,
         label: np.ndarray | None,
+        put: Put | None = None,
     ) -> Sums:
         """The scores' sums over a split; one transfer back, made when they are computed."""
         sums = self.no_sums()
-        for batch in self._batches(images, target, label):
+        for batch in self._batches(images, target, label, put):
             sums = self._evaluate(variables, sums, batch)
         return sums
 
-    def predict(self, variables: Variables, images: ImageRows) -> np.ndarray:
+    def predict(self, variables: Variables, images: ImageRows, put: Put | None = None) -> np.ndarray:
         """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
         out = np.empty((len(images), self._outputs), np.float32)
         console = Console(stderr=True)
         batches = track(
-            self._batches(images, None, None),
+            self._batches(images, None, None, put),
             "predicting",
             -(-len(images) // self._batch_size),
             console=console,
@@ -64,7 +70,7 @@ class Evaluator:
         return out
 
     def _batches(
-        self, images: ImageRows, target: np.ndarray | None, label: np.ndarray | None
-    ) -> Iterator[dict[str, jax.Array]]:
+        self, images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, put: Put | None
+    ) -> Iterator[Batch]:
         batches: Iterator[HostBatch] = evaluation_batches(images, target, label, self._batch_size)
-        return prefetch(batches, self._layout.put_batch)
+        return prefetch(batches, put or self._layout.put_batch)

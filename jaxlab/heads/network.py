@@ -1,11 +1,12 @@
 """A backbone and its head as one network."""
 
+from collections.abc import Mapping
 from typing import Any
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab import tree
 from jaxlab.heads.base import Features, Head, HeadModule, fork
 from jaxlab.types import EVALUATION, Mode
 
@@ -19,7 +20,9 @@ class Network(nnx.Module):
         self.backbone = backbone
         self.head = head
 
-    def __call__(self, images: Float[Array, "b h w c"], mode: Mode = EVALUATION) -> Float[Array, "b t"]:
+    def __call__(
+        self, images: Float[Array, "b h w c"] | Features, mode: Mode = EVALUATION
+    ) -> Float[Array, "b t"]:
         return self.head(self.backbone(images, mode), fork(mode, _HEAD))
 
     def penalty(self) -> Float[Array, ""]:
@@ -28,14 +31,14 @@ class Network(nnx.Module):
 
 
 def build_network(
-    model: Any, head: Head, image_shape: tuple[int, ...], targets: tuple[str, ...], rngs: nnx.Rngs
+    model: Any, head: Head, image_shape: tree.Shape, targets: tuple[str, ...], rngs: nnx.Rngs
 ) -> Network:
     """`model.build` and `head.build` joined. Trace it (jit, eval_shape): nothing in it should run eagerly.
 
-    targets: their names, or those of classes.
+    image_shape: (h, w, c), or the shape of each cached feature by name. targets: their names, or those of classes.
     """
-    backbone = model.build(image_shape[-1], rngs)
-    image = jax.ShapeDtypeStruct((1, *image_shape), "float32")
+    seen = tuple(image_shape) if isinstance(image_shape, Mapping) else image_shape[-1]
+    backbone = model.build(seen, rngs)
     order: list[str] = []  # eval_shape sorts its result by name
 
     def features_of(module: Any, x: Array) -> Features:
@@ -43,5 +46,5 @@ def build_network(
         order[:] = features
         return features
 
-    features = nnx.eval_shape(features_of, backbone, image)
+    features = nnx.eval_shape(features_of, backbone, tree.example(image_shape))
     return Network(backbone, head.build({name: features[name] for name in order}, targets, rngs))

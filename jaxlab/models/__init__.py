@@ -3,6 +3,7 @@
 from jaxlab.models.base import Model
 from jaxlab.models.bert import Bert
 from jaxlab.models.efficientnet import EfficientNet
+from jaxlab.models.features import Features
 from jaxlab.models.lenet import LeNet5
 from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.models.resnet import ResNet
@@ -15,6 +16,7 @@ __all__ = [
     "DINOv2",
     "DeiT",
     "EfficientNet",
+    "Features",
     "LeNet5",
     "MobileNetV2",
     "Model",

@@ -78,7 +78,7 @@ class BertModule(nnx.Module):
         features = {"embeddings": x}
         for index, layer in enumerate(self.layers):
             features[f"layer{index}"] = x = layer(x, mask, mode)
-        features["pool"] = x[:, 0] if config.pooling == "cls" else _masked_mean(x, mask)
+        features["pool"] = x[:, 0] if config.pooling == "cls" else masked_mean(x, mask)
         return features
 
 
@@ -112,7 +112,7 @@ class Layer(nnx.Module):
         return self.proj(found.transpose(0, 2, 1, 3).reshape(x.shape))
 
 
-def _masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
+def masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
     """Mean over the tokens that are no padding, accumulated in float32; 0 for a text of padding alone."""
     total = jnp.where(mask[..., None], x, 0).sum(1, dtype=jnp.float32)
     return (total / jnp.maximum(mask.sum(1), 1)[:, None]).astype(x.dtype)

@@ -24,11 +24,12 @@ class Order(NamedTuple):
     unread: frozenset[str]
 
 
-def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tuple[int, ...]) -> Order:
+def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tree.Shape) -> Order:
     """Of a network split into graph, parameters and batch statistics, from one traced training pass.
 
     A parameter of `network.backbone` belongs to the first feature whose computation depends on it (the last, where
-    none does), all of `network.head` to the readout. Nothing is computed: shapes will do. image_shape: (h, w, c).
+    none does), all of `network.head` to the readout. Nothing is computed: shapes will do. image_shape: (h, w, c), or
+    that of each cached feature by name.
     """
     graphdef, params, stats = shapes
     names: list[str] = []
@@ -41,7 +42,7 @@ def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tuple[
         return [*features.values(), network.head(features, mode)]
 
     flat = tree.flatten(params)
-    traced = jax.make_jaxpr(forward)(flat, stats, jax.ShapeDtypeStruct((1, *image_shape), "float32"))
+    traced = jax.make_jaxpr(forward)(flat, stats, tree.example(image_shape))
     *features, outputs = _dependencies(traced.jaxpr, len(flat))
     layer_of, unread = {}, set()
     for bit, path in enumerate(sorted(flat)):  # as JAX flattens a dict

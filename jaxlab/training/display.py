@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 
-class _Rate(ProgressColumn):
+class Rate(ProgressColumn):
+    """images/s, of progress counted in batches."""
+
     def __init__(self, batch_size: int):
         super().__init__()
         self.batch_size = batch_size
@@ -31,7 +33,7 @@ class TerminalDisplay:
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("loss {task.fields[loss]:.4f}"),
-            _Rate(batch_size),
+            Rate(batch_size),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,

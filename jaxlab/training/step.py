@@ -29,9 +29,12 @@ Reported = dict[str, Array]
 
 
 class Prepare(Protocol):
-    """uint8 (or float) images to what the network takes; row keys make the augmentation, None leaves it out."""
+    """uint8 (or float) images to what the network takes; row keys make the augmentation, None leaves it out.
 
-    def __call__(self, images: Array, keys: Array | None) -> Float[Array, "b h w c"]: ...
+    Cached features, a dict of arrays, stay as they are.
+    """
+
+    def __call__(self, images: Any, keys: Array | None) -> Any: ...
 
 
 class Forward(NamedTuple):
@@ -59,7 +62,7 @@ class Program:
     mix: Mix | None = None
     dtype: str = "float32"
 
-    def apply(self, variables: Variables, images: Array, mode: Mode, held: Collection[str] = ()) -> Forward:
+    def apply(self, variables: Variables, images: Any, mode: Mode, held: Collection[str] = ()) -> Forward:
         """Outputs are encoded targets or logits. held: paths of batch norms that use their running statistics."""
         graphdef, params, stats = self.shapes
         cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
@@ -69,7 +72,7 @@ class Program:
         for path, module in nnx.iter_modules(network):
             if ".".join(map(str, path)) in held:
                 module.set_attributes(use_running_average=True)
-        outputs = network(images.astype(self.dtype), mode)
+        outputs = network(jax.tree.map(lambda x: x.astype(self.dtype), images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
         return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"))
 

@@ -1,7 +1,11 @@
 """How images were prepared for pretrained weights, from the JSON files beside them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from jaxlab.data.augment import Normalize
+from jaxlab.data.images import FILTERS, Images
 
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 
@@ -41,3 +45,27 @@ def _size_and_crop(transformers: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _side(size: Any) -> Any:
     return size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
+
+
+def prepared(
+    images: Images, normalize: Normalize | None, weights: Mapping[str, Any] | None
+) -> tuple[Images, Normalize]:
+    """What the two leave open of normalisation, filter and crop filled in as pretrained weights were prepared.
+
+    weights: the record that `load_pretrained` makes.
+    """
+    found = (weights or {}).get("preprocessing") or {}
+    if normalize is None and "mean" in found and "std" in found:
+        normalize = Normalize(mean=tuple(found["mean"]), std=tuple(found["std"]))
+    if images.filter is None and found.get("interpolation") in FILTERS:
+        images = replace(images, filter=found["interpolation"])
+    if images.policy == "crop" and images.crop_fraction is None and "crop_fraction" in found:
+        images = replace(images, crop_fraction=float(found["crop_fraction"]))
+    return images, normalize or Normalize()
+
+
+def described(images: Images, normalize: Normalize) -> str:
+    """How images are prepared, in the words of the config."""
+    mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
+    cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
+    return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,12 @@ def is_hub_id(source: str) -> bool:
     """Whether `source` names a repository of a hub rather than a file or folder here."""
     path = Path(source)
     return not path.exists() and path.suffix not in SUFFIXES and HUB_ID.fullmatch(source) is not None
+
+
+def without_download(model: Any) -> Any:
+    """`model` without pretrained weights where these would come from a hub."""
+    source = getattr(model, "pretrained", None)
+    return replace(model, pretrained=None) if source is not None and is_hub_id(source) else model
 
 
 def _from_hub(source: str) -> Path:

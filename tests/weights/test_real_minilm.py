@@ -12,7 +12,7 @@ from goldens import GOLDEN
 
 from jaxlab import tree
 from jaxlab.data.text import Tokenizer, Tokens
-from jaxlab.evaluate.text import embed_texts
+from jaxlab.encode.text import embed_texts
 from jaxlab.models import Bert
 from jaxlab.types import EVALUATION
 from jaxlab.weights import load_pretrained

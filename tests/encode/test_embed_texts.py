@@ -7,7 +7,7 @@ from flax import nnx
 
 from jaxlab import tree
 from jaxlab.data.text import Tokens
-from jaxlab.evaluate.text import embed_texts
+from jaxlab.encode.text import embed_texts
 from jaxlab.models import Bert
 from jaxlab.types import EVALUATION, UserError
 

@@ -1,0 +1,107 @@
+"""What `jaxlab features` does: an experiment's encoder, or its encoders, run over all of its data; a table of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from flax import nnx
+from rich.console import Console
+from rich.table import Table
+
+from jaxlab.data.augment import Normalize
+from jaxlab.data.images import Images, first_readable
+from jaxlab.data.source import Opened, Source
+from jaxlab.encode.cached import CachedFeatures
+from jaxlab.encode.encoder import Dtype, Loaded
+from jaxlab.encode.extract import FeatureSet, features, load_all
+from jaxlab.encode.image import ImageEncoder, Pool
+from jaxlab.heads import Head, build_network
+from jaxlab.heads.base import ReadoutModule
+from jaxlab.models.base import Model
+from jaxlab.training import runtime
+from jaxlab.types import UserError
+
+
+def extract(
+    data: Source,
+    model: Model,
+    images: Images,
+    normalize: Normalize | None,
+    head: Head,
+    *,
+    layers: str | None = None,
+    pool: Pool | None = None,
+    dtype: Dtype | None = None,
+    console: Console | None = None,
+) -> None:
+    """Store the features that an experiment of these parts reads, of labelled and test samples, and print a table.
+
+    layers: their names with commas between them, or "all"; default: those that the head reads. Data that are
+    CachedFeatures have encoders of their own, which say all of it.
+    Raises UserError for unknown layers, before anything is computed, and as `features`.
+    """
+    runtime.prepare()
+    console = console or Console()
+    opened = data.open()
+    if isinstance(data, CachedFeatures):
+        if layers or pool or dtype:
+            raise UserError(
+                "--layers, --pool and --dtype: the config's CachedFeatures has encoders that say all of it; change "
+                "them (--set 'data.encoders.0.layers=(\"block4\",)')"
+            )
+        encoders = load_all(data.encoders)
+    else:
+        first = first_readable(opened.train, np.arange(len(opened.train)))
+        sized = replace(images, size=images.size or first.shape[:2])
+        plain = ImageEncoder(
+            model=model, images=sized, normalize=normalize, pool=pool or "none", dtype=dtype or "float32"
+        )
+        encoders = (_with_layers(plain.load(), layers, head, opened),)
+    splits = {"labelled": opened.train, "test": opened.test}
+    for name, samples in splits.items():
+        if samples is not None:
+            found = features(encoders, samples)
+            console.print(_table(f"{name}: {len(samples)} samples", found))
+            for folder in dict.fromkeys(kept.folder.path for kept in found.kept.values()):
+                console.print(str(folder), highlight=False, markup=False, soft_wrap=True)
+
+
+def _with_layers(encoder: Loaded, layers: str | None, head: Head, opened: Opened) -> Loaded:
+    if layers is None:
+        chosen = read_by(head, encoder, opened.targets)
+    else:
+        chosen = tuple(encoder.shapes) if layers == "all" else tuple(layers.replace(" ", "").split(","))
+    encoder = replace(encoder, config=replace(encoder.config, layers=chosen))
+    assert encoder.layers == chosen  # raises where one is unknown
+    return encoder
+
+
+def read_by(head: Head, encoder: Loaded, targets: Sequence[str]) -> tuple[str, ...]:
+    """The layers of `encoder` that `head` reads, in the network's order. Raises UserError where one is unknown."""
+    config: Any = encoder.config
+    shape = (*config.images.size, config.images.channels)
+    network = nnx.eval_shape(lambda: build_network(config.model, head, shape, tuple(targets), nnx.Rngs(0)))
+    read = {
+        name
+        for _, module in nnx.iter_modules(network.head)
+        if isinstance(module, ReadoutModule)
+        for name in module.names
+    }
+    return tuple(layer for layer in encoder.shapes if layer in read)
+
+
+def _table(title: str, found: FeatureSet) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("layer")
+    table.add_column("shape")
+    table.add_column("dtype")
+    for name in ("MB", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("file", overflow="fold")
+    for name, kept in found.kept.items():
+        shape = " x ".join(map(str, kept.layer.shape[1:]))
+        seconds = "cached" if kept.seconds is None else f"{kept.seconds:.1f}"
+        megabytes = f"{kept.layer.nbytes / 1e6:,.1f}"
+        table.add_row(name, shape, kept.layer.dtype, megabytes, seconds, kept.layer.file)
+    return table

@@ -1,0 +1,194 @@
+"""What every encoder offers: a frozen network, its weights loaded, from samples to features by layer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Array
+
+from jaxlab import tree
+from jaxlab.config import Component, identity
+from jaxlab.data.pipeline import HostBatch
+from jaxlab.rng import initial_key
+from jaxlab.training.sharding import Layout
+from jaxlab.training.step import initial_parameters
+from jaxlab.types import Samples, UserError
+from jaxlab.weights import load_pretrained
+
+Dtype = Literal["float32", "bfloat16"]
+Variables = tuple[tree.Flat, tree.Flat]  # parameters and batch statistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(Component):
+    """Base of the frozen networks whose features are computed once and kept.
+
+    layers: the named layers that are kept; default: the network's last.
+    name: written before the layers' names, `name/block4`, where those of several encoders would be the same.
+    dtype: of the features that are kept; the network itself computes in float32.
+    seed: of the parameters, where the model has no `pretrained` ones.
+    """
+
+    layers: tuple[str, ...] = ()
+    name: str = ""
+    dtype: Dtype = "float32"
+    seed: int = 0
+
+    def load(self) -> "Loaded":
+        """The encoder with its weights. Raises UserError for weights that do not fit and layers that are not there."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """What an encoder sees of samples, each distinct thing once.
+
+    ids: (u,) those of the samples that show them first. row_of: (n,) which of the u each sample shows; None where
+        each shows its own. checksum: of what the network is given, before its preprocessing.
+    batches: (size, done) -> (which of the u, a batch of `size` rows) from the number `done` on, always in the same
+        order; the last batch is filled up.
+    """
+
+    ids: np.ndarray
+    row_of: np.ndarray | None
+    checksum: str
+    batches: Callable[[int, int], Iterator[tuple[np.ndarray, HostBatch]]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An encoder ready to run.
+
+    config: with all that its weights settle filled in. recipe: the JSON of what decides about features besides weights
+    and samples. frozen: the network. shapes: {layer: shape of one sample's features as they are kept} of all layers, in
+    the network's order. pool: how positions were pooled, part of a file's name.
+    stimuli: samples and positions -> what the network sees. forward: (module, batch) -> features by layer, as kept but
+    for their dtype.
+    """
+
+    config: Encoder
+    recipe: Any
+    frozen: "Frozen"
+    shapes: Mapping[str, tuple[int, ...]]
+    pool: str
+    stimuli: Callable[[Samples, np.ndarray], Stimuli]
+    forward: Callable[[Any, Mapping[str, Array]], Mapping[str, Array]]
+    about: str
+    programs: dict[Any, Callable[..., dict[str, Array]]] = field(default_factory=dict, repr=False)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those asked for. Raises UserError that lists the network's where one is unknown."""
+        return asked_layers(self.config, self.shapes)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """{name under which a readout finds it: layer}."""
+        before = f"{self.config.name}/" if self.config.name else ""
+        return {f"{before}{layer}": layer for layer in self.layers}
+
+    def program(self, layers: tuple[str, ...], layout: Layout) -> Callable[..., dict[str, Array]]:
+        """(variables, batch) -> {layer: rows}, compiled; the layers above the last of them are not computed."""
+
+        def encode(
+            variables: Variables, batch: Mapping[str, Array], axis_name: str | None = None
+        ) -> dict[str, Array]:
+            features = self.forward(self.frozen.merged(variables), batch)
+            return {layer: features[layer].astype(self.config.dtype) for layer in layers}
+
+        key = (layers, layout.parallel, layout.count)
+        if key not in self.programs:
+            self.programs[key] = layout.compile(encode, batch_at=1, arguments=2, rows_out=True)
+        return self.programs[key]
+
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of it: equal records give equal features of equal samples."""
+        return {
+            "encoder": identity(self.config),
+            "digest": self.frozen.digest,
+            "layers": {name: list(self.shapes[layer]) for name, layer in self.named.items()},
+            "weights": self.frozen.weights,
+        }
+
+
+def asked_layers(config: Encoder, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """`config.layers`, by default the last of `shapes`. Raises UserError for unknown ones."""
+    layers = config.layers or (list(shapes)[-1],)
+    if unknown := [layer for layer in layers if layer not in shapes]:
+        model: Any = getattr(config, "model", None)
+        raise UserError(
+            f"{type(config).__name__}.layers: {type(model).__name__} has no layer "
+            f"{', '.join(map(repr, unknown))}; it has {', '.join(shapes)}"
+        )
+    return layers
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A network and its weights. weights: the record that `load_pretrained` makes; None for initial parameters."""
+
+    graphdef: nnx.GraphDef
+    params: nnx.State
+    stats: nnx.State
+    variables: Variables
+    weights: dict[str, Any] | None
+
+    def merged(self, variables: Variables) -> Any:
+        """The module with `variables` in it; under jit."""
+        params, stats = variables
+        return nnx.merge(
+            self.graphdef, tree.unflatten(params, self.params), tree.unflatten(stats, self.stats), copy=True
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over parameters and batch statistics."""
+        params, stats = self.variables
+        return tree.digest(
+            {f"params.{k}": v for k, v in params.items()} | {f"stats.{k}": v for k, v in stats.items()}
+        )
+
+    def shapes(
+        self, forward: Callable[[Any, Mapping[str, Array]], Mapping[str, Array]], batch: Mapping[str, Any]
+    ) -> dict[str, tuple[int, ...]]:
+        """{layer: shape without the batch} that `forward` makes, in its order; nothing is computed.
+
+        batch: as jax.ShapeDtypeStruct.
+        """
+        names: list[str] = []
+
+        def traced(params: nnx.State, stats: nnx.State, batch: Mapping[str, Array]) -> dict[str, Array]:
+            features = forward(nnx.merge(self.graphdef, params, stats), batch)
+            names[:] = features  # eval_shape sorts its result by name
+            return dict(features)
+
+        found = jax.eval_shape(traced, self.params, self.stats, batch)
+        return {name: tuple(found[name].shape[1:]) for name in names}
+
+
+def load_frozen(model: Any, build: Callable[[nnx.Rngs], nnx.Module], seed: int) -> Frozen:
+    """`model` with its pretrained weights, else with the initial parameters of `seed`.
+
+    build: makes the module, as the model's own `build` for the images at hand. The parameters of a seed are those that
+    the model has inside an experiment of that seed.
+    """
+    make = partial(_seeded, build, seed)
+    split: Any = nnx.split(nnx.eval_shape(make), nnx.Param, nnx.BatchStat)
+    graphdef, params, stats = split
+    source = getattr(model, "pretrained", None)
+    if source is None:
+        return Frozen(graphdef, params, stats, jax.device_get(initial_parameters(make)), None)
+    flat = tree.flatten(params), tree.flatten(stats)
+    new_params, new_stats, weights = load_pretrained(model, source, *flat)
+    return Frozen(graphdef, params, stats, (new_params, new_stats), weights)
+
+
+def _seeded(build: Callable[[nnx.Rngs], nnx.Module], seed: int) -> nnx.Module:
+    return build(nnx.Rngs(params=initial_key(seed)))

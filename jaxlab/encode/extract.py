@@ -1,0 +1,181 @@
+"""Run frozen encoders over samples, once: what is in the store already is not computed again."""
+
+import hashlib
+import json
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jaxlab.data.source import examples
+from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
+from jaxlab.encode.store import Folder, Layer, Rows
+from jaxlab.training import runtime
+from jaxlab.training.display import Rate
+from jaxlab.training.rundir import provenance
+from jaxlab.training.sharding import Layout
+from jaxlab.types import Samples, UserError
+
+VERSION = 1  # of what networks compute: another one leaves all stored features behind
+CPU_ROWS, ROWS = 16, 64  # of a batch on each device
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One layer in the store. seconds: that making it took, together with those made beside it; None: it was there."""
+
+    folder: Folder
+    layer: Layer
+    array: np.ndarray
+    row_of: np.ndarray | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features of samples by name. ids: (n,) of the samples."""
+
+    ids: np.ndarray
+    kept: Mapping[str, Kept]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """(n, ...) float32 or bfloat16, in the order of the samples; memory-mapped where no two share a row."""
+        found = self.kept[name]
+        return found.array if found.row_of is None else found.array[found.row_of]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the features: equal ones are of the same weights, preprocessing, data, layers and dtype."""
+        parts = [[name, k.folder.key, k.layer.file] for name, k in sorted(self.kept.items())]
+        return hashlib.sha256(json.dumps([parts, self.ids.tolist()]).encode()).hexdigest()
+
+
+def load_all(encoders: Sequence[Encoder]) -> tuple[Loaded, ...]:
+    """Each encoder with its weights. Raises UserError where two would give layers the same name."""
+    loaded = tuple(encoder.load() for encoder in encoders)
+    names = [name for one in loaded for name in one.named]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(
+            f"encoders: several have layers named {', '.join(twice)}; tell them apart by their field `name`"
+        )
+    return loaded
+
+
+def features(
+    encoders: Sequence[Loaded],
+    samples: Samples,
+    rows: np.ndarray | None = None,
+    console: Console | None = None,
+) -> FeatureSet:
+    """The features of the samples at `rows` (default: all), from the store as far as they are there.
+
+    Raises UserError for images that cannot be read, a column that the samples have not, or a full disk.
+    """
+    runtime.prepare()
+    console = console or Console(stderr=True)
+    rows = np.arange(len(samples)) if rows is None else rows
+    if len(rows) == 0:
+        raise UserError("features: expected one sample or more, found none")
+    kept: dict[str, Kept] = {}
+    for encoder in encoders:
+        made = _kept(encoder, encoder.stimuli(samples, rows), console)
+        kept |= {name: made[layer] for name, layer in encoder.named.items()}
+    return FeatureSet(samples.ids[rows], kept)
+
+
+def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, Kept]:
+    """{layer: what is kept of it}; those that are missing are computed together."""
+    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    config, folder = encoder.config, Folder(_key(encoder, stimuli))
+    layers = [
+        Layer(name, encoder.pool, (len(stimuli), *encoder.shapes[name]), config.dtype)
+        for name in encoder.layers
+    ]
+    found = {layer: folder.open(layer) for layer in layers}
+    took: dict[Layer, float | None] = dict.fromkeys(layers)
+    if any(array is None for array in found.values()):
+        with folder.locked(tell):  # another process may have made them meanwhile
+            if missing := [layer for layer in layers if folder.open(layer) is None]:
+                seconds = _make(encoder, stimuli, folder, missing, console)
+                took |= dict.fromkeys(missing, seconds)
+                names = examples(layer.name for layer in missing)
+                tell(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
+        found = {layer: folder.open(layer) for layer in layers}
+    kept = {}
+    for layer, array in found.items():
+        if array is None:
+            raise UserError(f"{folder.path / layer.file}: was removed or changed while it was in use")
+        kept[layer.name] = Kept(folder, layer, array, stimuli.row_of, took[layer])
+    return kept
+
+
+def _key(encoder: Loaded, stimuli: Stimuli) -> str:
+    ids = hashlib.sha256("\n".join(stimuli.ids.tolist()).encode()).hexdigest()
+    parts = [VERSION, encoder.recipe, encoder.frozen.digest, stimuli.checksum, len(stimuli), ids]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _make(
+    encoder: Loaded, stimuli: Stimuli, folder: Folder, missing: Sequence[Layer], console: Console
+) -> float:
+    """Compute and store the `missing` layers; the seconds that it took."""
+    start = time.perf_counter()
+    about = {
+        "encoder": encoder.recipe,
+        "digest": encoder.frozen.digest,
+        "weights": encoder.frozen.weights,
+        "data": stimuli.checksum,
+        **provenance(),
+    }
+    with _bar(console) as bar:
+        task = bar.add_task("features", total=len(stimuli))
+
+        def batches(done: int) -> Iterator[Rows]:
+            bar.update(task, completed=done)
+            for which, values in _run(encoder, stimuli, [layer.name for layer in missing], done):
+                yield which, values
+                bar.advance(task, len(which))
+
+        folder.fill(missing, stimuli.ids, about, batches)
+    return time.perf_counter() - start
+
+
+def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int) -> Iterator[Rows]:
+    """The layers' values from row `done` on. While the devices compute a batch, the next one is made on the host."""
+    devices = jax.local_device_count()
+    size = devices * (CPU_ROWS if jax.default_backend() == "cpu" else ROWS)
+    layout = Layout("auto", size)
+    compiled = encoder.program(tuple(layers), layout)
+    variables = layout.put(encoder.frozen.variables)
+    running: deque[tuple[np.ndarray, dict[str, jax.Array]]] = deque()
+
+    def finished() -> Rows:
+        which, outputs = running.popleft()
+        host = jax.device_get(outputs)
+        return which, {name: x.reshape(size, *encoder.shapes[name])[: len(which)] for name, x in host.items()}
+
+    for which, batch in stimuli.batches(size, done):
+        running.append((which, compiled(variables, layout.put_batch(batch))))
+        if len(running) > 1:
+            yield finished()
+    while running:
+        yield finished()
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed}/{task.total}"),
+        Rate(1),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,102 @@
+"""Images to features, by a frozen network."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlab.config import identity, to_json
+from jaxlab.data.augment import Normalize
+from jaxlab.data.images import Images, stream
+from jaxlab.data.pipeline import HostBatch
+from jaxlab.data.source import checksums
+from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
+from jaxlab.models.base import Model
+from jaxlab.types import EVALUATION, Samples, UserError
+from jaxlab.weights.preprocessing import described, prepared
+
+Pool = Literal["none", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoder(Encoder):
+    """A frozen image network.
+
+    images, normalize: as in an experiment; what they leave open is settled by the weights. images.size has to be given.
+    pool: "mean" keeps the mean over positions of layers that have any: (h, w, c) -> (c,).
+    """
+
+    model: Model
+    images: Images
+    normalize: Normalize | None = None
+    pool: Pool = "none"
+
+    def check(self) -> None:
+        if self.images.size is None:
+            raise UserError("ImageEncoder.images: expected a size=(height, width), found None")
+
+    def load(self) -> Loaded:
+        size, channels = self.images.size, self.images.channels
+        assert size is not None
+        frozen = load_frozen(self.model, lambda rngs: self.model.build(channels, rngs), self.seed)
+        images, normalize = prepared(self.images, self.normalize, frozen.weights)
+        config = dataclasses.replace(self, images=images, normalize=normalize)
+        forward = partial(_features, normalize, self.pool)
+        blank = jax.ShapeDtypeStruct((1, *size, channels), "float32")
+        shapes = frozen.shapes(forward, {"image": blank})
+        asked_layers(config, shapes)
+        return Loaded(
+            config=config,
+            recipe=_recipe(config),
+            frozen=frozen,
+            shapes=shapes,
+            pool=self.pool,
+            stimuli=partial(_stimuli, images),
+            forward=forward,
+            about=f"{type(self.model).__name__}: {described(images, normalize)}",
+        )
+
+
+def _features(normalize: Normalize, pool: Pool, module: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    features = module(normalize(batch["image"]), EVALUATION)
+    return {layer: _pooled(x) if pool == "mean" else x for layer, x in features.items()}
+
+
+def _pooled(x: Float[Array, "b *shape"]) -> Float[Array, "b c"]:
+    """The mean over all axes but the batch and the channels."""
+    return x.mean(tuple(range(1, x.ndim - 1)))
+
+
+def _recipe(config: ImageEncoder) -> Any:
+    images = to_json(config.images)
+    images.pop("memory_budget_gb")
+    return {
+        "type": "ImageEncoder",
+        "model": identity(config.model),
+        "images": images,
+        "normalize": to_json(config.normalize),
+    }
+
+
+def _stimuli(images: Images, samples: Samples, rows: np.ndarray) -> Stimuli:
+    """The distinct images of the samples at `rows`."""
+    if samples.masks:
+        raise UserError("ImageEncoder: takes images without masks; give it the source that WithMasks wraps")
+    positions, row_of = rows, None
+    if samples.image_of is not None:
+        _, first, row_of = np.unique(samples.image_of[rows], return_index=True, return_inverse=True)
+        positions = rows[first]
+
+    def batches(size: int, done: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
+        for decoded in stream(samples, positions[done:], images, size):
+            count = len(decoded)
+            full = decoded if count == size else decoded[np.minimum(np.arange(size), count - 1)]
+            yield np.arange(done, done + count), {"image": full}
+            done += count
+
+    return Stimuli(samples.ids[positions], row_of, checksums(samples, positions).hex(), batches)

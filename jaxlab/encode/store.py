@@ -1,0 +1,191 @@
+"""Features on disk: a folder for what an encoder makes of a set of samples, in it a file for each layer.
+
+features/<key>/manifest.json              what made them; {file: layer, pool, shape, dtype} of the files that are whole
+features/<key>/ids.npy                    (n,) of the samples
+features/<key>/<layer>.<pool>.<dtype>.npy (n, ...); bfloat16 as its 16 bits
+features/<key>/*.partial, progress.json   being made: {file: rows that are on disk}
+features/<key>/lock                       held by the process that makes them
+
+A file gets its name once it is whole and on disk, and counts only when the manifest then lists it.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from filelock import FileLock, Timeout
+
+from jaxlab.store import cache_dir, create
+from jaxlab.types import UserError
+
+SCHEMA = 1
+FLUSH_SECONDS = 5.0  # between the moments after which a killed run goes on
+_ADVICE = 'or keep less: pool="mean", dtype="bfloat16", fewer layers'
+_STORED: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(np.uint16)}
+
+Rows = tuple[np.ndarray, Mapping[str, np.ndarray]]  # which rows, and their values by layer
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's array. shape: (n, ...). dtype: "float32" or "bfloat16"."""
+
+    name: str
+    pool: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.{self.pool}.{self.dtype}.npy"
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape)) * _STORED[self.dtype].itemsize
+
+    def record(self) -> dict[str, Any]:
+        return {"layer": self.name, "pool": self.pool, "shape": list(self.shape), "dtype": self.dtype}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What is kept under `key`, which must name everything that features depend on but layer, pool and dtype."""
+
+    key: str
+
+    @property
+    def path(self) -> Path:
+        return cache_dir() / "features" / self.key
+
+    def open(self, layer: Layer) -> np.ndarray | None:
+        """The layer's array, read-only and memory-mapped; None where it is not there, not whole or another one."""
+        if _read(self.path / "manifest.json").get("layers", {}).get(layer.file) != layer.record():
+            return None
+        array = _mapped(self.path / layer.file, layer)
+        return array if array is None or layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
+
+    @contextlib.contextmanager
+    def locked(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Alone in the folder: another process that makes features there is waited for. A kill frees the lock."""
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / "lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                tell(f"{self.path}: another process makes these features; waiting for it")
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def fill(
+        self,
+        layers: Sequence[Layer],
+        ids: np.ndarray,
+        about: Mapping[str, Any],
+        batches: Callable[[int], Iterator[Rows]],
+    ) -> None:
+        """Make `layers`, under the lock: go on where a killed process stopped, then list them in the manifest.
+
+        about: what the manifest says besides. batches: number of rows done -> the others' values, always in the same
+        order. Raises UserError where the disk is full.
+        """
+        with self._writing():
+            progress = self._progress()
+            arrays = {layer: self._partial(layer, progress) for layer in layers}
+            done = min(progress.get(layer.file, 0) for layer in layers)
+            flushed = time.monotonic()
+            for rows, values in batches(done):
+                for layer, array in arrays.items():
+                    array[rows] = values[layer.name].view(array.dtype)
+                done += len(rows)
+                if time.monotonic() - flushed >= FLUSH_SECONDS:
+                    self._record(arrays, progress, done)
+                    flushed = time.monotonic()
+            self._record(arrays, progress, done)
+            self._finish(layers, progress, ids, about)
+
+    def _progress(self) -> dict[str, int]:
+        return _read(self.path / "progress.json").get("rows", {})
+
+    def _partial(self, layer: Layer, progress: dict[str, int]) -> np.memmap:
+        """The array to fill: what another process left of it, or a new one."""
+        path = self._partial_path(layer)
+        if layer.file in progress and _mapped(path, layer) is not None:
+            return np.lib.format.open_memmap(
+                path, mode="r+"
+            )  # which would lengthen a file that was cut short
+        progress.pop(layer.file, None)
+        try:
+            return create(path, layer.shape, _STORED[layer.dtype], _ADVICE)
+        except UserError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _partial_path(self, layer: Layer) -> Path:
+        return self.path / f"{layer.file}.partial"
+
+    def _record(self, arrays: Mapping[Layer, np.memmap], progress: dict[str, int], done: int) -> None:
+        """After the rows themselves are on disk, that they are."""
+        for layer, array in arrays.items():
+            array.flush()
+            progress[layer.file] = max(done, progress.get(layer.file, 0))
+        _write(self.path / "progress.json", {"rows": progress})
+
+    def _finish(
+        self, layers: Sequence[Layer], progress: dict[str, int], ids: np.ndarray, about: Mapping[str, Any]
+    ) -> None:
+        np.save(self.path / "ids.npy", ids)
+        for layer in layers:
+            self._partial_path(layer).replace(self.path / layer.file)
+            del progress[layer.file]
+        known = _read(self.path / "manifest.json").get("layers", {})
+        listed = known | {layer.file: layer.record() for layer in layers}
+        _write(self.path / "manifest.json", {**about, "rows": len(ids), "layers": listed})
+        _write(self.path / "progress.json", {"rows": progress})
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: features could not be written ({error.strerror or error}); "
+                f"set JAXLAB_CACHE to a folder on another disk, {_ADVICE}"
+            ) from error
+
+
+def _mapped(path: Path, layer: Layer) -> np.memmap | None:
+    """The array file, read-only, as `layer` says that it is; None where it is another, cut short or missing."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        return None
+    return array if (array.shape, array.dtype) == (layer.shape, _STORED[layer.dtype]) else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON file of ours; {} where there is none or it is not whole."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) and data.get("schema") == SCHEMA else {}
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w") as file:
+        json.dump({"schema": SCHEMA, **data}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

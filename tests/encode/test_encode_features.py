@@ -1,0 +1,248 @@
+"""Features are those of the network itself, made once, and under a key that names all that they depend on."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import encoding
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from encoding import encoder, pixels, samples, weights
+from rich.console import Console
+
+from jaxlab.data import Images, Normalize
+from jaxlab.encode import ImageEncoder, features, load_all
+from jaxlab.models import LeNet5, ShallowCNN
+from jaxlab.types import UserError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def file(tmp_path):
+    return weights(tmp_path / "lenet.safetensors")
+
+
+def made(config, given, rows=None):
+    """The set, and what was said: nothing where all of it was in the store."""
+    said = io.StringIO()
+    return features(load_all((config,)), given, rows, Console(file=said)), said.getvalue()
+
+
+def test_features_are_the_networks(file):
+    """More than a batch of them on four devices, the last one not full; the first layer as scipy computes it."""
+    assert jax.device_count() == 4
+    images = pixels(150)
+    found, _ = made(encoder(file, "level1", "fc2"), samples(images))
+    assert (found["level1"].shape, found["fc2"].shape) == ((150, 6, 6, 6), (150, 84))
+    for row in (0, 63, 64, 149):
+        np.testing.assert_allclose(found["level1"][row], encoding.level1(file, images[row]), atol=2e-6)
+    np.testing.assert_array_equal(found.ids, samples(images).ids)
+
+
+def test_pooling_and_bfloat16(file):
+    images = pixels(5)
+    expected = np.stack([encoding.level1(file, image) for image in images])
+    pooled, _ = made(encoder(file, "level1", "fc1", pool="mean"), samples(images))
+    assert pooled["fc1"].shape == (5, 120)
+    np.testing.assert_allclose(pooled["level1"], expected.mean((1, 2)), atol=2e-6)
+    half, _ = made(encoder(file, "level1", dtype="bfloat16"), samples(images))
+    assert half["level1"].dtype == ml_dtypes.bfloat16
+    np.testing.assert_allclose(half["level1"].astype(np.float32), expected, atol=2**-8)
+
+
+def test_a_second_time_nothing_is_computed(file, monkeypatch):
+    given, config = samples(pixels()), encoder(file, "level1", "level2")
+    first, said = made(config, given)
+    assert "features level1, level2 of 50 samples" in said
+    monkeypatch.setattr("jaxlab.encode.extract._run", pytest.fail)
+    again, said = made(config, given)
+    assert said == ""
+    assert again.fingerprint == first.fingerprint
+    np.testing.assert_array_equal(again["level2"], first["level2"])
+    made(replace(config, layers=("level2",)), given)
+
+
+def test_only_layers_that_are_missing_are_computed(file):
+    given = samples(pixels())
+    made(encoder(file, "level1"), given)
+    _, said = made(encoder(file, "level1", "fc1", "fc2"), given)
+    assert said.startswith("features fc1, fc2 of 50 samples")
+
+
+def key(config, given):
+    found, _ = made(config, given)
+    (name,) = found.kept
+    return found.kept[name].folder.key
+
+
+def test_the_key_names_what_features_depend_on_and_nothing_else(file, tmp_path):
+    images, config = pixels(6), encoder(file, "fc2")
+    base = key(config, samples(images))
+    target = np.ones((6, 2), np.float32)
+    changed = images.copy()
+    changed[5, 0, 0, 0] ^= 1
+    moved = weights(tmp_path / "elsewhere.safetensors")
+    same = (
+        key(encoder(moved, "fc2"), samples(images)),
+        key(encoder(file, "fc2", images=Images(size=(16, 16), memory_budget_gb=1.0)), samples(images)),
+        key(encoder(file, "level1", pool="mean", name="a"), samples(images)),
+        key(config, samples(images, target=target)),
+    )
+    assert set(same) == {base}
+    others = (
+        key(config, samples(changed)),
+        key(config, samples(images[::-1])),
+        key(config, replace(samples(images), ids=np.array(list("abcdef")))),
+        key(encoder(weights(tmp_path / "other.safetensors", seed=1), "fc2"), samples(images)),
+        key(encoder(file, "fc2", normalize=Normalize(std=(0.2, 0.3, 0.41))), samples(images)),
+        key(encoder(file, "fc2", images=Images(size=(17, 17))), samples(images)),
+        key(encoder(file, "fc2", images=Images(size=(16, 16), filter="bicubic")), samples(images)),
+    )
+    assert len({base, *others}) == len(others) + 1
+
+
+def test_samples_that_share_an_image_share_a_row(file):
+    images = pixels(3)
+    image_of = np.array([2, 0, 2, 1, 0])
+    shown = samples(images, image_of=image_of)
+    shown = replace(
+        shown, read=lambda k: images[image_of[k]], checksum=lambda k: images[image_of[k]].tobytes()
+    )
+    found, _ = made(encoder(file, "level1"), shown)
+    assert found.kept["level1"].array.shape == (3, 6, 6, 6)
+    for row, image in enumerate(image_of):
+        np.testing.assert_allclose(found["level1"][row], encoding.level1(file, images[image]), atol=2e-6)
+
+
+def test_some_of_the_samples(file):
+    images = pixels(8)
+    found, _ = made(encoder(file, "level1"), samples(images), np.array([6, 1]))
+    assert found.ids.tolist() == ["s006", "s001"]
+    np.testing.assert_allclose(found["level1"][0], encoding.level1(file, images[6]), atol=2e-6)
+
+
+PROGRAM = """
+import os, sys
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+from jaxlab.encode import extract, features, load_all, store
+from encoding import encoder, pixels, samples
+store.FLUSH_SECONDS = 0.0
+record = store.Folder._record
+def recorded(self, arrays, progress, done):
+    record(self, arrays, progress, done)
+    print("done", done, flush=True)
+    if done == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+store.Folder._record = recorded
+features(load_all((encoder(Path(sys.argv[1]), "level1", "fc2"),)), samples(pixels(400)))
+"""
+
+
+def started(file: Path, cache: Path, dies_at: int) -> subprocess.Popen:
+    program = PROGRAM.format(folder=str(Path(__file__).parent))
+    environment = {**os.environ, "JAXLAB_CACHE": str(cache)}
+    command = [sys.executable, "-c", program, str(file), str(dies_at)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(file: Path, cache: Path, dies_at: int) -> subprocess.CompletedProcess:
+    process = started(file, cache, dies_at)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def test_killed_and_resumed_equals_never_stopped(file, tmp_path):
+    """Batches of 64: 16 rows on each of four devices."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert run(file, whole, -1).returncode == 0
+    killed = run(file, stopped, 192)
+    assert killed.returncode == -signal.SIGKILL
+    assert killed.stdout.split() == ["done", "64", "done", "128", "done", "192"]
+    (left,) = (stopped / "features").iterdir()
+    assert not list(left.glob("*.npy"))
+    resumed = run(file, stopped, -1)
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout.split()[:2] == ["done", "256"]
+    (expected,) = (whole / "features").iterdir()
+    assert left.name == expected.name
+    for name in ("level1.none.float32.npy", "fc2.none.float32.npy", "ids.npy"):
+        assert (left / name).read_bytes() == (expected / name).read_bytes(), name
+    assert not list(left.glob("*.partial"))
+
+
+def test_two_processes_at_once_compute_it_once(file, tmp_path):
+    pair = [started(file, tmp_path / "both", -1) for _ in range(2)]
+    outputs = [process.communicate(timeout=300) for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], outputs
+    assert sorted(out.count("done 400") for out, _ in outputs) in ([0, 1], [0, 2])
+    (folder,) = (tmp_path / "both" / "features").iterdir()
+    images = pixels(400)
+    stored = np.load(folder / "level1.none.float32.npy")
+    for row in (0, 200, 399):
+        np.testing.assert_allclose(stored[row], encoding.level1(file, images[row]), atol=2e-6)
+
+
+def test_an_image_that_cannot_be_read_is_named_and_what_was_done_is_kept(file, monkeypatch):
+    monkeypatch.setattr("jaxlab.encode.store.FLUSH_SECONDS", 0.0)
+    images = pixels(400)
+    good = samples(images)
+
+    def read(k):
+        if k in (300, 301):
+            raise UserError(f"file{k}.png: cannot be decoded")
+        return images[k]
+
+    with pytest.raises(UserError, match=r"2 of 64 images cannot be used: file300.*file301"):
+        made(encoder(file, "fc2"), replace(good, read=read))
+    seen = []
+    found, _ = made(encoder(file, "fc2"), replace(good, read=lambda k: (seen.append(k), images[k])[1]))
+    assert min(seen) >= 128  # the batches before were kept
+    assert np.isfinite(found["fc2"]).all()
+
+
+def test_an_unknown_layer_lists_those_there_are(file):
+    with pytest.raises(UserError, match=r"LeNet5 has no layer 'fc9'; it has level1, level2, fc1, fc2$"):
+        load_all((encoder(file, "level1", "fc9"),))
+
+
+def test_the_last_layer_is_the_default(file):
+    (loaded,) = load_all((encoder(file),))
+    assert loaded.named == {"fc2": "fc2"}
+
+
+def test_two_encoders_are_told_apart_by_their_names(file):
+    pair = encoder(file, "fc1"), encoder(file, "fc1", "fc2")
+    with pytest.raises(UserError, match=r"several have layers named fc1; .*`name`"):
+        load_all(pair)
+    loaded = load_all((pair[0], replace(pair[1], name="b")))
+    assert list(features(loaded, samples(pixels(4))).kept) == ["fc1", "b/fc1", "b/fc2"]
+
+
+def test_without_weights_the_parameters_are_the_seeds():
+    model = ShallowCNN(channels=(4,), kernel_sizes=(3,))
+    images, given = Images(size=(16, 16)), samples(pixels(4))
+    found = [
+        made(ImageEncoder(model=model, images=images, seed=seed), given)[0]["pool"] for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 1e-3
+
+
+def test_a_size_is_needed():
+    with pytest.raises(UserError, match=r"ImageEncoder\.images: expected a size"):
+        ImageEncoder(model=LeNet5(), images=Images())

@@ -1,0 +1,186 @@
+"""Stored layers are whole or absent, and what was done before a kill is not done again."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from jaxlab.encode.store import Folder, Layer
+from jaxlab.types import UserError
+
+LAYER = Layer("block1", "none", (10, 2, 3), "float32")
+HALF = Layer("block1", "none", (10, 2, 3), "bfloat16")
+VALUES = np.random.default_rng(0).normal(size=(10, 2, 3)).astype(np.float32)
+IDS = np.array([f"i{k}" for k in range(10)])
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr("jaxlab.encode.store.FLUSH_SECONDS", 0.0)
+    return Folder("key")
+
+
+def fill(folder: Folder, *layers: Layer, values=VALUES, dies_at: int | None = None) -> list[int]:
+    """Two rows at a time; the first rows of the batches asked for."""
+    asked = []
+
+    def batches(done):
+        for start in range(done, 10, 2):
+            if start == dies_at:
+                raise KeyboardInterrupt
+            asked.append(start)
+            rows = np.arange(start, min(start + 2, 10))
+            yield rows, {layer.name: values[rows].astype(layer.dtype) for layer in layers}
+
+    with folder.locked(pytest.fail):
+        folder.fill(layers, IDS, {"digest": "d"}, batches)
+    return asked
+
+
+def test_what_is_filled_is_read(folder):
+    assert folder.open(LAYER) is None
+    fill(folder, LAYER)
+    found = folder.open(LAYER)
+    np.testing.assert_array_equal(found, VALUES)
+    np.testing.assert_array_equal(np.load(folder.path / "block1.none.float32.npy"), VALUES)
+    np.testing.assert_array_equal(np.load(folder.path / "ids.npy"), IDS)
+    with pytest.raises(ValueError):
+        found[0] = 0
+    manifest = json.loads((folder.path / "manifest.json").read_text())
+    assert manifest == {
+        "schema": 1,
+        "digest": "d",
+        "rows": 10,
+        "layers": {
+            "block1.none.float32.npy": {
+                "layer": "block1",
+                "pool": "none",
+                "shape": [10, 2, 3],
+                "dtype": "float32",
+            }
+        },
+    }
+
+
+def test_bfloat16_is_kept_as_its_bits(folder):
+    fill(folder, HALF)
+    found = folder.open(HALF)
+    assert found.dtype == ml_dtypes.bfloat16
+    bits = np.load(folder.path / "block1.none.bfloat16.npy")
+    assert bits.dtype == np.uint16
+    # A float32's upper half, rounded to even.
+    whole = VALUES.view(np.uint32).astype(np.uint64)
+    np.testing.assert_array_equal(bits, (whole + 0x7FFF + ((whole >> 16) & 1)) >> 16)
+    np.testing.assert_allclose(found.astype(np.float32), VALUES, rtol=2**-8)
+
+
+def test_a_further_layer_leaves_the_others_as_they_are(folder):
+    other = Layer("block2", "mean", (10, 2, 3), "float32")
+    fill(folder, LAYER)
+    before = (folder.path / LAYER.file).stat().st_mtime_ns
+    fill(folder, other, values=VALUES + 1)
+    np.testing.assert_array_equal(folder.open(other), VALUES + 1)
+    np.testing.assert_array_equal(folder.open(LAYER), VALUES)
+    assert (folder.path / LAYER.file).stat().st_mtime_ns == before
+
+
+def test_goes_on_where_it_was_stopped(folder):
+    with pytest.raises(KeyboardInterrupt):
+        fill(folder, LAYER, dies_at=6)
+    assert folder.open(LAYER) is None
+    assert fill(folder, LAYER) == [6, 8]
+    np.testing.assert_array_equal(folder.open(LAYER), VALUES)
+
+
+def test_layers_that_are_not_equally_far_go_on_from_the_first_row_that_one_lacks(folder):
+    other = Layer("block2", "none", (10, 2, 3), "float32")
+    with pytest.raises(KeyboardInterrupt):
+        fill(folder, LAYER, dies_at=6)
+    assert fill(folder, LAYER, other) == [0, 2, 4, 6, 8]
+    for layer in (LAYER, other):
+        np.testing.assert_array_equal(folder.open(layer), VALUES)
+
+
+@pytest.mark.parametrize("kept", [0, 60, 200])
+def test_a_file_that_was_cut_short_is_not_read(folder, kept):
+    fill(folder, LAYER)
+    file = folder.path / LAYER.file
+    file.write_bytes(file.read_bytes()[:kept])
+    assert folder.open(LAYER) is None
+    fill(folder, LAYER)
+    np.testing.assert_array_equal(folder.open(LAYER), VALUES)
+
+
+@pytest.mark.parametrize("kept", [0, 60, 200])
+def test_a_partial_file_that_was_cut_short_is_begun_anew(folder, kept):
+    with pytest.raises(KeyboardInterrupt):
+        fill(folder, LAYER, dies_at=6)
+    file = folder.path / f"{LAYER.file}.partial"
+    file.write_bytes(file.read_bytes()[:kept])
+    assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 2, "layers": {}}', "[]"])
+def test_a_manifest_that_is_not_whole_lists_nothing(folder, text):
+    fill(folder, LAYER)
+    (folder.path / "manifest.json").write_text(text)
+    assert folder.open(LAYER) is None
+
+
+def test_a_file_that_the_manifest_does_not_list_is_not_read(folder):
+    folder.path.mkdir(parents=True)
+    np.save(folder.path / LAYER.file, VALUES)
+    assert folder.open(LAYER) is None
+    fill(folder, HALF)
+    assert folder.open(LAYER) is None
+
+
+def test_a_full_disk_is_an_error_that_says_what_to_do(folder, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"No space left.*JAXLAB_CACHE.*pool=\"mean\""):
+        fill(folder, LAYER)
+    assert not list(folder.path.glob("*.npy*"))
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(folder, tmp_path):
+    (tmp_path / "features").write_text("a file")
+    with pytest.raises(UserError, match=r"could not be written \(.*JAXLAB_CACHE"):
+        fill(folder, LAYER)
+
+
+HOLD = """
+import sys, time
+from jaxlab.encode.store import Folder
+with Folder("key").locked(print):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[1]))
+"""
+
+
+def test_a_second_process_waits_for_the_first(folder):
+    with subprocess.Popen([sys.executable, "-c", HOLD, "1"], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        said = []
+        with folder.locked(said.append):
+            assert other.wait() == 0
+        assert "another process makes these features" in said[0]
+
+
+def test_a_killed_process_holds_no_lock(folder):
+    with subprocess.Popen([sys.executable, "-c", HOLD, "60"], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        other.kill()
+        other.wait()
+    start = time.monotonic()
+    assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
+    assert time.monotonic() - start < 50  # it did not wait for the sleeper
