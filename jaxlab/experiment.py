@@ -33,7 +33,7 @@ from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
-from jaxlab.weights.preprocessing import prepared
+from jaxlab.weights.preprocessing import check_intensities, prepared
 from jaxlab.weights.read import without_download
 
 Shapes = tuple[nnx.GraphDef, nnx.State, nnx.State]
@@ -250,24 +250,14 @@ def task_of(experiment: Experiment, opened: Opened, encoders: Sequence[Loaded] =
     if metric is not None and metric not in known:
         raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
     first = first_readable(opened.train, np.arange(len(opened.train)))
-    if experiment.normalize is None:
-        _check_intensities(type(experiment.data).__name__, first)
+    if experiment.normalize is None and not encoders:  # which look for themselves
+        check_intensities(type(experiment.data).__name__, first)
     images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
     normalize, masks = experiment.normalize or Normalize(), opened.train.masks
     records = tuple(encoder.record() for encoder in encoders)
     task = Task(opened.kind, opened.targets, images, str(first.dtype), normalize, masks, records)
     input_shape(experiment, task)
     return task
-
-
-def _check_intensities(source: str, image: np.ndarray) -> None:
-    """Raises UserError for floats that a normalisation meant for 0 to 1 would spoil, as it would a second time."""
-    if image.dtype.kind == "f" and not (image.min() > -0.01 and image.max() < 1.01):
-        raise UserError(
-            f"{source}: the images are floats from {image.min():.3g} to {image.max():.3g}, where normalisation expects "
-            "0 to 1 (or uint8). If they are normalised already, say so: "
-            "normalize=Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) takes them as they are"
-        )
 
 
 def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:

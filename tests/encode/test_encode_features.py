@@ -215,6 +215,15 @@ def test_an_image_that_cannot_be_read_is_named_and_what_was_done_is_kept(file, m
     assert np.isfinite(found["fc2"]).all()
 
 
+def test_floats_that_are_normalised_already_are_not_normalised_again(file):
+    given = samples(np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32))
+    with pytest.raises(
+        UserError, match=r"ImageEncoder: the images are floats from .* normalised already, say so"
+    ):
+        made(encoder(file, "fc2", normalize=None), given)
+    made(encoder(file, "fc2"), given)
+
+
 def test_an_unknown_layer_lists_those_there_are(file):
     with pytest.raises(UserError, match=r"LeNet5 has no layer 'fc9'; it has level1, level2, fc1, fc2$"):
         load_all((encoder(file, "level1", "fc9"),))

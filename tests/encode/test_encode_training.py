@@ -145,6 +145,18 @@ def test_only_positions_leave_the_host(arrays_npz, file, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_normalised_floats_train_where_the_encoder_says_so(file, tmp_path):
+    rng = np.random.default_rng(0)
+    images, targets = rng.normal(size=(24, 16, 16, 3)), rng.normal(size=(24, 3))
+    np.savez(tmp_path / "floats.npz", images=images.astype(np.float32), targets=targets)
+    as_they_are = Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    run, _ = trained(cached(tmp_path / "floats.npz", file, normalize=as_they_are), tmp_path / "run")
+    assert np.isfinite(losses(run)).all()
+    with pytest.raises(UserError, match=r"ImageEncoder: the images are floats"):
+        trained(cached(tmp_path / "floats.npz", file, normalize=None), tmp_path / "refused")
+
+
+@pytest.mark.slow
 def test_another_split_finds_the_features(arrays_npz, file, tmp_path):
     _, said = trained(cached(arrays_npz, file), tmp_path / "a")
     assert "features level1, fc1 of 44 samples" in said
