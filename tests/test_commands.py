@@ -94,7 +94,7 @@ def test_config_builds_at_full_size(config):
         encoders = tuple(one.load().record() for one in experiment.data.smoke().encoders)
         images = experiment.data.encoders[0].images
     assert images.size is not None
-    task = Task("regression", ("a", "b", "c"), images, "uint8", Normalize(), encoders)
+    task = Task("regression", ("a", "b", "c"), images, "uint8", Normalize(), encoders=encoders)
     _, params, _ = network_shapes(experiment, task)
     assert params["head"]["bias"].shape == (3,)
 

@@ -247,7 +247,7 @@ def test_parts_that_do_not_go_together_are_refused(arrays_npz, file):
 
 def test_a_task_of_features_survives_json(file):
     record = {"encoder": {}, "digest": "d", "layers": {"b": [2, 2, 3], "a": [5]}, "weights": None}
-    task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), (record,))
+    task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), encoders=(record,))
     again = Task.from_json(json.loads(json.dumps(task.to_json())))
     assert again == task
     assert list(again.input_shape.items()) == [("b", (2, 2, 3)), ("a", (5,))]
