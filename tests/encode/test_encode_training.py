@@ -20,9 +20,9 @@ from tiny import tiny
 from jaxlab import fit
 from jaxlab.cli import main
 from jaxlab.config import to_json
-from jaxlab.data import Arrays, Flip, Images, Normalize
+from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
 from jaxlab.encode import CachedFeatures
-from jaxlab.experiment import Experiment, Task, Training
+from jaxlab.experiment import Experiment, Task, Training, input_shape
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
@@ -250,9 +250,10 @@ def test_a_task_of_features_survives_json(file):
     task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), encoders=(record,))
     again = Task.from_json(json.loads(json.dumps(task.to_json())))
     assert again == task
-    assert list(again.input_shape.items()) == [("b", (2, 2, 3)), ("a", (5,))]
+    experiment = Experiment(data=Simulated())
+    assert list(input_shape(experiment, again).items()) == [("b", (2, 2, 3)), ("a", (5,))]
     old = {name: value for name, value in task.to_json().items() if name != "encoders"}
-    assert Task.from_json(old).input_shape == (8, 8, 3)
+    assert input_shape(experiment, Task.from_json(old)) == (8, 8, 3)
 
 
 def test_smoke_downloads_no_encoder(arrays_npz, file):
