@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
 import jax
@@ -11,8 +11,12 @@ from flax import nnx
 
 from jaxlab import tree
 from jaxlab.config import Component, from_json, to_json
-from jaxlab.data.augment import Augmentation, Normalize, augment
+from jaxlab.data.augment import Augmentation, Flip, Normalize
+from jaxlab.data.balance import Balance, MirrorCopies
+from jaxlab.data.channels import Channel, count_channels
 from jaxlab.data.images import Images, first_readable
+from jaxlab.data.inputs import Inputs
+from jaxlab.data.mix import Mix
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.split import RandomSplit, Split
@@ -29,10 +33,14 @@ from jaxlab.training.runtime import compute_dtype, prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.training.step import Program
 from jaxlab.types import Kind, UserError
-from jaxlab.weights.preprocessing import prepared
+from jaxlab.weights.preprocessing import check_intensities, prepared
 from jaxlab.weights.read import without_download
 
 Shapes = tuple[nnx.GraphDef, nnx.State, nnx.State]
+
+_TARGETS = (
+    512  # whose mean and deviation are taken at a time: in float64, all of a whole brain would be gigabytes
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +100,8 @@ class Training(Component):
 class Experiment(Component):
     """One run: what is predicted from what, by which network, trained how.
 
+    balance: how an epoch shows classes equally often. augment, mix: of training images alone.
+    channels: further input channels, computed from the image.
     normalize: default the one that belongs to the pretrained weights, else ImageNet's.
     limit: train and validate on no more than so many samples each (for a quick look).
     """
@@ -99,7 +109,10 @@ class Experiment(Component):
     data: Source = Simulated()
     images: Images = Images()
     split: Split = RandomSplit()
+    balance: Balance | None = None
     augment: tuple[Augmentation, ...] = ()
+    mix: Mix | None = None
+    channels: tuple[Channel, ...] = ()
     normalize: Normalize | None = None
     model: Model = ShallowCNN()
     head: Head = Linear()
@@ -115,7 +128,24 @@ class Experiment(Component):
             raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+        self._check_mirrors()
         self._check_features()
+
+    def _check_mirrors(self) -> None:
+        """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""
+        flips = [part for part in (*self.augment, self.balance) if isinstance(part, Flip | MirrorCopies)]
+        for axis in ("horizontal", "vertical"):
+            used = [type(part).__name__ for part in flips if getattr(part, axis)]
+            if used and axis not in self.data.mirrors:
+                raise UserError(
+                    f"{used[0]}({axis}=True): a {axis} mirror image of {type(self.data).__name__} shows something "
+                    f"else; set {axis}=False or leave {used[0]} out"
+                )
+            if len(set(used)) > 1:
+                raise UserError(
+                    f"balance=MirrorCopies({axis}=True) beside {axis} Flip(): it mirrors the copies at random, so that "
+                    "they repeat their images; leave Flip out, or use balance=Oversample()"
+                )
 
     def _check_features(self) -> None:
         """Cached features go with a model that reads them, and are made of images that the encoders prepare."""
@@ -125,13 +155,18 @@ class Experiment(Component):
                 "Experiment: expected data=CachedFeatures(...) and model=Features() together or neither, found "
                 f"data={type(self.data).__name__}(...), model={type(self.model).__name__}(...)"
             )
-        unused = {"images": self.images != Images(), "normalize": self.normalize is not None}
-        unused["augment"] = bool(self.augment)
+        unused: dict[str, Any] = {"images": self.images != Images(), "normalize": self.normalize}
+        unused |= {name: getattr(self, name) for name in ("augment", "channels", "mix", "balance")}
         if cached and (given := [name for name, is_set in unused.items() if is_set]):
             raise UserError(
                 f"Experiment: with data=CachedFeatures(...) there is no {', '.join(given)}; features are computed "
                 "once, from images as each encoder's own images and normalize say (data.encoders.0.images)"
             )
+
+    @property
+    def group(self) -> int:
+        """Rows of a batch that belong on one device: mixing needs pairs."""
+        return 1 if self.mix is None else 2
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.
@@ -139,7 +174,7 @@ class Experiment(Component):
         Weights are loaded from a file or folder, but not downloaded from a hub.
         """
         prepare()
-        batch = math.lcm(4, jax.local_device_count()) * self.training.accumulate
+        batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data
         finetune = self.finetune.smoke()
@@ -152,7 +187,8 @@ class Task:
     """What data make of an experiment: saved with a run, so that predicting needs no training data.
 
     kind: regression or classification. targets: target or class names. images: with the size, filter and crop that
-    are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved.
+    are used. image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved. masks: how many channels of
+    decoded images are masks.
     encoders: where the network reads cached features, the records of what made them; `images` and `normalize` are
     then unused, each encoder has its own.
     """
@@ -162,20 +198,14 @@ class Task:
     images: Images
     image_dtype: str
     normalize: Normalize
+    masks: int = 0
     encoders: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def input_shape(self) -> tree.Shape:
-        """Of what the network sees: `image_shape`, or the shape of each cached feature by name."""
-        if not self.encoders:
-            return self.image_shape
-        return {name: tuple(shape) for one in self.encoders for name, shape in one["layers"].items()}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(h, w, c) of decoded images."""
         assert self.images.size is not None
-        return (*self.images.size, self.images.channels)
+        return (*self.images.size, self.images.channels + self.masks)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -184,21 +214,21 @@ class Task:
             "images": to_json(self.images),
             "image_dtype": self.image_dtype,
             "normalize": to_json(self.normalize),
+            "masks": self.masks,
             "encoders": list(self.encoders),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        required = {field.name for field in fields(cls) if field.default is MISSING}
-        if missing := sorted(required - data.keys()):
+        data = {"masks": 0, "encoders": (), **data}  # which earlier versions did not know
+        if missing := sorted({field.name for field in fields(cls)} - data.keys()):
             raise UserError(
                 f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
             )
         parts = {name: from_json(data[name]) for name in ("images", "normalize")}
-        return cls(
-            kind=data["kind"], targets=tuple(data["targets"]), image_dtype=data["image_dtype"],
-            encoders=tuple(data.get("encoders", ())), **parts,
-        )  # fmt: skip
+        plain = {name: data[name] for name in ("kind", "image_dtype", "masks")}
+        encoders = tuple(data["encoders"])
+        return cls(targets=tuple(data["targets"]), encoders=encoders, **plain, **parts)
 
 
 def task_of(experiment: Experiment, opened: Opened, encoders: Sequence[Loaded] = ()) -> Task:
@@ -220,10 +250,14 @@ def task_of(experiment: Experiment, opened: Opened, encoders: Sequence[Loaded] =
     if metric is not None and metric not in known:
         raise UserError(f"Training.metric: expected one of {', '.join(known)}, found {metric!r}")
     first = first_readable(opened.train, np.arange(len(opened.train)))
+    if experiment.normalize is None and not encoders:  # which look for themselves
+        check_intensities(type(experiment.data).__name__, first)
     images = replace(experiment.images, size=experiment.images.size or first.shape[:2])
-    normalize = experiment.normalize or Normalize()
+    normalize, masks = experiment.normalize or Normalize(), opened.train.masks
     records = tuple(encoder.record() for encoder in encoders)
-    return Task(opened.kind, opened.targets, images, str(first.dtype), normalize, records)
+    task = Task(opened.kind, opened.targets, images, str(first.dtype), normalize, masks, records)
+    input_shape(experiment, task)
+    return task
 
 
 def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | None) -> Task:
@@ -235,12 +269,41 @@ def with_weights(experiment: Experiment, task: Task, weights: dict[str, Any] | N
     return replace(task, normalize=normalize, images=images)
 
 
+def inputs_of(experiment: Experiment, task: Task) -> Inputs:
+    """What is done to decoded images before the network sees them."""
+    return Inputs(
+        augmentations=experiment.augment,
+        mix=experiment.mix,
+        channels=experiment.channels,
+        masks=task.masks,
+        normalize=task.normalize,
+    )
+
+
+def input_shape(experiment: Experiment, task: Task) -> tree.Shape:
+    """(h, w, c) of what the network sees, or the shape of each cached feature by name.
+
+    Raises UserError where images are too small for a part of the experiment.
+    """
+    if task.encoders:
+        return {name: tuple(shape) for one in task.encoders for name, shape in one["layers"].items()}
+    rows = jax.ShapeDtypeStruct((2, *task.image_shape), task.image_dtype)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
+    return jax.eval_shape(inputs_of(experiment, task), rows, keys).shape[1:]
+
+
+def further_channels(experiment: Experiment, task: Task) -> int:
+    """How many channels the network sees beside the colours."""
+    return task.masks + count_channels(experiment.channels)
+
+
 def network_builder(experiment: Experiment, task: Task) -> Callable[[], nnx.Module]:
     """A function that makes the network; call it under jit or eval_shape."""
+    shape = input_shape(experiment, task)
 
     def build() -> nnx.Module:
         rngs = nnx.Rngs(params=initial_key(experiment.seed))
-        return build_network(experiment.model, experiment.head, task.input_shape, task.targets, rngs)
+        return build_network(experiment.model, experiment.head, shape, task.targets, rngs)
 
     return build
 
@@ -253,18 +316,13 @@ def network_shapes(experiment: Experiment, task: Task) -> Shapes:
 
 def program_of(experiment: Experiment, task: Task, shapes: Shapes | None = None) -> Program:
     """The static parts of a forward pass and its scores. shapes: `network_shapes`, where they are known."""
-
-    def prepare(images: Any, keys: jax.Array | None) -> Any:
-        if task.encoders:
-            return images  # features
-        return task.normalize(images if keys is None else augment(images, keys, experiment.augment))
-
     return Program(
         shapes=shapes or network_shapes(experiment, task),
         kind=task.kind,
-        prepare=prepare,
+        prepare=inputs_of(experiment, task) if not task.encoders else lambda features, keys: features,
         head=experiment.head,
         loss=experiment.loss,
+        mix=experiment.mix,
         dtype=compute_dtype(experiment.training.dtype),
     )
 
@@ -278,6 +336,8 @@ def target_constants(target: np.ndarray | None, standardize: bool) -> tree.Flat:
         return {}
     mean, scale = np.zeros(target.shape[1]), np.ones(target.shape[1])
     if standardize:
-        mean, scale = target.mean(0, dtype=np.float64), target.std(0, dtype=np.float64)
+        blocks = [target[:, start : start + _TARGETS] for start in range(0, target.shape[1], _TARGETS)]
+        mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
+        scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
         scale = np.where(np.ptp(target, axis=0) > 0, scale, 1.0)
     return {"target_mean": mean.astype(np.float32), "target_scale": scale.astype(np.float32)}

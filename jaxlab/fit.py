@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.config import short_hash, to_json
-from jaxlab.data.images import Images, decode
-from jaxlab.data.pipeline import Batches, check_batch_size, prefetch
+from jaxlab.data.images import ImageRows, Images, decode_splits
+from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.encode import Loaded, Resident, features
 from jaxlab.evaluate.evaluator import Evaluator
@@ -35,20 +35,20 @@ from jaxlab.types import UserError
 
 @dataclass(frozen=True)
 class Decoded:
-    """One split, ready to batch. ids (n,); images (n, h, w, c); target (n, t) or label (n,).
+    """One split, ready to batch. ids (n,); images (n, h, w, c), or shared; target (n, t) or label (n,).
 
     put: brings host batches to the devices where these hold the split's features; `images` (n,) int32 are then rows
     of them. None: batches are put there as they are.
     """
 
     ids: np.ndarray
-    images: np.ndarray
+    images: ImageRows
     target: np.ndarray | None
     label: np.ndarray | None
     put: Resident | None = None
 
     @property
-    def sent(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    def sent(self) -> tuple[ImageRows, np.ndarray | None, np.ndarray | None]:
         """Images, target and label as far as they are in the host's batches."""
         return (self.images, self.target, self.label) if self.put is None else (self.images, None, None)
 
@@ -56,8 +56,6 @@ class Decoded:
 def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -> list[Decoded]:
     """The splits at `positions`, decoded in one go, so that every image at fault is named at once."""
     samples = opened.train
-    images = decode(samples, np.concatenate(positions), settings)
-    parts = np.split(images, np.cumsum([len(chosen) for chosen in positions])[:-1])
     return [
         Decoded(
             ids=samples.ids[chosen],
@@ -65,8 +63,19 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
             target=None if samples.target is None else samples.target[chosen],
             label=None if samples.label is None else samples.label[chosen],
         )
-        for chosen, part in zip(positions, parts, strict=True)
+        for chosen, part in zip(positions, decode_splits(samples, positions, settings), strict=True)
     ]
+
+
+def positions_of(experiment: Experiment, opened: Opened) -> list[np.ndarray]:
+    """Positions of the training and validation samples, of each `limit` at most.
+
+    Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
+    """
+    learn, validate = experiment.split.split(opened.train)
+    if opened.train.label is not None:
+        learn = learn[opened.train.label[learn] >= 0]
+    return [chosen[: experiment.limit] for chosen in (learn, validate)]
 
 
 def resident(
@@ -117,28 +126,43 @@ def train(
     tell = _teller(console)
     rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     training = experiment.training
-    layout = Layout(training.parallel, training.batch_size, training.accumulate)
+    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     if training.parallel == "auto" and layout.count < jax.local_device_count():
         tell(
             f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
             f"{jax.local_device_count()} devices; the others stay idle"
         )
     opened = experiment.data.open()
-    positions = [chosen[: experiment.limit] for chosen in experiment.split.split(opened.train)]
-    check_batch_size(training.batch_size, len(positions[0]))
-    steps_per_epoch = len(positions[0]) // training.batch_size
+    positions = positions_of(experiment, opened)
+    label = None if opened.train.label is None else opened.train.label[positions[0]]
+    if label is not None:
+        _tell_of_unknown_classes(opened, positions[1], tell)
+    epoch = epoch_length(len(positions[0]), label, experiment.balance)
+    check_batch_size(training.batch_size, epoch)
+    steps_per_epoch = epoch // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     if begin.encoders:
         learn, validate = resident(begin.encoders, opened, positions, experiment.limit, layout, console)
     else:
         learn, validate = decoded(opened, positions, begin.task.images)
+    ceiling = opened.ceiling
+    del opened  # its targets, gigabytes of a whole brain, are copied into the two splits
     new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
-    interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), opened.ceiling, console, record)
+    interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), ceiling, console, record)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise KeyboardInterrupt
     return rundir.path
+
+
+def _tell_of_unknown_classes(opened: Opened, validation: np.ndarray, tell: Callable[[str], None]) -> None:
+    unknown = np.asarray(opened.train.label) < 0
+    if unknown.any():
+        tell(
+            f"{unknown.sum()} of {len(unknown)} samples have none of the {len(opened.targets)} classes: they are left "
+            f"out of training, and the {unknown[validation].sum()} of {len(validation)} for validation count as wrong"
+        )
 
 
 def default_run(experiment: Experiment, name: str) -> Path:
@@ -167,7 +191,7 @@ def _fit(
     """
     learn, validate = data
     training = experiment.training
-    batches = Batches(*learn.sent, training.batch_size, experiment.seed)
+    batches = Batches(*learn.sent, training.batch_size, experiment.seed, experiment.balance)
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, begin.shapes)
     phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxlab import tree
-from jaxlab.experiment import Experiment, Shapes, Task
+from jaxlab.experiment import Experiment, Shapes, Task, input_shape
 from jaxlab.models.order import order
 from jaxlab.optim import Groups, Plateau, Tuning
 from jaxlab.training.loop import Plan
@@ -17,7 +17,7 @@ def tuning_of(
 
     Raises UserError for rules that do not fit the network or the run's length.
     """
-    layers, layer_of, unread = order(shapes, task.input_shape)
+    layers, layer_of, unread = order(shapes, input_shape(experiment, task))
     epochs = experiment.training.total_steps(steps_per_epoch) / steps_per_epoch
     tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs)
     params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])

@@ -38,7 +38,7 @@ class Mse(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy(Loss):
-    """Softmax cross-entropy of integer labels, in nats."""
+    """Softmax cross-entropy of integer labels, in nats; 0 for label -1, which is none of the classes."""
 
     label_smoothing: float = 0.0
 
@@ -56,4 +56,5 @@ class CrossEntropy(Loss):
         if truth.shape != outputs.shape[:1]:
             raise ValueError(f"CrossEntropy: outputs {outputs.shape} need labels (b,), found {truth.shape}")
         hot = jnp.eye(outputs.shape[-1])[truth]
-        return optax.softmax_cross_entropy(outputs, optax.smooth_labels(hot, self.label_smoothing))
+        losses = optax.softmax_cross_entropy(outputs, optax.smooth_labels(hot, self.label_smoothing))
+        return jnp.where(truth < 0, 0.0, losses)

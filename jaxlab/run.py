@@ -12,12 +12,12 @@ from rich.console import Console
 
 from jaxlab.config import from_json, identity, load_file, override
 from jaxlab.data.files import file_samples, list_folder
-from jaxlab.data.images import decode
+from jaxlab.data.images import ImageRows, decode_splits
 from jaxlab.data.source import Opened, examples, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
-from jaxlab.fit import Decoded, decoded, resident
+from jaxlab.fit import Decoded, decoded, positions_of, resident
 from jaxlab.start import changed_encoders
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
@@ -158,6 +158,10 @@ class Run:
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training.
         """
+        if self.task.masks:
+            raise UserError(
+                f"{self.rundir.path}: its images have masks, which only those of a split bring along"
+            )
         samples = _samples(images, self.task.image_dtype)
         return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
 
@@ -232,7 +236,7 @@ class Run:
     @cached_property
     def positions(self) -> list[np.ndarray]:
         """Positions of the training and validation samples."""
-        return [chosen[: self.experiment.limit] for chosen in self.experiment.split.split(self.opened.train)]
+        return positions_of(self.experiment, self.opened)
 
     @cached_property
     def _decoded(self) -> dict[str, Decoded]:
@@ -266,11 +270,12 @@ class Run:
 
     def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
         put = None
+        images: ImageRows
         if self.task.encoders:  # of all samples, as training stored them
             images = rows.astype(np.int32)
             put = Resident(self._layout, features(self._encoders, samples), None, None)
         else:
-            images = decode(samples, rows, self.task.images)
+            (images,) = decode_splits(samples, [rows], self.task.images)
         return self._evaluator.predict(self._variables(checkpoint), images, put)
 
     def _variables(self, checkpoint: Saved) -> Variables:

@@ -16,6 +16,7 @@ from jaxlab.experiment import (
     Experiment,
     Shapes,
     Task,
+    further_channels,
     network_builder,
     network_shapes,
     target_constants,
@@ -32,7 +33,7 @@ from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import initial_parameters
 from jaxlab.types import UserError
-from jaxlab.weights import load_pretrained
+from jaxlab.weights import load_pretrained, stem_of
 from jaxlab.weights.preprocessing import described
 
 
@@ -71,8 +72,14 @@ def begin_run(
     source = getattr(experiment.model, "pretrained", None)
     if source is not None and not saved(rundir.checkpoints):
         params, stats = map(_of_backbone, shapes[1:])
-        new_params, new_stats, weights = load_pretrained(experiment.model, source, params, stats)
+        further = further_channels(experiment, task)
+        new_params, new_stats, weights = load_pretrained(experiment.model, source, params, stats, further)
         pretrained = (new_params, new_stats)
+        if further and f"backbone.{stem_of(experiment.model)}" not in tuning.factor:
+            raise UserError(
+                f"{further} further channels would do nothing: pretrained weights have none for them, and the rules of "
+                "finetune freeze the layer that sees them; let the first layer train"
+            )
     task = with_weights(experiment, task, weights)
     if weights is not None:
         tell(f"weights {weights['source']}: {described(task.images, task.normalize)}")

@@ -23,11 +23,14 @@ class Samples:
 
     ids: (n,) unicode, unique.
     target: (n, t) float32 for regression. label: (n,) int32 for classification. A source for two objectives has both.
+        Label -1 is a class that is not among those to learn: such a sample is left out of training, and wrong in
+        validation whatever is predicted.
     read: position -> decoded image, (h, w, c) uint8 or float32; raises UserError that names the file.
     checksum: position -> bytes that identify the stored image (its file's content), without decoding.
     columns: other (n, ...) columns, for a grouped split, a split that the data itself declares, or text that
         belongs to the samples (questions).
     image_of: (n,) int numbers; samples of one number show the same image. None: each has its own.
+    masks: so many of an image's last channels are masks, resized to the nearest pixel and moved with the image.
     """
 
     ids: np.ndarray
@@ -37,6 +40,7 @@ class Samples:
     label: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     image_of: np.ndarray | None = None
+    masks: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -11,10 +11,12 @@ In a Kaggle notebook:
 
     submit.check("other.csv", "sample_submission.csv")              # a list of faults, empty when there are none
     submit.score("validation.npz", "validation.csv").median         # median Pearson r over targets
+    submit.ceilings.signal_share(repeats)                           # (images, repeats, targets) -> a --ceiling
 
 The same from a shell: `python -m submit score | check | ensemble`.
 """
 
+from submit import ceilings
 from submit.align import align
 from submit.ensemble import mean, weighted
 from submit.errors import SubmissionError
@@ -30,6 +32,7 @@ __all__ = [
     "Scores",
     "SubmissionError",
     "align",
+    "ceilings",
     "check",
     "load_ceiling",
     "mean",

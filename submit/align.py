@@ -1,11 +1,13 @@
 """Matching by name: samples by id, targets by target name. Nothing is ever joined by position."""
 
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, named
+from submit.labels import Labels
 from submit.predictions import Predictions, names
 
 
@@ -53,3 +55,21 @@ def align(predictions: Predictions, ids: np.ndarray, targets: np.ndarray | None 
         raise SubmissionError("; ".join(found) + ".")
     values = predictions.values[_positions(predictions.ids, ids)][:, _positions(predictions.targets, targets)]
     return replace(predictions, ids=ids, values=values, targets=targets)
+
+
+@overload
+def without_ids(side: Predictions, ids: np.ndarray) -> Predictions: ...
+@overload
+def without_ids(side: Labels, ids: np.ndarray) -> Labels: ...
+def without_ids(side: Predictions | Labels, ids: np.ndarray) -> Predictions | Labels:
+    """`side` without the samples of these ids. Raises SubmissionError when none of them is there, or all are."""
+    kept = ~pd.Index(side.ids).isin(ids)
+    if kept.all() or not kept.any():
+        found = "all" if not kept.any() else "none"
+        raise SubmissionError(
+            f"expected some of the {len(side.ids):,} ids to be left out, found {found} of them among the {len(ids):,} "
+            f"that are to be ({named(ids, len(ids))})."
+        )
+    if isinstance(side, Labels):
+        return replace(side, ids=side.ids[kept], labels=side.labels[kept])
+    return replace(side, ids=side.ids[kept], values=side.values[kept])

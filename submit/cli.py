@@ -13,6 +13,7 @@ from submit.errors import SubmissionError
 from submit.predictions import Predictions
 from submit.scoring import ClassScores, Scores, load_ceiling
 from submit.scoring import score as scored
+from submit.table import read_ids
 
 _FILE = click.Path(path_type=Path)
 
@@ -41,14 +42,24 @@ def main() -> None:
 @click.option(
     "--ceiling", type=_FILE, help="A .npy of noise ceilings: share of variance, 0 to 1, one a target."
 )
+@click.option(
+    "--without", type=_FILE, help="A CSV whose first column holds ids to leave out, such as near-duplicates."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the correlation of every target.")
-def score(predictions: Path, solution: Path, ceiling: Path | None, as_json: bool) -> None:
+def score(
+    predictions: Path, solution: Path, ceiling: Path | None, without: Path | None, as_json: bool
+) -> None:
     """Score PREDICTIONS (npz or CSV) against the SOLUTION (CSV or npz).
 
     Pearson correlation and explained variance of each target, or accuracy where the solution holds class names.
     The ceiling's values are in the order of the solution's columns.
     """
-    result = scored(predictions, solution, None if ceiling is None else load_ceiling(ceiling))
+    result = scored(
+        predictions,
+        solution,
+        None if ceiling is None else load_ceiling(ceiling),
+        None if without is None else read_ids(without),
+    )
     if as_json:
         click.echo(json.dumps(result.to_dict()))
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from submit import metrics
-from submit.align import align, matched
+from submit.align import align, matched, without_ids
 from submit.errors import SubmissionError, about, named
 from submit.labels import Labels, is_text
 from submit.predictions import Predictions
@@ -89,12 +89,14 @@ def score(
     predictions: Predictions | Labels | str | Path,
     solution: Predictions | Labels | str | Path,
     ceiling: np.ndarray | None = None,
+    without: np.ndarray | None = None,
 ) -> Scores | ClassScores:
     """Scores predictions, or the file that holds them, against a solution or its CSV.
 
     Both sides numbers: per-target scores, and with `ceiling` (t,) (share of the variance that is signal, 0 to 1, in the
     solution's column order) noise-normalised ones. Logits or probabilities against one column of class names, or
-    two columns of class names: accuracy.
+    two columns of class names: accuracy. without: ids left out on both sides, such as those of test images that look
+    like training images; ids of other samples among them are passed over.
     Raises SubmissionError when an id or a target of one side is not on the other.
     """
     if isinstance(predictions, str | Path) and Path(predictions).suffix.lower() != ".csv":
@@ -106,6 +108,8 @@ def score(
     if isinstance(predictions, str | Path):
         one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
         predictions = Labels.load(predictions) if one else Predictions.load(predictions)
+    if without is not None:
+        predictions, solution = without_ids(predictions, without), without_ids(solution, without)
     if isinstance(solution, Labels):
         if ceiling is not None:
             raise SubmissionError("A ceiling goes with regression targets; this solution holds class names.")

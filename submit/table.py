@@ -141,6 +141,18 @@ def read_header(path: str | Path) -> list[str]:
         return _header(file)
 
 
+def read_ids(path: str | Path) -> np.ndarray:
+    """(n,) the first column below the header, as text, of a CSV of any number of columns.
+
+    Raises SubmissionError for a file that is absent, not UTF-8, or without a row.
+    """
+    with _opened(Path(path)) as file:
+        rows = [row for row in csv.reader(file) if row]
+        if len(rows) < 2:
+            raise SubmissionError("expected a header and a row for each id, found no row.")
+    return np.array([row[0] for row in rows[1:]], np.str_)
+
+
 def read_names(path: str | Path) -> tuple[list[str], np.ndarray, list[str]]:
     """The header, the first column (n,) as text, and the second as text where it is the only other one, else [].
 

@@ -1,9 +1,26 @@
 """What an experiment leaves open and weights decide."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 import pytest
 
-from jaxlab.data import Images, Normalize
-from jaxlab.experiment import Experiment, Task, with_weights
+from jaxlab.data import (
+    Arrays,
+    Crop,
+    Flip,
+    GaborBank,
+    Images,
+    MirrorCopies,
+    Mixup,
+    Normalize,
+    Oversample,
+    Simulated,
+    Sobel,
+    Wavelet,
+)
+from jaxlab.experiment import Experiment, Task, input_shape, network_shapes, task_of, with_weights
 from jaxlab.types import UserError
 
 WEIGHTS = {
@@ -47,3 +64,71 @@ def test_without_weights_the_defaults_stand():
 def test_a_crop_that_cannot_be_is_refused(fields):
     with pytest.raises(UserError, match=r"Images\.crop_fraction: expected"):
         Images(**fields)
+
+
+@pytest.mark.parametrize(
+    "factor", [4.7, 255.0]
+)  # normalised by ImageNet's mean and deviation; 0 to 255 as floats
+def test_floats_that_are_no_intensities_are_not_normalised_unasked(tmp_path, factor):
+    images = (np.random.default_rng(0).random((6, 8, 8, 3)) - (factor < 5) * 0.45) * factor
+    np.savez(tmp_path / "a.npz", images=images, targets=np.zeros((6, 2)))
+    data = Arrays(root=str(tmp_path / "a.npz"))
+    with pytest.raises(
+        UserError, match=r"Arrays: the images are floats from .* where normalisation expects 0 to 1"
+    ):
+        task_of(Experiment(data=data), data.open())
+    said = Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    assert task_of(Experiment(data=data, normalize=said), data.open()).normalize == said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits(Arrays):
+    mirrors: ClassVar[frozenset[str]] = frozenset()
+
+
+@pytest.mark.parametrize("part", [{"augment": (Flip(),)}, {"balance": MirrorCopies()}])
+def test_what_changes_in_a_mirror_is_not_mirrored(part):
+    with pytest.raises(
+        UserError, match=r"\(horizontal=True\): a horizontal mirror image of Digits shows something"
+    ):
+        Experiment(data=Digits(), **part)
+    Experiment(data=Digits(), augment=(Flip(horizontal=False),), balance=Oversample())
+
+
+def test_mirrored_copies_are_not_mirrored_again():
+    with pytest.raises(UserError, match=r"beside horizontal Flip\(\): .*repeat their images"):
+        Experiment(balance=MirrorCopies(vertical=True), augment=(Flip(),))
+    Experiment(balance=MirrorCopies(), augment=(Flip(horizontal=False, vertical=True),))
+
+
+def test_the_network_is_as_wide_as_its_input():
+    experiment = Experiment(data=Simulated(images=4, test_images=1, size=32), channels=(Sobel(), GaborBank()))
+    task = task_of(experiment, experiment.data.open())
+    assert task.image_shape == (32, 32, 3)
+    assert input_shape(experiment, task) == (32, 32, 3 + 1 + 8)
+    params = network_shapes(experiment, task)[1]
+    assert params["backbone"]["levels"][0]["conv"]["kernel"].shape[2] == 12
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"channels": (Wavelet(level=5),)}, "5 needs images of at least 32 pixels, found 16 x 16"),
+        ({"augment": (Crop(pixels=16),)}, "expected less than the image's 16 x 16, found 16"),
+    ],
+)
+def test_images_too_small_for_a_part_are_refused_before_they_are_decoded(part, words):
+    experiment = Experiment(data=Simulated(images=4, test_images=1, size=16), **part)
+    with pytest.raises(UserError, match=words):
+        task_of(experiment, experiment.data.open())
+
+
+def test_a_run_of_before_masks_were_known_can_be_read():
+    task = Task("regression", ("a",), Images(size=(8, 8)), "uint8", Normalize())
+    old = task.to_json()
+    del old["masks"]
+    assert Task.from_json(old) == task
+
+
+def test_a_smoke_test_of_mixing_has_pairs_on_each_device():
+    assert Experiment(mix=Mixup()).smoke().training.batch_size % 8 == 0

@@ -1,5 +1,6 @@
 """Losses against scikit-learn and scipy."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -25,6 +26,15 @@ def test_cross_entropy_of_each_sample():
     assert float(found.mean()) == pytest.approx(
         log_loss(label, np.exp(log_softmax(logits, axis=1))), rel=1e-5
     )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_class_that_is_none_of_these_costs_nothing_and_teaches_nothing(smoothing):
+    logits, label = jnp.asarray(RNG.normal(size=(3, 4)), jnp.float32), jnp.asarray([2, -1, 0])
+    loss = CrossEntropy(label_smoothing=smoothing)
+    assert (np.asarray(loss(logits, label)) > 0).tolist() == [True, False, True]
+    gradient = jax.grad(lambda x: loss(x, label).sum())(logits)
+    assert (np.abs(gradient).sum(1) > 0).tolist() == [True, False, True]
 
 
 def test_label_smoothing_mixes_with_the_uniform_distribution():

@@ -45,7 +45,9 @@ def parts_of(experiment: Experiment) -> Parts:
     training, opened = experiment.training, experiment.data.open()
     task = task_of(experiment, opened)
     learn, _ = fit.decoded(opened, experiment.split.split(opened.train), task.images)
-    batches = Batches(learn.images, learn.target, learn.label, training.batch_size, experiment.seed)
+    batches = Batches(
+        learn.images, learn.target, learn.label, training.batch_size, experiment.seed, experiment.balance
+    )
     program, shapes = program_of(experiment, task), network_shapes(experiment, task)
     tuning, _ = tuning_of(experiment, task, shapes, batches.steps_per_epoch)
     phases = learning_of(experiment, tuning, shapes, batches.steps_per_epoch)
@@ -58,7 +60,7 @@ def parts_of(experiment: Experiment) -> Parts:
 def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:
     """The state on the host after `count` training steps, and what each step reported."""
     training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
-    layout = Layout(training.parallel, training.batch_size, training.accumulate)
+    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     compiled = {
         phase.first: layout.compile(partial(train_step, program, phase), batch_at=1, arguments=2, donate=0)
         for phase in phases

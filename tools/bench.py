@@ -14,6 +14,7 @@ from typing import Any
 
 import bench_features
 import bench_input
+import bench_loader
 import bench_readouts
 import bench_start
 import bench_steps
@@ -24,21 +25,21 @@ from rich.console import Console
 from rich.table import Table
 
 PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "numpy", "pandas")
-PARTS = ("steps", "readouts", "start", "input", "features", "submit")
+PARTS = ("steps", "readouts", "start", "input", "loader", "features", "submit")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("parts", nargs=-1, required=True, type=click.Choice([*PARTS, "all"]))
 @click.option(
     "--torch-python", metavar="PATH", type=click.Path(exists=True, dir_okay=False),
-    help="A Python that has torch, for its side of `steps` and `features`; without it jaxlab is measured alone.",
+    help="A Python that has torch, for its side of `steps`, `loader`, `features`; else jaxlab is measured alone.",
 )  # fmt: skip
 @click.option(
     "--repeats",
     default=5,
     show_default=True,
     type=click.IntRange(1),
-    help="Repeats in `steps`, `start`, `features`.",
+    help="Repeats in `steps`, `start`, `loader`, `features`.",
 )
 @click.option(
     "--model", "models", multiple=True, type=click.Choice(list(bench_steps.SIZES)),
@@ -69,6 +70,7 @@ def main(
     readouts  train steps of Gaussian and factorized readouts with 39,548 targets, images/s and peak memory
     start     seconds from `jaxlab train` to the first step's record, cold and warm compilation cache
     input     images/s of decoding, batching and transfers, beside the train step's
+    loader    images/s of decoding and resizing JPEG files, beside torch's DataLoader on the same two cores
     features  images/s of a frozen network's features into the store, beside PyTorch's forward pass; a readout's epochs
     submit    seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
     """
@@ -77,6 +79,7 @@ def main(
         "readouts": (bench_readouts, lambda: bench_readouts.measure(quick)),
         "start": (bench_start, lambda: bench_start.measure(quick, repeats)),
         "input": (bench_input, lambda: bench_input.measure(quick)),
+        "loader": (bench_loader, lambda: bench_loader.measure(quick, repeats, torch_python)),
         "features": (bench_features, lambda: bench_features.measure(quick, repeats, torch_python)),
         "submit": (bench_submit, lambda: bench_submit.measure(quick)),
     }

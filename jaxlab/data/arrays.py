@@ -1,7 +1,6 @@
-"""Images and targets as numpy arrays: one npz, or a folder of npy files."""
+"""Images and targets as arrays: one npz or HDF5 file, or a folder of npy files."""
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxlab.config import Location
+from jaxlab.data.array_files import load
 from jaxlab.data.columns import classes_of
+from jaxlab.data.repeats import averaged
 from jaxlab.data.source import Opened, Source, duplicates, examples
 from jaxlab.types import Kind, Samples, UserError
 
@@ -18,15 +19,16 @@ _KNOWN = ("images", "targets", "labels", "ids", "target_names", "test_images", "
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays(Source):
-    """`images` with `targets` (n, t) or `labels` (n,); optional `ids`, `target_names`, `test_images`,
+    """`images` with `targets` (n, t) or (n, r, t), or `labels` (n,); optional `ids`, `target_names`, `test_images`,
     `test_ids`.
 
-    root: an npz with these keys, or a folder of npy files with these names. Any other array of shape (n,) is
-        a column that a split can ask for.
+    root: an npz or HDF5 file (.h5, .hdf5) with these keys, or a folder of npy files with these names. Any other array
+        of shape (n,) is a column that a split can ask for. The images of HDF5 files and folders stay on disk.
     channels_first: images are (n, c, h, w) instead of (n, h, w) or (n, h, w, c).
 
     Images are uint8 in 0 to 255, or floats that are taken as they are. Labels are class names, or whole
-    numbers: positions in `target_names` where that is given.
+    numbers: positions in `target_names` where that is given. Of r repeats (NaN: missing) the average is the target,
+    and they give the noise ceiling.
     """
 
     root: Location | None = None
@@ -37,16 +39,17 @@ class Arrays(Source):
         if problems := [*_missing(arrays), *_mismatched(arrays), *_misshapen(arrays, self.channels_first)]:
             raise UserError(f"{self.root}: {'; '.join(problems)}")
         columns = {name: values.astype(str) for name, values in arrays.items() if name not in _KNOWN}
-        target = label = None
+        target = label = ceiling = None
         if "targets" in arrays:
-            target, names = _targets(self.root, arrays)
+            target, ceiling = _targets(self.root, arrays["targets"])
+            names = _target_names(self.root, arrays, target.shape[1])
         else:
             label, names = _labels(self.root, arrays)
         ids, read, checksum = self._images(arrays, "", "train")
         train = Samples(ids=ids, read=read, checksum=checksum, target=target, label=label, columns=columns)
         test = Samples(*self._images(arrays, "test_", "test")) if "test_images" in arrays else None
         kind: Kind = "classification" if target is None else "regression"
-        return Opened(train=train, test=test, kind=kind, targets=names)
+        return Opened(train=train, test=test, kind=kind, targets=names, ceiling=ceiling)
 
     def _images(
         self, arrays: Mapping[str, np.ndarray], prefix: str, split: str
@@ -63,33 +66,11 @@ class Arrays(Source):
 
 
 def _load(root: str | None) -> Mapping[str, np.ndarray]:
-    """Every array by name; those of a folder are memory-mapped. Pickled objects are refused."""
     if root is None:
         raise UserError(
-            "data.root is not set: name an npz file or a folder of npy files (--set data.root=PATH)"
+            "data.root is not set: name an npz or HDF5 file, or a folder of npy files (--set data.root=PATH)"
         )
-    path = Path(root)
-    try:
-        if path.is_dir():
-            return {file.stem: _npy(file) for file in sorted(path.glob("*.npy"))}
-        if path.suffix != ".npz":
-            raise UserError(f"data.root: expected an npz file or a folder of npy files, found {path}")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise UserError(f"data.root: nothing at {path}") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: cannot be read as numpy arrays ({error}); object arrays are never read"
-        ) from error
-
-
-def _npy(file: Path) -> np.ndarray:
-    """One npy file, memory-mapped; small ones that numpy cannot map (no elements) are read."""
-    try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); object arrays are never read") from error
+    return load(Path(root), lazy=("images", "test_images"))
 
 
 def _missing(arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -148,24 +129,33 @@ def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[s
     return problems
 
 
-def _targets(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
-    values = arrays["targets"]
-    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2):
-        raise UserError(f"{root}: 'targets': expected numbers (n, t), found {values.dtype} {values.shape}")
+def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(n, t) float32, averaged over repeats; and their ceiling (t,), where there are repeats."""
+    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2, 3):
+        raise UserError(
+            f"{root}: 'targets': expected numbers (n, t), or (n, repeats, t), found {values.dtype} {values.shape}"
+        )
+    if values.ndim == 3:
+        try:
+            return averaged(values)
+        except UserError as error:
+            raise UserError(f"{root}: 'targets': {error}") from error
     target = np.asarray(values, np.float32).reshape(len(values), -1)
     bad = np.argwhere(~np.isfinite(target))
     if len(bad):
         cells = examples(f"row {row}, column {column}" for row, column in bad.tolist())
         raise UserError(f"{root}: 'targets': {len(bad)} values are not finite ({cells})")
-    numbered = np.array([f"t{column:05d}" for column in range(target.shape[1])])
+    return target, None
+
+
+def _target_names(root: str | None, arrays: Mapping[str, np.ndarray], count: int) -> tuple[str, ...]:
+    numbered = np.array([f"t{column:05d}" for column in range(count)])
     names = arrays.get("target_names", numbered).astype(str)
-    if names.shape != (target.shape[1],):
-        raise UserError(
-            f"{root}: 'targets' has {target.shape[1]} columns but 'target_names' has shape {names.shape}"
-        )
+    if names.shape != (count,):
+        raise UserError(f"{root}: 'targets' has {count} columns but 'target_names' has shape {names.shape}")
     if twice := duplicates(names).tolist():
         raise UserError(f"{root}: {len(twice)} target_names occur more than once ({examples(twice)})")
-    return target, tuple(names.tolist())
+    return tuple(names.tolist())
 
 
 def _labels(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:

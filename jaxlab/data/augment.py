@@ -5,11 +5,12 @@ Measured under vmap on a CPU at 224 x 224: slicing a padded image (0.2 ms) beats
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, Float, Int, Key, Num
 
 from jaxlab.config import Component
 from jaxlab.types import UserError
@@ -20,7 +21,12 @@ Axis = Float[Array, "out in"]
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(Component):
-    """Base of the random changes to one image; intensities are 0 to 1 for uint8 sources."""
+    """Base of the random changes to one image; intensities are 0 to 1 for uint8 sources.
+
+    moves: what it does to a place it does to all of the image's channels; otherwise masks are left as they are.
+    """
+
+    moves: ClassVar[bool] = True
 
     def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
         raise NotImplementedError
@@ -87,6 +93,7 @@ class Blur(Augmentation):
     """Gaussian blur, standard deviation uniform in 0..sigma pixels; weights are renormalised at the edges."""
 
     sigma: float = 1.0
+    moves: ClassVar[bool] = False
 
     def check(self) -> None:
         _check_positive("Blur.sigma", self.sigma)
@@ -97,10 +104,26 @@ class Blur(Augmentation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoxBlur(Augmentation):
+    """The mean over a square of 2 r + 1 pixels, r uniform in 0..radius; at the edges, over what of it is inside."""
+
+    radius: int = 2
+    moves: ClassVar[bool] = False
+
+    def check(self) -> None:
+        _check_positive("BoxBlur.radius", self.radius)
+
+    def __call__(self, image: Image, key: Key[Array, ""]) -> Image:
+        radius = jax.random.randint(key, (), 0, self.radius + 1)
+        return _along_axes(image, _box(image.shape[0], radius), _box(image.shape[1], radius))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Brightness(Augmentation):
     """Multiplied by a factor uniform in 1 - delta..1 + delta, without clipping."""
 
     delta: float = 0.2
+    moves: ClassVar[bool] = False
 
     def check(self) -> None:
         if not 0 < self.delta <= 1:
@@ -130,17 +153,22 @@ class Cutout(Augmentation):
 
 
 def augment(
-    images: Num[Array, "b h w c"], row_keys: Key[Array, " b"], augmentations: tuple[Augmentation, ...]
+    images: Num[Array, "b h w c"],
+    row_keys: Key[Array, " b"],
+    augmentations: tuple[Augmentation, ...],
+    masks: int = 0,
 ) -> Float[Array, "b h w c"]:
     """Every augmentation in turn, each row with its own key folded with the augmentation's place.
 
     uint8 images come out as floats in 0..1, floats in their own range. A row's result depends on its image
-    and its key alone, so not on how a batch is split over devices.
+    and its key alone, so not on how a batch is split over devices. masks: so many of the last channels are masks.
     """
 
     def one(image: Image, key: Key[Array, ""]) -> Image:
         for place, change in enumerate(augmentations):
-            image = change(image, jax.random.fold_in(key, place))
+            seen = image.shape[-1] if change.moves else image.shape[-1] - masks
+            changed = change(image[..., :seen], jax.random.fold_in(key, place))
+            image = jnp.concatenate([changed, image[..., seen:]], axis=-1) if masks else changed
         return image
 
     return jax.vmap(one)(intensities(images), row_keys) if augmentations else intensities(images)
@@ -201,6 +229,12 @@ def _window(size: int, scale: Float[Array, ""], place: Float[Array, ""]) -> Floa
 def _gaussian(size: int, sigma: Float[Array, ""]) -> Axis:
     distance = jnp.arange(size)[:, None] - jnp.arange(size)[None, :]
     return jax.nn.softmax(-0.5 * (distance / sigma) ** 2, axis=1)
+
+
+def _box(size: int, radius: Int[Array, ""]) -> Axis:
+    distance = jnp.abs(jnp.arange(size)[:, None] - jnp.arange(size)[None, :])
+    inside = (distance <= radius).astype(jnp.float32)
+    return inside / inside.sum(1, keepdims=True)
 
 
 def _check_positive(name: str, value: float) -> None:

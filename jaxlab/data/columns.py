@@ -1,4 +1,4 @@
-"""CSV columns, strictly: ids stay strings, numbers are finite, and every bad cell is named."""
+"""Columns of a CSV or Parquet file, strictly: ids stay strings, numbers are finite, every bad cell is named."""
 
 import csv
 import warnings
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jaxlab.data.parquet import parquet_columns, parquet_header
 from jaxlab.data.source import duplicates, examples
 from jaxlab.types import UserError
 
@@ -16,6 +17,13 @@ def read_header(path: Path) -> list[str]:
     """The column names. Raises UserError for a missing or empty file, or one that fits no table."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
+    header = parquet_header(path) if path.suffix == ".parquet" else _csv_header(path)
+    if twice := duplicates(np.array(header)).tolist():
+        raise UserError(f"{path}: these columns occur more than once: {examples(twice)}")
+    return header
+
+
+def _csv_header(path: Path) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
@@ -24,8 +32,6 @@ def read_header(path: Path) -> list[str]:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
     if not header:
         raise UserError(f"{path}: expected a header line, found an empty file")
-    if twice := duplicates(np.array(header)).tolist():
-        raise UserError(f"{path}: these columns occur more than once: {examples(twice)}")
     if len(first) > len(header):  # pandas would take the first column for an index
         raise UserError(
             f"{path}: the rows have {len(first)} cells, more than the {len(header)} columns of the header"
@@ -43,10 +49,18 @@ def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) 
         raise UserError(
             f"{path}: no column {examples(map(repr, missing))}; it has {len(header)}: {examples(header)}"
         )
+    parquet = path.suffix == ".parquet"
+    table = parquet_columns(path, text, inferred) if parquet else _csv(path, text, len(header))
+    if table.empty:
+        raise UserError(f"{path}: expected at least one row below the header, found none")
+    return table[[*text, *inferred]]
+
+
+def _csv(path: Path, text: Sequence[str], columns: int) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
+            return pd.read_csv(
                 path,
                 dtype=dict.fromkeys(text, str),
                 keep_default_na=False,
@@ -55,18 +69,16 @@ def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) 
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path}: cannot be read as a CSV of {len(header)} columns ({str(error).strip()})"
+            f"{path}: cannot be read as a CSV of {columns} columns ({str(error).strip()})"
         ) from error
-    if table.empty:
-        raise UserError(f"{path}: expected at least one row below the header, found none")
-    return table[[*text, *inferred]]
 
 
 def ids_of(table: pd.DataFrame, column: str, path: Path, problems: list[str]) -> np.ndarray:
     """(n,) unicode ids; empty and repeated ones are added to `problems`."""
     ids = strings(table[column])
-    if empty := (np.flatnonzero(np.char.strip(ids) == "") + 2).tolist():
-        problems.append(f"{path}: {len(empty)} empty ids in column {column!r} (line {examples(empty)})")
+    place, first = ("row", 1) if path.suffix == ".parquet" else ("line", 2)
+    if empty := (np.flatnonzero(np.char.strip(ids) == "") + first).tolist():
+        problems.append(f"{path}: {len(empty)} empty ids in column {column!r} ({place} {examples(empty)})")
     if twice := [name for name in duplicates(ids).tolist() if name.strip()]:
         problems.append(
             f"{path}: {len(twice)} ids occur more than once in column {column!r} ({examples(twice)})"

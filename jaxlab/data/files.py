@@ -3,9 +3,10 @@
 import hashlib
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,12 +15,12 @@ from jaxlab.types import Samples, UserError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
 BACKGROUND = 128  # shows through transparent pixels and fills padding: mid-grey, as in vision experiments
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """One folder, listed once. An id is a file's stem or its full name."""
+    """One folder, listed once. An id is a file's stem or its full name, after the folders that lead to it."""
 
     path: Path
     by_name: dict[str, Path]
@@ -38,14 +39,41 @@ class ImageFolder:
         return files if len(files) > 1 and image_id not in self.by_name else []
 
 
-def list_folder(path: Path) -> ImageFolder:
-    """The image files directly inside `path`, sorted by name."""
-    with os.scandir(path) as entries:
-        names = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
+def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
+    """The image files directly inside `path`, sorted by name; hidden ones are left out.
+
+    within: folders of `path` to list, "" for itself; names, stems and ids then begin with theirs, as `cat/001.png`.
+    """
+    by_name: dict[str, Path] = {}
     stems: dict[str, list[Path]] = {}
-    for name in names:
-        stems.setdefault(Path(name).stem, []).append(path / name)
-    return ImageFolder(path, {name: path / name for name in names}, stems)
+    for folder in sorted(within):
+        prefix = f"{folder}/" if folder else ""
+        for name in _visible(path / folder, os.DirEntry.is_file):
+            if Path(name).suffix.lower() in SUFFIXES:
+                by_name[prefix + name] = file = path / folder / name
+                stems.setdefault(prefix + file.stem, []).append(file)
+    return ImageFolder(path, by_name, stems)
+
+
+def list_folders(path: Path) -> list[str]:
+    """The names of the folders directly inside `path`, sorted; hidden ones are left out."""
+    return _visible(path, os.DirEntry.is_dir)
+
+
+def _visible(path: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and wanted(entry))
+
+
+def existing_folder(root: str | None) -> Path:
+    """`root` as a path. Raises UserError where it is not set or not there."""
+    if root is None:
+        raise UserError("data.root is not set: name the folder that holds the data (--set data.root=FOLDER)")
+    if not Path(root).is_dir():
+        raise UserError(
+            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}"
+        )
+    return Path(root)
 
 
 def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: object) -> Samples:
@@ -59,19 +87,26 @@ def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: object) -> Sa
 
 
 def read_image(path: Path) -> np.ndarray:
+    """`decode_image` of a file."""
+    return decode_image(path, str(path))
+
+
+def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
     """(h, w, 1) or (h, w, 3) uint8, upright as its EXIF orientation says; (h, w, 1) float32 for a float TIFF.
 
     Transparent pixels show mid-grey, 16-bit grey levels are divided by 257, of frames the first counts.
-    Raises UserError that names the file when it is missing, truncated or not an image.
+    Raises UserError that says `name` when the file is missing, truncated or not an image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return _array(ImageOps.exif_transpose(image))
-    except _UNREADABLE as error:
-        reason = (
-            "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        )
-        raise UserError(f"{path}: cannot be decoded ({reason})") from error
+    except UNREADABLE as error:
+        raise UserError(f"{name}: cannot be decoded ({reason_of(error)})") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Why Pillow could not decode a file, in a few words."""
+    return "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
 
 
 def _array(image: Image.Image) -> np.ndarray:

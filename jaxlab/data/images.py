@@ -4,11 +4,11 @@ import contextlib
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,7 @@ from rich.progress import track
 
 from jaxlab.config import Component
 from jaxlab.data.files import BACKGROUND
-from jaxlab.data.source import checksums, examples
+from jaxlab.data.source import checksums, each_image_once, examples
 from jaxlab.store import stored
 from jaxlab.types import Samples, UserError
 
@@ -28,6 +28,8 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
+T = TypeVar("T")
+_RESAMPLING = {**FILTERS, "nearest": Image.Resampling.NEAREST}  # of masks alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,43 @@ class Images(Component):
             raise UserError(f"Images.memory_budget_gb: expected 0 or more, found {self.memory_budget_gb}")
 
 
+@dataclass(frozen=True)
+class SharedImages:
+    """Images that several samples show: indexed as an array of one a sample, yet each is held once.
+
+    images: (m, h, w, c). rows: (n,) the position in `images` of each sample's image.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self.images[self.rows[index]]
+
+
+ImageRows = np.ndarray | SharedImages
+
+
+def decode_splits(samples: Samples, splits: Sequence[np.ndarray], images: Images) -> Sequence[ImageRows]:
+    """The images of several splits' positions, decoded in one go: every image at fault is named at once.
+
+    What samples share (`Samples.image_of`) is decoded once, within a split and across them. Raises as `decode`.
+    """
+    ends = np.cumsum([len(positions) for positions in splits])[:-1]
+    shown, rows = each_image_once(samples, np.concatenate(splits))
+    decoded = decode(samples, shown, images)
+    if samples.image_of is None:
+        return np.split(decoded, ends)
+    return [SharedImages(decoded, part) for part in np.split(rows, ends)]
+
+
 def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarray:
     """The images at `positions` as one array (n, h, w, c): uint8, or float32 where the source has floats.
+
+    c is images.channels, then the samples' masks.
 
     Raises UserError that names every image that cannot be decoded, or whose size differs when `size` is None.
     """
@@ -73,7 +110,7 @@ def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarra
         raise UserError("no images to decode: the split is empty")
     first = first_readable(samples, positions)
     height, width = images.size or first.shape[:2]
-    shape = (len(positions), height, width, images.channels)
+    shape = (len(positions), height, width, images.channels + samples.masks)
 
     def fill(array: np.ndarray) -> None:
         _decode_into(array, samples, positions, images)
@@ -94,12 +131,12 @@ def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -
     if len(positions) == 0:
         return
     assert images.size is not None
-    dtype, shape = first_readable(samples, positions).dtype, (*images.size, images.channels)
+    dtype, shape = first_readable(samples, positions).dtype, (*images.size, images.channels + samples.masks)
     ready: deque[tuple[np.ndarray, list[Future[str | None]]]] = deque()
 
     def finished() -> np.ndarray:
         array, tasks = ready.popleft()
-        _refuse([task.result() for task in tasks])
+        check_usable((task.result() for task in tasks), len(array))
         return array
 
     pool = ThreadPoolExecutor()
@@ -144,7 +181,7 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
 def _decode_into(array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images) -> None:
     one = partial(_decode_one, array, samples, positions, images)
     with ThreadPoolExecutor() as pool:
-        _refuse(list(_shown(pool.map(one, range(len(array))), len(array))))
+        check_usable(shown(pool.map(one, range(len(array))), len(array), "decoding images"), len(array))
 
 
 def _decode_one(
@@ -152,40 +189,53 @@ def _decode_one(
 ) -> str | None:
     """Fill a row; what is wrong with its image, if anything."""
     try:
-        array[row] = _fitted(samples, int(positions[row]), images, array)
+        size = (array.shape[1], array.shape[2])
+        array[row] = fitted(samples, int(positions[row]), images, size, array.dtype)
     except UserError as error:
         return str(error)
     return None
 
 
-def _refuse(results: list[str | None]) -> None:
+def check_usable(results: Iterable[str | None], total: int) -> None:
+    """Raises UserError with what is wrong with single images of `total`, if anything is."""
     if problems := [problem for problem in results if problem is not None]:
-        raise UserError(f"{len(problems)} of {len(results)} images cannot be used: {examples(problems)}")
+        raise UserError(f"{len(problems)} of {total} images cannot be used: {examples(problems)}")
 
 
-def _shown(results: Iterable[str | None], total: int) -> Iterable[str | None]:
+def shown(results: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """`results`, with a progress bar on a terminal."""
     console = Console(stderr=True)
     hidden = not console.is_terminal
-    return track(results, "decoding images", total, console=console, transient=True, disable=hidden)
+    return track(results, what, total, console=console, transient=True, disable=hidden)
 
 
-def _fitted(samples: Samples, position: int, images: Images, array: np.ndarray) -> np.ndarray:
+def fitted(
+    samples: Samples, position: int, images: Images, size: tuple[int, int], dtype: np.dtype
+) -> np.ndarray:
+    """The image at `position` as `decode` returns it: (*size, images.channels) of `dtype`."""
     image, name = samples.read(position), samples.ids[position]
-    if image.dtype != array.dtype or image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise UserError(f"{name}: expected (h, w, 1 or 3) {array.dtype}, found {image.shape} {image.dtype}")
-    size = array.shape[1], array.shape[2]
+    if image.dtype != dtype or image.ndim != 3 or image.shape[2] - samples.masks not in (1, 3):
+        raise UserError(f"{name}: expected (h, w, 1 or 3) {dtype}, found {image.shape} {image.dtype}")
     if images.size is None and image.shape[:2] != size:
         raise UserError(
             f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
         )
-    fitted = resize(image, size, images.policy, images.filter or "area", images.crop_fraction or 1.0)
-    return with_channels(fitted, images.channels)
+    colours, masks = np.split(image, [image.shape[2] - samples.masks], axis=2)
+    crop = images.crop_fraction or 1.0
+    scaled = resize(colours, size, images.policy, images.filter or "area", crop)
+    scaled = with_channels(scaled, images.channels)
+    if not samples.masks:
+        return scaled
+    return np.concatenate([scaled, resize(masks, size, images.policy, "nearest", crop)], axis=2)
 
 
 def resize(
     image: np.ndarray, size: tuple[int, int], policy: str, filter_name: str, crop_fraction: float = 1.0
 ) -> np.ndarray:
-    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says."""
+    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says.
+
+    filter_name: one of FILTERS, or `nearest` for masks, which are padded with 0.
+    """
     if image.shape[:2] == size and crop_fraction == 1:
         return image
     height, width = image.shape[:2]
@@ -198,7 +248,7 @@ def resize(
         scale = min(size[0] / height, size[1] / width)
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-        ground = BACKGROUND if image.dtype == np.uint8 else 0
+        ground = BACKGROUND if image.dtype == np.uint8 and filter_name != "nearest" else 0
         padded = np.full((*size, image.shape[2]), ground, image.dtype)
         padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, inner, filter_name)
         return padded
@@ -209,7 +259,7 @@ def _scaled(
     image: np.ndarray, size: tuple[int, int], filter_name: str, box: tuple[float, ...] | None = None
 ) -> np.ndarray:
     def scaled(plane: np.ndarray) -> np.ndarray:
-        made = Image.fromarray(plane).resize(size[::-1], FILTERS[filter_name], box)  # type: ignore[arg-type]
+        made = Image.fromarray(plane).resize(size[::-1], _RESAMPLING[filter_name], box)  # type: ignore[arg-type]
         return np.asarray(made)
 
     if image.dtype == np.uint8 and image.shape[2] == 3:

@@ -1,38 +1,49 @@
 """Batches: batch k is a pure function of (seed, k). Grain shuffles and prefetches; no state is saved."""
 
+import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import grain
 import numpy as np
 
+from jaxlab.data.balance import Balance, Shown
+from jaxlab.data.images import ImageRows
 from jaxlab.types import UserError
 
 HostBatch = dict[str, np.ndarray]
+Gathered = Mapping[str, ImageRows]
 T = TypeVar("T")
+_ENDLESS = 1 << 40  # batches: a range as long as no run is
 
 
 class Batches:
     """Shuffled training batches without end: every epoch is another permutation, its remainder dropped.
 
-    images: (n, h, w, c). target: (n, t) float32 or None. label: (n,) int32 or None.
+    images: (n, h, w, c), or shared. target: (n, t) float32 or None. label: (n,) int32 or None; a `balance` needs it,
+    and decides what an epoch shows.
     `batches[k]` is {"image": (b, h, w, c), "target": (b, t) or "label": (b,), "index": (b,) int32}, where
     index is the position in these arrays. Raises UserError when there are fewer samples than a batch holds.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: ImageRows,
         target: np.ndarray | None,
         label: np.ndarray | None,
         batch_size: int,
         seed: int,
+        balance: Balance | None = None,
     ) -> None:
-        n = len(images)
+        n = epoch_length(len(images), label, balance)
         check_batch_size(batch_size, n)
-        self.steps_per_epoch = n // batch_size
+        self.steps_per_epoch, self._batch_size = n // batch_size, batch_size
         self._arrays = _named(images, target, label)
+        if balance is not None and label is not None:
+            self._epoch = functools.lru_cache(4)(functools.partial(balance.epoch, label, seed))
+            self._batches = grain.MapDataset.range(_ENDLESS).map(self._balanced)
+            return
         # Grain shuffles epoch e with seed + e: unmixed, runs with seeds 0 and 1 would share their epochs.
         mixed = int(np.random.SeedSequence(seed).generate_state(1)[0])
         order = grain.MapDataset.range(n).shuffle(seed=mixed)
@@ -43,6 +54,15 @@ class Batches:
 
     def _gather(self, index: Sequence[int]) -> HostBatch:
         return _gather(self._arrays, np.array(index, np.int32))
+
+    def _balanced(self, step: int) -> HostBatch:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        shown: Shown = self._epoch(epoch)
+        rows = slice(place * self._batch_size, (place + 1) * self._batch_size)
+        batch = _gather(self._arrays, shown.index[rows])
+        for axis, mirrored in enumerate(shown.mirror[rows].T, 1):
+            batch["image"][mirrored] = np.flip(batch["image"][mirrored], axis)
+        return batch
 
     def iterate(self, start_step: int = 0) -> Iterator[HostBatch]:
         """batches[start_step], batches[start_step + 1], ...: made ahead by two threads."""
@@ -55,6 +75,15 @@ class Batches:
             iterator.close()
 
 
+def epoch_length(samples: int, label: np.ndarray | None, balance: Balance | None) -> int:
+    """Samples in an epoch. Raises UserError where classes are to be balanced and there are none."""
+    if balance is None:
+        return samples
+    if label is None:
+        raise UserError(f"balance={type(balance).__name__}() needs classes, and these data have none")
+    return balance.length(label)
+
+
 def check_batch_size(batch_size: int, samples: int) -> None:
     """Raises UserError where `samples` do not fill one batch."""
     if not 1 <= batch_size <= samples:
@@ -62,7 +91,7 @@ def check_batch_size(batch_size: int, samples: int) -> None:
 
 
 def evaluation_batches(
-    images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
+    images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
 ) -> Iterator[HostBatch]:
     """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample."""
     arrays, n = _named(images, target, label), len(images)
@@ -81,10 +110,10 @@ def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth:
     yield from ready
 
 
-def _named(images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None) -> HostBatch:
+def _named(images: ImageRows, target: np.ndarray | None, label: np.ndarray | None) -> Gathered:
     arrays = {"image": images, "target": target, "label": label}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
-def _gather(arrays: HostBatch, index: np.ndarray) -> HostBatch:
+def _gather(arrays: Gathered, index: np.ndarray) -> HostBatch:
     return {**{name: array[index] for name, array in arrays.items()}, "index": index}

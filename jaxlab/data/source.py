@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +37,12 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Component):
-    """Base of the places that data come from."""
+    """Base of the places that data come from.
+
+    mirrors: the axes along which an image's mirror image shows the same; of digits there are none.
+    """
+
+    mirrors: ClassVar[frozenset[str]] = frozenset({"horizontal", "vertical"})
 
     def open(self) -> Opened:
         """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""
@@ -56,18 +62,26 @@ def fingerprint(opened: Opened) -> str:
         if values is None:
             continue
         sha.update(f"{values.dtype.str} {values.shape}".encode())
-        sha.update(np.ascontiguousarray(values).tobytes())
+        flat = np.ascontiguousarray(values).reshape(-1)
+        sha.update(flat.view(np.uint8).data)  # not copied: targets can be gigabytes
     sha.update(checksums(train, np.arange(len(train))))
     return sha.hexdigest()
 
 
 def checksums(samples: Samples, positions: np.ndarray) -> bytes:
-    """SHA-256 over the stored images at `positions`, read by several threads."""
-    sha = hashlib.sha256()
+    """SHA-256 over the stored images at `positions`, each image read once, by several threads."""
+    shown, rows = each_image_once(samples, positions)
     with ThreadPoolExecutor() as pool:
-        for image in pool.map(samples.checksum, positions.tolist()):
-            sha.update(image)
-    return sha.digest()
+        images = list(pool.map(samples.checksum, shown.tolist()))
+    return hashlib.sha256(b"".join(images[row] for row in rows.tolist())).digest()
+
+
+def each_image_once(samples: Samples, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of `positions` that show every image once, and (n,) the row of each one's image among them."""
+    if samples.image_of is None:
+        return positions, np.arange(len(positions))
+    _, first, rows = np.unique(samples.image_of[positions], return_index=True, return_inverse=True)
+    return positions[first], rows
 
 
 def examples(items: Iterable[object], limit: int = 5) -> str:

@@ -85,7 +85,7 @@ class KFold(Split):
 class ColumnSplit(Split):
     """As the data say it: rows whose `column` reads `train` or `validation`; others are left out."""
 
-    column: str
+    column: str = "split"
     train: str = "train"
     validation: str = "val"
 

@@ -1,4 +1,4 @@
-"""A Kaggle competition folder: train.csv, image folders, sample_submission.csv."""
+"""A Kaggle competition folder: train.csv (or train.parquet), image folders, sample_submission.csv."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxlab.config import Location
 from jaxlab.data.columns import classes_of, ids_of, is_text, numbers, read_columns, read_header, strings
-from jaxlab.data.files import SUFFIXES, ImageFolder, file_samples, list_folder
+from jaxlab.data.files import SUFFIXES, ImageFolder, existing_folder, file_samples, list_folder
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.types import Kind, Samples, UserError
 
@@ -19,10 +19,12 @@ class KaggleTable(Source):
 
     root: the folder. A solution.csv in it is never opened.
     id_column: default: the first column of the sample submission, else of train.csv. An id is the name of an
-        image file, with or without its suffix.
+        image file, with or without its suffix, after the folders that lead to it (`m1/0001`).
     targets: the target columns; default: every column but the id, `label` and `columns`.
     label: the column of class names. A single target column without one number in it is taken for that.
     columns: other columns, such as a subject, that a split asks for.
+    train_csv: the table, a CSV or Parquet file; without a train.csv, train.parquet is taken. Whole numbers that are
+        ids or classes in a Parquet file are read as their decimal digits.
     train_images, test_images: folders below root; where one is missing, `images` is taken.
     sample: its ids are the test ids, in its order; without the file, all test images are, sorted by name.
     """
@@ -47,11 +49,12 @@ class KaggleTable(Source):
     def open(self) -> Opened:
         root = existing_folder(self.root)
         sample = self._sample(root)
-        header = read_header(root / self.train_csv)
+        table = self._table(root)
+        header = read_header(table)
         id_column = self.id_column or (read_header(sample) if sample else header)[0]
         if id_column not in header:
             raise UserError(
-                f"{root / self.train_csv}: no id column {id_column!r}; its {len(header)} columns: "
+                f"{table}: no id column {id_column!r}; its {len(header)} columns: "
                 f"{examples(header)}. Set data.id_column"
             )
         problems: list[str] = []
@@ -74,13 +77,18 @@ class KaggleTable(Source):
             raise UserError("; ".join(problems))
         return test, sample
 
+    def _table(self, root: Path) -> Path:
+        table = root / self.train_csv
+        parquet = table.with_suffix(".parquet")
+        return parquet if parquet.is_file() and not table.is_file() else table
+
     def _sample(self, root: Path) -> Path | None:
         return root / self.sample if (root / self.sample).is_file() else None
 
     def _train(
         self, root: Path, header: list[str], id_column: str, problems: list[str]
     ) -> tuple[Samples, tuple[str, ...]]:
-        path = root / self.train_csv
+        path = self._table(root)
         special = (id_column, *self.columns)
         others = tuple(name for name in header if name not in special)
         targets = (self.label,) if self.label is not None else self.targets or others
@@ -93,30 +101,19 @@ class KaggleTable(Source):
             fields["label"], targets = _labels(path, targets[0], id_column, problems)
         else:
             fields["target"] = numbers(table[list(targets)], ids, path, problems)
-        files = _files(_folder(root, self.train_images), ids, path, problems)
+        files = _files(_folder(root, self.train_images, ids), ids, path, problems)
         return file_samples(ids, files, **fields), targets
 
     def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
         if sample is not None:
             table = read_columns(sample, (id_column,))
             ids = ids_of(table, id_column, sample, problems)
-            return file_samples(ids, _files(_folder(root, self.test_images), ids, sample, problems))
+            return file_samples(ids, _files(_folder(root, self.test_images, ids), ids, sample, problems))
         if not (root / self.test_images).is_dir():
             return None
         folder = list_folder(root / self.test_images)
         files = list(folder.by_name.values())
         return file_samples(np.array([path.stem for path in files], dtype=str), files) if files else None
-
-
-def existing_folder(root: str | None) -> Path:
-    """`root` as a path. Raises UserError where it is not set or not there."""
-    if root is None:
-        raise UserError("data.root is not set: name the folder that holds the data (--set data.root=FOLDER)")
-    if not Path(root).is_dir():
-        raise UserError(
-            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}"
-        )
-    return Path(root)
 
 
 def _labels(
@@ -132,10 +129,12 @@ def _labels(
     return classes_of(cells)
 
 
-def _folder(root: Path, name: str) -> ImageFolder:
+def _folder(root: Path, name: str, ids: np.ndarray) -> ImageFolder:
+    """The images of folder `name`, and of the folders in it that ids such as `m1/0001` lead to."""
     for folder in (root / name, root / "images"):
         if folder.is_dir():
-            return list_folder(folder)
+            inner = {"", *(image_id.rpartition("/")[0] for image_id in ids.tolist())}
+            return list_folder(folder, [within for within in inner if (folder / within).is_dir()])
     raise UserError(f"{root}: expected a folder of images named {name!r} (or 'images'), found neither")
 
 

@@ -12,13 +12,13 @@ from jaxtyping import Array, Float
 
 from jaxlab.config import identity, to_json
 from jaxlab.data.augment import Normalize
-from jaxlab.data.images import Images, stream
+from jaxlab.data.images import Images, first_readable, stream
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.base import Model
 from jaxlab.types import EVALUATION, Samples, UserError
-from jaxlab.weights.preprocessing import described, prepared
+from jaxlab.weights.preprocessing import check_intensities, described, prepared
 
 Pool = Literal["none", "mean"]
 
@@ -56,7 +56,7 @@ class ImageEncoder(Encoder):
             frozen=frozen,
             shapes=shapes,
             pool=self.pool,
-            stimuli=partial(_stimuli, images),
+            stimuli=partial(_stimuli, images, self.normalize is None),
             forward=forward,
             about=f"{type(self.model).__name__}: {described(images, normalize)}",
         )
@@ -83,8 +83,12 @@ def _recipe(config: ImageEncoder) -> Any:
     }
 
 
-def _stimuli(images: Images, samples: Samples, rows: np.ndarray) -> Stimuli:
-    """The distinct images of the samples at `rows`."""
+def _stimuli(images: Images, from_0_to_1: bool, samples: Samples, rows: np.ndarray) -> Stimuli:
+    """The distinct images of the samples at `rows`. from_0_to_1: where they are floats, they have to be so."""
+    if samples.masks:
+        raise UserError("ImageEncoder: takes images without masks; give it the source that WithMasks wraps")
+    if from_0_to_1:
+        check_intensities("ImageEncoder", first_readable(samples, rows))
     positions, row_of = rows, None
     if samples.image_of is not None:
         _, first, row_of = np.unique(samples.image_of[rows], return_index=True, return_inverse=True)
@@ -92,8 +96,9 @@ def _stimuli(images: Images, samples: Samples, rows: np.ndarray) -> Stimuli:
 
     def batches(size: int, done: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
         for decoded in stream(samples, positions[done:], images, size):
-            filled = np.minimum(np.arange(size), len(decoded) - 1)
-            yield np.arange(done, done + len(decoded)), {"image": decoded[filled]}
-            done += len(decoded)
+            count = len(decoded)
+            full = decoded if count == size else decoded[np.minimum(np.arange(size), count - 1)]
+            yield np.arange(done, done + count), {"image": full}
+            done += count
 
     return Stimuli(samples.ids[positions], row_of, checksums(samples, positions).hex(), batches)

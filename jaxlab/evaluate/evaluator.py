@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import HostBatch, evaluation_batches, prefetch
 from jaxlab.metrics import Sums, start
 from jaxlab.training.sharding import Layout
@@ -39,7 +40,7 @@ class Evaluator:
     def evaluate(
         self,
         variables: Variables,
-        images: np.ndarray,
+        images: ImageRows,
         target: np.ndarray | None,
         label: np.ndarray | None,
         put: Put | None = None,
@@ -50,7 +51,7 @@ class Evaluator:
             sums = self._evaluate(variables, sums, batch)
         return sums
 
-    def predict(self, variables: Variables, images: np.ndarray, put: Put | None = None) -> np.ndarray:
+    def predict(self, variables: Variables, images: ImageRows, put: Put | None = None) -> np.ndarray:
         """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
         out = np.empty((len(images), self._outputs), np.float32)
         console = Console(stderr=True)
@@ -69,7 +70,7 @@ class Evaluator:
         return out
 
     def _batches(
-        self, images: np.ndarray, target: np.ndarray | None, label: np.ndarray | None, put: Put | None
+        self, images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, put: Put | None
     ) -> Iterator[Batch]:
         batches: Iterator[HostBatch] = evaluation_batches(images, target, label, self._batch_size)
         return prefetch(batches, put or self._layout.put_batch)

@@ -36,9 +36,13 @@ class ClassificationSums:
         mask: Bool[Array, "b"] | None = None,
         axis_name: str | None = None,
     ) -> Self:
-        """These sums with a batch added. Ties go against the truth: a constant output scores nothing."""
+        """These sums with a batch added. Ties go against the truth: a constant output scores nothing.
+
+        Nor does any output for label -1, a class that is none of these.
+        """
         truth = jnp.take_along_axis(logits, label[:, None], axis=1)
         better = (~(logits < truth)).sum(1) - 1  # so that NaN scores nothing either
+        better = jnp.where(label < 0, logits.shape[1], better)
         return type(self)(
             count=self.count + total(jnp.ones(len(logits)), mask, axis_name),
             loss=self.loss + total(loss, mask, axis_name),

@@ -22,17 +22,22 @@ class Layout:
 
     parallel: "pmap", "data" (jit over a sharded batch) or "single"; "auto" takes pmap where several devices
         can share the batch, on the largest number of devices that divides it.
+    group: rows of a batch that belong on one device: its share of a micro-batch is a multiple of them.
     Raises UserError where the batch does not divide over the devices that an explicit choice asks for.
     """
 
-    def __init__(self, parallel: Parallel, batch_size: int, accumulate: int = 1):
+    def __init__(self, parallel: Parallel, batch_size: int, accumulate: int = 1, group: int = 1):
         devices = jax.local_devices()
         if batch_size % accumulate:
             raise UserError(f"accumulate={accumulate} must divide batch_size={batch_size}")
-        fitting = max(k for k in range(1, len(devices) + 1) if batch_size // accumulate % k == 0)
+        rows = batch_size // accumulate
+        if rows % group:
+            raise UserError(f"batch_size / accumulate = {rows} must be even: images are mixed in pairs")
+        fitting = max(k for k in range(1, len(devices) + 1) if rows % (k * group) == 0)
         if parallel in ("pmap", "data") and fitting < len(devices):
+            pairs = f"{group} times " if group > 1 else ""
             raise UserError(
-                f'parallel="{parallel}": batch_size / accumulate = {batch_size // accumulate} must be a multiple of '
+                f'parallel="{parallel}": batch_size / accumulate = {rows} must be a multiple of {pairs}'
                 f'the {len(devices)} devices (or use parallel="auto", which would use {fitting} of them)'
             )
         self.count = 1 if parallel == "single" else fitting

@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab import tree
+from jaxlab.data.mix import Mix, partners
 from jaxlab.heads import Head
 from jaxlab.losses import Loss
 from jaxlab.metrics import Sums
@@ -49,7 +50,8 @@ class Program:
     """The parts of a forward pass and its scores; all of it static, nothing of it changes while training.
 
     shapes: the network's (graphdef, params, stats) as nnx.split gives them, of shapes only.
-    prepare: augmentation and normalisation. dtype: of the forward and backward pass.
+    prepare: augmentation, mixing and normalisation. mix: what it mixes by, so that losses are mixed alike.
+    dtype: of the forward and backward pass.
     """
 
     shapes: tuple[nnx.GraphDef, nnx.State, nnx.State]
@@ -57,6 +59,7 @@ class Program:
     prepare: Prepare
     head: Head
     loss: Loss
+    mix: Mix | None = None
     dtype: str = "float32"
 
     def apply(self, variables: Variables, images: Any, mode: Mode, held: Collection[str] = ()) -> Forward:
@@ -79,6 +82,15 @@ class Program:
             return batch["label"]
         z = (batch["target"] - constants["target_mean"][None]) / constants["target_scale"][None]
         return self.head.encode(z)
+
+    def training_losses(self, outputs: Array, batch: Batch, constants: tree.Flat, keys: Array) -> Array:
+        """One a row; of images that `prepare` mixed by the same keys, by the shares that they have of two targets."""
+        truth = self.truth(batch, constants)
+        losses = self.loss(outputs, truth)
+        if self.mix is None:
+            return losses
+        partner = self.loss(outputs, partners(truth))
+        return self.mix.losses(losses, partner, keys, *batch["image"].shape[1:3])
 
     def in_units(self, outputs: Array, constants: tree.Flat) -> Array:
         """Outputs in the targets' own units; logits as they are."""
@@ -143,7 +155,7 @@ def train_step(
         mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
         variables = Variables(state.params | trained, stats, state.constants)
         outputs, stats, penalty = program.apply(variables, images, mode, learning.held)
-        losses = program.loss(outputs, program.truth(piece, state.constants))
+        losses = program.training_losses(outputs, piece, state.constants, split[0])
         sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
         loss = losses.sum() / rows_in_all
         return loss + penalty * (len(losses) / rows_in_all), (loss, stats, sums)

@@ -36,12 +36,14 @@ CLASSIFIERS = ("fc.bias", "fc3.bias", "head.bias")  # one a family
 
 
 def load_pretrained(
-    config: Component, source: str, params: Flat, stats: Flat
+    config: Component, source: str, params: Flat, stats: Flat, further: int = 0
 ) -> tuple[Flat, Flat, dict[str, Any]]:
     """The weights of `source` for the module of `config`, and a JSON record of what was done.
 
     source: a safetensors or PyTorch file, a folder with one, or a hub id. params, stats: the module's flat
         parameters and batch statistics; of them only shapes and dtypes are used. Returns numpy arrays.
+    further: so many of the image's last channels are none of the weights' colours; the network's features start as if
+        these were not there.
     Raises UserError with everything that does not fit: keys, shapes, dtypes, architecture.
     """
     family = FAMILIES.get(type(config))
@@ -54,7 +56,9 @@ def load_pretrained(
     layout = family.layout(config, arrays)
     adapted = None
     if layout.stem is not None:
-        adapted = _adapt_stem(arrays, layout.stem, params[family.STEM].shape[2])
+        adapted = _adapt_stem(arrays, layout.stem, params[family.STEM].shape[2] - further)
+        widened = _widen_stem(arrays, layout.stem, further)
+        adapted = "; ".join(done for done in (adapted, widened) if done) or None
     hint = family.hint(config, arrays, layout) or _about_classifier(arrays, layout, params)
     matched = match(arrays, params | stats, layout, about=about, hint=hint)
     record = {
@@ -70,6 +74,11 @@ def load_pretrained(
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record
+
+
+def stem_of(config: Component) -> str:
+    """The path of the kernel that sees the image, in a module that has pretrained weights."""
+    return FAMILIES[type(config)].STEM
 
 
 def _about_classifier(arrays: Mapping[str, np.ndarray], layout: Layout, params: Flat) -> str:
@@ -99,3 +108,12 @@ def _adapt_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str |
         return f"summed over {old} channels"
     arrays[key] = np.take(kernel, np.arange(channels) % old, axis=1).astype(np.float32) * (old / channels)
     return f"repeated from {old} to {channels} channels, times {old}/{channels}"
+
+
+def _widen_stem(arrays: dict[str, np.ndarray], key: str, further: int) -> str | None:
+    """Zero weights for `further` channels behind the kernel's own: gradients reach them, until then nothing changes."""
+    kernel = arrays.get(key)
+    if kernel is None or kernel.ndim != 4 or not further:
+        return None
+    arrays[key] = np.pad(kernel.astype(np.float32), ((0, 0), (0, further), (0, 0), (0, 0)))
+    return f"{further} further channels of weight 0"

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from jaxlab.data.augment import Normalize
 from jaxlab.data.images import FILTERS, Images
+from jaxlab.types import UserError
 
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 
@@ -69,3 +72,13 @@ def described(images: Images, normalize: Normalize) -> str:
     mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
     cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
     return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"
+
+
+def check_intensities(source: str, image: np.ndarray) -> None:
+    """Raises UserError for floats that a normalisation meant for 0 to 1 would spoil, as it would a second time."""
+    if image.dtype.kind == "f" and not (image.min() > -0.01 and image.max() < 1.01):
+        raise UserError(
+            f"{source}: the images are floats from {image.min():.3g} to {image.max():.3g}, where normalisation expects "
+            "0 to 1 (or uint8). If they are normalised already, say so: "
+            "normalize=Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) takes them as they are"
+        )

@@ -1,9 +1,11 @@
-"""Arrays in an npz or a folder of npy files."""
+"""Arrays in an npz, an HDF5 file or a folder of npy files."""
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from tiny import trained_run
 
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.source import Opened
@@ -12,12 +14,19 @@ from jaxlab.types import UserError
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (5, 4, 6, 3), dtype=np.uint8)
 TARGETS = RNG.normal(size=(5, 2))
+REPEATS = RNG.normal(size=(5, 3, 2)) + TARGETS[:, None]
 
 
 def saved(folder: Path, form: str = "npz", **arrays: np.ndarray) -> str:
+    folder.mkdir(exist_ok=True)
     if form == "npz":
         np.savez(folder / "data.npz", **arrays)
         return str(folder / "data.npz")
+    if form == "h5":
+        with h5py.File(folder / "data.h5", "w") as file:
+            for name, array in arrays.items():
+                file[name] = array.astype(object) if array.dtype.kind == "U" else array
+        return str(folder / "data.h5")
     (folder / "data").mkdir()
     for name, array in arrays.items():
         np.save(folder / "data" / f"{name}.npy", array)
@@ -28,7 +37,7 @@ def opened(folder: Path, form: str = "npz", channels_first: bool = False, **arra
     return Arrays(root=saved(folder, form, **arrays), channels_first=channels_first).open()
 
 
-@pytest.mark.parametrize("form", ["npz", "npy"])
+@pytest.mark.parametrize("form", ["npz", "npy", "h5"])
 def test_regression(tmp_path: Path, form: str) -> None:
     data = opened(
         tmp_path,
@@ -70,6 +79,31 @@ def test_layouts(tmp_path: Path) -> None:
     assert grey.targets == ("t00000",)
 
 
+@pytest.mark.parametrize("form", ["npz", "npy", "h5"])
+def test_repeats_are_averaged_and_give_the_ceiling(tmp_path: Path, form: str) -> None:
+    repeats = REPEATS.copy()
+    repeats[1:, 2] = np.nan
+    data = opened(tmp_path, form, images=IMAGES, targets=repeats)
+    means = np.vstack([REPEATS[:1].mean(1), REPEATS[1:, :2].mean(1)])
+    np.testing.assert_allclose(data.train.target, means, rtol=1e-6)
+    variances = np.vstack([2 * REPEATS[:1].var(1, ddof=1), REPEATS[1:, :2].var(1, ddof=1)])
+    noise = variances.sum(0) / 6  # six presentations beyond the first of their image
+    share = 1 - noise * (1 / 3 + 4 / 2) / 5 / means.var(0, ddof=1)
+    np.testing.assert_allclose(data.ceiling, np.clip(share, 0, 1), rtol=1e-6)
+    once = opened(tmp_path / "once", form, images=IMAGES, targets=TARGETS[:, None])
+    np.testing.assert_allclose(once.train.target, TARGETS, rtol=1e-6)
+    assert once.ceiling is None
+
+
+def test_images_of_hdf5_stay_on_disk(tmp_path: Path) -> None:
+    data = opened(tmp_path, "h5", images=IMAGES, targets=TARGETS, label=np.array([b"a"] * 5))
+    content = (tmp_path / "data.h5").read_bytes()
+    (tmp_path / "data.h5").write_bytes(content.replace(IMAGES[3].tobytes(), bytes(IMAGES[3].size)))
+    assert (data.train.read(3) == 0).all()
+    np.testing.assert_array_equal(data.train.read(2), IMAGES[2])
+    assert data.train.columns["label"].tolist() == ["a"] * 5
+
+
 BAD = {
     "no images": ({"images": None}, ["no array 'images'", "targets"]),
     "neither": ({"targets": None}, ["either 'targets' or 'labels'"]),
@@ -86,6 +120,15 @@ BAD = {
     "names": ({"target_names": np.array(["u"])}, ["2 columns", "shape (1,)"]),
     "same names": ({"target_names": np.array(["u", "u"])}, ["target_names", "more than once (u)"]),
     "NaN": ({"targets": np.vstack([TARGETS[:3], [0, np.nan], TARGETS[4:]])}, ["row 3, column 1"]),
+    "repeats": (
+        {"targets": REPEATS * [[[1, np.nan]]]},
+        ["5 responses have no finite repeat", "image 0, column 1"],
+    ),
+    "infinite repeat": (
+        {"targets": np.where(REPEATS > 9, 0, np.inf)},
+        ["'targets': 10 responses have no finite"],
+    ),
+    "four axes": ({"targets": REPEATS[None].repeat(5, 0)}, ["(n, repeats, t)", "(5, 5, 3, 2)"]),
     "text": ({"targets": np.array([list("ab")] * 5)}, ["'targets'", "expected numbers"]),
     "float labels": ({"targets": None, "labels": np.ones(5)}, ["'labels'", "float64"]),
     "label range": (
@@ -95,9 +138,11 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("form", ["npz", "npy"])
+@pytest.mark.parametrize("form", ["npz", "npy", "h5"])
 @pytest.mark.parametrize("case", BAD)
 def test_bad_arrays_are_explained(tmp_path: Path, case: str, form: str) -> None:
+    if (case, form) == ("objects", "h5"):
+        pytest.skip("h5py writes no Python objects")
     changes, words = BAD[case]
     arrays = {"images": IMAGES, "targets": TARGETS, **changes}
     with pytest.raises(UserError) as error:
@@ -122,3 +167,27 @@ def test_an_image_that_is_not_finite_is_named(tmp_path: Path) -> None:
     data = opened(tmp_path, images=images, targets=TARGETS, ids=np.array(list("abcde")))
     with pytest.raises(UserError, match="image c: 1 values"):
         data.train.read(2)
+
+
+def test_bad_hdf5_files_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "data.h5"
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(UserError, match=r"data.h5: cannot be read as HDF5"):
+        Arrays(root=str(path)).open()
+    with h5py.File(tmp_path / "groups.h5", "w") as file:
+        file["monkey/images"] = IMAGES
+    with pytest.raises(UserError, match=r"expected arrays at the top level, found groups \(monkey\)"):
+        Arrays(root=str(tmp_path / "groups.h5")).open()
+    with pytest.raises(UserError, match=r"expected an HDF5 file, found nothing at"):
+        Arrays(root=str(tmp_path / "gone.h5")).open()
+
+
+@pytest.mark.slow
+def test_an_hdf5_file_with_repeats_trains(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
+    repeats = images.mean((1, 2, 3))[:, None, None] + rng.normal(size=(40, 3, 2))
+    path = saved(tmp_path, "h5", images=images, targets=repeats, test_images=images[:3])
+    settings = ["data.channels_first=true", "training.epochs=none", "training.steps=2"]
+    run = trained_run(Path(path), tmp_path / "run", *settings)
+    assert "noise_normalised" in (run / "metrics.jsonl").read_text()

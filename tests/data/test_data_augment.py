@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates, uniform_filter
 
 from jaxlab.data.augment import (
     Augmentation,
     Blur,
+    BoxBlur,
     Brightness,
     Crop,
     Cutout,
@@ -93,6 +94,16 @@ def test_blur_is_a_separable_gaussian_of_bounded_width() -> None:
     np.testing.assert_allclose(many(Blur(), np.ones((5, 5, 3), np.float32)), 1, rtol=1e-6)
 
 
+def test_box_blur_is_the_mean_over_a_square() -> None:
+    results = many(BoxBlur(radius=2))
+    inside = [uniform_filter(IMAGE, (2 * r + 1, 2 * r + 1, 1), mode="constant") for r in range(3)]
+    share = [
+        uniform_filter(np.ones_like(IMAGE), (2 * r + 1, 2 * r + 1, 1), mode="constant") for r in range(3)
+    ]
+    candidates = [mean / of for mean, of in zip(inside, share, strict=True)]
+    assert min(counts(results, candidates)) > 10
+
+
 def test_brightness_scales_uniformly() -> None:
     factors = many(Brightness(delta=0.5)) / IMAGE
     np.testing.assert_allclose(factors, np.broadcast_to(factors[:, :1, :1, :1], factors.shape), rtol=1e-5)
@@ -160,6 +171,7 @@ def test_normalize_defaults_to_imagenet() -> None:
     ("make", "words"),
     [
         (lambda: Shift(pixels=0), "Shift.pixels"),
+        (lambda: BoxBlur(radius=0), "BoxBlur.radius"),
         (lambda: Brightness(delta=1.5), "Brightness.delta"),
         (lambda: Normalize(std=(1.0, 0.0, 1.0)), "Normalize.std"),
         (lambda: Crop(pixels=7)(jnp.asarray(IMAGE), KEYS[0]), "7 x 9, found 7"),

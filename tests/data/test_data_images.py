@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxlab.data.files import file_samples, read_image
-from jaxlab.data.images import Images, decode, resize
+from jaxlab.data.images import Images, SharedImages, decode, decode_splits, resize
+from jaxlab.data.source import Opened, checksums, fingerprint
 from jaxlab.types import Samples, UserError
 
 RNG = np.random.default_rng(0)
@@ -188,6 +189,58 @@ def test_mixed_dtypes_are_refused() -> None:
     images = [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.float32)]
     with pytest.raises(UserError, match=r"i1: expected .* uint8, found .* float32"):
         decode(of_arrays(images), np.arange(2), Images())
+
+
+# -- images that several samples show --------------------------------------------------------------------------
+
+SHOWN = np.array([30, 7, 30, 7, 7, 12])  # the number of the image of each of six samples
+
+
+def shared_and_plain() -> tuple[Samples, Samples, list[int]]:
+    """The same six samples, their sharing known or not; and which positions of the first were read."""
+    reads: list[int] = []
+    made = {number: RNG.integers(0, 255, (4, 4, 3), dtype=np.uint8) for number in np.unique(SHOWN)}
+    plain = of_arrays([made[number] for number in SHOWN])
+
+    def read(k: int) -> np.ndarray:
+        reads.append(k)
+        return plain.read(k)
+
+    def checksum(k: int) -> bytes:
+        reads.append(k)
+        return plain.checksum(k)
+
+    return Samples(ids=plain.ids, read=read, checksum=checksum, image_of=SHOWN), plain, reads
+
+
+def test_shared_images_are_decoded_once_within_and_across_splits() -> None:
+    shared, plain, reads = shared_and_plain()
+    splits = [np.array([0, 1, 4, 2]), np.array([3, 5])]
+    found = decode_splits(shared, splits, Images(size=(4, 4)))
+    assert sorted(SHOWN[reads[1:]]) == [7, 12, 30], "the first is read for its dtype too"
+    for one, other in zip(found, decode_splits(plain, splits, Images(size=(4, 4))), strict=True):
+        assert isinstance(one, SharedImages)
+        assert isinstance(other, np.ndarray)
+        assert len(one) == len(other)
+        np.testing.assert_array_equal(one[np.arange(len(one))], other)
+    assert found[0].images is found[1].images
+    assert found[0].images.shape == (3, 4, 4, 3)
+
+
+def test_images_of_their_own_are_views_of_one_array() -> None:
+    _, plain, _ = shared_and_plain()
+    learn, validate = decode_splits(plain, [np.arange(4), np.arange(4, 6)], Images())
+    assert isinstance(learn, np.ndarray)
+    assert learn.base is validate.base is not None
+
+
+def test_shared_images_are_read_once_for_a_checksum_that_sharing_does_not_change() -> None:
+    shared, plain, reads = shared_and_plain()
+    positions = np.array([5, 4, 3, 2, 0])
+    assert checksums(shared, positions) == checksums(plain, positions)
+    assert len(reads) == 3
+    prints = [fingerprint(Opened(s, None, "regression", ("t",))) for s in (shared, plain)]
+    assert prints[0] == prints[1]
 
 
 # -- the cache on disk -----------------------------------------------------------------------------------------

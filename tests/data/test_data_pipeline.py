@@ -5,6 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from jaxlab.data.images import SharedImages
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.types import UserError
 
@@ -76,6 +77,19 @@ def test_evaluation_shows_every_sample_once_in_order(batch_size: int) -> None:
     values = np.concatenate([batch["target"][batch["mask"]] for batch in made])
     np.testing.assert_array_equal(values, TARGET)
     assert set(next(evaluation_batches(IMAGES, None, None, 5))) == {"image", "index", "mask"}
+
+
+def test_shared_images_make_the_same_batches() -> None:
+    rows = np.arange(N) // 4
+    shared, plain = SharedImages(IMAGES[::4], rows), IMAGES[::4][rows]
+    one, other = (Batches(images, TARGET, LABEL, 5, 3) for images in (shared, plain))
+    for step in range(6):
+        assert one[step].keys() == other[step].keys()
+        for name, values in one[step].items():
+            np.testing.assert_array_equal(values, other[step][name])
+    pairs = zip(*(evaluation_batches(images, None, LABEL, 5) for images in (shared, plain)), strict=True)
+    for first, second in pairs:
+        np.testing.assert_array_equal(first["image"], second["image"])
 
 
 def test_prefetch_puts_ahead_and_keeps_the_order() -> None:

@@ -103,6 +103,19 @@ def test_without_a_sample_every_test_image_is_predicted(folder: Path) -> None:
     assert data.sample_submission is None
 
 
+def test_ids_may_be_paths_into_folders(folder: Path) -> None:
+    for who in ("m1", "m2"):
+        (folder / "train" / who).mkdir()
+        (folder / "train" / who / "0000.png").write_bytes(image(ord(who[1])))
+    write(folder, "train.csv", "image_id,n0", "m1/0000,1", "0000,2", "m2/0000.png,3")
+    data = opened(folder)
+    for k, name in enumerate(("m1/0000.png", "0000.png", "m2/0000.png")):
+        assert data.train.checksum(k) == hashlib.sha256((folder / "train" / name).read_bytes()).digest()
+    write(folder, "train.csv", "image_id,n0", "m1/0000,1", "m3/0000,2")
+    with pytest.raises(UserError, match=r"no image for 1 of 2 ids .*\(m3/0000\)"):
+        opened(folder)
+
+
 OPENED: list[str] = []
 
 

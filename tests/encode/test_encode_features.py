@@ -152,11 +152,18 @@ features(load_all((encoder(Path(sys.argv[1]), "level1", "fc2"),)), samples(pixel
 """
 
 
-def run(file: Path, cache: Path, dies_at: int) -> subprocess.CompletedProcess:
+def started(file: Path, cache: Path, dies_at: int) -> subprocess.Popen:
     program = PROGRAM.format(folder=str(Path(__file__).parent))
     environment = {**os.environ, "JAXLAB_CACHE": str(cache)}
     command = [sys.executable, "-c", program, str(file), str(dies_at)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(file: Path, cache: Path, dies_at: int) -> subprocess.CompletedProcess:
+    process = started(file, cache, dies_at)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def test_killed_and_resumed_equals_never_stopped(file, tmp_path):
@@ -178,6 +185,18 @@ def test_killed_and_resumed_equals_never_stopped(file, tmp_path):
     assert not list(left.glob("*.partial"))
 
 
+def test_two_processes_at_once_compute_it_once(file, tmp_path):
+    pair = [started(file, tmp_path / "both", -1) for _ in range(2)]
+    outputs = [process.communicate(timeout=300) for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], outputs
+    assert sorted(out.count("done 400") for out, _ in outputs) in ([0, 1], [0, 2])
+    (folder,) = (tmp_path / "both" / "features").iterdir()
+    images = pixels(400)
+    stored = np.load(folder / "level1.none.float32.npy")
+    for row in (0, 200, 399):
+        np.testing.assert_allclose(stored[row], encoding.level1(file, images[row]), atol=2e-6)
+
+
 def test_an_image_that_cannot_be_read_is_named_and_what_was_done_is_kept(file, monkeypatch):
     monkeypatch.setattr("jaxlab.encode.store.FLUSH_SECONDS", 0.0)
     images = pixels(400)
@@ -194,6 +213,15 @@ def test_an_image_that_cannot_be_read_is_named_and_what_was_done_is_kept(file, m
     found, _ = made(encoder(file, "fc2"), replace(good, read=lambda k: (seen.append(k), images[k])[1]))
     assert min(seen) >= 128  # the batches before were kept
     assert np.isfinite(found["fc2"]).all()
+
+
+def test_floats_that_are_normalised_already_are_not_normalised_again(file):
+    given = samples(np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32))
+    with pytest.raises(
+        UserError, match=r"ImageEncoder: the images are floats from .* normalised already, say so"
+    ):
+        made(encoder(file, "fc2", normalize=None), given)
+    made(encoder(file, "fc2"), given)
 
 
 def test_an_unknown_layer_lists_those_there_are(file):

@@ -20,9 +20,9 @@ from tiny import tiny
 from jaxlab import fit
 from jaxlab.cli import main
 from jaxlab.config import to_json
-from jaxlab.data import Arrays, Flip, Images, Normalize
+from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
 from jaxlab.encode import CachedFeatures
-from jaxlab.experiment import Experiment, Task, Training
+from jaxlab.experiment import Experiment, Task, Training, input_shape
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
@@ -145,6 +145,18 @@ def test_only_positions_leave_the_host(arrays_npz, file, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_normalised_floats_train_where_the_encoder_says_so(file, tmp_path):
+    rng = np.random.default_rng(0)
+    images, targets = rng.normal(size=(24, 16, 16, 3)), rng.normal(size=(24, 3))
+    np.savez(tmp_path / "floats.npz", images=images.astype(np.float32), targets=targets)
+    as_they_are = Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    run, _ = trained(cached(tmp_path / "floats.npz", file, normalize=as_they_are), tmp_path / "run")
+    assert np.isfinite(losses(run)).all()
+    with pytest.raises(UserError, match=r"ImageEncoder: the images are floats"):
+        trained(cached(tmp_path / "floats.npz", file, normalize=None), tmp_path / "refused")
+
+
+@pytest.mark.slow
 def test_another_split_finds_the_features(arrays_npz, file, tmp_path):
     _, said = trained(cached(arrays_npz, file), tmp_path / "a")
     assert "features level1, fc1 of 44 samples" in said
@@ -235,12 +247,13 @@ def test_parts_that_do_not_go_together_are_refused(arrays_npz, file):
 
 def test_a_task_of_features_survives_json(file):
     record = {"encoder": {}, "digest": "d", "layers": {"b": [2, 2, 3], "a": [5]}, "weights": None}
-    task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), (record,))
+    task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), encoders=(record,))
     again = Task.from_json(json.loads(json.dumps(task.to_json())))
     assert again == task
-    assert list(again.input_shape.items()) == [("b", (2, 2, 3)), ("a", (5,))]
+    experiment = Experiment(data=Simulated())
+    assert list(input_shape(experiment, again).items()) == [("b", (2, 2, 3)), ("a", (5,))]
     old = {name: value for name, value in task.to_json().items() if name != "encoders"}
-    assert Task.from_json(old).input_shape == (8, 8, 3)
+    assert input_shape(experiment, Task.from_json(old)) == (8, 8, 3)
 
 
 def test_smoke_downloads_no_encoder(arrays_npz, file):

@@ -47,6 +47,13 @@ def test_two_classes_have_an_accuracy_alone():
     }
 
 
+def test_a_class_that_is_none_of_these_is_wrong_whatever_is_predicted():
+    logits = np.eye(8, dtype=np.float32)
+    label = np.array([0, 1, 2, 3, 4, 5, -1, -1], np.int32)  # -1 must not stand for the last class
+    found = streamed(logits, label)
+    assert found["accuracy"] == found["top_5_accuracy"] == 6 / 8
+
+
 @pytest.mark.parametrize("broken", ["all", "truth", "another"])
 def test_logits_that_are_not_a_number_score_nothing(broken):
     logits, label = data(4)

@@ -21,6 +21,8 @@ def folder(tmp_path, monkeypatch):
     write(Predictions(ids, values * 2, targets), "b.csv")
     write(Predictions(ids, values * 0, targets), "sample.csv")
     np.save("ceiling.npy", np.array([0.25, 0.64]))
+    (tmp_path / "other.csv").write_text("id\nimg1\n")
+    (tmp_path / "empty.csv").write_text("id\n")
     return tmp_path
 
 
@@ -38,6 +40,19 @@ def test_score_prints_a_table_or_json(folder):
     assert plain["pearson_mean"] == pytest.approx(1)
     assert plain["noise_normalised_median"] == pytest.approx((1 / 0.5 + 1 / 0.8) / 2)
     assert plain["per_target"] == pytest.approx({"n0": 1, "n1": 1})
+
+
+def test_score_leaves_out_the_ids_of_a_list(folder):
+    """Ids of other samples, such as training images, may be among them."""
+    (folder / "list.csv").write_text('id,like\n003,train1\n"007",train2\ntrain9,train1\n')
+    values = Predictions.load("solution.csv").values
+    noisy = values + np.random.default_rng(1).standard_normal((20, 2))
+    write(Predictions(np.array([f"{i:03d}" for i in range(20)]), noisy, np.array(["n0", "n1"])), "noisy.csv")
+    kept = np.delete(np.arange(20), [3, 7])
+    plain = json.loads(run("score", "noisy.csv", "solution.csv", "--without", "list.csv", "--json").stdout)
+    assert plain["samples"] == 18
+    expected = [np.corrcoef(noisy[kept, k], values[kept, k])[0, 1] for k in range(2)]
+    assert list(plain["per_target"].values()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_check_says_yes_or_lists_the_faults(folder):
@@ -69,6 +84,12 @@ def test_ensemble_of_an_npz_and_a_csv(folder, out):
         (["score", "none.npz", "solution.csv"], "none.npz: there is no such file"),
         (["score", "a.npz", "none.csv"], "none.csv: the file cannot be read"),
         (["score", "a.npz", "solution.csv", "--ceiling", "a.npz"], "found an npz"),
+        (["score", "a.npz", "solution.csv", "--without", "none.csv"], "none.csv: the file cannot be read"),
+        (["score", "a.npz", "solution.csv", "--without", "other.csv"], "expected some of the 20 ids"),
+        (
+            ["score", "a.npz", "solution.csv", "--without", "empty.csv"],
+            "empty.csv: expected a header and a row",
+        ),
         (["score", "a.npz"], "Missing argument 'SOLUTION'"),
         (["check", "b.csv"], "Missing option '--against'"),
         (["ensemble", "a.npz", "b.csv", "--out", "x.txt"], "expected a .npz or .csv file"),

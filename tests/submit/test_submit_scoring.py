@@ -120,3 +120,14 @@ def test_class_mistakes_are_named(classes, truth, tmp_path):
         Labels(np.array(["a", "b"]), np.array(["x", ""]))
     with pytest.raises(SubmissionError, match="the solution holds numbers"):
         score(Labels(truth.ids, truth.ids), truth)
+
+
+def test_class_names_are_scored_without_some_ids(classes):
+    solution = Labels(np.array(["01", "02", "03", "04"]), np.array(["cat", "dog", "cat", "cat"]))
+    assert score(classes, solution, without=np.array(["04", "img9"])).to_dict() == {
+        "samples": 3, "accuracy": 1.0, "classes": 3
+    }  # fmt: skip
+    with pytest.raises(SubmissionError, match=r"found none of them among the 1 that are to be \('img9'\)"):
+        score(classes, solution, without=np.array(["img9"]))
+    with pytest.raises(SubmissionError, match="found all of them among the 4"):
+        score(classes, solution, without=solution.ids)

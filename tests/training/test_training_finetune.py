@@ -171,7 +171,7 @@ def test_a_run_says_and_records_what_trains(arrays_npz, tmp_path):
     ],
 )
 def test_mistakes_are_told_before_an_image_is_decoded(arrays_npz, tmp_path, monkeypatch, rules, words):
-    monkeypatch.setattr(fit, "decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(fit, "decode_splits", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("jaxlab.start.initial_parameters", lambda *_: pytest.fail("compiled"))
     with pytest.raises(UserError, match=words):
         trained_run(arrays_npz, tmp_path / "run", finetune=FineTune(rules=rules))

@@ -108,6 +108,15 @@ def test_a_batch_that_does_not_divide_is_refused(parallel):
         Layout(parallel, 8, accumulate=3)
 
 
+def test_mixed_images_need_pairs_on_each_device():
+    found = {batch: Layout("auto", batch, group=2).count for batch in (8, 12, 6, 10)}
+    assert found == {8: 4, 12: 3, 6: 3, 10: 1}
+    with pytest.raises(UserError, match=r"= 5 must be even: images are mixed in pairs"):
+        Layout("auto", 10, accumulate=2, group=2)
+    with pytest.raises(UserError, match=r"= 12 must be a multiple of 2 times the 4 devices .* use 3 of them"):
+        Layout("pmap", 12, group=2)
+
+
 def test_put_copies_so_that_donating_one_leaf_leaves_the_others():
     leaf = np.ones(3, np.float32)
     placed = Layout("auto", 8).put({"a": leaf, "b": leaf})

@@ -26,9 +26,9 @@ def state_dict(golden: str) -> dict[str, np.ndarray]:
 
 
 def load(
-    config: Model, folder: Path, source: dict[str, np.ndarray], *, channels: int = 3
+    config: Model, folder: Path, source: dict[str, np.ndarray], *, channels: int = 3, further: int = 0
 ) -> tuple[Flat, Flat, dict[str, Any]]:
-    """`load_pretrained` of `folder`, in which `source` is saved, for images of `channels`."""
+    """`load_pretrained` of `folder`, in which `source` is saved, for images of `channels`, of them `further` others."""
     save_file(source, folder / "model.safetensors")
     _, params, stats = shapes.split(config, channels)
-    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats))
+    return load_pretrained(config, str(folder), shapes.flat(params), shapes.flat(stats), further)

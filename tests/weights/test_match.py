@@ -1,6 +1,7 @@
 """Matching both ways: everything that does not fit is said at once, and nothing is loaded in part."""
 
 import json
+import re
 
 import files
 import jax
@@ -178,3 +179,14 @@ def test_a_stem_for_other_channels_answers_equal_channels_alike(channels, tmp_pa
         np.testing.assert_allclose(kernel[:, :, 1], original[:, :, 1] * 3 / channels, rtol=1e-6)
     if channels > 3:
         np.testing.assert_array_equal(kernel[:, :, 3], kernel[:, :, 0])
+
+
+@pytest.mark.parametrize(("colours", "words"), [(3, "^2 further"), (1, "^summed over 3 channels; 2 further")])
+def test_further_channels_begin_without_weight(colours, words, tmp_path):
+    """So the features of a pretrained network start as they are without them."""
+    source = state_dict(18)
+    plain, _, _ = load(ResNet(), tmp_path, dict(source), channels=colours)
+    params, _, record = load(ResNet(), tmp_path, dict(source), channels=colours + 2, further=2)
+    np.testing.assert_array_equal(params["conv1.kernel"][:, :, :colours], plain["conv1.kernel"])
+    np.testing.assert_array_equal(params["conv1.kernel"][:, :, colours:], 0)
+    assert re.search(words, record["stem"])

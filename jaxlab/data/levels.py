@@ -1,0 +1,27 @@
+"""Images that were stored as floats, as the grey levels 0 to 255 that they came from."""
+
+import numpy as np
+
+from jaxlab.types import UserError
+
+_ROUNDING = 0.01  # of a level: what float32 arithmetic leaves, far below the half that rounding needs
+
+
+def are_whole(levels: np.ndarray) -> bool:
+    """Whether every level is a whole number, up to the rounding of float32."""
+    return bool((np.abs(levels - np.rint(levels)) <= _ROUNDING).all())
+
+
+def from_levels(levels: np.ndarray, whole: bool, name: str) -> np.ndarray:
+    """Levels (h, w, c) as an image: uint8 where they are whole numbers, else float32 in 0 to 1.
+
+    whole: what the source's first images are, so that all have one dtype.
+    Raises UserError that names the image for levels outside 0 to 255, or fractions among whole ones.
+    """
+    if not ((levels > -0.5) & (levels < 255.5)).all():  # NaN compares false
+        raise UserError(f"{name}: expected levels 0 to 255, found {levels.min():.4g} to {levels.max():.4g}")
+    if not whole:
+        return (levels / 255).astype(np.float32)
+    if not are_whole(levels):
+        raise UserError(f"{name}: expected whole levels as the other images have, found fractions")
+    return np.rint(levels).astype(np.uint8)

@@ -1,0 +1,146 @@
+"""`jaxlab data audit`: what the data of an experiment hold, as one JSON object; tables and page are drawn from it."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from jaxlab.data.audit import Audit, audit
+from jaxlab.data.findings import BORDER, findings
+from jaxlab.data.measure import BLACK
+from jaxlab.experiment import Experiment
+from jaxlab.report.audit_page import write_page
+from jaxlab.report.audit_tables import render
+from jaxlab.types import UserError
+
+SCHEMA = 1
+
+
+def show(
+    experiment: Experiment,
+    *,
+    out: Path | None = None,
+    duplicates: Path | None = None,
+    as_json: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Print the audit of the experiment's data, and write the page and the table of duplicates where asked for."""
+    for path, suffix in ((out, ".html"), (duplicates, ".csv")):
+        if path is not None and path.suffix.lower() != suffix:
+            raise UserError(f"{path}: expected a file that ends in {suffix}")
+    found = audit(experiment.data.open(), experiment.split)
+    report = describe(found, type(experiment.data).__name__)
+    if as_json:
+        print(json.dumps(report, indent=1, allow_nan=False))
+    else:
+        render(report, console or Console())
+    tell = Console(stderr=True)
+    if duplicates is not None:
+        pairs = write_duplicates(report["alike"], duplicates)
+        tell.print(f"{duplicates}: {pairs} pairs of two splits", highlight=False, soft_wrap=True)
+    if out is not None:
+        write_page(found, report, out)
+        tell.print(f"{out}: written", highlight=False, soft_wrap=True)
+
+
+def describe(found: Audit, source: str) -> dict[str, Any]:
+    """{"schema", "data", "kind", "findings", "splits", "targets", "classes", "alike", "corrupt"}, ready for JSON.
+
+    targets: {name: {"mean", "std", "min", "max", "skew", "kurtosis", "far", "constant"}}; None where not finite.
+    """
+    return {
+        "schema": SCHEMA,
+        "data": source,
+        "kind": found.opened.kind,
+        "findings": findings(found),
+        "splits": {split: _split(found, split) for split in found.splits},
+        "targets": _targets(found),
+        "classes": found.classes,
+        "alike": [
+            {
+                "id": pair.second.id,
+                "split": pair.second.split,
+                "like": pair.first.id,
+                "like_split": pair.first.split,
+                "bits": pair.bits,
+                "correlation": round(pair.correlation, 4),
+                "exact": pair.exact,
+            }
+            for pair in found.alike
+        ],
+        "corrupt": {entry.id: entry.fault for entry in found.corrupt},
+    }
+
+
+def write_duplicates(alike: list[dict[str, Any]], path: Path) -> int:
+    """A CSV of the pairs across splits; returns how many. Pairs within a split make no score too good.
+
+    Its first column, the image of the later split, is what `python -m submit score --without` leaves out.
+    """
+    fields = ("id", "split", "like", "like_split", "bits", "correlation", "exact")
+    rows = [pair for pair in alike if pair["split"] != pair["like_split"]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return len(rows)
+
+
+def _split(found: Audit, split: str) -> dict[str, Any]:
+    """Counts, sizes, and mean and standard deviation of red, green and blue over all pixels."""
+    measured = [entry.measured for entry in found.of(split) if entry.measured is not None]
+    sizes: dict[str, int] = {}
+    for one in measured:
+        name = f"{one.size[0]} x {one.size[1]}"
+        sizes[name] = sizes.get(name, 0) + 1
+    pixels = sum(math.prod(one.size) for one in measured)
+    sums = np.sum([one.sums for one in measured], axis=0) if measured else np.zeros((2, 3))
+    mean = sums[0] / max(pixels, 1)
+    std = np.sqrt(np.maximum(sums[1] / max(pixels, 1) - mean**2, 0))
+    borders = [one.border for one in measured if one.border and one.border.share(one.size) > BORDER]
+    return {
+        "samples": len(found.rows.get(split, [])) or len(measured),
+        "images": len(measured),
+        "corrupt": sum(entry.split == split for entry in found.corrupt),
+        "sizes": dict(sorted(sizes.items(), key=lambda item: -item[1])),
+        "grey": sum(one.channels == 1 for one in measured),
+        "dtype": sorted({one.dtype for one in measured}),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "min": min((one.lowest for one in measured), default=0.0),
+        "max": max((one.highest for one in measured), default=0.0),
+        "at_0": float(np.mean([one.dark for one in measured])) if measured else 0.0,
+        "at_255": float(np.mean([one.bright for one in measured])) if measured else 0.0,
+        "black_borders": sum(border.level <= BLACK for border in borders),
+        "other_borders": sum(border.level > BLACK for border in borders),
+    }
+
+
+def _targets(found: Audit) -> dict[str, dict[str, Any]]:
+    moments = found.moments
+    if moments is None:
+        return {}
+    columns = {
+        "mean": moments.mean,
+        "std": moments.std,
+        "min": moments.lowest,
+        "max": moments.highest,
+        "skew": moments.skew,
+        "kurtosis": moments.kurtosis,
+        "far": moments.far,
+        "constant": moments.constant,
+    }
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return {
+        name: {key: _finite(value) for key, value in zip(columns, row, strict=True)}
+        for name, row in zip(found.opened.targets, rows, strict=True)
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
