@@ -12,9 +12,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxlab.api import load, train
     from jaxlab.experiment import Experiment, Training
-    from jaxlab.fit import train
-    from jaxlab.run import Run, load
+    from jaxlab.run import Run
     from jaxlab.types import UserError
 
 __version__ = version("jaxlab")
@@ -23,9 +23,9 @@ __all__ = ["Experiment", "Run", "Training", "UserError", "__version__", "load", 
 _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
-    "train": "fit",
+    "train": "api",
     "Run": "run",
-    "load": "run",
+    "load": "api",
     "UserError": "types",
 }
 

@@ -59,18 +59,21 @@ main.add_command(data)
 def train(
     config: Path, run: Path | None, settings: tuple[str, ...], smoke: bool, allow_config_change: bool
 ) -> None:
-    """Train the experiment in CONFIG; on an existing run, go on where it stopped."""
-    from jaxlab import fit
+    """Train the experiment in CONFIG (or fit its Ridge); on an existing run, go on where it stopped."""
+    from jaxlab import api
+    from jaxlab.encode import Ridge
+    from jaxlab.fit import default_run
 
-    experiment = _experiment(config, settings)
+    experiment = _experiment(config, settings, Ridge)
     name = config.stem
     if smoke:
         whole, experiment, name = experiment, experiment.smoke(), f"{config.stem}-smoke"
-        if (whole.model, whole.data) != (experiment.model, experiment.data):
+        parts = ("model", "data", "encoders")
+        if any(getattr(whole, part, None) != getattr(experiment, part, None) for part in parts):
             click.echo("smoke: the pretrained weights are not downloaded", err=True)
         if run is None:  # made anew each time, or a second smoke test would test nothing
-            shutil.rmtree(fit.default_run(experiment, name), ignore_errors=True)
-    path = fit.train(
+            shutil.rmtree(default_run(experiment, name), ignore_errors=True)
+    path = api.train(
         experiment,
         run,
         name=name,
@@ -80,13 +83,15 @@ def train(
     click.echo(path)
 
 
-def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
+def _experiment(config: Path, settings: tuple[str, ...], *others: type) -> Any:
+    """The experiment in CONFIG, or one of the `others` kinds."""
     from jaxlab.config import load_file, override
     from jaxlab.experiment import Experiment
 
     experiment = override(load_file(config), settings)
-    if not isinstance(experiment, Experiment):
-        raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    if not isinstance(experiment, (Experiment, *others)):
+        wanted = " or ".join(f"{kind.__name__}(...)" for kind in (Experiment, *others))
+        raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
     return experiment
 
 
@@ -123,7 +128,7 @@ def evaluate(
     run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"], as_json: bool
 ) -> None:
     """Score a RUN's checkpoints on its training and validation data, and fill in missing records."""
-    from jaxlab.run import load
+    from jaxlab.api import load
 
     scores = load(run, settings).evaluate_checkpoints(checkpoints)
     click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
@@ -149,7 +154,7 @@ def predict(runs: tuple[Path, ...], out: Path, settings: tuple[str, ...], checkp
 
     A CSV is checked against the data's sample_submission.csv before it is written.
     """
-    from jaxlab.run import predict_runs
+    from jaxlab.api import predict_runs
 
     which: Any = int(checkpoint) if checkpoint.isdigit() else checkpoint
     for line in predict_runs(runs, out, settings, which):

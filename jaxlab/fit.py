@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxlab.config import short_hash, to_json
+from jaxlab.config import Component, short_hash, to_json
 from jaxlab.data.images import ImageRows, Images, decode_splits
 from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefetch
 from jaxlab.data.source import Opened
@@ -165,7 +165,7 @@ def _tell_of_unknown_classes(opened: Opened, validation: np.ndarray, tell: Calla
         )
 
 
-def default_run(experiment: Experiment, name: str) -> Path:
+def default_run(experiment: Component, name: str) -> Path:
     """runs/<name>-<short hash of the config>."""
     return Path("runs") / f"{name}-{short_hash(experiment)}"
 

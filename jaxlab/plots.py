@@ -1,6 +1,6 @@
 """Figures, written as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +37,17 @@ _TITLES = {"pearson": "mean Pearson r", "accuracy": "accuracy"}
 def _xy(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
     kept = [record for record in records if name in record]
     return [record["step"] for record in kept], [record[name] for record in kept]
+
+
+def score_by_band(scores: Mapping[str, float], path: Path) -> None:
+    """A bar for each band of a ridge regression."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 1 + 0.22 * len(scores)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(scores), list(scores.values()), color="C1")
+    axes.invert_yaxis()
+    axes.set(title="mean score over targets, cross-validated")
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)

@@ -1,8 +1,7 @@
-"""A trained run: load it, predict with it, evaluate its checkpoints."""
+"""A trained network as a run: predict with it, evaluate its checkpoints."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -10,103 +9,25 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
-from jaxlab.config import from_json, identity, load_file, override
-from jaxlab.data.files import file_samples, list_folder
+from jaxlab.config import identity
+from jaxlab.data.given import given_samples
 from jaxlab.data.images import ImageRows, decode_splits
-from jaxlab.data.source import Opened, examples, fingerprint
+from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Task, program_of
 from jaxlab.fit import Decoded, decoded, positions_of, resident
-from jaxlab.start import changed_encoders
-from jaxlab.training import journal, runtime
+from jaxlab.start import changed_encoders, recorded
+from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.types import Kind, Samples, UserError
-from submit import Predictions, ensemble, kaggle
-from submit.table import read_header
+from submit import Predictions
 
 Which = Literal["best", "last"] | int
 _KIND: dict[Kind, Literal["regression", "logits"]] = {"regression": "regression", "classification": "logits"}
-
-
-def load(path: str | Path, settings: Iterable[str] = ()) -> "Run":
-    """The run in directory `path`; `settings` are overrides such as `data.root=FOLDER`.
-
-    Raises UserError where `path` is not a run directory or holds no checkpoint.
-    """
-    runtime.prepare()
-    rundir = RunDirectory(Path(path))
-    experiment = override(_experiment(rundir), settings)
-    if not saved(rundir.checkpoints):
-        raise UserError(
-            f"{rundir.path}: no checkpoint yet; `jaxlab train` makes them at the end of each epoch"
-        )
-    return Run(rundir, experiment)
-
-
-def predict_runs(
-    paths: Sequence[Path], out: Path, settings: Iterable[str] = (), which: Which = "best"
-) -> Iterator[str]:
-    """Predict the test split with each run, keep each one's predictions/test.npz, and write their mean to `out`.
-
-    The suffix of `out` picks csv or npz. Yields a line on each file once it is written.
-    Raises UserError or SubmissionError, before anything is predicted where that can be known.
-    """
-    if out.suffix not in (".csv", ".npz"):
-        raise UserError(f"--out {out}: expected a .csv or .npz file")
-    runs = [load(path, settings) for path in paths]
-    sample = runs[0].test[1]
-    if sample is not None and out.suffix == ".csv":
-        _check_columns(runs[0], sample)
-    for run in runs[1:]:
-        if (run.task.kind, set(run.targets)) != (runs[0].task.kind, set(runs[0].targets)):
-            raise UserError(
-                f"{run.rundir.path} predicts other targets ({examples(run.targets)}) than {runs[0].rundir.path} "
-                f"({examples(runs[0].targets)}), so they have no mean"
-            )
-    members = []
-    for run in runs:
-        predictions = run.predict_split("test", which)
-        file = run.rundir.predictions("test")
-        file.parent.mkdir(exist_ok=True)
-        predictions.save(file)
-        members.append(predictions)
-        yield f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets"
-    mean = members[0] if len(members) == 1 else ensemble.mean(members)
-    if out.suffix == ".npz":
-        mean.save(out)
-    else:
-        kaggle.write(mean, out, sample)
-    yield f"{out}: written" + (
-        "" if out.suffix == ".npz" else f", checked against {sample}" if sample else ""
-    )
-
-
-def _check_columns(run: "Run", sample: Path) -> None:
-    """The cheap part of the submission's check, before anything is predicted."""
-    wanted = read_header(sample)[1:]
-    if run.task.kind == "regression" and set(wanted) != set(run.targets):
-        missing = [name for name in wanted if name not in run.targets]
-        extra = [name for name in run.targets if name not in wanted]
-        raise UserError(
-            f"{sample}: its columns are not the targets that {run.rundir.path} predicts: "
-            f"{len(missing)} are not predicted ({examples(missing)}), {len(extra)} predicted are not in it "
-            f"({examples(extra)})"
-        )
-
-
-def _experiment(rundir: RunDirectory) -> Experiment:
-    data = rundir.config()
-    try:
-        return from_json(data)
-    except UserError:
-        if not (rundir.path / "config.py").is_file():
-            raise
-        load_file(rundir.path / "config.py")  # defines the components that the config file brought along
-        return from_json(data)
 
 
 class Run:
@@ -120,6 +41,11 @@ class Run:
         self.experiment = experiment
         self.info = rundir.info()
         self.task = Task.from_json(self.info["task"])
+
+    @property
+    def kind(self) -> Kind:
+        """regression or classification."""
+        return self.task.kind
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -162,7 +88,7 @@ class Run:
             raise UserError(
                 f"{self.rundir.path}: its images have masks, which only those of a split bring along"
             )
-        samples = _samples(images, self.task.image_dtype)
+        samples = given_samples(images, self.task.image_dtype)
         return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
 
     def predict_split(
@@ -202,7 +128,7 @@ class Run:
         else:
             chosen = [self.checkpoint(which)]
         scores = {checkpoint.step: self._scores(checkpoint) for checkpoint in chosen}
-        same = identity(self.experiment) == identity(_experiment(self.rundir))  # settings may say otherwise
+        same = identity(self.experiment) == identity(recorded(self.rundir))  # settings may say otherwise
         if same and fingerprint(self.opened) == self.info["data"]["fingerprint"]:
             self._record(chosen, scores)
         return scores
@@ -283,31 +209,3 @@ class Run:
         params = "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
         fields = checkpoint.arrays((params, "stats", "constants"))
         return self._layout.put(Variables(fields[params], fields["stats"], fields["constants"]))
-
-
-def _samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype: str) -> Samples:
-    """What `Run.predict` takes, as a source would hand it over."""
-    if isinstance(images, np.ndarray):
-        array = _checked(images, dtype)
-        array = array[..., None] if array.ndim == 3 else array
-        return Samples(
-            ids=np.arange(len(array)).astype(str),
-            read=lambda position: array[position],
-            checksum=lambda position: hashlib.sha256(array[position].tobytes()).digest(),
-        )
-    if isinstance(images, str | Path):
-        path = Path(images)
-        images = list(list_folder(path).by_name.values()) if path.is_dir() else [path]
-    files = [Path(image) for image in images]
-    return file_samples(np.array([file.name for file in files], dtype=str), files)
-
-
-def _checked(images: np.ndarray, dtype: str) -> np.ndarray:
-    """Raises UserError for an array that is not images as the run's own data hold them: its numbers would mislead."""
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
-        raise UserError(f"images: expected (n, h, w), (n, h, w, 1) or (n, h, w, 3), found {images.shape}")
-    if images.ndim == 3 and images.shape[2] in (1, 3):
-        raise UserError(f"images: {images.shape} looks like one image; pass images[None]")
-    if str(images.dtype) != dtype:
-        raise UserError(f"images: expected {dtype}, as the run was trained on, found {images.dtype}")
-    return images

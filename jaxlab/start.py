@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlab import tree
-from jaxlab.config import differences, from_json, identity
+from jaxlab.config import Component, differences, from_json, identity, load_file
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, load_all
 from jaxlab.experiment import (
@@ -94,7 +94,7 @@ def begin_run(
         **provenance(),
     }
     if earlier is not None:
-        _check_same(experiment, rundir, info, earlier, allow_change, tell)
+        check_same(experiment, rundir, info, earlier, allow_change, tell)
     return Start(task, shapes, tuning, pretrained, info, encoders)
 
 
@@ -117,8 +117,8 @@ def initial_state(
     )
 
 
-def _check_same(
-    experiment: Experiment,
+def check_same(
+    experiment: Component,
     rundir: RunDirectory,
     info: dict,
     earlier: dict,
@@ -148,6 +148,18 @@ def changed_encoders(earlier: Sequence[dict[str, Any]], now: Sequence[dict[str, 
     """What differs between two records of encoders, wherever their weights lay: `field: old -> new`."""
     before, after = ([{**one, "weights": None} for one in records] for records in (earlier, now))
     return differences(before, after, "encoders")
+
+
+def recorded(rundir: RunDirectory) -> Any:
+    """The config that a run was made by. Raises UserError where it is of another version or not whole."""
+    data = rundir.config()
+    try:
+        return from_json(data)
+    except UserError:
+        if not (rundir.path / "config.py").is_file():
+            raise
+        load_file(rundir.path / "config.py")  # defines the components that the config file brought along
+        return from_json(data)
 
 
 def _of_backbone(state: Any) -> tree.Flat:

@@ -76,9 +76,13 @@ class KFold(Split):
             )
 
     def validation_rows(self, samples: Samples) -> np.ndarray:
+        return self.numbers(samples) == self.fold
+
+    def numbers(self, samples: Samples) -> np.ndarray:
+        """(n,) the fold of each sample, from 0."""
         units = samples.ids if self.column is None else _column(self, samples, self.column)
         groups, group = np.unique(units, return_inverse=True)
-        return (_rank(groups, self.seed) % self.folds == self.fold)[group]
+        return (_rank(groups, self.seed) % self.folds)[group]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from jaxlab.encode.encoder import Encoder, Loaded
 from jaxlab.encode.extract import FeatureSet, features, load_all
 from jaxlab.encode.image import ImageEncoder
 from jaxlab.encode.resident import Resident
+from jaxlab.encode.ridge import Ridge
 from jaxlab.encode.text import TextEncoder
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ImageEncoder",
     "Loaded",
     "Resident",
+    "Ridge",
     "TextEncoder",
     "features",
     "load_all",

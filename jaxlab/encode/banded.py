@@ -6,7 +6,7 @@ on a fold's training rows, C = A^-1 Y and P = sum_b g_b K'_b C on its other rows
 from one factorization: dS/dg_b = <G, K'_b C> - <H, K_b C>, where G = dS/dP and H = A^-1 (sum_b g_b K'_b)' G.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import optax
@@ -14,23 +14,20 @@ import scipy.linalg
 
 from jaxlab.encode.eigen import centred
 
-_STEPS, _RATE = 60, 0.1
+_STEPS, _RATE = 30, 0.1
 
 
-def weights(
-    kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray, progress: Callable[[int, int], None]
-) -> np.ndarray:
+def weights(kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """(b,) float64 weights of sum 1, which maximise the mean correlation over folds and targets.
 
     kernels: (b, n, n) float32 of the training rows. targets: (n, t). fold: (n,) the number of each row's fold.
-    progress: told of each step and their number.
     """
     sides = [_side(kernels, targets, fold != number) for number in range(fold.max() + 1)]
     logs = np.zeros(len(kernels) + 1, np.float32)  # of the weights, and of the penalty
     optimizer = optax.adam(_RATE)
     state = optimizer.init(logs)
     best, found = -np.inf, _shares(logs[:-1])
-    for step in range(_STEPS):
+    for _ in range(_STEPS):
         shares, alpha = _shares(logs[:-1]), float(np.exp(logs[-1]))
         scores, slopes, penalty_slopes = zip(*(_score(*side, shares, alpha) for side in sides), strict=True)
         if np.mean(scores) > best:
@@ -40,7 +37,6 @@ def weights(
         gradient = -np.append(by_log, alpha * np.mean(penalty_slopes)).astype(np.float32)
         update, state = optimizer.update(gradient, state)
         logs = np.asarray(logs + update)
-        progress(step + 1, _STEPS)
     return found
 
 
@@ -73,7 +69,10 @@ def _score(
     solved = scipy.linalg.cho_solve(factor, learned, check_finite=False).astype(np.float32)
     score, by_output = _correlation(onto @ solved, truth)
     back = scipy.linalg.cho_solve(factor, onto.T @ by_output, check_finite=False).astype(np.float32)
-    slopes = [float((by_output * (c @ solved)).sum() - (back * (k @ solved)).sum()) for c, k in zip(cross, inner, strict=True)]
+    slopes = [
+        float((by_output * (c @ solved)).sum() - (back * (k @ solved)).sum())
+        for c, k in zip(cross, inner, strict=True)
+    ]
     return score, np.array(slopes), -float((back * solved).sum())
 
 
@@ -87,7 +86,10 @@ def _correlation(outputs: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndar
     x, y = outputs - outputs.mean(0), truth - truth.mean(0)
     sizes = np.sqrt(np.square(x).sum(0)), np.sqrt(np.square(y).sum(0))
     defined = (sizes[0] > 0) & (sizes[1] > 0)
-    x, y = (np.where(defined, side / np.where(size > 0, size, 1), 0) for side, size in zip((x, y), sizes, strict=True))
+    x, y = (
+        np.where(defined, side / np.where(size > 0, size, 1), 0)
+        for side, size in zip((x, y), sizes, strict=True)
+    )
     r = (x * y).sum(0)
     gradient = (y - r * x) / np.where(defined, sizes[0], 1) / len(r)
     return float(r.mean()), gradient.astype(np.float32)

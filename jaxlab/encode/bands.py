@@ -15,14 +15,16 @@ from jaxtyping import Array, Float
 from scipy.ndimage import gaussian_filter1d
 
 _BLOCK = 1 << 28  # values of one block of rows: 1 GB in float32
-_FLOOR = 0.01  # of a band's mean variance: a unit of less is nearly silent, and is not scaled up to the others
+_FLOOR = (
+    0.01  # of a band's mean variance: a unit of less is nearly silent, and is not scaled up to the others
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Band:
     """array: (n, ...) features of the training rows. blur: as in `Ridge`. name: `layer`, or `layer~blur`.
 
-    mean, squares: (k, d) float64 sums over the rows of each of the k folds, above `shift` (d,).
+    sums, squares: (k, d) float64 sums over the rows of each of the k folds, above `shift` (d,).
     """
 
     layer: str
@@ -69,6 +71,10 @@ class Scaling:
     blur: float
     mean: np.ndarray
     gain: np.ndarray
+
+    def times(self, weight: float) -> "Scaling":
+        """With kernels multiplied by `weight`."""
+        return Scaling(self.blur, self.mean, self.gain * np.float32(np.sqrt(weight)))
 
     def blocks(self, array: np.ndarray) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
         """Rows of features, some at a time, as the band's on the device."""
@@ -117,9 +123,7 @@ def _sums(x: Float[Array, "b d"], member: Float[Array, "k b"]) -> tuple[Array, A
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def _scaled(
-    x: Array, mean: Float[Array, " d"], gain: Float[Array, " d"], blur: float
-) -> Float[Array, "b d"]:
+def _scaled(x: Array, mean: Float[Array, " d"], gain: Float[Array, " d"], blur: float) -> Float[Array, "b d"]:
     return (_blurred(x, blur) - mean[None]) * gain[None]
 
 

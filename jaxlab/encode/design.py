@@ -1,6 +1,6 @@
 """A ridge problem in its primal or its dual form: the same bases from columns of features or from their kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,20 +66,39 @@ def of_band(band: Band, standardize: bool, in_primal: bool) -> Design:
     return Dual([kernel(band.array, None, scaling, scaling) for scaling in scalings])
 
 
-def combined(parts: Sequence[Design], weights: Sequence[float]) -> Design:
-    """Several bands, each kernel times its weight (its features times the root of it)."""
-    if isinstance(parts[0], Primal):
-        columns = zip(*(part.columns for part in parts), strict=True)  # type: ignore[attr-defined]
-        roots = np.sqrt(np.asarray(weights, np.float32))
-        return Primal([
-            np.concatenate([x * root for x, root in zip(by_band, roots, strict=True)], axis=1)
-            for by_band in columns
-        ])  # fmt: skip
-    kernels = zip(*(part.kernels for part in parts), strict=True)  # type: ignore[attr-defined]
-    return Dual([
-        sum(np.float32(weight) * x for weight, x in zip(weights, by_band, strict=True)) for by_band in kernels
-    ])  # fmt: skip
+def combined(parts: Iterable[Design], weights: Sequence[float]) -> Design:
+    """Several bands, each kernel times its weight (its features times the root of it); taken one after the other."""
+    columns: list[list[np.ndarray]] = []
+    kernels: list[np.ndarray] = []
+    for part, weight in zip(parts, weights, strict=True):
+        if isinstance(part, Primal):
+            columns.append([x * np.float32(np.sqrt(weight)) for x in part.columns])
+        elif isinstance(part, Dual):
+            scaled = [x * np.float32(weight) for x in part.kernels]
+            kernels = [a + b for a, b in zip(kernels, scaled, strict=True)] if kernels else scaled
+    if columns:
+        return Primal([np.concatenate(by_band, axis=1) for by_band in zip(*columns, strict=True)])
+    return Dual(kernels)
 
 
 def _pick(arrays: Sequence[np.ndarray], number: int) -> np.ndarray:
     return arrays[0 if len(arrays) == 1 else number]
+
+
+class Designs:
+    """Those of single bands, kept for a second use where they fit into so many bytes together."""
+
+    def __init__(self, standardize: bool, in_primal: bool, room: int = 4 << 30):
+        self._standardize, self._in_primal, self._room = standardize, in_primal, room
+        self._kept: dict[str, Design] = {}
+
+    def __call__(self, band: Band) -> Design:
+        if band.name in self._kept:
+            return self._kept[band.name]
+        made = of_band(band, self._standardize, self._in_primal)
+        arrays = made.columns if isinstance(made, Primal) else made.kernels  # type: ignore[attr-defined]
+        size = sum(array.nbytes for array in arrays)
+        if size <= self._room:
+            self._room -= size
+            self._kept[band.name] = made
+        return made

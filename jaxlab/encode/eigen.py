@@ -5,7 +5,7 @@ X_new V (S + alpha)^-1 V'X'y: a product of `right` = X_new V, a diagonal, and `l
 with K = XX' = U S U', the same holds for left = U and right = K_new U, so both forms go one way from here on.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ class Basis(NamedTuple):
 
 def primal(train: np.ndarray, new: np.ndarray) -> tuple[Basis, np.ndarray]:
     """From features (n, p) and (m, p), both less the mean of `train`; also the eigenvectors (p, k), for weights."""
-    wide = train.astype(np.float64 if train.shape[1] <= _DOUBLE else np.float32)
+    wide: Any = train.astype(np.float64 if train.shape[1] <= _DOUBLE else np.float32)
     values, vectors = _eigh(wide.T @ wide)
     return Basis(values, train @ vectors, new @ vectors), vectors
 

@@ -101,9 +101,7 @@ def _scores(
 
 
 @jax.jit
-def _predictions(
-    basis: Basis, train: Float[Array, "n t"], alpha: Float[Array, " t"]
-) -> Float[Array, "m t"]:
+def _predictions(basis: Basis, train: Float[Array, "n t"], alpha: Float[Array, " t"]) -> Float[Array, "m t"]:
     mean, projected = _projected(basis, train)
     return _diagonal(basis, projected, alpha[None]) + mean[None]
 

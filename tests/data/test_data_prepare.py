@@ -396,7 +396,7 @@ def test_training_on_prepared_data_is_training_on_the_data(
     """The same split, batches and scores, bit for bit."""
     from tiny import TINY, trained_run
 
-    from jaxlab.run import load
+    from jaxlab.api import load
 
     data = Arrays(root=str(arrays_npz)).open()
     out = written(data, tmp_path / "out", TINY.images)

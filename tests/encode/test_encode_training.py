@@ -18,6 +18,7 @@ from rich.console import Console
 from tiny import tiny
 
 from jaxlab import fit
+from jaxlab.api import load
 from jaxlab.cli import main
 from jaxlab.config import to_json
 from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
@@ -26,7 +27,6 @@ from jaxlab.experiment import Experiment, Task, Training, input_shape
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
-from jaxlab.run import load
 from jaxlab.training import journal
 from jaxlab.types import UserError
 

@@ -1,0 +1,164 @@
+"""Ridge regression from frozen features to all targets at once, its penalties chosen by cross-validation."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from jaxlab.config import Component
+from jaxlab.data.simulated import Simulated
+from jaxlab.data.source import Source
+from jaxlab.data.split import KFold
+from jaxlab.encode import banded, folds
+from jaxlab.encode.bands import Band, kernel, measure
+from jaxlab.encode.cached import CachedFeatures
+from jaxlab.encode.design import Design, Designs, combined
+from jaxlab.encode.encoder import Encoder
+from jaxlab.encode.extract import FeatureSet
+from jaxlab.encode.fitted import Fitted, solve
+from jaxlab.encode.folds import Fold, Score
+from jaxlab.types import UserError
+
+_TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ridge(Component):
+    """Ridge regression on what `encoders` make of the images of `data` (as in CachedFeatures), in closed form.
+
+    A band is one layer at one blur. Each is centred and scaled as a whole, so that the mean squared norm of its
+    training rows is 1: penalties then mean the same for any network.
+
+    blur: standard deviations of a Gaussian filter over space, in shares of the map's height and width; each layer
+        that has such is taken at every one of them (0 leaves it as it is).
+    combine: "sum" weighs all bands alike, "banded" learns how much each weighs, "best" takes the one that predicts
+        best.
+    standardize: each unit is first divided by its standard deviation over the training rows, in each fold its own; a
+        unit that is silent on nearly all images is not scaled up to the others.
+    alphas: penalties; each target takes the one that predicts it best over the folds.
+    score: what that means, "pearson" or "r2".
+    split: the folds; its own `fold` counts for nothing here.
+    limit: learn from so many samples at most.
+    """
+
+    data: Source = Simulated()
+    encoders: tuple[Encoder, ...]
+    blur: tuple[float, ...] = (0.0,)
+    combine: Literal["sum", "banded", "best"] = "sum"
+    standardize: bool = False
+    alphas: tuple[float, ...] = tuple(float(alpha) for alpha in np.logspace(-3, 4, 15))
+    score: Score = "pearson"
+    split: KFold = KFold()
+    limit: int | None = None
+
+    def check(self) -> None:
+        CachedFeatures(data=self.data, encoders=self.encoders)  # the same rules
+        if not self.alphas or min(self.alphas) <= 0:
+            raise UserError(f"Ridge.alphas: expected penalties above 0, found {self.alphas}")
+        if not self.blur or min(self.blur) < 0 or len(set(self.blur)) < len(self.blur):
+            raise UserError(f"Ridge.blur: expected different shares of the map, 0 or more, found {self.blur}")
+        if self.limit is not None and self.limit < self.split.folds:
+            raise UserError(f"Ridge.limit: expected one sample a fold or more, found {self.limit}")
+
+    def smoke(self) -> Self:
+        """The same on a handful of samples, without weights that would have to be downloaded."""
+        cached = CachedFeatures(data=self.data, encoders=self.encoders).smoke()
+        split = dataclasses.replace(self.split, folds=2, fold=0)
+        return dataclasses.replace(self, encoders=cached.encoders, split=split, limit=24)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """How well a band, or all of them, predict: (t,) scores over folds at each target's penalty, and those (t,)."""
+
+    name: str
+    score: np.ndarray
+    alpha: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """fitted: what predicts. rows: each band's, then the combination's. out_of_fold: (n, t) predictions of the training
+    rows, each by the folds that it is not in."""
+
+    fitted: Fitted
+    rows: list[Row]
+    out_of_fold: np.ndarray
+
+
+def fit(
+    config: Ridge, features: FeatureSet, targets: np.ndarray, fold: np.ndarray, step: Callable[[str], None]
+) -> Outcome:
+    """Fit ridge regression. targets: (n, t) float32; fold: (n,) numbers from 0. step: told what comes next."""
+    bands = _bands(config, features, fold, step)
+    designs = Designs(config.standardize, in_primal=sum(band.width for band in bands) < len(fold))
+    rows = []
+    for band in bands if len(bands) > 1 else ():
+        step(f"{band.name}, cross-validation")
+        rows.append(_row(config, band.name, _folds(designs(band), fold), targets))
+    weights = _weights(config, bands, rows, targets, fold, step)
+    used = [(band, weight) for band, weight in zip(bands, weights.tolist(), strict=True) if weight > 0]
+    name = used[0][0].name if len(used) == 1 else config.combine
+    step(f"{name}, cross-validation")
+    whole = combined((designs(band) for band, _ in used), [weight for _, weight in used])
+    final = list(_folds(whole, fold))
+    row = _row(config, name, final, targets)
+    guessed = np.empty(targets.shape, np.float32)
+    for one in final:
+        guessed[one.new] = folds.predictions(one, targets, row.alpha)
+    step(f"{name}, all rows")
+    scaled = {band: band.scaling(config.standardize).times(weight) for band, weight in used}
+    fitted = solve(whole.whole(), scaled, targets, row.alpha, features.fingerprint)
+    return Outcome(fitted, rows if len(used) == 1 < len(bands) else [*rows, row], guessed)
+
+
+def _bands(config: Ridge, features: FeatureSet, fold: np.ndarray, step: Callable[[str], None]) -> list[Band]:
+    """Each layer at each blur; layers without height and width are taken once."""
+    found = []
+    for name in features.kept:
+        array = features[name]
+        for blur in config.blur if array.ndim == 4 else (0.0,):
+            step(f"{name}, mean and variance")
+            found.append(measure(name, blur, array, fold))
+    return found
+
+
+def _folds(design: Design, fold: np.ndarray) -> Iterator[Fold]:
+    for number in range(fold.max() + 1):
+        train, new = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        yield Fold(design.fold(number, train, new), train, new)
+
+
+def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray) -> Row:
+    """Of equal scores the larger penalty is taken."""
+    descending = sorted(config.alphas, reverse=True)
+    mean = np.mean([folds.scores(fold, targets, descending, config.score) for fold in by_fold], axis=0)
+    best = mean.argmax(0)
+    alpha = np.asarray(descending, np.float32)[best]
+    return Row(name, np.take_along_axis(mean, best[None], axis=0)[0], alpha)
+
+
+def _weights(
+    config: Ridge,
+    bands: Sequence[Band],
+    rows: Sequence[Row],
+    targets: np.ndarray,
+    fold: np.ndarray,
+    step: Callable[[str], None],
+) -> np.ndarray:
+    """(b,) of sum 1."""
+    equal = np.full(len(bands), 1 / len(bands))
+    if len(bands) == 1 or config.combine == "sum":
+        return equal
+    if config.combine == "best":
+        return np.eye(len(bands))[np.argmax([row.score.mean() for row in rows])]
+    chosen = np.sort(np.random.default_rng(config.split.seed).permutation(len(fold))[:_TUNED_ROWS])
+    some = np.linspace(0, targets.shape[1] - 1, min(targets.shape[1], _TUNED_TARGETS)).round().astype(int)
+    kernels = np.empty((len(bands), len(chosen), len(chosen)), np.float32)
+    for position, band in enumerate(bands):
+        scaling = band.scaling(config.standardize)
+        kernels[position] = kernel(band.array[chosen], None, scaling, scaling)
+    step("weights of the bands")
+    return banded.weights(kernels, targets[chosen][:, some], fold[chosen])

@@ -1,0 +1,241 @@
+"""Ridge regression as a run: fitted into a run directory, loaded from there, and predicting."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from jaxlab.config import to_json
+from jaxlab.data.given import given_samples
+from jaxlab.data.images import first_readable
+from jaxlab.data.source import Opened, fingerprint
+from jaxlab.encode import FeatureSet, Loaded, features, load_all
+from jaxlab.encode.fitted import Fitted
+from jaxlab.encode.ridge import Outcome, Ridge, Row, fit
+from jaxlab.plots import score_by_band
+from jaxlab.start import changed_encoders, check_same
+from jaxlab.training import journal, runtime
+from jaxlab.training.checkpoint import Checkpoints, Saved, saved
+from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.types import Samples, UserError
+from submit import Predictions, metrics
+
+
+def fit_run(
+    config: Ridge,
+    rundir: RunDirectory,
+    *,
+    source: str | None = None,
+    allow_config_change: bool = False,
+    console: Console | None = None,
+) -> Path:
+    """Fit `config` into the run directory: its solution, out-of-fold predictions, scores by band and region.
+
+    Raises UserError for anything wrong with the data, the config or the directory, before features are computed.
+    """
+    runtime.prepare()
+    console = console or Console(stderr=True)
+    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    opened = config.data.open()
+    if opened.kind != "regression":
+        raise UserError(
+            f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
+        )
+    encoders = load_all(config.encoders)
+    for encoder in encoders:
+        tell(f"encoder {encoder.about}")
+    info = _info(opened, encoders)
+    if rundir.exists():
+        check_same(config, rundir, info, rundir.info(), allow_config_change, tell)
+        if saved(rundir.checkpoints) and not allow_config_change:
+            tell(f"{rundir.path}: is fitted already")
+            return rundir.path
+    rows = training_rows(config, opened.train)
+    found = features(encoders, opened.train, rows, console)
+    assert opened.train.target is not None
+    targets, fold = opened.train.target[rows], _numbers(config, opened.train)[rows]
+    with console.status("ridge") as status:
+        outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
+    rundir.create(to_json(config), source, info)
+    _keep(rundir, outcome, targets, opened, found.ids)
+    _report(console, config, outcome, opened)
+    return rundir.path
+
+
+def training_rows(config: Ridge, samples: Samples) -> np.ndarray:
+    """Ascending positions of the samples that are learned from."""
+    return np.arange(len(samples))[: config.limit]
+
+
+def _numbers(config: Ridge, samples: Samples) -> np.ndarray:
+    """(n,) fold numbers from 0, each of them there."""
+    numbers = config.split.numbers(samples)[: config.limit]
+    found, numbers = np.unique(numbers, return_inverse=True)
+    if len(found) < 2:
+        raise UserError(
+            f"Ridge.split: expected samples in two folds or more, found {len(found)} for {len(numbers)}"
+        )
+    return numbers
+
+
+def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
+    records = [encoder.record() for encoder in encoders]
+    dtype = str(first_readable(opened.train, np.arange(len(opened.train))).dtype)
+    return {
+        "task": {
+            "kind": opened.kind,
+            "targets": list(opened.targets),
+            "image_dtype": dtype,
+            "encoders": records,
+        },
+        "weights": None,
+        "data": {"fingerprint": fingerprint(opened)},
+        "devices": {
+            "platform": jax.default_backend(),
+            "used": jax.local_device_count(),
+            "cores": runtime.cores(),
+        },
+        **provenance(),
+    }
+
+
+def _keep(
+    rundir: RunDirectory, outcome: Outcome, targets: np.ndarray, opened: Opened, ids: np.ndarray
+) -> None:
+    """The solution as a checkpoint, its scores, and the out-of-fold predictions."""
+    score = float(outcome.rows[-1].score.mean())
+    best = {"best": {"metric": "cross-validation", "value": score, "step": 0, "epoch": 0}}
+    meta = {"step": 0, "epoch": 0, "progress": best, "ridge": outcome.fitted.record()}
+    checkpoints = Checkpoints(rundir.checkpoints)
+    checkpoints.save(outcome.fitted.to_arrays(), meta)
+    checkpoints.close()
+    record = journal.Journal(rundir.path, -1)
+    record.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
+    record.close()
+    made = Predictions(ids, outcome.out_of_fold, np.array(opened.targets), "regression", "out_of_fold")
+    file = rundir.predictions("out_of_fold")
+    file.parent.mkdir(exist_ok=True)
+    made.save(file)
+    score_by_band({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
+
+
+def scores_of(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
+    """The scores that a network's validation has, of predictions (n, t)."""
+    r = metrics.pearson(values, targets)
+    scores = {
+        "pearson": float(r.mean()),
+        "pearson_median": float(np.median(r)),
+        "explained_variance": float(metrics.explained_variance(values, targets).mean()),
+        "mse": float(metrics.mse(values, targets).mean()),
+    }
+    if ceiling is not None and (ceiling > 0).any():
+        scores["noise_normalised"] = float(metrics.noise_normalised(r, ceiling).mean())
+    return scores
+
+
+def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
+    """Scores by band and region, on paper as wide as it takes; and whether penalties end at the last ones tried."""
+    regions = {name: mask for name, mask in opened.rois.items() if mask.any()}
+    title = f"{config.score} over {config.split.folds} folds"
+    table = Table("band", "mean", "median", *regions, "penalty", title=title, title_justify="left", box=None)
+    for row in outcome.rows:
+        table.add_row(row.name, *_cells(row, regions), f"{np.median(row.alpha):.3g}")
+    console.print(table)
+    ends = [edge for edge in (min(config.alphas), max(config.alphas)) if len(config.alphas) > 1]
+    for edge in ends:
+        share = float((outcome.fitted.alpha == np.float32(edge)).mean())
+        if share > 0.05:
+            console.print(
+                f"warning: {share:.0%} of targets take the penalty {edge:g}, the last of Ridge.alphas; go further"
+            )
+
+
+def _cells(row: Row, regions: Mapping[str, np.ndarray]) -> list[str]:
+    values = [row.score.mean(), np.median(row.score), *(row.score[mask].mean() for mask in regions.values())]
+    return [f"{value:.4f}" for value in values]
+
+
+class RidgeRun:
+    """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
+
+    def __init__(self, rundir: RunDirectory, experiment: Ridge):
+        self.rundir, self.experiment = rundir, experiment
+        self.info = rundir.info()
+        self.kind = "regression"
+        self.targets: tuple[str, ...] = tuple(self.info["task"]["targets"])
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The run's source, opened."""
+        return self.experiment.data.open()
+
+    @cached_property
+    def test(self) -> tuple[Samples | None, Path | None]:
+        """The samples to predict and the sample submission, where there are any."""
+        return self.experiment.data.open_test()
+
+    @cached_property
+    def checkpoint(self) -> Saved:
+        """The solution on disk. Raises UserError where it is damaged."""
+        checkpoint = saved(self.rundir.checkpoints)[-1]
+        if (fault := checkpoint.fault()) is not None:
+            raise UserError(f"{self.rundir.path}: the solution is damaged ({fault}); fit it again")
+        return checkpoint
+
+    def predict(
+        self, images: np.ndarray | str | Path | Sequence[str | Path], which: Any = "best"
+    ) -> np.ndarray:
+        """(n, t) float32 predictions in the targets' units, of images as `Run.predict` takes them."""
+        samples = given_samples(images, self.info["task"]["image_dtype"])
+        return self._predict(samples, np.arange(len(samples)))
+
+    def predict_split(self, split: str = "test", which: Any = "best") -> Predictions:
+        """Predictions for the test images, with ids, target names and provenance."""
+        samples = self.test[0]
+        if samples is None:
+            raise UserError(
+                f"{type(self.experiment.data).__name__}: these data have no test images to predict"
+            )
+        return self._named(samples.ids, self._predict(samples, np.arange(len(samples))), split)
+
+    def evaluate_checkpoints(self, which: Any = "best") -> dict[int, dict[str, dict[str, float]]]:
+        """{0: {"train": scores, "validation": those of the out-of-fold predictions}}."""
+        rows = training_rows(self.experiment, self.opened.train)
+        assert self.opened.train.target is not None
+        targets, ceiling = self.opened.train.target[rows], self.opened.ceiling
+        guessed = Predictions.load(self.rundir.predictions("out_of_fold"))
+        if guessed.ids.tolist() != self.opened.train.ids[rows].tolist():
+            raise UserError(
+                f"{self.rundir.path}: its out-of-fold predictions are of other samples than the data's"
+            )
+        by_split = {"train": self._predict(self.opened.train, rows), "validation": guessed.values}
+        return {0: {name: scores_of(values, targets, ceiling) for name, values in by_split.items()}}
+
+    def _predict(self, samples: Samples, rows: np.ndarray) -> np.ndarray:
+        fitted = Fitted.from_arrays(self.checkpoint.arrays(), self.checkpoint.meta()["ridge"])
+        train: FeatureSet | None = None
+        if fitted.weights is None:
+            learned = self.opened.train
+            train = features(self._encoders, learned, training_rows(self.experiment, learned))
+        return fitted.predict(features(self._encoders, samples, rows), train)
+
+    @cached_property
+    def _encoders(self) -> tuple[Loaded, ...]:
+        loaded = load_all(self.experiment.encoders)
+        records = [encoder.record() for encoder in loaded]
+        if changes := changed_encoders(self.info["task"]["encoders"], records):
+            raise UserError(
+                f"{self.rundir.path} was fitted on features of other encoders: {'; '.join(changes)}. Give the weights "
+                "of then (--set encoders.0.model.pretrained=PATH)"
+            )
+        return loaded
+
+    def _named(self, ids: np.ndarray, values: np.ndarray, split: str) -> Predictions:
+        made = {"run": self.rundir.path.name, "step": 0, "digest": self.checkpoint.meta()["digest"]}
+        origin = {**made, "config": self.rundir.config(), "data": self.info["data"], **provenance()}
+        return Predictions(ids, values, np.array(self.targets), "regression", split, origin)
