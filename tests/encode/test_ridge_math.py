@@ -1,0 +1,256 @@
+"""Ridge regression against scikit-learn, scipy and worked-out kernels."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.stats import pearsonr
+from sklearn.linear_model import Ridge as Reference
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
+
+from jaxlab.data import Images, Simulated
+from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, design, fitted, folds
+from jaxlab.encode.eigen import centred, dual, primal
+from jaxlab.encode.extract import Kept
+from jaxlab.encode.fitted import Fitted
+from jaxlab.encode.folds import Fold
+from jaxlab.encode.ridge import Outcome, Ridge, fit
+from jaxlab.encode.store import Folder, Layer
+from jaxlab.models import LeNet5
+from jaxlab.types import UserError
+
+ALPHAS = (0.1, 10.0, 1000.0)
+N, TARGETS = 60, 7
+FOLD = np.arange(N) % 3
+ENCODER = ImageEncoder(model=LeNet5(), images=Images(size=(32, 32)))
+
+
+def problem(width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Features whose means are far from 0, and noisy targets that depend on a few of them."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(3, 1, (N, width))
+    y = x[:, :4] @ rng.normal(size=(4, TARGETS)) + 2 * rng.normal(size=(N, TARGETS)) + 5
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def maps(seed: int, channels: int = 3) -> np.ndarray:
+    """(n, 6, 4, c) features, of which one unit is silent but for one image."""
+    x = np.random.default_rng(seed).normal(1, 1, (N, 6, 4, channels)).astype(np.float32)
+    x[:, 0, 0, 0] = 0
+    x[7, 0, 0, 0] = 1e-3
+    return x
+
+
+def feature_set(ids=None, key: str = "k", **arrays: np.ndarray) -> FeatureSet:
+    kept = {
+        name: Kept(Folder(key), Layer(name, "none", array.shape, "float32"), array, None, None)
+        for name, array in arrays.items()
+    }
+    return FeatureSet(np.array([f"s{k}" for k in range(N)]) if ids is None else ids, kept)
+
+
+def config(**fields) -> Ridge:
+    return Ridge(data=Simulated(), encoders=(ENCODER,), **{"alphas": ALPHAS, **fields})
+
+
+def fitted_to(config: Ridge, targets: np.ndarray, **arrays: np.ndarray) -> Outcome:
+    return fit(config, feature_set(**arrays), targets, FOLD, lambda _: None)
+
+
+def basis_of(x: np.ndarray, train: np.ndarray, new: np.ndarray, form: str):
+    if form == "primal":
+        mean = x[train].mean(0)
+        return primal(x[train] - mean, x[new] - mean)[0]
+    k = x.astype(np.float64) @ x.astype(np.float64).T
+    return dual(*centred(k[np.ix_(train, train)], k[np.ix_(new, train)]))
+
+
+@pytest.mark.parametrize(("form", "width"), [("primal", 12), ("dual", 12), ("dual", 90)])
+def test_folds_score_and_predict_as_scikit_learn(form, width):
+    x, y = problem(width)
+    train, new = np.flatnonzero(FOLD), np.flatnonzero(FOLD == 0)
+    fold = Fold(basis_of(x, train, new, form), train, new)
+    r, r2 = (folds.scores(fold, y, ALPHAS, score) for score in ("pearson", "r2"))
+    for row, alpha in enumerate(ALPHAS):
+        expected = Reference(alpha=alpha).fit(x[train], y[train]).predict(x[new])
+        own = folds.predictions(fold, y, np.full(TARGETS, alpha, np.float32))
+        np.testing.assert_allclose(own, expected, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(
+            r[row], [pearsonr(expected[:, t], y[new, t])[0] for t in range(TARGETS)], atol=1e-4
+        )
+        np.testing.assert_allclose(r2[row], r2_score(y[new], expected, multioutput="raw_values"), atol=1e-4)
+
+
+def test_each_target_has_its_own_penalty_and_targets_come_in_chunks(monkeypatch):
+    x, y = problem(12)
+    train, new = np.flatnonzero(FOLD), np.flatnonzero(FOLD == 0)
+    fold = Fold(basis_of(x, train, new, "primal"), train, new)
+    alpha = np.resize(np.float32(ALPHAS), TARGETS)
+    whole = folds.predictions(fold, y, alpha), folds.scores(fold, y, ALPHAS, "pearson")
+    for target in range(TARGETS):
+        alone = Reference(alpha=alpha[target]).fit(x[train], y[train, target]).predict(x[new])
+        np.testing.assert_allclose(whole[0][:, target], alone, rtol=1e-3, atol=1e-3)
+    monkeypatch.setattr(folds, "_CELLS", 2 * len(train))
+    np.testing.assert_allclose(folds.predictions(fold, y, alpha), whole[0], rtol=1e-5)
+    np.testing.assert_allclose(folds.scores(fold, y, ALPHAS, "pearson"), whole[1], atol=1e-6)
+
+
+def test_a_constant_target_scores_nothing():
+    x, y = problem(12)
+    y[:, 2] = 4
+    train, new = np.flatnonzero(FOLD), np.flatnonzero(FOLD == 0)
+    fold = Fold(basis_of(x, train, new, "dual"), train, new)
+    for score in ("pearson", "r2"):
+        assert (folds.scores(fold, y, ALPHAS, score)[:, 2] == 0).all()
+    np.testing.assert_allclose(folds.predictions(fold, y, np.ones(TARGETS, np.float32))[:, 2], 4, rtol=1e-6)
+
+
+def test_kernels_are_centred_as_their_features():
+    x, _ = problem(12)
+    train, new = x[FOLD > 0].astype(np.float64), x[FOLD == 0].astype(np.float64)
+    inner, cross = centred(train @ train.T, new @ train.T)
+    a, b = train - train.mean(0), new - train.mean(0)
+    np.testing.assert_allclose(inner, a @ a.T, atol=1e-9)
+    np.testing.assert_allclose(cross, b @ a.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("block", [1 << 20, 24 * 3 * 7])
+def test_bands_are_blurred_centred_and_scaled(monkeypatch, block):
+    monkeypatch.setattr(bands, "_BLOCK", block)
+    x = maps(0)
+    blurred = gaussian_filter(x.astype(np.float64), (0, 6 * 0.2, 4 * 0.2, 0), mode="reflect").reshape(N, -1)
+    band = bands.measure("a", 0.2, x, FOLD)
+    assert (band.name, band.width) == ("a~0.2", 72)
+    kept = FOLD != 1
+    for without, rows in ((None, slice(None)), (1, kept)):
+        mean, variance = band.moments(without)
+        np.testing.assert_allclose(mean, blurred[rows].mean(0), atol=1e-5)
+        np.testing.assert_allclose(variance, blurred[rows].var(0), rtol=1e-3, atol=1e-7)
+        plain = blurred - blurred[rows].mean(0)
+        expected = plain / np.sqrt(np.square(plain[rows]).sum(1).mean())
+        scaled = np.concatenate([np.asarray(part) for _, part in band.scaling(False, without).blocks(x)])
+        np.testing.assert_allclose(scaled, expected, atol=1e-5)
+    one = band.scaling(False)
+    np.testing.assert_allclose(
+        bands.kernel(x, None, one, one), bands.kernel(x, x.copy(), one, one), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        bands.kernel(x[:5], x, one, one), bands.kernel(x, None, one, one)[:5], atol=1e-5
+    )
+
+
+def test_standardised_units_have_one_variance_but_for_silent_ones():
+    x = maps(0)
+    band = bands.measure("a", 0.0, x, FOLD)
+    ((_, block),) = band.scaling(True).blocks(x)
+    scaled = np.asarray(block)
+    expected = StandardScaler().fit_transform(x.reshape(N, -1))
+    np.testing.assert_allclose(
+        scaled[:, 1:] / scaled[0, 1], expected[:, 1:] / expected[0, 1], rtol=1e-3, atol=1e-3
+    )
+    assert np.abs(scaled[:, 0]).max() < 0.01 * np.abs(scaled[:, 1:]).max()  # where z-scores would be 7.7
+    assert np.abs(expected[:, 0]).max() > 7
+
+
+def test_a_sum_of_kernels_is_the_kernel_of_scaled_columns():
+    one, other = (bands.measure(name, 0.0, problem(width)[0], FOLD) for name, width in (("a", 5), ("b", 8)))
+    weights = (0.3, 0.7)
+    wide = design.combined((design.of_band(b, False, True) for b in (one, other)), weights).columns[0]
+    kernel = design.combined((design.of_band(b, False, False) for b in (one, other)), weights).kernels[0]
+    np.testing.assert_allclose(wide @ wide.T, kernel, atol=1e-5)
+
+
+def test_the_slopes_of_banded_ridge_are_those_of_finite_differences():
+    rng = np.random.default_rng(0)
+    wide = [rng.normal(size=(N, 8)) for _ in range(3)]
+    kernels = np.stack([(x @ x.T / 8).astype(np.float32) for x in wide])
+    y = (wide[0] @ rng.normal(size=(8, TARGETS)) + 0.5 * rng.normal(size=(N, TARGETS))).astype(np.float32)
+    side, shares = banded._side(kernels, y, FOLD != 0), np.array([0.2, 0.5, 0.3])
+    _, slopes, by_alpha = banded._score(*side, shares, 0.7)
+    for band, step in enumerate(1e-3 * np.eye(3)):
+        up, down = (banded._score(*side, shares + sign * step, 0.7)[0] for sign in (1, -1))
+        assert slopes[band] == pytest.approx((up - down) / 2e-3, abs=2e-3)
+    up, down = (banded._score(*side, shares, 0.7 + step)[0] for step in (1e-3, -1e-3))
+    assert by_alpha == pytest.approx((up - down) / 2e-3, abs=2e-3)
+    learned = banded.weights(kernels, y, FOLD)
+    assert learned.sum() == pytest.approx(1)
+    assert learned[0] > 0.8  # the only band that the targets depend on
+
+
+def best_penalty(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(t,) by scikit-learn, of the mean correlation over folds."""
+    mean = np.zeros((len(ALPHAS), y.shape[1]))
+    for number in range(3):
+        train, new = number != FOLD, number == FOLD
+        for row, alpha in enumerate(ALPHAS):
+            found = Reference(alpha=alpha).fit(x[train], y[train]).predict(x[new])
+            mean[row] += [pearsonr(found[:, t], y[new, t])[0] / 3 for t in range(y.shape[1])]
+    return np.array(ALPHAS)[mean.argmax(0)]
+
+
+@pytest.mark.parametrize("width", [9, 200])
+def test_a_fit_is_scikit_learns_with_the_best_penalty_of_each_target(width):
+    x, y = problem(width)
+    outcome = fitted_to(config(), y, a=x)
+    scale = np.sqrt(np.square(x - x.mean(0)).sum(1).mean())
+    scaled = (x - x.mean(0)) / scale
+    alpha = best_penalty(scaled, y)
+    assert outcome.fitted.alpha.tolist() == pytest.approx(alpha.tolist())
+    new = problem(width, seed=3)[0]
+    ours = outcome.fitted.predict(feature_set(a=new))
+    for target in range(TARGETS):
+        reference = Reference(alpha=alpha[target]).fit(scaled, y[:, target])
+        expected = reference.predict((new - x.mean(0)) / scale)
+        np.testing.assert_allclose(ours[:, target], expected, rtol=2e-3, atol=2e-3)
+    train, held = FOLD != 1, FOLD == 1
+    first = Reference(alpha=alpha[0]).fit(scaled[train], y[train, 0]).predict(scaled[held])
+    np.testing.assert_allclose(outcome.out_of_fold[held, 0], first, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("combine", ["sum", "banded", "best"])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_weights_of_rows_predict_as_weights_of_features(monkeypatch, combine, standardize):
+    one, other, y = maps(0), problem(30, 2)[0], problem(4)[1]
+    settings = config(combine=combine, standardize=standardize, blur=(0.0, 0.3))
+    outcome = fitted_to(settings, y, a=one, b=other)
+    assert [row.name for row in outcome.rows[:3]] == ["a", "a~0.3", "b"]
+    assert len(outcome.rows) == (3 if combine == "best" else 4)
+    monkeypatch.setattr(fitted, "PRIMAL_BYTES", 0)
+    by_rows = fitted_to(settings, y, a=one, b=other).fitted
+    assert by_rows.weights is None
+    new, train = feature_set(a=maps(5), b=problem(30, 6)[0]), feature_set(a=one, b=other)
+    expected = outcome.fitted.predict(new)
+    np.testing.assert_allclose(by_rows.predict(new, train), expected, rtol=1e-3, atol=1e-3)
+    again = Fitted.from_arrays(by_rows.to_arrays(), by_rows.record())
+    np.testing.assert_array_equal(again.predict(new, train), by_rows.predict(new, train))
+    with pytest.raises(UserError, match="needs their features as they were: expected those of fingerprint"):
+        by_rows.predict(new, feature_set(key="other", a=one, b=other))
+
+
+def test_primal_and_dual_agree_where_features_are_standardised_in_each_fold():
+    x, y = problem(20)
+    settings = config(standardize=True)
+    primal_form = fitted_to(settings, y, a=x)
+    band = bands.measure("a", 0.0, x, FOLD)
+    kernels = design.of_band(band, True, False)
+    for number in range(3):
+        train, new = np.flatnonzero(number != FOLD), np.flatnonzero(number == FOLD)
+        fold = Fold(kernels.fold(number, train, new), train, new)
+        guess = folds.predictions(fold, y, primal_form.fitted.alpha)
+        np.testing.assert_allclose(guess, primal_form.out_of_fold[new], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"alphas": ()}, r"Ridge.alphas: expected penalties above 0, found \(\)"),
+        ({"alphas": (1.0, 0.0)}, r"Ridge.alphas: expected penalties above 0"),
+        ({"blur": (0.1, 0.1)}, r"Ridge.blur: expected different shares"),
+        ({"blur": (-0.1,)}, r"Ridge.blur: expected different shares of the map, 0 or more"),
+        ({"limit": 3}, r"Ridge.limit: expected one sample a fold or more, found 3"),
+    ],
+)
+def test_settings_that_cannot_be(fields, words):
+    with pytest.raises(UserError, match=words):
+        config(**fields)

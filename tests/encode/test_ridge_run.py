@@ -1,0 +1,121 @@
+"""Ridge runs through the command line: fitted, predicted, evaluated, inspected; and what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from encoding import weights
+from scipy.stats import pearsonr
+
+import jaxlab
+import submit
+from jaxlab.cli import main
+from jaxlab.data import Simulated
+from submit import Predictions
+
+CONFIG = """
+from jaxlab.data import Images, KaggleTable, KFold
+from jaxlab.encode import ImageEncoder, Ridge
+from jaxlab.models import LeNet5
+
+experiment = Ridge(
+    data=KaggleTable(root={folder!r}),
+    encoders=(
+        ImageEncoder(
+            model=LeNet5(grid=1, pretrained={file!r}), images=Images(size=(16, 16)), layers=("level1", "fc1")
+        ),
+    ),
+    blur=(0.0, 0.2),
+    alphas=(0.1, 1.0, 10.0),
+    split=KFold(folds=3),
+)
+"""
+
+
+def run_command(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A Kaggle folder, a config, and its run."""
+    path = tmp_path_factory.mktemp("ridge")
+    Simulated(images=60, test_images=12, neurons=5, size=32).write_kaggle(path / "data")
+    file = weights(path / "lenet.safetensors")
+    (path / "ridge.py").write_text(CONFIG.format(folder=str(path / "data"), file=str(file)))
+    said = run_command("train", path / "ridge.py", "--run", path / "run")
+    assert all(band in said for band in ("level1", "level1~0.2", "fc1", "sum"))
+    return path
+
+
+@pytest.mark.slow
+def test_a_run_predicts_a_valid_submission(place):
+    run_command("predict", place / "run", "--out", place / "out.csv")
+    assert submit.check(place / "out.csv", place / "data/sample_submission.csv") == []
+    run = jaxlab.load(place / "run")
+    test = Predictions.load(place / "run/predictions/test.npz")
+    np.testing.assert_allclose(run.predict(place / "data/test"), test.values, rtol=1e-5, atol=1e-5)
+    assert test.provenance["digest"] == run.checkpoint.meta()["digest"]
+    assert test.provenance["config"]["type"] == "Ridge"
+    assert (place / "run/plots/bands.png").is_file()
+
+
+@pytest.mark.slow
+def test_out_of_fold_predictions_are_kept_and_scored(place):
+    guessed = Predictions.load(place / "run/predictions/out_of_fold.npz")
+    table = pd.read_csv(place / "data/train.csv", dtype={"image_id": str}).set_index("image_id")
+    truth = table.loc[guessed.ids, list(guessed.targets)].to_numpy()
+    r = np.mean([pearsonr(guessed.values[:, t], truth[:, t])[0] for t in range(truth.shape[1])])
+    scores = json.loads(run_command("evaluate", place / "run", "--json"))["0"]
+    assert scores["validation"]["pearson"] == pytest.approx(r, abs=1e-5)
+    assert scores["train"]["pearson"] > scores["validation"]["pearson"]
+    report = json.loads(run_command("inspect", place / "run", "--json"))
+    assert report["checkpoints"][0]["metrics"]["pearson"] == pytest.approx(r, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_same_command_finds_it_fitted_and_another_config_is_refused(place):
+    assert "is fitted already" in run_command("train", place / "ridge.py", "--run", place / "run")
+    command = ("train", place / "ridge.py", "--run", place / "run", "--set", "standardize=True")
+    assert "made by a different config: standardize: false -> true" in run_command(*command, code=1)
+
+
+@pytest.mark.slow
+def test_a_run_averages_with_another(place):
+    said = run_command("predict", place / "run", place / "run", "--out", place / "mean.npz")
+    assert "12 images x 5 targets" in said
+
+
+@pytest.mark.slow
+def test_other_weights_are_noticed(place, tmp_path):
+    other = weights(tmp_path / "other.safetensors", seed=1)
+    flags = ("--set", f"encoders.0.model.pretrained={other}")
+    said = run_command("predict", place / "run", "--out", tmp_path / "out.csv", *flags, code=1)
+    assert "was fitted on features of other encoders: encoders.0.digest" in said
+
+
+@pytest.mark.slow
+def test_a_damaged_solution_is_refused(place, tmp_path):
+    shutil.copytree(place / "run", tmp_path / "run")
+    file = max(
+        (tmp_path / "run/checkpoints").rglob("*"), key=lambda path: path.stat().st_size * path.is_file()
+    )
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    said = run_command("predict", tmp_path / "run", "--out", tmp_path / "out.csv", code=1)
+    assert "the solution is damaged" in said
+    assert "fit it again" in said
+
+
+def test_classes_are_refused(tmp_path):
+    file = weights(tmp_path / "lenet.safetensors")
+    Simulated(images=12, test_images=2, size=16, kind="classification").write_kaggle(tmp_path / "data")
+    (tmp_path / "ridge.py").write_text(CONFIG.format(folder=str(tmp_path / "data"), file=str(file)))
+    said = run_command("train", tmp_path / "ridge.py", "--run", tmp_path / "run", code=1)
+    assert "Ridge: expected targets that are numbers, but KaggleTable has classes" in said
+    assert not (tmp_path / "run").exists()
