@@ -16,6 +16,7 @@ import bench_features
 import bench_input
 import bench_loader
 import bench_readouts
+import bench_ridge
 import bench_start
 import bench_steps
 import bench_submit
@@ -25,14 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "numpy", "pandas")
-PARTS = ("steps", "readouts", "start", "input", "loader", "features", "submit")
+PARTS = ("steps", "readouts", "start", "input", "loader", "features", "ridge", "submit")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("parts", nargs=-1, required=True, type=click.Choice([*PARTS, "all"]))
 @click.option(
     "--torch-python", metavar="PATH", type=click.Path(exists=True, dir_okay=False),
-    help="A Python that has torch, for its side of `steps`, `loader`, `features`; else jaxlab is measured alone.",
+    help="A Python that has torch, and himalaya for `ridge`; without it jaxlab is measured alone.",
 )  # fmt: skip
 @click.option(
     "--repeats",
@@ -72,6 +73,7 @@ def main(
     input     images/s of decoding, batching and transfers, beside the train step's
     loader    images/s of decoding and resizing JPEG files, beside torch's DataLoader on the same two cores
     features  images/s of a frozen network's features into the store, beside PyTorch's forward pass; a readout's epochs
+    ridge     seconds and peak memory of cross-validated ridge regression, beside himalaya
     submit    seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
     """
     measures: dict[str, tuple[Any, Callable[[], list[dict[str, Any]]]]] = {
@@ -81,6 +83,7 @@ def main(
         "input": (bench_input, lambda: bench_input.measure(quick)),
         "loader": (bench_loader, lambda: bench_loader.measure(quick, repeats, torch_python)),
         "features": (bench_features, lambda: bench_features.measure(quick, repeats, torch_python)),
+        "ridge": (bench_ridge, lambda: bench_ridge.measure(quick, torch_python)),
         "submit": (bench_submit, lambda: bench_submit.measure(quick)),
     }
     machine = {"processor": processor(), "cores": cores(), "python": sys.version.split()[0]}

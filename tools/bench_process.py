@@ -79,9 +79,9 @@ def timed(work: Callable[[], Any]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
 
 
-def once(script: str, case: dict[str, Any], **env: str) -> dict[str, Any]:
+def once(script: str, case: dict[str, Any], python: str = sys.executable, **env: str) -> dict[str, Any]:
     """What `script` prints last, as JSON, when run with `case` in a process of its own."""
-    command = [sys.executable, str(TOOLS / script), json.dumps(case)]
+    command = [python, str(TOOLS / script), json.dumps(case)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **env}, check=False)
     return _last_json(done.stdout.strip().rpartition("\n")[2], command)
 
