@@ -80,7 +80,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """fitted: what predicts. rows: each band's, then the combination's. out_of_fold: (n, t) predictions of the training
+    """fitted: what predicts. rows: each band's where there are several, then that of `fitted`. out_of_fold: (n, t) predictions of the training
     rows, each by the folds that it is not in."""
 
     fitted: Fitted
@@ -100,7 +100,7 @@ def fit(
         rows.append(_row(config, band.name, _folds(designs(band), fold), targets))
     weights = _weights(config, bands, rows, targets, fold, step)
     used = [(band, weight) for band, weight in zip(bands, weights.tolist(), strict=True) if weight > 0]
-    name = used[0][0].name if len(used) == 1 else config.combine
+    name = config.combine if len(bands) > 1 else bands[0].name
     step(f"{name}, cross-validation")
     whole = combined((designs(band) for band, _ in used), [weight for _, weight in used])
     final = list(_folds(whole, fold))
@@ -111,7 +111,7 @@ def fit(
     step(f"{name}, all rows")
     scaled = {band: band.scaling(config.standardize).times(weight) for band, weight in used}
     fitted = solve(whole.whole(), scaled, targets, row.alpha, features.fingerprint)
-    return Outcome(fitted, rows if len(used) == 1 < len(bands) else [*rows, row], guessed)
+    return Outcome(fitted, [*rows, row], guessed)
 
 
 def _bands(config: Ridge, features: FeatureSet, fold: np.ndarray, step: Callable[[str], None]) -> list[Band]:

@@ -215,7 +215,9 @@ def test_weights_of_rows_predict_as_weights_of_features(monkeypatch, combine, st
     settings = config(combine=combine, standardize=standardize, blur=(0.0, 0.3))
     outcome = fitted_to(settings, y, a=one, b=other)
     assert [row.name for row in outcome.rows[:3]] == ["a", "a~0.3", "b"]
-    assert len(outcome.rows) == (3 if combine == "best" else 4)
+    assert outcome.rows[3].name == combine
+    if combine == "best":
+        assert outcome.rows[3].score.mean() == max(row.score.mean() for row in outcome.rows[:3])
     monkeypatch.setattr(fitted, "PRIMAL_BYTES", 0)
     by_rows = fitted_to(settings, y, a=one, b=other).fitted
     assert by_rows.weights is None
