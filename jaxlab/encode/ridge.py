@@ -80,8 +80,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """fitted: what predicts. rows: each band's where there are several, then that of `fitted`. out_of_fold: (n, t) predictions of the training
-    rows, each by the folds that it is not in."""
+    """fitted: what predicts. rows: each band's, where there are several, then that of `fitted`.
+
+    out_of_fold: (n, t) predictions of the training rows, each by the folds that it is not in.
+    """
 
     fitted: Fitted
     rows: list[Row]
