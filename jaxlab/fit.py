@@ -16,11 +16,12 @@ from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefet
 from jaxlab.data.source import Opened
 from jaxlab.encode import Loaded, Resident, features
 from jaxlab.evaluate.evaluator import Evaluator
-from jaxlab.experiment import Experiment, program_of
+from jaxlab.experiment import Experiment
 from jaxlab.learning import learning_of, plan_of
 from jaxlab.optim.tuning import notes, summary
 from jaxlab.plots import training_curves
 from jaxlab.start import Start, begin_run, initial_state
+from jaxlab.task import program_of
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
 from jaxlab.training.display import TerminalDisplay

@@ -12,8 +12,11 @@ from jaxlab import tree
 from jaxlab.config import differences, from_json, identity
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, load_all
-from jaxlab.experiment import (
-    Experiment,
+from jaxlab.experiment import Experiment
+from jaxlab.learning import tuning_of
+from jaxlab.metrics import start
+from jaxlab.optim import Groups, Tuning
+from jaxlab.task import (
     Shapes,
     Task,
     further_channels,
@@ -23,9 +26,6 @@ from jaxlab.experiment import (
     task_of,
     with_weights,
 )
-from jaxlab.learning import tuning_of
-from jaxlab.metrics import start
-from jaxlab.optim import Groups, Tuning
 from jaxlab.training import runtime
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory, provenance

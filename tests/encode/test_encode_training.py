@@ -22,11 +22,12 @@ from jaxlab.cli import main
 from jaxlab.config import to_json
 from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
 from jaxlab.encode import CachedFeatures
-from jaxlab.experiment import Experiment, Task, Training, input_shape
+from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
 from jaxlab.run import load
+from jaxlab.task import Task, input_shape
 from jaxlab.training import journal
 from jaxlab.types import UserError
 

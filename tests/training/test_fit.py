@@ -14,12 +14,12 @@ from jaxlab import fit
 from jaxlab.config import to_json
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.pipeline import evaluation_batches
-from jaxlab.experiment import target_constants
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD
+from jaxlab.task import target_constants
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
