@@ -69,14 +69,20 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
 
 
 def positions_of(experiment: Experiment, opened: Opened) -> list[np.ndarray]:
-    """Positions of the training and validation samples, of each `limit` at most.
+    """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
+    be sorted by class.
 
     Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
     """
     learn, validate = experiment.split.split(opened.train)
     if opened.train.label is not None:
         learn = learn[opened.train.label[learn] >= 0]
-    return [chosen[: experiment.limit] for chosen in (learn, validate)]
+    return [_spread(chosen, experiment.limit) for chosen in (learn, validate)]
+
+
+def _spread(chosen: np.ndarray, limit: int | None) -> np.ndarray:
+    count = min(limit or len(chosen), len(chosen))
+    return chosen[np.arange(count) * len(chosen) // max(count, 1)]
 
 
 def resident(
