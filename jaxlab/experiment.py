@@ -144,8 +144,8 @@ class Experiment(Component):
         unused |= {name: getattr(self, name) for name in ("augment", "channels", "mix", "balance")}
         if cached and (given := [name for name, is_set in unused.items() if is_set]):
             raise UserError(
-                f"Experiment: with data=CachedFeatures(...) there is no {', '.join(given)}; features are computed "
-                "once, from images as each encoder's own images and normalize say (data.encoders.0.images)"
+                f"Experiment: {', '.join(given)} cannot go with data=CachedFeatures(...): features are computed once, "
+                "from images as each encoder's own images and normalize say (data.encoders.0.images)"
             )
 
     @property

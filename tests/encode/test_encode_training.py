@@ -238,7 +238,7 @@ def test_parts_that_do_not_go_together_are_refused(arrays_npz, file):
     for field, value in {
         "augment": (Flip(),), "images": Images(size=(8, 8)), "normalize": Normalize()
     }.items():  # fmt: skip
-        with pytest.raises(UserError, match=rf"there is no {field}; .*data\.encoders\.0\.images"):
+        with pytest.raises(UserError, match=rf"Experiment: {field} cannot go .*data\.encoders\.0\.images"):
             replace(base, **{field: value})
     with pytest.raises(UserError, match=r"expected one or more, found none"):
         CachedFeatures(data=Arrays(), encoders=())
