@@ -25,7 +25,7 @@ def data() -> None:
     help="Override a field, e.g. data.root=FOLDER.",
 )  # fmt: skip
 def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tuple[str, ...]) -> None:
-    """Write CONFIG's data to the new folder OUT as a TensorFlow dataset.
+    """Write CONFIG's data to a new folder OUT, a TensorFlow dataset.
 
     Images are resized once, as the config's `images` say, into ArrayRecord shards; train with data=Tfds(root=OUT).
 
