@@ -35,7 +35,7 @@ _set = click.option(
     "settings",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Override a field, e.g. optimizer.lr=3e-4.",
+    help="Override a field, e.g. optimizer.lr=3e-4 or data.root=FOLDER.",
 )
 
 
@@ -59,7 +59,7 @@ main.add_command(data)
 def train(
     config: Path, run: Path | None, settings: tuple[str, ...], smoke: bool, allow_config_change: bool
 ) -> None:
-    """Train the experiment in CONFIG (or fit its Ridge); on an existing run, go on where it stopped."""
+    """Train the experiment in CONFIG, or go on where its run stopped."""
     from jaxlab import api
     from jaxlab.encode import Ridge
     from jaxlab.fit import default_run
@@ -104,10 +104,10 @@ def _experiment(config: Path, settings: tuple[str, ...], *others: type) -> Any:
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), help="[default: float32]")
 @_set
 def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
-    """Run CONFIG's network once over all of its data and keep what it makes at some layers.
+    """Run CONFIG's frozen network over its data and keep its features.
 
-    They are kept in $JAXLAB_CACHE/features under what they depend on: weights, preprocessing and images. What is there
-    already is not computed again.
+    Those of labelled and test images go to $JAXLAB_CACHE/features, under what they depend on: weights, preprocessing
+    and images. What is there already is not computed again.
     """
     from jaxlab.encode.command import extract
 
@@ -127,7 +127,10 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
 def evaluate(
     run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"], as_json: bool
 ) -> None:
-    """Score a RUN's checkpoints on its training and validation data, and fill in missing records."""
+    """Score a RUN's checkpoints on training and validation data.
+
+    Validation scores that its metrics.jsonl lacks are added to it.
+    """
     from jaxlab.api import load
 
     scores = load(run, settings).evaluate_checkpoints(checkpoints)
@@ -184,7 +187,10 @@ def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
 )
 @click.option("--seed", default=0, show_default=True)
 def simulate(folder: Path, **fields: Any) -> None:
-    """Write simulated images and neurons to FOLDER, as a Kaggle folder with its solution and noise ceiling."""
+    """Write simulated images and neurons to FOLDER.
+
+    It becomes a Kaggle folder, with its solution.csv and the noise ceiling in solution.ceiling.npy.
+    """
     from jaxlab.data.simulated import Simulated
 
     Simulated(**fields).write_kaggle(folder)

@@ -20,10 +20,14 @@ def data() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="Override a field, e.g. data.root=FOLDER.",
+)  # fmt: skip
 def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tuple[str, ...]) -> None:
-    """Write CONFIG's data to the new folder OUT, resized as its `images` say: a TensorFlow dataset in
-    ArrayRecord shards, for `data=Tfds(root=OUT)`.
+    """Write CONFIG's data to a new folder OUT, a TensorFlow dataset.
+
+    Images are resized once, as the config's `images` say, into ArrayRecord shards; train with data=Tfds(root=OUT).
 
     CONFIG defines an `experiment`: an Experiment, or a source of data alone.
     """

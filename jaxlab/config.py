@@ -121,8 +121,10 @@ def _line(error: Exception, path: Path) -> str:
 
 
 def _explained(error: Exception) -> str:
-    """Python's own message, with the nearest field names added where a keyword is unknown."""
-    text = str(error)
+    """Python's own message; of an unknown keyword with the nearest field names, and of a missing one as a field."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    if missing := re.match(r"(\w+)\.__init__\(\) missing .* keyword-only arguments?: (.*)", text):
+        return f"{missing[1]} needs {missing[2]}"
     unknown = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
     cls = Component.types.get(unknown[1]) if unknown else None
     if unknown is None or cls is None:
@@ -167,7 +169,7 @@ def _replaced(node: Any, settings: list[Setting]) -> Any:
 
 def _value(node: Any, head: str, settings: list[Setting]) -> Any:
     """What becomes of the field or position `head`: the last whole value given, then what is set within it."""
-    value, within = _child(node, head, settings[0][2]), []
+    value, within = _child(node, head, settings[0]), []
     for (_, *rest), text, setting in settings:
         if rest:
             within.append((rest, text, setting))
@@ -176,7 +178,8 @@ def _value(node: Any, head: str, settings: list[Setting]) -> Any:
     return _replaced(value, within) if within else value
 
 
-def _child(node: Any, head: str, setting: str) -> Any:
+def _child(node: Any, head: str, first: Setting) -> Any:
+    rest, _, setting = first
     if isinstance(node, tuple):
         if head not in map(str, range(len(node))):
             raise UserError(f"--set {setting}: {head!r} is not a position in a list of {len(node)}")
@@ -185,10 +188,17 @@ def _child(node: Any, head: str, setting: str) -> Any:
         raise UserError(f"--set {setting}: {node!r} has no fields, so no {head!r}")
     hints = _hints(type(node))
     if head not in hints:
-        raise UserError(
-            f"--set {setting}: {type(node).__name__} has no field {head!r}; {_nearest(head, hints)}"
-        )
+        before = setting.partition("=")[0].split(".")[: -len(rest)]
+        inner = [
+            ".".join([*before, field, head]) for field in hints if _has_field(getattr(node, field), head)
+        ]
+        known = f"nearest: {', '.join(inner)}" if inner else _nearest(head, hints)
+        raise UserError(f"--set {setting}: {type(node).__name__} has no field {head!r}; {known}")
     return getattr(node, head)
+
+
+def _has_field(value: Any, name: str) -> bool:
+    return isinstance(value, Component) and name in _hints(type(value))
 
 
 def _parsed(node: Any, name: str, text: str, setting: str) -> Any:

@@ -14,13 +14,15 @@ from jaxlab.config import Component, short_hash, to_json
 from jaxlab.data.images import ImageRows, Images, decode_splits
 from jaxlab.data.pipeline import Batches, check_batch_size, epoch_length, prefetch
 from jaxlab.data.source import Opened
+from jaxlab.data.split import spread
 from jaxlab.encode import Loaded, Resident, features
 from jaxlab.evaluate.evaluator import Evaluator
-from jaxlab.experiment import Experiment, program_of
+from jaxlab.experiment import Experiment
 from jaxlab.learning import learning_of, plan_of
 from jaxlab.optim.tuning import notes, summary
 from jaxlab.plots import training_curves
 from jaxlab.start import Start, begin_run, initial_state
+from jaxlab.task import program_of
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
 from jaxlab.training.display import TerminalDisplay
@@ -68,14 +70,15 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
 
 
 def positions_of(experiment: Experiment, opened: Opened) -> list[np.ndarray]:
-    """Positions of the training and validation samples, of each `limit` at most.
+    """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
+    be sorted by class.
 
     Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
     """
     learn, validate = experiment.split.split(opened.train)
     if opened.train.label is not None:
         learn = learn[opened.train.label[learn] >= 0]
-    return [chosen[: experiment.limit] for chosen in (learn, validate)]
+    return [spread(chosen, experiment.limit) for chosen in (learn, validate)]
 
 
 def resident(

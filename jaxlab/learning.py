@@ -3,9 +3,10 @@
 from typing import Any
 
 from jaxlab import tree
-from jaxlab.experiment import Experiment, Shapes, Task, input_shape
+from jaxlab.experiment import Experiment
 from jaxlab.models.order import order
 from jaxlab.optim import Groups, Plateau, Tuning
+from jaxlab.task import Shapes, Task, input_shape
 from jaxlab.training.loop import Plan
 from jaxlab.training.step import Learning
 

@@ -14,6 +14,7 @@ from jaxlab.config import to_json
 from jaxlab.data.given import given_samples
 from jaxlab.data.images import first_readable
 from jaxlab.data.source import Opened, fingerprint
+from jaxlab.data.split import spread
 from jaxlab.encode import FeatureSet, Loaded, features, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import Outcome, Ridge, Row, fit
@@ -58,7 +59,7 @@ def fit_run(
     rows = training_rows(config, opened.train)
     found = features(encoders, opened.train, rows, console)
     assert opened.train.target is not None
-    targets, fold = opened.train.target[rows], _numbers(config, opened.train)[rows]
+    targets, fold = opened.train.target[rows], _numbers(config, opened.train, rows)
     with console.status("ridge") as status:
         outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
     rundir.create(to_json(config), source, info)
@@ -69,12 +70,12 @@ def fit_run(
 
 def training_rows(config: Ridge, samples: Samples) -> np.ndarray:
     """Ascending positions of the samples that are learned from."""
-    return np.arange(len(samples))[: config.limit]
+    return spread(np.arange(len(samples)), config.limit)
 
 
-def _numbers(config: Ridge, samples: Samples) -> np.ndarray:
-    """(n,) fold numbers from 0, each of them there."""
-    numbers = config.split.numbers(samples)[: config.limit]
+def _numbers(config: Ridge, samples: Samples, rows: np.ndarray) -> np.ndarray:
+    """(n,) fold numbers from 0 of the samples at `rows`, each of them there."""
+    numbers = config.split.numbers(samples)[rows]
     found, numbers = np.unique(numbers, return_inverse=True)
     if len(found) < 2:
         raise UserError(

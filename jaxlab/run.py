@@ -15,9 +15,10 @@ from jaxlab.data.images import ImageRows, decode_splits
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
-from jaxlab.experiment import Experiment, Task, program_of
+from jaxlab.experiment import Experiment
 from jaxlab.fit import Decoded, decoded, positions_of, resident
 from jaxlab.start import changed_encoders, recorded
+from jaxlab.task import Task, program_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance

@@ -12,8 +12,11 @@ from jaxlab import tree
 from jaxlab.config import Component, differences, from_json, identity, load_file
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, load_all
-from jaxlab.experiment import (
-    Experiment,
+from jaxlab.experiment import Experiment
+from jaxlab.learning import tuning_of
+from jaxlab.metrics import start
+from jaxlab.optim import Groups, Tuning
+from jaxlab.task import (
     Shapes,
     Task,
     further_channels,
@@ -23,9 +26,6 @@ from jaxlab.experiment import (
     task_of,
     with_weights,
 )
-from jaxlab.learning import tuning_of
-from jaxlab.metrics import start
-from jaxlab.optim import Groups, Tuning
 from jaxlab.training import runtime
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -146,7 +146,10 @@ def check_same(
 
 def changed_encoders(earlier: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[str]:
     """What differs between two records of encoders, wherever their weights lay: `field: old -> new`."""
-    before, after = ([{**one, "weights": None} for one in records] for records in (earlier, now))
+    before, after = (
+        [{**one, "weights": None, "digest": one["digest"][:12]} for one in records]
+        for records in (earlier, now)
+    )
     return differences(before, after, "encoders")
 
 

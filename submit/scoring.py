@@ -170,6 +170,8 @@ def load_ceiling(path: str | Path) -> np.ndarray:
     with about(path):
         try:
             ceiling = np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            raise SubmissionError("there is no such file.") from None
         except (OSError, ValueError, EOFError) as error:
             raise SubmissionError(f"expected a .npy array of one ceiling a target ({error}).") from error
         if not isinstance(ceiling, np.ndarray):

@@ -17,7 +17,8 @@ from jaxlab.cli import main
 from jaxlab.config import load_file
 from jaxlab.data import Normalize, Simulated
 from jaxlab.encode import CachedFeatures, Ridge
-from jaxlab.experiment import Experiment, Task, network_shapes
+from jaxlab.experiment import Experiment
+from jaxlab.task import Task, network_shapes
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))

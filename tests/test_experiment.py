@@ -20,7 +20,8 @@ from jaxlab.data import (
     Sobel,
     Wavelet,
 )
-from jaxlab.experiment import Experiment, Task, input_shape, network_shapes, task_of, with_weights
+from jaxlab.experiment import Experiment
+from jaxlab.task import Task, input_shape, network_shapes, task_of, with_weights
 from jaxlab.types import UserError
 
 WEIGHTS = {

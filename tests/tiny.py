@@ -14,9 +14,10 @@ from tiny_config import experiment as TINY
 from jaxlab import fit
 from jaxlab.config import override
 from jaxlab.data.pipeline import Batches
-from jaxlab.experiment import Experiment, network_shapes, program_of, task_of
+from jaxlab.experiment import Experiment
 from jaxlab.learning import learning_of, tuning_of
 from jaxlab.start import Start, initial_state
+from jaxlab.task import network_shapes, program_of, task_of
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import Learning, Program, train_step

@@ -3,6 +3,7 @@
 set -euo pipefail
 show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
 
+rm -rf demo/data
 show jaxlab simulate demo/data
 show jaxlab train configs/quickstart.py --set data.root=demo/data --run demo/run
 show jaxlab predict demo/run --out demo/submission.csv

@@ -54,8 +54,11 @@ class Simulated(Source):
 
     def write_kaggle(self, folder: Path) -> None:
         """Write train.csv, train/, test/ (PNG), sample_submission.csv, solution.csv and, for regression,
-        solution.ceiling.npy: (t,) the noise ceiling over the test images.
+        solution.ceiling.npy: (t,) the noise ceiling over the test images. Raises UserError where `folder` holds
+        anything: it could be data.
         """
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise UserError(f"{folder} exists already; name a folder that does not, or an empty one")
         opened = self.open()
         assert opened.test is not None
         for split, samples in (("train", opened.train), ("test", opened.test)):

@@ -100,6 +100,11 @@ class ColumnSplit(Split):
         )
 
 
+def spread(chosen: np.ndarray, limit: int | None) -> np.ndarray:
+    count = min(limit or len(chosen), len(chosen))
+    return chosen[np.arange(count) * len(chosen) // max(count, 1)]
+
+
 def _rank(names: np.ndarray, seed: int) -> np.ndarray:
     """(n,) the place of each name in the order of SHA-256("seed:name"). Names are unique."""
     hashes = [hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in names.tolist()]

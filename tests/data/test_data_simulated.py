@@ -131,3 +131,10 @@ def test_categories_are_a_column_to_split_by() -> None:
 def test_too_small_is_refused() -> None:
     with pytest.raises(UserError, match=r"'size': 16.*'size': 8"):
         Simulated(size=8)
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("real data")
+    with pytest.raises(UserError, match="exists already; name a folder that does not, or an empty one"):
+        Simulated(images=20, test_images=4, neurons=3, size=16).write_kaggle(tmp_path)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["real data"]

@@ -23,10 +23,11 @@ from jaxlab.cli import main
 from jaxlab.config import to_json
 from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
 from jaxlab.encode import CachedFeatures
-from jaxlab.experiment import Experiment, Task, Training, input_shape
+from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
+from jaxlab.task import Task, input_shape
 from jaxlab.training import journal
 from jaxlab.types import UserError
 
@@ -237,7 +238,7 @@ def test_parts_that_do_not_go_together_are_refused(arrays_npz, file):
     for field, value in {
         "augment": (Flip(),), "images": Images(size=(8, 8)), "normalize": Normalize()
     }.items():  # fmt: skip
-        with pytest.raises(UserError, match=rf"there is no {field}; .*data\.encoders\.0\.images"):
+        with pytest.raises(UserError, match=rf"Experiment: {field} cannot go .*data\.encoders\.0\.images"):
             replace(base, **{field: value})
     with pytest.raises(UserError, match=r"expected one or more, found none"):
         CachedFeatures(data=Arrays(), encoders=())

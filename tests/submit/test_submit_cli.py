@@ -84,6 +84,7 @@ def test_ensemble_of_an_npz_and_a_csv(folder, out):
         (["score", "none.npz", "solution.csv"], "none.npz: there is no such file"),
         (["score", "a.npz", "none.csv"], "none.csv: the file cannot be read"),
         (["score", "a.npz", "solution.csv", "--ceiling", "a.npz"], "found an npz"),
+        (["score", "a.npz", "solution.csv", "--ceiling", "none.npy"], "none.npy: there is no such file"),
         (["score", "a.npz", "solution.csv", "--without", "none.csv"], "none.csv: the file cannot be read"),
         (["score", "a.npz", "solution.csv", "--without", "other.csv"], "expected some of the 20 ids"),
         (

@@ -14,12 +14,14 @@ from jaxlab import fit
 from jaxlab.config import to_json
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.pipeline import evaluation_batches
-from jaxlab.experiment import target_constants
+from jaxlab.experiment import Experiment
+from jaxlab.fit import positions_of
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD
+from jaxlab.task import target_constants
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
@@ -186,6 +188,17 @@ def test_seed_and_limit_have_ranges(arrays_npz):
     ):
         with pytest.raises(UserError, match=words):
             tiny(arrays_npz, setting)
+
+
+def test_a_limit_takes_samples_evenly_spread_over_the_data(tmp_path):
+    images, labels = np.zeros((40, 8, 8), np.uint8), np.repeat(["a", "b", "c", "d"], 10)
+    np.savez(tmp_path / "sorted.npz", images=images, labels=labels)
+    data = Arrays(root=str(tmp_path / "sorted.npz"))
+    learn, validate = positions_of(Experiment(data=data, limit=8), data.open())
+    assert len(learn) == 8
+    assert len(validate) == 4  # all there are
+    assert np.unique(labels[learn]).tolist() == ["a", "b", "c", "d"]
+    assert (np.diff(learn) > 0).all()
 
 
 def test_constants_standardise_and_leave_constant_targets_alone():
