@@ -9,10 +9,9 @@ import numpy as np
 
 from jaxlab.config import Location
 from jaxlab.data.array_files import read_npy
-from jaxlab.data.files import file_samples, list_folder
+from jaxlab.data.files import existing_folder, file_samples, list_folder
 from jaxlab.data.regions import read_regions
 from jaxlab.data.source import Opened, Source, duplicates, examples
-from jaxlab.data.table import existing_folder
 from jaxlab.types import Samples, UserError
 
 _ROWS = 512  # copied at a time

@@ -11,7 +11,7 @@ from jaxlab.config import Location
 from jaxlab.data.array_files import load
 from jaxlab.data.columns import classes_of
 from jaxlab.data.repeats import averaged
-from jaxlab.data.source import Opened, Source, duplicates, examples
+from jaxlab.data.source import Opened, Source, bad_ids, duplicates, examples
 from jaxlab.types import Kind, Samples, UserError
 
 _KNOWN = ("images", "targets", "labels", "ids", "target_names", "test_images", "test_ids")
@@ -96,16 +96,7 @@ def _mismatched(arrays: Mapping[str, np.ndarray]) -> list[str]:
         if values.ndim == 0 or len(values) != n or (flat and values.ndim != 1):
             problems.append(f"{images!r} holds {n} images but {name!r} has shape {values.shape}")
         elif name in ("ids", "test_ids"):
-            problems.extend(_bad_ids(name, values.astype(str)))
-    return problems
-
-
-def _bad_ids(name: str, ids: np.ndarray) -> list[str]:
-    problems = []
-    if twice := duplicates(ids).tolist():
-        problems.append(f"{len(twice)} {name} occur more than once ({examples(twice)})")
-    if empty := np.flatnonzero(np.char.strip(ids) == "").tolist():
-        problems.append(f"{len(empty)} {name} are empty (positions {examples(empty)})")
+            problems.extend(bad_ids(values.astype(str), name))
     return problems
 
 

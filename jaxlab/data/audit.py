@@ -1,40 +1,55 @@
 """What there is in a source's data, image by image and target by target; in bounded memory, whatever their number."""
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from jaxlab.data.images import shown
 from jaxlab.data.measure import Measured, measure
 from jaxlab.data.moments import Moments, moments
 from jaxlab.data.similar import near_pairs
-from jaxlab.data.source import Opened
+from jaxlab.data.source import Opened, each_image_once
 from jaxlab.data.split import Split
 from jaxlab.types import Samples, UserError
 
 UNUSED = "unused"  # labelled samples that the split leaves out
+SPLITS = (
+    "train",
+    UNUSED,
+    "validation",
+    "test",
+)  # of two, an image of the first makes scores of the second too good
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image. samples, position: where it is read from. split: train, validation, unused or test.
+    """One image of a split. positions: (k,) those of `samples` in the split that show it.
 
     measured: None where it cannot be decoded; then `fault` says why.
     """
 
     samples: Samples
-    position: int
+    positions: np.ndarray
     split: str
     checksum: bytes
     measured: Measured | None
     fault: str = ""
 
     @property
+    def ids(self) -> list[str]:
+        """Of the samples that show it."""
+        return self.samples.ids[self.positions].tolist()  # type: ignore[no-any-return]
+
+    @property
     def id(self) -> str:
-        return str(self.samples.ids[self.position])
+        """The first of `ids`."""
+        return str(self.samples.ids[self.positions[0]])
+
+    def read(self) -> np.ndarray:
+        """(h, w, 1 or 3) uint8 or float32, without masks."""
+        image = self.samples.read(int(self.positions[0]))
+        return image[..., : image.shape[2] - self.samples.masks]
 
 
 @dataclass(frozen=True)
@@ -58,10 +73,10 @@ class Alike:
 
 @dataclass(frozen=True)
 class Audit:
-    """entries: every image once, labelled ones before those to predict. alike: the most alike first.
+    """entries: every image of each split, in the order of SPLITS. alike: copies, then the most alike first.
 
     rows: split -> positions of its labelled samples. moments: of the targets over all labelled samples.
-    classes: class -> {split: samples}, in the order of the classes.
+    classes: class -> {split: samples}, in the order of the classes. unknown: split -> samples of no class to learn.
     """
 
     opened: Opened
@@ -70,6 +85,7 @@ class Audit:
     rows: dict[str, np.ndarray]
     moments: Moments | None
     classes: dict[str, dict[str, int]]
+    unknown: dict[str, int]
 
     def of(self, split: str) -> list[Entry]:
         """The images of one split that can be decoded."""
@@ -86,15 +102,19 @@ class Audit:
 
 
 def audit(opened: Opened, split: Split) -> Audit:
-    """Every image decoded and measured once, at its own size. An image at fault is an entry, not an error."""
+    """Every image of each split decoded and measured once, at its own size. One at fault is an entry, not an error."""
     train, validation = split.split(opened.train)
     of_rows = np.full(len(opened.train), UNUSED, dtype="<U10")
     of_rows[train], of_rows[validation] = "train", "validation"
-    rows = {name: np.flatnonzero(of_rows == name) for name in ("train", "validation", UNUSED)}
+    rows = {name: np.flatnonzero(of_rows == name) for name in SPLITS}
     rows = {name: positions for name, positions in rows.items() if len(positions)}
-    wanted = [(opened.train, position, str(of_rows[position])) for position in _images(opened.train)]
+    wanted = [
+        (opened.train, shown_by, name) for name in rows for shown_by in _images(opened.train, rows[name])
+    ]
     if opened.test is not None:
-        wanted += [(opened.test, position, "test") for position in _images(opened.test)]
+        wanted += [
+            (opened.test, shown_by, "test") for shown_by in _images(opened.test, np.arange(len(opened.test)))
+        ]
     entries = _measured(wanted)
     target, label = opened.train.target, opened.train.label
     return Audit(
@@ -104,37 +124,38 @@ def audit(opened: Opened, split: Split) -> Audit:
         rows=rows,
         moments=None if target is None else moments(target),
         classes={} if label is None else _classes(opened, label, rows),
+        unknown={}
+        if label is None
+        else {name: int((label[chosen] < 0).sum()) for name, chosen in rows.items()},
     )
 
 
-def _images(samples: Samples) -> list[int]:
-    """The position of the first sample of each image."""
-    if samples.image_of is None:
-        return list(range(len(samples)))
-    return np.sort(np.unique(samples.image_of, return_index=True)[1]).tolist()
+def _images(samples: Samples, positions: np.ndarray) -> list[np.ndarray]:
+    """For each image that samples at `positions` (ascending) show, these samples' positions."""
+    _, rows = each_image_once(samples, positions)
+    ends = np.cumsum(np.bincount(rows))[:-1]
+    shown_by = np.split(positions[np.argsort(rows, kind="stable")], ends)
+    return sorted(shown_by, key=lambda chosen: int(chosen[0]))
 
 
-def _measured(wanted: list[tuple[Samples, int, str]]) -> list[Entry]:
-    def one(item: tuple[Samples, int, str]) -> Entry:
-        samples, position, split = item
+def _measured(wanted: list[tuple[Samples, np.ndarray, str]]) -> list[Entry]:
+    def one(item: tuple[Samples, np.ndarray, str]) -> Entry:
+        entry = Entry(*item, b"", None)
         try:
-            image = samples.read(position)
-            found = measure(image[..., : image.shape[2] - samples.masks])
-            return Entry(samples, position, split, samples.checksum(position), found)
+            found = measure(entry.read())
+            return replace(entry, checksum=entry.samples.checksum(int(entry.positions[0])), measured=found)
         except UserError as error:
-            return Entry(samples, position, split, b"", None, str(error))
+            return replace(entry, fault=str(error))
 
-    console = Console(stderr=True)
     with ThreadPoolExecutor() as pool:
-        results: Iterable[Entry] = track(
-            pool.map(one, wanted), "reading images", len(wanted), console=console, transient=True,
-            disable=not console.is_terminal,
-        )  # fmt: skip
-        return list(results)
+        return list(shown(pool.map(one, wanted), len(wanted), "reading images"))
 
 
 def _alike(entries: list[Entry]) -> list[Alike]:
-    """Copies of stored bytes, each beside the first of them; then first ones that look the same."""
+    """Copies of stored bytes, each beside the first of them; then first ones that look the same.
+
+    As entries are in the order of SPLITS, the second of a pair is of the same split or a later one.
+    """
     firsts: dict[bytes, Entry] = {}
     copies = []
     for entry in entries:
@@ -150,18 +171,11 @@ def _alike(entries: list[Entry]) -> list[Alike]:
     near = [
         Alike(seen[a][0], seen[b][0], bits, r, exact=False) for a, b, bits, r in zip(*columns, strict=True)
     ]
-    return [_ordered(pair) for pair in (*copies, *near)]
-
-
-def _ordered(pair: Alike) -> Alike:
-    """With the image of the later split second: it is the one whose score the other makes too good."""
-    order = ("train", UNUSED, "validation", "test")
-    if order.index(pair.first.split) <= order.index(pair.second.split):
-        return pair
-    return Alike(pair.second, pair.first, pair.bits, pair.correlation, pair.exact)
+    return [*copies, *near]
 
 
 def _classes(opened: Opened, label: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:
     names = opened.targets if opened.kind == "classification" else opened.classes
-    counts = {split: np.bincount(label[positions], minlength=len(names)) for split, positions in rows.items()}
+    known = {split: label[positions][label[positions] >= 0] for split, positions in rows.items()}
+    counts = {split: np.bincount(numbers, minlength=len(names)) for split, numbers in known.items()}
     return {name: {split: int(counts[split][k]) for split in rows} for k, name in enumerate(names)}

@@ -55,6 +55,12 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
     return ImageFolder(path, by_name, stems)
 
 
+def folders_of(path: Path, ids: np.ndarray) -> list[str]:
+    """The folders in `path` that ids such as `m1/0001` lead to, "" for itself."""
+    inner = {"", *(image_id.rpartition("/")[0] for image_id in ids.tolist())}
+    return [within for within in inner if (path / within).is_dir()]
+
+
 def list_folders(path: Path) -> list[str]:
     """The names of the folders directly inside `path`, sorted; hidden ones are left out."""
     return _visible(path, os.DirEntry.is_dir)

@@ -42,8 +42,9 @@ def _alike(audit: Audit) -> Iterator[str]:
         shown = examples((f"{pair.second.id} ~ {pair.first.id}" for pair in pairs), 4)
         exact = sum(pair.exact for pair in pairs)
         copies = f", {exact} of them byte for byte" if exact else ""
-        if one == other:
-            yield f"{len(pairs)} pairs of {one} images look the same{copies} ({shown})"
+        if one == other or UNUSED in (one, other):
+            splits = one if one == other else f"{one} and {other}"
+            yield f"{len(pairs)} pairs of {splits} images look the same{copies} ({shown})"
         elif "test" in (one, other):
             yield (
                 f"{len(later)} test images look like {one} images{copies} ({shown}): their scores are too good; "
@@ -120,7 +121,14 @@ def _classes(audit: Audit) -> Iterator[str]:
     for split in audit.rows:
         if split != UNUSED and (none := [n for n, counts in audit.classes.items() if not counts[split]]):
             yield f"{len(none)} classes have no {split} sample ({examples(none)})"
+    if sum(audit.unknown.values()):
+        each = ", ".join(
+            f"{count} of {len(audit.rows[split])} in {split}" for split, count in audit.unknown.items()
+        )
+        yield f"samples have none of the classes: {each}; training leaves them out, validation counts them as wrong"
     counts = {name: count for name, count in train.items() if count}
+    if not counts:
+        return
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if counts[most] > _UNBALANCED * counts[least]:
         yield (

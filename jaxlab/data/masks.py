@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from jaxlab.config import Location
-from jaxlab.data.files import UNREADABLE, ImageFolder, list_folder, reason_of
+from jaxlab.data.files import SUFFIXES, UNREADABLE, folders_of, list_folder, reason_of
 from jaxlab.data.images import resize
 from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Opened, Source, examples
@@ -21,8 +21,9 @@ class WithMasks(Source):
     """The images of another source, each with the mask of its id.
 
     source: where everything else comes from (`--set data.source.root=FOLDER`).
-    masks: a folder of grey or palette images, named by id, of training and test samples alike. A mask of another size
-        is stretched to the image's (nearest pixel), but must have its proportions.
+    masks: a folder of grey or palette images, named by id, of training and test samples alike: for `m1/0001` and for
+        `m1/0001.jpg` that is `m1/0001.png`. A mask of another size is stretched to the image's (nearest pixel), but
+        must have its proportions.
     classes: a mask's values are class numbers 0 to classes - 1, and each class is a channel (1 inside, 0 outside).
         Default: one channel of grey levels, 0 to 1.
     """
@@ -30,6 +31,10 @@ class WithMasks(Source):
     source: Source = Simulated()
     masks: Location | None = None
     classes: int | None = None
+
+    @property
+    def mirrors(self) -> frozenset[str]:
+        return self.source.mirrors
 
     def check(self) -> None:
         if self.classes is not None and not 2 <= self.classes <= 256:
@@ -52,18 +57,19 @@ class WithMasks(Source):
             raise UserError("; ".join(problems))
         return with_masks, sample
 
-    def _folder(self) -> ImageFolder:
+    def _folder(self) -> Path:
         if self.masks is None:
             raise UserError(
                 "data.masks is not set: name the folder that holds them (--set data.masks=FOLDER)"
             )
         if not Path(self.masks).is_dir():
             raise UserError(f"data.masks: expected a folder, found nothing of the kind at {self.masks}")
-        return list_folder(Path(self.masks))
+        return Path(self.masks)
 
-    def _with_masks(self, samples: Samples, folder: ImageFolder, problems: list[str]) -> Samples:
+    def _with_masks(self, samples: Samples, path: Path, problems: list[str]) -> Samples:
         """`samples` whose images have masks; ids without one are added to `problems`."""
-        files = [folder.find(name) for name in samples.ids.tolist()]
+        folder = list_folder(path, folders_of(path, samples.ids))
+        files = [folder.find(name) or folder.find(_stem(name)) for name in samples.ids.tolist()]
         absent = [name for name, file in zip(samples.ids.tolist(), files, strict=True) if file is None]
         if absent:
             problems.append(
@@ -75,6 +81,7 @@ class WithMasks(Source):
             samples,
             read=lambda position: self._joined(samples.read(position), found[position]),
             checksum=_checksum(samples, found, self.classes),
+            image_of=None,  # images that samples share have a mask for each of these
             masks=self.classes or 1,
         )
 
@@ -95,6 +102,12 @@ class WithMasks(Source):
         full = 255 if image.dtype == np.uint8 else 1
         masks = np.round(levels * full).astype(image.dtype) if full > 1 else levels.astype(image.dtype)
         return np.concatenate([image, resize(masks, (height, width), "stretch", "nearest")], axis=-1)
+
+
+def _stem(image_id: str) -> str:
+    """An id that is the name of an image file, without its suffix."""
+    path = PurePosixPath(image_id)
+    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else image_id
 
 
 def _checksum(samples: Samples, files: list[Path], classes: int | None) -> Callable[[int], bytes]:

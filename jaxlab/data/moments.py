@@ -7,6 +7,7 @@ from scipy import stats
 
 _SKEWED, _TAILED = 1.0, 3.0  # a normal distribution has 0 of both
 _FAR = 10.0  # standard deviations
+_CELLS = 2**22  # values taken to float64 at a time
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Moments:
         return (np.abs(self.skew) > _SKEWED) | (self.kurtosis > _TAILED)
 
 
-def moments(target: np.ndarray, chunk: int = 2048) -> Moments:
-    """Over the n samples of (n, t) targets; `chunk` targets at a time, in float64."""
+def moments(target: np.ndarray) -> Moments:
+    """Over the n samples of (n, t) targets, some of them at a time in float64."""
+    chunk = max(1, _CELLS // len(target))
     parts = [_moments(target[:, k : k + chunk]) for k in range(0, target.shape[1], chunk)]
     return Moments(*(np.concatenate([part[k] for part in parts]) for k in range(8)))
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
     _check(opened, out)
     first = first_readable(opened.train, np.arange(len(opened.train)))
-    form = _Form(opened, replace(images, size=images.size or first.shape[:2]), first.dtype)
+    form = _Form(opened, images, images.size or first.shape[:2], first.dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f"{out.name}.{uuid.uuid4().hex}.partial")
     partial.mkdir()
@@ -74,10 +74,11 @@ def _classes(opened: Opened) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Form:
-    """What one record holds. images: with their size. dtype: of the images."""
+    """What one record holds. size (height, width) and dtype: of the images."""
 
     opened: Opened
     images: Images
+    size: tuple[int, int]
     dtype: np.dtype
 
     @functools.cached_property
@@ -104,7 +105,7 @@ class _Form:
 
     def _image(self, kinds: Any) -> Any:
         """PNG keeps uint8 as it is; floats are stored raw."""
-        shape = (*(self.images.size or ()), self.images.channels)
+        shape = (*self.size, self.images.channels)
         if self.dtype == np.uint8:
             return kinds.Image(shape=shape, encoding_format="png")
         return kinds.Tensor(shape=shape, dtype=np.float32, encoding="bytes")
@@ -113,8 +114,7 @@ class _Form:
         """position -> the serialised record, or what is wrong with its image."""
 
         def stored(position: int) -> Any:
-            assert self.images.size is not None
-            image = fitted(samples, position, self.images, self.images.size, self.dtype)
+            image = fitted(samples, position, self.images, self.size, self.dtype)
             return _png(image) if self.dtype == np.uint8 else image.astype(np.float32, copy=False)
 
         image_of = samples.image_of

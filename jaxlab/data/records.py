@@ -16,6 +16,7 @@ from jaxlab.data.manifest import verify
 from jaxlab.types import UserError
 
 _BATCH = 64  # records held while targets are read: a few tens of MB
+_CHARACTERS = 2**24  # of an array of unicode, 64 MB
 
 
 def library() -> Any:
@@ -50,7 +51,7 @@ class Records:
         return len(self.source)
 
     def values(self, paths: Sequence[str]) -> dict[str, np.ndarray]:
-        """{path: (n, ...)} of every record, text as unicode; the images are not decoded."""
+        """{path: (n, ...)} of every record, text as unicode or objects; the images are not decoded."""
         found: dict[str, np.ndarray] = {}
         if not paths:
             return found
@@ -166,5 +167,8 @@ def _array(values: list[Any], feature: Any) -> np.ndarray:
 
 
 def _texts(values: np.ndarray) -> np.ndarray:
-    flat = [value.decode() if isinstance(value, bytes) else str(value) for value in values.ravel()]
-    return np.array(flat, dtype=str).reshape(values.shape)
+    """As unicode, where every text takes the room of the longest; where that would be much, as objects."""
+    known = {value: value.decode() if isinstance(value, bytes) else str(value) for value in set(values.flat)}
+    texts = [known[value] for value in values.flat]
+    large = max(map(len, known.values()), default=0) * len(texts) > _CHARACTERS
+    return np.array(texts, dtype=object if large else str).reshape(values.shape)

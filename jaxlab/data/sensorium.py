@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from jaxlab.config import Location
+from jaxlab.data.files import existing_folder
 from jaxlab.data.levels import are_whole, from_levels
 from jaxlab.data.repeats import by_image
 from jaxlab.data.source import Opened, Source, duplicates, examples
-from jaxlab.data.table import existing_folder
 from jaxlab.data.trials import absent, read_trial, stacked
 from jaxlab.types import Samples, UserError
 from submit import ceilings

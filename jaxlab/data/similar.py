@@ -1,5 +1,6 @@
 """Images that look the same: a perceptual hash for candidates, a small picture to confirm them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ NEAR_CORRELATION = (
     0.95  # of small pictures: tells images of the same layout, whose hashes may agree, from copies
 )
 SIDE = 16
-_CHUNK = 512
+_CELLS = 2**22  # pairs whose hashes are compared at a time
+_PAIRS = 2**14  # of those, pairs whose pictures are
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,24 @@ class Pairs:
 def near_pairs(hashes: np.ndarray, pictures: np.ndarray) -> Pairs:
     """Images without contrast are in no pair. hashes: (n,) uint64. pictures: (n, 256).
 
-    A chunk of rows against all later ones at a time, in bounded memory.
+    Some rows against all later ones at a time, in bounded memory.
     """
+    chunk = max(1, _CELLS // max(len(hashes), 1))
     contrast = np.any(pictures != 0, axis=1)
     parts = []
-    for start in range(0, len(hashes), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for start in range(0, len(hashes), chunk):
+        rows = slice(start, start + chunk)
         bits = np.bitwise_count(hashes[rows, None] ^ hashes[None, start:])
         near = np.triu(bits <= NEAR_BITS, 1) & contrast[rows, None] & contrast[None, start:]
-        first, second = np.nonzero(near)
-        correlation = np.einsum("ij,ij->i", pictures[first + start], pictures[second + start])
-        found = np.stack([first + start, second + start, bits[first, second], correlation], axis=1)
-        parts.append(found[correlation >= NEAR_CORRELATION])
+        for first, second in _some(*np.nonzero(near)):
+            correlation = np.einsum("ij,ij->i", pictures[first + start], pictures[second + start])
+            found = np.stack([first + start, second + start, bits[first, second], correlation], axis=1)
+            parts.append(found[correlation >= NEAR_CORRELATION])
     pairs = np.concatenate(parts) if parts else np.empty((0, 4))
     first, second, bits, correlation = pairs[np.lexsort((pairs[:, 0], pairs[:, 2], -pairs[:, 3]))].T
     return Pairs(first.astype(int), second.astype(int), bits.astype(int), correlation)
+
+
+def _some(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(first), _PAIRS):
+        yield first[start : start + _PAIRS], second[start : start + _PAIRS]

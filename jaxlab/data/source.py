@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -37,12 +36,12 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Component):
-    """Base of the places that data come from.
+    """Base of the places that data come from."""
 
-    mirrors: the axes along which an image's mirror image shows the same; of digits there are none.
-    """
-
-    mirrors: ClassVar[frozenset[str]] = frozenset({"horizontal", "vertical"})
+    @property
+    def mirrors(self) -> frozenset[str]:
+        """The axes along which an image's mirror image shows the same; of digits there are none."""
+        return frozenset({"horizontal", "vertical"})
 
     def open(self) -> Opened:
         """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""
@@ -95,3 +94,13 @@ def duplicates(ids: np.ndarray) -> np.ndarray:
     """The values that occur more than once, sorted."""
     values, counts = np.unique(ids, return_counts=True)
     return values[counts > 1]
+
+
+def bad_ids(ids: np.ndarray, name: str = "ids") -> list[str]:
+    """What is wrong with the array `name` of (n,) unicode ids: those that are repeated or empty."""
+    problems = []
+    if twice := duplicates(ids).tolist():
+        problems.append(f"{len(twice)} {name} occur more than once ({examples(twice)})")
+    if empty := np.flatnonzero(np.char.strip(ids) == "").tolist():
+        problems.append(f"{len(empty)} {name} are empty (positions {examples(empty)})")
+    return problems

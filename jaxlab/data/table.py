@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxlab.config import Location
 from jaxlab.data.columns import classes_of, ids_of, is_text, numbers, read_columns, read_header, strings
-from jaxlab.data.files import SUFFIXES, ImageFolder, existing_folder, file_samples, list_folder
+from jaxlab.data.files import SUFFIXES, ImageFolder, existing_folder, file_samples, folders_of, list_folder
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.types import Kind, Samples, UserError
 
@@ -133,8 +133,7 @@ def _folder(root: Path, name: str, ids: np.ndarray) -> ImageFolder:
     """The images of folder `name`, and of the folders in it that ids such as `m1/0001` lead to."""
     for folder in (root / name, root / "images"):
         if folder.is_dir():
-            inner = {"", *(image_id.rpartition("/")[0] for image_id in ids.tolist())}
-            return list_folder(folder, [within for within in inner if (folder / within).is_dir()])
+            return list_folder(folder, folders_of(folder, ids))
     raise UserError(f"{root}: expected a folder of images named {name!r} (or 'images'), found neither")
 
 

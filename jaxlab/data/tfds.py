@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from jaxlab.config import Location
+from jaxlab.data.files import existing_folder
 from jaxlab.data.records import is_image, is_numeric, is_text, kind_of, library, listed
-from jaxlab.data.source import Opened, Source, duplicates, examples
-from jaxlab.data.table import existing_folder
+from jaxlab.data.source import Opened, Source, bad_ids, examples
 from jaxlab.data.tfds_files import Dataset, dataset_in, dataset_named
 from jaxlab.types import Samples, UserError
 
@@ -170,7 +170,12 @@ def _samples(dataset: Dataset, split: str, fields: _Fields, labelled: bool) -> S
     found = records.values(list(dict.fromkeys([*single, *fields.target, *columns.values(), *image_of])))
     ids = _ids(found.get(fields.ids or ""), split, len(records))
     target, label = _target(found, fields.target), _label(found, fields.label)
-    problems = [*_bad_ids(ids), *_unlabelled(ids, target, label, fields, labelled)]
+    missing = np.zeros(0, bool) if label is None else label < 0
+    if dataset.notes and not missing.all():  # only some: of classes that are not among those to learn
+        missing = np.zeros(0, bool)
+    problems = bad_ids(ids)
+    if labelled:
+        problems += [*_without_class(ids, missing, fields), *_without_target(ids, target)]
     if problems:
         raise UserError(f"{records.about}: {'; '.join(problems)}")
     complete = target is None or bool(np.isfinite(target).all())
@@ -179,7 +184,7 @@ def _samples(dataset: Dataset, split: str, fields: _Fields, labelled: bool) -> S
         read=records.read,
         checksum=records.checksum,
         target=target if complete else None,
-        label=None if label is None or (label < 0).any() else label,
+        label=None if missing.any() else label,
         columns={name: _column(dataset.features[path], found[path]) for name, path in columns.items()},
         image_of=found["image_of"] if image_of else None,
     )
@@ -189,15 +194,6 @@ def _ids(values: np.ndarray | None, split: str, count: int) -> np.ndarray:
     if values is None:
         return np.array([f"{split}-{position:06d}" for position in range(count)])
     return values.astype(str)
-
-
-def _bad_ids(ids: np.ndarray) -> list[str]:
-    problems = []
-    if twice := duplicates(ids).tolist():
-        problems.append(f"{len(twice)} ids occur more than once ({examples(twice)})")
-    if empty := np.flatnonzero(np.char.strip(ids) == "").tolist():
-        problems.append(f"{len(empty)} ids are empty (records {examples(empty)})")
-    return problems
 
 
 def _target(found: Mapping[str, np.ndarray], paths: Sequence[str]) -> np.ndarray | None:
@@ -212,24 +208,23 @@ def _label(found: Mapping[str, np.ndarray], path: str | None) -> np.ndarray | No
     return None if path is None else found[path].astype(np.int32)
 
 
-def _unlabelled(
-    ids: np.ndarray, target: np.ndarray | None, label: np.ndarray | None, fields: _Fields, labelled: bool
-) -> list[str]:
-    """-1 stands for no class, as tensorflow_datasets has it."""
-    problems = []
-    if labelled and label is not None and (label < 0).any():
-        without = ids[label < 0].tolist()
-        problems.append(f"{len(without)} records have no class in {fields.label!r} ({examples(without)})")
-    if labelled and target is not None and not np.isfinite(target).all():
-        bad = np.argwhere(~np.isfinite(target))
-        cells = examples(f"{ids[row]}, target {column}" for row, column in bad[:6].tolist())
-        problems.append(f"{len(bad)} target values are not finite ({cells})")
-    return problems
+def _without_class(ids: np.ndarray, missing: np.ndarray, fields: _Fields) -> list[str]:
+    """missing: (n,) bool, or empty where classes are not asked for."""
+    if not missing.any():
+        return []
+    return [f"{missing.sum()} records have no class in {fields.label!r} ({examples(ids[missing].tolist())})"]
+
+
+def _without_target(ids: np.ndarray, target: np.ndarray | None) -> list[str]:
+    if target is None or np.isfinite(target).all():
+        return []
+    bad = ids[~np.isfinite(target).all(1)].tolist()
+    return [f"{len(bad)} records have targets that are not finite ({examples(bad)})"]
 
 
 def _column(feature: Any, values: np.ndarray) -> np.ndarray:
-    """Classes by name."""
-    return np.array(feature.names)[values] if _is_class(feature) else values
+    """Classes by name, none (-1) as an empty one."""
+    return np.array([*feature.names, ""])[values] if _is_class(feature) else values
 
 
 def _target_names(dataset: Dataset, fields: _Fields) -> tuple[str, ...]:

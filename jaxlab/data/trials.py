@@ -1,13 +1,11 @@
 """One npy file a trial, as in the folders of Sensorium and neuralpredictors."""
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from jaxlab.data.images import shown
 from jaxlab.data.source import examples
 from jaxlab.types import UserError
 
@@ -40,7 +38,7 @@ def stacked(folder: Path, rows: np.ndarray) -> np.ndarray:
         return None
 
     with ThreadPoolExecutor() as pool:
-        found = _shown(pool.map(fill, range(len(files))), len(files), f"reading {folder.name}")
+        found = shown(pool.map(fill, range(len(files))), len(files), f"reading {folder.name}")
         problems = [problem for problem in found if problem is not None]
     if problems:
         raise UserError(f"{folder}: {len(problems)} trials cannot be used: {examples(problems)}")
@@ -56,8 +54,3 @@ def read_trial(file: Path) -> np.ndarray:
     if values.dtype.kind not in "fiub":
         raise UserError(f"{file}: expected numbers, found {values.dtype}")
     return values
-
-
-def _shown(results: Iterable[str | None], total: int, what: str) -> Iterable[str | None]:
-    console = Console(stderr=True)
-    return track(results, what, total, console=console, transient=True, disable=not console.is_terminal)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxlab.data.audit import Audit, audit
+from jaxlab.data.audit import Alike, Audit, audit
 from jaxlab.data.findings import BORDER, findings
 from jaxlab.data.measure import BLACK
 from jaxlab.experiment import Experiment
@@ -40,8 +40,11 @@ def show(
         render(report, console or Console())
     tell = Console(stderr=True)
     if duplicates is not None:
-        pairs = write_duplicates(report["alike"], duplicates)
-        tell.print(f"{duplicates}: {pairs} pairs of two splits", highlight=False, soft_wrap=True)
+        samples = write_duplicates(found, duplicates)
+        tell.print(
+            f"{duplicates}: {samples} samples whose image looks like one of another split",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if out is not None:
         write_page(found, report, out)
         tell.print(f"{out}: written", highlight=False, soft_wrap=True)
@@ -60,35 +63,38 @@ def describe(found: Audit, source: str) -> dict[str, Any]:
         "splits": {split: _split(found, split) for split in found.splits},
         "targets": _targets(found),
         "classes": found.classes,
-        "alike": [
-            {
-                "id": pair.second.id,
-                "split": pair.second.split,
-                "like": pair.first.id,
-                "like_split": pair.first.split,
-                "bits": pair.bits,
-                "correlation": round(pair.correlation, 4),
-                "exact": pair.exact,
-            }
-            for pair in found.alike
-        ],
+        "alike": [_pair(pair, pair.second.id) for pair in found.alike],
         "corrupt": {entry.id: entry.fault for entry in found.corrupt},
     }
 
 
-def write_duplicates(alike: list[dict[str, Any]], path: Path) -> int:
-    """A CSV of the pairs across splits; returns how many. Pairs within a split make no score too good.
+def _pair(pair: Alike, sample: str) -> dict[str, Any]:
+    """sample: the id of one that shows the second image."""
+    return {
+        "id": sample,
+        "split": pair.second.split,
+        "like": pair.first.id,
+        "like_split": pair.first.split,
+        "bits": pair.bits,
+        "correlation": round(pair.correlation, 4),
+        "exact": pair.exact,
+    }
 
-    Its first column, the image of the later split, is what `python -m submit score --without` leaves out.
+
+def write_duplicates(found: Audit, path: Path) -> int:
+    """A CSV of the pairs across splits, with a row for each sample of the later split that shows such an image.
+
+    Its first column, these samples' ids, is what `python -m submit score --without` leaves out. Returns how many
+    there are. Pairs within a split make no score too good.
     """
     fields = ("id", "split", "like", "like_split", "bits", "correlation", "exact")
-    rows = [pair for pair in alike if pair["split"] != pair["like_split"]]
+    rows = [_pair(pair, sample) for pair in found.alike if pair.crosses for sample in pair.second.ids]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return len(rows)
+    return len({row["id"] for row in rows})
 
 
 def _split(found: Audit, split: str) -> dict[str, Any]:
@@ -104,7 +110,7 @@ def _split(found: Audit, split: str) -> dict[str, Any]:
     std = np.sqrt(np.maximum(sums[1] / max(pixels, 1) - mean**2, 0))
     borders = [one.border for one in measured if one.border and one.border.share(one.size) > BORDER]
     return {
-        "samples": len(found.rows.get(split, [])) or len(measured),
+        "samples": sum(len(entry.positions) for entry in found.entries if entry.split == split),
         "images": len(measured),
         "corrupt": sum(entry.split == split for entry in found.corrupt),
         "sizes": dict(sorted(sizes.items(), key=lambda item: -item[1])),

@@ -37,8 +37,7 @@ def pair_picture(first: Entry, second: Entry) -> bytes:
 
 def thumbnail(entry: Entry) -> np.ndarray:
     """(96, 96, 3) uint8 with white padding; floats are stretched from their lowest to their highest value."""
-    image = entry.samples.read(entry.position)
-    image = with_channels(image[..., : image.shape[2] - entry.samples.masks], 3)
+    image = with_channels(entry.read(), 3)
     if image.dtype != np.uint8:
         low, high = float(image.min()), float(image.max())
         image = np.round(255 * (image - low) / max(high - low, 1e-12)).astype(np.uint8)

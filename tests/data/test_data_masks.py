@@ -1,5 +1,6 @@
 """Masks beside images: read by id, resized to the nearest pixel, one channel a class; each fault named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 from PIL import Image
 
 from jaxlab.data.arrays import Arrays
-from jaxlab.data.images import Images, decode
+from jaxlab.data.folders import ImageFolders
+from jaxlab.data.images import Images, decode, decode_splits
 from jaxlab.data.masks import WithMasks
-from jaxlab.data.source import fingerprint
+from jaxlab.data.mnist import Mnist
+from jaxlab.data.source import Opened, fingerprint
 from jaxlab.types import UserError
 
 RNG = np.random.default_rng(0)
@@ -118,6 +121,38 @@ def test_a_mask_that_does_not_fit_is_refused(folder: Path, spoil, words: str) ->
     path.write_bytes(b"no image") if spoil is None else spoil.save(path)
     with pytest.raises(UserError, match=words):
         decode(source(folder).open().train, np.arange(3), Images())
+
+
+def test_samples_that_share_an_image_have_their_own_masks(folder: Path) -> None:
+    class Shared(Arrays):
+        def open(self) -> Opened:
+            opened = super().open()
+            return replace(opened, train=replace(opened.train, image_of=np.zeros(3, int)), test=None)
+
+    shared = WithMasks(source=Shared(root=str(folder / "arrays.npz")), masks=str(folder / "masks"), classes=3)
+    (images,) = decode_splits(shared.open().train, [np.arange(3)], Images())
+    np.testing.assert_array_equal(images[np.arange(3)][..., 3:], np.eye(3)[MASKS[:3]] * 255)
+
+
+def test_ids_that_are_paths_lead_into_folders_of_masks(tmp_path: Path) -> None:
+    """Those of ImageFolders are paths with a suffix, of which a mask has another."""
+    for place, name in enumerate(("train/cat/1", "train/dog/1", "test/9")):
+        mask = name.removeprefix("test/")  # as ids of test images have it
+        for file, pixels in ((f"data/{name}.bmp", IMAGES), (f"masks/{mask}.png", MASKS)):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[place]).save(tmp_path / file)
+    opened = WithMasks(
+        source=ImageFolders(root=str(tmp_path / "data")), masks=str(tmp_path / "masks"), classes=3
+    ).open()
+    assert opened.train.ids.tolist() == ["train/cat/1.bmp", "train/dog/1.bmp"]
+    for place, read in enumerate([opened.train.read(0), opened.train.read(1), opened.test.read(0)]):
+        np.testing.assert_array_equal(read[..., :3], IMAGES[place])
+        np.testing.assert_array_equal(read[..., 3:], np.eye(3)[MASKS[place]] * 255)
+
+
+def test_what_a_mirror_changes_stays_so_with_masks() -> None:
+    assert WithMasks(source=Mnist()).mirrors == frozenset()
+    assert WithMasks().mirrors == {"horizontal", "vertical"}
 
 
 def test_settings_that_cannot_be(folder: Path) -> None:

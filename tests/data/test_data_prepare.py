@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from jaxlab.cli import main
-from jaxlab.data import Arrays, Images, KaggleTable, Simulated, Tfds, decode, prepare, shards
+from jaxlab.data import Arrays, Images, KaggleTable, Simulated, Tfds, decode, prepare, records, shards
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.types import Samples, UserError
 
@@ -91,9 +91,8 @@ def floats() -> Opened:
 def questions() -> Opened:
     """Ten images, of which several samples show the same."""
     of = RNG.integers(0, 10, 30)
-    train = samples(
-        pixels(10), "q", image_of=of, label=np.int32(of % 2), columns={"question": of.astype(str)}
-    )
+    label = np.where(np.arange(30) % 5, of % 2, -1).astype(np.int32)  # -1: an answer that is no class
+    train = samples(pixels(10), "q", image_of=of, label=label, columns={"question": of.astype(str)})
     test = samples(pixels(4), "t")
     return Opened(train=train, test=test, kind="classification", targets=("no", "yes"))
 
@@ -268,6 +267,36 @@ def test_a_shard_of_another_content_is_refused_when_its_data_are_fingerprinted(t
     data = reopened(out)
     with pytest.raises(UserError, match=rf"out is not what manifest.json says: {SHARD} has another content"):
         fingerprint(data)
+
+
+def test_a_split_without_classes_is_not_trained_on(tmp_path: Path) -> None:
+    out = written(questions(), tmp_path / "out")
+    with pytest.raises(UserError, match=r"4 records have no class in 'label' \(t0-é"):
+        reopened(out, train="test")
+    out = written(regression(), tmp_path / "responses")
+    with pytest.raises(UserError, match=r"5 records have targets that are not finite \(test0-é"):
+        reopened(out, train="test")
+
+
+def test_texts_of_which_one_is_long_do_not_all_take_its_room(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(records, "_CHARACTERS", 1000)
+    texts = np.array(["ö" * 100, *map(str, range(29))], dtype=object)
+    answers = np.array([[f"a{k}", "b"] for k in range(30)], dtype=object)
+    data = classes()
+    columns = {"text": texts, "answers": answers}
+    found = reopened(written(replace(data, train=replace(data.train, columns=columns)), tmp_path / "out"))
+    assert found.train.columns["text"].dtype == object
+    assert found.train.columns["text"].tolist() == texts.tolist()
+    assert found.train.columns["answers"].dtype.kind == "U"
+    np.testing.assert_array_equal(found.train.columns["answers"], answers)
+
+
+def test_images_of_several_sizes_need_one_to_be_brought_to(tmp_path: Path) -> None:
+    """As when training: they are not stretched unasked."""
+    data = regression()
+    data = replace(data, train=replace(data.train, read=lambda k: np.zeros((10, 12 + (k == 2), 3), np.uint8)))
+    with pytest.raises(UserError, match=r"train2-é: is \(10, 13\) .* where the first image is \(10, 12\)"):
+        written(data, tmp_path / "out", Images())
 
 
 def test_what_exists_is_not_overwritten(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
+from jaxlab.data import similar
 from jaxlab.data.idtext import spreadsheet, times
 from jaxlab.data.measure import Border, measure
 from jaxlab.data.moments import moments
@@ -59,7 +60,9 @@ def test_images_without_contrast_look_like_none() -> None:
     assert near_pairs(np.empty(0, np.uint64), np.empty((0, 256))).first.size == 0
 
 
-def test_more_images_than_a_chunk_are_all_compared() -> None:
+def test_more_images_than_a_chunk_are_all_compared(monkeypatch) -> None:
+    monkeypatch.setattr(similar, "_CELLS", 40_000)  # 66 of the 605 rows
+    monkeypatch.setattr(similar, "_PAIRS", 2)
     images = [*SCENES, *SCENES[:5][::-1]] + [SCENES[k % 300][::-1] for k in range(300)]
     assert sorted(pairs_of(images)) == [(k, 304 - k) for k in range(5)]
 
@@ -101,10 +104,11 @@ def test_borders_are_measured_on_each_side() -> None:
 # -- targets and ids -------------------------------------------------------------------------------------------
 
 
-def test_moments_are_scipys() -> None:
+def test_moments_are_scipys(monkeypatch) -> None:
+    monkeypatch.setattr("jaxlab.data.moments._CELLS", 800)  # two targets at a time
     target = np.stack([RNG.normal(size=400), RNG.exponential(size=400), np.full(400, 3.0)], axis=1)
     target[0, 0] = 1000
-    found = moments(target.astype(np.float32), chunk=2)
+    found = moments(target.astype(np.float32))
     exact = target.astype(np.float32).astype(np.float64)
     np.testing.assert_allclose(found.mean, exact.mean(0), rtol=1e-9)
     np.testing.assert_allclose(found.std, exact.std(0), rtol=1e-9)

@@ -107,6 +107,7 @@ def test_features_side_by_side_are_the_targets(source: Path) -> None:
     assert data.train.ids.tolist() == [f"bild-{k}-ü" for k in range(COUNT)]
     assert data.train.columns["seen/subject"].tolist() == [k % 2 for k in range(COUNT)]
     assert data.train.columns["seen/tags"].tolist() == [[f"a{k}", "b" * k] for k in range(COUNT)]
+    assert data.test.columns["label"].tolist() == ["", "", ""]
     assert data.train.columns["label"].tolist() == [["cat", "dog", "owl"][k] for k in CLASSES]
     np.testing.assert_array_equal(data.test.target, data.train.target[:3])
 

@@ -21,6 +21,7 @@ from jaxlab.data import ColumnSplit, GroupedSplit, KaggleTable, Simulated
 from jaxlab.data.arrays import Arrays
 from jaxlab.data.audit import audit
 from jaxlab.data.findings import findings
+from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
 from jaxlab.report import audit as examination
 
@@ -147,11 +148,58 @@ def test_float_images_out_of_range_are_told(images, words, tmp_path):
     assert any(words in sentence for sentence in found), found
 
 
-def test_samples_of_one_image_are_one_image():
-    opened = Simulated(images=40, test_images=2, neurons=2, size=16).open()
-    shared = replace(opened, train=replace(opened.train, image_of=np.arange(40) // 4))
-    found = audit(shared, Experiment().split)
-    assert sum(entry.split != "test" for entry in found.entries) == 10
+def shared_by_four(kind: str) -> Opened:
+    """12 labelled samples on 3 images, 4 to predict on one that is the first of those; the last two are of no class."""
+    opened = Simulated(images=3, test_images=2, neurons=2, size=32).open()
+    label = np.int32([0, 1] * 5 + [-1, -1])
+    train = replace(
+        opened.train, ids=np.array([f"q{k}" for k in range(12)]), target=None, label=label,
+        read=lambda k: opened.train.read(k // 4), checksum=lambda k: opened.train.checksum(k // 4),
+        image_of=np.arange(12) // 4, columns={"part": np.array(["train"] * 6 + [kind] * 4 + ["val"] * 2)},
+    )  # fmt: skip
+    test = replace(
+        opened.test, ids=np.array(list("abcd")), image_of=np.full(4, 7),
+        read=lambda k: opened.train.read(0), checksum=lambda k: opened.train.checksum(0),
+    )  # fmt: skip
+    return replace(opened, train=train, test=test, kind="classification", targets=("no", "yes"))
+
+
+def test_an_image_that_samples_share_is_one_of_each_split_that_shows_it(tmp_path):
+    found = audit(shared_by_four("val"), ColumnSplit(column="part"))
+    assert [(entry.split, entry.ids) for entry in found.entries] == [
+        ("train", ["q0", "q1", "q2", "q3"]),
+        ("train", ["q4", "q5"]),
+        ("validation", ["q6", "q7"]),
+        ("validation", ["q8", "q9", "q10", "q11"]),
+        ("test", ["a", "b", "c", "d"]),
+    ]
+    splits = examination.describe(found, "questions")["splits"]
+    counts = {split: (facts["samples"], facts["images"]) for split, facts in splits.items()}
+    assert counts == {"train": (6, 2), "validation": (6, 2), "test": (4, 1)}
+    text = "\n".join(findings(found))
+    assert (
+        "1 validation images look like train images, 1 of them byte for byte (q6 ~ q4): validation scores"
+        in text
+    )
+    assert "1 test images look like train images, 1 of them byte for byte (a ~ q0): their scores" in text
+    assert examination.write_duplicates(found, tmp_path / "alike.csv") == 6
+    listed = pd.read_csv(tmp_path / "alike.csv")
+    assert listed["id"].tolist() == ["q6", "q7", "a", "b", "c", "d"], "every sample that shows such an image"
+
+
+def test_samples_of_no_class_are_counted_beside_the_classes():
+    found = audit(shared_by_four("val"), ColumnSplit(column="part"))
+    assert found.classes == {"no": {"train": 3, "validation": 2}, "yes": {"train": 3, "validation": 2}}
+    assert "samples have none of the classes: 0 of 6 in train, 2 of 6 in validation;" in "\n".join(
+        findings(found)
+    )
+
+
+def test_images_that_are_not_used_make_no_score_too_good():
+    text = "\n".join(findings(audit(shared_by_four("none"), ColumnSplit(column="part"))))
+    assert "1 pairs of train and unused images look the same, 1 of them byte for byte (q6 ~ q4)" in text
+    assert "1 pairs of unused and validation images look the same" in text
+    assert "validation scores" not in text
 
 
 # -- the command ---------------------------------------------------------------------------------------------------
