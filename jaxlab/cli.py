@@ -139,7 +139,8 @@ def evaluate(
 
 def _print_scores(scores: dict[int, dict[str, dict[str, float]]]) -> None:
     names = dict.fromkeys(name for by in scores.values() for values in by.values() for name in values)
-    table = Table("step", "split", *(name.replace("_", "\n") for name in names), box=None)
+    columns = (name.replace("_", "\n") for name in names)
+    table = Table("step", "split", *columns, box=None, padding=(0, 1, 0, 0))
     for step, by_split in scores.items():
         for split, values in by_split.items():
             cells = (f"{values[name]:.4g}" if name in values else "" for name in names)

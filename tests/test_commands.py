@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import submit
+from jaxlab import cli
 from jaxlab.cli import main
 from jaxlab.config import load_file
 from jaxlab.data import Normalize, Simulated
@@ -226,6 +227,16 @@ def test_a_damaged_best_falls_back_to_the_one_before_it(run, folder, tmp_path):
     assert f"checkpoint {newest.name} is damaged" in said
     step = submit.Predictions.load(copy / "predictions/test.npz").provenance["step"]
     assert step < int(newest.name)
+
+
+def test_scores_with_a_ceiling_fit_eighty_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ("loss", "pearson", "pearson_median", "explained_variance", "mse", "constant_targets")
+    cli._print_scores({12345: {"validation": dict.fromkeys((*names, "noise_normalised"), -0.12345)}})
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert "validation" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.slow

@@ -93,11 +93,10 @@ def read_by(head: Head, encoder: Loaded, targets: Sequence[str]) -> tuple[str, .
 
 def _table(title: str, found: FeatureSet) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("layer")
-    table.add_column("shape")
-    table.add_column("dtype")
+    for name in ("layer", "shape", "dtype"):
+        table.add_column(name, no_wrap=True)
     for name in ("MB", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("file", overflow="fold")
     for name, kept in found.kept.items():
         shape = " x ".join(map(str, kept.layer.shape[1:]))

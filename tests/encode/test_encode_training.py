@@ -22,7 +22,10 @@ from jaxlab.api import load
 from jaxlab.cli import main
 from jaxlab.config import to_json
 from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
-from jaxlab.encode import CachedFeatures
+from jaxlab.encode import CachedFeatures, FeatureSet
+from jaxlab.encode.command import _table
+from jaxlab.encode.extract import Kept
+from jaxlab.encode.store import Layer
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
@@ -299,6 +302,16 @@ def test_the_command_prints_a_table_that_fits(arrays_npz, file, tmp_path):
     assert shown.index("fc2.mean.bfloat16.npy") < shown.index("fc1.mean.bfloat16.npy")
     assert len(re.findall(r"^(level1|level2|fc1|fc2) ", run("--layers", "all"), re.M)) == 8
     assert "has no layer 'nine'; it has level1" in run("--layers", "nine", code=1)
+
+
+def test_long_names_of_layers_are_shown_whole():
+    layer = Layer("layer1", "none", (60, 56, 56, 64), "float32")
+    kept = Kept(None, layer, np.zeros(0), None, 5.3)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(
+        _table("labelled: 60 samples", FeatureSet(np.arange(60), {"resnet18_imagenet/layer1": kept}))
+    )
+    assert "resnet18_imagenet/layer1 56 x 56 x 64 float32 48.2     5.3 layer1" in console.file.getvalue()
 
 
 def test_the_tiny_experiment_is_unchanged(arrays_npz):
