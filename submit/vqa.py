@@ -44,7 +44,7 @@ def normalise(answer: str) -> str:
     their apostrophe (`dont` is `don't`); other punctuation than apostrophes and colons as a space. A mark leaves no
     space where it has one beside it anywhere in the answer, nor any mark in an answer with a number such as 100,978.
     """
-    text = answer.strip()
+    text = answer = answer.replace("\n", " ").replace("\t", " ").strip()
     number = _COMMA_IN_NUMBER.search(text) is not None
     for mark in set(text).intersection(_MARKS):
         spaced = f"{mark} " in answer or f" {mark}" in answer

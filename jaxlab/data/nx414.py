@@ -12,14 +12,13 @@ import numpy as np
 from jaxlab.config import Location
 from jaxlab.data.array_files import open_hdf5
 from jaxlab.data.columns import classes_of
-from jaxlab.data.levels import are_whole, from_levels
+from jaxlab.data.levels import are_whole, from_levels, looked_at
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.types import Samples, UserError
 
 _MEAN, _STD = (
     np.array(v).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 )  # ImageNet's
-_LOOKS = 32  # images of a split whose range and levels tell what the file holds
 _SPLITS = ("train", "val")
 
 
@@ -118,9 +117,8 @@ def _guess(low: float, high: float) -> str:
 
 
 def _spread(images: Any) -> np.ndarray:
-    """Up to so many images from first to last, float64."""
-    rows = np.unique(np.linspace(0, len(images) - 1, _LOOKS).astype(int))
-    return np.asarray(images[rows], np.float64)
+    """Some images from first to last, float64."""
+    return np.asarray(images[looked_at(len(images))], np.float64)
 
 
 def _levels(normalized: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxlab.config import Location
 from jaxlab.data.files import existing_folder
-from jaxlab.data.levels import are_whole, from_levels
+from jaxlab.data.levels import are_whole, from_levels, looked_at
 from jaxlab.data.repeats import by_image
 from jaxlab.data.source import Opened, Source, duplicates, examples
 from jaxlab.data.trials import absent, read_trial, stacked
@@ -18,7 +18,6 @@ from jaxlab.types import Samples, UserError
 from submit import ceilings
 
 _LABELLED, _TEST = ("train", "validation"), ("test", "final_test")
-_LOOKS = 32  # images whose range and levels tell how the images are stored
 _META = ("trials/tiers", "trials/frame_image_id", "trials/trial_idx", "neurons/unit_ids")
 
 
@@ -122,8 +121,7 @@ def _looked_at(root: Path, rows: np.ndarray) -> tuple[float, bool]:
     folder = root / "data" / "images"
     if missing := absent(folder, rows):
         raise UserError(f"{folder}: {len(missing)} of {len(rows)} trials have no image ({examples(missing)})")
-    some = np.unique(np.linspace(0, len(rows) - 1, _LOOKS).astype(int))
-    images = [_stored(folder, row) for row in rows[some].tolist()]
+    images = [_stored(folder, row) for row in rows[looked_at(len(rows))].tolist()]
     low, high = (float(end([end(image) for image in images])) for end in (np.min, np.max))
     if not (low >= 0 and high <= 255):
         raise UserError(

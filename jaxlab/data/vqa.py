@@ -14,6 +14,8 @@ from jaxlab.data.vqa_files import Entry, given_answers, image_files, read_annota
 from jaxlab.types import Samples, UserError
 from submit.vqa import normalise
 
+_TYPES = ("question_type", "answer_type")
+
 
 @dataclass(frozen=True, kw_only=True)
 class VQAv2(Source):
@@ -84,7 +86,8 @@ class VQAv2(Source):
         annotations = read_annotations(annotated, questions, problems)
         answers = given_answers(annotated, annotations, problems)
         files = image_files(self._path(root, self.images, split), questions, path, problems)
-        return _Answered(questions, annotations, answers, _chosen(annotations), files)
+        types = {name: np.array([str(entry[name]) for entry in annotations]) for name in _TYPES}
+        return _Answered(questions, types, answers, _chosen(annotations), files)
 
     def _test(self, root: Path, problems: list[str]) -> Samples | None:
         if not self.test or not (path := self._path(root, self.questions, self.test)).is_file():
@@ -97,10 +100,13 @@ class VQAv2(Source):
 
 @dataclass(frozen=True)
 class _Answered:
-    """One split: questions, annotations, (n, 10) answers, the commonest of each ten normalised, and files."""
+    """One split: questions, the columns _TYPES, (n, 10) answers, the commonest of each ten normalised, and files.
+
+    The annotations themselves, gigabytes as Python has them, are not kept.
+    """
 
     questions: list[Entry]
-    annotations: list[Entry]
+    types: dict[str, np.ndarray]
     answers: np.ndarray
     chosen: list[str]
     files: list[Path]
@@ -122,11 +128,10 @@ def _joined(parts: dict[str, _Answered], classes: tuple[str, ...]) -> Samples:
     """The labelled samples of all splits."""
     number = {answer: label for label, answer in enumerate(classes)}
     questions = [entry for part in parts.values() for entry in part.questions]
-    annotations = [entry for part in parts.values() for entry in part.annotations]
     files = [file for part in parts.values() for file in part.files]
     ids, columns = _asked(questions)
-    for name in ("question_type", "answer_type"):
-        columns[name] = np.array([str(entry[name]) for entry in annotations])
+    for name in _TYPES:
+        columns[name] = np.concatenate([part.types[name] for part in parts.values()])
     columns["answers"] = np.concatenate([part.answers for part in parts.values()])
     if len(parts) > 1:
         columns["split"] = np.repeat(list(parts), [len(part.questions) for part in parts.values()])

@@ -33,6 +33,8 @@ from submit.vqa import normalise, vqa_accuracy
         ("black/white", "black white"),
         ("really?!", "really"),
         ("  to  the\tleft\n", "to left"),
+        (" t-shirt- ", "t shirt"),  # what lies around the answer is no space beside a mark
+        ("red-\nwhite-blue", "red whiteblue"),  # but a line break is
         ("its", "its"),
         ("a", ""),
     ],
