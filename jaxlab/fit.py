@@ -1,7 +1,7 @@
 """`train`: an experiment, its data and a run directory, joined; fresh or resumed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,13 @@ class Decoded:
         return (self.images, self.target, self.label) if self.put is None else (self.images, None, None)
 
 
-def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -> list[Decoded]:
-    """The splits at `positions`, decoded in one go, so that every image at fault is named at once."""
+def decoded(
+    opened: Opened, positions: Sequence[np.ndarray], settings: Images, size: tuple[int, int] | None = None
+) -> list[Decoded]:
+    """The splits at `positions`, decoded in one go, so that every image at fault is named at once.
+
+    size: what all images must have where `settings` say none.
+    """
     samples = opened.train
     return [
         Decoded(
@@ -65,7 +70,7 @@ def decoded(opened: Opened, positions: Sequence[np.ndarray], settings: Images) -
             target=None if samples.target is None else samples.target[chosen],
             label=None if samples.label is None else samples.label[chosen],
         )
-        for chosen, part in zip(positions, decode_splits(samples, positions, settings), strict=True)
+        for chosen, part in zip(positions, decode_splits(samples, positions, settings, size), strict=True)
     ]
 
 
@@ -147,7 +152,10 @@ def train(
     if begin.encoders:
         learn, validate = resident(begin.encoders, opened, positions, experiment.limit, layout, console)
     else:
-        learn, validate = decoded(opened, positions, begin.task.images)
+        unresized = replace(
+            begin.task.images, size=experiment.images.size
+        )  # None: nothing is stretched unasked
+        learn, validate = decoded(opened, positions, unresized, begin.task.images.size)
     ceiling = opened.ceiling
     del opened  # its targets, gigabytes of a whole brain, are copied into the two splits
     new = not rundir.exists() or allow_config_change

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from safetensors.numpy import save_file
 
 from jaxlab.cli import main
@@ -81,6 +82,15 @@ def test_images_that_cannot_be_decoded(folder):
     assert "train01.png" in error
     assert "train02.png" in error
     assert "2 of" in error
+
+
+def test_images_of_another_size_are_not_stretched_unasked(folder):
+    for name in ("train03.png", "train11.png"):
+        with Image.open(folder / "train" / name) as image:
+            image.resize((20, 16)).save(folder / "train" / name)
+    error = message(folder, "--set", "images.size=None")
+    assert "2 of 20 images cannot be used" in error
+    assert "train03: is (16, 20) (height, width) where the first image is (16, 16); set images.size" in error
 
 
 def test_a_batch_larger_than_the_data_or_not_for_these_devices(folder):

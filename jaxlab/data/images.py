@@ -86,30 +86,35 @@ class SharedImages:
 ImageRows = np.ndarray | SharedImages
 
 
-def decode_splits(samples: Samples, splits: Sequence[np.ndarray], images: Images) -> Sequence[ImageRows]:
+def decode_splits(
+    samples: Samples, splits: Sequence[np.ndarray], images: Images, size: tuple[int, int] | None = None
+) -> Sequence[ImageRows]:
     """The images of several splits' positions, decoded in one go: every image at fault is named at once.
 
-    What samples share (`Samples.image_of`) is decoded once, within a split and across them. Raises as `decode`.
+    What samples share (`Samples.image_of`) is decoded once, within a split and across them. Else as `decode`.
     """
     ends = np.cumsum([len(positions) for positions in splits])[:-1]
     shown, rows = each_image_once(samples, np.concatenate(splits))
-    decoded = decode(samples, shown, images)
+    decoded = decode(samples, shown, images, size)
     if samples.image_of is None:
         return np.split(decoded, ends)
     return [SharedImages(decoded, part) for part in np.split(rows, ends)]
 
 
-def decode(samples: Samples, positions: np.ndarray, images: Images) -> np.ndarray:
+def decode(
+    samples: Samples, positions: np.ndarray, images: Images, size: tuple[int, int] | None = None
+) -> np.ndarray:
     """The images at `positions` as one array (n, h, w, c): uint8, or float32 where the source has floats.
 
-    c is images.channels, then the samples' masks.
+    c is images.channels, then the samples' masks. size: what all must have where `images` says none; default: the
+    first one's.
 
     Raises UserError that names every image that cannot be decoded, or whose size differs when `size` is None.
     """
     if len(positions) == 0:
         raise UserError("no images to decode: the split is empty")
     first = first_readable(samples, positions)
-    height, width = images.size or first.shape[:2]
+    height, width = images.size or size or first.shape[:2]
     shape = (len(positions), height, width, images.channels + samples.masks)
 
     def fill(array: np.ndarray) -> None:
