@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from scipy.ndimage import gaussian_filter1d
 
 _BLOCK = 1 << 28  # values of one block of rows: 1 GB in float32
+_FEW = 256  # rows whose mean stands for that of all
 _FLOOR = (
     0.01  # of a band's mean variance: a unit of less is nearly silent, and is not scaled up to the others
 )
@@ -78,26 +79,30 @@ class Scaling:
 
     def blocks(self, array: np.ndarray) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
         """Rows of features, some at a time, as the band's on the device."""
-        mean, gain = jnp.asarray(self.mean), jnp.asarray(self.gain)
         for rows in _slices(array):
-            yield rows, _scaled(jnp.asarray(array[rows]), mean, gain, self.blur)
+            yield rows, _scaled(array[rows], self.mean, self.gain, self.blur)
 
 
 def measure(layer: str, blur: float, array: np.ndarray, fold: np.ndarray) -> Band:
     """One pass over the features of the training rows; fold: (n,) the number of each one's fold."""
     counts = np.bincount(fold)
-    width = int(np.prod(array.shape[1:]))
-    sums, squares = (np.zeros((len(counts), width)) for _ in range(2))
-    shift = None
+    shift = _typical(array[:_FEW], blur)
+    sums, squares = (np.zeros((len(counts), len(shift))) for _ in range(2))
     for rows in _slices(array):
-        block = _blurred(jnp.asarray(array[rows]), blur)
-        shift = np.asarray(block.mean(0)) if shift is None else shift  # or float32 loses small variances
-        member = jnp.asarray(fold[rows][None] == np.arange(len(counts))[:, None], jnp.float32)
-        first, second = _sums(block - shift[None], member)
+        member = (fold[rows][None] == np.arange(len(counts))[:, None]).astype(np.float32)
+        first, second = _sums(array[rows], shift, member, blur)
         sums += np.asarray(first)
         squares += np.asarray(second)
-    assert shift is not None
     return Band(layer, blur, array, counts, shift, sums, squares)
+
+
+def _typical(some: np.ndarray, blur: float) -> np.ndarray:
+    """(d,) float32 mean of a few rows, blurred: above it, sums in float32 keep small variances."""
+    mean = some.astype(np.float32).mean(0)
+    if blur and mean.ndim == 3:
+        down, across = (blur_matrix(size, blur) for size in mean.shape[:2])
+        mean = np.einsum("ih,hwc,jw->ijc", down, mean, across, optimize=True)
+    return mean.reshape(-1)
 
 
 def kernel(first: np.ndarray, second: np.ndarray | None, left: Scaling, right: Scaling) -> np.ndarray:
@@ -108,7 +113,7 @@ def kernel(first: np.ndarray, second: np.ndarray | None, left: Scaling, right: S
             if second is None and columns.start < rows.start:
                 out[rows, columns] = out[columns, rows].T
             else:
-                out[rows, columns] = np.asarray(jnp.matmul(a, b.T, precision="highest"))
+                out[rows, columns] = np.asarray(_products(a, b))
     return out
 
 
@@ -117,9 +122,17 @@ def _slices(array: np.ndarray) -> list[slice]:
     return [slice(start, min(start + step, len(array))) for start in range(0, len(array), step)]
 
 
-@jax.jit
-def _sums(x: Float[Array, "b d"], member: Float[Array, "k b"]) -> tuple[Array, Array]:
+@functools.partial(jax.jit, static_argnums=3)
+def _sums(
+    x: Array, shift: Float[Array, " d"], member: Float[Array, "k b"], blur: float
+) -> tuple[Array, Array]:
+    x = _blurred(x, blur) - shift[None]
     return jnp.matmul(member, x, precision="highest"), jnp.matmul(member, x * x, precision="highest")
+
+
+@jax.jit
+def _products(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Float[Array, "n m"]:
+    return jnp.matmul(a, b.T, precision="highest")
 
 
 @functools.partial(jax.jit, static_argnums=3)
@@ -127,7 +140,6 @@ def _scaled(x: Array, mean: Float[Array, " d"], gain: Float[Array, " d"], blur: 
     return (_blurred(x, blur) - mean[None]) * gain[None]
 
 
-@functools.partial(jax.jit, static_argnums=1)
 def _blurred(x: Array, blur: float) -> Float[Array, "b d"]:
     """Flattened features, smoothed along height and width where the layer has them."""
     x = x.astype(jnp.float32)

@@ -33,7 +33,7 @@ def primal(train: np.ndarray, new: np.ndarray) -> tuple[Basis, np.ndarray]:
 def dual(kernel: np.ndarray, cross: np.ndarray) -> Basis:
     """From centred kernels (n, n) and (m, n)."""
     values, vectors = _eigh(kernel)
-    return Basis(values, vectors, (cross @ vectors).astype(np.float32))
+    return Basis(values, vectors, cross.astype(np.float32) @ vectors)
 
 
 def centred(kernel: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ def scores(fold: Fold, targets: np.ndarray, alphas: Sequence[float], score: Scor
 
     pearson: correlation. r2: 1 - SSE / SST. A target that is constant there, or is predicted so, scores 0.
     """
-    penalties = jnp.asarray(alphas, jnp.float32)
+    penalties = np.asarray(alphas, np.float32)
     basis = jax.device_put(fold.basis)
     found = [
         _scores(basis, train, new, penalties, score == "pearson")[:, :width]
