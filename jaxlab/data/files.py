@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from jaxlab.types import Samples, UserError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
+_ORIENTATION = 0x0112  # the EXIF tag
 BACKGROUND = 128  # shows through transparent pixels and fills padding: mid-grey, as in vision experiments
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -105,7 +106,9 @@ def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
     """
     try:
         with Image.open(file) as image:
-            return _array(ImageOps.exif_transpose(image))
+            # A copy each, even of images that are upright or RGB already, is what Pillow makes if asked.
+            upright = image.getexif().get(_ORIENTATION, 1) == 1
+            return _array(image if upright else ImageOps.exif_transpose(image))
     except UNREADABLE as error:
         raise UserError(f"{name}: cannot be decoded ({reason_of(error)})") from error
 
@@ -121,12 +124,12 @@ def _array(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):
         return _from_16_bit(np.asarray(image))[..., None]
     if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L"))[..., None]
+        return np.asarray(image if image.mode == "L" else image.convert("L"))[..., None]
     if image.has_transparency_data:
         above = image.convert("RGBA")
         ground = Image.new("RGBA", above.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255))
         image = Image.alpha_composite(ground, above)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_16_bit(levels: np.ndarray) -> np.ndarray:
