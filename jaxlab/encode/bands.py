@@ -80,7 +80,11 @@ class Scaling:
     def blocks(self, array: np.ndarray) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
         """Rows of features, some at a time, as the band's on the device."""
         for rows in _slices(array):
-            yield rows, _scaled(array[rows], self.mean, self.gain, self.blur)
+            yield rows, self(array[rows])
+
+    def __call__(self, rows: np.ndarray) -> Float[Array, "b d"]:
+        """So many rows that they fit into memory."""
+        return _scaled(rows, self.mean, self.gain, self.blur)
 
 
 def measure(layer: str, blur: float, array: np.ndarray, fold: np.ndarray) -> Band:
@@ -105,15 +109,17 @@ def _typical(some: np.ndarray, blur: float) -> np.ndarray:
     return mean.reshape(-1)
 
 
-def kernel(first: np.ndarray, second: np.ndarray | None, left: Scaling, right: Scaling) -> np.ndarray:
+def kernel(first: np.ndarray, second: np.ndarray | None, scaling: Scaling) -> np.ndarray:
     """(n, m) float32 products of two sets of rows of a layer; second None: of one with itself."""
-    out = np.empty((len(first), len(first if second is None else second)), np.float32)
-    for rows, a in left.blocks(first):
-        for columns, b in right.blocks(first if second is None else second):
+    other = first if second is None else second
+    out = np.empty((len(first), len(other)), np.float32)
+    for rows, a in scaling.blocks(first):
+        for columns in _slices(other):
             if second is None and columns.start < rows.start:
                 out[rows, columns] = out[columns, rows].T
             else:
-                out[rows, columns] = np.asarray(_products(a, b))
+                same = second is None and columns == rows
+                out[rows, columns] = np.asarray(_products(a, a if same else scaling(other[columns])))
     return out
 
 

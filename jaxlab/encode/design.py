@@ -63,7 +63,7 @@ def of_band(band: Band, standardize: bool, in_primal: bool) -> Design:
             np.concatenate([np.asarray(block) for _, block in scaling.blocks(band.array)])
             for scaling in scalings
         ])  # fmt: skip
-    return Dual([kernel(band.array, None, scaling, scaling) for scaling in scalings])
+    return Dual([kernel(band.array, None, scaling) for scaling in scalings])
 
 
 def combined(parts: Iterable[Design], weights: Sequence[float]) -> Design:

@@ -53,7 +53,7 @@ class Fitted:
                 for rows, block in scaling.blocks(array):
                     out[rows] += np.asarray(jnp.matmul(block, weights, precision="highest"))
             elif train is not None and self.rows is not None:
-                out += kernel(array, train[self.layers[band]], scaling, scaling) @ self.rows
+                out += kernel(array, train[self.layers[band]], scaling) @ self.rows
         return out
 
     def to_arrays(self) -> Arrays:

@@ -161,6 +161,6 @@ def _weights(
     kernels = np.empty((len(bands), len(chosen), len(chosen)), np.float32)
     for position, band in enumerate(bands):
         scaling = band.scaling(config.standardize)
-        kernels[position] = kernel(band.array[chosen], None, scaling, scaling)
+        kernels[position] = kernel(band.array[chosen], None, scaling)
     step("weights of the bands")
     return banded.weights(kernels, targets[chosen][:, some], fold[chosen])

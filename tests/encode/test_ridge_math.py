@@ -131,12 +131,8 @@ def test_bands_are_blurred_centred_and_scaled(monkeypatch, block):
         scaled = np.concatenate([np.asarray(part) for _, part in band.scaling(False, without).blocks(x)])
         np.testing.assert_allclose(scaled, expected, atol=1e-5)
     one = band.scaling(False)
-    np.testing.assert_allclose(
-        bands.kernel(x, None, one, one), bands.kernel(x, x.copy(), one, one), atol=1e-5
-    )
-    np.testing.assert_allclose(
-        bands.kernel(x[:5], x, one, one), bands.kernel(x, None, one, one)[:5], atol=1e-5
-    )
+    np.testing.assert_allclose(bands.kernel(x, None, one), bands.kernel(x, x.copy(), one), atol=1e-5)
+    np.testing.assert_allclose(bands.kernel(x[:5], x, one), bands.kernel(x, None, one)[:5], atol=1e-5)
 
 
 def test_standardised_units_have_one_variance_but_for_silent_ones():
