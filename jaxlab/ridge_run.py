@@ -140,13 +140,15 @@ def scores_of(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | Non
 
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
-    """Scores by band and region, on paper as wide as it takes; and whether penalties end at the last ones tried."""
-    regions = {name: mask for name, mask in opened.rois.items() if mask.any()}
+    """Scores by band and by region; and whether penalties end at the last ones tried."""
     title = f"{config.score} over {config.split.folds} folds"
-    table = Table("band", "mean", "median", *regions, "penalty", title=title, title_justify="left", box=None)
+    table = Table("band", "mean", "median", "penalty", title=title, title_justify="left", box=None)
     for row in outcome.rows:
-        table.add_row(row.name, *_cells(row, regions), f"{np.median(row.alpha):.3g}")
+        values = (f"{value:.4f}" for value in (row.score.mean(), np.median(row.score)))
+        table.add_row(row.name, *values, f"{np.median(row.alpha):.3g}")
     console.print(table)
+    if regions := {name: mask for name, mask in opened.rois.items() if mask.any()}:
+        console.print(_by_region(outcome.rows, regions))
     ends = [edge for edge in (min(config.alphas), max(config.alphas)) if len(config.alphas) > 1]
     for edge in ends:
         share = float((outcome.fitted.alpha == np.float32(edge)).mean())
@@ -156,9 +158,18 @@ def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -
             )
 
 
-def _cells(row: Row, regions: Mapping[str, np.ndarray]) -> list[str]:
-    values = [row.score.mean(), np.median(row.score), *(row.score[mask].mean() for mask in regions.values())]
-    return [f"{value:.4f}" for value in values]
+def _by_region(rows: Sequence[Row], regions: Mapping[str, np.ndarray]) -> Table:
+    """A line for each region: its targets, the mean score of what predicts, and the band that does best alone."""
+    *bands, final = rows
+    alone = ("best band", "alone") if bands else ()
+    table = Table("region", "targets", final.name, *alone, box=None)
+    for name, mask in regions.items():
+        cells = [f"{mask.sum():,}", f"{final.score[mask].mean():.4f}"]
+        if bands:
+            best = max(bands, key=lambda band: float(band.score[mask].mean()))
+            cells += [best.name, f"{best.score[mask].mean():.4f}"]
+        table.add_row(name, *cells)
+    return table
 
 
 class RidgeRun:

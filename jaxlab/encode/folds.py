@@ -31,10 +31,12 @@ def scores(fold: Fold, targets: np.ndarray, alphas: Sequence[float], score: Scor
     penalties = np.asarray(alphas, np.float32)
     basis = jax.device_put(fold.basis)
     found = [
-        _scores(basis, train, new, penalties, score == "pearson")[:, :width]
+        np.asarray(_scores(basis, train, new, penalties, score == "pearson"))[
+            :, :width
+        ]  # one chunk at a time
         for train, new, width in _chunks(fold, targets)
     ]
-    return np.concatenate([np.asarray(part) for part in found], axis=1)
+    return np.concatenate(found, axis=1)
 
 
 def predictions(fold: Fold, targets: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Ridge runs through the command line: fitted, predicted, evaluated, inspected; and what is refused."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,8 +14,10 @@ from scipy.stats import pearsonr
 
 import jaxlab
 import submit
+from jaxlab import ridge_run
 from jaxlab.cli import main
 from jaxlab.data import Simulated
+from jaxlab.encode.ridge import Row
 from submit import Predictions
 
 CONFIG = """
@@ -119,3 +122,18 @@ def test_classes_are_refused(tmp_path):
     said = run_command("train", tmp_path / "ridge.py", "--run", tmp_path / "run", code=1)
     assert "Ridge: expected targets that are numbers, but KaggleTable has classes" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_regions_have_a_line_each():
+    from rich.console import Console
+
+    rows = [
+        Row(name, np.array(score), np.ones(4))
+        for name, score in (("a", [1.0, 0, 0, 0]), ("b", [0, 0, 1.0, 0]))
+    ]
+    rows.append(Row("sum", np.array([0.5, 0.7, 0.1, 0.3]), np.ones(4)))
+    regions = {f"region{k}": np.arange(4) // 2 == k for k in range(2)}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(ridge_run._by_region(rows, regions))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    assert lines[1:] == [["region0", "2", "0.6000", "a", "0.5000"], ["region1", "2", "0.2000", "b", "0.5000"]]
