@@ -30,12 +30,10 @@ def scores(fold: Fold, targets: np.ndarray, alphas: Sequence[float], score: Scor
     """
     penalties = np.asarray(alphas, np.float32)
     basis = jax.device_put(fold.basis)
-    found = [
-        np.asarray(_scores(basis, train, new, penalties, score == "pearson"))[
-            :, :width
-        ]  # one chunk at a time
-        for train, new, width in _chunks(fold, targets)
-    ]
+    found = []
+    for train, new, width in _chunks(fold, targets):
+        chunk = _scores(basis, train, new, penalties, score == "pearson")
+        found.append(np.asarray(chunk)[:, :width])  # waits for it: chunks at once would fill the memory
     return np.concatenate(found, axis=1)
 
 
