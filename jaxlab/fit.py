@@ -116,23 +116,22 @@ def resident(
 
 def train(
     experiment: Experiment,
-    run: str | Path | None = None,
+    run: str | Path,
     *,
-    name: str = "experiment",
     source: str | None = None,
     allow_config_change: bool = False,
     console: Console | None = None,
 ) -> Path:
     """Train `experiment` in the run directory `run`, or go on where it stopped. Returns the run directory.
 
-    run: default runs/<name>-<short hash of the config>. source: text of the config file, copied into the run.
+    source: text of the config file, copied into the run.
     Raises UserError for anything wrong with the data, the config or the directory, before a step is compiled;
     KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM ended the run.
     """
     runtime.prepare()
     console = console or Console(stderr=True)
     tell = _teller(console)
-    rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
+    rundir = RunDirectory(Path(run))
     training = experiment.training
     layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     if training.parallel == "auto" and layout.count < jax.local_device_count():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -206,7 +206,7 @@ class RidgeRun:
         samples = given_samples(images, self.info["task"]["image_dtype"])
         return self._predict(samples, np.arange(len(samples)))
 
-    def predict_split(self, split: str = "test", which: Any = "best") -> Predictions:
+    def predict_split(self, split: Literal["test"] = "test", which: Any = "best") -> Predictions:
         """Predictions for the test images, with ids, target names and provenance."""
         samples = self.test[0]
         if samples is None:

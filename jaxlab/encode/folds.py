@@ -39,14 +39,7 @@ def scores(fold: Fold, targets: np.ndarray, alphas: Sequence[float], score: Scor
 
 def predictions(fold: Fold, targets: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """(m, t) float32 of the new rows, each target with its own penalty; alpha (t,)."""
-    basis = jax.device_put(fold.basis)
-    found, start = [], 0
-    for train, _, width in _chunks(fold, targets):
-        own = np.ones(train.shape[1], np.float32)
-        own[:width] = alpha[start : start + width]
-        found.append(np.asarray(_predictions(basis, train, own))[:, :width])
-        start += width
-    return np.concatenate(found, axis=1)
+    return np.concatenate([found + mean[None] for found, mean in _solved(fold, targets, alpha)], axis=1)
 
 
 def coefficients(basis: Basis, back: np.ndarray, targets: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -55,7 +48,18 @@ def coefficients(basis: Basis, back: np.ndarray, targets: np.ndarray, alpha: np.
     With the eigenvectors of the Gram matrix for `back` they weigh features; with `left` of a dual basis, training rows.
     """
     whole = Fold(Basis(basis.values, basis.left, back), np.arange(len(targets)), np.arange(0))
-    return predictions(whole, targets, alpha) - targets.mean(0)[None]
+    return np.concatenate([found for found, _ in _solved(whole, targets, alpha)], axis=1)
+
+
+def _solved(fold: Fold, targets: np.ndarray, alpha: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some targets at a time, what is predicted above their mean, and that mean."""
+    basis, start = jax.device_put(fold.basis), 0
+    for train, _, width in _chunks(fold, targets):
+        own = np.ones(train.shape[1], np.float32)
+        own[:width] = alpha[start : start + width]
+        found, mean = _predictions(basis, train, own)
+        yield np.asarray(found)[:, :width], np.asarray(mean)[:width]
+        start += width
 
 
 def _chunks(fold: Fold, targets: np.ndarray) -> Iterator[tuple[Array, Array, int]]:
@@ -101,9 +105,11 @@ def _scores(
 
 
 @jax.jit
-def _predictions(basis: Basis, train: Float[Array, "n t"], alpha: Float[Array, " t"]) -> Float[Array, "m t"]:
+def _predictions(
+    basis: Basis, train: Float[Array, "n t"], alpha: Float[Array, " t"]
+) -> tuple[Float[Array, "m t"], Float[Array, " t"]]:
     mean, projected = _projected(basis, train)
-    return _diagonal(basis, projected, alpha[None]) + mean[None]
+    return _diagonal(basis, projected, alpha[None]), mean
 
 
 def _projected(basis: Basis, train: Array) -> tuple[Float[Array, " t"], Float[Array, "k t"]]:

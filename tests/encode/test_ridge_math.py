@@ -252,3 +252,15 @@ def test_primal_and_dual_agree_where_features_are_standardised_in_each_fold():
 def test_settings_that_cannot_be(fields, words):
     with pytest.raises(UserError, match=words):
         config(**fields)
+
+
+@pytest.mark.parametrize("width", [12, 90])
+def test_coefficients_keep_their_digits_beside_a_large_mean(width):
+    x, y = problem(width)
+    x = x - x.mean(0)
+    y = y + np.float32(1e5)
+    alpha = np.full(TARGETS, 10, np.float32)
+    basis, vectors = primal(x, x[:0])
+    expected = Reference(alpha=10.0).fit(x.astype(np.float64), y.astype(np.float64)).coef_.T
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(folds.coefficients(basis, vectors, y, alpha), expected, atol=2e-4 * scale)
