@@ -13,9 +13,9 @@ from itertools import combinations
 
 import numpy as np
 
+from submit.blocks import by_block
 from submit.errors import SubmissionError
 
-_CELLS = 2**22  # values taken to float64 at a time
 _MOST_REPEATS = 16  # 6,435 half splits
 
 
@@ -26,7 +26,7 @@ def ncsnr(repeats: np.ndarray) -> np.ndarray:
     signal variance = max(variance over all presentations - noise variance, 0). Variances are unbiased (ddof 1).
     Infinite for a target without noise.
     """
-    return _by_block(_ncsnr, repeats)
+    return _known(_ncsnr, repeats)
 
 
 def nsd_ceiling(ratio: np.ndarray, images: tuple[int, int, int]) -> np.ndarray:
@@ -51,7 +51,7 @@ def signal_share(repeats: np.ndarray) -> np.ndarray:
     variance as in `ncsnr`: E[V] = signal variance + noise variance * mean_i(1 / r_i), however many repeats each
     image has. Images without any presentation are left out.
     """
-    return _by_block(_signal_share, repeats)
+    return _known(_signal_share, repeats)
 
 
 def variance_ceiling(repeats: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def explainable_variance(repeats: np.ndarray) -> np.ndarray:
     (total - noise) / total, total the variance over all presentations, noise the mean over images of the variance
     over their presentations (ddof 1), over the images with two or more. Negative where chance has it so.
     """
-    return _by_block(_explainable_variance, repeats)
+    return _known(_explainable_variance, repeats)
 
 
 def split_half_reliability(repeats: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def split_half_reliability(repeats: np.ndarray) -> np.ndarray:
             f"repeats: expected 2 to {_MOST_REPEATS} repeats to split in halves; found {r}."
         )
     halves = [half for half in combinations(range(r), r // 2) if r % 2 or 0 in half]
-    return _by_block(lambda block: _reliability(block, halves), repeats)
+    return _known(lambda block: _reliability(block, halves), repeats)
 
 
 def _checked(repeats: np.ndarray) -> np.ndarray:
@@ -97,14 +97,9 @@ def _checked(repeats: np.ndarray) -> np.ndarray:
     return repeats
 
 
-def _by_block(ceiling: Callable[[np.ndarray], np.ndarray], repeats: np.ndarray) -> np.ndarray:
-    repeats = _checked(repeats)
-    n, r, t = repeats.shape
-    step = max(1, _CELLS // (n * r))
-    with np.errstate(all="ignore"):  # what is undefined becomes 0
-        blocks = [ceiling(repeats[:, :, i : i + step].astype(np.float64)) for i in range(0, t, step)]
-    values = np.concatenate(blocks) if blocks else np.empty(0)
-    return np.where(np.isnan(values), 0.0, values)
+def _known(ceiling: Callable[[np.ndarray], np.ndarray], repeats: np.ndarray) -> np.ndarray:
+    values = by_block(ceiling, _checked(repeats))
+    return np.where(np.isnan(values), 0.0, values)  # what is undefined becomes 0
 
 
 def _counts_and_means(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

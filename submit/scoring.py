@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from submit import metrics
-from submit.align import align, matched, without_ids
-from submit.errors import SubmissionError, about, named
-from submit.labels import Labels, is_text
+from submit.errors import SubmissionError, about
+from submit.labels import Labels
+from submit.pairing import Classes, Numbers
+from submit.pairing import pair as paired
 from submit.predictions import Predictions
-from submit.table import read_header
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,39 +98,16 @@ def score(
     like training images; ids of other samples among them are passed over.
     Raises SubmissionError when an id or a target of one side is not on the other.
     """
-    if isinstance(predictions, str | Path) and Path(predictions).suffix.lower() != ".csv":
-        predictions = Predictions.load(predictions)
-    if isinstance(solution, str | Path):
-        solution = _solution(
-            solution, isinstance(predictions, Predictions) and predictions.kind != "regression"
-        )
-    if isinstance(predictions, str | Path):
-        one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
-        predictions = Labels.load(predictions) if one else Predictions.load(predictions)
-    if without is not None:
-        predictions, solution = without_ids(predictions, without), without_ids(solution, without)
-    if isinstance(solution, Labels):
-        if ceiling is not None:
-            raise SubmissionError("A ceiling goes with regression targets; this solution holds class names.")
-        return _classification(predictions, solution)
-    if isinstance(predictions, Labels):
-        raise SubmissionError("The predictions are class names, the solution holds numbers.")
-    return _regression(predictions, solution, ceiling)
+    pair = paired(predictions, solution, without)
+    if isinstance(pair, Numbers):
+        return _regression(pair, ceiling)
+    if ceiling is not None:
+        raise SubmissionError("A ceiling goes with regression targets; this solution holds class names.")
+    return _classification(pair)
 
 
-def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
-    """Class names when there is one column of text, or one column of anything and the predictions are of classes."""
-    if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
-        labels = Labels.load(path)
-        if classes or is_text(labels.labels).any():
-            return labels
-    return Predictions.load(path)
-
-
-def _regression(predictions: Predictions, solution: Predictions, ceiling: np.ndarray | None) -> Scores:
-    ours, truth = align(predictions, solution.ids, solution.targets).values, solution.values
-    if not len(truth):
-        raise SubmissionError("There are no samples to score.")
+def _regression(pair: Numbers, ceiling: np.ndarray | None) -> Scores:
+    ours, truth = pair.predicted, pair.truth
     r = metrics.pearson(ours, truth)
     normalised = None if ceiling is None else metrics.noise_normalised(r, ceiling)
     if normalised is not None and not len(normalised):
@@ -139,7 +115,7 @@ def _regression(predictions: Predictions, solution: Predictions, ceiling: np.nda
     whole = ours.shape[1] == 1 and all((np.mod(side, 1) == 0).all() for side in (ours, truth))
     return Scores(
         samples=len(truth),
-        targets=solution.targets,
+        targets=pair.targets,
         pearson=r,
         explained_variance=metrics.explained_variance(ours, truth),
         mse=metrics.mse(ours, truth),
@@ -149,20 +125,13 @@ def _regression(predictions: Predictions, solution: Predictions, ceiling: np.nda
     )
 
 
-def _classification(predictions: Predictions | Labels, solution: Labels) -> ClassScores:
-    order = matched(predictions.ids, solution.ids, "ids", "the predictions")
-    if isinstance(predictions, Labels):
-        return ClassScores(len(solution.ids), metrics.accuracy(predictions.labels[order], solution.labels))
-    truth = pd.Index(predictions.targets).get_indexer(pd.Index(solution.labels))
-    unknown = np.unique(solution.labels[truth < 0])
-    if len(unknown):
-        raise SubmissionError(
-            f"{len(unknown)} classes of the solution are not predicted: {named(unknown, len(unknown))}; "
-            f"the predictions know {named(predictions.targets, len(predictions.targets))}."
-        )
-    values, classes = predictions.values[order], len(predictions.targets)
-    top5 = metrics.top_k_accuracy(values, truth, 5) if classes > 5 else None
-    return ClassScores(len(truth), metrics.top_k_accuracy(values, truth, 1), classes, top5)
+def _classification(pair: Classes) -> ClassScores:
+    accuracy = metrics.accuracy(pair.predicted, pair.truth)
+    if pair.scores is None:
+        return ClassScores(len(pair.ids), accuracy)
+    classes = len(pair.classes)
+    top5 = metrics.top_k_accuracy(pair.scores, pair.truth, 5) if classes > 5 else None
+    return ClassScores(len(pair.ids), accuracy, classes, top5)
 
 
 def load_ceiling(path: str | Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from submit import SubmissionError, ceilings
+from submit import SubmissionError, blocks, ceilings
 
 SIGNAL, NOISE = 2.0, 3.0
 # Two images, two presentations each, one target: averages 2 and 6, variances over presentations 2 and 8.
@@ -124,7 +124,7 @@ def test_what_cannot_be_known_is_0(ceiling) -> None:
 def test_many_targets_are_as_few(simulated: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     few = simulated[:50].astype(np.float32)
     whole = [ceiling(few) for ceiling in PER_TARGET]
-    monkeypatch.setattr(ceilings, "_CELLS", 150)  # one target at a time
+    monkeypatch.setattr(blocks, "CELLS", 150)  # one target at a time
     np.testing.assert_allclose([ceiling(few) for ceiling in PER_TARGET], whole, rtol=1e-12)
 
 

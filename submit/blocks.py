@@ -1,0 +1,24 @@
+"""Arrays with one column a target, taken to float64 a few hundred targets at a time."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+CELLS = 2**20  # values of the largest input taken to float64 at a time
+
+
+def blocks(*arrays: np.ndarray) -> Iterator[tuple[slice, tuple[np.ndarray, ...]]]:
+    """(which targets, each array's float64 block) over the last axis, which the arrays share."""
+    targets = arrays[0].shape[-1]
+    rows = max(array[..., :1].size for array in arrays)
+    step = max(1, CELLS // max(rows, 1))
+    for start in range(0, targets, step):
+        which = slice(start, min(start + step, targets))
+        yield which, tuple(array[..., which].astype(np.float64) for array in arrays)
+
+
+def by_block(score: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """(t,) `score` of each block, one after another. What is undefined is left as it comes, without a warning."""
+    with np.errstate(all="ignore"):
+        found = [score(*block) for _, block in blocks(*arrays)]
+    return np.concatenate(found) if found else np.empty(0)

@@ -1,0 +1,114 @@
+"""Predictions beside their solution, joined by id and target name: numbers, or classes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from submit.align import align, matched, without_ids
+from submit.errors import SubmissionError, named
+from submit.labels import Labels, is_text
+from submit.predictions import Predictions
+from submit.table import read_header
+
+Side = Predictions | Labels | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """predicted and truth (n, t) float32, in the solution's order of ids (n,) and targets (t,).
+
+    place (n,) and column (t,): where each sample and target lies in the predictions.
+    """
+
+    ids: np.ndarray
+    targets: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+    place: np.ndarray
+    column: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """predicted and truth (n,) numbers of `classes` (c,), in the solution's order of ids; predicted is -1 where a
+    score is not finite.
+
+    scores: (n, c) where the predictions hold them, else None and `classes` are those that occur.
+    place: as in Numbers.
+    """
+
+    ids: np.ndarray
+    classes: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+    scores: np.ndarray | None
+    place: np.ndarray
+
+
+def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:
+    """Predictions, or the file that holds them, and a solution or its CSV, matched by id and target name.
+
+    Class names are taken for classes where the solution has one column of text, or one column of anything and the
+    predictions are logits or probabilities. without: ids left out on both sides; others among them are passed over.
+    Raises SubmissionError when an id, a target or a class of one side is not on the other, and for no sample at all.
+    """
+    ours, truth = _loaded(predictions, solution)
+    if without is not None:
+        ours, truth = without_ids(ours, without), without_ids(truth, without)
+    if not len(truth.ids):
+        raise SubmissionError("There are no samples to score.")
+    if isinstance(truth, Labels):
+        return _classes(ours, truth)
+    if isinstance(ours, Labels):
+        raise SubmissionError("The predictions are class names, the solution holds numbers.")
+    values = align(ours, truth.ids, truth.targets).values
+    place, column = _places(ours.ids, truth.ids), _places(ours.targets, truth.targets)
+    return Numbers(truth.ids, truth.targets, values, truth.values, place, column)
+
+
+def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Predictions | Labels]:
+    if isinstance(predictions, str | Path) and Path(predictions).suffix.lower() != ".csv":
+        predictions = Predictions.load(predictions)
+    if isinstance(solution, str | Path):
+        solution = _solution(
+            solution, isinstance(predictions, Predictions) and predictions.kind != "regression"
+        )
+    if isinstance(predictions, str | Path):
+        one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
+        predictions = Labels.load(predictions) if one else Predictions.load(predictions)
+    return predictions, solution
+
+
+def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
+    """Class names when there is one column of text, or one column of anything and the predictions are of classes."""
+    if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
+        labels = Labels.load(path)
+        if classes or is_text(labels.labels).any():
+            return labels
+    return Predictions.load(path)
+
+
+def _places(have: np.ndarray, want: np.ndarray) -> np.ndarray:
+    return pd.Index(have).get_indexer(pd.Index(want))
+
+
+def _classes(predictions: Predictions | Labels, solution: Labels) -> Classes:
+    order = matched(predictions.ids, solution.ids, "ids", "the predictions")
+    place = np.arange(len(solution.ids))[order] if isinstance(order, slice) else order
+    if isinstance(predictions, Labels):
+        both = np.concatenate([predictions.labels[order], solution.labels])
+        classes, numbers = np.unique(both, return_inverse=True)
+        predicted, truth = np.split(numbers, 2)
+        return Classes(solution.ids, classes, predicted, truth, None, place)
+    truth = _places(predictions.targets, solution.labels)
+    unknown = np.unique(solution.labels[truth < 0])
+    if len(unknown):
+        raise SubmissionError(
+            f"{len(unknown)} classes of the solution are not predicted: {named(unknown, len(unknown))}; "
+            f"the predictions know {named(predictions.targets, len(predictions.targets))}."
+        )
+    scores = predictions.values[order]
+    predicted = np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
+    return Classes(solution.ids, predictions.targets, predicted, truth, scores, place)
