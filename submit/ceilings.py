@@ -16,7 +16,7 @@ import numpy as np
 from submit.blocks import by_block
 from submit.errors import SubmissionError
 
-_MOST_REPEATS = 16  # 6,435 half splits
+MOST_REPEATS = 16  # 6,435 half splits
 
 
 def ncsnr(repeats: np.ndarray) -> np.ndarray:
@@ -80,10 +80,8 @@ def split_half_reliability(repeats: np.ndarray) -> np.ndarray:
     Raises SubmissionError for a single repeat, and for more than 16 (over 6,435 splits).
     """
     r = _checked(repeats).shape[1]
-    if not 2 <= r <= _MOST_REPEATS:
-        raise SubmissionError(
-            f"repeats: expected 2 to {_MOST_REPEATS} repeats to split in halves; found {r}."
-        )
+    if not 2 <= r <= MOST_REPEATS:
+        raise SubmissionError(f"repeats: expected 2 to {MOST_REPEATS} repeats to split in halves; found {r}.")
     halves = [half for half in combinations(range(r), r // 2) if r % 2 or 0 in half]
     return _known(lambda block: _reliability(block, halves), repeats)
 

@@ -114,8 +114,9 @@ def test_class_mistakes_are_named(classes, truth, tmp_path):
     (tmp_path / "solution.csv").write_text("id,label\n01,cow\n02,dog\n03,cat\n04,dog\n")
     with pytest.raises(SubmissionError, match="1 classes of the solution are not predicted: 'cow'"):
         score(classes, tmp_path / "solution.csv")
+    (tmp_path / "known.csv").write_text("id,label\n01,cat\n02,dog\n03,cat\n04,dog\n")
     with pytest.raises(SubmissionError, match="A ceiling goes with regression"):
-        score(classes, tmp_path / "solution.csv", np.ones(3))
+        score(classes, tmp_path / "known.csv", np.ones(3))
     with pytest.raises(SubmissionError, match="1 labels are empty, at id 'b'"):
         Labels(np.array(["a", "b"]), np.array(["x", ""]))
     with pytest.raises(SubmissionError, match="the solution holds numbers"):

@@ -1,0 +1,77 @@
+"""Regions of interest: which targets belong to which, read from a file or from the targets' names."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from submit.errors import SubmissionError, about, named
+from submit.table import read_names
+
+_VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042
+
+
+def load_regions(path: str | Path, targets: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> (t,) bool, of a .npz with a mask a region, or a .csv of two columns, target and region.
+
+    A mask has one value a target, in the order of `targets`, the solution's. A CSV names targets, in any order, once
+    for each region that they are in. Raises SubmissionError for masks of other shapes, targets that are not there and
+    regions without a target.
+    """
+    path = Path(path)
+    with about(path):
+        if path.suffix.lower() == ".npz":
+            regions = _masks(path, targets)
+        elif path.suffix.lower() == ".csv":
+            regions = _memberships(path, targets)
+        else:
+            raise SubmissionError("expected a .npz of masks or a .csv of targets and their regions.")
+        empty = [name for name, mask in regions.items() if not mask.any()]
+        if empty or not regions:
+            raise SubmissionError(f"no target is in {named(empty, len(empty)) or 'any region'}.")
+        return regions
+
+
+def hemispheres(targets: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> (t,) bool of the hemispheres of vertices named as `lh.00042` or `subj01.rh.00042`; else none."""
+    found = [_VERTEX.fullmatch(name) for name in targets.tolist()]
+    stems = np.array([match[1] if match else "" for match in found])
+    names = pd.unique(pd.Series(stems))
+    return {name: stems == name for name in names} if "" not in names and len(names) > 1 else {}
+
+
+def _masks(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            masks = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise SubmissionError("there is no such file.") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SubmissionError(f"the file is damaged or not an npz ({error}).") from error
+    faults = [
+        f"{name!r} is {mask.dtype} of shape {mask.shape}"
+        for name, mask in masks.items()
+        if mask.dtype != bool or mask.shape != targets.shape
+    ]
+    if faults:
+        raise SubmissionError(
+            f"expected masks of {len(targets):,} bool, one a target; found that {'; '.join(faults[:5])}"
+            + (f" and {len(faults) - 5:,} more." if len(faults) > 5 else ".")
+        )
+    return masks
+
+
+def _memberships(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
+    header, members, regions = read_names(path)
+    if len(header) != 2:
+        raise SubmissionError(f"expected two columns, target and region; found {len(header)}.")
+    unknown = np.unique(members[~np.isin(members, targets)])
+    if len(unknown):
+        raise SubmissionError(
+            f"{len(unknown):,} targets are not in the solution: {named(unknown, len(unknown))}; "
+            f"it has {named(targets, len(targets))}."
+        )
+    inside = pd.Series(members).groupby(np.array(regions, dtype=object), sort=False)
+    return {str(name): np.isin(targets, group.to_numpy()) for name, group in inside}
