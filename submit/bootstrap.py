@@ -13,9 +13,9 @@ targets average out everything else, their interval may lie below the score itse
     submit.bootstrap.interval(classes, true_classes, "accuracy")
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -33,6 +33,7 @@ Aggregate = Literal["mean", "median"]
 
 _CELLS = 2**21  # scores (draws x targets) and weights (draws x samples) in memory at a time
 _SUMMED = {"pearson": PEARSON, "explained_variance": EXPLAINED_VARIANCE}
+_AGGREGATES: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
 _PER_TARGET = {"pearson": metrics.pearson, "explained_variance": metrics.explained_variance}
 
 
@@ -64,8 +65,8 @@ def interval(
     pred, truth: (n, t), of which the mean or median over targets is taken, an undefined target counting 0; or for
     "accuracy" (n,) classes. Raises SubmissionError for other shapes and names.
     """
-    value, drawn = _drawn(pred, truth, score, aggregate, draws, seed)
-    return Interval.of(value, drawn)
+    (value,), every = drawn(pred, truth, score, (aggregate,), draws, seed)
+    return Interval.of(value, every[:, 0])
 
 
 def difference(
@@ -78,10 +79,10 @@ def difference(
     seed: int = 0,
 ) -> Interval:
     """The score of `first` less that of `second`, two predictions of the same samples, with its paired interval."""
-    (one, of_one), (other, of_other) = (
-        _drawn(side, truth, score, aggregate, draws, seed) for side in (first, second)
+    ((one,), of_one), ((other,), of_other) = (
+        drawn(side, truth, score, (aggregate,), draws, seed) for side in (first, second)
     )
-    return Interval.of(one - other, of_one - of_other)
+    return Interval.of(one - other, (of_one - of_other)[:, 0])
 
 
 def weights(samples: int, draws: int = DRAWS, seed: int = 0, columns: int = 1) -> Iterator[np.ndarray]:
@@ -130,21 +131,32 @@ def per_target(
         yield found
 
 
-def _drawn(
-    pred: np.ndarray, truth: np.ndarray, score: Score, aggregate: Aggregate, draws: int, seed: int
-) -> tuple[float, np.ndarray]:
-    """The score of all samples, and of each draw (d,)."""
+def drawn(
+    pred: np.ndarray,
+    truth: np.ndarray,
+    score: Score = "pearson",
+    aggregates: Sequence[Aggregate] = ("mean",),
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) the score of all samples under each aggregate, and (d, k) that of each draw; otherwise as `interval`.
+
+    "accuracy" has one value whatever the aggregates.
+    """
     pred, truth = np.asarray(pred), np.asarray(truth)
     if score == "accuracy":
         value, right = metrics.accuracy(pred, truth), pred == truth
-        return value, np.concatenate([weight @ right for weight in weights(len(right), draws, seed)]) / len(
-            right
-        )
-    if score not in _SUMMED or aggregate not in ("mean", "median"):
+        found = np.concatenate([weight @ right for weight in weights(len(right), draws, seed)])
+        return np.array([value]), found[:, None] / len(right)
+    if score not in _SUMMED or not set(aggregates) <= _AGGREGATES.keys():
         raise SubmissionError(
-            f"expected the mean or median of pearson or explained_variance, or accuracy; found {aggregate} {score}."
+            "expected the mean or median of pearson or explained_variance, or accuracy; found "
+            f"{', '.join(aggregates)} of {score}."
         )
     whole = _PER_TARGET[score](pred, truth)
-    over = np.mean if aggregate == "mean" else np.median
-    found = per_target({score: _SUMMED[score]}, pred, truth, draws=draws, seed=seed)
-    return float(over(whole)), np.concatenate([over(some[score], axis=1) for some in found])
+    over = [_AGGREGATES[name] for name in aggregates]
+    every = [
+        np.stack([one(some[score], axis=1) for one in over], axis=1)
+        for some in per_target({score: _SUMMED[score]}, pred, truth, draws=draws, seed=seed)
+    ]
+    return np.array([one(whole) for one in over]), np.concatenate(every)

@@ -1,4 +1,4 @@
-"""Commands on scores: score."""
+"""Commands on scores: score, rosetta, compare, probe."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from submit import metrics, report
+from submit.comparison import compare as compared
+from submit.errors import SubmissionError, about
+from submit.pairing import Classes, pair
+from submit.presentations import load_repeats
+from submit.probe import probe as probed
+from submit.regions import hemispheres, load_regions
+from submit.rosetta import Rosetta
+from submit.rosetta import rosetta as translated
+from submit.rosetta_classes import ClassRosetta, rosetta_classes
 from submit.scoring import ClassScores, Scores, load_ceiling
 from submit.scoring import score as scored
 from submit.table import read_ids
@@ -42,6 +52,87 @@ def score(
         click.echo(json.dumps(result.to_dict()))
     else:
         Console().print(_table(result))
+
+
+@click.command()
+@click.argument("predictions", type=_FILE)
+@click.argument("truth", type=_FILE)
+@click.option(
+    "--ceiling", type=_FILE, help="A .npy of noise ceilings: share of variance, 0 to 1, one a target."
+)
+@click.option("--rois", type=_FILE, help="Regions: a .npz of masks, or a .csv of targets and their regions.")
+@click.option(
+    "--repeats", type=_FILE, help="Single presentations: a .npz, or a .csv like TRUTH with a row for each."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rosetta(
+    predictions: Path,
+    truth: Path,
+    ceiling: Path | None,
+    rois: Path | None,
+    repeats: Path | None,
+    as_json: bool,
+) -> None:
+    """Score PREDICTIONS against TRUTH under every challenge's definition, with 95 % intervals over samples.
+
+    A .npz of --rois holds a bool mask a region, in the order of TRUTH's columns; a .csv two columns, target and region.
+    Vertices named as lh.00042 are shown by hemisphere without it. A .npz of --repeats holds ids (n,), targets (t,) and
+    values (n, repeats, t), NaN where one is missing.
+    """
+    both = pair(predictions, truth)
+    found: Rosetta | ClassRosetta
+    if isinstance(both, Classes):
+        options = {"--ceiling": ceiling, "--rois": rois, "--repeats": repeats}
+        if given := [name for name, value in options.items() if value is not None]:
+            raise SubmissionError(f"{', '.join(given)}: for numbers, but {truth} holds class names.")
+        found = rosetta_classes(both)
+    else:
+        shares = None
+        if ceiling is not None:
+            values = load_ceiling(ceiling)
+            with about(ceiling):
+                shares = metrics.shares(values, len(both.targets))
+        regions = hemispheres(both.targets) if rois is None else load_regions(rois, both.targets)
+        shown = None if repeats is None else load_repeats(repeats, both.ids, both.targets)
+        found = translated(both, shares, regions, shown)
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+    else:
+        report.show(found)
+
+
+@click.command()
+@click.argument("predictions", nargs=-1, required=True, type=_FILE)
+@click.option("--truth", type=_FILE, required=True, help="The solution (CSV or npz).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
+    """Score two or more PREDICTIONS, and their difference to the first, with 95 % intervals paired over samples."""
+    found = compared(predictions, truth)
+    if as_json:
+        click.echo(json.dumps([one.to_dict() for one in found]))
+    else:
+        report.show_compared(found)
+
+
+@click.command()
+@click.argument("predictions", type=_FILE)
+@click.argument("truth", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def probe(predictions: Path, truth: Path, as_json: bool) -> None:
+    """Shuffle the ids of PREDICTIONS, of a validation split: unless the score collapses, something is misaligned.
+
+    Other orders of ids and of targets or classes are tried too. Exits with 1 where one scores higher than by name.
+    """
+    found = probed(pair(predictions, truth))
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+    else:
+        report.show_probe(found)
+    if found.findings:
+        raise click.ClickException(
+            f"{predictions} seems misaligned with {truth}:\n"
+            + "\n".join(f"- {one}" for one in found.findings)
+        )
 
 
 def _table(result: Scores | ClassScores) -> Table:

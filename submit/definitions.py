@@ -17,7 +17,7 @@ OF_AVERAGES: Mapping[str, Summed] = {"Pearson r": PEARSON, "explained variance":
 OF_PRESENTATIONS: Mapping[str, Summed] = {
     "noise-corrected r2": NOISE_CORRECTED_R2,
     _FEVE: FEVE,
-    "Sensorium, single trials": SINGLE_TRIAL,
+    "Sensorium, single trial": SINGLE_TRIAL,
     "Sensorium, to average": TO_AVERAGE,
 }
 
@@ -53,9 +53,9 @@ def definitions(
     """
     every = np.ones(targets, bool)
     found = {name: Definition(name, every) for name in OF_AVERAGES}
-    found["Algonauts 2023, uncorrected"] = Definition("Pearson r", every, metrics.algonauts2023)
-    names = ("Algonauts 2023", "NX-414 2026, r / sqrt(NC)", "NX-414 2026, EV / NC", OVER_REGIONS)
-    lacking = {}
+    found["Algonauts, uncorrected"] = Definition("Pearson r", every, metrics.algonauts2023)
+    names = ("Algonauts 2023", "NX-414, r / sqrt(NC)", "NX-414, EV / NC", OVER_REGIONS)
+    lacking: dict[str, str] = {}
     if ceiling is None:
         lacking |= dict.fromkeys(names, "a ceiling or repeats")
     else:

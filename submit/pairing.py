@@ -29,6 +29,10 @@ class Numbers:
     place: np.ndarray
     column: np.ndarray
 
+    def solution(self) -> Predictions:
+        """The truth by itself."""
+        return Predictions(self.ids, self.truth, self.targets, split="")
+
 
 @dataclass(frozen=True, eq=False)
 class Classes:
@@ -45,6 +49,10 @@ class Classes:
     truth: np.ndarray
     scores: np.ndarray | None
     place: np.ndarray
+
+    def solution(self) -> Labels:
+        """The truth by itself."""
+        return Labels(self.ids, self.classes[self.truth])
 
 
 def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:

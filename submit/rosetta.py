@@ -115,7 +115,7 @@ def _aggregated(
     defined: Mapping[str, Definition], areas: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
     """(area, definition) -> (d, 2) mean and median over targets, of the definitions whose (d, t) scores are here."""
-    found = {}
+    found: dict[tuple[str, str], np.ndarray] = {}
     for name, definition in defined.items():
         if definition.score not in scores:
             continue

@@ -81,8 +81,9 @@ def _rates(pair: Classes, draws: int, seed: int) -> dict[str, Interval]:
     averages: tuple[Average, ...] = ("macro", "micro")
 
     def rates(weight: np.ndarray) -> np.ndarray:
-        counts = [weight @ side for side in counted]
-        return np.stack([rate for average in averages for rate in metrics.rates(*counts, average)], axis=1)
+        right, predicted, actual = (weight @ side for side in counted)
+        each = (metrics.rates(right, predicted, actual, average) for average in averages)
+        return np.stack([rate for rates in each for rate in rates], axis=1)
 
     drawn = np.concatenate([rates(weight) for weight in bootstrap.weights(samples, draws, seed, classes)])
     names = [f"{rate}, {average}" for average in averages for rate in _RATES]

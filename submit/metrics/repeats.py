@@ -58,9 +58,9 @@ def _average_terms(pred: np.ndarray, repeats: np.ndarray) -> Terms:
     x, y, counts = _presented(pred, repeats)
     shown, once = counts > 0, np.maximum(counts, 1)
     x, y = (np.where(shown, side.sum(1) / once, 0) for side in (x, y))
-    centred = (np.where(shown, side - side.sum(0) / shown.sum(0), 0) for side in (x, y))
+    x, y = (np.where(shown, side - side.sum(0) / shown.sum(0), 0) for side in (x, y))
     reciprocal = shown / once
-    return {**moments(*centred, shown * 1.0), "reciprocal": reciprocal, **_noise_terms(repeats, counts)}
+    return {**moments(x, y, shown * 1.0), "reciprocal": reciprocal, **_noise_terms(repeats, counts)}
 
 
 def _noise_terms(repeats: np.ndarray, counts: np.ndarray) -> Terms:

@@ -1,0 +1,68 @@
+"""Several predictions of the same samples: the score of each, and how sure their difference to the first is."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from submit import bootstrap
+from submit.bootstrap import Interval
+from submit.errors import SubmissionError, about
+from submit.labels import Labels
+from submit.pairing import Classes, Numbers, pair
+from submit.predictions import Predictions
+from submit.rosetta import plain
+
+
+@dataclass(frozen=True)
+class Compared:
+    """score: of one prediction; difference: that less the first prediction's, None for the first itself.
+
+    measure: "mean Pearson r", "median Pearson r" or "accuracy".
+    """
+
+    name: str
+    measure: str
+    score: Interval
+    difference: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON; NaN is None."""
+        return plain(asdict(self))
+
+
+def compare(
+    predictions: Sequence[str | Path], solution: Predictions | Labels | str | Path, seed: int = 0
+) -> list[Compared]:
+    """Each file's score by id with its 95 % interval, and its difference to the first's, paired over samples.
+
+    Mean and median Pearson r, or accuracy where the solution holds classes. Raises SubmissionError naming the file
+    whose ids or targets are not the solution's.
+    """
+    if len(predictions) < 2:
+        raise SubmissionError(f"expected two predictions or more to compare; found {len(predictions)}.")
+    found: list[Compared] = []
+    of_first: tuple[np.ndarray, np.ndarray] | None = None
+    for path in predictions:
+        with about(path):
+            one = pair(path, solution)
+        solution = one.solution()  # read once
+        measures, values, draws = _scored(one, seed)
+        for k, measure in enumerate(measures):
+            difference = None
+            if of_first is not None:
+                difference = Interval.of(values[k] - of_first[0][k], draws[:, k] - of_first[1][:, k])
+            found.append(Compared(str(path), measure, Interval.of(values[k], draws[:, k]), difference))
+        of_first = of_first or (values, draws)
+    return found
+
+
+def _scored(one: Numbers | Classes, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The measures, the (k,) scores of all samples, and the (d, k) scores of each draw."""
+    if isinstance(one, Classes):
+        return ("accuracy",), *bootstrap.drawn(one.predicted, one.truth, "accuracy", seed=seed)
+    measures = ("mean Pearson r", "median Pearson r")
+    both: tuple[bootstrap.Aggregate, ...] = ("mean", "median")
+    return measures, *bootstrap.drawn(one.predicted, one.truth, "pearson", both, seed=seed)

@@ -1,0 +1,173 @@
+"""Do values belong to their ids and columns? Shuffled ids must make the score collapse, and no other order beat it.
+
+A score is here a sum over samples and columns of a (n, t) times b (n, t), the first made of predictions, the second of
+the truth: unit-length centred columns give the mean Pearson r, one-hot rows the accuracy. So a product of the two over
+columns holds the score of every order of samples, and one over samples that of every order of columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from submit.columns import MOST_COLUMNS, exchanged
+from submit.errors import SubmissionError
+from submit.orders import Rearrangement, rearrangements
+from submit.pairing import Classes, Numbers
+
+SHUFFLES = 1000
+
+_SAMPLES = 4096  # at most: the products are (n, n)
+_FEWEST, _FEWEST_COLUMNS = 10, 8
+_CHANCE = 0.001  # of a column order being called better where it is not
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """score: by id, the mean Pearson r or accuracy, over `samples`; shuffled: (s,) that of shuffled ids.
+
+    rows, columns: the same in other orders of ids and of targets or classes, by description, best first.
+    findings: sentences on what seems misaligned; empty when all is well.
+    """
+
+    measure: str
+    samples: int
+    score: float
+    shuffled: np.ndarray
+    rows: Mapping[str, float]
+    columns: Mapping[str, float]
+    findings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        low, high = np.percentile(self.shuffled, [2.5, 97.5])
+        return {
+            "measure": self.measure,
+            "samples": self.samples,
+            "score": self.score,
+            "shuffled": {
+                "mean": float(self.shuffled.mean()),
+                "low": float(low),
+                "high": float(high),
+                "highest": float(self.shuffled.max()),
+            },
+            "ids_in_other_orders": dict(self.rows),
+            "columns_in_other_orders": dict(self.columns),
+            "findings": list(self.findings),
+        }
+
+
+def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> Probe:
+    """The score by id beside those of shuffled ids, of other orders of ids, and of other orders of columns.
+
+    Of more than 4,096 samples the first are probed. Raises SubmissionError for fewer than 10.
+    """
+    if len(pair.ids) < _FEWEST:
+        raise SubmissionError(f"expected {_FEWEST} samples or more to shuffle; found {len(pair.ids)}.")
+    some = slice(0, _SAMPLES)
+    a, b = _factors(pair, some)
+    ids, names = pair.ids[some], pair.targets if isinstance(pair, Numbers) else pair.classes
+    column = pair.column if isinstance(pair, Numbers) else np.arange(len(names))
+    what = "targets" if isinstance(pair, Numbers) else "classes"
+    every = a @ b.T  # of each sample's values as another's
+    score = float(np.trace(every))
+    shuffled = _shuffled(every, shuffles, seed)
+    by_row = {
+        name: float(every[under, of].sum())
+        for name, (under, of) in rearrangements(ids, pair.place[some], "ids").items()
+    }
+    by_column = _columns(a, b, rearrangements(names, column, what) if len(names) > 1 else {})
+    rows, columns = (_best_first(found) for found in (by_row, {k: s for k, (s, _) in by_column.items()}))
+    findings = _of_rows(score, shuffled, rows)
+    alike = _of_shuffled_columns(a, b, what, shuffles, seed)
+    better = [name for name in columns if by_column[name][1] < _CHANCE / len(columns)]
+    if better:
+        findings.append(_instead(better[0], columns[better[0]], score))
+    elif swapped := exchanged(a, b, names, _CHANCE):
+        findings.append(f"{what} seem exchanged: {swapped}.")
+    elif alike:
+        findings.append(alike)
+    measure = "mean Pearson r" if isinstance(pair, Numbers) else "accuracy"
+    return Probe(measure, len(ids), score, shuffled, rows, columns, tuple(findings))
+
+
+def _factors(pair: Numbers | Classes, some: slice) -> tuple[np.ndarray, np.ndarray]:
+    """a, b (n, t) float32; zero where a column is constant or not finite, or a sample has no class."""
+    if isinstance(pair, Numbers):
+        a, b = (_unit(side[some]) for side in (pair.predicted, pair.truth))
+        return a / np.float32(a.shape[1]), b
+    one_hot = np.eye(len(pair.classes) + 1, len(pair.classes), dtype=np.float32)  # -1 is a row of zeros
+    truth = one_hot[pair.truth[some]]
+    return one_hot[pair.predicted[some]] / np.float32(len(truth)), truth
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        centred = values - values.mean(0, dtype=np.float64).astype(np.float32)
+        length = np.sqrt(np.square(centred).sum(0, dtype=np.float64)).astype(np.float32)
+        good = np.isfinite(length) & (values.min(0) < values.max(0))
+        return np.where(good, centred / length, 0)
+
+
+def _shuffled(every: np.ndarray, shuffles: int, seed: int) -> np.ndarray:
+    rng, own = np.random.default_rng(seed), np.arange(len(every))
+    return np.array([every[rng.permutation(len(every)), own].sum() for _ in range(shuffles)], np.float64)
+
+
+def _columns(
+    a: np.ndarray, b: np.ndarray, others: Mapping[str, Rearrangement]
+) -> dict[str, tuple[float, float]]:
+    """Description -> the score with columns in another order, and the chance that it is better by chance alone."""
+    own = (a * b).sum(1, dtype=np.float64)
+    found = {}
+    for name, (under, of) in others.items():
+        each = (a[:, under] * b[:, of]).sum(1, dtype=np.float64)
+        gain = each - own
+        spread = gain.std(ddof=1) / np.sqrt(len(gain))
+        p = float(stats.t.sf(gain.mean() / spread, len(gain) - 1)) if spread > 0 else 1.0
+        found[name] = (float(each.sum()), p)
+    return found
+
+
+def _of_shuffled_columns(a: np.ndarray, b: np.ndarray, what: str, shuffles: int, seed: int) -> str:
+    """What to say where shuffled columns score as well as those under their own names; "" where they do not.
+
+    Of more than 1,024 columns as many are taken, evenly; fewer than 8 have too few orders.
+    """
+    columns = a.shape[1]
+    if columns < _FEWEST_COLUMNS:
+        return ""
+    some = np.unique(np.linspace(0, columns - 1, min(columns, MOST_COLUMNS)).astype(int))
+    every = a[:, some].T @ b[:, some]
+    score, highest = float(np.trace(every)), float(_shuffled(every, shuffles, seed).max())
+    if score > highest:
+        return ""
+    share = len(some) / columns
+    return (
+        f"by name the {what} score {score / share:.4f}, not above what {shuffles:,} shuffles of them reach "
+        f"({highest / share:.4f}): they are exchanged, or the same is predicted for all."
+    )
+
+
+def _best_first(scores: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(scores.items(), key=lambda item: -item[1]))
+
+
+def _of_rows(score: float, shuffled: np.ndarray, rows: Mapping[str, float]) -> list[str]:
+    findings = []
+    highest = float(shuffled.max())
+    if score <= highest:
+        findings.append(
+            f"by id the score is {score:.4f}, not above what {len(shuffled):,} shuffles of the ids reach "
+            f"({highest:.4f}): the values do not belong to their ids, or predict nothing."
+        )
+    name, best = next(iter(rows.items()))
+    if best > max(score, highest):
+        findings.append(_instead(name, best, score))
+    return findings
+
+
+def _instead(name: str, best: float, score: float) -> str:
+    return f"the score is {best:.4f}, not {score:.4f}, if they are taken so: {name}."
