@@ -121,7 +121,7 @@ def _per_target(
 ) -> np.ndarray:
     pred, repeats = np.asarray(pred), np.asarray(repeats)
     single = (*repeats.shape[:1], *repeats.shape[2:])
-    if repeats.ndim != 3 or not repeats.size or pred.shape not in (single, repeats.shape):
+    if repeats.ndim != 3 or 0 in repeats.shape[:2] or pred.shape not in (single, repeats.shape):
         raise SubmissionError(
             "expected repeats (images, repeats, targets) and predictions (images, targets) or of the repeats' shape; "
             f"found {repeats.shape} and {pred.shape}."
