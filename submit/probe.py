@@ -81,13 +81,12 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
     by_column = _columns(a, b, rearrangements(names, column, what) if len(names) > 1 else {})
     rows, columns = (_best_first(found) for found in (by_row, {k: s for k, (s, _) in by_column.items()}))
     findings = _of_rows(score, shuffled, rows)
-    alike = _of_shuffled_columns(a, b, what, shuffles, seed)
     better = [name for name in columns if by_column[name][1] < _CHANCE / len(columns)]
     if better:
         findings.append(_instead(better[0], columns[better[0]], score))
     elif swapped := exchanged(a, b, names, _CHANCE):
         findings.append(f"{what} seem exchanged: {swapped}.")
-    elif alike:
+    elif not findings and (alike := _of_shuffled_columns(a, b, what, shuffles, seed)):
         findings.append(alike)
     measure = "mean Pearson r" if isinstance(pair, Numbers) else "accuracy"
     return Probe(measure, len(ids), score, shuffled, rows, columns, tuple(findings))
@@ -161,7 +160,7 @@ def _of_rows(score: float, shuffled: np.ndarray, rows: Mapping[str, float]) -> l
     if score <= highest:
         findings.append(
             f"by id the score is {score:.4f}, not above what {len(shuffled):,} shuffles of the ids reach "
-            f"({highest:.4f}): the values do not belong to their ids, or predict nothing."
+            f"({highest:.4f}): the values do not belong to their ids or columns, or predict nothing."
         )
     name, best = next(iter(rows.items()))
     if best > max(score, highest):
