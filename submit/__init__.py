@@ -13,10 +13,12 @@ In a Kaggle notebook:
     submit.score("validation.npz", "validation.csv").median         # median Pearson r over targets
     submit.ceilings.signal_share(repeats)                           # (images, repeats, targets) -> a --ceiling
 
-The same from a shell: `python -m submit score | check | ensemble`.
+    submit.bootstrap.difference(ours, theirs, truth)                # arrays: mean Pearson r, its 95 % interval
+
+The same from a shell: `python -m submit score | rosetta | compare | probe | check | ensemble`.
 """
 
-from submit import ceilings
+from submit import bootstrap, ceilings, metrics
 from submit.align import align
 from submit.ensemble import mean, weighted
 from submit.errors import SubmissionError
@@ -32,10 +34,12 @@ __all__ = [
     "Scores",
     "SubmissionError",
     "align",
+    "bootstrap",
     "ceilings",
     "check",
     "load_ceiling",
     "mean",
+    "metrics",
     "score",
     "weighted",
     "write",

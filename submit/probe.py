@@ -81,13 +81,18 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
     by_column = _columns(a, b, rearrangements(names, column, what) if len(names) > 1 else {})
     rows, columns = (_best_first(found) for found in (by_row, {k: s for k, (s, _) in by_column.items()}))
     findings = _of_rows(score, shuffled, rows)
-    better = [name for name in columns if by_column[name][1] < _CHANCE / len(columns)]
+    chance = _CHANCE / max(len(columns), 1)
+    highest = _highest_of_shuffled_columns(a, b, shuffles, seed)
+    better = [name for name in columns if by_column[name][1] < chance and columns[name] > highest]
     if better:
         findings.append(_instead(better[0], columns[better[0]], score))
     elif swapped := exchanged(a, b, names, _CHANCE):
         findings.append(f"{what} seem exchanged: {swapped}.")
-    elif not findings and (alike := _of_shuffled_columns(a, b, what, shuffles, seed)):
-        findings.append(alike)
+    elif not findings and score <= highest:
+        findings.append(
+            f"by name the {what} score {score:.4f}, not above what {shuffles:,} shuffles of them reach "
+            f"({highest:.4f}): they are exchanged, or the same is predicted for all."
+        )
     measure = "mean Pearson r" if isinstance(pair, Numbers) else "accuracy"
     return Probe(measure, len(ids), score, shuffled, rows, columns, tuple(findings))
 
@@ -130,24 +135,14 @@ def _columns(
     return found
 
 
-def _of_shuffled_columns(a: np.ndarray, b: np.ndarray, what: str, shuffles: int, seed: int) -> str:
-    """What to say where shuffled columns score as well as those under their own names; "" where they do not.
-
-    Of more than 1,024 columns as many are taken, evenly; fewer than 8 have too few orders.
-    """
+def _highest_of_shuffled_columns(a: np.ndarray, b: np.ndarray, shuffles: int, seed: int) -> float:
+    """Of more than 1,024 columns as many stand for all, evenly; fewer than 8 have too few orders, and none."""
     columns = a.shape[1]
     if columns < _FEWEST_COLUMNS:
-        return ""
+        return -np.inf
     some = np.unique(np.linspace(0, columns - 1, min(columns, MOST_COLUMNS)).astype(int))
-    every = a[:, some].T @ b[:, some]
-    score, highest = float(np.trace(every)), float(_shuffled(every, shuffles, seed).max())
-    if score > highest:
-        return ""
-    share = len(some) / columns
-    return (
-        f"by name the {what} score {score / share:.4f}, not above what {shuffles:,} shuffles of them reach "
-        f"({highest / share:.4f}): they are exchanged, or the same is predicted for all."
-    )
+    drawn = _shuffled(a[:, some].T @ b[:, some], shuffles, seed)
+    return float(drawn.max()) * columns / len(some)
 
 
 def _best_first(scores: Mapping[str, float]) -> dict[str, float]:
