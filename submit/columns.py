@@ -15,8 +15,9 @@ def exchanged(a: np.ndarray, b: np.ndarray, names: np.ndarray, chance: float) ->
     """Which columns of a fit which columns of b better, in words; empty for none, and for more than 1,024 columns.
 
     a, b: (n, t), whose products sum to the score. Every other sample says which assignment of columns is best, one
-    to one (Kuhn's); the remaining ones, whether a cycle of it gains, by a t-test at the level `chance` over all cycles.
-    So neither a target that is easy to predict nor two columns that are much alike seem exchanged.
+    to one (Kuhn's); the remaining ones, whether a cycle of it scores more than twice what its columns do under their
+    own names, by a t-test at the level `chance` over all cycles. So neither a target that is easy to predict nor a
+    column that by right predicts one much like its own a little better seems exchanged.
     """
     if not 1 < a.shape[1] <= MOST_COLUMNS:
         return ""

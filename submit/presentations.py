@@ -50,7 +50,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SubmissionError(f"the file is damaged or not an npz ({error}).") from error
     ids, targets = names(ids, "ids"), names(targets, "targets")
-    if values.ndim != 3 or values.dtype.kind not in "fiu" or values[:, 0].shape != (len(ids), len(targets)):
+    if values.ndim != 3 or values.dtype.kind not in "fiu" or values.shape[::2] != (len(ids), len(targets)):
         raise SubmissionError(
             f"values: expected numbers ({len(ids)}, repeats, {len(targets)}); found {values.dtype} of shape "
             f"{values.shape}."

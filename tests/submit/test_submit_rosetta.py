@@ -125,7 +125,7 @@ def test_constant_and_non_finite_targets_are_counted_under_each_policy(guess, tr
     assert cell(found, "Pearson r").mean.value == pytest.approx(r.mean())
 
 
-def test_classes_are_scikit_learns(classes):
+def test_classes_are_scikit_learns():
     rng = np.random.default_rng(0)
     ids, names = np.array([f"i{k}" for k in range(60)]), np.array(list("abcdefg"))
     scores = rng.normal(size=(60, 7))
