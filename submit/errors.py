@@ -19,8 +19,10 @@ def named(items: Iterable[object], count: int, shown: int = 5) -> str:
 
 @contextmanager
 def about(path: str | Path) -> Iterator[None]:
-    """Puts the file's name before the message of a SubmissionError raised in the block."""
+    """Puts the file's name before the message of a SubmissionError raised in the block, unless it is there."""
     try:
         yield
     except SubmissionError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
         raise SubmissionError(f"{path}: {error}") from error

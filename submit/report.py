@@ -26,7 +26,7 @@ def show(found: Rosetta | ClassRosetta) -> None:
     for number, (region, rows) in enumerate(groupby(found.rows, lambda row: row.region)):
         if number:
             console.print()
-        table = _table(region, "targets", "mean", "95 %", "median", "95 %")
+        table = _table(region, "n", "mean", "95 %", "median", "95 %")
         for row in rows:
             table.add_row(row.definition, f"{row.targets:,}", *_cells(row.mean), *_cells(row.median))
         console.print(table)
@@ -35,7 +35,7 @@ def show(found: Rosetta | ClassRosetta) -> None:
         names = [name for name, needs in found.left_out.items() if needs == need]
         console.print(f"left out, for want of {need}: {', '.join(names)}")
     console.print(
-        f"{found.samples:,} samples. Algonauts 2023 is in percent, and its challenge takes the median."
+        f"{found.samples:,} samples; n targets. Algonauts 2023 is in percent, and its challenge takes the median."
     )
     if found.constant or found.not_finite:
         made = ", ".join(f"{value:.4f} ({name})" for name, value in found.policies.items())

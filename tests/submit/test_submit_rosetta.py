@@ -219,7 +219,7 @@ def test_faults_of_repeats_are_named(tmp_path, change, message):
     np.savez(tmp_path / "r.npz", **{name: array for name, array in arrays.items() if array is not None})
     with pytest.raises(SubmissionError, match=f"r.npz: .*{message}"):
         load_repeats(tmp_path / "r.npz", IDS, TARGETS)
-    with pytest.raises(SubmissionError, match=r"none\.csv: the file cannot be read"):
+    with pytest.raises(SubmissionError, match=r"^\S+none\.csv: the file cannot be read"):
         load_repeats(tmp_path / "none.csv", IDS, TARGETS)
 
 
