@@ -65,9 +65,9 @@ def stack(
 
     by: one set of weights for "all" targets, for each region ("roi"), or for each "target". regions: (t,) bool by
     name, in the order of the truth's targets; a target takes the first that it is in, and those in none are one
-    more. The weights need not sum to 1 (members that are too cautious are stretched), so an offset gives each
-    target its mean over the samples learned from: squared error and explained variance are those of the regression,
-    Pearson r does not see it. Otherwise as `greedy`; for regressions only.
+    more. The weights need not sum to 1, so an offset gives each target its mean over the samples learned from. Pearson
+    r sees neither; squared error and explained variance want members in the truth's units, as their plain mean does.
+    Otherwise as `greedy`; for regressions only.
     """
     shared = Shared.of(members, truth, names)
     ways = _simple(shared, statistic)

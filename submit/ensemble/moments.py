@@ -6,6 +6,7 @@ these sums over samples are known no combination costs a pass over them. They ar
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
@@ -76,6 +77,7 @@ class Moments:
         fields = {name: np.delete(getattr(self, name), part, 0) for name in ("counts", "sums", "products")}
         return replace(self, **fields)
 
+    @cached_property
     def covariance(self) -> np.ndarray:
         """(t, m + 1, m + 1) sums of products about the mean of the samples that are here."""
         sums, products = self.sums.sum(0), self.products.sum(0)
@@ -113,7 +115,7 @@ class Moments:
 
     def with_one_more(self, counts: np.ndarray) -> np.ndarray:
         """(m,) scores, each of a mean in which member i is counts[i] times (m,) and one of them once more."""
-        both = self.covariance()
+        both = self.covariance
         inner, cross = both[:, :-1, :-1], both[:, :-1, -1]
         with_sum = inner @ counts  # (t, m), of each member and the sum so far
         square = (with_sum @ counts)[:, None] + 2 * with_sum + _diagonal(inner)

@@ -28,7 +28,7 @@ def _system(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
 
     A target without variance adds nothing; a group of such targets alone takes the mean.
     """
-    both = moments.covariance()
+    both = moments.covariance
     variance = both[:, -1, -1]
     scaled = np.divide(
         both, variance[:, None, None], out=np.zeros_like(both), where=variance[:, None, None] > 0
