@@ -256,10 +256,10 @@ def test_what_cannot_be_learned_from_is_refused_all_at_once():
     ("change", "message"),
     [
         (lambda m, y: (m[:1], y), "two members or more to combine, found 1"),
-        (lambda m, y: ([rows(m[0], slice(12)), m[1]], y), "12 ids are predicted by all.*20 or more.*1 12, Prediction 2 200"),
+        (lambda m, y: ([rows(m[0], slice(12)), m[1]], y), "12 ids are .* 20 or more.*1 12, Prediction 2 200"),
         (lambda m, y: (m, rows(y, slice(198))), "truth lacks 2 of the 200 ids .*: 'i0198', 'i0199'"),
         (lambda m, y: (m, Labels(y.ids, y.ids)), "kind 'regression', the truth holds class names"),
-        (lambda m, y: ([replace(m[0], values=np.inf * m[0].values), m[1]], y), "Prediction 1: 1,200 values.*'i0000', target 'n0'"),
+        (lambda m, y: ([replace(m[0], values=np.inf * m[0].values), m[1]], y), "1: 1,200 values.*'i0000', target 'n0'"),
         (lambda m, y: ([replace(side, kind="logits") for side in m], y), "kind 'logits', the truth holds numbers"),
     ],
 )  # fmt: skip
