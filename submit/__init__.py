@@ -1,4 +1,4 @@
-"""From predictions to a submission: match by id, combine, score, check, write. Needs numpy and pandas, never JAX.
+"""From predictions to a submission: match by id, combine, score, check, write. Never needs JAX.
 
 In a Kaggle notebook:
 

@@ -122,10 +122,8 @@ def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predi
 
 def _report(found: combine.Combination) -> None:
     """The members with their scores and weights, then each way's score."""
-    score, many = (
-        {"pearson": "r", "pearson_median": "median r"}.get(found.metric, found.metric),
-        len(found.weights) > 1,
-    )
+    score = {"pearson": "r", "pearson_median": "median r"}.get(found.metric, found.metric)
+    many = len(found.weights) > 1
     table = Table("member", score, "weight", *(("lowest", "highest") if many else ()), box=None)
     low, high = found.weights.min(0), found.weights.max(0)
     for row in zip(found.members, found.singles, found.by_target().mean(0), low, high, strict=True):

@@ -36,11 +36,8 @@ def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[Member
             f"--learn: found {len(labelled)} for {len(files)} members that are files; expected one for each, in "
             "their order (a run directory has its own)."
         )
-    given = dict(zip(files, labelled, strict=False))
-    members = [
-        _in_run(path) if path.is_dir() else Member(str(given.get(path, path)), path, given.get(path))
-        for path in paths
-    ]
+    rest = iter(labelled)
+    members = [_in_run(path) if path.is_dir() else _of_file(path, next(rest, None)) for path in paths]
     tests = {member.test.resolve() for member in members}
     for member in members:
         if member.labelled is not None and member.labelled.resolve() in tests:
@@ -49,6 +46,10 @@ def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[Member
                 "out-of-fold predictions, never on test."
             )
     return members
+
+
+def _of_file(path: Path, labelled: Path | None) -> Member:
+    return Member(str(labelled or path), path, labelled)
 
 
 def _in_run(path: Path) -> Member:

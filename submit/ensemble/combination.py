@@ -68,7 +68,8 @@ class Combination:
             "samples": self.samples,
             "compared": {
                 "metric": self.metric,
-                "members": dict(zip(self.members, self.singles.tolist(), strict=True)),
+                "members": list(self.members),
+                "alone": self.singles.tolist(),
                 "methods": dict(self.scores),
             },
         }

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
+_ROUNDS = 50  # of greedy selection: weights are multiples of 1/50 or coarser
+
 
 class Weights(NamedTuple):
     """rows: (g, m), one for each group of targets. penalty: that they were learned with, where there is one."""
@@ -15,6 +17,10 @@ class Weights(NamedTuple):
 
 class Evidence(Protocol):
     """Validation predictions and truth, whichever way they are kept."""
+
+    @property
+    def metric(self) -> str:
+        """What the scores are."""
 
     @property
     def members(self) -> int:
@@ -54,7 +60,7 @@ def uniform(evidence: Evidence) -> Weights:
     return Weights(np.full((1, evidence.members), 1 / evidence.members))
 
 
-def greedy_selection(evidence: Evidence, rounds: int = 50) -> Weights:
+def greedy_selection(evidence: Evidence) -> Weights:
     """Selection with replacement (Caruana et al. 2004, Ensemble selection from libraries of models).
 
     From nothing on, each round adds the member after which the mean of all that were added scores best, the first of
@@ -63,7 +69,7 @@ def greedy_selection(evidence: Evidence, rounds: int = 50) -> Weights:
     """
     counts = np.zeros(evidence.members)
     best, kept = -np.inf, counts
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         scores = evidence.with_one_more(counts)
         chosen = int(np.argmax(scores))
         counts[chosen] += 1

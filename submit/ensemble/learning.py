@@ -27,10 +27,11 @@ Regions = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """A way to learn weights, the evidence with its grouping of targets, and the groups' names."""
+    """A way to learn weights, what from, and which targets share them: as `Combination.group` and `groups`."""
 
     learner: Callable[[Any], Weights]
     evidence: Any
+    group: np.ndarray
     groups: tuple[str, ...] | None = ("all",)
 
 
@@ -48,8 +49,7 @@ def greedy(
     Raises SubmissionError where members and truth do not fit (`submit.ensemble.sharing.Shared.of`).
     """
     shared = Shared.of(members, truth, names)
-    ways = _simple(shared, statistic)
-    return _learned(shared, ways, "greedy")
+    return _learned(shared, _simple(shared, statistic), "greedy")
 
 
 def stack(
@@ -97,19 +97,17 @@ def best(
 
 def _simple(shared: Shared, statistic: Statistic) -> dict[str, _Way]:
     """The ways that give all targets the same weights."""
-    if shared.kind == "regression":
-        evidence: Any = shared.moments(np.zeros(len(shared.targets), int), statistic)
-    else:
-        evidence = shared.votes()
+    group = np.zeros(len(shared.targets), int)
+    evidence: Any = shared.moments(group, statistic) if shared.kind == "regression" else shared.votes()
     learners = {"single": best_single, "mean": uniform, "greedy": greedy_selection}
-    return {name: _Way(learner, evidence) for name, learner in learners.items()}
+    return {name: _Way(learner, evidence, group) for name, learner in learners.items()}
 
 
 def _stacking(shared: Shared, evidence: Any, by: By, regions: Regions | None) -> _Way:
     if not isinstance(evidence, Moments):
         raise SubmissionError("Stacking is for regressions; of classes, choose greedy selection or a mean.")
     groups, group = _grouped(by, len(shared.targets), regions)
-    return _Way(stacking, replace(evidence, group=group), groups)
+    return _Way(stacking, replace(evidence, group=group), group, groups)
 
 
 def _grouped(by: By, count: int, regions: Regions | None) -> tuple[tuple[str, ...] | None, np.ndarray]:
@@ -137,8 +135,6 @@ def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Co
     method = chosen or max(scores, key=lambda name: scores[name])
     way = ways[method]
     weights = way.learner(way.evidence)
-    evidence = way.evidence
-    regression = isinstance(evidence, Moments)
     return Combination(
         method=method,
         members=shared.names,
@@ -146,13 +142,11 @@ def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Co
         kind=shared.kind,
         weights=weights.rows,
         groups=way.groups,
-        group=evidence.group if regression else np.zeros(len(shared.targets), int),
-        offset=evidence.offset(weights.rows) if way.learner is stacking else 0.0,
+        group=way.group,
+        offset=way.evidence.offset(weights.rows) if way.learner is stacking else 0.0,
         penalty=weights.penalty,
         samples=len(shared.ids),
-        metric={"mean": "pearson", "median": "pearson_median"}[evidence.statistic]
-        if regression
-        else "accuracy",
-        singles=singles(evidence),
+        metric=way.evidence.metric,
+        singles=singles(way.evidence),
         scores=scores,
     )

@@ -63,6 +63,11 @@ class Moments:
         return cls(np.bincount(part), sums, products, centre, known, group, statistic)
 
     @property
+    def metric(self) -> str:
+        """What the scores are."""
+        return "pearson" if self.statistic == "mean" else "pearson_median"
+
+    @property
     def members(self) -> int:
         """m."""
         return self.sums.shape[2] - 1

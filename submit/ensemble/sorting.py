@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import rankdata
 
 from submit.ensemble.matching import blocks, combined_kind, in_float64, match_first, refuse_not_finite
 from submit.errors import SubmissionError
@@ -28,6 +27,8 @@ def rank_average(members: Iterable[Predictions]) -> Predictions:
         raise SubmissionError(
             f"A rank average orders samples by target; predictions of kind {first.kind!r} order classes by sample."
         )
+    from scipy.stats import rankdata  # half a second, which other uses of this package need not wait
+
     n, t = first.values.shape
     out, step = np.empty((n, t), np.float32), max(1, _CELLS // max(1, n))
     for columns in (slice(i, i + step) for i in range(0, t, step)):

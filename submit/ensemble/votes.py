@@ -16,6 +16,11 @@ class Votes:
     part: np.ndarray
 
     @property
+    def metric(self) -> str:
+        """What the scores are."""
+        return "accuracy"
+
+    @property
     def members(self) -> int:
         """m."""
         return len(self.values)

@@ -77,7 +77,7 @@ def test_files_are_learned_from_as_runs_are(folder):
     a, b = Predictions.load("a.npz"), Predictions.load("b.npz")
     np.testing.assert_array_equal(a.values, b.values)
     assert a.provenance["method"] == "stack (target)"
-    assert list(a.provenance["compared"]["members"]) == [learn[1], RUNS[2], learn[3]]
+    assert a.provenance["compared"]["members"] == [learn[1], RUNS[2], learn[3]]
 
 
 def test_validation_serves_where_nothing_is_out_of_fold(folder):

@@ -230,7 +230,7 @@ def test_provenance_says_how_it_was_chosen():
     assert made["weights"] == {"all": found.weights[0].tolist()}
     assert made["scores"] == {"out_of_fold": {"pearson": found.score}}
     assert [part["provenance"]["run"] for part in made["ensemble"]] == ["r0", "r1", "r2"]
-    assert list(made["compared"]["members"]) == ["a", "b", "c"]
+    assert made["compared"]["members"] == ["a", "b", "c"]
     spread = ensemble.stack(members, truth).apply(fresh).provenance["weights"]
     assert set(spread) == {"lowest", "median", "highest"}
 
