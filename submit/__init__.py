@@ -1,4 +1,4 @@
-"""From predictions to a submission: match by id, combine, score, check, write. Needs numpy and pandas, never JAX.
+"""From predictions to a submission: match by id, combine, score, check, write. Never needs JAX.
 
 In a Kaggle notebook:
 
@@ -7,6 +7,8 @@ In a Kaggle notebook:
     a = submit.Predictions.load("resnet/predictions/test.npz")
     b = submit.Predictions(ids=test["image_id"], values=ridge.predict(x), targets=neurons)  # ids are strings
     both = submit.weighted([a, b], [0.7, 0.3])                       # matched by id and target name
+    best = submit.ensemble.best([a_validation, b_validation], truth)  # weights learned, cross-validated
+    best.apply([a, b])
     submit.write(both, "submission.csv", "sample_submission.csv")   # refuses, with every fault, or writes it all
 
     submit.check("other.csv", "sample_submission.csv")              # a list of faults, empty when there are none
@@ -18,9 +20,9 @@ In a Kaggle notebook:
 The same from a shell: `python -m submit score | rosetta | compare | probe | check | ensemble`.
 """
 
-from submit import bootstrap, ceilings, metrics
+from submit import bootstrap, ceilings, ensemble, metrics
 from submit.align import align
-from submit.ensemble import mean, weighted
+from submit.ensemble import mean, rank_average, trimmed_mean, weighted
 from submit.errors import SubmissionError
 from submit.kaggle import check, write
 from submit.labels import Labels
@@ -37,10 +39,13 @@ __all__ = [
     "bootstrap",
     "ceilings",
     "check",
+    "ensemble",
     "load_ceiling",
     "mean",
     "metrics",
+    "rank_average",
     "score",
+    "trimmed_mean",
     "weighted",
     "write",
 ]

@@ -1,41 +1,151 @@
 """The command that combines predictions: ensemble."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from submit import ensemble as combine
 from submit import kaggle
 from submit.errors import SubmissionError
+from submit.members import Member, find_members, load_fresh, load_labelled
 from submit.predictions import Predictions
+from submit.regions import load_regions
+from submit.truth import load_truth
 
 _FILE = click.Path(path_type=Path)
+_PLAIN = ("mean", "rank", "trimmed")
+_LEARNED = ("greedy", "stack", "best")
+_ONLY = {  # options by the methods that they go with
+    "weights": ("mean",),
+    "share": ("trimmed",),
+    "truth": _LEARNED,
+    "learn": _LEARNED,
+    "statistic": _LEARNED,
+    "by": ("stack",),
+    "rois": ("stack", "best"),
+}
 
 
 @click.command()
 @click.argument("members", nargs=-1, required=True, type=_FILE)
 @click.option("--out", type=_FILE, required=True, help="The file to write: .npz, or .csv.")
-@click.option("--weights", help="One number a member, as in 0.3,0.7; equal when not given.")
+@click.option(
+    "--method",
+    type=click.Choice([*_PLAIN, *_LEARNED]),
+    default="mean",
+    show_default=True,
+    help="rank: mean of ranks, for scores of order; best: the one that cross-validation prefers.",
+)
+@click.option("--weights", help="For mean: one number a member, as in 0.3,0.7; equal when not given.")
+@click.option(
+    "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given."
+)
+@click.option(
+    "--truth", type=_FILE, help="For greedy, stack, best: the truth of labelled samples, as train.csv."
+)
+@click.option(
+    "--learn", type=_FILE, multiple=True, help="Labelled predictions, once for each member that is a file."
+)
+@click.option("--statistic", type=click.Choice(["mean", "median"]), help="Over targets, of Pearson r; mean.")
+@click.option(
+    "--by", type=click.Choice(["all", "roi", "target"]), help="For stack: who shares weights; target."
+)
+@click.option("--rois", type=_FILE, help="Regions of targets: a .npz of masks, or a .csv of target,roi.")
 @click.option(
     "--against", type=_FILE, help="A sample submission, which gives a CSV its rows, columns and names."
 )
-def ensemble(members: tuple[Path, ...], out: Path, weights: str | None, against: Path | None) -> None:
-    """Average MEMBERS (npz or CSV), matched by id and target name, into one file."""
+def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method: str, **options: Any) -> None:
+    """Combine MEMBERS, matched by id and target name, into one file.
+
+    A member is a file of predictions (npz or CSV) or a run directory. greedy, stack and best learn weights from
+    predictions of labelled samples: those of --learn, or predictions/out_of_fold.npz or validation.npz of a run.
+    """
     if out.suffix.lower() not in (".npz", ".csv"):
         raise SubmissionError(f"--out {out}: expected a .npz or .csv file.")
-    numbers = None if weights is None else _weights(weights, len(members))
-    loaded = (Predictions.load(path) for path in members)
-    result = combine.mean(loaded) if numbers is None else combine.weighted(loaded, numbers)
-    if out.suffix.lower() == ".csv":
-        kaggle.write(result, out, against)
-    else:
-        faults = [] if against is None else kaggle.check(result, against)
-        if faults:
-            raise SubmissionError(f"{out} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))
-        result.save(out)
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    _refuse_unused(method, given)
+    found = find_members(members, given.get("learn", ()))
+    result = _learned(method, found, given) if method in _LEARNED else _plain(method, found, given)
+    _write(result, out, against)
     click.echo(
         f"{out}: {len(members)} predictions combined, {len(result):,} samples, {len(result.targets):,} targets"
     )
+
+
+def _refuse_unused(method: str, given: dict[str, Any]) -> None:
+    faults = [
+        f"--{name} goes with --method {' or '.join(_ONLY[name])}, not with {method}."
+        for name in given
+        if method not in _ONLY[name]
+    ]
+    if method in _LEARNED and "truth" not in given:
+        faults.append(f"--method {method} needs --truth, a table of the labelled samples' ids and targets.")
+    if method == "stack" and (given.get("by") == "roi") != ("rois" in given):
+        faults.append("--by roi and --rois FILE go together.")
+    if faults:
+        raise SubmissionError("\n".join(faults))
+
+
+def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
+    weights = _weights(given["weights"], len(members)) if "weights" in given else None
+    loaded = (Predictions.load(member.test) for member in members)
+    if method == "rank":
+        return combine.rank_average(loaded)
+    if method == "trimmed":
+        return combine.trimmed_mean(loaded, **{name: given[name] for name in ("share",) if name in given})
+    return combine.mean(loaded) if weights is None else combine.weighted(loaded, weights)
+
+
+def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
+    labelled = load_labelled(members)
+    truth = load_truth(given["truth"], labelled[0])
+    ways: dict[str, Callable[..., combine.Combination]] = {
+        "greedy": combine.greedy, "stack": combine.stack, "best": combine.best,
+    }  # fmt: skip
+    how: dict[str, Any] = {name: given[name] for name in ("statistic", "by") if name in given}
+    if "rois" in given:
+        if not isinstance(truth, Predictions):
+            raise SubmissionError("--rois: regions are of targets; the truth holds class names.")
+        how["regions"] = load_regions(given["rois"], truth.targets)
+    learn = partial(ways[method], labelled, truth, names=[member.name for member in members])
+    with Console(stderr=True).status("learning weights"):
+        combination = learn(**how)
+    result = combination.apply(load_fresh(members, labelled))
+    _report(combination)
+    return result
+
+
+def _report(found: combine.Combination) -> None:
+    """The members with their scores and weights, then each way's score."""
+    score = {"pearson": "r", "pearson_median": "median r"}.get(found.metric, found.metric)
+    many = len(found.weights) > 1
+    table = Table("member", score, "weight", *(("lowest", "highest") if many else ()), box=None)
+    low, high = found.weights.min(0), found.weights.max(0)
+    for row in zip(found.members, found.singles, found.by_target().mean(0), low, high, strict=True):
+        table.add_row(row[0], *(f"{value:.4f}" for value in (row[1:] if many else row[1:3])))
+    ways = Table("method", score, "", box=None)
+    for name, value in found.scores.items():
+        ways.add_row(name, f"{value:.4f}", "taken" if name == found.method else "")
+    console = Console(highlight=False)
+    console.print(f"{found.samples:,} labelled samples that all members predict", table, sep="\n")
+    console.print("\nweights learned on four fifths of them, scored on the other", ways, sep="\n")
+    if found.penalty is not None:
+        console.print(f"penalty {found.penalty:.3g}")
+
+
+def _write(result: Predictions, out: Path, against: Path | None) -> None:
+    if out.suffix.lower() == ".csv":
+        kaggle.write(result, out, against)
+        return
+    faults = [] if against is None else kaggle.check(result, against)
+    if faults:
+        raise SubmissionError(f"{out} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))
+    result.save(out)
 
 
 def _weights(text: str, members: int) -> list[float]:

@@ -2,8 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
+from scipy.stats import rankdata, spearmanr, trim_mean
 
-from submit import Predictions, SubmissionError, mean, weighted
+from submit import Predictions, SubmissionError, mean, rank_average, trimmed_mean, weighted
+from submit.ensemble import sorting
 
 
 def prediction(ids: str, values: list[list[float]], targets: str = "ab", **more) -> Predictions:
@@ -63,3 +66,90 @@ def test_bad_weights_are_refused(weights):
 def test_no_members_are_refused():
     with pytest.raises(SubmissionError, match="no predictions to combine"):
         mean([])
+
+
+NOT_FINITE = prediction("xyz", [[0, 0], [np.nan, 0], [0, np.inf]])
+
+
+def members(count: int, n: int = 40, **more) -> list[Predictions]:
+    rng = np.random.default_rng(3)
+    ids, targets = np.array([f"i{k}" for k in range(n)]), np.array(list("abc"))
+    return [Predictions(ids, rng.standard_normal((n, 3)) * 10, targets, **more) for _ in range(count)]
+
+
+@pytest.mark.parametrize("combine", [mean, lambda some: weighted(some, [1, 1, 1])])
+def test_of_logits_probabilities_are_averaged(combine):
+    some = members(3, kind="logits")
+    some[1] = replace(some[1], values=softmax(some[1].values, axis=1), kind="probabilities")
+    found = combine(some)
+    expected = np.mean([softmax(some[i].values.astype(float), axis=1) for i in (0, 2)], axis=0) * 2 / 3
+    np.testing.assert_allclose(found.values, expected + some[1].values / 3, rtol=1e-5)
+    assert found.kind == "probabilities"
+
+
+def test_rank_average_orders_by_mean_rank(monkeypatch):
+    some = members(4)
+    some[1] = replace(some[1], values=np.round(some[1].values))  # ties
+    found = rank_average(some).values
+    ranks = np.mean([rankdata(member.values, axis=0) for member in some], axis=0)
+    for target in range(3):
+        assert spearmanr(found[:, target], ranks[:, target]).statistic == pytest.approx(1)
+    monkeypatch.setattr(sorting, "_CELLS", 40)  # one target at a time
+    np.testing.assert_array_equal(rank_average(some).values, found)
+
+
+def test_rank_average_has_the_targets_units():
+    """A member alone, and one beside a copy on another scale, come back as they are, or half as much larger."""
+    one = members(1)[0]
+    np.testing.assert_allclose(rank_average([one]).values, one.values, rtol=1e-6)
+    larger = replace(one, values=one.values * 2 + 4)
+    np.testing.assert_allclose(rank_average([one, larger]).values, one.values * 1.5 + 2, rtol=1e-5)
+
+
+def test_rank_average_by_hand():
+    """Ranks 1 2 3 and 1 3 2 have the means 1, 2.5 and 2.5; sorted values have the means 1, 3 and 6."""
+    some = [prediction("xyz", [[0], [2], [4]], "a"), prediction("xyz", [[2], [8], [4]], "a")]
+    assert rank_average(some).values.tolist() == [[1], [4.5], [4.5]]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.45])
+def test_trimmed_mean_is_scipys(share):
+    some = members(5, n=100)
+    expected = trim_mean([member.values.astype(float) for member in some], share, axis=0)
+    np.testing.assert_allclose(trimmed_mean(some, share).values, expected, rtol=1e-5)
+
+
+def test_trimmed_probabilities_sum_to_one():
+    some = members(5, kind="logits")
+    found = trimmed_mean(some)
+    expected = trim_mean([softmax(member.values.astype(float), axis=1) for member in some], 0.2, axis=0)
+    np.testing.assert_allclose(found.values, expected / expected.sum(1, keepdims=True), rtol=1e-5)
+    sure = [prediction("x", [row], "abc", kind="probabilities") for row in np.eye(3)]
+    np.testing.assert_allclose(trimmed_mean(sure, 0.34).values, np.full((1, 3), 1 / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("combine", [rank_average, trimmed_mean])
+def test_members_are_matched_by_name_whatever_is_done_with_them(combine):
+    rng, some = np.random.default_rng(0), members(5)
+    rows, columns = rng.permutation(40), [2, 0, 1]
+    moved = [
+        replace(m, ids=m.ids[rows], values=m.values[rows][:, columns], targets=m.targets[columns])
+        for m in some[1:]
+    ]
+    np.testing.assert_array_equal(combine([some[0], *moved]).values, combine(some).values)
+
+
+@pytest.mark.parametrize(
+    ("combine", "some", "message"),
+    [
+        (rank_average, [], "no predictions to combine"),
+        (rank_average, [FIRST, prediction("xyw", [[0, 0]] * 3)], "1 ids missing .*: 'z'"),
+        (rank_average, members(2, kind="logits"), "predictions of kind 'logits' order classes by sample"),
+        (rank_average, [FIRST, NOT_FINITE], "Prediction 2: 2 values .* id 'y', target 'a'"),
+        (trimmed_mean, members(4), "at least 1/4, .*; found 0.2"),
+        (lambda some: trimmed_mean(some, 0.5), members(4), "found 0.5"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_sorted_is_refused(combine, some, message):
+    with pytest.raises(SubmissionError, match=message):
+        combine(some)

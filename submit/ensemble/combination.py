@@ -1,0 +1,81 @@
+"""Weights that were learned, ready to combine the members' predictions of other samples."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from submit.ensemble.averaging import added
+from submit.ensemble.matching import combined_kind
+from submit.errors import SubmissionError
+from submit.predictions import Kind, Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """Weights for each member, learned from predictions of samples whose truth is known.
+
+    method: as in `scores`. members: m names. targets: (t,). kind: of the result. weights: (g, m), at least 0, a row
+    for each group of targets; group: (t,) the row that a target takes; groups: g names, None for one a target.
+    offset: (t,) or 0, in the targets' units, added to the weighted sum. penalty: of stacking.
+    samples: how many it was learned from. metric: "pearson", "pearson_median" or "accuracy", of singles (m,), each
+    member alone on these samples, and of scores, by method, each part of them combined by weights learned from the
+    others.
+    """
+
+    method: str
+    members: tuple[str, ...]
+    targets: np.ndarray
+    kind: Kind
+    weights: np.ndarray
+    groups: tuple[str, ...] | None
+    group: np.ndarray
+    offset: np.ndarray | float
+    samples: int
+    penalty: float | None
+    metric: str
+    singles: np.ndarray
+    scores: Mapping[str, float]
+
+    @property
+    def score(self) -> float:
+        """The method's own of `scores`; the best of several such scores flatters a little."""
+        return self.scores[self.method]
+
+    def by_target(self) -> np.ndarray:
+        """(t, m) weights."""
+        return self.weights[self.group]
+
+    def apply(self, members: Iterable[Predictions]) -> Predictions:
+        """Combines predictions of other samples by the same members in the same order: one is in memory at a time.
+
+        Raises SubmissionError where their number, kinds or targets are not those learned from, or ids differ.
+        """
+        first, total, parts = added(members, list(self.by_target().T), self.targets)
+        if combined_kind(first.kind) != self.kind:
+            raise SubmissionError(
+                f"the predictions are of kind {first.kind!r}; the weights were learned from {self.kind!r}."
+            )
+        total += self.offset
+        made = {**self.record(), "ensemble": parts, "scores": {"out_of_fold": {self.metric: self.score}}}
+        return Predictions(first.ids, total, self.targets, self.kind, first.split, made)
+
+    def record(self) -> dict[str, Any]:
+        """How the weights came to be, ready for JSON; of weights for each target, only their spread."""
+        found: dict[str, Any] = {
+            "method": self.method,
+            "samples": self.samples,
+            "compared": {
+                "metric": self.metric,
+                "members": list(self.members),
+                "alone": self.singles.tolist(),
+                "methods": dict(self.scores),
+            },
+        }
+        if self.penalty is not None:
+            found["penalty"] = self.penalty
+        if self.groups is None:
+            low, middle, high = np.quantile(self.weights, (0, 0.5, 1), axis=0).tolist()
+            return {**found, "weights": {"lowest": low, "median": middle, "highest": high}}
+        return {**found, "weights": dict(zip(self.groups, self.weights.tolist(), strict=True))}

@@ -1,0 +1,78 @@
+"""What weights are learned from, in parts for cross-validation, and the honest score of a way to learn them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+
+_ROUNDS = 50  # of greedy selection: weights are multiples of 1/50 or coarser
+
+
+class Weights(NamedTuple):
+    """rows: (g, m), one for each group of targets. penalty: that they were learned with, where there is one."""
+
+    rows: np.ndarray
+    penalty: float | None = None
+
+
+class Evidence(Protocol):
+    """Validation predictions and truth, whichever way they are kept."""
+
+    @property
+    def metric(self) -> str:
+        """What the scores are."""
+
+    @property
+    def members(self) -> int:
+        """m."""
+
+    @property
+    def parts(self) -> int:
+        """How many parts the samples are divided into."""
+
+    def without(self, part: int) -> Self:
+        """The samples of the other parts."""
+
+    def score(self, weights: Sequence[np.ndarray]) -> float:
+        """Of all samples' predictions together, those of a part combined by its own weights (g, m)."""
+
+    def with_one_more(self, counts: np.ndarray) -> np.ndarray:
+        """(m,) scores, each of a mean in which member i is counts[i] times (m,) and one of them once more."""
+
+
+def nested_score(evidence: Evidence, learner: Callable[[Any], Weights]) -> float:
+    """The score of predictions that are combined, in each part, by weights learned from the other parts."""
+    return evidence.score([learner(evidence.without(part)).rows for part in range(evidence.parts)])
+
+
+def singles(evidence: Evidence) -> np.ndarray:
+    """(m,) the score of each member alone."""
+    return evidence.with_one_more(np.zeros(evidence.members))
+
+
+def best_single(evidence: Evidence) -> Weights:
+    """All weight on the member with the best score, the first of equal ones."""
+    return Weights(np.eye(evidence.members)[[np.argmax(singles(evidence))]])
+
+
+def uniform(evidence: Evidence) -> Weights:
+    """Equal weights: the mean."""
+    return Weights(np.full((1, evidence.members), 1 / evidence.members))
+
+
+def greedy_selection(evidence: Evidence) -> Weights:
+    """Selection with replacement (Caruana et al. 2004, Ensemble selection from libraries of models).
+
+    From nothing on, each round adds the member after which the mean of all that were added scores best, the first of
+    equal ones, whether or not it is in already. The weights are the shares of the selection at its best round, the
+    first of equal ones.
+    """
+    counts = np.zeros(evidence.members)
+    best, kept = -np.inf, counts
+    for _ in range(_ROUNDS):
+        scores = evidence.with_one_more(counts)
+        chosen = int(np.argmax(scores))
+        counts[chosen] += 1
+        if scores[chosen] > best:
+            best, kept = float(scores[chosen]), counts.copy()
+    return Weights((kept / kept.sum())[None])

@@ -1,0 +1,152 @@
+"""Learning how to combine: greedy selection, stacking, or whichever of several ways is best.
+
+All three learn from predictions of labelled samples by networks that had not seen them (the validation split, or
+out-of-fold predictions), never of test samples, and from those samples that all members predict. What a way is worth
+is measured by cross-validation over five parts of them: everything about it, a penalty too, is chosen without the
+part that is scored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from submit.ensemble.combination import Combination
+from submit.ensemble.evidence import Weights, best_single, greedy_selection, nested_score, singles, uniform
+from submit.ensemble.moments import Moments, Statistic
+from submit.ensemble.sharing import Shared
+from submit.ensemble.stacking import stacking
+from submit.errors import SubmissionError
+from submit.labels import Labels
+from submit.predictions import Predictions
+
+By = Literal["all", "roi", "target"]
+Regions = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """A way to learn weights, what from, and which targets share them: as `Combination.group` and `groups`."""
+
+    learner: Callable[[Any], Weights]
+    evidence: Any
+    group: np.ndarray
+    groups: tuple[str, ...] | None = ("all",)
+
+
+def greedy(
+    members: Sequence[Predictions],
+    truth: Predictions | Labels,
+    *,
+    statistic: Statistic = "mean",
+    names: Sequence[str] | None = None,
+) -> Combination:
+    """Weights for all targets by greedy selection with replacement (`submit.ensemble.evidence.greedy_selection`).
+
+    It maximises the mean (or median) Pearson r over targets, or for classes the accuracy. The weights sum to 1.
+    truth: with the members' targets, in any order; for classes, `Labels`. names: of the members, for messages.
+    Raises SubmissionError where members and truth do not fit (`submit.ensemble.sharing.Shared.of`).
+    """
+    shared = Shared.of(members, truth, names)
+    return _learned(shared, _simple(shared, statistic), "greedy")
+
+
+def stack(
+    members: Sequence[Predictions],
+    truth: Predictions,
+    *,
+    by: By = "target",
+    regions: Regions | None = None,
+    statistic: Statistic = "mean",
+    names: Sequence[str] | None = None,
+) -> Combination:
+    """Non-negative weights by ridge regression towards the mean (`submit.ensemble.stacking.stacking`).
+
+    by: one set of weights for "all" targets, for each region ("roi"), or for each "target". regions: (t,) bool by
+    name, in the order of the truth's targets; a target takes the first that it is in, and those in none are one
+    more. The weights need not sum to 1, so an offset gives each target its mean over the samples learned from. Pearson
+    r sees neither; squared error and explained variance want members in the truth's units, as their plain mean does.
+    Otherwise as `greedy`; for regressions only.
+    """
+    shared = Shared.of(members, truth, names)
+    ways = _simple(shared, statistic)
+    way = {f"stack ({by})": _stacking(shared, ways["mean"].evidence, by, regions)}
+    return _learned(shared, {**ways, **way}, f"stack ({by})")
+
+
+def best(
+    members: Sequence[Predictions],
+    truth: Predictions | Labels,
+    *,
+    regions: Regions | None = None,
+    statistic: Statistic = "mean",
+    names: Sequence[str] | None = None,
+) -> Combination:
+    """The best of: the best single member, the mean, `greedy`, and `stack` for all, by region if given, by target.
+
+    They are compared by cross-validation, as `Combination.scores` holds; of equal ones the first is taken.
+    """
+    shared = Shared.of(members, truth, names)
+    ways = _simple(shared, statistic)
+    if shared.kind == "regression":
+        every: list[By] = ["all", "roi", "target"] if regions else ["all", "target"]
+        ways |= {f"stack ({by})": _stacking(shared, ways["mean"].evidence, by, regions) for by in every}
+    return _learned(shared, ways, None)
+
+
+def _simple(shared: Shared, statistic: Statistic) -> dict[str, _Way]:
+    """The ways that give all targets the same weights."""
+    group = np.zeros(len(shared.targets), int)
+    evidence: Any = shared.moments(group, statistic) if shared.kind == "regression" else shared.votes()
+    learners = {"single": best_single, "mean": uniform, "greedy": greedy_selection}
+    return {name: _Way(learner, evidence, group) for name, learner in learners.items()}
+
+
+def _stacking(shared: Shared, evidence: Any, by: By, regions: Regions | None) -> _Way:
+    if not isinstance(evidence, Moments):
+        raise SubmissionError("Stacking is for regressions; of classes, choose greedy selection or a mean.")
+    groups, group = _grouped(by, len(shared.targets), regions)
+    return _Way(stacking, replace(evidence, group=group), group, groups)
+
+
+def _grouped(by: By, count: int, regions: Regions | None) -> tuple[tuple[str, ...] | None, np.ndarray]:
+    """Names of groups, and (t,) the number of each target's."""
+    if by == "target":
+        return None, np.arange(count)
+    if by == "all":
+        return ("all",), np.zeros(count, int)
+    if not regions:
+        raise SubmissionError("Stacking by region needs regions of targets.")
+    wrong = [name for name, mask in regions.items() if mask.shape != (count,) or mask.dtype != bool]
+    if wrong:
+        raise SubmissionError(
+            f"regions: expected ({count},) bool for each, the truth's targets; not so: {wrong}."
+        )
+    names = [*regions, "no region"]
+    first = np.argmax([*regions.values(), np.ones(count, bool)], axis=0)
+    there, group = np.unique(first, return_inverse=True)
+    return tuple(names[i] for i in there), group
+
+
+def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Combination:
+    """All ways scored; the weights of the chosen one, or of the best."""
+    scores = {name: nested_score(way.evidence, way.learner) for name, way in ways.items()}
+    method = chosen or max(scores, key=lambda name: scores[name])
+    way = ways[method]
+    weights = way.learner(way.evidence)
+    return Combination(
+        method=method,
+        members=shared.names,
+        targets=shared.targets,
+        kind=shared.kind,
+        weights=weights.rows,
+        groups=way.groups,
+        group=way.group,
+        offset=way.evidence.offset(weights.rows) if way.learner is stacking else 0.0,
+        penalty=weights.penalty,
+        samples=len(shared.ids),
+        metric=way.evidence.metric,
+        singles=singles(way.evidence),
+        scores=scores,
+    )

@@ -1,0 +1,52 @@
+"""Members of an ensemble: matched by name, scores of classes as probabilities."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.special import softmax
+
+from submit.align import align
+from submit.errors import SubmissionError, named
+from submit.predictions import Kind, Predictions
+
+_ROWS = 64  # samples taken to float64 at a time
+
+
+def blocks(rows: int) -> Iterator[slice]:
+    """Slices of a few samples each, which together are all of them."""
+    return (slice(i, i + _ROWS) for i in range(0, rows, _ROWS))
+
+
+def combined_kind(kind: Kind) -> Kind:
+    """The kind of a combination: logits become probabilities."""
+    return "regression" if kind == "regression" else "probabilities"
+
+
+def in_float64(member: Predictions, rows: slice) -> np.ndarray:
+    """The values of some samples (b, t) in float64; of logits their softmax."""
+    values = member.values[rows].astype(np.float64)
+    return softmax(values, axis=1) if member.kind == "logits" else values
+
+
+def match_first(
+    member: Predictions, first: Predictions, number: int, targets: np.ndarray | None = None
+) -> Predictions:
+    """`member` in the order of the first one's ids, and of its targets or of `targets`."""
+    name = f"Prediction {number}"
+    if combined_kind(member.kind) != combined_kind(first.kind):
+        raise SubmissionError(f"{name} is of kind {member.kind!r}, the first of {first.kind!r}.")
+    try:
+        return align(member, first.ids, first.targets if targets is None else targets)
+    except SubmissionError as error:
+        raise SubmissionError(f"{name} does not match the first: {error}") from error
+
+
+def refuse_not_finite(member: Predictions, name: str) -> None:
+    """Raises SubmissionError where a value is NaN or infinite, with how many and the first."""
+    wrong = ~np.isfinite(member.values)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise SubmissionError(
+            f"{name}: {wrong.sum():,} values are not finite, the first at "
+            f"id {named(member.ids[row : row + 1], 1)}, target {named(member.targets[column : column + 1], 1)}."
+        )

@@ -1,0 +1,83 @@
+"""Means that only look at the order of things: of samples (rank average) or of members (trimmed mean)."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from submit.ensemble.matching import blocks, combined_kind, in_float64, match_first, refuse_not_finite
+from submit.errors import SubmissionError
+from submit.predictions import Predictions
+
+_CELLS = 2**19  # values of each member ranked at a time
+
+
+def rank_average(members: Iterable[Predictions]) -> Predictions:
+    """Each target's samples in the order of their mean rank over members, in the targets' units.
+
+    Ranks are 1 to n for each target and member, those of equal values averaged. The mean rank q becomes the value that
+    the mean of the members' sorted values has at place q, between places on the line from one to the next.
+    For scores of order and correlation only: a member's scale and offset for a target count for nothing in the
+    order of samples, and so does how far apart they are. Members are kept in memory, as float32.
+    Raises SubmissionError as `mean` does, for values that are not finite, and for scores of classes, which are
+    compared within a sample and not among samples.
+    """
+    kept = _all(members)
+    first = kept[0]
+    if first.kind != "regression":
+        raise SubmissionError(
+            f"A rank average orders samples by target; predictions of kind {first.kind!r} order classes by sample."
+        )
+    from scipy.stats import rankdata  # half a second, which other uses of this package need not wait
+
+    n, t = first.values.shape
+    out, step = np.empty((n, t), np.float32), max(1, _CELLS // max(1, n))
+    for columns in (slice(i, i + step) for i in range(0, t, step)):
+        block = np.stack([member.values[:, columns] for member in kept]).astype(np.float64)
+        place = rankdata(block, axis=1).mean(0) - 1
+        curve = np.sort(block, axis=1).mean(0)
+        below = np.floor(place).astype(np.int64)
+        low, high = (np.take_along_axis(curve, np.minimum(below + k, n - 1), 0) for k in (0, 1))
+        out[:, columns] = low + (place - below) * (high - low)
+    return Predictions(first.ids, out, first.targets, "regression", first.split, _made("rank average", kept))
+
+
+def trimmed_mean(members: Iterable[Predictions], share: float = 0.2) -> Predictions:
+    """The mean of each value over the members that are left without the lowest and the highest.
+
+    share: of the members, cut at either end, in 0 to 0.5; rounded down to whole members, as scipy.stats.trim_mean
+    does, of which there must be one. Of classes, probabilities (see `mean`), divided by their sum over classes.
+    Members are kept in memory, as float32. Raises SubmissionError as `mean` does, and for values that are not finite.
+    """
+    kept = _all(members)
+    cut, first = int(share * len(kept)), kept[0]
+    if not 0 < share < 0.5 or cut == 0:
+        raise SubmissionError(
+            f"share: expected a number below 0.5 and of at least 1/{len(kept)}, which cuts one of {len(kept)} "
+            f"predictions at either end; found {share:g}."
+        )
+    out = np.empty(first.values.shape, np.float32)
+    for rows in blocks(len(out)):
+        block = np.sort(np.stack([in_float64(member, rows) for member in kept]), axis=0)
+        middle = block[cut : len(kept) - cut].mean(0)
+        if first.kind != "regression":
+            whole = middle.sum(1, keepdims=True)  # 0 where every class has lost the members that vote for it
+            middle = np.where(whole > 0, middle / np.where(whole > 0, whole, 1), block.mean(0))
+        out[rows] = middle
+    kind, made = combined_kind(first.kind), _made(f"trimmed mean, {cut} cut at either end", kept)
+    return Predictions(first.ids, out, first.targets, kind, first.split, made)
+
+
+def _all(members: Iterable[Predictions]) -> list[Predictions]:
+    """Every member in the order of the first."""
+    kept: list[Predictions] = []
+    for number, member in enumerate(members, start=1):
+        refuse_not_finite(member, f"Prediction {number}")
+        kept.append(match_first(member, kept[0], number) if kept else member)
+    if not kept:
+        raise SubmissionError("There are no predictions to combine.")
+    return kept
+
+
+def _made(method: str, kept: list[Predictions]) -> dict[str, object]:
+    parts = [{"weight": 1 / len(kept), "provenance": dict(member.provenance)} for member in kept]
+    return {"method": method, "ensemble": parts}

@@ -1,0 +1,34 @@
+"""The truth of labelled samples, out of a table that may hold other columns too."""
+
+from pathlib import Path
+
+import numpy as np
+
+from submit.errors import SubmissionError, about, named
+from submit.labels import Labels
+from submit.predictions import Predictions
+from submit.table import read_table
+
+
+def load_truth(path: str | Path, predicted: Predictions) -> Predictions | Labels:
+    """The truth for predictions like `predicted`: of their targets, in the file's order, or of classes `Labels`.
+
+    path: a competition's train.csv or a solution (ids in the first column; other columns than the targets may hold
+    anything), or an npz of predictions. Raises SubmissionError where targets are not there or cells are no numbers.
+    """
+    if predicted.kind != "regression":
+        return Labels.load(path)
+    if Path(path).suffix.lower() != ".csv":
+        return Predictions.load(path)
+    table = read_table(path)
+    with about(path):
+        lacking = predicted.targets[~np.isin(predicted.targets, table.columns)]
+        if len(lacking):
+            raise SubmissionError(
+                f"{len(lacking):,} predicted targets are not among its columns: {named(lacking, len(lacking))}."
+            )
+        wanted = np.isin(table.columns, predicted.targets)
+        bad = table.bad[wanted[table.bad % len(table.columns)]]
+        if len(bad):
+            raise SubmissionError(f"{len(bad):,} cells are not numbers: {table.cells(bad)}.")
+        return Predictions(table.ids, table.values[:, wanted], table.columns[wanted], split="")

@@ -1,0 +1,188 @@
+"""`python -m submit ensemble` on files and run directories: every method, and every way to get it wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import trim_mean
+
+from submit import Predictions, ensemble, score, write
+from submit.cli import main
+
+TARGETS = np.array(["n0", "n1", "n2"])
+RUNS = ("runs/a", "runs/b", "runs/c")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["ensemble", *arguments])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three runs, each good at another target, whose predictions are in any order; train.csv, test.csv, rois.csv."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    ids = np.array([f"i{k:03d}" for k in range(200)])
+    truth = Predictions(ids, rng.standard_normal((200, 3)) + 5, TARGETS)
+    for k, path in enumerate(RUNS):
+        noise = np.where(np.arange(3) == k, 0.3, 2.0) * rng.standard_normal((200, 3))
+        for split, rows in {"out_of_fold": rng.permutation(120), "test": 120 + rng.permutation(80)}.items():
+            made = Predictions(ids[rows], (truth.values + noise)[rows], TARGETS, split=split)
+            made.save(f"{path}/predictions/{split}.npz")
+    write(replace(truth, ids=ids[:120], values=truth.values[:120]), "train.csv")
+    write(replace(truth, ids=ids[120:], values=truth.values[120:]), "test.csv")
+    (tmp_path / "rois.csv").write_text("target,roi\nn0,V1\nn1,V1\n")
+    return tmp_path
+
+
+def members(split: str) -> list[Predictions]:
+    return [Predictions.load(f"{path}/predictions/{split}.npz") for path in RUNS]
+
+
+@pytest.mark.parametrize(
+    ("method", "how"),
+    [
+        ("best", {}),
+        ("greedy", {"statistic": "median"}),
+        ("stack", {}),
+        ("stack", {"by": "all"}),
+        ("stack", {"by": "roi"}),
+    ],
+)
+def test_runs_are_combined_as_in_python(folder, method, how):
+    options = [text for name, value in how.items() for text in (f"--{name}", value)]
+    if how.get("by") == "roi":
+        options += ["--rois", "rois.csv"]
+        how = {**how, "regions": {"V1": np.array([True, True, False])}}
+    found = run(*RUNS, "--out", "out.csv", "--method", method, "--truth", "train.csv", *options)
+    assert (found.exit_code, found.stderr) == (0, "")
+    learned = getattr(ensemble, method)(members("out_of_fold"), Predictions.load("train.csv"), **how)
+    expected = learned.apply(members("test"))
+    np.testing.assert_allclose(Predictions.load("out.csv").values, expected.values, rtol=1e-6)
+    assert score("out.csv", "test.csv").mean > score(ensemble.mean(members("test")), "test.csv").mean - 0.02
+    for text in ["120 labelled samples that all members predict", "runs/b", "greedy", "taken"]:
+        assert text in found.stdout
+    for value in (*learned.singles, *learned.scores.values()):
+        assert f"{value:.4f}" in found.stdout
+    assert max(map(len, found.stdout.splitlines())) <= 80
+
+
+def test_files_are_learned_from_as_runs_are(folder):
+    learn = [text for path in RUNS[:2] for text in ("--learn", f"{path}/predictions/out_of_fold.npz")]
+    files = [f"{path}/predictions/test.npz" for path in RUNS[:2]]
+    method = ["--method", "stack", "--truth", "train.csv"]
+    assert run(files[0], RUNS[2], files[1], "--out", "a.npz", *method, *learn).exit_code == 0
+    assert run(RUNS[0], RUNS[2], RUNS[1], "--out", "b.npz", *method).exit_code == 0
+    a, b = Predictions.load("a.npz"), Predictions.load("b.npz")
+    np.testing.assert_array_equal(a.values, b.values)
+    assert a.provenance["method"] == "stack (target)"
+    assert a.provenance["compared"]["members"] == [learn[1], RUNS[2], learn[3]]
+
+
+def test_validation_serves_where_nothing_is_out_of_fold(folder):
+    for path in RUNS:
+        kept = replace(Predictions.load(f"{path}/predictions/out_of_fold.npz"), split="validation")
+        kept.save(f"{path}/predictions/validation.npz")
+    (folder / "runs/b/predictions/out_of_fold.npz").unlink()
+    found = run(*RUNS, "--out", "a.npz", "--method", "greedy", "--truth", "train.csv")
+    assert found.exit_code == 0, found.stderr
+
+
+def test_rank_and_trimmed(folder):
+    assert run(*RUNS, "--out", "rank.npz", "--method", "rank").exit_code == 0
+    np.testing.assert_array_equal(
+        Predictions.load("rank.npz").values, ensemble.rank_average(members("test")).values
+    )
+    assert run(*RUNS, "--out", "cut.npz", "--method", "trimmed", "--share", "0.34").exit_code == 0
+    first, *others = members("test")
+    order = [[other.ids.tolist().index(name) for name in first.ids] for other in others]
+    values = [first.values, *(other.values[rows] for other, rows in zip(others, order, strict=True))]
+    np.testing.assert_allclose(Predictions.load("cut.npz").values, trim_mean(values, 0.34), rtol=1e-6)
+
+
+def spoil(how: str) -> str:
+    """A test file like that of run b, but shuffled, or with one id missing, one twice, or columns renamed."""
+    made = Predictions.load("runs/b/predictions/test.npz")
+    ids, values, targets = made.ids, made.values, made.targets
+    if how == "shuffled":
+        rows, columns = np.random.default_rng(1).permutation(80), [2, 0, 1]
+        ids, values, targets = ids[rows], values[rows][:, columns], targets[columns]
+    elif how == "one missing":
+        ids, values = ids[1:], values[1:]
+    elif how == "one twice":
+        ids = np.array([ids[1], *ids[1:]])
+    else:
+        targets = np.array(["n1", "n0", "V4"])
+    keys = {"kind": made.kind, "split": made.split, "provenance": "{}", "schema": 1}
+    np.savez("spoilt.npz", ids=ids, values=values, targets=targets, **keys)
+    return made.ids[0] if how == "one missing" else made.ids[1]
+
+
+METHODS = ["mean", "rank", "trimmed --share 0.34", *(f"{m} --truth train.csv" for m in ("greedy", "stack"))]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, method):
+    learn = ["--learn", "runs/b/predictions/out_of_fold.npz"] if "truth" in method else []
+    spoilt = ["runs/a", "spoilt.npz", "runs/c", "--method", *method.split(), *learn, "--out", "x.npz"]
+    assert run(*RUNS, "--method", *method.split(), "--out", "right.npz").exit_code == 0
+    spoil("shuffled")
+    assert run(*spoilt).exit_code == 0
+    np.testing.assert_allclose(
+        Predictions.load("x.npz").values, Predictions.load("right.npz").values, rtol=1e-6
+    )
+    (folder / "x.npz").unlink()
+    for how, message in {
+        "one missing": "Prediction 2 does not match the first: 1 ids missing from the predictions: '{}'",
+        "one twice": "spoilt.npz: ids: 1 occur more than once: '{}'",
+        "renamed": "1 targets missing from the predictions: 'n2'; 1 targets in the predictions that are not "
+        "expected: 'V4'",
+    }.items():
+        named = spoil(how)
+        found = run(*spoilt)
+        assert found.exit_code == 1
+        assert message.format(named) in found.stderr
+        assert not (folder / "x.npz").exists()
+
+
+TEST, LEARNED = "runs/a/predictions/test.npz", "runs/a/predictions/out_of_fold.npz"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (
+            "--method stack --by roi --weights 1,2 --share 0.2",
+            ["--weights goes with --method mean, not with stack", "--share goes with --method trimmed",
+             "--method stack needs --truth", "--by roi and --rois FILE go together"],
+        ),
+        ("--truth train.csv", ["--truth goes with --method greedy or stack or best, not with mean"]),
+        ("--method best --truth train.csv --learn train.csv", ["found 1 for 0 members that are files"]),
+        ("--method best --truth test.csv", ["The truth lacks 120 of the 120 ids that all members predict: 'i000'"]),
+        (f"{TEST} --method best --truth train.csv", ["Nothing to learn weights from", f"validation.npz: {TEST}."]),
+        (f"{TEST} --method best --truth train.csv --learn {TEST}", [f"{TEST}: given as a member and to learn from"]),
+        (
+            f"{TEST} --method best --truth train.csv --learn copy.npz",
+            ["copy.npz is of the split 'test': weights are chosen on validation or out-of-fold predictions, never"],
+        ),
+        (
+            "old.npz --method best --truth train.csv --learn learned.csv",
+            ["old.npz: these are the predictions that weights were learned from (learned.csv)"],
+        ),
+        ("empty --method mean", ["empty: expected a run directory with predictions/test.npz"]),
+        ("--method best --truth classes.csv", ["predicted targets are not among its columns: 'n0', 'n1', 'n2'"]),
+    ],
+)  # fmt: skip
+def test_misuse_is_refused(folder, arguments, messages):
+    (folder / "empty").mkdir()
+    (folder / "copy.npz").write_bytes((folder / TEST).read_bytes())
+    (folder / "old.npz").write_bytes((folder / LEARNED).read_bytes())
+    (folder / "classes.csv").write_text("id,label\ni000,cat\n")
+    write(Predictions.load(LEARNED), "learned.csv")
+    found = run(*RUNS, *arguments.split(), "--out", "x.npz")
+    assert found.exit_code == 1
+    for message in messages:
+        assert message in found.stderr
+    assert found.stdout == ""
+    assert not (folder / "x.npz").exists()
