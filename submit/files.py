@@ -1,12 +1,18 @@
-"""Writing a file so that it is either complete or not there."""
+"""Writing a file or a folder so that it is either complete or not there; and showing how far that is."""
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
+
+from rich.console import Console
+from rich.progress import track
 
 from submit.errors import SubmissionError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -29,3 +35,31 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
         raise SubmissionError(f"{path} could not be written ({reason}); nothing was changed.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """A new folder to fill, which takes its place at `path` only when the block ends well.
+
+    Raises SubmissionError when there is a file or a folder with content at `path`, or the disk refuses.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise SubmissionError(f"{path}: there is something already; name a new folder.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SubmissionError(f"{path} could not be written ({reason}); nothing was changed.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def shown(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """`items`, with a progress bar on a terminal."""
+    console = Console(stderr=True)
+    return track(items, what, total, console=console, transient=True, disable=not console.is_terminal)
