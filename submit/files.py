@@ -1,18 +1,13 @@
-"""Writing a file or a folder so that it is either complete or not there; and showing how far that is."""
+"""Writing a file or a folder so that it is either complete or not there."""
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
-
-from rich.console import Console
-from rich.progress import track
+from typing import IO
 
 from submit.errors import SubmissionError
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -46,10 +41,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SubmissionError(f"{path}: there is something already; name a new folder.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
         yield temporary
         temporary.replace(path)
     except OSError as error:
@@ -57,9 +51,3 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise SubmissionError(f"{path} could not be written ({reason}); nothing was changed.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def shown(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """`items`, with a progress bar on a terminal."""
-    console = Console(stderr=True)
-    return track(items, what, total, console=console, transient=True, disable=not console.is_terminal)
