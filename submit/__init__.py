@@ -10,17 +10,19 @@ In a Kaggle notebook:
     submit.write(both, "submission.csv", "sample_submission.csv")   # refuses, with every fault, or writes it all
 
     submit.check("other.csv", "sample_submission.csv")              # a list of faults, empty when there are none
+    submit.algonauts.write({"subj01": "a.npz", ...}, "out.zip")      # also algonauts2021, vqa_results, sensorium
     submit.score("validation.npz", "validation.csv").median         # median Pearson r over targets
     submit.ceilings.signal_share(repeats)                           # (images, repeats, targets) -> a --ceiling
 
-The same from a shell: `python -m submit score | check | ensemble`.
+The same from a shell: `python -m submit score | check | ensemble | write | vqa`.
 """
 
-from submit import ceilings
+from submit import algonauts, algonauts2021, ceilings, sensorium, vqa_results
 from submit.align import align
+from submit.check import check
 from submit.ensemble import mean, weighted
 from submit.errors import SubmissionError
-from submit.kaggle import check, write
+from submit.kaggle import write
 from submit.labels import Labels
 from submit.predictions import Predictions
 from submit.scoring import ClassScores, Scores, load_ceiling, score
@@ -31,12 +33,16 @@ __all__ = [
     "Predictions",
     "Scores",
     "SubmissionError",
+    "algonauts",
+    "algonauts2021",
     "align",
     "ceilings",
     "check",
     "load_ceiling",
     "mean",
     "score",
+    "sensorium",
+    "vqa_results",
     "weighted",
     "write",
 ]

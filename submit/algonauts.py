@@ -24,14 +24,13 @@ from submit.algonauts_layout import (
     file_name,
     file_names,
     layout,
-    value_faults,
 )
-from submit.algonauts_vertices import Source, by_subject, hemisphere_values, opened
 from submit.align import differences
-from submit.errors import SubmissionError, named
+from submit.errors import SubmissionError, named, refuse
 from submit.files import atomic, atomic_folder
 from submit.progress import shown
 from submit.provenance import keep
+from submit.subjects import Source, area_values, by_subject, opened, value_faults
 
 _ROWS = 64  # written at a time
 _Add = Callable[[str, np.ndarray], None]
@@ -88,13 +87,13 @@ def _add_subject(
 ) -> None:
     """Both hemispheres, or their faults."""
     try:
-        parts = [opened(source, name, subject) for source in sources]
+        parts = [opened(source, name, HEMISPHERES, subject.images, subject.names) for source in sources]
     except SubmissionError as error:
         faults.append(str(error))
         return
     provenance[name] = [dict(part.provenance) for part in parts]
     for hemisphere in HEMISPHERES:
-        values, found = hemisphere_values(parts, hemisphere, subject)
+        values, found = area_values(parts, hemisphere, *subject.shape(hemisphere))
         found = found or value_faults(values)
         faults += [f"{file_name(name, hemisphere)}: {fault}" for fault in found]
         if not faults:
@@ -110,16 +109,11 @@ def _destination(path: Path, faults: list[str]) -> Iterator[_Add]:
                 yield partial(_add_to_zip, archive)
             if file.tell() > MOST_BYTES:
                 faults.append(_too_large(file.tell()))
-            _refuse(path, faults)
+            refuse(path, faults)
     else:
         with atomic_folder(path) as folder:
             yield partial(_add_to_folder, folder)
-            _refuse(path, faults)
-
-
-def _refuse(path: Path, faults: Sequence[str]) -> None:
-    if faults:
-        raise SubmissionError(f"{path} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))
+            refuse(path, faults)
 
 
 def _add_to_zip(archive: zipfile.ZipFile, name: str, values: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import IO
 
 import numpy as np
 
-from submit.errors import SubmissionError, named
+from submit.errors import SubmissionError
 
 HEMISPHERES = ("lh", "rh")
 MOST_BYTES = 300_000_000  # of the zip
@@ -85,18 +85,6 @@ def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     if np.lib.format.read_magic(file) == (1, 0):
         return np.lib.format.read_array_header_1_0(file)
     return np.lib.format.read_array_header_2_0(file)
-
-
-def value_faults(values: np.ndarray) -> list[str]:
-    """Columns of (n, v) that are not finite or constant."""
-    low, high = values.min(0), values.max(0)  # a NaN comes through as NaN
-    finite = np.isfinite(low) & np.isfinite(high)
-    faults = {"hold values that are not finite": ~finite, "are constant": finite & (low == high)}
-    return [
-        f"{len(columns):,} columns {what}: {named(columns, len(columns))}"
-        for what, where in faults.items()
-        if len(columns := np.flatnonzero(where))
-    ]
 
 
 def _subject(folder: Path, problems: list[str]) -> Subject:

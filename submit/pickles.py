@@ -5,7 +5,7 @@ an array; each stands for an inert keeper of what it is given, from which the ar
 """
 
 import pickle
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class UnsafePickle(SubmissionError):
     """A pickle that asks for something else than dicts, lists, text, numbers and arrays of numbers need."""
 
 
-def load_plain(file: BinaryIO) -> Any:
+def load_plain(file: IO[bytes]) -> Any:
     """The dicts, lists, tuples, text, bytes, numbers and arrays of numbers that a pickle holds.
 
     An array of objects comes as the list of them. Raises UnsafePickle, before anything is made or called, for any

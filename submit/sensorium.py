@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from submit.align import align, differences
-from submit.errors import SubmissionError, about, named
+from submit.errors import SubmissionError, about, named, refuse
 from submit.files import atomic
 from submit.floats import format_rows
 from submit.predictions import Predictions, names
@@ -61,8 +61,7 @@ def write(
         faults.append(
             f"{bad.sum():,} trials hold values that are not finite: {named(predictions.ids[bad], bad.sum())}"
         )
-    if faults:
-        raise SubmissionError(f"{folder} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))
+    refuse(folder, faults)
     ordered = align(predictions, trials, neurons)
     return [
         _write_tier(ordered, part, Path(folder) / f"submission_file_{tier}.csv")

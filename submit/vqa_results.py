@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from submit.align import differences, matched
-from submit.errors import SubmissionError, about, named
+from submit.errors import SubmissionError, about, named, refuse
 from submit.files import atomic
 from submit.labels import Labels
 from submit.predictions import Predictions
@@ -54,8 +54,7 @@ def write(predictions: Predictions | Labels, path: str | Path, questions: str | 
     faults = [f"{len(odd):,} ids are no question_ids (whole numbers): {named(odd, len(odd))}"] if odd else []
     if questions is not None:
         faults += differences(labels.ids, read_question_ids(questions), "questions", "the predictions")
-    if faults:
-        raise SubmissionError(f"{path} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))
+    refuse(path, faults)
     entries = zip(labels.ids.tolist(), labels.labels.tolist(), strict=True)
     lines = [f'{{"question_id": {number}, "answer": {json.dumps(answer)}}}' for number, answer in entries]
     with atomic(path) as file:
@@ -101,16 +100,19 @@ def score(results: Predictions | Labels | str | Path, annotations: str | Path) -
     ids = np.array([str(entry["question_id"]) for entry in entries], np.str_)
     order = matched(labels.ids, ids, "questions", "the results")
     accuracy = vqa_accuracy(labels.labels[order].tolist(), given)
-    by_answer, by_question = (
-        pd.Series(accuracy).groupby([str(entry[kind]) for entry in entries]).mean() for kind in _TYPES
-    )
-    return VQAScores(len(ids), float(accuracy.mean()), dict(by_answer.items()), dict(by_question.items()))
+    by_answer, by_question = (_means(accuracy, [str(entry[kind]) for entry in entries]) for kind in _TYPES)
+    return VQAScores(len(ids), float(accuracy.mean()), by_answer, by_question)
 
 
 def read_question_ids(path: str | Path) -> np.ndarray:
     """(n,) the question_ids of a questions file as text, unique. Raises SubmissionError for what is none."""
     ids = [str(entry["question_id"]) for entry in _entries(path, "questions", ("question_id",))]
     return np.array(ids, np.str_)
+
+
+def _means(accuracy: np.ndarray, kinds: Sequence[str]) -> dict[str, float]:
+    means = pd.Series(accuracy).groupby(list(kinds)).mean()
+    return {str(kind): float(mean) for kind, mean in means.items()}
 
 
 def _labels(results: Predictions | Labels | str | Path) -> Labels:
