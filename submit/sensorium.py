@@ -6,7 +6,9 @@ of rows and of neurons is free, each trial must be there once, image_ids are not
 predictions of at least 0, so that is not checked. Responses are those divided by each neuron's standard deviation.
 """
 
-import re
+import ast
+import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,6 @@ COLUMNS = ("trial_indices", "image_ids", "prediction", "neuron_ids")
 TIERS = {"live_test": "test", "final_test": "final_test"}  # by their names in submissions
 _TRUTH = ("trial_indices", "image_ids", "responses", "neuron_ids")
 _ROWS = 64  # at a time
-_ITEM = re.compile(r"'([^']*)'|\"([^\"]*)\"|([^,\s\[\]]+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,25 +113,21 @@ def read_session(session: str | Path, tier: str) -> Trials:
 
 def _write_tier(ordered: Predictions, part: Trials, path: Path) -> Path:
     rows = pd.Index(ordered.ids).get_indexer(pd.Index(part.trials))
-    neurons = ", ".join(part.neurons if _are_numbers(part.neurons) else map(repr, part.neurons.tolist()))
-    end = f'","[{neurons}]"\n'.encode()
+    are_numbers = np.char.isdigit(part.neurons).all()
+    neurons = str([int(name) for name in part.neurons] if are_numbers else part.neurons.tolist())
     with atomic(path) as file:
         file.write((",".join(COLUMNS) + "\n").encode())
         for start in range(0, len(rows), _ROWS):
-            lines = format_rows(ordered.values[rows[start : start + _ROWS]]).splitlines()
-            trials = zip(part.trials[start:].tolist(), part.images[start:].tolist(), lines, strict=False)
-            file.write(
-                b"".join(
-                    f'{trial},{image},"['.encode() + line.replace(b",", b", ") + b"]" + end
-                    for trial, image, line in trials
-                )
+            some = slice(start, start + _ROWS)
+            lines = format_rows(ordered.values[rows[some]]).decode().replace(",", ", ").splitlines()
+            cells = zip(part.trials[some].tolist(), part.images[some].tolist(), lines, strict=True)
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(
+                (trial, image, f"[{numbers}]", neurons) for trial, image, numbers in cells
             )
+            file.write(text.getvalue().encode())
     keep(path, {"format": "sensorium", **ordered.provenance})
     return path
-
-
-def _are_numbers(neurons: np.ndarray) -> bool:
-    return bool(np.char.isdigit(neurons).all())
 
 
 def _expected(against: str | Path, trials: np.ndarray) -> Trials:
@@ -190,7 +187,11 @@ def _blocks(path: str | Path) -> Iterator[pd.DataFrame]:
 
 
 def _items(text: str) -> list[str]:
-    return ["".join(groups) for groups in _ITEM.findall(text)]
+    """A list in Python's notation, its items as text."""
+    try:
+        return [str(item) for item in ast.literal_eval(text)]
+    except (ValueError, TypeError, SyntaxError, RecursionError):
+        raise SubmissionError(f"neuron_ids: expected a list, found {text[:60]!r}.") from None
 
 
 def _numbers(text: str) -> np.ndarray | None:

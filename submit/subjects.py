@@ -70,8 +70,9 @@ def opened(
     images: number of test images. ids: theirs in the order of the rows, or None to go by the order of the names.
     Raises SubmissionError, naming subject and file, when targets or samples are others than those.
     """
-    predictions = source if isinstance(source, Predictions) else Predictions.load(source)
-    with about(subject if isinstance(source, Predictions) else f"{subject}, {source}"):
+    with about(subject):
+        predictions = source if isinstance(source, Predictions) else Predictions.load(source)
+    with about(subject if isinstance(source, Predictions) else f"{subject}: {source}"):
         if predictions.kind != "regression":
             raise SubmissionError(f"expected responses, found predictions of kind {predictions.kind!r}.")
         parsed = _parsed(predictions.targets)
@@ -94,7 +95,7 @@ def opened(
 def area_values(
     parts: Sequence[Part], area: str, images: int, size: int | None
 ) -> tuple[np.ndarray, list[str]]:
-    """(images, size) float32 out of a subject's parts, and its faults: vertices missing, repeated, unknown.
+    """(images, size) float32 out of a subject's parts, and its faults: targets missing, repeated, unknown.
 
     size: how many vertices or voxels the area has; None: as many as the highest number says.
     """
@@ -108,13 +109,13 @@ def area_values(
     faults = [] if len(found) else ["nothing of it is predicted"]
     if len(found) and len(missing):
         faults.append(
-            f"{len(missing):,} of {size:,} vertices are not predicted: {named(missing, len(missing))}; "
+            f"{len(missing):,} of {size:,} targets are not predicted: {named(missing, len(missing))}; "
             "the challenge takes all or nothing, so add predictions of the others"
         )
     if len(again):
-        faults.append(f"{len(again):,} vertices are predicted more than once: {named(again, len(again))}")
+        faults.append(f"{len(again):,} targets are predicted more than once: {named(again, len(again))}")
     if len(beyond):
-        faults.append(f"{len(beyond):,} vertices are beyond the {size:,}: {named(beyond, len(beyond))}")
+        faults.append(f"{len(beyond):,} targets are beyond the {size:,}: {named(beyond, len(beyond))}")
     if faults:
         return np.empty((images, 0), np.float32), faults
     values = np.empty((images, size), np.float32)
@@ -146,6 +147,7 @@ def _rows(ids: np.ndarray, images: int, wanted: np.ndarray | None) -> np.ndarray
         if len(ids) != images:
             raise SubmissionError(f"expected {images} test samples, found {len(ids)}.")
         return np.argsort(ids)
-    if not np.isin(ids, wanted).any():  # of several subjects at once: nsd-00013 for test-0001_nsd-00013
-        wanted = np.array([name.rpartition("_")[2] for name in wanted.tolist()], np.str_)
+    short = np.array([name.rpartition("_")[2] for name in wanted.tolist()], np.str_)
+    if np.isin(ids, short).any():  # of several subjects at once: nsd-00013 for test-0001_nsd-00013
+        wanted = short
     return matched(ids, wanted, "test images", "the predictions")
