@@ -10,14 +10,12 @@ Values have the spread of predictions, not of responses; either way float32 nois
 import argparse
 import io
 import json
-import resource
-import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from bench_process import once, peak_memory_gb, timed
 
 from submit import Predictions, algonauts
 from submit.algonauts_layout import CHALLENGE, HEMISPHERES, Subject
@@ -40,27 +38,16 @@ def _responses(subject: Subject, targets: int, rng: np.random.Generator) -> np.n
     return features @ (rng.standard_normal((50, targets), np.float32) * np.float32(0.05))
 
 
-def measured(step: str, folder: Path) -> dict[str, float]:
-    """One step in a process of its own: seconds without imports, and the process's peak memory in MB."""
-    ran = subprocess.run(
-        [sys.executable, __file__, str(folder), "--step", step], check=True, capture_output=True, text=True
-    )
-    return json.loads(ran.stdout)
-
-
-def perform(step: str, folder: Path) -> None:
-    before = _peak()
-    start = time.perf_counter()
+def perform(step: str, folder: str) -> dict[str, float]:
+    """Seconds of one step, and the peak memory of this process before and after, GB."""
+    before = peak_memory_gb()
+    zipped = Path(folder) / "submission.zip"
     if step == "write":
-        algonauts.write({name: folder / f"{name}.npz" for name in CHALLENGE}, folder / "submission.zip")
+        members = {name: Path(folder) / f"{name}.npz" for name in CHALLENGE}
+        found = timed(lambda: algonauts.write(members, zipped))
     else:
-        faults = algonauts.check(folder / "submission.zip")
-        assert not faults, faults
-    print(json.dumps({"seconds": time.perf_counter() - start, "MB": _peak(), "MB before": before}))
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found = timed(lambda: print(*algonauts.check(zipped), file=sys.stderr))
+    return {"seconds": found["seconds"], "before": before, "peak": peak_memory_gb()}
 
 
 def read_back(folder: Path) -> None:
@@ -74,21 +61,18 @@ def read_back(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1].startswith("{"):  # a process of one step
+        print(json.dumps(perform(**json.loads(sys.argv[1]))))
+        sys.exit()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--step", choices=("write", "check"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.step:
-        perform(given.step, given.folder)
-        sys.exit()
-    simulate(given.folder)
+    folder = parser.parse_args().folder
+    simulate(folder)
     for step in ("write", "check"):
-        found = measured(step, given.folder)
-        print(
-            f"{step}: {found['seconds']:.1f} s, peak {found['MB']:.0f} MB ({found['MB before']:.0f} before)"
-        )
-    read_back(given.folder)
-    size = (given.folder / "submission.zip").stat().st_size
+        found = once(Path(__file__).name, {"step": step, "folder": str(folder)})
+        print(f"{step}: {found['seconds']:.1f} s, peak {found['peak']:.3f} GB ({found['before']:.3f} before)")
+    read_back(folder)
+    size = (folder / "submission.zip").stat().st_size
     print(f"submission.zip: {size / 1e6:.1f} MB, read back equal to the predictions")
