@@ -207,7 +207,7 @@ def _array_faults(open_it: _Open, expected: tuple[int, int]) -> list[str]:
             if dtype.kind not in "fiu" or len(shape) != 2 or not 0 < size <= MOST_BYTES:
                 return faults
             values = np.frombuffer(file.read(size + 1), np.uint8)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         return [f"the file is damaged or no .npy array ({error})"]
     if len(values) != size:
         return [

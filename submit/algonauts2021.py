@@ -147,7 +147,7 @@ def _read(path: Path, faults: list[str]) -> Any:
                     )
                 with archive.open(pickles[0]) as file:
                     return load_plain(file)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
             raise SubmissionError(f"the file cannot be read ({error}).") from error
 
 

@@ -39,16 +39,14 @@ class Trials:
     neurons: np.ndarray
 
 
-def write(
-    predictions: Predictions, folder: str | Path, session: str | Path, tiers: tuple[str, ...] = tuple(TIERS)
-) -> list[Path]:
+def write(predictions: Predictions, folder: str | Path, session: str | Path) -> list[Path]:
     """Writes `submission_file_live_test.csv` and `submission_file_final_test.csv` into `folder`, where there are such.
 
     predictions: ids are trial_idx, targets unit_ids; it must have every trial of these tiers of the session, and no
     other. session: the recording's folder, with meta/trials and meta/neurons.
     Raises SubmissionError with every fault, and then writes nothing.
     """
-    parts = {tier: part for tier in tiers if len((part := read_session(session, tier)).trials)}
+    parts = {tier: part for tier in TIERS if len((part := read_session(session, tier)).trials)}
     if not parts:
         raise SubmissionError(
             f"{session}: expected trials of the tiers {', '.join(TIERS.values())}, found none."
@@ -181,7 +179,8 @@ def _read(path: str | Path, columns: tuple[str, ...]) -> tuple[Trials, list[str]
 def _blocks(path: str | Path) -> Iterator[pd.DataFrame]:
     try:
         with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=_ROWS) as reader:
-            yield from reader
+            for block in reader:
+                yield block.fillna("")  # cells that a short row lacks
     except (OSError, ValueError) as error:
         raise SubmissionError(f"expected a CSV ({error}).") from error
 

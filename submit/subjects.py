@@ -100,7 +100,8 @@ def area_values(
     size: how many vertices or voxels the area has; None: as many as the highest number says.
     """
     chosen = [np.flatnonzero(part.area == area) for part in parts]
-    found = np.concatenate([part.number[columns] for part, columns in zip(parts, chosen, strict=True)])
+    numbers = [part.number[columns] for part, columns in zip(parts, chosen, strict=True)]
+    found = np.concatenate([np.empty(0, np.int64), *numbers])
     if size is None:
         size = int(found.max(initial=-1)) + 1
     beyond = np.unique(found[found >= size])
@@ -119,8 +120,8 @@ def area_values(
     if faults:
         return np.empty((images, 0), np.float32), faults
     values = np.empty((images, size), np.float32)
-    for part, columns in zip(parts, chosen, strict=True):
-        values[:, part.number[columns]] = part.values[:, columns][part.rows]
+    for part, columns, places in zip(parts, chosen, numbers, strict=True):
+        values[:, places] = part.values[:, columns][part.rows]
     return values, []
 
 

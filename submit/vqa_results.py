@@ -4,6 +4,7 @@ The form and the scores by type are those of https://visualqa.org/evaluation.htm
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from submit.provenance import keep
 from submit.vqa import vqa_accuracy
 
 _LINES = 10_000  # written at a time
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
 _TYPES = ("answer_type", "question_type")
 
 
@@ -50,17 +52,20 @@ def write(predictions: Predictions | Labels, path: str | Path, questions: str | 
     Raises SubmissionError with every fault, and then writes nothing.
     """
     labels = Labels.of(predictions) if isinstance(predictions, Predictions) else predictions
-    odd = [name for name in labels.ids.tolist() if not _is_number(name)]
+    odd = [name for name in labels.ids.tolist() if not _NUMBER.fullmatch(name)]
     faults = [f"{len(odd):,} ids are no question_ids (whole numbers): {named(odd, len(odd))}"] if odd else []
     if questions is not None:
         faults += differences(labels.ids, read_question_ids(questions), "questions", "the predictions")
     refuse(path, faults)
-    entries = zip(labels.ids.tolist(), labels.labels.tolist(), strict=True)
-    lines = [f'{{"question_id": {number}, "answer": {json.dumps(answer)}}}' for number, answer in entries]
     with atomic(path) as file:
         file.write(b"[")
-        for start in range(0, len(lines), _LINES):
-            file.write(((",\n" if start else "") + ",\n".join(lines[start : start + _LINES])).encode())
+        for start in range(0, len(labels.ids), _LINES):
+            some = slice(start, start + _LINES)
+            rows = zip(labels.ids[some].tolist(), labels.labels[some].tolist(), strict=True)
+            lines = [
+                f'{{"question_id": {number}, "answer": {json.dumps(answer)}}}' for number, answer in rows
+            ]
+            file.write(((",\n" if start else "") + ",\n".join(lines)).encode())
         file.write(b"]\n")
     keep(path, {"format": "vqa", **(predictions.provenance if isinstance(predictions, Predictions) else {})})
     return Path(path)
@@ -129,10 +134,6 @@ def _labels(results: Predictions | Labels | str | Path) -> Labels:
     if Path(results).suffix.lower() == ".csv":
         return Labels.load(results)
     return Labels.of(Predictions.load(results))
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and str(int(text)) == text
 
 
 def _has_number(entry: Any) -> bool:

@@ -181,6 +181,7 @@ def test_predictions_that_do_not_fit(members, root, tmp_path):
     twice = {**members, "subj01": [members["subj01"], predicted("subj01", "lh")]}
     refused("7 targets are predicted more than once: '0', '1'", twice)
     refused("expected predictions by subject, as in subj01=FILE", members["subj01"])
+    refused("subj01/lh_pred_test.npy: nothing of it is predicted", {**members, "subj01": []})
     refused("expected subj01.npz and so on, found no npz", tmp_path)
     refused("expected the challenge's data", members, tmp_path)
     (root / "subj01/training_split/training_fmri/lh_training_fmri.npy").write_bytes(b"x")

@@ -184,6 +184,8 @@ def test_files_that_cannot_be_used(predicted, session, tmp_path):
     GOOD.to_csv(tmp_path / "x.csv", index=False)
     changed(0, "neuron_ids", "5 12").to_csv(tmp_path / "y.csv", index=False)
     assert "neuron_ids: expected a list, found '5 12'" in sensorium.check(tmp_path / "y.csv", session)[0]
+    (tmp_path / "y.csv").write_text((tmp_path / "x.csv").read_text() + "5,900\n")
+    assert sensorium.check(tmp_path / "y.csv")[0] == "1 trials have no list of 3 numbers as prediction: '5'"
     with pytest.raises(SubmissionError, match=r"tiers\.npy: expected one value a trial or neuron"):
         sensorium.check(tmp_path / "x.csv", tmp_path)
     np.save(session / "meta/trials/tiers.npy", TIERS[:3])
