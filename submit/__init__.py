@@ -12,19 +12,21 @@ In a Kaggle notebook:
     submit.write(both, "submission.csv", "sample_submission.csv")   # refuses, with every fault, or writes it all
 
     submit.check("other.csv", "sample_submission.csv")              # a list of faults, empty when there are none
+    submit.algonauts.write({"subj01": "a.npz", ...}, "out.zip")      # also algonauts2021, vqa_results, sensorium
     submit.score("validation.npz", "validation.csv").median         # median Pearson r over targets
     submit.ceilings.signal_share(repeats)                           # (images, repeats, targets) -> a --ceiling
 
     submit.bootstrap.difference(ours, theirs, truth)                # arrays: mean Pearson r, its 95 % interval
 
-The same from a shell: `python -m submit score | rosetta | compare | probe | check | ensemble`.
+The same from a shell: `python -m submit score | rosetta | compare | probe | check | ensemble | write | vqa`.
 """
 
-from submit import bootstrap, ceilings, ensemble, metrics
+from submit import algonauts, algonauts2021, bootstrap, ceilings, ensemble, metrics, sensorium, vqa_results
 from submit.align import align
+from submit.check import check
 from submit.ensemble import mean, rank_average, trimmed_mean, weighted
 from submit.errors import SubmissionError
-from submit.kaggle import check, write
+from submit.kaggle import write
 from submit.labels import Labels
 from submit.predictions import Predictions
 from submit.scoring import ClassScores, Scores, load_ceiling, score
@@ -35,6 +37,8 @@ __all__ = [
     "Predictions",
     "Scores",
     "SubmissionError",
+    "algonauts",
+    "algonauts2021",
     "align",
     "bootstrap",
     "ceilings",
@@ -45,7 +49,9 @@ __all__ = [
     "metrics",
     "rank_average",
     "score",
+    "sensorium",
     "trimmed_mean",
+    "vqa_results",
     "weighted",
     "write",
 ]

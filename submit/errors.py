@@ -1,6 +1,6 @@
 """The error of this package, and how its messages name a few things out of many."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -26,3 +26,9 @@ def about(path: str | Path) -> Iterator[None]:
         if str(error).startswith(f"{path}: "):
             raise
         raise SubmissionError(f"{path}: {error}") from error
+
+
+def refuse(path: str | Path, faults: Sequence[str]) -> None:
+    """Raises SubmissionError with all faults of what was to be written to `path`, if there are any."""
+    if faults:
+        raise SubmissionError(f"{path} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))

@@ -1,6 +1,7 @@
-"""Writing a file so that it is either complete or not there."""
+"""Writing a file or a folder so that it is either complete or not there."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,3 +30,24 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
         raise SubmissionError(f"{path} could not be written ({reason}); nothing was changed.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """A new folder to fill, which takes its place at `path` only when the block ends well.
+
+    Raises SubmissionError when there is a file or a folder with content at `path`, or the disk refuses.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise SubmissionError(f"{path}: there is something already; name a new folder.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SubmissionError(f"{path} could not be written ({reason}); nothing was changed.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

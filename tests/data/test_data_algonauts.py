@@ -14,6 +14,7 @@ from jaxlab import load
 from jaxlab.data import Algonauts, Images, decode
 from jaxlab.data.source import Opened
 from jaxlab.types import UserError
+from submit import Predictions, algonauts
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SEEN = [13, 4, 90, 7, 55, 21]  # NSD images in the order in which the subject's files are numbered
@@ -78,6 +79,21 @@ def test_all_vertices(tmp_path: Path) -> None:
         "FFA-1": [2],
         "floc-faces": [2],
     }
+
+
+def test_names_are_those_that_a_submission_goes_by(tmp_path: Path) -> None:
+    members, expected = {}, {}
+    for seed, name in enumerate(("subj01", "subj02")):
+        subject(tmp_path / "data" / name, seed=seed)
+        data = opened(tmp_path / "data" / name, hemispheres=("rh", "lh"))
+        assert data.test is not None
+        values = np.random.default_rng(seed).normal(size=(2, 8)).astype(np.float32)
+        members[name] = Predictions(data.test.ids[::-1], values, np.array(data.targets))
+        expected[name] = {"rh": values[::-1, :3], "lh": values[::-1, 3:]}
+    path = algonauts.write(members, tmp_path / "out", tmp_path / "data")
+    for name, sides in expected.items():
+        for side, array in sides.items():
+            np.testing.assert_array_equal(np.load(path / name / f"{side}_pred_test.npy"), array, strict=True)
 
 
 @pytest.mark.parametrize(

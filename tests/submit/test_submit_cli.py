@@ -92,7 +92,7 @@ def test_ensemble_of_an_npz_and_a_csv(folder, out):
             "empty.csv: expected a header and a row",
         ),
         (["score", "a.npz"], "Missing argument 'SOLUTION'"),
-        (["check", "b.csv"], "Missing option '--against'"),
+        (["check", "b.csv"], "checked against the competition's sample_submission.csv (--against)"),
         (["ensemble", "a.npz", "b.csv", "--out", "x.txt"], "expected a .npz or .csv file"),
         (["ensemble", "a.npz", "b.csv", "--out", "x.npz", "--weights", "1"], "1 weights for 2 predictions"),
         (
