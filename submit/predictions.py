@@ -99,8 +99,11 @@ class Predictions:
                 return cls(**_read_npz(path))
         table = read_table(path)
         with about(path):
-            if len(table.bad):
-                raise SubmissionError(f"{len(table.bad):,} cells are not numbers: {table.cells(table.bad)}.")
+            faults = [] if table.ragged is None else [table.ragged]
+            if len(bad := table.cells.bad):
+                faults.append(f"{len(bad):,} cells are not numbers: {table.located(bad)}")
+            if faults:
+                raise SubmissionError(f"{'; '.join(faults)}.")
             return cls(table.ids, table.values, table.columns, split="")
 
 
