@@ -13,7 +13,7 @@ In a Kaggle notebook:
     submit.score("validation.npz", "validation.csv").median         # median Pearson r over targets
     submit.ceilings.signal_share(repeats)                           # (images, repeats, targets) -> a --ceiling
 
-The same from a shell: `python -m submit score | check | ensemble`.
+The same from a shell: `python -m submit score | check | explain | ensemble`.
 """
 
 from submit import ceilings

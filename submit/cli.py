@@ -3,7 +3,7 @@
 import click
 
 from submit.cli_ensemble import ensemble
-from submit.cli_files import check
+from submit.cli_files import check, explain
 from submit.cli_scores import score
 from submit.errors import SubmissionError
 
@@ -26,5 +26,5 @@ def main() -> None:
     """Score, check and combine predictions. Samples are matched by id and targets by name, never by position."""
 
 
-for command in (score, check, ensemble):
+for command in (score, check, explain, ensemble):
     main.add_command(command)

@@ -63,7 +63,7 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
     header = next((row for row in csv.reader(_noted(file, lines)) if row), [])
     if len(header) < 2 or (id_column is not None and id_column not in header):
         for separator in ";\t|":
-            other = next(csv.reader(lines[-1:], delimiter=separator), [])
+            other = next(csv.reader(lines, delimiter=separator), [])
             if len(other) > 1 and (id_column is None or id_column in other):
                 raise SubmissionError(f"its cells are separated by {separator!r}, expected ','.")
     if len(header) < 2:
@@ -74,7 +74,8 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
 
 def _noted(file: TextIO, lines: list[str]) -> Iterator[str]:
     for line in file:
-        lines.append(line)
+        if line.strip():
+            lines.append(line)
         yield line
 
 

@@ -62,7 +62,7 @@ class Columns:
         self._values = softmax(predictions.values) if logits else predictions.values
         self._predictions, self._sample = predictions, sample
         self.table = _table(sample.id_column, predictions.ids, predictions.targets, self._values)
-        self.faults = _stale(predictions.ids, sample.ids)
+        self.faults = _stale(predictions.ids, sample.ids) + _neither(predictions, sample)
 
     @cached_property
     def _places(self) -> tuple[np.ndarray | slice, np.ndarray | slice]:
@@ -130,4 +130,16 @@ def _stale(ids: np.ndarray, wanted: np.ndarray) -> list[str]:
         return []
     return [
         f"the sample submission may be stale: {agree:,} of its {len(wanted):,} ids are among the {len(ids):,} predicted"
+    ]
+
+
+def _neither(predictions: Predictions, sample: Sample) -> list[str]:
+    """A sentence where the sample looks like the long form, but its ids are not understood."""
+    several, some = len(predictions.targets) > 1, len(predictions) > 0
+    if len(sample.columns) > 1 or not (several and some) or np.isin(sample.ids, predictions.ids).any():
+        return []
+    likely = f"{predictions.ids[0]}_{predictions.targets[0]}"
+    return [
+        f"the sample's only column, {str(sample.columns[0])!r}, is no target, and its ids are not made of a predicted "
+        f"id and target either, as {likely!r} would be"
     ]
