@@ -6,18 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from submit import check
+from submit import Predictions, check, write
 
-QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ALPHABET = st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff")
-SOME = ["0001", "1", "NA", "nan", "a,b", 'say "x"', "ü", "1e5", " padded ", "x\ny", "#", "id;2", "true", "a\tb"]
+SOME = [
+    "0001",
+    "1",
+    "NA",
+    "nan",
+    "a,b",
+    'say "x"',
+    "ü",
+    "1e5",
+    " padded ",
+    "x\ny",
+    "#",
+    "id;2",
+    "true",
+    "a\tb",
+]
 TEXT = st.one_of(st.sampled_from(SOME), st.text(ALPHABET, max_size=8))
 NUMBERS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
@@ -39,6 +53,16 @@ class Grid:
     faults: list[str] = field(default_factory=list)  # what must be in the text of the faults
     free_rows: list[int] = field(default_factory=list)  # not yet corrupted, as columns
     free_columns: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.free_columns = self.header[1:]
+        self.names = [name.strip().lower() for name in self.header]
+
+    def new_name(self, draw: Callable) -> str:
+        """Of a column that neither the sample nor the submission has."""
+        name = draw(TEXT)
+        assume(name not in self.header and name.strip().lower() not in self.names)
+        return name
 
 
 @st.composite
@@ -65,7 +89,7 @@ def grids(draw: st.DrawFn) -> Grid:
     rows = [[name, *row] for name, row in zip(ids, cells, strict=True)]
     sample = [[name, *blank] for name in ids]
     order = draw(st.permutations(range(n)))
-    return Grid(form, names, rows, sample, free_rows=list(order), free_columns=list(names[1:]))
+    return Grid(form, names, rows, sample, free_rows=list(order))
 
 
 def text_of(header: list[str], rows: list[list[str]], end: str = "\n", **dialect) -> str:
@@ -102,6 +126,35 @@ def test_valid_submissions_are_never_refused(grid: Grid, data: st.DataObject, tm
     assert check(frame, pd.DataFrame(grid.sample, columns=sample_header)) == []
 
 
+@QUICK
+@given(
+    ids=st.lists(TEXT, min_size=1, max_size=5, unique=True),
+    targets=st.lists(TEXT.filter(str.strip), min_size=1, max_size=4, unique=True),
+    long=st.booleans(),
+    data=st.data(),
+)
+def test_what_is_written_passes_and_reads_back(ids, targets, long, data, tmp_path):
+    """Wide, or long with a separator that no name holds; rows and columns of the sample in any order."""
+    floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    flat = data.draw(st.lists(floats, min_size=len(ids) * len(targets), max_size=len(ids) * len(targets)))
+    values = np.float32(flat).reshape(len(ids), len(targets))
+    given_ = Predictions(np.array(ids, np.str_), values, np.array(targets, np.str_))
+    cells = {(i, t): values[r, c] for r, i in enumerate(ids) for c, t in enumerate(targets)}
+    rows, columns = data.draw(st.permutations(ids)), data.draw(st.permutations(targets))
+    if long:
+        assume("value" not in targets)
+        expected = [["row", "value"], *([f"{i}\u241f{t}", cells[i, t]] for t in columns for i in rows)]
+    else:
+        assume("row" not in targets)
+        expected = [["row", *columns], *([i, *(cells[i, t] for t in columns)] for i in rows)]
+    blank = [[line[0], *["0.0"] * (len(line) - 1)] for line in expected[1:]]
+    (tmp_path / "sample.csv").write_bytes(text_of(expected[0], blank).encode())
+    written = write(given_, tmp_path / "out.csv", tmp_path / "sample.csv")
+    assert check(written, tmp_path / "sample.csv") == []
+    found = list(csv.reader(io.StringIO(written.read_bytes().decode(), newline="")))
+    assert [found[0], *([name, *map(np.float32, row)] for name, *row in found[1:])] == expected
+
+
 # -- corruptions of rows, columns and cells, several at once -----------------------------------------------------
 
 
@@ -133,9 +186,11 @@ def add_row(grid: Grid, draw: Callable) -> None:
 
 def spoil_cell(grid: Grid, draw: Callable) -> None:
     names = grid.form == "names"
-    text = draw(st.sampled_from(["", " ", "NaN"] if names else [*NOT_NUMBERS, "nan", "-NaN", "inf", "-Infinity"]))
-    row = grid.free_rows.pop()
-    column = draw(st.sampled_from(grid.free_columns))
+    text = draw(
+        st.sampled_from(["", " ", "NaN"] if names else [*NOT_NUMBERS, "nan", "-NaN", "inf", "-Infinity"])
+    )
+    assume(grid.free_columns)
+    row, column = grid.free_rows.pop(), draw(st.sampled_from(grid.free_columns))
     place = grid.header.index(column)
     grid.rows[row][place] = text
     grid.faults.append(f"row {grid.sample[row][0]!r}, column {column!r}")
@@ -144,13 +199,19 @@ def spoil_cell(grid: Grid, draw: Callable) -> None:
 def lengthen_row(grid: Grid, draw: Callable) -> None:
     row = grid.free_rows.pop()
     grid.rows[row].append("1")
-    grid.faults += ["not as many cells as the header", f"({grid.sample[row][0]!r}) has {len(grid.header) + 1}"]
+    grid.faults += [
+        "not as many cells as the header",
+        f"({grid.sample[row][0]!r}) has {len(grid.header) + 1}",
+    ]
 
 
 def shorten_row(grid: Grid, draw: Callable) -> None:
     row = grid.free_rows.pop()
     grid.rows[row].pop()
-    grid.faults += ["not as many cells as the header", f"({grid.sample[row][0]!r}) has {len(grid.header) - 1}"]
+    grid.faults += [
+        "not as many cells as the header",
+        f"({grid.sample[row][0]!r}) has {len(grid.header) - 1}",
+    ]
 
 
 def unbalance_row(grid: Grid, draw: Callable) -> None:
@@ -172,8 +233,7 @@ def drop_column(grid: Grid, draw: Callable) -> None:
 
 def rename_column(grid: Grid, draw: Callable) -> None:
     column = grid.free_columns.pop()
-    new = draw(TEXT)
-    assume(new not in grid.header and new.lower().strip() != grid.header[0].lower().strip())
+    new = grid.new_name(draw)
     grid.header[grid.header.index(column)] = new
     grid.faults += [f"Required column {column!r} could not be found", f"Unexpected Column: {new!r} (Line 1, "]
 
@@ -194,11 +254,10 @@ def repeat_column(grid: Grid, draw: Callable) -> None:
 
 
 def add_column(grid: Grid, draw: Callable) -> None:
-    new = draw(TEXT)
-    assume(new not in grid.header and new.lower().strip() != grid.header[0].lower().strip())
+    new = grid.new_name(draw)
     for line in [grid.header, *filter(None, grid.rows)]:
         line.append(new if line is grid.header else "1")
-    grid.faults.append(f"Unexpected Column: {new!r} (Line 1, Column {len(grid.header)})")
+    grid.faults.append(f"Unexpected Column: {new!r} (Line 1, Column ")
 
 
 def respell_id(grid: Grid, draw: Callable) -> None:
@@ -206,7 +265,10 @@ def respell_id(grid: Grid, draw: Callable) -> None:
     new = old.swapcase() if old.swapcase() not in (old, *grid.header) else f" {old}"
     assume(new not in grid.header)
     grid.header[0] = new
-    grid.faults += [f"Required column {old!r} could not be found", f"Unexpected Column: {new!r} (Line 1, Column 1)"]
+    grid.faults += [
+        f"Required column {old!r} could not be found",
+        f"Unexpected Column: {new!r} (Line 1, Column 1)",
+    ]
 
 
 OF_ROWS = [drop_row, repeat_row, rename_row, add_row, spoil_cell, unbalance_row]
@@ -225,12 +287,16 @@ def test_each_corruption_is_found_and_named(grid, corruption, data, tmp_path):
 @settings(QUICK, max_examples=200)
 @given(grid=grids(), data=st.data())
 def test_several_corruptions_are_found_at_once(grid, data, tmp_path):
-    of_columns = data.draw(st.lists(st.sampled_from(OF_COLUMNS), max_size=len(grid.free_columns) - 1, unique=True))
+    of_columns = data.draw(
+        st.lists(st.sampled_from(OF_COLUMNS), max_size=len(grid.free_columns) - 1, unique=True)
+    )
     of_rows = data.draw(st.lists(st.sampled_from([*OF_ROWS, *RAGGED]), max_size=4))
     if of_columns:  # sums of other columns say nothing
         of_rows = [one for one in of_rows if one is not unbalance_row]
     respelt = data.draw(st.lists(st.just(respell_id), max_size=1))
-    ragged = [one for one in of_rows if one in RAGGED]  # last, since columns are added to rows as long as the header
+    ragged = [
+        one for one in of_rows if one in RAGGED
+    ]  # last, since columns are added to rows as long as the header
     plain = [one for one in of_rows if one not in RAGGED]
     confirm(grid, [*of_columns, *plain, *ragged, *respelt], data.draw, tmp_path)
 
@@ -275,7 +341,9 @@ def test_a_truncated_file_is_found(grid, data, tmp_path):
     rows = [row for row in left if row]
     if len(rows) == len(grid.rows) + 1 and len(rows[-1]) == len(grid.header):
         last = rows[-1][-1]
-        assume(not (as_number(last) or grid.form == "names") or not last.strip())  # a number is still one when cut
+        assume(
+            not (as_number(last) or grid.form == "names") or not last.strip()
+        )  # a number is still one when cut
     found = file_faults(grid, cut, tmp_path)
     assert found
     lost = grid.rows[max(0, len(rows) - 2) :]  # the row cut in two, and those below
@@ -326,4 +394,6 @@ def test_next_to_nothing_is_named(tmp_path, text):
     (tmp_path / "sample.csv").write_text("id,a\n1,0\n2,0\n")
     (tmp_path / "x.csv").write_text(text)
     (fault, *_) = check(tmp_path / "x.csv", tmp_path / "sample.csv")
-    assert any(words in fault for words in ["the file is empty", "found only 'id'", "must have 2 rows; it has 0"])
+    assert any(
+        words in fault for words in ["the file is empty", "found only 'id'", "must have 2 rows; it has 0"]
+    )
