@@ -121,7 +121,7 @@ def main() -> None:
         "write": lambda: submit.write(predictions, written),
         "write checked": lambda: submit.write(predictions, written, sample),
         "check": lambda: submit.check(folder / "submission.csv", sample),
-        "pandas write": lambda: pandas_write(predictions, written, long),
+        "pandas write": lambda: pandas_write(predictions, written, sample if long else None),
         "pyarrow write": lambda: pyarrow_write(predictions, written),
         "score": lambda: submit.score(predictions, solution).mean,
         "pandas score": pandas_score,
@@ -136,14 +136,16 @@ def main() -> None:
     print(json.dumps(row))
 
 
-def pandas_write(predictions: submit.Predictions, path: Path, long: bool) -> None:
-    if long:
-        rows = [f"{image}_{voxel}" for voxel in predictions.targets for image in predictions.ids]
-        frame = pd.DataFrame({"id": rows, "value": predictions.values.T.ravel()})
-        frame.to_csv(path, index=False)
-    else:
+def pandas_write(predictions: submit.Predictions, path: Path, long_sample: Path | None) -> None:
+    """The rows of the long form are filled in by the sample's ids, as submit does."""
+    if long_sample is None:
         frame = pd.DataFrame(predictions.values, predictions.ids, predictions.targets)
         frame.to_csv(path, index_label="id")
+        return
+    rows = [f"{image}_{voxel}" for image in predictions.ids for voxel in predictions.targets]
+    sample = pd.read_csv(long_sample, dtype={"id": str}, keep_default_na=False)
+    sample["value"] = sample["id"].map(pd.Series(predictions.values.ravel(), rows))
+    sample.to_csv(path, index=False)
 
 
 def pyarrow_write(predictions: submit.Predictions, path: Path, cells: int = 2**22) -> None:

@@ -100,7 +100,7 @@ class Long:
     def __init__(self, predictions: Predictions, sample: Sample, between: list[str]):
         self._pairs = pairs(sample.ids, predictions.ids, predictions.targets, between[0])
         self._values = softmax(predictions.values) if predictions.kind == "logits" else predictions.values
-        found = self._pairs.found
+        found = slice(None) if self._pairs.found.all() else self._pairs.found
         self.table = _table(sample.id_column, sample.ids[found], sample.columns, self._of(found))
         self.faults = list(self._pairs.faults)
         if len(between) > 1:

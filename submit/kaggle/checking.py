@@ -45,16 +45,22 @@ def faults(table: Table, sample: Sample) -> list[str]:
     found += _column_faults(table.header, [sample.id_column, *sample.columns.tolist()])
     if len(table.ids) != len(sample.ids):
         found.append(f"Submission must have {len(sample.ids)} rows; it has {len(table.ids)}")
-    if sample.id_column in table.header or np.isin(table.ids, sample.ids).any():
-        repeated = table.ids[pd.Index(table.ids).duplicated()]
-        if len(repeated):
-            again = pd.unique(pd.Series(repeated))
-            found.append(f"{len(repeated):,} rows repeat an id: {named(again, len(again))}")
-        found += differences(table.ids, sample.ids, "ids", "the submission")
+    if not np.array_equal(table.ids, sample.ids):
+        found += _id_faults(table, sample)
     found += _cell_faults(table, sample)
     if sample.holds == "probabilities":
         found += _probability_faults(table, sample)
     return found
+
+
+def _id_faults(table: Table, sample: Sample) -> list[str]:
+    if sample.id_column not in table.header and not np.isin(table.ids, sample.ids).any():
+        return []  # what stands for them holds something else
+    repeated, found = table.ids[pd.Index(table.ids).duplicated()], []
+    if len(repeated):
+        again = pd.unique(pd.Series(repeated))
+        found.append(f"{len(repeated):,} rows repeat an id: {named(again, len(again))}")
+    return found + differences(table.ids, sample.ids, "ids", "the submission")
 
 
 def _column_faults(header: list[str], expected: list[str]) -> list[str]:
