@@ -98,13 +98,13 @@ def predict_runs(
 
 
 def _check_names(run: Run | RidgeRun, sample: Path) -> None:
-    """The submission's check of ids and targets, before anything is predicted: on predictions that are all 0."""
+    """The submission's check of ids and targets before anything is predicted, on values that pass any check."""
     samples = run.test[0]
     if samples is None:
         return
-    zeros = np.zeros((len(samples), len(run.targets)), np.float32)
+    values = np.full((len(samples), len(run.targets)), 1 / len(run.targets), np.float32)  # they add up to one
     kind: Literal["regression", "logits"] = "regression" if run.kind == "regression" else "logits"
-    faults = kaggle.check(Predictions(samples.ids, zeros, np.array(run.targets), kind), sample)
+    faults = kaggle.check(Predictions(samples.ids, values, np.array(run.targets), kind), sample)
     if faults:
         listed = "\n".join(f"- {fault}" for fault in faults)
         raise UserError(f"{sample} asks for other predictions than {run.rundir.path} makes:\n{listed}")

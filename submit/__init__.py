@@ -1,4 +1,5 @@
-"""From predictions to a submission: match by id, combine, score, check, write. Needs numpy and pandas, never JAX.
+"""From predictions to a submission: match by id, combine, score, check, write. Needs numpy, pandas, scipy and pyarrow,
+never JAX.
 
 In a Kaggle notebook:
 

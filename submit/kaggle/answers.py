@@ -102,7 +102,7 @@ class Long:
         self._values = softmax(predictions.values) if predictions.kind == "logits" else predictions.values
         found = slice(None) if self._pairs.found.all() else self._pairs.found
         self.table = _table(sample.id_column, sample.ids[found], sample.columns, self._of(found))
-        self.faults = list(self._pairs.faults)
+        self.faults = self._pairs.faults(sample.ids, predictions.ids, predictions.targets)
         if len(between) > 1:
             self.faults.append(
                 "the ids of the sample submission can be split into predicted ids and targets in several ways, by "

@@ -32,21 +32,36 @@ def separators(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray) -> 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """For each id of the sample (n,): the position of its id in the predictions and that of its target, or -1."""
+    """For each id of the sample (n,): the position of its id in the predictions and that of its target, or -1.
+
+    readings: (n,) how many predicted ids and targets it may stand for.
+    """
 
     rows: np.ndarray
     columns: np.ndarray
-    faults: list[str]
+    readings: np.ndarray
 
     @property
     def found(self) -> np.ndarray:
         """(n,) bool."""
-        return self.rows >= 0
+        return self.readings > 0
+
+    def faults(self, sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray) -> list[str]:
+        """Names those that can be read in two ways, and predicted ids and targets that none of them asks for."""
+        found = []
+        twice = sample_ids[self.readings > 1]
+        if len(twice):
+            found.append(
+                f"{len(twice):,} ids of the sample submission can be read as more than one predicted id and target: "
+                + named(twice, len(twice))
+            )
+        asked_ids, asked_targets = np.unique(self.rows[self.found]), np.unique(self.columns[self.found])
+        found += differences(ids, ids[asked_ids], "ids", "the predictions")
+        return found + differences(targets, targets[asked_targets], "targets", "the predictions")
 
 
 def pairs(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray, separator: str) -> Pairs:
-    """Where each of the sample's ids is to be found; the faults name those that can be read in two ways, and the
-    predicted ids and targets that none of them asks for."""
+    """Where each of the sample's ids is to be found: as one of `ids`, the separator and one of `targets`."""
     import pyarrow
     from pyarrow import compute
 
@@ -64,25 +79,4 @@ def pairs(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray, separato
         there = places >= 0
         rows[places[there]], columns[places[there]] = i[there], j[there]
         readings += np.bincount(places[there], minlength=len(sample_ids)).astype(np.int32)
-    return Pairs(rows, columns, _faults(sample_ids, readings, ids, targets, rows, columns, separator))
-
-
-def _faults(
-    sample_ids: np.ndarray,
-    readings: np.ndarray,
-    ids: np.ndarray,
-    targets: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    separator: str,
-) -> list[str]:
-    found = []
-    twice = sample_ids[readings > 1]
-    if len(twice):
-        found.append(
-            f"{len(twice):,} ids of the sample submission are more than one predicted id and target with {separator!r} "
-            f"between them: {named(twice, len(twice))}"
-        )
-    asked_ids, asked_targets = np.unique(rows[rows >= 0]), np.unique(columns[columns >= 0])
-    found += differences(ids, ids[asked_ids], "ids", "the predictions")
-    return found + differences(targets, targets[asked_targets], "targets", "the predictions")
+    return Pairs(rows, columns, readings)

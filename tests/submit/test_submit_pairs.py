@@ -79,7 +79,7 @@ def test_an_id_that_can_be_read_in_two_ways_is_refused(tmp_path):
     given = Predictions(np.array(["a", "a_b", "x"]), np.ones((3, 2)), np.array(["c", "b_c"]))
     sample = sample_of(tmp_path, ["x_c", "x_b_c", "a_c", "a_b_c", "a_b_b_c"])
     assert check(given, sample) == [
-        "1 ids of the sample submission are more than one predicted id and target with '_' between them: 'a_b_c'"
+        "1 ids of the sample submission can be read as more than one predicted id and target: 'a_b_c'"
     ]
 
 
