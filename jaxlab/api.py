@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from rich.console import Console
 
 from jaxlab import fit
@@ -18,8 +19,7 @@ from jaxlab.training import runtime
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
-from submit import ensemble, kaggle
-from submit.table import read_header
+from submit import Predictions, ensemble, kaggle
 
 
 def train(
@@ -72,7 +72,7 @@ def predict_runs(
     runs = [load(path, settings) for path in paths]
     sample = runs[0].test[1]
     if sample is not None and out.suffix == ".csv":
-        _check_columns(runs[0], sample)
+        _check_names(runs[0], sample)
     for run in runs[1:]:
         if (run.kind, set(run.targets)) != (runs[0].kind, set(runs[0].targets)):
             raise UserError(
@@ -97,14 +97,14 @@ def predict_runs(
     )
 
 
-def _check_columns(run: Run | RidgeRun, sample: Path) -> None:
-    """The cheap part of the submission's check, before anything is predicted."""
-    wanted = read_header(sample)[1:]
-    if run.kind == "regression" and set(wanted) != set(run.targets):
-        missing = [name for name in wanted if name not in run.targets]
-        extra = [name for name in run.targets if name not in wanted]
-        raise UserError(
-            f"{sample}: its columns are not the targets that {run.rundir.path} predicts: "
-            f"{len(missing)} are not predicted ({examples(missing)}), {len(extra)} predicted are not in it "
-            f"({examples(extra)})"
-        )
+def _check_names(run: Run | RidgeRun, sample: Path) -> None:
+    """The submission's check of ids and targets before anything is predicted, on values that pass any check."""
+    samples = run.test[0]
+    if samples is None:
+        return
+    values = np.full((len(samples), len(run.targets)), 1 / len(run.targets), np.float32)  # they add up to one
+    kind: Literal["regression", "logits"] = "regression" if run.kind == "regression" else "logits"
+    faults = kaggle.check(Predictions(samples.ids, values, np.array(run.targets), kind), sample)
+    if faults:
+        listed = "\n".join(f"- {fault}" for fault in faults)
+        raise UserError(f"{sample} asks for other predictions than {run.rundir.path} makes:\n{listed}")

@@ -1,4 +1,5 @@
-"""From predictions to a submission: match by id, combine, score, check, write. Never needs JAX.
+"""From predictions to a submission: match by id, combine, score, check, write. Needs numpy, pandas, scipy and pyarrow,
+never JAX.
 
 In a Kaggle notebook:
 
@@ -18,7 +19,7 @@ In a Kaggle notebook:
 
     submit.bootstrap.difference(ours, theirs, truth)                # arrays: mean Pearson r, its 95 % interval
 
-The same from a shell: `python -m submit score | rosetta | compare | probe | check | ensemble | write | vqa`.
+The same from a shell: `python -m submit score | rosetta | compare | probe | check | explain | ensemble | write | vqa`.
 """
 
 from submit import algonauts, algonauts2021, bootstrap, ceilings, ensemble, metrics, sensorium, vqa_results

@@ -13,8 +13,9 @@ from submit.predictions import Predictions, names
 
 def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> list[str]:
     """Sentences on names that are wanted and absent, or present and not wanted; empty when the sets agree."""
-    missing = want[~pd.Index(want).isin(have)]
-    extra = pd.unique(pd.Series(have[~pd.Index(have).isin(want)]))
+    if np.array_equal(have, want):
+        return []
+    missing, extra = _absent(have, want), pd.unique(pd.Series(_absent(want, have)))
     found = []
     if len(missing):
         found.append(f"{len(missing):,} {what} missing from {where}: {named(missing, len(missing))}")
@@ -25,6 +26,11 @@ def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> li
     return found
 
 
+def _absent(have: np.ndarray, want: np.ndarray) -> np.ndarray:
+    """Those of `want` that are not in `have`; `isin` takes ten times as long for a million names."""
+    return want[pd.Index(have).unique().get_indexer(pd.Index(want)) < 0]
+
+
 def matched(have: np.ndarray, want: np.ndarray, what: str, where: str) -> np.ndarray | slice:
     """Where each wanted name lies in `have`, both unique; a slice when they are in order already.
 
@@ -33,10 +39,11 @@ def matched(have: np.ndarray, want: np.ndarray, what: str, where: str) -> np.nda
     found = differences(have, want, what, where)
     if found:
         raise SubmissionError("; ".join(found) + ".")
-    return _positions(have, want)
+    return positions(have, want)
 
 
-def _positions(have: np.ndarray, want: np.ndarray) -> np.ndarray | slice:
+def positions(have: np.ndarray, want: np.ndarray) -> np.ndarray | slice:
+    """As `matched`, of names that are known to be the same."""
     if np.array_equal(have, want):
         return slice(None)
     return pd.Index(have).get_indexer(pd.Index(want))
@@ -53,7 +60,7 @@ def align(predictions: Predictions, ids: np.ndarray, targets: np.ndarray | None 
     found += differences(predictions.targets, targets, "targets", "the predictions")
     if found:
         raise SubmissionError("; ".join(found) + ".")
-    values = predictions.values[_positions(predictions.ids, ids)][:, _positions(predictions.targets, targets)]
+    values = predictions.values[positions(predictions.ids, ids)][:, positions(predictions.targets, targets)]
     return replace(predictions, ids=ids, values=values, targets=targets)
 
 

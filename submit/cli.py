@@ -3,7 +3,7 @@
 import click
 
 from submit.cli_ensemble import ensemble
-from submit.cli_files import check
+from submit.cli_files import check, explain
 from submit.cli_formats import vqa, write
 from submit.cli_scores import compare, probe, rosetta, score
 from submit.errors import SubmissionError
@@ -27,5 +27,5 @@ def main() -> None:
     """Score, check and combine predictions. Samples are matched by id and targets by name, never by position."""
 
 
-for command in (score, rosetta, compare, probe, check, ensemble, write, vqa):
+for command in (score, rosetta, compare, probe, check, explain, ensemble, write, vqa):
     main.add_command(command)

@@ -1,12 +1,23 @@
-"""Commands on submission files: check."""
+"""Commands on submission files: check, explain."""
 
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
 from submit.check import check as checked
+from submit.errors import about
+from submit.explanation import Node, data, differences, to_dict, tree
+from submit.provenance import Kept, read, sidecar
 
 _FILE = click.Path(path_type=Path)
+_SHOWN = 20  # settings in which members differ
 
 
 @click.command()
@@ -28,3 +39,89 @@ def check(file: Path, against: Path | None) -> None:
             f"{file} is not a valid submission:\n" + "\n".join(f"- {fault}" for fault in faults)
         )
     click.echo(f"{file}: a valid submission")
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every member and difference.")
+def explain(file: Path, as_json: bool) -> None:
+    """Say what the submission FILE was made of, from the FILE.provenance.json beside it, and if it is still the same.
+
+    FILE is the submission, or the JSON itself. Exit code 1 where the submission was changed since, or is not there.
+    """
+    kept = read(file)
+    with about(sidecar(kept.path)):
+        if as_json:
+            click.echo(json.dumps(to_dict(kept), indent=1))
+        else:
+            _print(kept)
+    if kept.faults:
+        raise click.ClickException("; ".join(kept.faults))
+
+
+def _print(kept: Kept) -> None:
+    console = Console(highlight=False)
+    record, root = kept.record, tree(kept.record["provenance"])
+    members = list(root.leaves())
+    console.print(Text(f"{kept.path}: {record['file']['bytes']:,} bytes, made {record['made']}"))
+    console.print(Text(f"SHA-256 {record['file']['sha256']}"))
+    if record["scores"]:
+        console.print(Text("scores: " + _numbers(record["scores"])))
+    console.print(_branch(root))
+    console.print(Text(_data(data(members))))
+    if found := differences(members):
+        console.print(_differences(found))
+
+
+def _branch(node: Node) -> Tree:
+    made = node.made
+    head = [node.part, f"{node.share:.4f}" if node.share is not None and node.weight is not None else ""]
+    head += [node.name, f"step {made['step']}" if "step" in made else ""]
+    branch = Tree(Text("  ".join(word for word in head if word)))
+    for line in _facts(made):
+        branch.add(Text(line, style="dim"))
+    for below in node.below:
+        branch.add(_branch(below))
+    return branch
+
+
+def _facts(made: Mapping[str, Any]) -> Iterator[str]:
+    if "method" in made and "run" in made:
+        yield f"method: {made['method']}"
+    if made.get("scores"):
+        yield f"scores: {_numbers(made['scores'])}"
+    if "digest" in made:
+        yield f"checkpoint: {str(made['digest'])[:12]}"
+    if made.get("commit"):
+        yield f"commit: {str(made['commit'])[:12]}"
+
+
+def _numbers(scores: Mapping[str, Any], before: str = "") -> str:
+    """`validation pearson 0.5123, mse 0.8`."""
+    found = []
+    for name, value in scores.items():
+        if isinstance(value, Mapping):
+            found.append(_numbers(value, f"{before}{name} "))
+        else:
+            found.append(
+                f"{before}{name} {value:.4g}" if isinstance(value, float) else f"{before}{name} {value}"
+            )
+    return ", ".join(found)
+
+
+def _data(groups: dict[str, list[str]]) -> str:
+    if len(groups) == 1:
+        (fingerprint,) = groups
+        return "data: not recorded" if fingerprint == "-" else f"data: the same for all, {fingerprint[:12]}"
+    lines = [f"  {fingerprint[:12]}: {', '.join(names)}" for fingerprint, names in groups.items()]
+    return "\n".join(["data: not the same for all", *lines])
+
+
+def _differences(found: dict[str, dict[str, list[str]]]) -> Table:
+    more = len(found) - _SHOWN
+    caption = f"and {more:,} more, which --json lists" if more > 0 else None
+    table = Table("setting", "value", "members", title="In what members differ", caption=caption)
+    for setting, groups in list(found.items())[:_SHOWN]:
+        for number, (value, names) in enumerate(groups.items()):
+            table.add_row(*map(Text, ("" if number else setting, value, ", ".join(names))))
+    return table

@@ -40,9 +40,7 @@ class Labels:
         """Reads a CSV of two columns, ids and class names, both as text."""
         header, ids, labels = read_names(path)
         with about(path):
-            if len(header) != 2:
-                raise SubmissionError(f"expected an id and a label column, found {len(header)} columns.")
-            return cls(ids, np.array(labels, np.str_), header[1])
+            return cls(ids, labels, header[1])
 
     @classmethod
     def of(cls, predictions: Predictions, name: str = "label") -> "Labels":

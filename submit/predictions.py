@@ -99,8 +99,7 @@ class Predictions:
                 return cls(**_read_npz(path))
         table = read_table(path)
         with about(path):
-            if len(table.bad):
-                raise SubmissionError(f"{len(table.bad):,} cells are not numbers: {table.cells(table.bad)}.")
+            table.require_numbers()
             return cls(table.ids, table.values, table.columns, split="")
 
 

@@ -60,8 +60,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     table = read_table(path)
-    if len(table.bad):
-        raise SubmissionError(f"{len(table.bad):,} cells are not numbers: {table.cells(table.bad)}.")
+    table.require_numbers()
     of, ids = pd.factorize(table.ids)
     turn = pd.Series(of).groupby(of).cumcount().to_numpy()
     values = np.full((len(ids), turn.max(initial=0) + 1, len(table.columns)), np.nan, np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about, named
-from submit.table import read_names
+from submit.table import read_header, read_names
 
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042
 
@@ -64,9 +64,9 @@ def _masks(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _memberships(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
-    header, members, regions = read_names(path)
-    if len(header) != 2:
-        raise SubmissionError(f"expected two columns, target and region; found {len(header)}.")
+    if (columns := len(read_header(path))) != 2:
+        raise SubmissionError(f"expected two columns, target and region; found {columns}.")
+    _, members, regions = read_names(path)
     unknown = np.unique(members[~np.isin(members, targets)])
     if len(unknown):
         raise SubmissionError(

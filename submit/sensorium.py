@@ -19,9 +19,9 @@ import pandas as pd
 from submit.align import align, differences
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files import atomic
-from submit.floats import format_rows
 from submit.predictions import Predictions, names
 from submit.provenance import keep
+from submit.rows import number_lists
 from submit.table import read_header
 
 COLUMNS = ("trial_indices", "image_ids", "prediction", "neuron_ids")
@@ -117,7 +117,7 @@ def _write_tier(ordered: Predictions, part: Trials, path: Path) -> Path:
         file.write((",".join(COLUMNS) + "\n").encode())
         for start in range(0, len(rows), _ROWS):
             some = slice(start, start + _ROWS)
-            lines = format_rows(ordered.values[rows[some]]).decode().replace(",", ", ").splitlines()
+            lines = number_lists(ordered.values[rows[some]])
             cells = zip(part.trials[some].tolist(), part.images[some].tolist(), lines, strict=True)
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(

@@ -6,40 +6,83 @@ laid out as one long column, which pandas parses twice as fast in a fraction of 
 
 import csv
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pandas as pd
 
-from submit.errors import SubmissionError, about
+from submit.errors import SubmissionError
+from submit.records import Ragged, header_of, opened, record_blocks
 
-_BLOCK = 50_000  # cells parsed at a time
 _KEPT = 100  # cells that are not numbers: all are counted, so many are kept to be named
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Positions, counted along the rows, of the cells that hold no finite number.
+
+    bad: neither a number nor the word nan; empty: those of them that are blank; nan; infinite (1e300 is a number,
+    though not a float32). texts: what the first of `bad` hold.
+    """
+
+    bad: np.ndarray
+    empty: np.ndarray
+    nan: np.ndarray
+    infinite: np.ndarray
+    texts: list[str]
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Cells":
+        """Of an array of numbers."""
+        none, flat = np.empty(0, np.int64), values.ravel()
+        if np.isfinite(flat).all():
+            return cls(none, none, none, none, [])
+        return cls(none, none, np.flatnonzero(np.isnan(flat)), np.flatnonzero(np.isinf(flat)), [])
+
+    @classmethod
+    def joined(cls, parts: list["Cells"], starts: list[int]) -> "Cells":
+        """Those of consecutive blocks, which start at the cells `starts`."""
+
+        def all_of(name: str) -> np.ndarray:
+            found = [getattr(part, name) + start for part, start in zip(parts, starts, strict=True)]
+            return np.concatenate([np.empty(0, np.int64), *found])
+
+        texts = list(islice(chain.from_iterable(part.texts for part in parts), _KEPT))
+        return cls(all_of("bad"), all_of("empty"), all_of("nan"), all_of("infinite"), texts)
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """header: every column name as written. ids: (n,) unicode. columns: (t,) unicode, the header without the id.
 
-    values: (n, t) float32, NaN where a cell is not a number; bad: (k,) those cells, counted along the rows;
-    texts: what the first of them hold.
+    values: (n, t) float32, NaN where a cell is not a number; cells: which are no finite numbers.
+    ragged: a sentence on the rows that have not as many cells as the header, or None; their values are 0.
     """
 
     header: list[str]
     ids: np.ndarray
     columns: np.ndarray
     values: np.ndarray
-    bad: np.ndarray
-    texts: list[str]
+    cells: Cells
+    ragged: str | None = None
 
-    def cells(self, positions: np.ndarray, shown: int = 5) -> str:
+    def require_numbers(self, wanted: np.ndarray | None = None) -> None:
+        """Raises SubmissionError for ragged rows and for cells that are no numbers, of the columns (t,) bool wanted."""
+        faults = [] if self.ragged is None else [self.ragged]
+        bad = self.cells.bad
+        if wanted is not None:
+            bad = bad[wanted[bad % len(self.columns)]]
+        if len(bad):
+            faults.append(f"{len(bad):,} cells are not numbers: {self.located(bad)}")
+        if faults:
+            raise SubmissionError(f"{'; '.join(faults)}.")
+
+    def located(self, positions: np.ndarray, shown: int = 5) -> str:
         """The first few of these cells by id and column, with their text where it is not a number."""
-        text = dict(zip(self.bad.tolist(), self.texts, strict=False))
+        text = dict(zip(self.cells.bad.tolist(), self.cells.texts, strict=False))
         found = []
         for position in positions[:shown].tolist():
             row, column = divmod(position, len(self.columns))
@@ -49,46 +92,8 @@ class Table:
         return "; ".join(found) + more
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    with about(path):
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                yield file
-        except UnicodeDecodeError as error:
-            raise SubmissionError(f"expected a CSV in UTF-8; {error}.") from error
-        except OSError as error:
-            raise SubmissionError(f"the file cannot be read ({error.strerror or error}).") from error
-
-
-def _header(file: TextIO) -> list[str]:
-    header = next(csv.reader(file), [])
-    if len(header) < 2:
-        found = f"found only {header[0]!r}" if header else "the file is empty"
-        raise SubmissionError(f"expected a header with an id column and at least one target, {found}.")
-    return header
-
-
-def _records(file: TextIO, width: int, key: int) -> Iterator[tuple[str, str]]:
-    """(id, its other cells one a line) for each row; raises where a row has not `width` cells."""
-    for number, line in enumerate(file, start=2):
-        if '"' in line or key:
-            row = next(csv.reader(chain([line], file)), [])  # a quoted cell may go on over several lines
-            cells = [cell.replace("\n", " ").replace("\r", " ") for i, cell in enumerate(row) if i != key]
-            name, text, found = row[key] if key < len(row) else "", "\n".join(cells), len(row)
-        else:
-            line = line.rstrip("\r\n")
-            name, _, rest = line.partition(",")
-            text, found = rest.replace(",", "\n"), line.count(",") + 1 if line else 0
-        if not found:
-            continue
-        if found != width:
-            raise SubmissionError(f"row {number} has {found} cells, the header has {width}.")
-        yield name, text
-
-
-def _numbers(text: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """One number a line -> values, positions that are not numbers, their texts. The word nan is a number here."""
+def numbers(text: str) -> tuple[np.ndarray, Cells]:
+    """One number a line -> float64 values, NaN where it is none, and which these are."""
     try:
         column = pd.read_csv(
             io.StringIO(text), header=None, sep="\x1f", quoting=csv.QUOTE_NONE, keep_default_na=False,
@@ -96,49 +101,69 @@ def _numbers(text: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         ).iloc[:, 0]  # fmt: skip
     except ValueError:  # the first line is empty
         column = pd.Series(dtype=object)
-    bad, texts = np.empty(0, np.int64), []
     if column.dtype.kind in "iuf" and len(column) == text.count("\n") + 1:  # "True" is not a number
-        values = column.to_numpy()
-    else:
-        cells = pd.Series(text.split("\n"), dtype=object)
-        values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
-        is_nan = cells.str.strip().str.lower().isin(["nan", "+nan", "-nan"]).to_numpy()
-        bad = np.flatnonzero(np.isnan(values) & ~is_nan)
-        texts = [cells.iloc[i] for i in bad[:_KEPT]]
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32), bad, texts
+        values = column.to_numpy(np.float64)
+        return values, Cells.of(values)
+    return parsed(pd.Series(text.split("\n"), dtype=object))
 
 
-def read_table(path: str | Path, id_column: str | None = None) -> Table:
-    """The table at `path`; its ids are in the column named `id_column` if there is one so named, else in the first.
+def parsed(cells: pd.Series) -> tuple[np.ndarray, Cells]:
+    """Texts -> float64 values, NaN where they are no numbers, and which these are. The word nan is a number here."""
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    words = cells.str.strip().str.lower()
+    bad = np.isnan(values) & ~words.isin(["nan", "+nan", "-nan"]).to_numpy(bool)
+    empty = np.flatnonzero(bad & (words == "").to_numpy(bool))
+    nan, texts = np.flatnonzero(np.isnan(values) & ~bad), cells[bad].iloc[:_KEPT].tolist()
+    return values, Cells(np.flatnonzero(bad), empty, nan, np.flatnonzero(np.isinf(values)), texts)
 
-    Raises SubmissionError for a file that is absent, empty, not UTF-8, without a target column, or ragged.
+
+def read_table(path: str | Path, id_column: str | None = None, columns: Collection[str] = ()) -> Table:
+    """The table at `path`; its ids are in the column named `id_column`, or in the first where no name is given.
+
+    columns: names that the others are expected to have. Where no column has the name, that with another spelling of it
+    stands for it, else the first that is not among `columns`; if there is none, rows are numbered (`#2`).
+    Raises SubmissionError for a file that is absent, empty, not UTF-8, or without a target column.
     """
-    path = Path(path)
-    ids: list[str] = []
+    ids: list[np.ndarray] = []
     blocks: list[np.ndarray] = []
-    bad: list[np.ndarray] = []
-    texts: list[str] = []
-    with _opened(path) as file:
-        header = _header(file)
-        key = header.index(id_column) if id_column in header else 0
-        columns = [name for i, name in enumerate(header) if i != key]
-        records = _records(file, len(header), key)
-        while block := list(islice(records, max(1, _BLOCK // len(columns)))):
-            values, wrong, words = _numbers("\n".join(text for _, text in block))
-            bad.append(wrong + len(ids) * len(columns))
-            texts += words[: _KEPT - len(texts)]
-            blocks.append(values.reshape(-1, len(columns)))
-            ids += [name for name, _ in block]
-    values = np.concatenate(blocks) if blocks else np.empty((0, len(columns)), np.float32)
-    wrong = np.concatenate(bad) if bad else np.empty(0, np.int64)
-    return Table(header, np.array(ids, np.str_), np.array(columns, np.str_), values, wrong, texts)
+    cells: list[Cells] = []
+    with opened(path) as file:
+        header = header_of(file, id_column)
+        key, ragged = id_place(header, id_column, columns), Ragged(len(header))
+        others = [name for i, name in enumerate(header) if i != key]
+        for block, text in record_blocks(file, len(header), key, ragged):
+            values, found = numbers(text)
+            ids.append(np.array(block, np.str_))
+            with np.errstate(over="ignore"):
+                blocks.append(values.astype(np.float32).reshape(-1, len(others)))
+            cells.append(found)
+    starts = np.cumsum([0, *(block.size for block in blocks)])[:-1].tolist()
+    return Table(
+        header,
+        np.concatenate(ids) if ids else np.empty(0, np.str_),
+        np.array(others, np.str_),
+        np.concatenate(blocks) if blocks else np.empty((0, len(others)), np.float32),
+        Cells.joined(cells, starts),
+        ragged.sentence(),
+    )
+
+
+def id_place(header: list[str], id_column: str | None, columns: Collection[str]) -> int | None:
+    """Which column holds the ids, as `read_table` says; None when none can."""
+    if id_column is None:
+        return 0
+    if id_column in header:
+        return header.index(id_column)
+    known = set(columns)
+    others = [i for i, name in enumerate(header) if name not in known]
+    alike = [i for i in others if header[i].strip().lower() == id_column.strip().lower()]
+    return next(iter(alike + others), None)
 
 
 def read_header(path: str | Path) -> list[str]:
     """The column names of a CSV. Raises SubmissionError as `read_table` does."""
-    with _opened(Path(path)) as file:
-        return _header(file)
+    with opened(path) as file:
+        return header_of(file)
 
 
 def read_ids(path: str | Path) -> np.ndarray:
@@ -146,24 +171,28 @@ def read_ids(path: str | Path) -> np.ndarray:
 
     Raises SubmissionError for a file that is absent, not UTF-8, or without a row.
     """
-    with _opened(Path(path)) as file:
+    with opened(path) as file:
         rows = [row for row in csv.reader(file) if row]
         if len(rows) < 2:
             raise SubmissionError("expected a header and a row for each id, found no row.")
     return np.array([row[0] for row in rows[1:]], np.str_)
 
 
-def read_names(path: str | Path) -> tuple[list[str], np.ndarray, list[str]]:
-    """The header, the first column (n,) as text, and the second as text where it is the only other one, else [].
+def read_names(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The header of a CSV of two columns, the first of them (n,) and the second (n,), both as text.
 
-    Raises SubmissionError as `read_table` does.
+    Raises SubmissionError as `read_table` does, and for another number of columns.
     """
-    ids: list[str] = []
-    cells: list[str] = []
-    with _opened(Path(path)) as file:
-        header = _header(file)
-        for name, text in _records(file, len(header), 0):
-            ids.append(name)
-            if len(header) == 2:
-                cells.append(text)
-    return header, np.array(ids, np.str_), cells
+    with opened(path) as file:
+        header, ragged = header_of(file), Ragged(2)
+        if len(header) != 2:
+            raise SubmissionError(f"expected an id and a label column, found {len(header)} columns.")
+        blocks = [
+            (np.array(ids, np.str_), np.array(text.split("\n"), np.str_))
+            for ids, text in record_blocks(file, 2, 0, ragged)
+        ]
+        if fault := ragged.sentence():
+            raise SubmissionError(f"{fault}.")
+    none = np.empty(0, np.str_)
+    ids, cells = (np.concatenate(side) for side in zip((none, none), *blocks, strict=True))
+    return header, ids, cells

@@ -28,7 +28,5 @@ def load_truth(path: str | Path, predicted: Predictions) -> Predictions | Labels
                 f"{len(lacking):,} predicted targets are not among its columns: {named(lacking, len(lacking))}."
             )
         wanted = np.isin(table.columns, predicted.targets)
-        bad = table.bad[wanted[table.bad % len(table.columns)]]
-        if len(bad):
-            raise SubmissionError(f"{len(bad):,} cells are not numbers: {table.cells(bad)}.")
+        table.require_numbers(wanted)
         return Predictions(table.ids, table.values[:, wanted], table.columns[wanted], split="")

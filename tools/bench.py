@@ -74,7 +74,7 @@ def main(
     loader    images/s of decoding and resizing JPEG files, beside torch's DataLoader on the same two cores
     features  images/s of a frozen network's features into the store, beside PyTorch's forward pass; a readout's epochs
     ridge     seconds and peak memory of cross-validated ridge regression, beside himalaya
-    submit    seconds and peak memory of writing and scoring 1,000 x 39,548 predictions, beside pandas
+    submit    seconds and peak memory of writing, checking and scoring large predictions, beside pandas
     """
     measures: dict[str, tuple[Any, Callable[[], list[dict[str, Any]]]]] = {
         "steps": (bench_steps, lambda: bench_steps.measure(quick, repeats, torch_python, models)),

@@ -12,7 +12,7 @@ _INDEX = "__index_level_"  # what pandas calls an index without a name; it is no
 
 
 def parquet_header(path: Path) -> list[str]:
-    """The column names. Raises UserError where it is no Parquet file, or pyarrow is not installed."""
+    """The column names. Raises UserError where it is no Parquet file."""
     return [name for name in _opened(path).schema_arrow.names if not name.startswith(_INDEX)]
 
 
@@ -57,10 +57,8 @@ def _plain(column: Any) -> Any:
 
 
 def _opened(path: Path) -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UserError(f"{path}: Parquet files need pyarrow: pip install 'jaxlab[parquet]'") from error
+    from pyarrow import parquet
+
     try:
         return parquet.ParquetFile(path)
     except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these

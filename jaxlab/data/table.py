@@ -26,7 +26,8 @@ class KaggleTable(Source):
     train_csv: the table, a CSV or Parquet file; without a train.csv, train.parquet is taken. Whole numbers that are
         ids or classes in a Parquet file are read as their decimal digits.
     train_images, test_images: folders below root; where one is missing, `images` is taken.
-    sample: its ids are the test ids, in its order; without the file, all test images are, sorted by name.
+    sample: its ids are the test ids, in its order. Without the file, and where its rows are for an image and a
+        target each (`img7_n3`), all test images are, sorted by name.
     """
 
     root: Location | None = None
@@ -106,9 +107,12 @@ class KaggleTable(Source):
 
     def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
         if sample is not None:
-            table = read_columns(sample, (id_column,))
-            ids = ids_of(table, id_column, sample, problems)
-            return file_samples(ids, _files(_folder(root, self.test_images, ids), ids, sample, problems))
+            header = read_header(sample)
+            column = id_column if id_column in header else header[0]  # `row_id`, where rows are no images
+            ids = ids_of(read_columns(sample, (column,)), column, sample, problems)
+            folder = _folder(root, self.test_images, ids)
+            if not ((root / self.test_images).is_dir() and _pairs(folder, ids)):
+                return file_samples(ids, _files(folder, ids, sample, problems))
         if not (root / self.test_images).is_dir():
             return None
         folder = list_folder(root / self.test_images)
@@ -135,6 +139,14 @@ def _folder(root: Path, name: str, ids: np.ndarray) -> ImageFolder:
         if folder.is_dir():
             return list_folder(folder, folders_of(folder, ids))
     raise UserError(f"{root}: expected a folder of images named {name!r} (or 'images'), found neither")
+
+
+def _pairs(folder: ImageFolder, ids: np.ndarray) -> bool:
+    """Whether ids are of an image and something more each: the first of them go on after a file's name."""
+    stems = {path.stem for path in folder.by_name.values()}
+    first = ids[:100].tolist()
+    begun = all(any(name[:end] in stems for end in range(1, len(name))) for name in first)
+    return begun and all(folder.find(name) is None for name in first)
 
 
 def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str]) -> list[Path]:

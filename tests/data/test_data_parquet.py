@@ -1,13 +1,14 @@
 """Parquet tables, written by pandas or pyarrow: the same samples as their CSV, and each fault with its message."""
 
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
 from rich.console import Console
 
 import jaxlab
@@ -17,9 +18,6 @@ from jaxlab.data.source import Opened, fingerprint
 from jaxlab.experiment import Experiment, Training
 from jaxlab.models import ShallowCNN
 from jaxlab.types import UserError
-
-pa = pytest.importorskip("pyarrow", reason="pyarrow (jaxlab[parquet]) is not installed")
-parquet = pytest.importorskip("pyarrow.parquet")
 
 TABLE = pd.DataFrame({"image_id": [f"{k:04d}" for k in range(4)], "n0": [1.5, 2, -1, 0], "n1": [3, 1, 4, 1]})
 
@@ -114,13 +112,6 @@ def test_bad_tables_are_explained(folder: Path, case: str) -> None:
 def test_what_is_no_parquet_file_is_named(folder: Path) -> None:
     (folder / "train.parquet").write_text("image_id,n0\n0000,1\n")
     with pytest.raises(UserError, match=r"train\.parquet: cannot be read as Parquet"):
-        KaggleTable(root=str(folder)).open()
-
-
-def test_without_pyarrow_the_extra_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    TABLE.to_parquet(folder / "train.parquet")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"pip install 'jaxlab\[parquet\]'"):
         KaggleTable(root=str(folder)).open()
 
 

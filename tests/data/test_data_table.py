@@ -103,6 +103,23 @@ def test_without_a_sample_every_test_image_is_predicted(folder: Path) -> None:
     assert data.sample_submission is None
 
 
+def test_a_sample_with_a_row_for_each_image_and_target_asks_for_all_test_images(folder: Path) -> None:
+    rows = [f"{name}_{target},0" for target in ("n0", "n1") for name in ("NA", "0011")]
+    write(folder, "sample_submission.csv", "image_id,value", *rows)
+    data = opened(folder)
+    assert data.test is not None
+    assert data.test.ids.tolist() == ["0011", "NA"]
+    test, sample = KaggleTable(root=str(folder)).open_test()
+    assert test is not None
+    assert test.ids.tolist() == ["0011", "NA"]
+    assert sample == folder / "sample_submission.csv"
+    write(folder, "sample_submission.csv", "row_id,value", *rows)
+    assert opened(folder, id_column="image_id").test.ids.tolist() == ["0011", "NA"]
+    write(folder, "sample_submission.csv", "image_id,value", "x_n0,0", "0011_n0,0")
+    with pytest.raises(UserError, match=r"no image for 2 of 2 ids of .*sample_submission\.csv"):
+        opened(folder)
+
+
 def test_ids_may_be_paths_into_folders(folder: Path) -> None:
     for who in ("m1", "m2"):
         (folder / "train" / who).mkdir()

@@ -138,10 +138,10 @@ def test_sensorium_and_kaggle(folder):
     for name, array in arrays.items():
         (meta / name).parent.mkdir(parents=True, exist_ok=True)
         np.save(meta / f"{name}.npy", array)
-    Predictions(np.array(["4"]), np.ones((1, 1)), np.array(["7"])).save("trial.npz")
+    Predictions(np.array(["4"]), np.full((1, 1), 1.5), np.array(["7"])).save("trial.npz")
     made = run("write", "trial.npz", "--format", "sensorium", "--out", "out", "--against", "session")
     assert made.stdout == "out/submission_file_live_test.csv: written\n"
-    text = "trial_indices,image_ids,prediction,neuron_ids\n4,1,[1.0],[7]\n"
+    text = "trial_indices,image_ids,prediction,neuron_ids\n4,1,[1.5],[7]\n"
     assert (folder / "out/submission_file_live_test.csv").read_text() == text
     assert run("check", "out/submission_file_live_test.csv", "--against", "session").exit_code == 0
     assert (

@@ -3,9 +3,10 @@ import csv
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from submit import Predictions, SubmissionError, check, write
-from submit import kaggle as module
+from submit.kaggle import writing
 
 SAMPLE = "image_id,n0,n1\n0001,0.0,0.0\nNA,0.0,0.0\nc,0.0,0.0\n"
 GOOD = "image_id,n0,n1\n0001,1.5,2\nNA,-3e-1,4\nc,5,6\n"
@@ -93,8 +94,11 @@ def test_a_table_of_numbers_is_checked(sample):
 
 def test_a_broken_file_is_a_fault_and_a_broken_sample_an_error(sample, tmp_path):
     (tmp_path / "x.csv").write_text("image_id,n0,n1\n0001,1\n")
-    broken = f"{tmp_path / 'x.csv'}: row 2 has 2 cells, the header has 3."
-    assert check(tmp_path / "x.csv", sample) == [broken]
+    assert check(tmp_path / "x.csv", sample) == [
+        "1 rows have not as many cells as the header, 3: row 2 ('0001') has 2",
+        "Submission must have 3 rows; it has 1",
+        "2 ids missing from the submission: 'NA', 'c'",
+    ]
     sample.write_text("image_id,n0\na,0\na,0\n")
     with pytest.raises(SubmissionError, match=r"sample\.csv: ids: 1 occur more than once: 'a'"):
         check(tmp_path / "x.csv", sample)
@@ -114,13 +118,13 @@ def test_written_in_the_samples_order(sample, tmp_path):
     values = np.array([[6, 5], [4, 0.1], [2, 1.5]])
     predictions = Predictions(np.array(["c", "NA", "0001"]), values, np.array(["n1", "n0"]))
     write(predictions, tmp_path / "out.csv", sample)
-    assert (tmp_path / "out.csv").read_bytes() == b"image_id,n0,n1\n0001,1.5,2.0\nNA,0.1,4.0\nc,5.0,6.0\n"
+    assert (tmp_path / "out.csv").read_bytes() == b"image_id,n0,n1\n0001,1.5,2\nNA,0.1,4\nc,5,6\n"
     assert check(tmp_path / "out.csv", sample) == []
     assert check(predictions, sample) == []
 
 
 def test_pandas_reads_back_what_was_written(odd, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_CELLS", 9)  # three rows at a time
+    monkeypatch.setattr(writing, "_CELLS", 9)  # three rows at a time
     frame = pd.read_csv(write(odd, tmp_path / "out.csv"), dtype={"id": str}, keep_default_na=False)
     assert frame["id"].tolist() == odd.ids.tolist()
     assert frame.columns.tolist() == ["id", *odd.targets.tolist()]
@@ -148,12 +152,12 @@ def test_a_full_disk_leaves_the_earlier_submission(odd, tmp_path, monkeypatch):
     path = write(odd, tmp_path / "out.csv")
     before = path.read_bytes()
     monkeypatch.setattr(
-        module, "format_rows", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        writing, "row_lines", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     )
     with pytest.raises(SubmissionError, match="No space left on device"):
         write(odd, path)
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [path, path.with_name("out.csv.provenance.json")]
 
 
 def test_classes_are_written_by_name(classes, label_sample, tmp_path):
@@ -163,10 +167,41 @@ def test_classes_are_written_by_name(classes, label_sample, tmp_path):
     assert check(classes, label_sample) == []
 
 
-def test_probabilities_are_written_where_the_sample_has_a_column_each(classes, tmp_path):
-    (tmp_path / "wide.csv").write_text("id,ox,cat,dog\n" + "".join(f"0{i},0,0,0\n" for i in (4, 3, 2, 1)))
-    write(classes, tmp_path / "out.csv", tmp_path / "wide.csv")
-    assert (tmp_path / "out.csv").read_text().splitlines()[:2] == ["id,ox,cat,dog", "04,1.0,0.0,0.0"]
+def test_logits_become_probabilities_where_the_sample_has_a_column_each(classes, tmp_path):
+    sample = tmp_path / "wide.csv"
+    sample.write_text("id,ox,cat,dog\n" + "".join(f"0{i},0,0,0\n" for i in (4, 3, 2, 1)))
+    found = pd.read_csv(write(classes, tmp_path / "out.csv", sample), dtype={"id": str})
+    assert found.columns.tolist() == ["id", "ox", "cat", "dog"]
+    assert found["id"].tolist() == ["04", "03", "02", "01"]
+    expected = softmax(classes.values.astype(float), axis=1)[::-1, [2, 0, 1]]
+    np.testing.assert_allclose(found.iloc[:, 1:], expected, rtol=1e-6)
+    np.testing.assert_allclose(found.iloc[:, 1:].sum(axis=1), 1, atol=1e-6)
+    without = Predictions.load(write(classes, tmp_path / "raw.csv"))  # no sample asks for probabilities
+    np.testing.assert_array_equal(without.values, classes.values)
+
+
+def test_probabilities_are_written_as_they_are(classes, tmp_path):
+    values = softmax(classes.values, axis=1)
+    given = Predictions(classes.ids, values, classes.targets, kind="probabilities")
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,cat,dog,ox\n" + "".join(f"0{i},0.333,0.333,0.333\n" for i in (1, 2, 3, 4)))
+    np.testing.assert_array_equal(Predictions.load(write(given, tmp_path / "out.csv", sample)).values, values)
+    assert check(tmp_path / "out.csv", sample) == []
+
+
+def test_what_is_no_probability_is_named_in_kaggles_words(tmp_path):
+    (tmp_path / "sample.csv").write_text("id,cat,dog,ox\na,0.2,0.3,0.5\nb,1,0,0\nc,0,0,1\n")
+    (tmp_path / "x.csv").write_text("id,cat,dog,ox\na,0.333,0.333,0.333\nb,-0.5,1.5,0\nc,0.5,0.5,0.5\n")
+    assert check(tmp_path / "x.csv", tmp_path / "sample.csv") == [
+        "All target values in submission must be at least zero: row 'b', column 'cat'",
+        "All target values in submission must be no greater than one: row 'b', column 'dog'",
+        "Target values in submission do not add to one within all rows: 'c' (1.5)",
+    ]
+    (tmp_path / "half.csv").write_text(
+        "id,cat,dog\na,0.5,0.5\nb,0.5,0.5\n"
+    )  # two labels of their own, perhaps
+    (tmp_path / "y.csv").write_text("id,cat,dog\na,0.9,0.9\nb,0.1,0.2\n")
+    assert check(tmp_path / "y.csv", tmp_path / "half.csv") == []
 
 
 def test_faults_of_class_names(classes, label_sample, tmp_path):

@@ -1,0 +1,42 @@
+"""Writing a submission, some rows at a time."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from submit.errors import SubmissionError
+from submit.files import atomic
+from submit.kaggle.answers import answer
+from submit.kaggle.checking import faults
+from submit.kaggle.sample import Sample, read_sample
+from submit.predictions import Predictions
+from submit.provenance import keep
+from submit.rows import header_line, row_lines
+
+_CELLS = 2**16  # made into text at a time
+
+
+def write(
+    predictions: Predictions, path: str | Path, sample: pd.DataFrame | str | Path | None = None
+) -> Path:
+    """Writes a submission CSV, in the sample's order of rows and columns; without a sample, as the predictions are.
+
+    The sample's form decides: a column for each target or class (logits become probabilities), one column of class
+    names (the class with the highest score), or one row for each id and target (`img7_n3,0.5`). Numbers take the
+    fewest digits that give the same float32 back. The predictions' provenance goes into `<path>.provenance.json`.
+    Raises SubmissionError with every fault found, before anything is written.
+    """
+    own = Sample("id", predictions.ids, predictions.targets)
+    expected = own if sample is None else read_sample(sample)
+    given = answer(predictions, expected, probabilities=sample is not None)
+    found = [*faults(given.table, expected), *given.faults]
+    if found:
+        raise SubmissionError(f"{path} was not written:\n" + "\n".join(f"- {fault}" for fault in found))
+    step = max(1, _CELLS // len(expected.columns))
+    with atomic(path) as file:
+        file.write(header_line([expected.id_column, *expected.columns.tolist()]))
+        for start in range(0, len(expected.ids), step):
+            rows = slice(start, start + step)
+            file.write(row_lines(expected.ids[rows], given.cells(rows)))
+    keep(path, predictions.provenance)
+    return Path(path)

@@ -1,0 +1,113 @@
+"""The rows of a CSV, some at a time, as text; rows of another width than the header's are noted, never joined up."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TextIO
+
+from submit.errors import SubmissionError, about
+
+_BLOCK = 50_000  # cells handed out at a time
+_SHOWN = 5  # rows named in one sentence
+
+
+@dataclass
+class Ragged:
+    """Rows with another number of cells than the header: the first few are kept to be named, all are counted."""
+
+    width: int
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, number: int, name: str, cells: int) -> None:
+        self.count += 1
+        if self.count <= _SHOWN:
+            self.first.append(f"row {number} ({name!r}) has {cells}")
+
+    def sentence(self) -> str | None:
+        """None when there is no such row."""
+        if not self.count:
+            return None
+        more = f"; and {self.count - _SHOWN:,} more" if self.count > _SHOWN else ""
+        return (
+            f"{self.count:,} rows have not as many cells as the header, {self.width}: "
+            + "; ".join(self.first)
+            + more
+        )
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[TextIO]:
+    """The text of a CSV. What goes wrong in the block is raised as a SubmissionError that names the file."""
+    with about(path):
+        try:
+            with Path(path).open(encoding="utf-8-sig", newline="") as file:
+                yield file
+        except UnicodeDecodeError as error:
+            raise SubmissionError(f"expected a CSV in UTF-8; {error}.") from error
+        except csv.Error as error:
+            raise SubmissionError(f"expected a CSV; is a quotation mark not closed? ({error})") from error
+        except OSError as error:
+            raise SubmissionError(f"the file cannot be read ({error.strerror or error}).") from error
+
+
+def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
+    """The first line's cells; raises where they are fewer than two, or separated by something else than commas.
+
+    id_column: a name that one of them should have.
+    """
+    lines: list[str] = []
+    header = next((row for row in csv.reader(_noted(file, lines)) if row), [])
+    if len(header) < 2 or (id_column is not None and id_column not in header):
+        for separator in ";\t|":
+            other = next(csv.reader(lines, delimiter=separator), [])
+            if len(other) > 1 and (id_column is None or id_column in other):
+                raise SubmissionError(f"its cells are separated by {separator!r}, expected ','.")
+    if len(header) < 2:
+        found = f"found only {header[0]!r}" if header else "the file is empty"
+        raise SubmissionError(f"expected a header with an id column and at least one target, {found}.")
+    return header
+
+
+def _noted(file: TextIO, lines: list[str]) -> Iterator[str]:
+    for line in file:
+        if line.strip():
+            lines.append(line)
+        yield line
+
+
+def record_blocks(
+    file: TextIO, width: int, key: int | None, ragged: Ragged
+) -> Iterator[tuple[list[str], str]]:
+    """(ids, their other cells one a line) of some rows at a time, so many that they have some 50,000 cells.
+
+    key: the place of the column that holds ids; None numbers the rows. Rows of another width go to `ragged`, and
+    have zeros for cells.
+    """
+    others = width - (key is not None)
+    records = _records(file, width, key, ragged)
+    while block := list(islice(records, max(1, _BLOCK // others))):
+        yield [name for name, _ in block], "\n".join(text for _, text in block)
+
+
+def _records(file: TextIO, width: int, key: int | None, ragged: Ragged) -> Iterator[tuple[str, str]]:
+    zeros = "\n".join(["0"] * (width - (key is not None)))
+    for number, line in enumerate(file, start=2):
+        if '"' in line or key != 0:
+            row = next(csv.reader(chain([line], file)), [])  # a quoted cell may go on over several lines
+            cells = [cell.replace("\n", " ").replace("\r", " ") for i, cell in enumerate(row) if i != key]
+            text, found = "\n".join(cells), len(row)
+            name = f"#{number}" if key is None else row[key] if key < len(row) else ""
+        else:
+            line = line.rstrip("\r\n")
+            name, _, rest = line.partition(",")
+            text, found = rest.replace(",", "\n"), line.count(",") + 1 if line else 0
+        if not found:
+            continue
+        if found != width:
+            ragged.add(number, name, found)
+            text = zeros
+        yield name, text
