@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlab.api import load, train
     from jaxlab.experiment import Experiment, Training
+    from jaxlab.folds import Folds
     from jaxlab.run import Run
     from jaxlab.types import UserError
 
 __version__ = version("jaxlab")
-__all__ = ["Experiment", "Run", "Training", "UserError", "__version__", "load", "train"]
+__all__ = ["Experiment", "Folds", "Run", "Training", "UserError", "__version__", "load", "train"]
 
 _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
+    "Folds": "folds",
     "train": "api",
     "Run": "run",
     "load": "api",

@@ -8,50 +8,65 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab import fit
-from jaxlab.config import override
 from jaxlab.data.source import examples
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment
+from jaxlab.folds import Folds, overridden
+from jaxlab.folds_run import FoldsRun, train_folds
 from jaxlab.ridge_run import RidgeRun, fit_run
 from jaxlab.run import Run, Which
 from jaxlab.start import recorded
 from jaxlab.training import runtime
+from jaxlab.training.budget import Budget
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
+from jaxlab.training.session import Session
 from jaxlab.types import UserError
 from submit import Predictions, ensemble, kaggle
 
+AnyRun = Run | RidgeRun | FoldsRun
+
 
 def train(
-    experiment: Experiment | Ridge,
+    experiment: Experiment | Ridge | Folds,
     run: str | Path | None = None,
     *,
     name: str = "experiment",
     source: str | None = None,
     allow_config_change: bool = False,
     console: Console | None = None,
+    stop_after: str | float | Budget | None = None,
 ) -> Path:
     """Train `experiment`, or fit it in closed form, in the run directory `run`, or go on where it stopped.
 
     run: default runs/<name>-<short hash of the config>. source: text of the config file, copied into the run.
+    stop_after: a time from now on, as 8h30m or in seconds, before which training ends with a checkpoint; the same call
+    goes on from there. A ridge regression is fitted in one piece all the same.
     Returns the run directory. Raises UserError for anything wrong with the data, the config or the directory, before a
     step is compiled; KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM ended the run.
     """
+    budget = Budget.of(stop_after)
     path = Path(run) if run is not None else fit.default_run(experiment, name)
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change, "console": console}
     if isinstance(experiment, Ridge):
+        if budget.limited:
+            Session(console).tell("stop-after: does not apply to Ridge, which is fitted in one piece")
         return fit_run(experiment, RunDirectory(path), **given)
-    return fit.train(experiment, path, **given)
+    if isinstance(experiment, Folds):
+        return train_folds(experiment, RunDirectory(path), **given, budget=budget)
+    return fit.train(experiment, path, **given, budget=budget)
 
 
-def load(path: str | Path, settings: Iterable[str] = ()) -> Run | RidgeRun:
+def load(path: str | Path, settings: Iterable[str] = ()) -> AnyRun:
     """The run in directory `path`; `settings` are overrides such as `data.root=FOLDER`.
 
     Raises UserError where `path` is not a run directory or holds no checkpoint.
     """
     runtime.prepare()
     rundir = RunDirectory(Path(path))
-    experiment = override(recorded(rundir), settings)
+    experiment = overridden(recorded(rundir), settings)
+    if isinstance(experiment, Folds):
+        return FoldsRun(rundir, experiment)
     if not saved(rundir.checkpoints):
         raise UserError(
             f"{rundir.path}: no checkpoint yet; `jaxlab train` makes them at the end of each epoch"
@@ -60,20 +75,25 @@ def load(path: str | Path, settings: Iterable[str] = ()) -> Run | RidgeRun:
 
 
 def predict_runs(
-    paths: Sequence[Path], out: Path, settings: Iterable[str] = (), which: Which = "best"
+    paths: Sequence[Path],
+    out: Path | None,
+    settings: Iterable[str] = (),
+    which: Which | None = None,
+    split: Any = "test",
 ) -> Iterator[str]:
-    """Predict the test split with each run, keep each one's predictions/test.npz, and write their mean to `out`.
+    """Predict a split with each run, keep each one's predictions/<split>.npz, and write their mean to `out`, if given.
 
-    The suffix of `out` picks csv or npz. Yields a line on each file once it is written.
+    The suffix of `out` picks csv or npz. which: by default the best checkpoint, and the last ones of folds.
+    Yields a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
     """
-    if out.suffix not in (".csv", ".npz"):
+    if out is not None and out.suffix not in (".csv", ".npz"):
         raise UserError(f"--out {out}: expected a .csv or .npz file")
     runs = [load(path, settings) for path in paths]
-    sample = runs[0].test[1]
-    if sample is not None and out.suffix == ".csv":
+    sample = runs[0].test[1] if split == "test" and out is not None else None
+    if sample is not None and out is not None and out.suffix == ".csv":
         _check_names(runs[0], sample)
-    for run in runs[1:]:
+    for run in runs[1:] if out is not None else ():
         if (run.kind, set(run.targets)) != (runs[0].kind, set(runs[0].targets)):
             raise UserError(
                 f"{run.rundir.path} predicts other targets ({examples(run.targets)}) than {runs[0].rundir.path} "
@@ -81,12 +101,12 @@ def predict_runs(
             )
     members = []
     for run in runs:
-        predictions = run.predict_split("test", which)
-        file = run.rundir.predictions("test")
-        file.parent.mkdir(exist_ok=True)
-        predictions.save(file)
+        predictions = _kept(run, split, run.usual if which is None else which)
         members.append(predictions)
+        file = run.rundir.predictions(split)
         yield f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets"
+    if out is None:
+        return
     mean = members[0] if len(members) == 1 else ensemble.mean(members)
     if out.suffix == ".npz":
         mean.save(out)
@@ -97,7 +117,7 @@ def predict_runs(
     )
 
 
-def _check_names(run: Run | RidgeRun, sample: Path) -> None:
+def _check_names(run: AnyRun, sample: Path) -> None:
     """The submission's check of ids and targets before anything is predicted, on values that pass any check."""
     samples = run.test[0]
     if samples is None:
@@ -108,3 +128,16 @@ def _check_names(run: Run | RidgeRun, sample: Path) -> None:
     if faults:
         listed = "\n".join(f"- {fault}" for fault in faults)
         raise UserError(f"{sample} asks for other predictions than {run.rundir.path} makes:\n{listed}")
+
+
+def _kept(run: AnyRun, split: Any, which: Which) -> Predictions:
+    """A run's predictions of a split, now in its directory; of the test split those of each fold in the fold's, too."""
+    if isinstance(run, FoldsRun) and split == "test":
+        members = list(run.predict_folds(which))
+        for fold, one in zip(run.folds, members, strict=True):
+            one.save(fold.rundir.predictions(split))
+        predictions = run.averaged(members, which)
+    else:
+        predictions = run.predict_split(split, which)
+    predictions.save(run.rundir.predictions(split))
+    return predictions

@@ -56,39 +56,62 @@ main.add_command(data)
     "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
 )
 @click.option("--allow-config-change", is_flag=True, help="Go on with a run whose config has changed.")
+@click.option(
+    "--folds", type=click.IntRange(2), metavar="N",
+    help="Train once for each of N folds, and keep what each predicts for its own.",
+)  # fmt: skip
+@click.option(
+    "--stop-after", metavar="TIME",
+    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
+)  # fmt: skip
 def train(
-    config: Path, run: Path | None, settings: tuple[str, ...], smoke: bool, allow_config_change: bool
+    config: Path,
+    run: Path | None,
+    settings: tuple[str, ...],
+    smoke: bool,
+    allow_config_change: bool,
+    folds: int | None,
+    stop_after: str | None,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped."""
+    from jaxlab.training.budget import Budget
+
+    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
     from jaxlab import api
     from jaxlab.encode import Ridge
     from jaxlab.fit import default_run
+    from jaxlab.folds import Folds, in_folds
 
-    experiment = _experiment(config, settings, Ridge)
+    experiment = _experiment(config, settings, Ridge, Folds)
+    if folds is not None:
+        experiment = in_folds(experiment, folds)
     name = config.stem
     if smoke:
         whole, experiment, name = experiment, experiment.smoke(), f"{config.stem}-smoke"
-        parts = ("model", "data", "encoders")
-        if any(getattr(whole, part, None) != getattr(experiment, part, None) for part in parts):
+        within = (getattr(one, "experiment", one) for one in (whole, experiment))
+        before, now = ([getattr(one, part, None) for part in ("model", "data", "encoders")] for one in within)
+        if before != now:
             click.echo("smoke: the pretrained weights are not downloaded", err=True)
-        if run is None:  # made anew each time, or a second smoke test would test nothing
-            shutil.rmtree(default_run(experiment, name), ignore_errors=True)
+    if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
+        shutil.rmtree(default_run(experiment, name), ignore_errors=True)
     path = api.train(
         experiment,
         run,
         name=name,
         source=config.read_text(),
         allow_config_change=allow_config_change,
+        stop_after=budget,
     )
     click.echo(path)
 
 
 def _experiment(config: Path, settings: tuple[str, ...], *others: type) -> Any:
     """The experiment in CONFIG, or one of the `others` kinds."""
-    from jaxlab.config import load_file, override
+    from jaxlab.config import load_file
     from jaxlab.experiment import Experiment
+    from jaxlab.folds import overridden
 
-    experiment = override(load_file(config), settings)
+    experiment = overridden(load_file(config), settings)
     if not isinstance(experiment, (Experiment, *others)):
         wanted = " or ".join(f"{kind.__name__}(...)" for kind in (Experiment, *others))
         raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
@@ -120,12 +143,12 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @_set
 @click.option(
-    "--checkpoints", type=click.Choice(["best", "last", "all"]), default="best", show_default=True,
-    help="Which to evaluate.",
+    "--checkpoints", type=click.Choice(["best", "last", "all"]),
+    help="Which to evaluate.  [default: best; of folds, last]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"], as_json: bool
+    run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"] | None, as_json: bool
 ) -> None:
     """Score a RUN's checkpoints on training and validation data.
 
@@ -133,14 +156,17 @@ def evaluate(
     """
     from jaxlab.api import load
 
-    scores = load(run, settings).evaluate_checkpoints(checkpoints)
+    loaded: Any = load(run, settings)
+    scores = loaded.evaluate_checkpoints(checkpoints or loaded.usual)
     click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
 
 
-def _print_scores(scores: dict[int, dict[str, dict[str, float]]]) -> None:
+def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
+    """By step, or by fold."""
     names = dict.fromkeys(name for by in scores.values() for values in by.values() for name in values)
     columns = (name.replace("_", "\n") for name in names)
-    table = Table("step", "split", *columns, box=None, padding=(0, 1, 0, 0))
+    first = "step" if all(isinstance(key, int) for key in scores) else "fold"
+    table = Table(first, "split", *columns, box=None, padding=(0, 1, 0, 0))
     for step, by_split in scores.items():
         for split, values in by_split.items():
             cells = (f"{values[name]:.4g}" if name in values else "" for name in names)
@@ -150,18 +176,27 @@ def _print_scores(scores: dict[int, dict[str, dict[str, float]]]) -> None:
 
 @main.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="FILE.csv (checked) or FILE.npz.")
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.csv (checked) or FILE.npz.")
 @_set
-@click.option("--checkpoint", default="best", show_default=True, help="best, last or a step.")
-def predict(runs: tuple[Path, ...], out: Path, settings: tuple[str, ...], checkpoint: str) -> None:
-    """Predict the test images with each RUN and write their mean.
+@click.option("--checkpoint", help="best, last or a step.  [default: best; of folds, last]")
+@click.option(
+    "--split", type=click.Choice(["test", "validation", "out_of_fold"]), default="test", show_default=True,
+    help="What to predict; out_of_fold for folds and ridge regression.",
+)  # fmt: skip
+def predict(
+    runs: tuple[Path, ...], out: Path | None, settings: tuple[str, ...], checkpoint: str | None, split: str
+) -> None:
+    """Predict the test images with each RUN and write their mean to OUT.
 
-    A CSV is checked against the data's sample_submission.csv before it is written.
+    A CSV is checked against the data's sample_submission.csv before it is written. Each RUN keeps its own predictions
+    in predictions/SPLIT.npz; of labelled samples, which need no --out, they are what an ensemble is chosen by.
     """
     from jaxlab.api import predict_runs
 
-    which: Any = int(checkpoint) if checkpoint.isdigit() else checkpoint
-    for line in predict_runs(runs, out, settings, which):
+    if out is None and split == "test":
+        raise UserError("predict: expected --out FILE.csv or FILE.npz for the test images")
+    which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
+    for line in predict_runs(runs, out, settings, which, split):
         click.echo(line, err=True)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -24,13 +23,14 @@ from jaxlab.plots import training_curves
 from jaxlab.start import Start, begin_run, initial_state
 from jaxlab.task import program_of
 from jaxlab.training import journal, runtime
-from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
+from jaxlab.training.budget import Budget
+from jaxlab.training.checkpoint import Checkpoints, Saved, newest_good, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Phase
+from jaxlab.training.loop import Fit, Phase, Plan
 from jaxlab.training.progress import Progress
 from jaxlab.training.rundir import RunDirectory
+from jaxlab.training.session import Session
 from jaxlab.training.sharding import Layout
-from jaxlab.training.state import TrainState
 from jaxlab.training.step import Learning, Program, train_step
 from jaxlab.types import UserError
 
@@ -121,16 +121,19 @@ def train(
     source: str | None = None,
     allow_config_change: bool = False,
     console: Console | None = None,
+    budget: Budget | None = None,
+    title: str = "",
 ) -> Path:
     """Train `experiment` in the run directory `run`, or go on where it stopped. Returns the run directory.
 
-    source: text of the config file, copied into the run.
+    source: text of the config file, copied into the run. budget: the time to end in, with a checkpoint; it is then
+    `stopped`. title: said before each epoch.
     Raises UserError for anything wrong with the data, the config or the directory, before a step is compiled;
     KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM ended the run.
     """
     runtime.prepare()
-    console = console or Console(stderr=True)
-    tell = _teller(console)
+    session = Session(console, budget, title)
+    tell = session.tell
     rundir = RunDirectory(Path(run))
     training = experiment.training
     layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
@@ -148,8 +151,15 @@ def train(
     check_batch_size(training.batch_size, epoch)
     steps_per_epoch = epoch // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
+    new = not rundir.exists() or allow_config_change
+    checkpoint = _newest(rundir, tell)
+    if not new and _is_done(rundir, plan_of(experiment, begin.task, steps_per_epoch), checkpoint, tell):
+        training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
+        return rundir.path  # and nothing was decoded
     if begin.encoders:
-        learn, validate = resident(begin.encoders, opened, positions, experiment.limit, layout, console)
+        learn, validate = resident(
+            begin.encoders, opened, positions, experiment.limit, layout, session.console
+        )
     else:
         unresized = replace(
             begin.task.images, size=experiment.images.size
@@ -157,9 +167,10 @@ def train(
         learn, validate = decoded(opened, positions, unresized, begin.task.images.size)
     ceiling = opened.ceiling
     del opened  # its targets, gigabytes of a whole brain, are copied into the two splits
-    new = not rundir.exists() or allow_config_change
     record = partial(rundir.create, to_json(experiment), source, begin.info) if new else None
-    interrupted = _fit(experiment, rundir, begin, layout, (learn, validate), ceiling, console, record)
+    interrupted = _fit(
+        experiment, rundir, begin, layout, (learn, validate), ceiling, checkpoint, record, session
+    )
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise KeyboardInterrupt
@@ -180,11 +191,6 @@ def default_run(experiment: Component, name: str) -> Path:
     return Path("runs") / f"{name}-{short_hash(experiment)}"
 
 
-def _teller(console: Console) -> Callable[[str], None]:
-    """Plain lines, as they are: no markup in paths, no breaks in a log."""
-    return partial(console.print, highlight=False, markup=False, soft_wrap=True)
-
-
 def _fit(
     experiment: Experiment,
     rundir: RunDirectory,
@@ -192,10 +198,11 @@ def _fit(
     layout: Layout,
     data: tuple[Decoded, Decoded],
     ceiling: np.ndarray | None,
-    console: Console,
+    checkpoint: Saved | None,
     record: Callable[[], None] | None,
+    session: Session,
 ) -> bool:
-    """Train from the newest good checkpoint, or from the start, to the plan's end; True where a signal ended it.
+    """Train from `checkpoint`, or from the start, to the plan's end; True where a signal ended it.
 
     record: writes the config into the run directory, once the checkpoint is seen to fit it.
     """
@@ -205,23 +212,25 @@ def _fit(
     plan = plan_of(experiment, begin.task, batches.steps_per_epoch)
     program = program_of(experiment, begin.task, begin.shapes)
     phases = learning_of(experiment, begin.tuning, begin.shapes, batches.steps_per_epoch)
-    tell = _teller(console)
+    tell = session.tell
     if program.dtype != training.dtype:
         tell(f"warning: this device has no {training.dtype}; computing in {program.dtype}")
     state = initial_state(experiment, begin, phases[0].optimizer, learn.target)
-    state, progress = _restored(rundir, state, tell)
-    table = begin.info["finetune"]
+    progress = Progress()
+    if checkpoint is not None:
+        meta = checkpoint.meta()
+        tell(f"{rundir.path}: going on from step {meta['step']}")
+        state, progress = state.from_arrays(checkpoint.arrays()), Progress(**meta["progress"])
     if record is not None:
         record()
-    first = int(state.step)
-    if first >= plan.steps or plan.gives_up(progress):
-        done = f"all {plan.steps} steps are done" if first >= plan.steps else f"stopped early at step {first}"
-        tell(f"{rundir.path}: {done}")
+    if _is_done(rundir, plan, checkpoint, tell):
         return False
+    first, table = int(state.step), begin.info["finetune"]
     tell(summary(table))
     evaluator = Evaluator(program, layout, training.batch_size, len(begin.task.targets))
     split = (*validate.sent, validate.put)
-    with TerminalDisplay(console, plan.steps, first, training.batch_size) as display:
+    shown = TerminalDisplay(session.console, plan.steps, first, training.batch_size, session.title)
+    with shown as display:
         loop = Fit(
             plan=plan,
             phases=_compiled(program, phases, notes(table, batches.steps_per_epoch), layout),
@@ -233,7 +242,9 @@ def _fit(
             checkpoints=Checkpoints(rundir.checkpoints, training.keep_every),
             display=display,
             progress=progress,
+            budget=session.budget,
         )
+        session.budget.took("start", session.began)
         loop.run(layout.put(state))
     display.table()
     return loop.interrupted
@@ -248,16 +259,26 @@ def _compiled(
     return [Phase(p.first, step, notes[p.first]) for p, step in zip(phases, compiled, strict=True)]
 
 
-def _restored(rundir: RunDirectory, state: TrainState, tell: Any) -> tuple[TrainState, Progress]:
-    """`state` as the newest good checkpoint has it; unchanged where there is none yet."""
+def _newest(rundir: RunDirectory, tell: Callable[[str], None]) -> Saved | None:
+    """The checkpoint to go on from, if any. Raises UserError where there are some and none is whole."""
     checkpoint = newest_good(rundir.checkpoints, tell)
-    if checkpoint is not None:
-        meta = checkpoint.meta()
-        tell(f"{rundir.path}: going on from step {meta['step']}")
-        return state.from_arrays(checkpoint.arrays()), Progress(**meta["progress"])
-    if damaged := saved(rundir.checkpoints):
+    if checkpoint is None and (damaged := saved(rundir.checkpoints)):
         raise UserError(
             f"{rundir.checkpoints}: none of the {len(damaged)} checkpoints is whole; remove {rundir.path} to start "
             "afresh"
         )
-    return state, Progress()
+    return checkpoint
+
+
+def _is_done(rundir: RunDirectory, plan: Plan, checkpoint: Saved | None, tell: Callable[[str], None]) -> bool:
+    """Whether no step is left to make; says so."""
+    if checkpoint is None:
+        return False
+    all_made, stopped = (
+        checkpoint.step >= plan.steps,
+        plan.gives_up(Progress(**checkpoint.meta()["progress"])),
+    )
+    if all_made or stopped:
+        done = f"all {plan.steps} steps are done" if all_made else f"stopped early at step {checkpoint.step}"
+        tell(f"{rundir.path}: {done}")
+    return all_made or stopped

@@ -39,15 +39,17 @@ def _xy(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[f
     return [record["step"] for record in kept], [record[name] for record in kept]
 
 
-def score_by_band(scores: Mapping[str, float], path: Path) -> None:
-    """A bar for each band of a ridge regression."""
+def score_bars(
+    scores: Mapping[str, float], path: Path, title: str = "mean score over targets, cross-validated"
+) -> None:
+    """A bar for each band of a ridge regression, or for each fold."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 1 + 0.22 * len(scores)), layout="constrained")
     axes = figure.subplots()
     axes.barh(list(scores), list(scores.values()), color="C1")
     axes.invert_yaxis()
-    axes.set(title="mean score over targets, cross-validated")
+    axes.set(title=title)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -18,13 +18,14 @@ from jaxlab.data.split import spread
 from jaxlab.encode import FeatureSet, Loaded, features, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import Outcome, Ridge, Row, fit
-from jaxlab.plots import score_by_band
+from jaxlab.evaluate.scores import scores_of
+from jaxlab.plots import score_bars
 from jaxlab.start import changed_encoders, check_same
 from jaxlab.training import journal, runtime
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.types import Samples, UserError
-from submit import Predictions, metrics
+from submit import Predictions
 
 
 def fit_run(
@@ -63,7 +64,7 @@ def fit_run(
     with console.status("ridge") as status:
         outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
     rundir.create(to_json(config), source, info)
-    _keep(rundir, outcome, targets, opened, found.ids)
+    _keep(config, rundir, outcome, targets, opened, found.ids)
     _report(console, config, outcome, opened)
     return rundir.path
 
@@ -106,7 +107,12 @@ def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
 
 
 def _keep(
-    rundir: RunDirectory, outcome: Outcome, targets: np.ndarray, opened: Opened, ids: np.ndarray
+    config: Ridge,
+    rundir: RunDirectory,
+    outcome: Outcome,
+    targets: np.ndarray,
+    opened: Opened,
+    ids: np.ndarray,
 ) -> None:
     """The solution as a checkpoint, its scores, and the out-of-fold predictions."""
     score = float(outcome.rows[-1].score.mean())
@@ -118,25 +124,9 @@ def _keep(
     record = journal.Journal(rundir.path, -1)
     record.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
     record.close()
-    made = Predictions(ids, outcome.out_of_fold, np.array(opened.targets), "regression", "out_of_fold")
-    file = rundir.predictions("out_of_fold")
-    file.parent.mkdir(exist_ok=True)
-    made.save(file)
-    score_by_band({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
-
-
-def scores_of(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
-    """The scores that a network's validation has, of predictions (n, t)."""
-    r = metrics.pearson(values, targets)
-    scores = {
-        "pearson": float(r.mean()),
-        "pearson_median": float(np.median(r)),
-        "explained_variance": float(metrics.explained_variance(values, targets).mean()),
-        "mse": float(metrics.mse(values, targets).mean()),
-    }
-    if ceiling is not None and (ceiling > 0).any():
-        scores["noise_normalised"] = float(metrics.noise_normalised(r, ceiling).mean())
-    return scores
+    made = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
+    made.save(rundir.predictions("out_of_fold"))
+    score_bars({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
 
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
@@ -175,6 +165,8 @@ def _by_region(rows: Sequence[Row], regions: Mapping[str, np.ndarray]) -> Table:
 class RidgeRun:
     """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
 
+    usual: Literal["best"] = "best"  # there is but one
+
     def __init__(self, rundir: RunDirectory, experiment: Ridge):
         self.rundir, self.experiment = rundir, experiment
         self.info = rundir.info()
@@ -206,14 +198,27 @@ class RidgeRun:
         samples = given_samples(images, self.info["task"]["image_dtype"])
         return self._predict(samples, np.arange(len(samples)))
 
-    def predict_split(self, split: Literal["test"] = "test", which: Any = "best") -> Predictions:
-        """Predictions for the test images, with ids, target names and provenance."""
+    def predict_split(
+        self, split: Literal["test", "out_of_fold"] = "test", which: Any = "best"
+    ) -> Predictions:
+        """Predictions for a split, with ids, target names and provenance; those out of fold are as fitting left them.
+
+        Raises UserError for any other split: it learns from all labelled samples.
+        """
+        if split == "out_of_fold":
+            kept = Predictions.load(self.rundir.predictions(split))
+            return self.named(kept.ids, kept.values, split)
+        if split != "test":
+            raise UserError(
+                f"{self.rundir.path}: ridge regression learns from all labelled samples, so that there is no "
+                f"{split} to predict; --split out_of_fold has each sample predicted by the folds that it is not in"
+            )
         samples = self.test[0]
         if samples is None:
             raise UserError(
                 f"{type(self.experiment.data).__name__}: these data have no test images to predict"
             )
-        return self._named(samples.ids, self._predict(samples, np.arange(len(samples))), split)
+        return self.named(samples.ids, self._predict(samples, np.arange(len(samples))), split)
 
     def evaluate_checkpoints(self, which: Any = "best") -> dict[int, dict[str, dict[str, float]]]:
         """{0: {"train": scores, "validation": those of the out-of-fold predictions}}."""
@@ -247,7 +252,11 @@ class RidgeRun:
             )
         return loaded
 
-    def _named(self, ids: np.ndarray, values: np.ndarray, split: str) -> Predictions:
+    def named(self, ids: np.ndarray, values: np.ndarray, split: str) -> Predictions:
+        """Values (n, t) with the names of samples and targets, and their provenance."""
         made = {"run": self.rundir.path.name, "step": 0, "digest": self.checkpoint.meta()["digest"]}
-        origin = {**made, "config": self.rundir.config(), "data": self.info["data"], **provenance()}
-        return Predictions(ids, values, np.array(self.targets), "regression", split, origin)
+        scores = {"out_of_fold": journal.validations(self.rundir.metrics).get(0, {})}
+        origin = {**made, "scores": scores, "config": self.rundir.config(), "data": self.info["data"]}
+        return Predictions(
+            ids, values, np.array(self.targets), "regression", split, {**origin, **provenance()}
+        )

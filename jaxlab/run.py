@@ -1,7 +1,7 @@
 """A trained network as a run: predict with it, evaluate its checkpoints."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -35,7 +35,10 @@ class Run:
     """A trained network with the preprocessing that it was trained on.
 
     experiment: its config. task: targets, image shape and normalisation. info: run.json.
+    usual: the checkpoint that predicts where none is asked for.
     """
+
+    usual: Which = "best"
 
     def __init__(self, rundir: RunDirectory, experiment: Experiment):
         self.rundir = rundir
@@ -85,35 +88,51 @@ class Run:
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training.
         """
+        samples = self.given(images)
+        return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
+
+    def given(self, images: np.ndarray | str | Path | Sequence[str | Path]) -> Samples:
+        """Images that are `predict`'s argument, as samples. Raises UserError where they cannot be this network's."""
         if self.task.masks:
             raise UserError(
                 f"{self.rundir.path}: its images have masks, which only those of a split bring along"
             )
-        samples = given_samples(images, self.task.image_dtype)
-        return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
+        return given_samples(images, self.task.image_dtype)
 
     def predict_split(
         self, split: Literal["test", "validation"] = "test", which: Which = "best"
     ) -> Predictions:
         """Predictions for a split of the run's data, with ids, target names and provenance."""
         if split == "test":
-            samples = self.test[0]
-            if samples is None:
-                raise UserError(
-                    f"{type(self.experiment.data).__name__}: these data have no test images to predict"
-                )
+            samples = self.test_samples()
             rows = np.arange(len(samples))
-        else:
+        elif split == "validation":
             samples, rows = self.opened.train, self.positions[1]
+        else:
+            raise UserError(
+                f"{self.rundir.path}: expected the test or validation split, found {split!r}; out-of-fold predictions "
+                "are those of `jaxlab train --folds` and of ridge regression"
+            )
         checkpoint = self.checkpoint(which)
-        values = self._predict(samples, rows, checkpoint)
+        return self.named(samples.ids[rows], self._predict(samples, rows, checkpoint), split, checkpoint)
+
+    def test_samples(self) -> Samples:
+        """The samples to predict. Raises UserError where there are none."""
+        if self.test[0] is None:
+            raise UserError(
+                f"{type(self.experiment.data).__name__}: these data have no test images to predict"
+            )
+        return self.test[0]
+
+    def named(self, ids: np.ndarray, values: np.ndarray, split: str, checkpoint: Saved) -> Predictions:
+        """A checkpoint's values (n, t) with the names of samples and targets, and their provenance."""
         meta = checkpoint.meta()
         made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
-        config = self.rundir.config()
-        origin = {**made, "config": config, "data": self.info["data"], **provenance()}
+        scores = {"validation": journal.validations(self.rundir.metrics).get(checkpoint.step, {})}
+        origin = {**made, "scores": scores, "config": self.rundir.config(), "data": self.info["data"]}
         return Predictions(
-            ids=samples.ids[rows], values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
-            split=split, provenance=origin,
+            ids=ids, values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
+            split=split, provenance={**origin, **provenance()},
         )  # fmt: skip
 
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
@@ -196,6 +215,15 @@ class Run:
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
     def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
+        return next(self.predict_each(samples, rows, [checkpoint]))
+
+    def predict_each(
+        self, samples: Samples, rows: np.ndarray, checkpoints: Iterable[Saved]
+    ) -> Iterator[np.ndarray]:
+        """(n, t) float32 of the samples at `rows` by each of the checkpoints, this run's or another's of its task.
+
+        Images are decoded once.
+        """
         put = None
         images: ImageRows
         if self.task.encoders:  # of all samples, as training stored them
@@ -203,7 +231,8 @@ class Run:
             put = Resident(self._layout, features(self._encoders, samples), None, None)
         else:
             (images,) = decode_splits(samples, [rows], self.task.images)
-        return self._evaluator.predict(self._variables(checkpoint), images, put)
+        for checkpoint in checkpoints:
+            yield self._evaluator.predict(self._variables(checkpoint), images, put)
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""

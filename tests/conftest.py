@@ -38,3 +38,11 @@ def trained(arrays_npz, tmp_path_factory):
     from tiny import trained_run
 
     return trained_run(arrays_npz, tmp_path_factory.mktemp("trained") / "run")
+
+
+@pytest.fixture(scope="session")
+def folded(arrays_npz, tmp_path_factory):
+    """The run directory of `tiny_config` in two folds of 22 samples; read it, never write to it."""
+    from tiny import folded_run
+
+    return folded_run(arrays_npz, tmp_path_factory.mktemp("folded") / "run")

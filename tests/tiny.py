@@ -11,10 +11,11 @@ import numpy as np
 from rich.console import Console
 from tiny_config import experiment as TINY
 
-from jaxlab import fit
+from jaxlab import api, fit
 from jaxlab.config import override
 from jaxlab.data.pipeline import Batches
 from jaxlab.experiment import Experiment
+from jaxlab.folds import Folds
 from jaxlab.learning import learning_of, tuning_of
 from jaxlab.start import Start, initial_state
 from jaxlab.task import network_shapes, program_of, task_of
@@ -31,6 +32,11 @@ def tiny(root: Path, *settings: str, **parts) -> Experiment:
 
 def trained_run(root: Path, run: Path, *settings: str, **parts) -> Path:
     return fit.train(tiny(root, *settings, **parts), run, console=Console(file=io.StringIO()))
+
+
+def folded_run(root: Path, run: Path, *settings: str, **parts) -> Path:
+    folds = Folds(experiment=tiny(root, *settings, **parts), folds=2)
+    return api.train(folds, run, console=Console(file=io.StringIO()))
 
 
 class Parts(NamedTuple):

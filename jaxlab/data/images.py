@@ -91,14 +91,15 @@ def decode_splits(
 ) -> Sequence[ImageRows]:
     """The images of several splits' positions, decoded in one go: every image at fault is named at once.
 
-    What samples share (`Samples.image_of`) is decoded once, within a split and across them. Else as `decode`.
+    What samples share (`Samples.image_of`) is decoded once, within a split and across them. Else as `decode`; a cache
+    on disk serves every division of the same samples into splits.
     """
-    ends = np.cumsum([len(positions) for positions in splits])[:-1]
-    shown, rows = each_image_once(samples, np.concatenate(splits))
+    every = np.unique(np.concatenate(splits))
+    shown, rows = each_image_once(samples, every)
     decoded = decode(samples, shown, images, size)
-    if samples.image_of is None:
-        return np.split(decoded, ends)
-    return [SharedImages(decoded, part) for part in np.split(rows, ends)]
+    if samples.image_of is None and len(splits) == 1 and np.array_equal(every, splits[0]):
+        return [decoded]
+    return [SharedImages(decoded, rows[np.searchsorted(every, positions)]) for positions in splits]
 
 
 def decode(

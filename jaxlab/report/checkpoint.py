@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.report.compare import compare
+from jaxlab.report.folds import folds_of
 from jaxlab.report.leaves import described, statistics, values, without_devices
 from jaxlab.report.located import Located, locate
 from jaxlab.report.orbax import tree_of
@@ -44,6 +45,7 @@ def show(
 def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> dict[str, Any]:
     """{"schema", "path", "run", "config", "best", "checkpoints": [...], "diff": {...}}, ready for JSON.
 
+    Of a run of folds, which has no checkpoints of its own, with "folds" and "out_of_fold", too.
     A number that is not finite is None. stats: read each checkpoint's arrays, verify its manifest and digest.
     other: compare the newest checkpoint here with the newest one there.
     Raises UserError where either path is not a run or a checkpoint, or a checkpoint to compare is damaged.
@@ -61,21 +63,22 @@ def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> d
         "best": place.best(),
         "checkpoints": [_foreign(place)] if place.orbax else _entries(place, stats),
     }
+    if (report["config"] or {}).get("type") == "Folds":
+        assert place.run is not None
+        report |= folds_of(place.run, report["config"]["folds"])
     if other is not None:
         report["diff"] = compare(place, locate(other))
     return _finite(report)
 
 
 def _entries(place: Located, stats: bool) -> list[dict[str, Any]]:
-    records = journal.read(place.run.metrics, "validation") if place.run else []
-    scores = {record["step"]: record for record in records}
+    scores = journal.validations(place.run.metrics) if place.run else {}
     best = (place.best() or {}).get("step")
     entries = []
     for checkpoint in place.checkpoints:
         entry = _entry(checkpoint)
-        score = scores.get(entry["step"], {})
         entry["best"] = entry["step"] == best
-        entry["metrics"] = {k: v for k, v in score.items() if k not in ("step", "epoch", "split")}
+        entry["metrics"] = scores.get(entry["step"], {})
         if stats and entry["damaged"] is None:
             _add_stats(entry, checkpoint)
         entries.append(entry)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxlab.report.finetune import training_table
+from jaxlab.report.folds import folds_table
 from jaxlab.report.layers import Leaf, rows
 from jaxlab.report.leaves import values
 
@@ -22,7 +23,9 @@ def render(report: dict[str, Any], console: Console) -> None:
     """Print header, checkpoints, what trains, the newest checkpoint's tree, and the differences if asked for."""
     console.print(_header(report))
     checkpoints = report["checkpoints"]
-    if not checkpoints:
+    if "folds" in report:
+        console.print("", folds_table(report), sep="\n")
+    elif not checkpoints:
         console.print("no checkpoint yet")
     elif checkpoints[0]["step"] is not None:
         console.print("", _checkpoints(checkpoints), sep="\n")
@@ -55,6 +58,9 @@ def _header_name(report: dict[str, Any]) -> str:
 def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
     config, run, best, entries = (report[name] for name in ("config", "run", "best", "checkpoints"))
     if config:
+        if config["type"] == "Folds":
+            yield "folds", str(config["folds"])
+        config = config.get("experiment", config)
         parts = ("data", "model", "head", "loss", "optimizer")
         names = [config[part]["type"] for part in parts if isinstance(config.get(part), dict)]
         yield "config", ", ".join(names)

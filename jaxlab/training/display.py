@@ -23,13 +23,15 @@ class TerminalDisplay:
     """Shows steps and epochs of a run of `steps` steps; use it as a context manager.
 
     Lines for each epoch go to `console`; the bar is drawn only where that is a terminal.
+    title: said before each epoch, of a run that is one of several.
     """
 
-    def __init__(self, console: Console, steps: int, first: int, batch_size: int):
+    def __init__(self, console: Console, steps: int, first: int, batch_size: int, title: str = ""):
         self.console = console
+        self._before = f"{title}  " if title else ""
         self.batch_size = batch_size
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn(f"{self._before}epoch {{task.fields[epoch]}}"),
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("loss {task.fields[loss]:.4f}"),
@@ -59,7 +61,7 @@ class TerminalDisplay:
     def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
         name = headline(validation)
         self.console.print(
-            f"epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
+            f"{self._before}epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
             f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}{self._rate()}",
             highlight=False,
             soft_wrap=True,

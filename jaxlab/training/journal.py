@@ -84,6 +84,15 @@ def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
     return [record for record in records if split in (None, record["split"])]
 
 
+def validations(path: Path) -> dict[int, dict[str, float | None]]:
+    """{step: validation scores} of a metrics.jsonl; None for one that was not finite."""
+    kept = {record["step"]: record for record in read(path, "validation")}
+    return {
+        step: {name: value for name, value in record.items() if name not in ("step", "epoch", "split")}
+        for step, record in kept.items()
+    }
+
+
 def _cut(path: Path, step: int) -> None:
     kept = [record for record in read(path) if record["step"] <= step]
     partial = path.with_suffix(".partial")

@@ -3,20 +3,21 @@
 1. the batch of step k, a pure function of (seed, k), already on the devices;
 2. the compiled step of its phase; its loss is read two steps later, so that the device never waits for the host;
 3. at an epoch's end: training scores, validation scores, best / patience / plateau;
-4. where one is due, a checkpoint, after every loss up to it has been seen to be finite.
+4. where one is due, or the time is over, a checkpoint, after every loss up to it has been seen to be finite.
 
 It knows no config: everything comes as an argument.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from jaxlab.metrics import Sums
+from jaxlab.training.budget import Budget, spoken
 from jaxlab.training.checkpoint import Arrays, Checkpoints
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
@@ -85,6 +86,7 @@ class Fit:
 
     phases: in order; the first begins at 0. batches: from a first step, the batches on the devices.
     evaluate: Variables -> validation scores. no_sums: empty sums on the devices. batch_ids: step -> its ids.
+    budget: the time in which it has to end, with a checkpoint.
     """
 
     plan: Plan
@@ -97,41 +99,73 @@ class Fit:
     checkpoints: Checkpoints
     display: Display
     progress: Progress
+    budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
         self.interrupted = False
+        self._compiled: set[int] = set()  # phases, by their first step
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
 
     def run(self, state: TrainState) -> TrainState:
         """Train on. Raises UserError where a loss, gradient or parameter is not finite; no checkpoint holds such."""
         step = int(state.step)
+        self._began = self.budget.used
         try:
             with Interrupt() as interrupt:
-                for batch in self.batches(step) if step < self.plan.steps else ():
-                    state, reported = self._phase(step).train_step(state, batch)
+                for batch in () if self._is_over(step) or self._out_of_time(step) else self.batches(step):
+                    state = self._step(state, batch, step)
                     step += 1
-                    self._unread.append((step, reported))
-                    self._read(keep=LAG)
                     if self.plan.ends_epoch(step):
-                        state = self._end_epoch(state, step)
-                    asked = interrupt.asked
-                    self.interrupted = asked and step < self.plan.steps
+                        with self.budget.timed("validation"):
+                            state = self._end_epoch(state, step)
+                    self.interrupted = interrupt.asked and step < self.plan.steps
+                    asked = interrupt.asked or (not self._is_over(step) and self._out_of_time(step))
                     if self.plan.saves(step) or asked:
-                        self._save(state, step)
-                    if step == self.plan.steps or self._stops_early(step, asked):
+                        with self.budget.timed("checkpoint"):
+                            self._save(state, step)
+                    if asked or self._is_over(step):
                         break
         finally:
             try:
                 self.journal.close()
             finally:
                 self.checkpoints.close()
+        self._say_why(step)
         return state
 
+    def _is_over(self, step: int) -> bool:
+        """Whether no step follows."""
+        return step == self.plan.steps or self.plan.gives_up(self.progress)
+
     def _phase(self, step: int) -> Phase:
-        phase = next(phase for phase in reversed(self.phases) if phase.first <= step)
+        return next(phase for phase in reversed(self.phases) if phase.first <= step)
+
+    def _step(self, state: TrainState, batch: Any, step: int) -> TrainState:
+        phase = self._phase(step)
         if phase.first == step > 0:
             self.display.note(f"epoch {self.plan.epoch(step + 1)}: {phase.note}")
-        return phase
+        with self.budget.timed("step" if phase.first in self._compiled else "compile"):
+            state, reported = phase.train_step(state, batch)
+            self._unread.append((step + 1, reported))
+            self._read(keep=LAG)
+        self._compiled.add(phase.first)
+        return state
+
+    def _out_of_time(self, step: int) -> bool:
+        """Whether too little time is left for update `step` + 1, what comes with it, and a checkpoint.
+
+        Until a validation has been timed, one is taken to last as long as the loop has run: it compiles less than the
+        steps of an epoch do, and mostly has less to compute.
+        """
+        parts = ["step"] * (LAG + 1)  # those under way end first
+        parts += ["checkpoint"] * 2  # one may still be under way, too
+        more = 0.0
+        if self._phase(step).first not in self._compiled:
+            parts.append("compile")
+        if self.plan.ends_epoch(step + 1):
+            parts.append("validation")
+            more = 0.0 if "validation" in self.budget.longest else self.budget.used - self._began
+        return not self.budget.allows(parts, more)
 
     def _read(self, keep: int = 0) -> None:
         while len(self._unread) > keep:
@@ -179,14 +213,15 @@ class Fit:
         )
         return replace(state, rate_scale=state.rate_scale * self.plan.plateau[0])
 
-    def _stops_early(self, step: int, asked: bool) -> bool:
-        if asked:
-            self.display.note(f"stopped at step {step}; the same command goes on from there")
-            return True
-        if not self.plan.gives_up(self.progress):
-            return False
-        self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
-        return True
+    def _say_why(self, step: int) -> None:
+        """Why the run ends before its last step, where it does."""
+        if step == self.plan.steps:
+            return
+        if self.interrupted or self.budget.stopped:
+            after = f" after {spoken(self.budget.used)}" if self.budget.stopped else ""
+            self.display.note(f"stopped{after} at step {step}; the same command goes on from there")
+        else:
+            self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
 
     def _save(self, state: TrainState, step: int) -> None:
         self._read()
@@ -196,6 +231,8 @@ class Fit:
             raise UserError(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
         meta = {"step": step, "epoch": self.plan.epoch(step), "progress": self.progress.to_json()}
         self.checkpoints.save(arrays, meta)
+        if self.budget.limited and "checkpoint" not in self.budget.longest:
+            self.checkpoints.wait()  # so that its whole time is known
 
 
 def _not_finite_leaves(arrays: Arrays, limit: int = 5) -> list[str]:

@@ -220,18 +220,31 @@ def test_shared_images_are_decoded_once_within_and_across_splits() -> None:
     assert sorted(SHOWN[reads[1:]]) == [7, 12, 30], "the first is read for its dtype too"
     for one, other in zip(found, decode_splits(plain, splits, Images(size=(4, 4))), strict=True):
         assert isinstance(one, SharedImages)
-        assert isinstance(other, np.ndarray)
         assert len(one) == len(other)
-        np.testing.assert_array_equal(one[np.arange(len(one))], other)
+        every = np.arange(len(one))
+        np.testing.assert_array_equal(one[every], other[every])
     assert found[0].images is found[1].images
     assert found[0].images.shape == (3, 4, 4, 3)
 
 
-def test_images_of_their_own_are_views_of_one_array() -> None:
+def test_images_of_their_own_are_parts_of_one_array() -> None:
     _, plain, _ = shared_and_plain()
-    learn, validate = decode_splits(plain, [np.arange(4), np.arange(4, 6)], Images())
-    assert isinstance(learn, np.ndarray)
-    assert learn.base is validate.base is not None
+    learn, validate = decode_splits(plain, [np.array([0, 2, 5]), np.array([1, 3])], Images())
+    assert learn.images is validate.images
+    assert len(learn.images) == 5
+    for part, positions in ((learn, [0, 2, 5]), (validate, [1, 3])):
+        for row, position in enumerate(positions):
+            np.testing.assert_array_equal(part[row], plain.read(position))
+
+
+def test_every_division_into_splits_finds_the_same_images_on_disk(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path))
+    _, plain, _ = shared_and_plain()
+    for fold in (np.array([0, 3]), np.array([1, 2])):
+        others = np.setdiff1d(np.arange(6), fold)
+        _, validate = decode_splits(plain, [others, fold], Images(memory_budget_gb=0.0))
+        np.testing.assert_array_equal(validate[1], plain.read(int(fold[1])))
+    assert len(list(tmp_path.glob("images-*.npy"))) == 1
 
 
 def test_shared_images_are_read_once_for_a_checksum_that_sharing_does_not_change() -> None:

@@ -83,6 +83,27 @@ def test_out_of_fold_predictions_are_kept_and_scored(place):
 
 
 @pytest.mark.slow
+def test_predictions_bring_their_scores_along(place):
+    run, file = place / "run", place / "run/predictions/out_of_fold.npz"
+    fitted = Predictions.load(file)
+    run_command("predict", run, "--split", "out_of_fold")
+    again = Predictions.load(file)
+    np.testing.assert_array_equal(again.values, fitted.values)
+    assert again.provenance == fitted.provenance
+    (record,) = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert fitted.provenance["scores"]["out_of_fold"]["pearson"] == record["pearson"]
+    assert fitted.provenance["digest"] == jaxlab.load(run).checkpoint.meta()["digest"]
+    refused = run_command("predict", run, "--split", "validation", code=1)
+    assert "ridge regression learns from all labelled samples" in refused
+
+
+@pytest.mark.slow
+def test_a_time_to_stop_after_is_said_to_mean_nothing(place):
+    said = run_command("train", place / "ridge.py", "--run", place / "run", "--stop-after", "8h30m")
+    assert "stop-after: does not apply to Ridge" in said
+
+
+@pytest.mark.slow
 def test_the_same_command_finds_it_fitted_and_another_config_is_refused(place):
     assert "is fitted already" in run_command("train", place / "ridge.py", "--run", place / "run")
     command = ("train", place / "ridge.py", "--run", place / "run", "--set", "standardize=True")

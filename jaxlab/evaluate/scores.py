@@ -1,0 +1,41 @@
+"""Scores of predictions on the host, under the names that a network's validation has."""
+
+import numpy as np
+
+from submit import metrics
+
+
+def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None = None) -> dict[str, float]:
+    """Of predictions (n, t) against targets (n, t), or of logits (n, t) against labels (n,).
+
+    ceiling: (t,) share of each target's variance that is signal; gives `noise_normalised`. Label -1 is a class that is
+    none of these: such a sample counts as wrong.
+    """
+    return _classes(values, truth) if truth.ndim == 1 else _regression(values, truth, ceiling)
+
+
+def _regression(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
+    r = metrics.pearson(values, targets)
+    scores = {
+        "pearson": float(r.mean()),
+        "pearson_median": float(np.median(r)),
+        "explained_variance": float(metrics.explained_variance(values, targets).mean()),
+        "mse": float(metrics.mse(values, targets).mean()),
+    }
+    if ceiling is not None and (ceiling > 0).any():
+        scores["noise_normalised"] = float(metrics.noise_normalised(r, ceiling).mean())
+    return scores
+
+
+def _classes(logits: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Top k for the k of a network's validation: 5, or less where there are few classes."""
+    known = label >= 0
+    k = min(5, max(logits.shape[1] - 1, 1))
+    names = {1: "accuracy"} | ({k: f"top_{k}_accuracy"} if k > 1 else {})
+    if not known.any():
+        return dict.fromkeys(names.values(), 0.0)
+    share = float(known.mean())
+    return {
+        name: share * metrics.top_k_accuracy(logits[known], label[known], rank)
+        for rank, name in names.items()
+    }

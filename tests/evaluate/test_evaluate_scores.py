@@ -1,0 +1,44 @@
+"""Scores on the host against scipy, scikit-learn and the streaming ones of a network's validation."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+from sklearn.metrics import explained_variance_score, mean_squared_error, top_k_accuracy_score
+
+from jaxlab.evaluate.scores import scores_of
+from jaxlab.metrics import ClassificationSums
+
+RNG = np.random.default_rng(3)
+
+
+def test_of_numbers():
+    truth = RNG.normal(size=(30, 4)).astype(np.float32)
+    values = (truth + RNG.normal(size=truth.shape)).astype(np.float32)
+    r = np.array([pearsonr(values[:, t], truth[:, t])[0] for t in range(4)])
+    ceiling = np.array([0.5, 0.9, 0.0, 0.7])
+    known = ceiling > 0
+    assert scores_of(values, truth, ceiling) == pytest.approx(
+        {
+            "pearson": r.mean(),
+            "pearson_median": np.median(r),
+            "explained_variance": explained_variance_score(truth, values),
+            "mse": mean_squared_error(truth, values),
+            "noise_normalised": (r[known] / np.sqrt(ceiling[known])).mean(),
+        },
+        rel=1e-5,
+    )
+    assert "noise_normalised" not in scores_of(values, truth)
+
+
+def test_of_classes_the_unknown_one_counts_as_wrong():
+    logits, label = RNG.normal(size=(40, 7)).astype(np.float32), RNG.integers(0, 7, 40)
+    found = scores_of(logits, label)
+    assert found["accuracy"] == pytest.approx((logits.argmax(1) == label).mean())
+    assert found["top_5_accuracy"] == pytest.approx(top_k_accuracy_score(label, logits, k=5, labels=range(7)))
+    label[::3] = -1
+    streamed = ClassificationSums.start(7).add(jnp.asarray(logits), jnp.asarray(label), jnp.zeros(40))
+    expected = {name: value for name, value in streamed.compute().items() if name != "loss"}
+    assert scores_of(logits, label) == pytest.approx(expected)
+    assert scores_of(logits, np.full(40, -1)) == dict.fromkeys(expected, 0.0)
+    assert list(scores_of(logits[:, :2], np.zeros(40, int))) == ["accuracy"]
