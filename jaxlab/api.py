@@ -10,6 +10,7 @@ from jaxlab import fit
 from jaxlab.config import override
 from jaxlab.data.source import examples
 from jaxlab.encode import Ridge
+from jaxlab.evaluate.inference import summary
 from jaxlab.experiment import Experiment
 from jaxlab.ridge_run import RidgeRun, fit_run
 from jaxlab.run import Run, Which
@@ -87,6 +88,8 @@ def predict_runs(
         predictions.save(file)
         members.append(predictions)
         yield f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets"
+        if inferred := predictions.provenance.get("inference"):
+            yield f"{run.rundir.path}: {summary(inferred, run.kind)}"
     mean = members[0] if len(members) == 1 else ensemble.mean(members)
     if out.suffix == ".npz":
         mean.save(out)

@@ -4,21 +4,25 @@ import json
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 
-from jaxlab.config import identity
+from jaxlab import tree
+from jaxlab.config import identity, to_json
 from jaxlab.data.given import given_samples
 from jaxlab.data.images import ImageRows, decode_splits
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
+from jaxlab.evaluate.inference import Inference, InferenceEvaluator, moved
+from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
 from jaxlab.fit import Decoded, decoded, positions_of, resident
+from jaxlab.models.order import order
 from jaxlab.start import changed_encoders, recorded
-from jaxlab.task import Task, program_of
+from jaxlab.task import Task, input_shape, program_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -42,6 +46,7 @@ class Run:
         self.experiment = experiment
         self.info = rundir.info()
         self.task = Task.from_json(self.info["task"])
+        self._check_inference()
 
     @property
     def kind(self) -> Kind:
@@ -90,7 +95,7 @@ class Run:
                 f"{self.rundir.path}: its images have masks, which only those of a split bring along"
             )
         samples = given_samples(images, self.task.image_dtype)
-        return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
+        return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))[0]
 
     def predict_split(
         self, split: Literal["test", "validation"] = "test", which: Which = "best"
@@ -106,10 +111,10 @@ class Run:
         else:
             samples, rows = self.opened.train, self.positions[1]
         checkpoint = self.checkpoint(which)
-        values = self._predict(samples, rows, checkpoint)
+        values, inferred = self._predict(samples, rows, checkpoint, compare=True)
         meta = checkpoint.meta()
-        made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
-        config = self.rundir.config()
+        made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"], **inferred}
+        config = {**self.rundir.config(), "inference": to_json(self.experiment.inference)}
         origin = {**made, "config": config, "data": self.info["data"], **provenance()}
         return Predictions(
             ids=samples.ids[rows], values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
@@ -117,7 +122,10 @@ class Run:
         )  # fmt: skip
 
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
-        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode."""
+        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode, of images as they are.
+
+        With "validation_tta" and "validation_refined" where the experiment's `inference` asks for them.
+        """
         return self._scores(self.checkpoint(which))
 
     def evaluate_checkpoints(
@@ -136,10 +144,15 @@ class Run:
 
     def _scores(self, checkpoint: Saved) -> dict[str, dict[str, float]]:
         variables, ceiling = self._variables(checkpoint), self.opened.ceiling
-        return {
+        scores = {
             split: self._evaluator.evaluate(variables, *data.sent, data.put).compute(ceiling)
             for split, data in self._decoded.items()
         }
+        validate = self._decoded["validation"]
+        for name, evaluator in self._inferring.items():
+            sums = evaluator.evaluate(variables, *validate.sent, validate.put)
+            scores[f"validation_{name}"] = sums.compute(ceiling)
+        return scores
 
     def _record(self, chosen: list[Saved], scores: dict[int, dict[str, dict[str, float]]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
@@ -195,7 +208,44 @@ class Run:
         program = program_of(self.experiment, self.task)
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
-    def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
+    def _check_inference(self) -> None:
+        """Raises UserError for an inference that fits neither network nor images, before anything is read."""
+        self._norms  # noqa: B018
+        if not self.experiment.inference.plain:
+            self.experiment.inference.tta.check_size(*self.task.image_shape[:2])
+
+    @cached_property
+    def _norms(self) -> tuple[str, ...]:
+        """The batch norms whose statistics are refined, if any are."""
+        refine = self.experiment.inference.refine
+        if refine.adapts != "statistics":
+            return ()
+        program = program_of(self.experiment, self.task)
+        unread = order(program.shapes, input_shape(self.experiment, self.task)).unread
+        norms = norms_of(tree.flatten(program.shapes[2]), unread)
+        refine.check_norms(norms)
+        return norms
+
+    @cached_property
+    def _inferring(self) -> dict[str, InferenceEvaluator]:
+        """Evaluators of what the experiment's `inference` asks for, step by step; the last is all of it."""
+        program = program_of(self.experiment, self.task)
+        whole = self.experiment.inference
+        asked = {"tta": Inference(tta=whole.tta), "refined": whole if whole.refine.adapts else Inference()}
+        size = self.experiment.training.batch_size
+        return {
+            name: InferenceEvaluator(program, self._layout, size, len(self.targets), inference, self._norms)
+            for name, inference in asked.items()
+            if not inference.plain
+        }
+
+    def _predict(
+        self, samples: Samples, rows: np.ndarray, checkpoint: Saved, compare: bool = False
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Predictions as `inference` says, and {"inference": what it did}, if anything.
+
+        compare: with predictions from images as they are.
+        """
         put = None
         images: ImageRows
         if self.task.encoders:  # of all samples, as training stored them
@@ -203,7 +253,15 @@ class Run:
             put = Resident(self._layout, features(self._encoders, samples), None, None)
         else:
             (images,) = decode_splits(samples, [rows], self.task.images)
-        return self._evaluator.predict(self._variables(checkpoint), images, put)
+        variables = self._variables(checkpoint)
+        if self.experiment.inference.plain:
+            return self._evaluator.predict(variables, images, put), {}
+        evaluator = list(self._inferring.values())[-1]
+        values = evaluator.predict(variables, images, put)
+        if not compare:
+            return values, {}
+        plain = self._evaluator.predict(variables, images, put)
+        return values, {"inference": evaluator.record() | {"moved": moved(plain, values, self.kind)}}
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""
