@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxlab.config import Component
 from jaxlab.data.augment import intensities, interpolated, window
 from jaxlab.training.state import Variables
-from jaxlab.training.step import Program
+from jaxlab.training.step import Program, prediction_step
 from jaxlab.types import EVALUATION, Batch, UserError
 
 
@@ -107,8 +107,11 @@ def predicted(
 def averaged(program: Program, views: View, variables: Variables, batch: Batch) -> Float[Array, "b t"]:
     """Predictions averaged over the views: in the targets' own units, or as the logarithm of mean probabilities.
 
-    One view after the other, through one forward pass that is compiled once; the sum alone is kept.
+    One view after the other, through one forward pass that is compiled once; the sum alone is kept. A single view is
+    the image as it is, and predicted bit for bit as without TTA.
     """
+    if len(views.scale) == 1:
+        return prediction_step(program, variables, batch)
     levels = intensities(batch["image"])
     logarithms = program.kind == "classification"
 
