@@ -129,7 +129,8 @@ def evaluate(
 ) -> None:
     """Score a RUN's checkpoints on training and validation data.
 
-    Validation scores that its metrics.jsonl lacks are added to it.
+    Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
+    of inference, those with it are shown beside them.
     """
     from jaxlab.api import load
 
@@ -156,7 +157,8 @@ def _print_scores(scores: dict[int, dict[str, dict[str, float]]]) -> None:
 def predict(runs: tuple[Path, ...], out: Path, settings: tuple[str, ...], checkpoint: str) -> None:
     """Predict the test images with each RUN and write their mean.
 
-    A CSV is checked against the data's sample_submission.csv before it is written.
+    A CSV is checked against the data's sample_submission.csv before it is written. `--set inference.tta.shift=3`
+    averages over shifted images, `inference.tta.mirror=true` over mirror images.
     """
     from jaxlab.api import predict_runs
 

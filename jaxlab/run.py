@@ -9,20 +9,18 @@ from typing import Any, Literal
 import numpy as np
 from rich.console import Console
 
-from jaxlab import tree
 from jaxlab.config import identity, to_json
 from jaxlab.data.given import given_samples
 from jaxlab.data.images import ImageRows, decode_splits
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
-from jaxlab.evaluate.inference import Inference, InferenceEvaluator, moved
+from jaxlab.evaluate.inference import InferenceEvaluator, moved
 from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
 from jaxlab.fit import Decoded, decoded, positions_of, resident
-from jaxlab.models.order import order
 from jaxlab.start import changed_encoders, recorded
-from jaxlab.task import Task, input_shape, program_of
+from jaxlab.task import Task, input_shape, network_shapes, program_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -46,7 +44,7 @@ class Run:
         self.experiment = experiment
         self.info = rundir.info()
         self.task = Task.from_json(self.info["task"])
-        self._check_inference()
+        self._norms = self._refined_norms()
 
     @property
     def kind(self) -> Kind:
@@ -208,35 +206,25 @@ class Run:
         program = program_of(self.experiment, self.task)
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
-    def _check_inference(self) -> None:
-        """Raises UserError for an inference that fits neither network nor images, before anything is read."""
-        self._norms  # noqa: B018
-        if not self.experiment.inference.plain:
-            self.experiment.inference.tta.check_size(*self.task.image_shape[:2])
-
-    @cached_property
-    def _norms(self) -> tuple[str, ...]:
-        """The batch norms whose statistics are refined, if any are."""
-        refine = self.experiment.inference.refine
-        if refine.adapts != "statistics":
+    def _refined_norms(self) -> tuple[str, ...]:
+        """The batch norms whose statistics are refined. Raises UserError for an inference that does not fit the run."""
+        inference = self.experiment.inference
+        if not inference.plain:
+            inference.tta.check_size(*self.task.image_shape[:2])
+        if inference.refine.adapts != "statistics":
             return ()
-        program = program_of(self.experiment, self.task)
-        unread = order(program.shapes, input_shape(self.experiment, self.task)).unread
-        norms = norms_of(tree.flatten(program.shapes[2]), unread)
-        refine.check_norms(norms)
+        shapes = network_shapes(self.experiment, self.task)
+        norms = norms_of(shapes, input_shape(self.experiment, self.task))
+        inference.refine.check_norms(norms)
         return norms
 
     @cached_property
     def _inferring(self) -> dict[str, InferenceEvaluator]:
-        """Evaluators of what the experiment's `inference` asks for, step by step; the last is all of it."""
-        program = program_of(self.experiment, self.task)
-        whole = self.experiment.inference
-        asked = {"tta": Inference(tta=whole.tta), "refined": whole if whole.refine.adapts else Inference()}
-        size = self.experiment.training.batch_size
+        """Evaluators of the stages of the experiment's `inference`."""
+        program, size = program_of(self.experiment, self.task), self.experiment.training.batch_size
         return {
-            name: InferenceEvaluator(program, self._layout, size, len(self.targets), inference, self._norms)
-            for name, inference in asked.items()
-            if not inference.plain
+            name: InferenceEvaluator(program, self._layout, size, len(self.targets), stage, self._norms)
+            for name, stage in self.experiment.inference.stages().items()
         }
 
     def _predict(

@@ -47,6 +47,12 @@ class Inference(Component):
         """Whether an image is predicted once, as it is."""
         return self.tta == TTA() and self.refine.adapts is None
 
+    def stages(self) -> dict[str, "Inference"]:
+        """What is asked for beyond plain prediction: "tta" alone, "refined" with it; the last is all of it."""
+        stages = {"tta": Inference(tta=self.tta), "refined": self}
+        unasked = "refined" if self.refine.adapts is None else None
+        return {name: stage for name, stage in stages.items() if name != unasked and not stage.plain}
+
 
 def inference_step(
     program: Program,

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jaxlab import tree
@@ -20,6 +21,7 @@ from jaxlab.config import Component
 from jaxlab.data.augment import intensities
 from jaxlab.evaluate.tta import View, mean_of, predicted
 from jaxlab.metrics.reduce import total
+from jaxlab.models.order import order
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program
 from jaxlab.types import EVALUATION, Batch, UserError
@@ -87,9 +89,10 @@ class Refine(Component):
         return tuple(name for name in norms if re.search(self.layers, name))
 
 
-def norms_of(stats: tree.Flat, unread: frozenset[str]) -> tuple[str, ...]:
-    """Paths of the batch norms in batch statistics, but for those whose parameters no output depends on."""
-    paths = [path.removesuffix(".mean") for path in stats if path.endswith(".mean")]
+def norms_of(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tree.Shape) -> tuple[str, ...]:
+    """Paths of a network's batch norms, but for those whose parameters no output depends on."""
+    unread = order(shapes, image_shape).unread
+    paths = [path.removesuffix(".mean") for path in tree.flatten(shapes[2]) if path.endswith(".mean")]
     return tuple(path for path in paths if f"{path}.scale" not in unread)
 
 

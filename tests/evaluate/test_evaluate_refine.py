@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from scipy.optimize import minimize
 from tiny import parts_of, stirred, tiny
 
@@ -17,7 +18,7 @@ from jaxlab.evaluate.inference import Inference, InferenceEvaluator
 from jaxlab.evaluate.refine import Refine, norms_of, objective_of, refined_output, refined_statistics
 from jaxlab.evaluate.tta import TTA
 from jaxlab.experiment import Experiment
-from jaxlab.heads import Linear
+from jaxlab.heads import Linear, build_network
 from jaxlab.models import Features, LeNet5, ShallowCNN
 from jaxlab.run import Run
 from jaxlab.training.rundir import RunDirectory
@@ -56,9 +57,15 @@ def test_batch_norms_are_needed_and_named():
         UserError, match=r"'levels\.7' matches none of the batch norms backbone\.levels\.0\.norm, b"
     ):
         refine.check_norms(NORMS)
-    stats = dict.fromkeys(f"{name}.{kind}" for name in NORMS for kind in ("mean", "var"))
-    assert norms_of(stats, frozenset()) == NORMS
-    assert norms_of(stats, frozenset({"backbone.levels.1.norm.scale"})) == NORMS[:1]
+    for level, norms in ((1, NORMS[:1]), (2, NORMS)):  # of a layer that the head does not reach, none
+        network = build_network(
+            ShallowCNN(channels=(4, 6), kernel_sizes=(3, 3)),
+            Linear(layer=f"level{level}"),
+            (16, 16, 3),
+            ("a",),
+            nnx.Rngs(0),
+        )
+        assert norms_of(nnx.split(network, nnx.Param, nnx.BatchStat), (16, 16, 3)) == norms
 
 
 def test_features_computed_once_are_refused():
