@@ -37,7 +37,8 @@ class Refine(Component):
         variances of the network's batch norms, which with the same steps for scale and bias would do no more
         (`refined_statistics`). None: nothing.
     objective: of statistics. "consistency": predictions from the views of `tta` agree. "features": what batch norms put
-        out has the mean 0 and the variance 1 that it has over training data.
+        out has the mean 0 and the variance 1 that it has over training data. A small batch differs from these by
+        chance, and is then moved as a whole, against other batches.
     layers: a regular expression for the paths of the batch norms whose features are compared; default all that the
         readout depends on.
     steps: gradient steps on each batch. lr: of Adam, for statistics: in standard deviations of a channel, and for
@@ -51,7 +52,7 @@ class Refine(Component):
     objective: Literal["consistency", "features"] = "consistency"
     layers: str = ""
     steps: int = 10
-    lr: float = 0.01
+    lr: float = 0.001
     stay: float = 0.1
     seconds: float = 600.0
 
@@ -72,8 +73,6 @@ class Refine(Component):
 
     def check_norms(self, norms: tuple[str, ...]) -> None:
         """Raises UserError where a network with these batch norms has no statistics to refine or to compare."""
-        if self.adapts != "statistics":
-            return
         if not norms:
             raise UserError(
                 'inference.refine.adapts="statistics": expected a network with batch norms, but this one has none that '

@@ -1,5 +1,6 @@
 """Refinement lowers what it declares to, of the rows that count alone, in its time; and touches nothing else."""
 
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from scipy.optimize import minimize
 from tiny import parts_of, stirred, tiny
 
 import jaxlab
+from jaxlab.api import predict_runs
 from jaxlab.data import Images, Simulated
 from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.evaluate import inference
@@ -24,6 +26,7 @@ from jaxlab.run import Run
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.types import UserError
+from submit import Predictions
 
 TWO = TTA(mirror=True)
 NORMS = ("backbone.levels.0.norm", "backbone.levels.1.norm")
@@ -124,7 +127,7 @@ def batch_of(images, padded):
 @pytest.mark.parametrize("objective", ["consistency", "features"])
 def test_steps_lower_the_objective_whatever_fills_the_batch(tiny_parts, objective):
     program, variables, images = tiny_parts
-    refine = Refine(adapts="statistics", objective=objective, steps=5)
+    refine = Refine(adapts="statistics", objective=objective, steps=5, lr=0.01)
     views = TWO.views()
     refined = jax.jit(partial(refined_statistics, program, refine, NORMS, views))
     paddings = (np.repeat(images[4:5], 3, 0), 255 - images[8:11])
@@ -199,7 +202,7 @@ def test_what_comes_after_its_time_is_not_refined(tiny_parts, capsys):
 
 
 @pytest.mark.slow
-def test_a_run_reports_with_and_without_and_stays_as_it_was(trained):
+def test_a_run_reports_with_and_without_and_stays_as_it_was(trained, tmp_path):
     digest = jaxlab.load(trained).checkpoint().meta()["digest"]
     settings = ["inference.tta.mirror=true", "inference.refine.adapts=statistics", "inference.refine.steps=2"]
     run = jaxlab.load(trained, settings)
@@ -218,6 +221,10 @@ def test_a_run_reports_with_and_without_and_stays_as_it_was(trained):
     assert line.startswith(
         "2 views of each image, statistics refined for 1 of 1 batches: predictions moved by 0."
     )
+    copy = shutil.copytree(trained, tmp_path / "copy")
+    told = list(predict_runs([copy], tmp_path / "out.npz", settings))
+    assert told[1] == f"{copy}: {line}"
+    np.testing.assert_array_equal(Predictions.load(tmp_path / "out.npz").values, found.values)
     assert jaxlab.load(trained).checkpoint().meta()["digest"] == digest
     assert "inference" not in jaxlab.load(trained).predict_split("test").provenance
 
