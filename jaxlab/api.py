@@ -10,6 +10,7 @@ from rich.console import Console
 from jaxlab import fit
 from jaxlab.data.source import examples
 from jaxlab.encode import Ridge
+from jaxlab.evaluate.inference import summary
 from jaxlab.experiment import Experiment
 from jaxlab.folds import Folds, overridden
 from jaxlab.folds_run import FoldsRun, train_folds
@@ -105,6 +106,8 @@ def predict_runs(
         members.append(predictions)
         file = run.rundir.predictions(split)
         yield f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets"
+        if inferred := predictions.provenance.get("inference"):
+            yield f"{run.rundir.path}: {summary(inferred, run.kind)}"
     if out is None:
         return
     mean = members[0] if len(members) == 1 else ensemble.mean(members)

@@ -152,7 +152,8 @@ def evaluate(
 ) -> None:
     """Score a RUN's checkpoints on training and validation data.
 
-    Validation scores that its metrics.jsonl lacks are added to it.
+    Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
+    of inference, those with it are shown beside them.
     """
     from jaxlab.api import load
 
@@ -190,6 +191,7 @@ def predict(
 
     A CSV is checked against the data's sample_submission.csv before it is written. Each RUN keeps its own predictions
     in predictions/SPLIT.npz; of labelled samples, which need no --out, they are what an ensemble is chosen by.
+    `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
     """
     from jaxlab.api import predict_runs
 

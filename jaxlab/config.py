@@ -31,6 +31,7 @@ class Component:
     """
 
     types: ClassVar[dict[str, type["Component"]]] = {}
+    afterwards: ClassVar[bool] = False  # says how a trained network is used: no part of what an experiment is
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -265,11 +266,16 @@ def from_json(data: Any) -> Any:
 
 
 def identity(value: Any) -> Any:
-    """The JSON of what an experiment *is*: as `to_json`, but of a location only whether it is set."""
+    """The JSON of what an experiment *is*: as `to_json`, but of a location only whether it is set.
+
+    Parts that say how it is used afterwards are left out.
+    """
     if isinstance(value, Component):
         fields = {}
         for name, hint in _hints(type(value)).items():
             item = getattr(value, name)
+            if isinstance(item, Component) and item.afterwards:
+                continue
             fields[name] = item is not None if _is_location(hint) else identity(item)
         return {"type": type(value).__name__, **fields}
     return [identity(item) for item in value] if isinstance(value, tuple) else value

@@ -16,6 +16,7 @@ from jaxlab.data.simulated import Simulated
 from jaxlab.data.source import Source
 from jaxlab.data.split import RandomSplit, Split
 from jaxlab.encode import CachedFeatures
+from jaxlab.evaluate.inference import Inference
 from jaxlab.heads import Head, Linear
 from jaxlab.losses import Loss, Mse
 from jaxlab.models.base import Model
@@ -89,6 +90,7 @@ class Experiment(Component):
     channels: further input channels, computed from the image.
     normalize: default the one that belongs to the pretrained weights, else ImageNet's.
     limit: train and validate on no more than so many samples each (for a quick look).
+    inference: how the trained network predicts; no part of what it is, so that a run may be given another.
     """
 
     data: Source = Simulated()
@@ -107,6 +109,7 @@ class Experiment(Component):
     training: Training = Training(epochs=30)
     seed: int = 0
     limit: int | None = None
+    inference: Inference = Inference()
 
     def check(self) -> None:
         if not 0 <= self.seed < 2**32:
@@ -119,6 +122,12 @@ class Experiment(Component):
     def _check_mirrors(self) -> None:
         """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""
         flips = [part for part in (*self.augment, self.balance) if isinstance(part, Flip | MirrorCopies)]
+        for axis, mirrored in self.inference.tta.mirrors.items():
+            if mirrored and axis not in self.data.mirrors:
+                raise UserError(
+                    f"inference.tta: a {axis} mirror image of {type(self.data).__name__} shows something else; leave "
+                    f"{'mirror' if axis == 'horizontal' else 'mirror_vertical'} out"
+                )
         for axis in ("horizontal", "vertical"):
             used = [type(part).__name__ for part in flips if getattr(part, axis)]
             if used and axis not in self.data.mirrors:
@@ -142,6 +151,7 @@ class Experiment(Component):
             )
         unused: dict[str, Any] = {"images": self.images != Images(), "normalize": self.normalize}
         unused |= {name: getattr(self, name) for name in ("augment", "channels", "mix", "balance")}
+        unused["inference"] = not self.inference.plain
         if cached and (given := [name for name, is_set in unused.items() if is_set]):
             raise UserError(
                 f"Experiment: {', '.join(given)} cannot go with data=CachedFeatures(...): features are computed once, "

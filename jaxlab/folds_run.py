@@ -179,7 +179,7 @@ class FoldsRun:
         samples = self._network.given(images)
         each = self._network.predict_each(samples, np.arange(len(samples)), self._checkpoints(which))
         total = np.zeros((len(samples), len(self.targets)))
-        for values in each:
+        for values, _ in each:
             total += values
         return (total / len(self.folds)).astype(np.float32)
 
@@ -202,9 +202,9 @@ class FoldsRun:
     def predict_folds(self, which: Which = "last") -> Iterator[Predictions]:
         """Each fold's predictions of the test images, in turn."""
         samples, checkpoints = self._network.test_samples(), self._checkpoints(which)
-        each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints)
-        for fold, values, checkpoint in zip(self.folds, each, checkpoints, strict=True):
-            yield fold.named(samples.ids, values, "test", checkpoint)
+        each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints, compare=True)
+        for fold, (values, inferred), checkpoint in zip(self.folds, each, checkpoints, strict=True):
+            yield fold.named(samples.ids, values, "test", checkpoint, inferred)
 
     def averaged(self, members: Sequence[Predictions], which: Which = "last") -> Predictions:
         """The mean of the folds' predictions, with the provenance of all."""
@@ -220,9 +220,11 @@ class FoldsRun:
         values = np.empty((len(train), len(self.targets)), np.float32)
         made = []
         for fold, chosen, checkpoint in zip(self.folds, rows, checkpoints, strict=True):
-            (values[chosen],) = self._network.predict_each(train, chosen, [checkpoint])
+            ((values[chosen], inferred),) = self._network.predict_each(
+                train, chosen, [checkpoint], compare=True
+            )
             scores = scores_of(values[chosen], truth[chosen], self.opened.ceiling)
-            part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint)
+            part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint, inferred)
             made.append({**part.provenance, "scores": {**part.provenance["scores"], "out_of_fold": scores}})
         every = np.sort(np.concatenate(rows))
         whole = replace(part, ids=train.ids[every], values=values[every])

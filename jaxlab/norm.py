@@ -15,6 +15,8 @@ class BatchNorm(nnx.Module):
     equally many rows), and the running ones move by `momentum` towards them, with the variance unbiased.
     With `use_running_average` set, the running ones serve in training too and stay as they are.
     affine: a learned scale and bias follow. Without them no gradient has to reach features that are not trained.
+    observed: it leaves `moments`, of what it normalises before scale and bias: (2, b, c) means over positions of the
+    values and of their squares. Over all of the training data they are 0 and 1, as far as running statistics are right.
     """
 
     def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5, affine: bool = True):
@@ -25,6 +27,7 @@ class BatchNorm(nnx.Module):
         self.momentum = momentum
         self.eps = eps
         self.use_running_average = False
+        self.observed = False
 
     def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
         rows = x.reshape(-1, x.shape[-1])  # alone on a CPU, XLA reduces over (b, h, w) 3 times slower
@@ -33,6 +36,10 @@ class BatchNorm(nnx.Module):
         else:
             centred, var = rows - self.mean[...][None], self.var[...]
         slope = jax.lax.rsqrt(var + self.eps)
+        if self.observed:
+            normalised = (centred * slope[None]).astype(jnp.float32).reshape(len(x), -1, x.shape[-1])
+            moments = jnp.stack([normalised.mean(1), jnp.square(normalised).mean(1)])
+            self.moments = nnx.Intermediate(moments)
         if self.scale is None or self.bias is None:
             return (centred * slope[None]).astype(x.dtype).reshape(x.shape)
         slope = self.scale[...] * slope

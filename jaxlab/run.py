@@ -1,24 +1,26 @@
 """A trained network as a run: predict with it, evaluate its checkpoints."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 
-from jaxlab.config import identity
+from jaxlab.config import identity, to_json
 from jaxlab.data.given import given_samples
 from jaxlab.data.images import ImageRows, decode_splits
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.evaluate.evaluator import Evaluator
+from jaxlab.evaluate.inference import InferenceEvaluator, moved
+from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
 from jaxlab.fit import Decoded, decoded, positions_of, resident
 from jaxlab.start import changed_encoders, recorded
-from jaxlab.task import Task, program_of
+from jaxlab.task import Task, input_shape, network_shapes, program_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -45,6 +47,7 @@ class Run:
         self.experiment = experiment
         self.info = rundir.info()
         self.task = Task.from_json(self.info["task"])
+        self._norms = self._refined_norms()
 
     @property
     def kind(self) -> Kind:
@@ -89,7 +92,8 @@ class Run:
         folder (its images sorted by name). They are resized as in training.
         """
         samples = self.given(images)
-        return self._predict(samples, np.arange(len(samples)), self.checkpoint(which))
+        ((values, _),) = self.predict_each(samples, np.arange(len(samples)), [self.checkpoint(which)])
+        return values
 
     def given(self, images: np.ndarray | str | Path | Sequence[str | Path]) -> Samples:
         """Images that are `predict`'s argument, as samples. Raises UserError where they cannot be this network's."""
@@ -114,7 +118,8 @@ class Run:
                 "are those of `jaxlab train --folds` and of ridge regression"
             )
         checkpoint = self.checkpoint(which)
-        return self.named(samples.ids[rows], self._predict(samples, rows, checkpoint), split, checkpoint)
+        ((values, inferred),) = self.predict_each(samples, rows, [checkpoint], compare=True)
+        return self.named(samples.ids[rows], values, split, checkpoint, inferred)
 
     def test_samples(self) -> Samples:
         """The samples to predict. Raises UserError where there are none."""
@@ -124,19 +129,33 @@ class Run:
             )
         return self.test[0]
 
-    def named(self, ids: np.ndarray, values: np.ndarray, split: str, checkpoint: Saved) -> Predictions:
-        """A checkpoint's values (n, t) with the names of samples and targets, and their provenance."""
+    def named(
+        self,
+        ids: np.ndarray,
+        values: np.ndarray,
+        split: str,
+        checkpoint: Saved,
+        inferred: Mapping[str, Any],
+    ) -> Predictions:
+        """A checkpoint's values (n, t) with the names of samples and targets, and their provenance.
+
+        inferred: what `predict_each` says of them.
+        """
         meta = checkpoint.meta()
-        made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
+        made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"], **inferred}
         scores = {"validation": journal.validations(self.rundir.metrics).get(checkpoint.step, {})}
-        origin = {**made, "scores": scores, "config": self.rundir.config(), "data": self.info["data"]}
+        config = {**self.rundir.config(), "inference": to_json(self.experiment.inference)}
+        origin = {**made, "scores": scores, "config": config, "data": self.info["data"]}
         return Predictions(
             ids=ids, values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
             split=split, provenance={**origin, **provenance()},
         )  # fmt: skip
 
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
-        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode."""
+        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode, of images as they are.
+
+        With "validation_tta" and "validation_refined" where the experiment's `inference` asks for them.
+        """
         return self._scores(self.checkpoint(which))
 
     def evaluate_checkpoints(
@@ -155,10 +174,15 @@ class Run:
 
     def _scores(self, checkpoint: Saved) -> dict[str, dict[str, float]]:
         variables, ceiling = self._variables(checkpoint), self.opened.ceiling
-        return {
+        scores = {
             split: self._evaluator.evaluate(variables, *data.sent, data.put).compute(ceiling)
             for split, data in self._decoded.items()
         }
+        validate = self._decoded["validation"]
+        for name, evaluator in self._inferring.items():
+            sums = evaluator.evaluate(variables, *validate.sent, validate.put)
+            scores[f"validation_{name}"] = sums.compute(ceiling)
+        return scores
 
     def _record(self, chosen: list[Saved], scores: dict[int, dict[str, dict[str, float]]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
@@ -214,15 +238,34 @@ class Run:
         program = program_of(self.experiment, self.task)
         return Evaluator(program, self._layout, self.experiment.training.batch_size, len(self.targets))
 
-    def _predict(self, samples: Samples, rows: np.ndarray, checkpoint: Saved) -> np.ndarray:
-        return next(self.predict_each(samples, rows, [checkpoint]))
+    def _refined_norms(self) -> tuple[str, ...]:
+        """The batch norms whose statistics are refined. Raises UserError for an inference that does not fit the run."""
+        inference = self.experiment.inference
+        if not inference.plain:
+            inference.tta.check_size(*self.task.image_shape[:2])
+        if inference.refine.adapts != "statistics":
+            return ()
+        shapes = network_shapes(self.experiment, self.task)
+        norms = norms_of(shapes, input_shape(self.experiment, self.task))
+        inference.refine.check_norms(norms)
+        return norms
+
+    @cached_property
+    def _inferring(self) -> dict[str, InferenceEvaluator]:
+        """Evaluators of the stages of the experiment's `inference`."""
+        program, size = program_of(self.experiment, self.task), self.experiment.training.batch_size
+        return {
+            name: InferenceEvaluator(program, self._layout, size, len(self.targets), stage, self._norms)
+            for name, stage in self.experiment.inference.stages().items()
+        }
 
     def predict_each(
-        self, samples: Samples, rows: np.ndarray, checkpoints: Iterable[Saved]
-    ) -> Iterator[np.ndarray]:
-        """(n, t) float32 of the samples at `rows` by each of the checkpoints, this run's or another's of its task.
+        self, samples: Samples, rows: np.ndarray, checkpoints: Iterable[Saved], compare: bool = False
+    ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        """Of each of the checkpoints, this run's or another's of its task: predictions of the samples at `rows`.
 
-        Images are decoded once.
+        (n, t) float32 as `inference` says, and {"inference": what it did}, if anything. Images are decoded once.
+        compare: with predictions from images as they are.
         """
         put = None
         images: ImageRows
@@ -232,7 +275,19 @@ class Run:
         else:
             (images,) = decode_splits(samples, [rows], self.task.images)
         for checkpoint in checkpoints:
-            yield self._evaluator.predict(self._variables(checkpoint), images, put)
+            yield self._infer(self._variables(checkpoint), images, put, compare)
+
+    def _infer(
+        self, variables: Variables, images: ImageRows, put: Resident | None, compare: bool
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        if self.experiment.inference.plain:
+            return self._evaluator.predict(variables, images, put), {}
+        evaluator = list(self._inferring.values())[-1]
+        values = evaluator.predict(variables, images, put)
+        if not compare:
+            return values, {}
+        plain = self._evaluator.predict(variables, images, put)
+        return values, {"inference": evaluator.record() | {"moved": moved(plain, values, self.kind)}}
 
     def _variables(self, checkpoint: Saved) -> Variables:
         """Of the averaged parameters where the run keeps them."""

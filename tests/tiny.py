@@ -20,7 +20,7 @@ from jaxlab.learning import learning_of, tuning_of
 from jaxlab.start import Start, initial_state
 from jaxlab.task import network_shapes, program_of, task_of
 from jaxlab.training.sharding import Layout
-from jaxlab.training.state import TrainState
+from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Learning, Program, train_step
 
 
@@ -62,6 +62,16 @@ def parts_of(experiment: Experiment) -> Parts:
     return Parts(
         program, phases, batches, initial_state(experiment, start, phases[0].optimizer, learn.target)
     )
+
+
+def stirred(variables: Variables) -> Variables:
+    """The variables with noise on every parameter: a head that begins at zero predicts the same of all images."""
+    rng = np.random.default_rng(0)
+    params = {
+        path: np.asarray(leaf) + 0.2 * rng.standard_normal(leaf.shape, np.float32)
+        for path, leaf in variables.params.items()
+    }
+    return replace(variables, params=params)
 
 
 def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:

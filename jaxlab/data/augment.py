@@ -84,8 +84,8 @@ class Crop(Augmentation):
             )
         size, top, left = jax.random.uniform(key, (3,))
         scale = 1 - size * self.pixels / min(height, width)
-        rows = _interpolated(image, _window(height, scale, top), axis=0)
-        return _interpolated(rows, _window(width, scale, left), axis=1)
+        rows = interpolated(image, window(height, scale, top), axis=0)
+        return interpolated(rows, window(width, scale, left), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ def _along_axes(image: Image, rows: Axis, columns: Axis) -> Image:
     return jnp.einsum("ih,hwc,jw->ijc", rows, image, columns, precision=jax.lax.Precision.HIGHEST)
 
 
-def _interpolated(image: Image, positions: Float[Array, " out"], axis: int) -> Image:
+def interpolated(image: Image, positions: Float[Array, " out"], axis: int) -> Image:
     """The image linearly interpolated at `positions` along `axis`; beyond the edge, the edge."""
     last = image.shape[axis] - 1
     inside = jnp.clip(positions, 0, last)
@@ -220,7 +220,7 @@ def _interpolated(image: Image, positions: Float[Array, " out"], axis: int) -> I
     return low + (high - low) * share
 
 
-def _window(size: int, scale: Float[Array, ""], place: Float[Array, ""]) -> Float[Array, " out"]:
+def window(size: int, scale: Float[Array, ""], place: Float[Array, ""]) -> Float[Array, " out"]:
     """Where the pixels of a window of scale * size lie, size of them; place 0 is the first, 1 the last window."""
     start = place * (1 - scale) * size
     return start + (jnp.arange(size) + 0.5) * scale - 0.5

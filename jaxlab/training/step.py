@@ -38,11 +38,15 @@ class Prepare(Protocol):
 
 
 class Forward(NamedTuple):
-    """Of one pass, in float32: outputs, the batch statistics after it, and what the network adds to the loss."""
+    """Of one pass, in float32: outputs, the batch statistics after it, and what the network adds to the loss.
+
+    moments: of each batch norm that is observed, by its path: as `BatchNorm` leaves them.
+    """
 
     outputs: Float[Array, "b t"]
     stats: tree.Flat
     penalty: Float[Array, ""]
+    moments: tree.Flat
 
 
 @dataclass(frozen=True)
@@ -62,26 +66,46 @@ class Program:
     mix: Mix | None = None
     dtype: str = "float32"
 
-    def apply(self, variables: Variables, images: Any, mode: Mode, held: Collection[str] = ()) -> Forward:
-        """Outputs are encoded targets or logits. held: paths of batch norms that use their running statistics."""
+    def apply(
+        self,
+        variables: Variables,
+        images: Any,
+        mode: Mode,
+        held: Collection[str] = (),
+        observed: Collection[str] = (),
+    ) -> Forward:
+        """Outputs are encoded targets or logits.
+
+        held: paths of batch norms that use their running statistics. observed: of those whose moments are wanted.
+        """
         graphdef, params, stats = self.shapes
         cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
         for path, module in nnx.iter_modules(network):
-            if ".".join(map(str, path)) in held:
+            name = ".".join(map(str, path))
+            if name in held:
                 module.set_attributes(use_running_average=True)
+            if name in observed:
+                module.set_attributes(observed=True)
         outputs = network(jax.tree.map(lambda x: x.astype(self.dtype), images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
-        return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"))
+        left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed else {}
+        moments = {path.removesuffix(".moments"): leaf for path, leaf in left.items()}
+        return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"), moments)
 
     def truth(self, batch: Batch, constants: tree.Flat) -> Array:
         """What the loss compares outputs with: labels, or encoded targets (first standardised as the training data)."""
         if self.kind == "classification":
             return batch["label"]
-        z = (batch["target"] - constants["target_mean"][None]) / constants["target_scale"][None]
-        return self.head.encode(z)
+        return self.encoded(batch["target"], constants)
+
+    def encoded(self, values: Array, constants: tree.Flat) -> Array:
+        """Values in the targets' own units as outputs are, standardised and encoded; logits as they are."""
+        if self.kind == "classification":
+            return values
+        return self.head.encode((values - constants["target_mean"][None]) / constants["target_scale"][None])
 
     def training_losses(self, outputs: Array, batch: Batch, constants: tree.Flat, keys: Array) -> Array:
         """One a row; of images that `prepare` mixed by the same keys, by the shares that they have of two targets."""
@@ -154,7 +178,7 @@ def train_step(
         images = program.prepare(piece["image"], split[0])
         mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
         variables = Variables(state.params | trained, stats, state.constants)
-        outputs, stats, penalty = program.apply(variables, images, mode, learning.held)
+        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.held)
         losses = program.training_losses(outputs, piece, state.constants, split[0])
         sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
         loss = losses.sum() / rows_in_all

@@ -1,0 +1,178 @@
+"""How a trained network predicts: from which views of an image, and after which refinement."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+from rich.console import Console
+
+from jaxlab.config import Component
+from jaxlab.evaluate.evaluator import Evaluator
+from jaxlab.evaluate.refine import Refine, refined_output, refined_statistics
+from jaxlab.evaluate.tta import TTA, averaged
+from jaxlab.metrics import Sums
+from jaxlab.training.sharding import Layout
+from jaxlab.training.state import Variables
+from jaxlab.training.step import Program
+from jaxlab.types import Batch, Kind, UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference(Component):
+    """tta: views of each image that predictions are averaged over. refine: what is optimised for each test batch.
+
+    Neither changes how a network trains, or its validation scores while it does.
+    """
+
+    afterwards: ClassVar[bool] = True
+    tta: TTA = TTA()
+    refine: Refine = Refine()
+
+    def check(self) -> None:
+        needs_views = self.refine.adapts is not None and self.refine.objective == "consistency"
+        if needs_views and self.tta == TTA():
+            raise UserError(
+                "Inference: refine for consistency compares predictions from several views, and tta has the image "
+                "alone; set inference.tta.shift, mirror, zoom or crops, or inference.refine.objective=features"
+            )
+
+    @property
+    def plain(self) -> bool:
+        """Whether an image is predicted once, as it is."""
+        return self.tta == TTA() and self.refine.adapts is None
+
+    def stages(self) -> dict[str, "Inference"]:
+        """What is asked for beyond plain prediction: "tta" alone, "refined" with it; the last is all of it."""
+        stages = {"tta": Inference(tta=self.tta), "refined": self}
+        unasked = "refined" if self.refine.adapts is None else None
+        return {name: stage for name, stage in stages.items() if name != unasked and not stage.plain}
+
+
+def inference_step(
+    program: Program,
+    inference: Inference,
+    norms: tuple[str, ...],
+    variables: Variables,
+    batch: Batch,
+    steps: Int[Array, ""],
+    axis_name: str | None = None,
+) -> Float[Array, "b t"]:
+    """Predictions in the targets' own units, or logits, after `steps` of refinement; after none, the views' mean."""
+    views, refine = inference.tta.views(), inference.refine
+    if refine.adapts == "output":
+        return refined_output(program, refine, views, variables, batch, steps)
+    if refine.adapts == "statistics":
+        variables = refined_statistics(program, refine, norms, views, variables, batch, steps, axis_name)
+    return averaged(program, views, variables, batch)
+
+
+def score_step(
+    program: Program, variables: Variables, sums: Sums, batch: Batch, axis_name: str | None = None
+) -> Sums:
+    """`sums` with a batch added, of which batch["prediction"] is predicted."""
+    outputs = program.encoded(batch["prediction"], variables.constants)
+    losses = program.loss(outputs, program.truth(batch, variables.constants))
+    truth = batch["label"] if program.kind == "classification" else batch["target"]
+    return sums.add(batch["prediction"], truth, losses, batch["mask"], axis_name)
+
+
+class InferenceEvaluator(Evaluator):
+    """Evaluates and predicts as an `Inference` says; one compiled function, whatever the views and for all batches.
+
+    norms: the batch norms whose statistics may be refined. batches, unrefined: of the last split, and how many of them
+    came after `refine.seconds` had passed. These count from the split's first batch, compiling included, and are
+    looked at between batches.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        layout: Layout,
+        batch_size: int,
+        outputs: int,
+        inference: Inference,
+        norms: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__(program, layout, batch_size, outputs)
+        self.inference = inference
+        self.batches = self.unrefined = 0
+        self._clock, self._until = clock, 0.0
+        step = partial(inference_step, program, inference, norms)
+        self._infer = layout.compile(step, batch_at=1, arguments=3, rows_out=True)
+        self._score = layout.compile(partial(score_step, program), batch_at=2, arguments=3, donate=1)
+        self._predict, self._evaluate = self._predict_in_time, self._evaluate_in_time
+
+    def evaluate(self, *split: Any) -> Sums:
+        """As `Evaluator.evaluate`."""
+        with self._bounded():
+            return super().evaluate(*split)
+
+    def predict(self, *split: Any) -> np.ndarray:
+        """As `Evaluator.predict`; of classes, logits are the logarithms of mean probabilities."""
+        with self._bounded():
+            return super().predict(*split)
+
+    @contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """A split's time, and a word on what came after it."""
+        refine = self.inference.refine
+        self.batches = self.unrefined = 0
+        self._until = self._clock() + refine.seconds
+        yield
+        if self.unrefined:
+            Console(stderr=True).print(
+                f"warning: inference.refine.seconds={refine.seconds:g} have passed: the last {self.unrefined} of "
+                f"{self.batches} batches are not refined",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def record(self) -> dict[str, Any]:
+        """What was done to the last split, for predictions' provenance."""
+        views, adapts = len(self.inference.tta.views().scale), self.inference.refine.adapts
+        return {"views": views, "adapts": adapts, "batches": self.batches, "unrefined": self.unrefined}
+
+    def _predict_in_time(self, variables: Variables, batch: Batch) -> Array:
+        refine = self.inference.refine
+        if refine.adapts is None:
+            return self._infer(variables, batch, np.int32(0))
+        late = self._clock() >= self._until
+        self.batches, self.unrefined = self.batches + 1, self.unrefined + late
+        rows = self._infer(variables, batch, np.int32(0 if late else refine.steps))
+        return jax.block_until_ready(rows)  # or the clock would time how fast batches are queued
+
+    def _evaluate_in_time(self, variables: Variables, sums: Sums, batch: Batch) -> Sums:
+        return self._score(variables, sums, {**batch, "prediction": self._predict_in_time(variables, batch)})
+
+
+def moved(before: np.ndarray, after: np.ndarray, kind: Kind) -> float:
+    """How far predictions (n, t) were moved from those of the images as they are.
+
+    Of numbers, the root mean square difference in standard deviations over samples, of those targets whose predictions
+    vary; of classes, the share of samples with another first choice.
+    """
+    if kind == "classification":
+        return float((before.argmax(1) != after.argmax(1)).mean())
+    deviation = before.std(0, dtype=np.float64)
+    varies = deviation > 0
+    if not varies.any():
+        return 0.0
+    return float(np.sqrt(np.square((after - before)[:, varies] / deviation[varies]).mean()))
+
+
+def summary(record: Mapping[str, Any], kind: str) -> str:
+    """A line on what inference did, from its record in predictions' provenance."""
+    line = f"{record['views']} view{'s'[: record['views'] > 1]} of each image"
+    if record["adapts"] is not None:
+        refined = record["batches"] - record["unrefined"]
+        line += f", {record['adapts']} refined for {refined} of {record['batches']} batches"
+    if kind == "classification":
+        return f"{line}: {record['moved']:.1%} of images have another first choice than without"
+    return f"{line}: predictions moved by {record['moved']:.3g} of their standard deviation"
