@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from jaxlab.api import load, train
     from jaxlab.experiment import Experiment, Training
     from jaxlab.run import Run
+    from jaxlab.soups import soup
     from jaxlab.types import UserError
 
 __version__ = version("jaxlab")
-__all__ = ["Experiment", "Run", "Training", "UserError", "__version__", "load", "train"]
+__all__ = ["Experiment", "Run", "Training", "UserError", "__version__", "load", "soup", "train"]
 
 _HOMES = {
     "Experiment": "experiment",
@@ -26,6 +27,7 @@ _HOMES = {
     "train": "api",
     "Run": "run",
     "load": "api",
+    "soup": "soups",
     "UserError": "types",
 }
 

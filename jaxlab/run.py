@@ -53,6 +53,11 @@ class Run:
         """Names of the outputs' columns."""
         return self.task.targets
 
+    @property
+    def validates(self) -> bool:
+        """Whether the validation images are new to it: a soup of runs with different ones has seen them all."""
+        return self.info.get("soup", {}).get("validates", True)
+
     def checkpoint(self, which: Which = "best") -> Saved:
         """The best, the last, or one by its step. For a damaged best or last, the good one before it, and says so.
 
@@ -103,6 +108,11 @@ class Run:
                     f"{type(self.experiment.data).__name__}: these data have no test images to predict"
                 )
             rows = np.arange(len(samples))
+        elif not self.validates:
+            raise UserError(
+                f"{self.rundir.path}: the members of this soup were not validated on the same images, so that none is "
+                "new to all of them"
+            )
         else:
             samples, rows = self.opened.train, self.positions[1]
         checkpoint = self.checkpoint(which)
@@ -111,13 +121,18 @@ class Run:
         made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"]}
         config = self.rundir.config()
         origin = {**made, "config": config, "data": self.info["data"], **provenance()}
+        if "soup" in self.info:
+            origin["soup"] = self.info["soup"]
         return Predictions(
             ids=samples.ids[rows], values=values, targets=np.array(self.targets), kind=_KIND[self.task.kind],
             split=split, provenance=origin,
         )  # fmt: skip
 
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
-        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode."""
+        """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode.
+
+        A soup of runs with different validation images has training scores alone.
+        """
         return self._scores(self.checkpoint(which))
 
     def evaluate_checkpoints(
@@ -135,17 +150,25 @@ class Run:
         return scores
 
     def _scores(self, checkpoint: Saved) -> dict[str, dict[str, float]]:
-        variables, ceiling = self._variables(checkpoint), self.opened.ceiling
-        return {
-            split: self._evaluator.evaluate(variables, *data.sent, data.put).compute(ceiling)
-            for split, data in self._decoded.items()
-        }
+        variables = self._variables(checkpoint)
+        splits = ("train", "validation") if self.validates else ("train",)
+        return {split: self.score(variables, split) for split in splits}
+
+    def score(self, variables: Variables, split: str) -> dict[str, float]:
+        """Scores on "train" or "validation", in evaluation mode, of `variables` that lie on the devices."""
+        data = self._decoded[split]
+        return self._evaluator.evaluate(variables, *data.sent, data.put).compute(self.opened.ceiling)
+
+    def measure(self, variables: Variables, held: frozenset[str]) -> Variables:
+        """`variables` with batch-norm statistics measured on the training images; `held` batch norms keep theirs."""
+        data = self._decoded["train"]
+        return self._evaluator.measure(variables, held, data.images, data.put)
 
     def _record(self, chosen: list[Saved], scores: dict[int, dict[str, dict[str, float]]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
         with self.rundir.metrics.open("a") as file:
             for checkpoint in chosen:
-                if checkpoint.step not in known:
+                if checkpoint.step not in known and "validation" in scores[checkpoint.step]:
                     epoch = checkpoint.meta()["epoch"]
                     record = {"step": checkpoint.step, "epoch": epoch, "split": "validation"}
                     file.write(json.dumps({**record, **scores[checkpoint.step]["validation"]}) + "\n")
@@ -206,7 +229,20 @@ class Run:
         return self._evaluator.predict(self._variables(checkpoint), images, put)
 
     def _variables(self, checkpoint: Saved) -> Variables:
-        """Of the averaged parameters where the run keeps them."""
-        params = "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
-        fields = checkpoint.arrays((params, "stats", "constants"))
-        return self._layout.put(Variables(fields[params], fields["stats"], fields["constants"]))
+        return self.put(variables_of(checkpoint))
+
+    def put(self, variables: Variables) -> Variables:
+        """Host arrays on the devices."""
+        return self._layout.put(variables)
+
+
+def parameters_of(checkpoint: Saved) -> Literal["ema", "params"]:
+    """The field of a checkpoint that evaluation uses: averaged parameters where the run keeps them."""
+    return "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
+
+
+def variables_of(checkpoint: Saved) -> Variables:
+    """What evaluation uses of a checkpoint, on the host."""
+    params = parameters_of(checkpoint)
+    fields = checkpoint.arrays((params, "stats", "constants"))
+    return Variables(fields[params], fields["stats"], fields["constants"])
