@@ -86,9 +86,7 @@ def check_alike(members: Sequence[Member]) -> None:
     first, *others = members
     problems = [f"{other.name}: {'; '.join(found)}" for other in others if (found := _unlike(first, other))]
     if problems:
-        raise UserError(
-            f"soup: not the network of {first.name}, so no average with it: {' | '.join(problems)}"
-        )
+        raise UserError(f"soup: these cannot be averaged with {first.name}: {' | '.join(problems)}")
 
 
 def _unlike(first: Member, other: Member) -> list[str]:
