@@ -136,7 +136,11 @@ def _text(leaf: Any) -> str:
 def _targets(first: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
     if first == other:
         return []
-    missing, extra = ([name for name in a if name not in set(b)] for a, b in ((first, other), (other, first)))
+    here, there = dict.fromkeys(first), dict.fromkeys(other)
+    missing, extra = (
+        [name for name in here if name not in there],
+        [name for name in there if name not in here],
+    )
     if not missing and not extra:
         return ["the same targets in another order"]
     return [f"{len(missing)} targets missing ({examples(missing)}), {len(extra)} besides ({examples(extra)})"]

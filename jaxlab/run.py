@@ -55,7 +55,7 @@ class Run:
 
     @property
     def validates(self) -> bool:
-        """Whether the validation images are new to it: a soup of runs with different ones has seen them all."""
+        """Whether its validation images are new to it; to a soup of runs with different ones they are not."""
         return self.info.get("soup", {}).get("validates", True)
 
     def checkpoint(self, which: Which = "best") -> Saved:

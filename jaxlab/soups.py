@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 import jax
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
 from jaxlab.training.progress import LOWER_IS_BETTER, Progress
 from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.tree import Flat
 from jaxlab.types import UserError
 
 T = TypeVar("T")
@@ -113,11 +115,12 @@ def _survey(
     run: Run, members: Sequence[Member], metric: str | None, console: Console
 ) -> tuple[frozenset[str], dict[str, float]]:
     """The batch norms whose statistics are the same in all members; and each member's validation score by its name."""
-    first = members[0].variables().stats
+    first: Flat = {}
     differing: set[str] = set()
     scores = {}
     for member in _shown(members, "members", console):
         variables = member.variables()
+        first = first or variables.stats
         differing |= {path for path, leaf in first.items() if not np.array_equal(leaf, variables.stats[path])}
         if metric is not None:
             scores[member.name] = run.score(run.put(variables), "validation")[metric]
@@ -133,7 +136,6 @@ def _average(
     console: Console,
 ) -> tuple[Average, Sequence[Member]]:
     """The soup and what is in it: all, or the greedy choice where members have scores to rank them by."""
-
     start = partial(Average.of, run, held)
     if ranked_by is None or metric is None:
         steps = iter(_shown(members, "averaging", console))
@@ -177,14 +179,17 @@ def _write(rundir: RunDirectory, made: Average, about: dict[str, Any]) -> None:
 def _report(made: Average, about: dict[str, Any], console: Console) -> None:
     """The members with their scores, which were taken, and the soup's score beside the best member's."""
     metric, members = about["metric"], about["members"]
-    columns = {"run": "run", "step": "step", "score": metric and metric.replace("_", " ")}
-    columns["taken"] = "taken" if about["greedy"] else None
-    table = Table(*(title for title in columns.values() if title), box=None)
-    for member in members:
-        cells = {**member, "step": f"{member['step']:,}", "taken": "yes" if member["taken"] else ""}
-        if metric:
-            cells["score"] = f"{member['score']:.4f}"
-        table.add_row(*(cells[name] for name, title in columns.items() if title))
+    cells = {
+        "run": [escape(member["run"]) for member in members],
+        "step": [f"{member['step']:,}" for member in members],
+    }
+    if metric:
+        cells[metric.replace("_", " ")] = [f"{member['score']:.4f}" for member in members]
+    if about["greedy"]:
+        cells["taken"] = ["yes" if member["taken"] else "" for member in members]
+    table = Table(*cells, box=None)
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*row)
     console.print(table)
     line = f"soup of {made.count}"
     if metric:
