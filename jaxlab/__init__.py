@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from jaxlab.experiment import Experiment, Training
     from jaxlab.folds import Folds
     from jaxlab.run import Run
+    from jaxlab.soups import soup
     from jaxlab.types import UserError
 
 __version__ = version("jaxlab")
-__all__ = ["Experiment", "Folds", "Run", "Training", "UserError", "__version__", "load", "train"]
+__all__ = ["Experiment", "Folds", "Run", "Training", "UserError", "__version__", "load", "soup", "train"]
 
 _HOMES = {
     "Experiment": "experiment",
@@ -28,6 +29,7 @@ _HOMES = {
     "train": "api",
     "Run": "run",
     "load": "api",
+    "soup": "soups",
     "UserError": "types",
 }
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from jaxlab import __version__
 from jaxlab.cli_data import data
+from jaxlab.cli_soup import soup
 from jaxlab.types import UserError
 
 
@@ -46,6 +47,7 @@ def main() -> None:
 
 
 main.add_command(data)
+main.add_command(soup)
 
 
 @main.command()

@@ -39,8 +39,9 @@ class Training(Component):
     ema: decay of the parameters' moving average, which evaluation then uses; None keeps none.
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy.
     early_stopping: epochs without a better metric before the run stops.
-    checkpoint_steps: checkpoints within epochs too, every so many updates. keep_every: keep those of every so
-        many updates besides the last and the best.
+    checkpoint_steps: checkpoints within epochs too, every so many updates.
+    keep_every: besides the last two and the best, keep the checkpoints whose number of updates is a multiple of this,
+        of those at the ends of epochs and at checkpoint_steps. `jaxlab soup` averages what was kept.
     standardize: targets are standardised by the training split's mean and standard deviation.
     """
 

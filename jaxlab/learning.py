@@ -57,12 +57,16 @@ def learning_of(
 def plan_of(experiment: Experiment, task: Task, steps_per_epoch: int) -> Plan:
     """What the loop does when."""
     training, schedule = experiment.training, experiment.optimizer.schedule
-    default = "pearson" if task.kind == "regression" else "accuracy"
     return Plan(
         steps=training.total_steps(steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
-        metric=training.metric or default,
+        metric=metric_of(experiment, task),
         patience=training.early_stopping,
         plateau=(schedule.factor, schedule.patience) if isinstance(schedule, Plateau) else None,
         checkpoint_steps=training.checkpoint_steps,
     )
+
+
+def metric_of(experiment: Experiment, task: Task) -> str:
+    """The validation score that tells which of several checkpoints is best."""
+    return experiment.training.metric or ("pearson" if task.kind == "regression" else "accuracy")

@@ -13,7 +13,8 @@ class BatchNorm(nnx.Module):
 
     In training the statistics are those of the global batch (all devices of `mode.axis_name`, which must hold
     equally many rows), and the running ones move by `momentum` towards them, with the variance unbiased.
-    With `use_running_average` set, the running ones serve in training too and stay as they are.
+    So they are in evaluation where `mode.momentum` is set, which then is the momentum.
+    With `use_running_average` set, the running ones serve always and stay as they are.
     affine: a learned scale and bias follow. Without them no gradient has to reach features that are not trained.
     observed: it leaves `moments`, of what it normalises before scale and bias: (2, b, c) means over positions of the
     values and of their squares. Over all of the training data they are 0 and 1, as far as running statistics are right.
@@ -31,8 +32,8 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
         rows = x.reshape(-1, x.shape[-1])  # alone on a CPU, XLA reduces over (b, h, w) 3 times slower
-        if mode.train and not self.use_running_average:
-            centred, var = self._centred(rows.astype(jnp.float32), mode.axis_name)
+        if (mode.train or mode.momentum is not None) and not self.use_running_average:
+            centred, var = self._centred(rows.astype(jnp.float32), mode)
         else:
             centred, var = rows - self.mean[...][None], self.var[...]
         slope = jax.lax.rsqrt(var + self.eps)
@@ -46,16 +47,18 @@ class BatchNorm(nnx.Module):
         return (centred * slope[None] + self.bias[...][None]).astype(x.dtype).reshape(x.shape)
 
     def _centred(
-        self, rows: Float[Array, "n c"], axis_name: str | None
+        self, rows: Float[Array, "n c"], mode: Mode
     ) -> tuple[Float[Array, "n c"], Float[Array, " c"]]:
         """The rows less their mean, and their biased variance; moves the running statistics."""
+        axis_name = mode.axis_name
+        momentum = self.momentum if mode.momentum is None else mode.momentum
         mean = _mean(rows, axis_name)
         centred = rows - mean[None]
         var = _mean(jnp.square(centred), axis_name)
         count = len(rows) if axis_name is None else len(rows) * jax.lax.axis_size(axis_name)
         unbiased = var * (count / max(count - 1, 1))
         for running, new in ((self.mean, mean), (self.var, unbiased)):
-            running[...] += self.momentum * (jax.lax.stop_gradient(new) - running[...])
+            running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
         return centred, var
 
 

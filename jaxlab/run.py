@@ -59,6 +59,11 @@ class Run:
         """Names of the outputs' columns."""
         return self.task.targets
 
+    @property
+    def validates(self) -> bool:
+        """Whether its validation images are new to it; to a soup of runs with different ones they are not."""
+        return self.info.get("soup", {}).get("validates", True)
+
     def checkpoint(self, which: Which = "best") -> Saved:
         """The best, the last, or one by its step. For a damaged best or last, the good one before it, and says so.
 
@@ -111,6 +116,11 @@ class Run:
             samples = self.test_samples()
             rows = np.arange(len(samples))
         elif split == "validation":
+            if not self.validates:
+                raise UserError(
+                    f"{self.rundir.path}: the members of this soup were not validated on the same images, so that none "
+                    "is new to all of them"
+                )
             samples, rows = self.opened.train, self.positions[1]
         else:
             raise UserError(
@@ -143,6 +153,8 @@ class Run:
         """
         meta = checkpoint.meta()
         made = {"run": self.rundir.path.name, "step": meta["step"], "digest": meta["digest"], **inferred}
+        if "soup" in self.info:
+            made["soup"] = self.info["soup"]
         scores = {"validation": journal.validations(self.rundir.metrics).get(checkpoint.step, {})}
         config = {**self.rundir.config(), "inference": to_json(self.experiment.inference)}
         origin = {**made, "scores": scores, "config": config, "data": self.info["data"]}
@@ -154,7 +166,8 @@ class Run:
     def evaluate(self, which: Which = "best") -> dict[str, dict[str, float]]:
         """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode, of images as they are.
 
-        With "validation_tta" and "validation_refined" where the experiment's `inference` asks for them.
+        With "validation_tta" and "validation_refined" where the experiment's `inference` asks for them. A soup of runs
+        with different validation images has training scores alone.
         """
         return self._scores(self.checkpoint(which))
 
@@ -173,22 +186,33 @@ class Run:
         return scores
 
     def _scores(self, checkpoint: Saved) -> dict[str, dict[str, float]]:
-        variables, ceiling = self._variables(checkpoint), self.opened.ceiling
-        scores = {
-            split: self._evaluator.evaluate(variables, *data.sent, data.put).compute(ceiling)
-            for split, data in self._decoded.items()
-        }
-        validate = self._decoded["validation"]
+        variables = self._variables(checkpoint)
+        if not self.validates:
+            return {"train": self.score(variables, "train")}
+        scores = {split: self.score(variables, split) for split in ("train", "validation")}
         for name, evaluator in self._inferring.items():
-            sums = evaluator.evaluate(variables, *validate.sent, validate.put)
-            scores[f"validation_{name}"] = sums.compute(ceiling)
+            scores[f"validation_{name}"] = self.score(variables, "validation", evaluator)
         return scores
+
+    def score(self, variables: Variables, split: str, evaluator: Evaluator | None = None) -> dict[str, float]:
+        """Scores on "train" or "validation" of `variables` that lie on the devices, of images as they are.
+
+        evaluator: predicts otherwise.
+        """
+        data = self._decoded[split]
+        sums = (evaluator or self._evaluator).evaluate(variables, *data.sent, data.put)
+        return sums.compute(self.opened.ceiling)
+
+    def measure(self, variables: Variables, held: frozenset[str]) -> Variables:
+        """`variables` with batch-norm statistics measured on the training images; `held` batch norms keep theirs."""
+        data = self._decoded["train"]
+        return self._evaluator.measure(variables, held, data.images, data.put)
 
     def _record(self, chosen: list[Saved], scores: dict[int, dict[str, dict[str, float]]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
         with self.rundir.metrics.open("a") as file:
             for checkpoint in chosen:
-                if checkpoint.step not in known:
+                if checkpoint.step not in known and "validation" in scores[checkpoint.step]:
                     epoch = checkpoint.meta()["epoch"]
                     record = {"step": checkpoint.step, "epoch": epoch, "split": "validation"}
                     file.write(json.dumps({**record, **scores[checkpoint.step]["validation"]}) + "\n")
@@ -290,7 +314,20 @@ class Run:
         return values, {"inference": evaluator.record() | {"moved": moved(plain, values, self.kind)}}
 
     def _variables(self, checkpoint: Saved) -> Variables:
-        """Of the averaged parameters where the run keeps them."""
-        params = "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
-        fields = checkpoint.arrays((params, "stats", "constants"))
-        return self._layout.put(Variables(fields[params], fields["stats"], fields["constants"]))
+        return self.put(variables_of(checkpoint))
+
+    def put(self, variables: Variables) -> Variables:
+        """Host arrays on the devices."""
+        return self._layout.put(variables)
+
+
+def parameters_of(checkpoint: Saved) -> Literal["ema", "params"]:
+    """The field of a checkpoint that evaluation uses: averaged parameters where the run keeps them."""
+    return "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
+
+
+def variables_of(checkpoint: Saved) -> Variables:
+    """What evaluation uses of a checkpoint, on the host."""
+    params = parameters_of(checkpoint)
+    fields = checkpoint.arrays((params, "stats", "constants"))
+    return Variables(fields[params], fields["stats"], fields["constants"])

@@ -125,7 +125,11 @@ def check_same(
     allow_change: bool,
     tell: Callable[[str], None],
 ) -> None:
-    """Raises UserError naming each field that differs from the run's, unless changes are allowed."""
+    """Raises UserError naming each field that differs from the run's, unless changes are allowed; and for a soup."""
+    if "soup" in earlier:
+        raise UserError(
+            f"{rundir.path} is a soup, an average of checkpoints: nothing trains on from it; give another --run"
+        )
     changes = differences(identity(from_json(rundir.config())), identity(experiment))
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
     if before != now:

@@ -54,11 +54,14 @@ class Mode:
     row_keys: (b,) random keys, one an image, folded from seed, step and global row, so that the same image
         draws the same dropout mask however the batch is split over devices.
     axis_name: the mapped axis over which batch statistics are reduced (pmap), or None.
+    momentum: where set, batch norms take the batch's statistics in evaluation too, and their running ones move by so
+        much towards them, in place of each batch norm's own momentum.
     """
 
     train: bool = False
     row_keys: "jax.Array | None" = None
     axis_name: str | None = None
+    momentum: "jax.Array | None" = None
 
 
 EVALUATION = Mode()

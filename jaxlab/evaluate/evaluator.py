@@ -1,18 +1,19 @@
 """Compiled evaluation and prediction over whole splits, on however many devices there are."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
+from itertools import islice
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from jaxlab.data.images import ImageRows
-from jaxlab.data.pipeline import HostBatch, evaluation_batches, prefetch
+from jaxlab.data.pipeline import Batches, HostBatch, evaluation_batches, prefetch
 from jaxlab.metrics import Sums, start
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
-from jaxlab.training.step import Program, evaluation_step, prediction_step
+from jaxlab.training.step import Program, evaluation_step, measuring_step, prediction_step
 from jaxlab.types import Batch
 
 Put = Callable[[HostBatch], Batch]
@@ -31,6 +32,9 @@ class Evaluator:
         self._evaluate = layout.compile(partial(evaluation_step, program), batch_at=2, arguments=3, donate=1)
         self._predict = layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
+        )
+        self._measure = cache(
+            lambda held: layout.compile(partial(measuring_step, program, held), batch_at=2, arguments=3)
         )
 
     def no_sums(self) -> Sums:
@@ -68,6 +72,20 @@ class Evaluator:
             rows = np.asarray(self._predict(variables, batch)).reshape(self._batch_size, -1)
             out[first : first + self._batch_size] = rows[: len(images) - first]
         return out
+
+    def measure(
+        self, variables: Variables, held: frozenset[str], images: ImageRows, put: Put | None = None
+    ) -> Variables:
+        """`variables` with the batch-norm statistics that these parameters have on `images`: the average over batches.
+
+        As Izmailov et al. 2018, section 3.3: statistics of other parameters, averaged or not, are not theirs. Batches
+        are whole and drawn at random, without the remainder. held: paths of batch norms that keep theirs.
+        """
+        batches = Batches(images, None, None, self._batch_size, seed=0)
+        whole = islice(batches.iterate(), batches.steps_per_epoch)
+        for count, batch in enumerate(prefetch(whole, put or self._layout.put_batch)):
+            variables = self._measure(held)(variables, np.float32(count), batch)
+        return variables
 
     def _batches(
         self, images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, put: Put | None

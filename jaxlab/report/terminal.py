@@ -74,6 +74,8 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "parameters", f"{entries[-1]['parameters']:,} in {len(params)} leaves, {held}"
     if best:
         yield "best", f"{best['metric'].replace('_', ' ')} {_figure(best['value'])} at step {best['step']:,}"
+    if run and "soup" in run:
+        yield "soup", _members(run["soup"])
     if run:
         versions = {"python": run.get("python"), **run.get("versions", {})}
         yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version)
@@ -81,6 +83,13 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "data", (run.get("data") or {}).get("fingerprint", "unknown")[:12]
         devices = run.get("devices") or {}
         yield "devices", f"{devices.get('used')} x {devices.get('platform')}, {devices.get('cores')} cores"
+
+
+def _members(soup: dict[str, Any]) -> str:
+    """What a soup was made of: the checkpoints taken, of how many."""
+    taken = [f"{member['run']} step {member['step']}" for member in soup["members"] if member["taken"]]
+    how = "greedy choice" if soup["greedy"] else "average"
+    return f"{how} of {len(taken)} of {len(soup['members'])} checkpoints: {', '.join(taken)}"
 
 
 def _checkpoints(entries: list[dict[str, Any]]) -> Table:

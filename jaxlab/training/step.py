@@ -1,6 +1,6 @@
-"""One training step and one evaluation step, each written once.
+"""The steps of training, evaluation, prediction and measuring statistics, each written once.
 
-Both take an optional axis name: under pmap sums are reduced over it; under jit it is None and sums are global
+All take an optional axis name: under pmap sums are reduced over it; under jit it is None and sums are global
 already. Nothing else differs between one device and many.
 """
 
@@ -232,6 +232,23 @@ def prediction_step(
     """Predictions in the targets' own units, or logits."""
     outputs = program.apply(variables, program.prepare(batch["image"], None), EVALUATION).outputs
     return program.in_units(outputs, variables.constants)
+
+
+def measuring_step(
+    program: Program,
+    held: Collection[str],
+    variables: Variables,
+    count: Float[Array, ""],
+    batch: Batch,
+    axis_name: str | None = None,
+) -> Variables:
+    """`variables` with batch-norm statistics averaged over the `count` batches before and this one, all weighted alike.
+
+    They are those of images as evaluation sees them, without dropout. held: as in `Program.apply`.
+    """
+    mode = Mode(axis_name=axis_name, momentum=1 / (count + 1))
+    stats = program.apply(variables, program.prepare(batch["image"], None), mode, held).stats
+    return replace(variables, stats=stats)
 
 
 def initial_parameters(build: Callable[[], nnx.Module]) -> tuple[tree.Flat, tree.Flat]:

@@ -68,6 +68,23 @@ def test_batch_norm_statistics_are_float32_in_bfloat16():
     np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * values.var(ddof=1), rtol=1e-6)
 
 
+def test_batch_norm_measures_the_average_over_batches_in_evaluation():
+    """As PyTorch with momentum=None: the mean over batches of their means and of their unbiased variances."""
+    batches = np.random.default_rng(3).normal([5, -2], [1, 3], (4, 6, 2)).astype(np.float32)
+    norm, held = BatchNorm(2), BatchNorm(2)
+    held.use_running_average = True
+    for count, batch in enumerate(batches):
+        mode = Mode(momentum=jnp.float32(1 / (count + 1)))
+        y = norm(jnp.asarray(batch), mode)
+        held(jnp.asarray(batch), mode)
+    np.testing.assert_allclose(norm.mean[...], batches.mean((0, 1)), rtol=1e-6)
+    np.testing.assert_allclose(norm.var[...], batches.var(1, ddof=1).mean(0), rtol=1e-6)
+    spread = np.sqrt(batches[-1].var(0) + 1e-5)
+    np.testing.assert_allclose(y, (batches[-1] - batches[-1].mean(0)) / spread, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(held.mean[...], np.zeros(2))
+    np.testing.assert_array_equal(held.var[...], np.ones(2))
+
+
 def test_batch_norm_over_a_mapped_axis_is_that_of_the_whole_batch(golden):
     """Shards mapped by vmap share statistics, running statistics and gradients; pmap's semantics are the same."""
     graphdef, params, stats = nnx.split(norm_like(golden), nnx.Param, nnx.BatchStat)
