@@ -69,8 +69,8 @@ class Program:
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
-        for path, module in nnx.iter_modules(network):
-            if ".".join(map(str, path)) in held:
+        for path, module in nnx.iter_graph(network):
+            if isinstance(module, nnx.Module) and ".".join(map(str, path)) in held:
                 module.set_attributes(use_running_average=True)
         outputs = network(jax.tree.map(lambda x: x.astype(self.dtype), images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
