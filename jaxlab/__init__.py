@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxlab.api import load, train
+    from jaxlab.bundling import bundle
     from jaxlab.experiment import Experiment, Training
     from jaxlab.run import Run
     from jaxlab.types import UserError
 
 __version__ = version("jaxlab")
-__all__ = ["Experiment", "Run", "Training", "UserError", "__version__", "load", "train"]
+__all__ = ["Experiment", "Run", "Training", "UserError", "__version__", "bundle", "load", "train"]
 
 _HOMES = {
     "Experiment": "experiment",
@@ -26,6 +27,7 @@ _HOMES = {
     "train": "api",
     "Run": "run",
     "load": "api",
+    "bundle": "bundling",
     "UserError": "types",
 }
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
+from jaxlab.cli_bundle import bundle
 from jaxlab.cli_data import data
 from jaxlab.types import UserError
 
@@ -45,6 +46,7 @@ def main() -> None:
     """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
 
 
+main.add_command(bundle)
 main.add_command(data)
 
 
