@@ -44,17 +44,10 @@ print(f"bundle {BUNDLE}: {', '.join(run['name'] for run in made['runs'])}\ndata 
 # Install: what is here already, as JAX is on Kaggle, stays as it is.
 
 # %%
-command = [
-    sys.executable,
-    "-m",
-    "pip",
-    "install",
-    "--no-index",
-    "--find-links",
-    str(BUNDLE / "wheels"),
-    "jaxlab",
-]
-done = subprocess.run(command, capture_output=True, text=True)
+wheels = ["--no-index", "--find-links", str(BUNDLE / "wheels")]
+done = subprocess.run(
+    [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"], capture_output=True, text=True
+)
 print("\n".join(done.stdout.splitlines()[-1:]))
 assert done.returncode == 0, done.stderr
 
@@ -66,7 +59,6 @@ import jax
 import jaxlab
 import submit
 
-print(f"jaxlab {jaxlab.__version__}, JAX {jax.__version__} on {jax.devices()[0].device_kind}")
 predicted = {}
 for run in made["runs"]:
     parts = []
@@ -75,8 +67,9 @@ for run in made["runs"]:
         settings += [f"{field}={DATA}" for field in part["roots"]] + SETTINGS
         loaded = jaxlab.load(BUNDLE / part["path"], settings)
         parts.append(loaded.predict_split("test", part["step"]))
-    predicted[run["name"]] = submit.mean(parts)
+    predicted[run["name"]] = submit.mean(parts) if len(parts) > 1 else parts[0]
     predicted[run["name"]].save(f"{run['name']}.npz")
+print(f"jaxlab {jaxlab.__version__}, JAX {jax.__version__} on {jax.devices()[0].device_kind}")
 together = submit.weighted(predicted.values(), [WEIGHTS[name] for name in predicted])
 
 # %% [markdown]
@@ -98,30 +91,25 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-table = pd.DataFrame(
-    {
-        "weight": WEIGHTS,
-        "checkpoints": {
-            run["name"]: " ".join(part["digest"][:12] for part in run["parts"]) for run in made["runs"]
-        },
-        "r with the mean": {
-            name: np.corrcoef(
-                submit.align(one, together.ids, together.targets).values.ravel(), together.values.ravel()
-            )[0, 1]
-            for name, one in predicted.items()
-        },
-    }
-)
+
+def flat(predictions):
+    return submit.align(predictions, together.ids, together.targets).values.ravel()
+
+
+table = pd.DataFrame({"weight": WEIGHTS})
+table["checkpoints"] = [" ".join(part["digest"][:12] for part in run["parts"]) for run in made["runs"]]
+table["r with the mean"] = [np.corrcoef(flat(one), flat(together))[0, 1] for one in predicted.values()]
 print(table.to_string())
 
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 if together.kind == "regression":
-    spread = np.quantile(together.values, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)[
-        :, np.argsort(together.values.mean(0))
-    ]
-    axes.fill_between(range(spread.shape[1]), spread[0], spread[4], alpha=0.2, label="5 % to 95 % of images")
-    axes.fill_between(range(spread.shape[1]), spread[1], spread[3], alpha=0.4, label="25 % to 75 %")
-    axes.plot(spread[2], label="median")
+    order = np.argsort(together.values.mean(0))
+    low, lower, median, upper, high = np.quantile(
+        together.values[:, order], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0
+    )
+    axes.fill_between(range(len(order)), low, high, color="C0", alpha=0.15, label="5 % to 95 % of images")
+    axes.fill_between(range(len(order)), lower, upper, color="C0", alpha=0.3, label="25 % to 75 %")
+    axes.plot(median, color="C0", label="median")
     axes.set(xlabel="target, by its mean", ylabel="predicted", title="submission.csv")
     axes.legend(frameon=False)
 else:
