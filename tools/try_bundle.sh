@@ -25,6 +25,7 @@ else
     echo "network: a proxy that refuses"
 fi
 cp "$here/run_notebook.py" "$place"
-JAXLAB_CACHE="$place/cache" "${offline[@]}" "$place/venv/bin/python" "$place/run_notebook.py" "$place/bundle/notebook.ipynb"
+env --unset=PYTHONPATH JAXLAB_CACHE="$place/cache" \
+    "${offline[@]}" "$place/venv/bin/python" "$place/run_notebook.py" "$place/bundle/notebook.ipynb"
 cp "$place/bundle/submission.csv" .
 python -m submit check submission.csv --against "$data/sample_submission.csv"

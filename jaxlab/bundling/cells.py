@@ -25,7 +25,7 @@ def _cells(text: str) -> list[dict[str, Any]]:
         cell: dict[str, Any] = {
             "id": f"cell{number}",
             "metadata": {},
-            "source": body.strip().splitlines(True),
+            "source": body.strip(),
         }
         cells.append(
             {"cell_type": "markdown", **cell}
