@@ -19,9 +19,9 @@ PAGE = Path(__file__).parents[1] / "docs/api.md"
 
 EXAMPLES = {
     "jaxlab.Experiment": "experiment = jaxlab.Experiment(data=KaggleTable(root=FOLDER), images=Images(size=(56, 56)))",
-    "jaxlab.Run": 'run = jaxlab.load("runs/mine"); run.predict_split("test").save("test.npz")',
+    "jaxlab.Run": 'run = jaxlab.load("runs/mine")\nrun.predict_split("test").save("test.npz")',
     "jaxlab.Training": "training = jaxlab.Training(epochs=40, batch_size=50, ema=0.99)",
-    "jaxlab.UserError": "try: jaxlab.load(path)\nexcept jaxlab.UserError as fault: print(fault)",
+    "jaxlab.UserError": "try:\n    jaxlab.load(path)\nexcept jaxlab.UserError as e:\n    print(e)",
     "jaxlab.bundle": 'jaxlab.bundle(["runs/a", "runs/b"], "my-bundle", data="/kaggle/input/my-competition")',
     "jaxlab.load": 'values = jaxlab.load("runs/mine", ["data.root=FOLDER"]).predict("images/")  # (n, t)',
     "jaxlab.train": 'path = jaxlab.train(experiment, "runs/mine")',
@@ -29,7 +29,7 @@ EXAMPLES = {
     "submit.Labels": 'labels = submit.Labels(ids=["a", "b"], labels=["cat", "dog"])',
     "submit.Predictions": 'p = submit.Predictions(ids=["a", "b"], values=[[1, 2], [3, 4]], targets=["n0", "n1"])',
     "submit.Scores": "submit.score(predictions, solution).median",
-    "submit.SubmissionError": 'try: submit.check("x.csv", "y.csv")\nexcept submit.SubmissionError as fault: print(fault)',
+    "submit.SubmissionError": 'try:\n    submit.check("x", "y")\nexcept submit.SubmissionError as e:\n    print(e)',
     "submit.align": 'submit.align(predictions, np.array(["b", "a"])).values',
     "submit.check": 'faults = submit.check(predictions, "sample_submission.csv")  # [] where there are none',
     "submit.load_ceiling": 'submit.score(predictions, solution, submit.load_ceiling("ceiling.npy"))',

@@ -7,6 +7,7 @@ Exits with 1, and the cell's traceback, where a cell fails.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -18,8 +19,10 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """The notebook with its outputs; raises CellExecutionError where a cell fails."""
     book = nbformat.read(path, as_version=4)
     nbformat.validate(book)
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
-    NotebookClient(book, km=kernel, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    with tempfile.TemporaryDirectory() as sockets:
+        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+        place = {"metadata": {"path": str(path.absolute().parent)}}
+        NotebookClient(book, km=kernel, timeout=600, resources=place).execute()
     return book
 
 

@@ -1,12 +1,15 @@
 """jaxlab's wheel out of installed files, and which of its dependencies an image lacks."""
 
+import ast
 import importlib.metadata
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
+import submit
 from jaxlab.bundling import wheels
 from jaxlab.types import UserError
 
@@ -42,10 +45,18 @@ def test_an_image_is_read_from_what_pip_freeze_prints(tmp_path):
         wheels.read_image(tmp_path / "absent.txt")
 
 
-def test_kaggles_image_is_known():
+def test_submit_needs_nothing_that_kaggle_lacks():
     image = wheels.read_image(wheels._IMAGE)
-    assert {"jax", "numpy", "pandas", "scipy", "click", "rich", "pyarrow"} <= image.keys()
     assert "jaxtyping" not in image
+    imported = set()
+    for file in Path(submit.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").partition(".")[0])
+    assert "numpy" in imported
+    assert imported - set(sys.stdlib_module_names) - {"submit"} <= image.keys()
 
 
 def test_installed_files_become_a_wheel_that_pip_takes(tmp_path):
