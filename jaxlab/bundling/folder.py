@@ -42,7 +42,7 @@ def bundle(
         raise UserError(f"{out} exists already; name a folder that does not, or an empty one")
     if everything and image is not None:
         raise UserError(
-            "image= says what is installed already, everything=True that nothing is: give one of them"
+            "--image (image=) says what is installed already, --everything that nothing is: give one of them"
         )
     members = members_of([Path(run) for run in runs], which)
     partial = out.with_name(f"{out.name}.partial")
@@ -79,11 +79,10 @@ def _fill(
         )
     (folder / "configs").mkdir()
     for member in members:
-        target = folder / "runs" / member.name
         for part in member.parts:
-            place = target if part.path == member.path else target / part.path.name
-            part.copy(place)
-            tell(f"{place.relative_to(folder)}: step {part.checkpoint.step}")
+            part.copy(folder / member.place(part))
+            tell(f"{member.place(part)}: step {part.checkpoint.step}")
+        target = folder / "runs" / member.name
         if not target.joinpath("config.json").is_file():  # of folds, what they have in common
             copy_files(member.path, target)
         if (member.path / "config.py").is_file():
@@ -128,7 +127,7 @@ def _record(member: Member, places: dict[Path, str]) -> dict[str, Any]:
     """What the notebook needs to know of a run."""
     parts = [
         {
-            "path": "/".join(["runs", member.name, *([] if part.path == member.path else [part.path.name])]),
+            "path": member.place(part),
             "step": part.checkpoint.step,
             "digest": part.checkpoint.meta()["digest"],
             "weights": {field: places[source] for field, source in part.weights.items()},

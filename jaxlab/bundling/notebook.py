@@ -29,13 +29,18 @@ def holding(name):
     )
 
 
+def sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 BUNDLE = holding("bundle.json")
 DATA = Path(DATA or holding("sample_submission.csv"))
 made = json.loads((BUNDLE / "bundle.json").read_text())
 damaged = [
     name
     for name, expected in made["files"].items()
-    if not (BUNDLE / name).is_file() or hashlib.sha256((BUNDLE / name).read_bytes()).hexdigest() != expected
+    if not (BUNDLE / name).is_file() or sha256(BUNDLE / name) != expected
 ]
 assert not damaged, f"{BUNDLE}: these files are not as they were made, upload them again: {damaged[:5]}"
 print(f"bundle {BUNDLE}: {', '.join(run['name'] for run in made['runs'])}\ndata   {DATA}")

@@ -1,38 +1,38 @@
 """Runs on their way into a bundle: what of them predicting needs, and the weights that their encoders read."""
 
+import contextlib
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from jaxlab.api import load
 from jaxlab.config import locations
 from jaxlab.ridge_run import RidgeRun
-from jaxlab.run import Run, Which
+from jaxlab.run import Which
 from jaxlab.training.checkpoint import Saved, copy_for_predicting, saved
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
-from jaxlab.weights.read import METADATA, SUFFIXES, find
+from jaxlab.weights.read import SUFFIXES, find
 
 _FILES = ("config.json", "config.py", "run.json", "metrics.jsonl")
+T = TypeVar("T")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
     """One run directory with checkpoints: a run, or a fold of it.
 
-    checkpoint: what is bundled of its checkpoints. weights: {field of its config: file or folder} of its encoders.
+    checkpoint: the one that is bundled. weights: {field of its config: file or folder} of its encoders.
     roots: the fields that say where the data lie.
     """
 
-    run: Run | RidgeRun
+    path: Path
     checkpoint: Saved
     weights: dict[str, Path]
     roots: list[str]
-
-    @property
-    def path(self) -> Path:
-        return self.run.rundir.path
 
     def copy(self, target: Path) -> None:
         """Write the run without test predictions and without what only training needs."""
@@ -40,43 +40,53 @@ class Part:
         copy_for_predicting(self.checkpoint, target / "checkpoints")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Member:
     """A run as the user names it: `parts` are the run itself, or its folds."""
 
-    name: str
     path: Path
-    parts: list[Part] = field(default_factory=list)
+    parts: tuple[Part, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its folder in the bundle."""
+        return self.path.resolve().name
+
+    def place(self, part: Part) -> str:
+        """Where a part lies in the bundle."""
+        return f"runs/{self.name}" + ("" if part.path == self.path else f"/{part.path.name}")
 
 
-def members_of(paths: list[Path], which: Which) -> list[Member]:
+def members_of(paths: Sequence[Path], which: Which) -> list[Member]:
     """The runs at `paths`. Raises UserError with everything that is amiss in any of them."""
-    members = [Member(path.resolve().name, path) for path in paths]
-    problems = []
+    problems: list[str] = []
+    members = []
+    for path in paths:
+        found = [
+            _tried(folder, partial(_part, folder, which), problems) for folder in _folders(path, problems)
+        ]
+        members.append(Member(path, tuple(part for part in found if part is not None)))
     names = [member.name for member in members]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"several runs are called {', '.join(twice)}: rename their folders")
-    for member in members:
-        try:
-            for path in _with_checkpoints(member.path):
-                try:
-                    member.parts.append(_part(path, which))
-                except UserError as error:
-                    problems.append(_named(path, error))
-        except UserError as error:
-            problems.append(_named(member.path, error))
     if problems:
         raise UserError("; ".join(problems))
     return members
 
 
-def _named(path: Path, error: UserError) -> str:
-    return str(error) if str(path) in str(error) else f"{path}: {error}"
+def _tried(path: Path, make: Callable[[], T], problems: list[str]) -> T | None:
+    """What `make` makes of the run at `path`; where it cannot, a line in `problems`."""
+    try:
+        return make()
+    except UserError as error:
+        problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+        return None
 
 
-def _with_checkpoints(path: Path) -> list[Path]:
+def _folders(path: Path, problems: list[str]) -> list[Path]:
     """The run directory itself, or those of its folds."""
-    RunDirectory(path).config()  # raises where it is none
+    if _tried(path, RunDirectory(path).config, problems) is None:
+        return []
     folds = sorted(child for child in path.iterdir() if RunDirectory(child).exists())
     return [path] if saved(RunDirectory(path).checkpoints) or not folds else folds
 
@@ -89,7 +99,7 @@ def _part(path: Path, which: Which) -> Part:
         name: _weights(name, source) for name, source in found.items() if "encoders" in name.split(".")
     }
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
-    return Part(run, checkpoint, weights, roots)
+    return Part(path, checkpoint, weights, roots)
 
 
 def _weights(name: str, source: str) -> Path:
@@ -112,19 +122,15 @@ def copy_files(path: Path, target: Path) -> None:
 
 
 def copy_weights(source: Path, target: Path) -> None:
-    """Copy a weight file, or a folder's: its weights and the small files beside them."""
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Copy a weight file, or a folder but for weight files that are not read."""
+    target.parent.mkdir(parents=True)
     if source.is_file():
         shutil.copyfile(source, target)
         return
     target.mkdir()
-    weights: Any = None
-    try:
+    weights = None
+    with contextlib.suppress(UserError):  # the folder of a tokenizer alone
         weights = find(str(source))
-    except UserError:  # a tokenizer alone
-        weights = None
     for file in source.iterdir():
-        if file.is_file() and (file == weights or file.name in METADATA or file.suffix not in SUFFIXES):
+        if file.is_file() and (file == weights or file.suffix not in SUFFIXES):
             shutil.copyfile(file, target / file.name)

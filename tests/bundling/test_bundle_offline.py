@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "encode"))
+from encoding import weights
+
 import jaxlab
 import submit
 from jaxlab.bundling import bundle
@@ -30,29 +33,20 @@ from jaxlab.types import UserError
 
 ROOT = Path(__file__).parents[2]
 LACKING = ("jaxtyping", "wadler_lindig", "tensorboardX")
-LENET = {
-    "conv1.weight": (6, 3, 5, 5), "conv1.bias": (6,), "conv2.weight": (16, 6, 5, 5), "conv2.bias": (16,),
-    "fc1.weight": (120, 16), "fc1.bias": (120,), "fc2.weight": (84, 120), "fc2.bias": (84,),
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A Kaggle folder; a network's run, and a ridge regression's on features whose weights lie in a file."""
-    from safetensors.numpy import save_file
-
     path = tmp_path_factory.mktemp("bundle")
     Simulated(images=48, test_images=10, neurons=3, size=16).write_kaggle(path / "data")
-    rng = np.random.default_rng(0)
-    arrays = {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in LENET.items()}
-    save_file(arrays, path / "lenet.safetensors")
+    file = weights(path / "lenet.safetensors")
     data, images = KaggleTable(root=str(path / "data")), Images(size=(16, 16))
     network = Experiment(
         data=data, images=images, model=ShallowCNN(channels=(3,), kernel_sizes=(3,)), head=Linear(layer="level1"),
         training=Training(steps=2, batch_size=8, ema=0.9),
     )  # fmt: skip
-    model = LeNet5(grid=1, pretrained=str(path / "lenet.safetensors"))
-    encoder = ImageEncoder(model=model, images=images, layers=("fc1",))
+    encoder = ImageEncoder(model=LeNet5(grid=1, pretrained=str(file)), images=images, layers=("fc1",))
     ridge = Ridge(data=data, encoders=(encoder,), alphas=(1.0, 10.0), split=KFold(folds=2))
     for name, experiment in (("network", network), ("ridge", ridge)):
         jaxlab.train(experiment, path / name, source="# how\n", console=Console(file=io.StringIO()))
@@ -86,7 +80,7 @@ def kaggle(place):
     """The Python of an environment that has what this one has, but jaxlab and what Kaggle lacks."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
     (target,) = (place / "venv/lib").glob("python*/site-packages")
-    hidden = {"jaxlab", "submit", "_editable_impl_jaxlab.pth"}
+    hidden = set()
     for name in (*LACKING, "jaxlab"):
         found = importlib.metadata.distribution(name)
         hidden |= {file.parts[0] for file in found.files or () if file.parts[0] != ".."}
