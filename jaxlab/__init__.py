@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxlab.api import load, train
+    from jaxlab.bundling import bundle
     from jaxlab.experiment import Experiment, Training
     from jaxlab.folds import Folds
     from jaxlab.run import Run
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
     from jaxlab.types import UserError
 
 __version__ = version("jaxlab")
-__all__ = ["Experiment", "Folds", "Run", "Training", "UserError", "__version__", "load", "soup", "train"]
+__all__ = [
+    "Experiment",
+    "Folds",
+    "Run",
+    "Training",
+    "UserError",
+    "__version__",
+    "bundle",
+    "load",
+    "soup",
+    "train",
+]
 
 _HOMES = {
     "Experiment": "experiment",
@@ -29,6 +41,7 @@ _HOMES = {
     "train": "api",
     "Run": "run",
     "load": "api",
+    "bundle": "bundling",
     "soup": "soups",
     "UserError": "types",
 }

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
+from jaxlab.cli_bundle import bundle
 from jaxlab.cli_data import data
 from jaxlab.cli_soup import soup
 from jaxlab.types import UserError
@@ -46,6 +47,7 @@ def main() -> None:
     """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
 
 
+main.add_command(bundle)
 main.add_command(data)
 main.add_command(soup)
 

@@ -281,6 +281,25 @@ def identity(value: Any) -> Any:
     return [identity(item) for item in value] if isinstance(value, tuple) else value
 
 
+def locations(value: Any, path: str = "") -> dict[str, str]:
+    """{field, as `--set` names it: path or hub id} of each location that is set."""
+    if isinstance(value, tuple):
+        inside = [(str(position), item, False) for position, item in enumerate(value)]
+    elif isinstance(value, Component):
+        hints = _hints(type(value)).items()
+        inside = [(name, getattr(value, name), _is_location(hint)) for name, hint in hints]
+    else:
+        return {}
+    found: dict[str, str] = {}
+    for name, item, is_location in inside:
+        where = f"{path}.{name}" if path else name
+        if not is_location:
+            found |= locations(item, where)
+        elif item is not None:
+            found[where] = item
+    return found
+
+
 def _is_location(hint: Any) -> bool:
     return _LOCATION in getattr(hint, "__metadata__", ()) or any(
         _is_location(part) for part in get_args(hint)

@@ -14,8 +14,8 @@ Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 
 def flatten(state: nnx.State) -> Flat:
     """`{"layers.0.conv.kernel": array}`, sorted by path."""
-    flat = {".".join(map(str, path)): variable.get_value() for path, variable in nnx.to_flat_state(state)}
-    return dict(sorted(flat.items()))
+    leaves = nnx.traversals.flatten_mapping(nnx.to_pure_dict(state))
+    return dict(sorted((".".join(map(str, path)), leaf) for path, leaf in leaves.items()))
 
 
 def unflatten(flat: Mapping[str, Any], template: nnx.State) -> nnx.State:

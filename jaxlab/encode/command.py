@@ -84,7 +84,7 @@ def read_by(head: Head, encoder: Loaded, targets: Sequence[str]) -> tuple[str, .
     network = nnx.eval_shape(lambda: build_network(config.model, head, shape, tuple(targets), nnx.Rngs(0)))
     read = {
         name
-        for _, module in nnx.iter_modules(network.head)
+        for _, module in nnx.iter_graph(network.head)
         if isinstance(module, ReadoutModule)
         for name in module.names
     }

@@ -1,6 +1,7 @@
 """Cross-validated ridge on the device: every penalty for every target from one basis a fold."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -79,7 +80,7 @@ def _chunks(fold: Fold, targets: np.ndarray) -> Iterator[tuple[Array, Array, int
         yield *rows, part.shape[1]
 
 
-@jax.jit(static_argnums=4)
+@partial(jax.jit, static_argnums=4)
 def _scores(
     basis: Basis,
     train: Float[Array, "n t"],

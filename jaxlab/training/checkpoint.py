@@ -28,6 +28,7 @@ from jaxlab.types import UserError
 
 Arrays = dict[str, dict[str, np.ndarray]]
 _PARTIAL = ".partial"
+_PREDICTING = ("params", "ema", "stats", "constants")  # the fields that predicting reads
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ def saved(folder: Path) -> list[Saved]:
         return []
     found = [Saved(path) for path in folder.iterdir() if path.name.isdigit()]
     return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def copy_for_predicting(checkpoint: Saved, folder: Path) -> None:
+    """Write a copy under `folder` without what only training needs, such as optimizer state."""
+    meta = checkpoint.meta()
+    kept = [field for field in _PREDICTING if field in meta["leaves"]]
+    arrays: Arrays = {field: {} for field in kept}
+    arrays |= checkpoint.arrays(tuple(field for field in kept if meta["leaves"][field]))
+    about = {name: value for name, value in meta.items() if name not in ("schema", "digest", "leaves")}
+    _write_folder(folder / str(checkpoint.step), arrays, about)
 
 
 def newest_good(folder: Path, warn: Any, up_to: int | None = None) -> Saved | None:

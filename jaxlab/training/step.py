@@ -83,7 +83,9 @@ class Program:
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
-        for path, module in nnx.iter_modules(network):
+        for path, module in nnx.iter_graph(network):
+            if not isinstance(module, nnx.Module):
+                continue
             name = ".".join(map(str, path))
             if name in held:
                 module.set_attributes(use_running_average=True)

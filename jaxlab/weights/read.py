@@ -43,27 +43,29 @@ def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
     source: a .safetensors file, a file of torch.save, a folder with one, or a hub id `owner/name`, which is
         downloaded once and then found in the hub's cache. Raises UserError, naming the file.
     """
-    path = Path(source).expanduser()
-    revision = None
-    metadata: dict[str, Any] = {}
-    if path.is_dir():
-        file = path / _weight_file(source, [entry.name for entry in path.iterdir() if entry.is_file()])
-        metadata = _metadata(path)
-    elif path.is_file():
-        file = path
-    elif is_hub_id(source):
-        file = _from_hub(source)
-        revision, metadata = file.parent.name, _metadata(file.parent)
-    else:
-        raise UserError(
-            f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and not a hub id `owner/name`"
-        )
+    file = find(source)
+    hub = not Path(source).expanduser().exists()
+    metadata = {} if Path(source).expanduser().is_file() else _metadata(file.parent)
     arrays = _arrays(file)
     if all(map(WRAPPED.match, arrays)):
         arrays = {WRAPPED.sub("", key, count=1): array for key, array in arrays.items()}
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return arrays, Origin(source, file, sha256, revision, metadata)
+    return arrays, Origin(source, file, sha256, file.parent.name if hub else None, metadata)
+
+
+def find(source: str) -> Path:
+    """The weight file that `source` names, downloaded where it is a hub id. Raises UserError where there is none."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path / _weight_file(source, [entry.name for entry in path.iterdir() if entry.is_file()])
+    if path.is_file():
+        return path
+    if is_hub_id(source):
+        return _from_hub(source)
+    raise UserError(
+        f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and not a hub id `owner/name`"
+    )
 
 
 def _weight_file(source: str, names: Iterable[str]) -> str:

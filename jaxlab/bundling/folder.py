@@ -1,0 +1,168 @@
+"""The folder itself: wheels, runs, weights, configs, the notebook, and what describes them."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxlab.bundling import wheels
+from jaxlab.bundling.cells import notebook
+from jaxlab.bundling.runs import Member, copy_files, copy_weights, members_of
+from jaxlab.run import Which
+from jaxlab.training.rundir import provenance
+from jaxlab.types import UserError
+
+SCHEMA = 1
+
+
+def bundle(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    which: Which = "best",
+    everything: bool = False,
+    image: str | Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Make the folder `out`, from which a notebook without network predicts with `runs` and writes a submission.
+
+    data: where the competition's files lie there; None lets the notebook look for a sample_submission.csv.
+    which: the checkpoint of each run, "best", "last" or a step. everything: bring all dependencies, JAX among them, for
+    a machine like this one and its Python; else those that Kaggle's image lacks. image: what `pip freeze` prints on
+    Kaggle, where its image is not the one known here. tell: is given a line on each part.
+    Returns `out`. Raises UserError, before anything is copied, for runs without a checkpoint or weights that are not
+    where their config says; and where pip cannot fetch a wheel.
+    """
+    out = Path(out)
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{out} exists already; name a folder that does not, or an empty one")
+    if everything and image is not None:
+        raise UserError(
+            "--image (image=) says what is installed already, --everything that nothing is: give one of them"
+        )
+    members = members_of([Path(run) for run in runs], which)
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _fill(partial, members, data, everything, None if image is None else Path(image), tell)
+        _describe(partial, out.name, members)
+        if out.is_dir():
+            out.rmdir()
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    tell(f"{out}: {size / 1e6:,.1f} MB; {out / 'README.txt'} says how to use it")
+    return out
+
+
+def _fill(
+    folder: Path,
+    members: Sequence[Member],
+    data: str | Path | None,
+    everything: bool,
+    image: Path | None,
+    tell: Callable[[str], None],
+) -> None:
+    (folder / "wheels").mkdir(parents=True)
+    wheel = wheels.own_wheel(folder / "wheels")
+    if everything:
+        wheels.everything(wheel)
+        tell(f"wheels: jaxlab's and {len(list(wheel.parent.iterdir())) - 1} that it depends on")
+    else:
+        tell(
+            f"wheels: jaxlab's, and what Kaggle lacks: {', '.join(wheels.lacking(wheel, image)) or 'nothing'}"
+        )
+    (folder / "configs").mkdir()
+    for member in members:
+        for part in member.parts:
+            part.copy(folder / member.place(part))
+            tell(f"{member.place(part)}: step {part.checkpoint.step}")
+        target = folder / "runs" / member.name
+        if not target.joinpath("config.json").is_file():  # of folds, what they have in common
+            copy_files(member.path, target)
+        if (member.path / "config.py").is_file():
+            shutil.copyfile(member.path / "config.py", folder / "configs" / f"{member.name}.py")
+    for source, inside in _places(members).items():
+        copy_weights(source, folder / inside)
+        tell(f"{inside}: weights from {source}")
+    book = notebook(None if data is None else str(data), {member.name: 1.0 for member in members})
+    (folder / "notebook.ipynb").write_text(json.dumps(book, indent=1) + "\n")
+
+
+def _places(members: Sequence[Member]) -> dict[Path, str]:
+    """{file or folder of weights: its place in the bundle}; runs that share weights share a copy."""
+    sources = dict.fromkeys(
+        path for member in members for part in member.parts for path in part.weights.values()
+    )
+    return {source: f"weights/{number}/{source.name}" for number, source in enumerate(sources)}
+
+
+def _describe(folder: Path, name: str, members: Sequence[Member]) -> None:
+    """README.txt, dataset-metadata.json for Kaggle's own command, and bundle.json, with the SHA-256 of every file."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    slug = slug if len(slug) >= 6 else f"jaxlab-{slug}"  # Kaggle's least
+    about = {"title": slug, "id": f"INSERT_USERNAME/{slug}", "licenses": [{"name": "other"}]}
+    (folder / "dataset-metadata.json").write_text(json.dumps(about, indent=1) + "\n")
+    (folder / "README.txt").write_text(_README.format(slug=slug))
+    places = _places(members)
+    record = {
+        "schema": SCHEMA,
+        "runs": [_record(member, places) for member in members],
+        "made_with": provenance(),
+        "files": {
+            str(path.relative_to(folder)): _sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    (folder / "bundle.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _record(member: Member, places: dict[Path, str]) -> dict[str, Any]:
+    """What the notebook needs to know of a run."""
+    parts = [
+        {
+            "path": member.place(part),
+            "step": part.checkpoint.step,
+            "digest": part.checkpoint.meta()["digest"],
+            "weights": {field: places[source] for field, source in part.weights.items()},
+            "roots": part.roots,
+        }
+        for part in member.parts
+    ]
+    return {"name": member.name, "parts": parts}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_README = """\
+A bundle of jaxlab: runs, and all that predicting with them needs where there is no network.
+
+On Kaggle
+  1. Put your user name into dataset-metadata.json, then
+         kaggle datasets create --path . --dir-mode zip
+     (or `kaggle datasets version -m "new runs"` later; or drag the folder onto "New Dataset").
+  2. Make a notebook from notebook.ipynb (File > Import Notebook). Add this dataset ({slug}) and the competition as
+     inputs, and turn the internet off.
+  3. Save and submit: submission.csv is checked against the competition's sample before it is written.
+
+Elsewhere
+  In this folder, with the DATA of the notebook's first cell set: `jupyter lab notebook.ipynb`.
+
+What lies here
+  notebook.ipynb   installs, predicts, combines, checks, writes submission.csv
+  wheels/          jaxlab and what the machine lacks; pip takes nothing from elsewhere
+  runs/            each run's config, records, one checkpoint without optimizer state, and its predictions for
+                   validation, which learned ensembles need
+  weights/         pretrained weights, where runs read features of a frozen network
+  configs/         the config files, to train again: `jaxlab train configs/NAME.py`
+  bundle.json      the runs, versions, and the SHA-256 of every file
+"""

@@ -1,0 +1,124 @@
+"""The template of a bundle's notebook: never imported, only read, by cells.py."""
+
+# %% [markdown]
+# # From a bundle of runs to submission.csv, without a network
+#
+# Made by `jaxlab bundle`. Add the bundle and the competition to this notebook as inputs, then run all cells.
+
+# %%
+DATA = None  # the competition's folder; None: wherever a sample_submission.csv is found
+WEIGHTS: dict[str, float] = {}  # of each run in the mean
+SETTINGS: list[str] = []  # further fields of every run's config, as in --set: ["data.test_images=images"]
+
+# %%
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def holding(name):
+    """The folder with the file `name`: this one, or the nearest below /kaggle/input."""
+    for depth in ("", "*/", "*/*/", "*/*/*/"):
+        found = [Path(name)] if not depth else sorted(Path("/kaggle/input").glob(depth + name))
+        if found and found[0].is_file():
+            return found[0].parent.absolute()
+    raise FileNotFoundError(
+        f"no {name} here or below /kaggle/input: add its dataset to this notebook as an input"
+    )
+
+
+def sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+BUNDLE = holding("bundle.json")
+DATA = Path(DATA or holding("sample_submission.csv"))
+made = json.loads((BUNDLE / "bundle.json").read_text())
+damaged = [
+    name
+    for name, expected in made["files"].items()
+    if not (BUNDLE / name).is_file() or sha256(BUNDLE / name) != expected
+]
+assert not damaged, f"{BUNDLE}: these files are not as they were made, upload them again: {damaged[:5]}"
+print(f"bundle {BUNDLE}: {', '.join(run['name'] for run in made['runs'])}\ndata   {DATA}")
+
+# %% [markdown]
+# Install: what is here already, as JAX is on Kaggle, stays as it is.
+
+# %%
+wheels = ["--no-index", "--find-links", str(BUNDLE / "wheels")]
+done = subprocess.run(
+    [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"], capture_output=True, text=True
+)
+print("\n".join(done.stdout.splitlines()[-1:]))
+assert done.returncode == 0, done.stderr
+
+# %% [markdown]
+# Predict the test images with each run (the mean of its folds, where it has some), and combine.
+
+# %%
+import jax
+import jaxlab
+import submit
+
+predicted = {}
+for run in made["runs"]:
+    parts = []
+    for part in run["parts"]:
+        settings = [f"{field}={BUNDLE / place}" for field, place in part["weights"].items()]
+        settings += [f"{field}={DATA}" for field in part["roots"]] + SETTINGS
+        loaded = jaxlab.load(BUNDLE / part["path"], settings)
+        parts.append(loaded.predict_split("test", part["step"]))
+    predicted[run["name"]] = submit.mean(parts) if len(parts) > 1 else parts[0]
+    predicted[run["name"]].save(f"{run['name']}.npz")
+print(f"jaxlab {jaxlab.__version__}, JAX {jax.__version__} on {jax.devices()[0].device_kind}")
+together = submit.weighted(predicted.values(), [WEIGHTS[name] for name in predicted])
+
+# %% [markdown]
+# The submission: every fault is named, or all of it is written.
+
+# %%
+sample = loaded.test[1]
+submit.write(together, "submission.csv", sample)
+faults = [] if sample is None else submit.check("submission.csv", sample)
+assert not faults, faults
+against = f"checked against {sample}" if sample else "with no sample submission to check against"
+print(f"submission.csv: {len(together.ids):,} rows x {len(together.targets):,} columns, {against}")
+
+# %% [markdown]
+# What it is made of, and what it looks like.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+
+def flat(predictions):
+    return submit.align(predictions, together.ids, together.targets).values.ravel()
+
+
+table = pd.DataFrame({"weight": WEIGHTS})
+table["checkpoints"] = [" ".join(part["digest"][:12] for part in run["parts"]) for run in made["runs"]]
+table["r with the mean"] = [np.corrcoef(flat(one), flat(together))[0, 1] for one in predicted.values()]
+print(table.to_string())
+
+figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+if together.kind == "regression":
+    order = np.argsort(together.values.mean(0))
+    low, lower, median, upper, high = np.quantile(
+        together.values[:, order], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0
+    )
+    axes.fill_between(range(len(order)), low, high, color="C0", alpha=0.15, label="5 % to 95 % of images")
+    axes.fill_between(range(len(order)), lower, upper, color="C0", alpha=0.3, label="25 % to 75 %")
+    axes.plot(median, color="C0", label="median")
+    axes.set(xlabel="target, by its mean", ylabel="predicted", title="submission.csv")
+    axes.legend(frameon=False)
+else:
+    axes.bar(together.targets, np.bincount(together.values.argmax(1), minlength=len(together.targets)))
+    axes.set(ylabel="images", title="submission.csv")
+axes.spines[["top", "right"]].set_visible(False)
+plt.show()

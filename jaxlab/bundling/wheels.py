@@ -1,0 +1,126 @@
+"""The wheels that an installation without network needs: jaxlab's own, and those of what is not there yet."""
+
+import base64
+import hashlib
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import jaxlab
+from jaxlab.types import UserError
+
+PYTHON = "3.12"  # of Kaggle's image, as is the rest
+_IMAGE = Path(__file__).with_name("kaggle_image.txt")
+_PLATFORMS = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36))]
+_PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
+_NOT_PACKED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+
+
+def own_wheel(folder: Path) -> Path:
+    """jaxlab's wheel, written to `folder`: built from its checkout, or packed again from the files installed here."""
+    root = Path(jaxlab.__file__).parents[1]
+    if (root / "pyproject.toml").is_file():
+        _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(root))
+        return next(folder.glob("jaxlab-*.whl"))
+    return _packed(importlib.metadata.distribution("jaxlab"), folder)
+
+
+def _packed(installed: importlib.metadata.Distribution, folder: Path) -> Path:
+    """The wheel that pip unpacked here, but for what pip added."""
+    path = folder / f"jaxlab-{installed.version}-py3-none-any.whl"
+    packed, record = [], []
+    for file in installed.files or ():
+        added = file.name in _NOT_PACKED and file.parts[0].endswith(".dist-info")
+        if not added and file.suffix != ".pyc" and file.parts[0] != "..":  # the command in bin/ is made anew
+            packed.append(file)
+    info = next(file.parts[0] for file in packed if file.parts[0].endswith(".dist-info"))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for file in packed:
+            content = file.read_binary()
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            record.append(f"{file},sha256={digest},{len(content)}\n")
+            wheel.writestr(str(file), content)
+        wheel.writestr(f"{info}/RECORD", "".join([*record, f"{info}/RECORD,,\n"]))
+    return path
+
+
+def everything(wheel: Path) -> None:
+    """Put beside `wheel` all that it depends on, for this Python and machine."""
+    _pip("download", "--only-binary=:all:", "--dest", str(wheel.parent), str(wheel))
+
+
+def lacking(wheel: Path, freeze: Path | None = None) -> list[str]:
+    """Put beside `wheel` what Kaggle's image lacks of its dependencies, or has in too old a version; and name it.
+
+    freeze: what `pip freeze` prints on Kaggle, where its image has changed since this version of jaxlab.
+    """
+    image = read_image(freeze or _IMAGE)
+    target = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
+    target += [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    with tempfile.TemporaryDirectory() as scratch:
+        pins, report = Path(scratch) / "pins.txt", Path(scratch) / "report.json"
+        kept = _fitting(wheel, image)
+        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
+        _pip(
+            "install", "--dry-run", "--ignore-installed", "--target", scratch, "--report", str(report), *target,
+            "--constraint", str(pins), str(wheel),
+        )  # fmt: skip
+        resolved = [item["metadata"] for item in json.loads(report.read_text())["install"]]
+    found = {canonicalize_name(item["name"]): item["version"] for item in resolved}
+    absent = [
+        f"{name}=={version}" for name, version in sorted(found.items()) if name not in (*kept, "jaxlab")
+    ]
+    if absent:
+        _pip("download", "--no-deps", *target, "--dest", str(wheel.parent), *absent)
+    return absent
+
+
+def read_image(freeze: Path) -> dict[str, str]:
+    """{package: version} of the lines `package==version`."""
+    try:
+        lines = freeze.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{freeze}: expected what `pip freeze` prints ({error})") from None
+    pinned = [match for line in lines if (match := _PINNED.match(line))]
+    if not pinned:
+        raise UserError(f"{freeze}: expected what `pip freeze` prints, found no line such as numpy==2.0.2")
+    return {canonicalize_name(match[1]): match[2] for match in pinned}
+
+
+def _fitting(wheel: Path, image: Mapping[str, str]) -> dict[str, str]:
+    """What of `image` is new enough for jaxlab's own requirements."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = [name for name in file.namelist() if name.endswith(".dist-info/METADATA")]
+        lines = file.read(name).decode().splitlines()
+    required = [
+        Requirement(line.removeprefix("Requires-Dist: "))
+        for line in lines
+        if line.startswith("Requires-Dist")
+    ]
+    needed = {str(canonicalize_name(one.name)): one.specifier for one in required if one.marker is None}
+    return {
+        name: version
+        for name, version in image.items()
+        if name not in needed or needed[name].contains(version, prereleases=True)
+    }
+
+
+def _pip(*arguments: str) -> None:
+    """Raises UserError with pip's own reasons."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reasons = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR")] or said[-1:]
+        raise UserError(
+            f"pip {arguments[0]} failed: {'; '.join(reasons)} (a bundle is made where there is a network)"
+        )

@@ -1,0 +1,33 @@
+"""`jaxlab bundle`: one folder for a machine without network."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The folder to make."
+)
+@click.option(
+    "--data", metavar="PATH", help="The competition's folder on Kaggle.  [default: the notebook looks for it]"
+)
+@click.option("--checkpoint", default="best", show_default=True, help="best, last or a step.")
+@click.option(
+    "--everything", is_flag=True, help="Bring all dependencies, for a machine like this one without any."
+)
+@click.option(
+    "--image", type=click.Path(path_type=Path), metavar="FREEZE.txt",
+    help="What `pip freeze` prints on Kaggle, if its image has changed.",
+)  # fmt: skip
+def bundle(runs: tuple[Path, ...], out: Path, checkpoint: str, **options: Any) -> None:
+    """Bundle RUNS for Kaggle, offline: checkpoints, weights, wheels, and a notebook that writes submission.csv.
+
+    The wheels are jaxlab's own and what Kaggle's image lacks of its dependencies.
+    """
+    from jaxlab.bundling import bundle as make
+
+    which: Any = int(checkpoint) if checkpoint.isdigit() else checkpoint
+    make(runs, out, which=which, **options, tell=lambda line: click.echo(line, err=True))

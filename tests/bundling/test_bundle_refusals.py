@@ -1,0 +1,82 @@
+"""What a bundle is not made of: said before anything is copied, all at once."""
+
+import json
+
+import pytest
+
+from jaxlab.bundling import bundle
+from jaxlab.config import locations, to_json
+from jaxlab.data import Images, KaggleTable, Mnist, WithMasks
+from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
+from jaxlab.models import LeNet5
+from jaxlab.training.rundir import RunDirectory
+from jaxlab.types import UserError
+
+
+def ridge(weights: str) -> Ridge:
+    encoder = ImageEncoder(model=LeNet5(pretrained=weights), images=Images(size=(32, 32)))
+    return Ridge(data=KaggleTable(root="here"), encoders=(encoder,))
+
+
+def run_of(config, path, checkpoint=True):
+    """A run directory without arrays."""
+    RunDirectory(path).create(to_json(config), None, {"task": {"targets": ["a"]}})
+    if checkpoint:
+        folder = path / "checkpoints/0"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"files": {}}))
+    return path
+
+
+def test_every_fault_of_every_run_is_named(tmp_path):
+    whole = run_of(ridge("nowhere.safetensors"), tmp_path / "a/ridge")
+    unfinished = run_of(ridge("nowhere.safetensors"), tmp_path / "b/ridge", checkpoint=False)
+    with pytest.raises(UserError) as refused:
+        bundle([whole, unfinished, tmp_path], tmp_path / "out")
+    for words in (
+        "several runs are called ridge: rename their folders",
+        f"{whole}: weights nowhere.safetensors: no such file or folder",
+        f"{unfinished}: no checkpoint yet",
+        f"{tmp_path} is not a run directory",
+    ):
+        assert words in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unfinished_fold_is_named(tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/config.json").write_text('{"schema": 1, "experiment": {"type": "Folds"}}')
+    run_of(ridge("nowhere.safetensors"), tmp_path / "net/fold0", checkpoint=False)
+    with pytest.raises(UserError, match="fold0: no checkpoint yet"):
+        bundle([tmp_path / "net"], tmp_path / "out")
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path):
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(UserError, match="exists already; name a folder that does not, or an empty one"):
+        bundle([tmp_path / "run"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_all_and_what_an_image_lacks_are_not_asked_for_together(tmp_path):
+    with pytest.raises(UserError, match="says what is installed already"):
+        bundle([tmp_path], tmp_path / "out", everything=True, image="freeze.txt")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    run = run_of(ridge("nowhere.safetensors"), tmp_path / "run")
+    (run / "checkpoints/0/manifest.json").write_text(json.dumps({"files": {"state/x": "0"}}))
+    with pytest.raises(UserError, match="the solution is damaged"):
+        bundle([run], tmp_path / "out")
+
+
+def test_locations_of_a_config_are_found_wherever_they_are():
+    assert locations(ridge("w.pth")) == {"data.root": "here", "encoders.0.model.pretrained": "w.pth"}
+    masked = WithMasks(source=KaggleTable(root="images"), masks="masks")
+    cached = CachedFeatures(data=masked, encoders=ridge("w.pth").encoders)
+    assert locations(cached) == {
+        "data.source.root": "images",
+        "data.masks": "masks",
+        "encoders.0.model.pretrained": "w.pth",
+    }
+    assert locations(Mnist()) == {}

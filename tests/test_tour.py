@@ -1,0 +1,28 @@
+"""The example notebook runs from end to end, and its committed outputs are of a run without errors."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import run_notebook
+
+TOUR = Path(__file__).parents[1] / "docs/tour.ipynb"
+
+
+def test_it_is_committed_with_its_outputs():
+    book = nbformat.read(TOUR, as_version=4)
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert "error" not in {output.output_type for output in outputs}
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+
+
+@pytest.mark.slow
+def test_it_runs():
+    printed = run_notebook.printed(run_notebook.execute(TOUR))
+    assert "- 1 ids missing from the submission" in printed
+    assert "faults: []" in printed
