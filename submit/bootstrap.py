@@ -26,6 +26,8 @@ from submit.blocks import blocks
 from submit.errors import SubmissionError
 from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed
 
+__all__ = ["Interval", "difference", "interval"]
+
 DRAWS = 1000
 
 Score = Literal["pearson", "explained_variance", "accuracy"]

@@ -14,7 +14,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULES = ("jaxlab", "submit", "submit.metrics", "submit.ceilings")
+MODULES = (
+    "jaxlab",
+    "submit",
+    "submit.ensemble",
+    "submit.metrics",
+    "submit.ceilings",
+    "submit.bootstrap",
+    "submit.provenance",
+    "submit.algonauts",
+    "submit.algonauts2021",
+    "submit.vqa_results",
+    "submit.sensorium",
+)
 PAGE = Path(__file__).parents[1] / "docs/api.md"
 
 EXAMPLES = {
@@ -25,6 +37,49 @@ EXAMPLES = {
     "jaxlab.bundle": 'jaxlab.bundle(["runs/a", "runs/b"], "my-bundle", data="/kaggle/input/my-competition")',
     "jaxlab.load": 'values = jaxlab.load("runs/mine", ["data.root=FOLDER"]).predict("images/")  # (n, t)',
     "jaxlab.train": 'path = jaxlab.train(experiment, "runs/mine")',
+    "jaxlab.Folds": 'jaxlab.train(jaxlab.Folds(experiment=experiment, folds=5), "runs/folds")',
+    "jaxlab.soup": 'jaxlab.soup(["runs/a", "runs/b", "runs/c"], "runs/soup", greedy=True)',
+    "submit.rank_average": "both = submit.rank_average([predictions, others])",
+    "submit.trimmed_mean": "middle = submit.trimmed_mean([predictions, others, third], share=0.34)",
+    "submit.metrics.algonauts2021": 'submit.metrics.algonauts2021(submit.metrics.pearson(pred, truth), ceiling, {"V1": ceiling > 0.5})',
+    "submit.metrics.algonauts2023": "submit.metrics.algonauts2023(submit.metrics.pearson(pred, truth), ceiling)  # (t,) percent",
+    "submit.metrics.algonauts2023_challenge": "submit.metrics.algonauts2023_challenge([lh_scores, rh_scores])",
+    "submit.metrics.among_top": "submit.metrics.among_top(pred, np.array([0, 1]), k=2)",
+    "submit.metrics.confusion_matrix": "submit.metrics.confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 2]))",
+    "submit.metrics.correlation_to_average": "submit.metrics.correlation_to_average(simulated, repeats)  # (t,)",
+    "submit.metrics.feve": "submit.metrics.feve(simulated, repeats)  # (t,)",
+    "submit.metrics.noise_corrected_r2": "submit.metrics.noise_corrected_r2(simulated, repeats)  # (t,)",
+    "submit.metrics.nx414_correlation": "submit.metrics.nx414_correlation(submit.metrics.pearson(pred, truth), 100 * ceiling)",
+    "submit.metrics.nx414_variance": "submit.metrics.nx414_variance(submit.metrics.explained_variance(pred, truth), 100 * ceiling)",
+    "submit.metrics.precision_recall_f1": 'submit.metrics.precision_recall_f1(np.array([0, 1, 1]), np.array([0, 1, 2]), "macro")',
+    "submit.metrics.rates": "submit.metrics.rates(np.array([3, 0]), np.array([4, 1]), np.array([4, 1]))  # from counts by class",
+    "submit.metrics.shares": "submit.metrics.shares(ceiling, targets=3)",
+    "submit.metrics.single_trial_correlation": "submit.metrics.single_trial_correlation(simulated, repeats)  # (t,)",
+    "submit.metrics.vqa_accuracy": 'submit.metrics.vqa_accuracy(["two"], [["2", "two", "three"]])  # (n,)',
+    "submit.ensemble.Combination": "learned = submit.ensemble.best([validation, noisy], truth_of)\nlearned.weights, learned.scores",
+    "submit.ensemble.best": "submit.ensemble.best([validation, noisy], truth_of).apply([predictions, others])",
+    "submit.ensemble.greedy": "submit.ensemble.greedy([validation, noisy], truth_of).apply([predictions, others])",
+    "submit.ensemble.stack": 'submit.ensemble.stack([validation, noisy], truth_of, by="target").apply([predictions, others])',
+    "submit.bootstrap.Interval": "found = submit.bootstrap.interval(pred, truth)\nfound.low, found.high",
+    "submit.bootstrap.difference": "submit.bootstrap.difference(pred, -pred, truth)  # paired: the same samples in each draw",
+    "submit.bootstrap.interval": 'submit.bootstrap.interval(pred, truth, aggregate="median")',
+    "submit.provenance.Kept": 'kept = submit.provenance.read("solution.csv")\nkept.record["versions"], kept.faults',
+    "submit.provenance.keep": 'submit.provenance.keep("solution.csv", predictions.provenance)',
+    "submit.provenance.read": 'submit.provenance.read("solution.csv").record["file"]["sha256"]',
+    "submit.provenance.sidecar": 'submit.provenance.sidecar("solution.csv")  # solution.csv.provenance.json',
+    "submit.algonauts.check": 'faults = submit.algonauts.check("submission.zip", "algonauts_2023_challenge_data")',
+    "submit.algonauts.write": 'submit.algonauts.write({"subj01": "subj01.npz"}, "submission.zip", "algonauts_2023_challenge_data")',
+    "submit.algonauts2021.check": 'faults = submit.algonauts2021.check("mini_track.pkl")',
+    "submit.algonauts2021.write": 'submit.algonauts2021.write({"sub01": "sub01.npz"}, "mini_track.pkl")',
+    "submit.vqa_results.VQAScores": 'submit.vqa_results.score("results.json", "annotations.json").accuracy',
+    "submit.vqa_results.check": 'faults = submit.vqa_results.check("results.json", "questions.json")',
+    "submit.vqa_results.read_question_ids": 'submit.vqa_results.read_question_ids("questions.json")  # (n,)',
+    "submit.vqa_results.score": 'submit.vqa_results.score("results.json", "annotations.json")',
+    "submit.vqa_results.write": 'submit.vqa_results.write(predictions, "results.json", "questions.json")',
+    "submit.sensorium.Trials": 'trials = submit.sensorium.read_session("session", "test")',
+    "submit.sensorium.check": 'faults = submit.sensorium.check("submission_file_live_test.csv", "session")',
+    "submit.sensorium.read_session": 'submit.sensorium.read_session("session", "test")',
+    "submit.sensorium.write": 'submit.sensorium.write(predictions, "submission", "session")',
     "submit.ClassScores": "submit.score(logits, labels).accuracy",
     "submit.Labels": 'labels = submit.Labels(ids=["a", "b"], labels=["cat", "dog"])',
     "submit.Predictions": 'p = submit.Predictions(ids=["a", "b"], values=[[1, 2], [3, 4]], targets=["n0", "n1"])',
@@ -55,13 +110,14 @@ EXAMPLES = {
 
 
 def names() -> dict[str, Any]:
-    """{dotted name: function or class} of all that is public; a module among it has a section of its own."""
-    found = {}
+    """{dotted name: function or class} of all that is public, each once; a module has a section of its own."""
+    found: dict[str, Any] = {}
     for home in MODULES:
         module = importlib.import_module(home)
         for name in sorted(getattr(module, "__all__", None) or _defined(module)):
-            if callable(getattr(module, name)):
-                found[f"{home}.{name}"] = getattr(module, name)
+            thing = getattr(module, name)
+            if (inspect.isfunction(thing) or inspect.isclass(thing)) and thing not in found.values():
+                found[f"{home}.{name}"] = thing
     return found
 
 

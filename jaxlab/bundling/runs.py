@@ -11,7 +11,7 @@ from typing import TypeVar
 from jaxlab.api import load
 from jaxlab.config import locations
 from jaxlab.ridge_run import RidgeRun
-from jaxlab.run import Which
+from jaxlab.run import Run, Which
 from jaxlab.training.checkpoint import Saved, copy_for_predicting, saved
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
@@ -93,6 +93,7 @@ def _folders(path: Path, problems: list[str]) -> list[Path]:
 
 def _part(path: Path, which: Which) -> Part:
     run = load(path)
+    assert isinstance(run, Run | RidgeRun)  # `_folders` names the folds one by one
     checkpoint = run.checkpoint if isinstance(run, RidgeRun) else run.checkpoint(which)
     found = locations(run.experiment)
     weights = {

@@ -15,7 +15,6 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import jaxlab
 from jaxlab.types import UserError
 
 PYTHON = "3.12"  # of Kaggle's image, as is the rest
@@ -27,7 +26,7 @@ _NOT_PACKED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 def own_wheel(folder: Path) -> Path:
     """jaxlab's wheel, written to `folder`: built from its checkout, or packed again from the files installed here."""
-    root = Path(jaxlab.__file__).parents[1]
+    root = Path(__file__).parents[2]
     if (root / "pyproject.toml").is_file():
         _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(root))
         return next(folder.glob("jaxlab-*.whl"))
