@@ -40,6 +40,10 @@ SHRUNK = {
     "gesture_lenet5": [SMALL],
     "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
     "ridge": ["encoders.0.images.size=(32, 32)"],
+    "ridge_networks": [
+        *(f"encoders.{k}.images.size=(32, 32)" for k in range(3)),
+        "encoders.3.images.size=(28, 28)",
+    ],
 }
 ROOT = {"cached_readout": "data.data.root"}  # elsewhere data.root
 
