@@ -283,7 +283,3 @@ def _shipped() -> list[Path]:
     package = Path(__file__).parent
     folder = package / "configs"
     return sorted((folder if folder.is_dir() else package.parent / "configs").glob("*.py"))
-
-
-if __name__ == "__main__":
-    main()

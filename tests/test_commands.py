@@ -321,7 +321,7 @@ def test_help_is_there(command):
 
 def test_a_mistake_has_no_traceback(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "jaxlab.cli", "train", str(tmp_path / "none.py")],
+        [sys.executable, "-m", "jaxlab", "train", str(tmp_path / "none.py")],
         capture_output=True,
         text=True,
     )
