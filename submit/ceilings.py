@@ -17,6 +17,7 @@ from submit.blocks import by_block
 from submit.errors import SubmissionError
 
 MOST_REPEATS = 16  # 6,435 half splits
+_ROUNDING = 1e-9  # a correlation this near to -1 is -1
 
 
 def ncsnr(repeats: np.ndarray) -> np.ndarray:
@@ -96,8 +97,13 @@ def _checked(repeats: np.ndarray) -> np.ndarray:
 
 
 def _known(ceiling: Callable[[np.ndarray], np.ndarray], repeats: np.ndarray) -> np.ndarray:
-    values = by_block(ceiling, _checked(repeats))
+    values = by_block(lambda block: ceiling(above_lowest(block)), _checked(repeats))
     return np.where(np.isnan(values), 0.0, values)  # what is undefined becomes 0
+
+
+def above_lowest(block: np.ndarray) -> np.ndarray:
+    """(..., t) less the lowest value of each target: a constant, whose mean may be rounded, is exactly 0."""
+    return block - np.fmin.reduce(block, axis=tuple(range(block.ndim - 1)))
 
 
 def _counts_and_means(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,8 +159,7 @@ def _reliability(block: np.ndarray, halves: list[tuple[int, ...]]) -> np.ndarray
         first_sum, first_count = values[:, chosen].sum(1), shown[:, chosen].sum(1)
         both = (first_count > 0) & (first_count < counts)
         p = _correlation(first_sum / first_count, (sums - first_sum) / (counts - first_count), both)
-        corrected = 2 * p / (1 + p)
-        found += np.where(np.isfinite(corrected), corrected, 0) / len(halves)
+        found += np.where(p > -1 + _ROUNDING, 2 * p / (1 + p), 0) / len(halves)
     return found
 
 
@@ -162,4 +167,4 @@ def _correlation(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(t,) Pearson correlation over the rows (n, t) that are set."""
     x, y = (np.where(rows, side, 0) for side in (x, y))
     x, y = (np.where(rows, side - side.sum(0) / rows.sum(0), 0) for side in (x, y))
-    return (x * y).sum(0) / np.sqrt((x * x).sum(0) * (y * y).sum(0))
+    return np.clip((x * y).sum(0) / np.sqrt((x * x).sum(0) * (y * y).sum(0)), -1, 1)
