@@ -4,11 +4,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from submit.errors import SubmissionError
+
 CELLS = 2**20  # values of the largest input taken to float64 at a time
 
 
 def blocks(*arrays: np.ndarray) -> Iterator[tuple[slice, tuple[np.ndarray, ...]]]:
-    """(which targets, each array's float64 block) over the last axis, which the arrays share."""
+    """(which targets, each array's float64 block) over the last axis, which the arrays share.
+
+    Raises SubmissionError for arrays of anything but numbers.
+    """
+    if other := [array.dtype for array in arrays if array.dtype.kind not in "fiub"]:
+        raise SubmissionError(f"expected numbers; found {other[0]}.")
     targets = arrays[0].shape[-1]
     rows = max(array[..., :1].size for array in arrays)
     step = max(1, CELLS // max(rows, 1))

@@ -2,6 +2,8 @@
 
 import re
 import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,16 +50,22 @@ def _masks(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
             masks = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise SubmissionError("there is no such file.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise SubmissionError(f"the file is damaged or not an npz ({error}).") from error
+    return checked(masks, len(targets))
+
+
+def checked(regions: Mapping[str, np.ndarray], targets: int) -> dict[str, np.ndarray]:
+    """Name -> mask. Raises SubmissionError for a mask that is not (targets,) bool: numbers would choose by position."""
+    masks = {name: np.asarray(mask) for name, mask in regions.items()}
     faults = [
         f"{name!r} is {mask.dtype} of shape {mask.shape}"
         for name, mask in masks.items()
-        if mask.dtype != bool or mask.shape != targets.shape
+        if mask.dtype != bool or mask.shape != (targets,)
     ]
     if faults:
         raise SubmissionError(
-            f"expected masks of {len(targets):,} bool, one a target; found that {'; '.join(faults[:5])}"
+            f"expected masks of {targets:,} bool, one a target; found that {'; '.join(faults[:5])}"
             + (f" and {len(faults) - 5:,} more." if len(faults) > 5 else ".")
         )
     return masks
