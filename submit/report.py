@@ -68,7 +68,10 @@ def show_probe(found: Probe) -> None:
     table.add_row("the highest of them", f"{summary['highest']:.4f}")
     for name, score in [*list(found.rows.items())[:_ORDERS], *list(found.columns.items())[:_ORDERS]]:
         table.add_row(name, f"{score:.4f}")
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if not found.findings:
+        console.print("\nnothing seems misaligned; an exchange of columns that are much alike can go unseen")
 
 
 def _show_classes(console: Console, found: ClassRosetta) -> None:
