@@ -42,12 +42,7 @@ def score(
     Pearson correlation and explained variance of each target, or accuracy where the solution holds class names.
     The ceiling's values are in the order of the solution's columns.
     """
-    result = scored(
-        predictions,
-        solution,
-        None if ceiling is None else load_ceiling(ceiling),
-        None if without is None else read_ids(without),
-    )
+    result = scored(predictions, solution, ceiling, None if without is None else read_ids(without))
     if as_json:
         click.echo(json.dumps(result.to_dict()))
     else:

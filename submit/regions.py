@@ -1,8 +1,6 @@
 """Regions of interest: which targets belong to which, read from a file or from the targets' names."""
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about, named
+from submit.npz import read_npz
 from submit.table import read_header, read_names
 
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042
@@ -25,7 +24,7 @@ def load_regions(path: str | Path, targets: np.ndarray) -> dict[str, np.ndarray]
     path = Path(path)
     with about(path):
         if path.suffix.lower() == ".npz":
-            regions = _masks(path, targets)
+            regions = checked(read_npz(path), len(targets))
         elif path.suffix.lower() == ".csv":
             regions = _memberships(path, targets)
         else:
@@ -42,17 +41,6 @@ def hemispheres(targets: np.ndarray) -> dict[str, np.ndarray]:
     stems = np.array([match[1] if match else "" for match in found])
     names = pd.unique(pd.Series(stems))
     return {name: stems == name for name in names} if "" not in names and len(names) > 1 else {}
-
-
-def _masks(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            masks = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise SubmissionError("there is no such file.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SubmissionError(f"the file is damaged or not an npz ({error}).") from error
-    return checked(masks, len(targets))
 
 
 def checked(regions: Mapping[str, np.ndarray], targets: int) -> dict[str, np.ndarray]:

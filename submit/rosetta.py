@@ -10,7 +10,9 @@ from submit import bootstrap, ceilings, metrics
 from submit.blocks import by_block
 from submit.bootstrap import Interval
 from submit.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, Definition, definitions
+from submit.errors import SubmissionError
 from submit.pairing import Numbers
+from submit.regions import checked
 
 OVERALL = "overall"
 
@@ -60,13 +62,19 @@ def rosetta(
     ceiling: (t,) share of the truth's variance that is signal; of the repeats, where they alone are given.
     regions: name -> (t,) bool. repeats: (n, r, t), samples and targets in the pair's order. Undefined scores count 0.
     An interval draws samples anew; ceilings, and which targets are counted, stay as they are.
+    Raises SubmissionError for ceilings and masks that do not fit, and for a region of the name "overall".
     """
+    regions = checked(regions or {}, len(pair.targets))
+    if OVERALL in regions:
+        raise SubmissionError(
+            f"regions: {OVERALL!r} is the name of all targets; call that region something else."
+        )
     if repeats is not None and ceiling is None:
         ceiling = ceilings.signal_share(repeats)
     if ceiling is not None:
         ceiling = metrics.shares(ceiling, len(pair.targets))
     defined, left_out = definitions(len(pair.targets), ceiling, repeats)
-    areas = {OVERALL: np.ones(len(pair.targets), bool), **(regions or {})}
+    areas = {OVERALL: np.ones(len(pair.targets), bool), **regions}
     whole = _aggregated(defined, areas, {name: each[None] for name, each in _scores(pair, repeats).items()})
     drawn: dict[tuple[str, str], list[np.ndarray]] = {cell: [] for cell in whole}
     for scores in _draws(pair, repeats, draws, seed):

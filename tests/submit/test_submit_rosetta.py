@@ -185,6 +185,30 @@ def test_faults_of_a_region_file_are_named(tmp_path, arrays, text, message):
         load_regions(path, TARGETS)
 
 
+@pytest.mark.parametrize("read", [load_regions, lambda path, targets: load_repeats(path, IDS, targets)])
+def test_a_file_that_is_no_whole_npz_is_refused(tmp_path, read):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(
+        path, ids=IDS, targets=TARGETS, values=np.random.default_rng(0).normal(size=(30, 2, 5))
+    )
+    whole = path.read_bytes()
+    inside = whole.index(b"values.npy") + 60
+    array = tmp_path / "array.npy"
+    np.save(array, np.ones(5, bool))
+    for damaged in (whole[:200], whole[:inside] + bytes(40) + whole[inside + 40 :], array.read_bytes()):
+        path.write_bytes(damaged)
+        with pytest.raises(SubmissionError, match=r"x\.npz: the file is truncated, damaged or not an npz"):
+            read(path, TARGETS)
+
+
+def test_regions_of_no_use_are_refused(guess, truth):
+    both = pair(guess, truth)
+    with pytest.raises(SubmissionError, match="'overall' is the name of all targets"):
+        rosetta(both, regions={OVERALL: REGIONS["V1"]}, draws=DRAWS)
+    with pytest.raises(SubmissionError, match="masks of 5 bool, one a target; found that 'V1' is int64"):
+        rosetta(both, regions={"V1": np.array([1, 0, 1, 0, 0])}, draws=DRAWS)
+
+
 def test_repeats_are_matched_by_name_whatever_their_order(tmp_path, repeats):
     np.savez(tmp_path / "r.npz", ids=IDS[::-1], values=repeats[::-1][:, :, ::-1], targets=TARGETS[::-1])
     np.testing.assert_array_equal(load_repeats(tmp_path / "r.npz", IDS, TARGETS), repeats)
