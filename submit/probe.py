@@ -107,8 +107,8 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
             f"({highest:.4f}): they are exchanged, or the same is predicted for all."
         )
     measure = "mean Pearson r" if isinstance(pair, Numbers) else "accuracy"
-    scores = ({name: order.score for name, order in found.items()} for found in (rows, columns))
-    return Probe(measure, len(ids), score, shuffled, *scores, tuple(findings))
+    by_row, by_column = ({name: order.score for name, order in each.items()} for each in (rows, columns))
+    return Probe(measure, len(ids), score, shuffled, by_row, by_column, tuple(findings))
 
 
 def _factors(pair: Numbers | Classes, some: slice) -> tuple[np.ndarray, np.ndarray]:

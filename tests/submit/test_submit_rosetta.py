@@ -201,8 +201,12 @@ def test_a_file_that_is_no_whole_npz_is_refused(tmp_path, read):
             read(path, TARGETS)
 
 
-def test_regions_of_no_use_are_refused(guess, truth):
+def test_regions_and_repeats_of_no_use_are_refused(guess, truth, repeats):
     both = pair(guess, truth)
+    with pytest.raises(
+        SubmissionError, match=r"repeats: expected \(30, repeats, 5\); found shape \(29, 3, 5\)"
+    ):
+        rosetta(both, repeats=repeats[1:], draws=DRAWS)
     with pytest.raises(SubmissionError, match="'overall' is the name of all targets"):
         rosetta(both, regions={OVERALL: REGIONS["V1"]}, draws=DRAWS)
     with pytest.raises(SubmissionError, match="masks of 5 bool, one a target; found that 'V1' is int64"):
