@@ -135,6 +135,21 @@ def test_samples_sorted_by_class_are_not_called_one_late():
         assert probe(pair(*sides), shuffles=200).findings == ()
 
 
+def test_of_many_samples_sorted_by_class_some_of_each_are_probed():
+    rng = np.random.default_rng(0)
+    ids = np.array([f"{i:04d}" for i in range(9000)])
+    classes = np.repeat([0, 1], 4500)
+    guessed = np.where(rng.random(9000) < 0.9, classes, 1 - classes)
+    sides = [Labels(ids, np.array(["a", "b"])[side]) for side in (guessed, classes)]
+    found = probe(pair(*sides), shuffles=20)
+    assert found.samples == 4096
+    assert found.findings == ()
+    values = rng.normal(size=(9000, 3))
+    truth = Predictions(ids, values, np.array(["x", "y", "z"]))
+    late = Predictions(ids, np.roll(values, 1, axis=0), truth.targets)
+    assert "ids one late, in the solution's order" in probe(pair(late, truth), shuffles=20).findings[-1]
+
+
 @pytest.mark.parametrize("scale", [1e-25, 1e25])  # whose squares are no float32
 def test_the_unit_of_the_values_does_not_matter(truth, values, scale):
     found = probe(pair(Predictions(IDS, values * scale, TARGETS), truth), shuffles=20)
