@@ -29,3 +29,8 @@ def by_block(score: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarra
     with np.errstate(all="ignore"):
         found = [score(*block) for _, block in blocks(*arrays)]
     return np.concatenate(found) if found else np.empty(0)
+
+
+def above_lowest(block: np.ndarray) -> np.ndarray:
+    """(..., t) less the lowest value of each target: a constant, whose mean may be rounded, is exactly 0."""
+    return block - np.fmin.reduce(block, axis=tuple(range(block.ndim - 1)))

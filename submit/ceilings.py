@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from submit.blocks import by_block
+from submit.blocks import above_lowest, by_block
 from submit.errors import SubmissionError
 
 MOST_REPEATS = 16  # 6,435 half splits
@@ -99,11 +99,6 @@ def _checked(repeats: np.ndarray) -> np.ndarray:
 def _known(ceiling: Callable[[np.ndarray], np.ndarray], repeats: np.ndarray) -> np.ndarray:
     values = by_block(lambda block: ceiling(above_lowest(block)), _checked(repeats))
     return np.where(np.isnan(values), 0.0, values)  # what is undefined becomes 0
-
-
-def above_lowest(block: np.ndarray) -> np.ndarray:
-    """(..., t) less the lowest value of each target: a constant, whose mean may be rounded, is exactly 0."""
-    return block - np.fmin.reduce(block, axis=tuple(range(block.ndim - 1)))
 
 
 def _counts_and_means(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
