@@ -71,8 +71,12 @@ def precision_recall_f1(
     average: None for a value each class, (c,), sorted by class; "macro" for their plain mean; "micro" for that of
     all samples together, which is the accuracy three times over.
     """
-    matrix, _ = confusion_matrix(pred, truth)
-    return rates(np.diag(matrix), matrix.sum(0), matrix.sum(1), average)
+    pred, truth = _classes(pred, truth)
+    classes, numbers = np.unique(np.concatenate([pred, truth]), return_inverse=True)
+    pred, truth = np.split(numbers, 2)
+    sides = (truth[pred == truth], pred, truth)
+    right, predicted, actual = (np.bincount(side, minlength=len(classes)) for side in sides)
+    return rates(right, predicted, actual, average)
 
 
 def rates(
