@@ -147,6 +147,13 @@ def test_classes_are_scikit_learns():
     assert "top-5 accuracy" in found.scores
 
 
+def test_of_thousands_of_classes_there_is_no_confusion_matrix():
+    names = np.array([f"{k:04d}" for k in range(1100)])
+    found = rosetta_classes(pair(Labels(names, np.roll(names, 1)), Labels(names, names)), draws=2)
+    assert (len(found.classes), found.confusion) == (1100, ())
+    assert found.scores["F1, macro"].value == 0
+
+
 def test_regions_are_read_from_masks_or_memberships(tmp_path):
     np.savez(tmp_path / "rois.npz", **REGIONS)
     (tmp_path / "rois.csv").write_text("target,roi\nrh.0,V1\nlh.0,V1\nlh.1,V4\nrh.1,V4\nrh.2,V4\n")
