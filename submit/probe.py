@@ -124,9 +124,9 @@ def _factors(pair: Numbers | Classes, some: np.ndarray | slice) -> tuple[np.ndar
     if isinstance(pair, Numbers):
         a, b = (_unit(side[some]) for side in (pair.predicted, pair.truth))
         return a / np.float32(a.shape[1]), b
-    one_hot = np.eye(len(pair.classes) + 1, len(pair.classes), dtype=np.float32)  # -1 is a row of zeros
-    truth = one_hot[pair.truth[some]]
-    return one_hot[pair.predicted[some]] / np.float32(len(truth)), truth
+    classes = np.arange(len(pair.classes))
+    a, b = ((side[some][:, None] == classes).astype(np.float32) for side in (pair.predicted, pair.truth))
+    return a / np.float32(len(b)), b
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
