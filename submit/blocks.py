@@ -4,11 +4,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from submit.errors import SubmissionError
+
 CELLS = 2**20  # values of the largest input taken to float64 at a time
 
 
 def blocks(*arrays: np.ndarray) -> Iterator[tuple[slice, tuple[np.ndarray, ...]]]:
-    """(which targets, each array's float64 block) over the last axis, which the arrays share."""
+    """(which targets, each array's float64 block) over the last axis, which the arrays share.
+
+    Raises SubmissionError for arrays of anything but numbers.
+    """
+    if other := [array.dtype for array in arrays if array.dtype.kind not in "fiub"]:
+        raise SubmissionError(f"expected numbers; found {other[0]}.")
     targets = arrays[0].shape[-1]
     rows = max(array[..., :1].size for array in arrays)
     step = max(1, CELLS // max(rows, 1))
@@ -22,3 +29,8 @@ def by_block(score: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarra
     with np.errstate(all="ignore"):
         found = [score(*block) for _, block in blocks(*arrays)]
     return np.concatenate(found) if found else np.empty(0)
+
+
+def above_lowest(block: np.ndarray) -> np.ndarray:
+    """(..., t) less the lowest value of each target: a constant, whose mean may be rounded, is exactly 0."""
+    return block - np.fmin.reduce(block, axis=tuple(range(block.ndim - 1)))

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from submit import metrics
 from submit.blocks import blocks
 from submit.errors import SubmissionError
 from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed
+from submit.progress import shown
 
 __all__ = ["Interval", "difference", "interval"]
 
@@ -34,9 +33,11 @@ Score = Literal["pearson", "explained_variance", "accuracy"]
 Aggregate = Literal["mean", "median"]
 
 _CELLS = 2**21  # scores (draws x targets) and weights (draws x samples) in memory at a time
-_SUMMED = {"pearson": PEARSON, "explained_variance": EXPLAINED_VARIANCE}
 _AGGREGATES: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
-_PER_TARGET = {"pearson": metrics.pearson, "explained_variance": metrics.explained_variance}
+_PER_TARGET = {
+    "pearson": (metrics.pearson, PEARSON),
+    "explained_variance": (metrics.explained_variance, EXPLAINED_VARIANCE),
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def weights(samples: int, draws: int = DRAWS, seed: int = 0, columns: int = 1) -
 
     columns: how many numbers a draw leads to, so that the memory they need is bounded.
     """
+    if draws < 1:
+        raise SubmissionError(f"draws: expected 1 or more; found {draws}.")
     # A seed a draw, so that a draw is the same however many are made at a time.
     seeds = np.random.default_rng(seed).integers(2**63, size=draws)
     step = _at_a_time(samples, columns)
@@ -115,11 +118,8 @@ def per_target(
     share the sums.
     """
     samples, targets = len(arrays[0]), arrays[0].shape[-1]
-    console = Console(stderr=True)
     parts = -(-draws // _at_a_time(samples, targets))
-    hidden = not console.is_terminal or parts == 1
-    every = weights(samples, draws, seed, targets)
-    for weight in track(every, "resampling", parts, console=console, transient=True, disable=hidden):
+    for weight in shown(weights(samples, draws, seed, targets), parts, "resampling"):
         found = {name: np.empty((len(weight), targets)) for name in scores}
         for which, block in blocks(*arrays):
             with np.errstate(all="ignore"):
@@ -150,15 +150,16 @@ def drawn(
         value, right = metrics.accuracy(pred, truth), pred == truth
         found = np.concatenate([weight @ right for weight in weights(len(right), draws, seed)])
         return np.array([value]), found[:, None] / len(right)
-    if score not in _SUMMED or not set(aggregates) <= _AGGREGATES.keys():
+    if score not in _PER_TARGET or not set(aggregates) <= _AGGREGATES.keys():
         raise SubmissionError(
             "expected the mean or median of pearson or explained_variance, or accuracy; found "
             f"{', '.join(aggregates)} of {score}."
         )
-    whole = _PER_TARGET[score](pred, truth)
+    of_all, summed = _PER_TARGET[score]
+    whole = of_all(pred, truth)
     over = [_AGGREGATES[name] for name in aggregates]
     every = [
         np.stack([one(some[score], axis=1) for one in over], axis=1)
-        for some in per_target({score: _SUMMED[score]}, pred, truth, draws=draws, seed=seed)
+        for some in per_target({score: summed}, pred, truth, draws=draws, seed=seed)
     ]
     return np.array([one(whole) for one in over]), np.concatenate(every)

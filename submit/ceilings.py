@@ -13,10 +13,11 @@ from itertools import combinations
 
 import numpy as np
 
-from submit.blocks import by_block
+from submit.blocks import above_lowest, by_block
 from submit.errors import SubmissionError
 
 MOST_REPEATS = 16  # 6,435 half splits
+_ROUNDING = 1e-9  # a correlation this near to -1 is -1
 
 
 def ncsnr(repeats: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def _checked(repeats: np.ndarray) -> np.ndarray:
 
 
 def _known(ceiling: Callable[[np.ndarray], np.ndarray], repeats: np.ndarray) -> np.ndarray:
-    values = by_block(ceiling, _checked(repeats))
+    values = by_block(lambda block: ceiling(above_lowest(block)), _checked(repeats))
     return np.where(np.isnan(values), 0.0, values)  # what is undefined becomes 0
 
 
@@ -153,8 +154,7 @@ def _reliability(block: np.ndarray, halves: list[tuple[int, ...]]) -> np.ndarray
         first_sum, first_count = values[:, chosen].sum(1), shown[:, chosen].sum(1)
         both = (first_count > 0) & (first_count < counts)
         p = _correlation(first_sum / first_count, (sums - first_sum) / (counts - first_count), both)
-        corrected = 2 * p / (1 + p)
-        found += np.where(np.isfinite(corrected), corrected, 0) / len(halves)
+        found += np.where(p > -1 + _ROUNDING, 2 * p / (1 + p), 0) / len(halves)
     return found
 
 
@@ -162,4 +162,4 @@ def _correlation(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(t,) Pearson correlation over the rows (n, t) that are set."""
     x, y = (np.where(rows, side, 0) for side in (x, y))
     x, y = (np.where(rows, side - side.sum(0) / rows.sum(0), 0) for side in (x, y))
-    return (x * y).sum(0) / np.sqrt((x * x).sum(0) * (y * y).sum(0))
+    return np.clip((x * y).sum(0) / np.sqrt((x * x).sum(0) * (y * y).sum(0)), -1, 1)

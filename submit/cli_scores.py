@@ -42,12 +42,7 @@ def score(
     Pearson correlation and explained variance of each target, or accuracy where the solution holds class names.
     The ceiling's values are in the order of the solution's columns.
     """
-    result = scored(
-        predictions,
-        solution,
-        None if ceiling is None else load_ceiling(ceiling),
-        None if without is None else read_ids(without),
-    )
+    result = scored(predictions, solution, ceiling, None if without is None else read_ids(without))
     if as_json:
         click.echo(json.dumps(result.to_dict()))
     else:
@@ -121,7 +116,9 @@ def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
 def probe(predictions: Path, truth: Path, as_json: bool) -> None:
     """Shuffle the ids of PREDICTIONS, of a validation split: unless the score collapses, something is misaligned.
 
-    Other orders of ids and of targets or classes are tried too. Exits with 1 where one scores higher than by name.
+    Other orders of ids and of targets or classes are tried too. Exits with 1 where one scores higher than by name, by
+    more than chance. An exchange of a few columns that are much alike, or badly predicted, can go unseen, and one
+    among more than 1,024 columns is not looked for.
     """
     found = probed(pair(predictions, truth))
     if as_json:

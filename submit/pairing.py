@@ -58,8 +58,9 @@ class Classes:
 def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:
     """Predictions, or the file that holds them, and a solution or its CSV, matched by id and target name.
 
-    Class names are taken for classes where the solution has one column of text, or one column of anything and the
-    predictions are logits or probabilities. without: ids left out on both sides; others among them are passed over.
+    Class names are taken for classes where the solution has one column of text (and no fractions), or one column of
+    anything and the predictions are logits or probabilities. without: ids left out on both sides; others among them
+    are passed over.
     Raises SubmissionError when an id, a target or a class of one side is not on the other, and for no sample at all.
     """
     ours, truth = _loaded(predictions, solution)
@@ -90,10 +91,15 @@ def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Pr
 
 
 def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
-    """Class names when there is one column of text, or one column of anything and the predictions are of classes."""
+    """Class names when there is one column of text, or one column of anything and the predictions are of classes.
+
+    Fractions beside text are no classes but numbers with a fault, which reading them as such names.
+    """
     if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
         labels = Labels.load(path)
-        if classes or is_text(labels.labels).any():
+        text = is_text(labels.labels)
+        fractions = pd.to_numeric(labels.labels[~text], errors="coerce") % 1 > 0
+        if classes or (text.any() and not fractions.any()):
             return labels
     return Predictions.load(path)
 

@@ -5,8 +5,6 @@ The npz holds `ids` (n,) unicode, `values` (n, t) float32, `targets` (t,) unicod
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, about, named
 from submit.files import atomic
+from submit.npz import read_npz
 from submit.table import read_table
 
 Kind = Literal["regression", "logits", "probabilities"]
@@ -96,7 +95,7 @@ class Predictions:
             raise SubmissionError(f"{path}: expected a .npz or .csv file.")
         if path.suffix.lower() == ".npz":
             with about(path):
-                return cls(**_read_npz(path))
+                return cls(**_checked(read_npz(path, _KEYS)))
         table = read_table(path)
         with about(path):
             table.require_numbers()
@@ -121,27 +120,6 @@ def names(values: Any, what: str) -> np.ndarray:
         again = pd.unique(pd.Series(array[repeated]))
         raise SubmissionError(f"{what}: {len(again)} occur more than once: {named(again, len(again))}.")
     return array
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise SubmissionError("there is no such file.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise SubmissionError("this is a single array, not the npz of predictions.")
-            missing = [key for key in _KEYS if key not in file.files]
-            if missing:
-                raise SubmissionError(
-                    f"not a predictions file: it lacks {named(missing, len(missing), 7)} "
-                    f"(it holds {named(file.files, len(file.files))})."
-                )
-            arrays = {key: file[key] for key in _KEYS}
-    except SubmissionError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SubmissionError(f"the file is truncated, damaged or not an npz ({error}).") from error
-    return _checked(arrays)
 
 
 def _checked(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

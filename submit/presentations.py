@@ -1,13 +1,13 @@
 """Responses to single presentations, from a file, matched with a solution."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from submit.align import matched
-from submit.errors import SubmissionError, about, named
+from submit.errors import SubmissionError, about
+from submit.npz import read_npz
 from submit.predictions import names
 from submit.table import read_table
 
@@ -35,20 +35,7 @@ def load_repeats(path: str | Path, ids: np.ndarray, targets: np.ndarray) -> np.n
 
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in _KEYS if key not in getattr(file, "files", ())]
-            if missing:
-                raise SubmissionError(
-                    f"expected arrays ids, values and targets; it lacks {named(missing, 3)}."
-                )
-            ids, values, targets = (file[key] for key in _KEYS)
-    except FileNotFoundError:
-        raise SubmissionError("there is no such file.") from None
-    except SubmissionError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SubmissionError(f"the file is damaged or not an npz ({error}).") from error
+    ids, values, targets = read_npz(path, _KEYS).values()
     ids, targets = names(ids, "ids"), names(targets, "targets")
     if values.ndim != 3 or values.dtype.kind not in "fiu" or values.shape[::2] != (len(ids), len(targets)):
         raise SubmissionError(

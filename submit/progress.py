@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 
 def shown(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """`items`, with a progress bar on stderr where that is a terminal."""
+    """`items`, with a progress bar on stderr where that is a terminal and there are several."""
     console = Console(stderr=True)
-    return track(items, what, total, console=console, transient=True, disable=not console.is_terminal)
+    hidden = not console.is_terminal or total < 2
+    return track(items, what, total, console=console, transient=True, disable=hidden)

@@ -1,13 +1,14 @@
 """Regions of interest: which targets belong to which, read from a file or from the targets' names."""
 
 import re
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about, named
+from submit.npz import read_npz
 from submit.table import read_header, read_names
 
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042
@@ -23,7 +24,7 @@ def load_regions(path: str | Path, targets: np.ndarray) -> dict[str, np.ndarray]
     path = Path(path)
     with about(path):
         if path.suffix.lower() == ".npz":
-            regions = _masks(path, targets)
+            regions = checked(read_npz(path), len(targets))
         elif path.suffix.lower() == ".csv":
             regions = _memberships(path, targets)
         else:
@@ -42,22 +43,17 @@ def hemispheres(targets: np.ndarray) -> dict[str, np.ndarray]:
     return {name: stems == name for name in names} if "" not in names and len(names) > 1 else {}
 
 
-def _masks(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            masks = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise SubmissionError("there is no such file.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SubmissionError(f"the file is damaged or not an npz ({error}).") from error
+def checked(regions: Mapping[str, np.ndarray], targets: int) -> dict[str, np.ndarray]:
+    """Name -> mask. Raises SubmissionError for a mask that is not (targets,) bool: numbers would choose by position."""
+    masks = {name: np.asarray(mask) for name, mask in regions.items()}
     faults = [
         f"{name!r} is {mask.dtype} of shape {mask.shape}"
         for name, mask in masks.items()
-        if mask.dtype != bool or mask.shape != targets.shape
+        if mask.dtype != bool or mask.shape != (targets,)
     ]
     if faults:
         raise SubmissionError(
-            f"expected masks of {len(targets):,} bool, one a target; found that {'; '.join(faults[:5])}"
+            f"expected masks of {targets:,} bool, one a target; found that {'; '.join(faults[:5])}"
             + (f" and {len(faults) - 5:,} more." if len(faults) > 5 else ".")
         )
     return masks

@@ -35,7 +35,8 @@ def show(found: Rosetta | ClassRosetta) -> None:
         names = [name for name, needs in found.left_out.items() if needs == need]
         console.print(f"left out, for want of {need}: {', '.join(names)}")
     console.print(
-        f"{found.samples:,} samples; n targets. Algonauts 2023 is in percent, and its challenge takes the median."
+        f"{found.samples:,} samples; n targets. Algonauts 2023, also uncorrected, is in percent, and its challenge "
+        "takes the median."
     )
     if found.constant or found.not_finite:
         made = ", ".join(f"{value:.4f} ({name})" for name, value in found.policies.items())
@@ -68,7 +69,10 @@ def show_probe(found: Probe) -> None:
     table.add_row("the highest of them", f"{summary['highest']:.4f}")
     for name, score in [*list(found.rows.items())[:_ORDERS], *list(found.columns.items())[:_ORDERS]]:
         table.add_row(name, f"{score:.4f}")
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if not found.findings:
+        console.print("\nnothing seems misaligned; an exchange of columns that are much alike can go unseen")
 
 
 def _show_classes(console: Console, found: ClassRosetta) -> None:

@@ -10,7 +10,10 @@ from submit import bootstrap, ceilings, metrics
 from submit.blocks import by_block
 from submit.bootstrap import Interval
 from submit.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, Definition, definitions
+from submit.errors import SubmissionError
+from submit.metrics.summed import Summed
 from submit.pairing import Numbers
+from submit.regions import checked
 
 OVERALL = "overall"
 
@@ -60,14 +63,24 @@ def rosetta(
     ceiling: (t,) share of the truth's variance that is signal; of the repeats, where they alone are given.
     regions: name -> (t,) bool. repeats: (n, r, t), samples and targets in the pair's order. Undefined scores count 0.
     An interval draws samples anew; ceilings, and which targets are counted, stay as they are.
+    Raises SubmissionError for ceilings, masks and repeats that do not fit, and for a region of the name "overall".
     """
+    regions = checked(regions or {}, len(pair.targets))
+    if OVERALL in regions:
+        raise SubmissionError(
+            f"regions: {OVERALL!r} is the name of all targets; call that region something else."
+        )
+    if repeats is not None and (repeats.ndim != 3 or repeats.shape[::2] != pair.truth.shape):
+        raise SubmissionError(
+            f"repeats: expected ({len(pair.ids):,}, repeats, {len(pair.targets):,}); found shape {repeats.shape}."
+        )
     if repeats is not None and ceiling is None:
         ceiling = ceilings.signal_share(repeats)
     if ceiling is not None:
         ceiling = metrics.shares(ceiling, len(pair.targets))
     defined, left_out = definitions(len(pair.targets), ceiling, repeats)
-    areas = {OVERALL: np.ones(len(pair.targets), bool), **(regions or {})}
-    whole = _aggregated(defined, areas, {name: each[None] for name, each in _scores(pair, repeats).items()})
+    areas = {OVERALL: np.ones(len(pair.targets), bool), **regions}
+    whole = _aggregated(defined, areas, _scores(pair, repeats))
     drawn: dict[tuple[str, str], list[np.ndarray]] = {cell: [] for cell in whole}
     for scores in _draws(pair, repeats, draws, seed):
         for cell, values in _aggregated(defined, areas, scores).items():
@@ -91,14 +104,18 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _scored(pair: Numbers, repeats: np.ndarray | None) -> list[tuple[Mapping[str, Summed], np.ndarray]]:
+    """Scores of predictions, and what these are compared with."""
+    return [(OF_AVERAGES, pair.truth), *([] if repeats is None else [(OF_PRESENTATIONS, repeats)])]
+
+
 def _scores(pair: Numbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Name -> (t,) of all samples."""
-    made = (metrics.pearson, metrics.explained_variance, metrics.r2)
-    found = {name: score(pair.predicted, pair.truth) for name, score in zip(OF_AVERAGES, made, strict=True)}
-    if repeats is not None:
-        for name, summed in OF_PRESENTATIONS.items():
-            values = by_block(summed, pair.predicted, repeats)
-            found[name] = np.where(np.isfinite(values), values, 0)
+    """Name -> (1, t) of all samples."""
+    found = {}
+    for scores, truth in _scored(pair, repeats):
+        for name, score in scores.items():
+            values = by_block(score, pair.predicted, truth)
+            found[name] = np.nan_to_num(values, posinf=0, neginf=0)[None]
     return found
 
 
@@ -106,9 +123,8 @@ def _draws(
     pair: Numbers, repeats: np.ndarray | None, draws: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Name -> (d, t) of some draws after another: first the scores of averages, then those of presentations."""
-    yield from bootstrap.per_target(OF_AVERAGES, pair.predicted, pair.truth, draws=draws, seed=seed)
-    if repeats is not None:
-        yield from bootstrap.per_target(OF_PRESENTATIONS, pair.predicted, repeats, draws=draws, seed=seed)
+    for scores, truth in _scored(pair, repeats):
+        yield from bootstrap.per_target(scores, pair.predicted, truth, draws=draws, seed=seed)
 
 
 def _aggregated(

@@ -13,6 +13,7 @@ from submit.pairing import Classes
 from submit.rosetta import plain
 
 _RATES = ("precision", "recall", "F1")
+_MOST = 1024  # classes of which there is a confusion matrix: of more it has millions of cells
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class PerClass:
 class ClassRosetta:
     """scores: by name, with 95 % intervals over samples. classes: those that are there or predicted.
 
-    confusion: a row a true class and a column a predicted one, of those classes.
+    confusion: a row a true class and a column a predicted one, of those classes; empty for more than 1,024.
     not_finite: how many samples have a score that is not, and so no predicted class.
     """
 
@@ -47,23 +48,29 @@ class ClassRosetta:
 
 def rosetta_classes(pair: Classes, draws: int = bootstrap.DRAWS, seed: int = 0) -> ClassRosetta:
     """Every score of classes in `submit.metrics`, as scikit-learn with zero_division=0."""
-    right = {"accuracy": pair.predicted == pair.truth}
+    hits = {"accuracy": pair.predicted == pair.truth}
     if pair.scores is not None and len(pair.classes) > 5:
-        right["top-5 accuracy"] = metrics.among_top(pair.scores, pair.truth, 5)
-    scores = _shares(right, draws, seed) | _rates(pair, draws, seed)
+        hits["top-5 accuracy"] = metrics.among_top(pair.scores, pair.truth, 5)
+    scores = _shares(hits, draws, seed) | _rates(pair, draws, seed)
     there = np.unique(np.concatenate([pair.truth, pair.predicted[pair.predicted >= 0]]))
-    confusion, _ = metrics.confusion_matrix(pair.predicted, pair.truth, there)
-    actual, predicted = (
-        np.bincount(side[side >= 0], minlength=len(pair.classes))[there]
-        for side in (pair.truth, pair.predicted)
+    right, predicted, actual = (
+        np.bincount(side[side >= 0], minlength=len(pair.classes))[there] for side in _sides(pair)
     )
-    each = zip(*metrics.rates(np.diag(confusion), predicted, actual), strict=True)
+    each = zip(*metrics.rates(right, predicted, actual), strict=True)
     classes = tuple(
         PerClass(str(pair.classes[number]), int(samples), *(float(value) for value in values))
         for number, samples, values in zip(there, actual, each, strict=True)
     )
-    rows = tuple(tuple(row) for row in confusion.tolist())
+    rows: tuple[tuple[int, ...], ...] = ()
+    if len(there) <= _MOST:
+        confusion, _ = metrics.confusion_matrix(pair.predicted, pair.truth, there)
+        rows = tuple(tuple(row) for row in confusion.tolist())
     return ClassRosetta(len(pair.ids), scores, classes, rows, int((pair.predicted < 0).sum()))
+
+
+def _sides(pair: Classes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The class of each sample that is predicted well, else -1; the predicted class; the true one."""
+    return np.where(pair.predicted == pair.truth, pair.truth, -1), pair.predicted, pair.truth
 
 
 def _shares(right: dict[str, np.ndarray], draws: int, seed: int) -> dict[str, Interval]:
@@ -76,8 +83,7 @@ def _shares(right: dict[str, np.ndarray], draws: int, seed: int) -> dict[str, In
 def _rates(pair: Classes, draws: int, seed: int) -> dict[str, Interval]:
     """Precision, recall and F1, macro and micro: from three counts of each class, made anew for every draw."""
     samples, classes = len(pair.ids), len(pair.classes)
-    hit = np.where(pair.predicted == pair.truth, pair.truth, -1)
-    counted = [_one_hot(side, classes) for side in (hit, pair.predicted, pair.truth)]
+    counted = [_one_hot(side, classes) for side in _sides(pair)]
     averages: tuple[Average, ...] = ("macro", "micro")
 
     def rates(weight: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A prediction against its solution, joined by id and target name."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,15 @@ class ClassScores:
 def score(
     predictions: Predictions | Labels | str | Path,
     solution: Predictions | Labels | str | Path,
-    ceiling: np.ndarray | None = None,
+    ceiling: np.ndarray | str | Path | None = None,
     without: np.ndarray | None = None,
 ) -> Scores | ClassScores:
     """Scores predictions, or the file that holds them, against a solution or its CSV.
 
-    Both sides numbers: per-target scores, and with `ceiling` (t,) (share of the variance that is signal, 0 to 1, in the
-    solution's column order) noise-normalised ones. Logits or probabilities against one column of class names, or
-    two columns of class names: accuracy. without: ids left out on both sides, such as those of test images that look
-    like training images; ids of other samples among them are passed over.
+    Both sides numbers: per-target scores, and with `ceiling` (t,) or its .npy (share of the variance that is signal, 0
+    to 1, in the solution's column order) noise-normalised ones. Logits or probabilities against one column of class
+    names, or two columns of class names: accuracy. without: ids left out on both sides, such as those of test images
+    that look like training images; ids of other samples among them are passed over.
     Raises SubmissionError when an id or a target of one side is not on the other.
     """
     pair = paired(predictions, solution, without)
@@ -106,12 +107,10 @@ def score(
     return _classification(pair)
 
 
-def _regression(pair: Numbers, ceiling: np.ndarray | None) -> Scores:
+def _regression(pair: Numbers, ceiling: np.ndarray | str | Path | None) -> Scores:
     ours, truth = pair.predicted, pair.truth
     r = metrics.pearson(ours, truth)
-    normalised = None if ceiling is None else metrics.noise_normalised(r, ceiling)
-    if normalised is not None and not len(normalised):
-        raise SubmissionError("ceiling: every value is 0, so no target can be normalised.")
+    normalised = None if ceiling is None else _normalised(r, ceiling)
     whole = ours.shape[1] == 1 and all((np.mod(side, 1) == 0).all() for side in (ours, truth))
     return Scores(
         samples=len(truth),
@@ -123,6 +122,16 @@ def _regression(pair: Numbers, ceiling: np.ndarray | None) -> Scores:
         normalised=normalised,
         accuracy=metrics.accuracy(ours[:, 0], truth[:, 0]) if whole else None,
     )
+
+
+def _normalised(r: np.ndarray, ceiling: np.ndarray | str | Path) -> np.ndarray:
+    if isinstance(ceiling, str | Path):
+        with about(ceiling):
+            return _normalised(r, load_ceiling(ceiling))
+    normalised = metrics.noise_normalised(r, ceiling)
+    if not len(normalised):
+        raise SubmissionError("ceiling: every value is 0, so no target can be normalised.")
+    return normalised
 
 
 def _classification(pair: Classes) -> ClassScores:
@@ -138,14 +147,13 @@ def load_ceiling(path: str | Path) -> np.ndarray:
     """The array in a .npy of noise ceilings. Raises SubmissionError when there is none."""
     with about(path):
         try:
-            ceiling = np.load(path, allow_pickle=False)
+            with Path(path).open("rb") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
         except FileNotFoundError:
             raise SubmissionError("there is no such file.") from None
         except (OSError, ValueError, EOFError) as error:
-            raise SubmissionError(f"expected a .npy array of one ceiling a target ({error}).") from error
-        if not isinstance(ceiling, np.ndarray):
-            raise SubmissionError("expected one array (.npy), found an npz.")
-        return ceiling
+            found = "found an npz" if zipfile.is_zipfile(path) else error
+            raise SubmissionError(f"expected a .npy array of one ceiling a target ({found}).") from error
 
 
 def _number(value: float) -> float | None:

@@ -17,22 +17,31 @@ def top_k_accuracy(scores: np.ndarray, truth: np.ndarray, k: int) -> float:
 def among_top(scores: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
     """(n,) bool: whether the true class is among the k highest scores.
 
-    scores: (n, classes). truth: (n,) class numbers. Of equal scores the class listed first ranks higher, as in
-    arg-max; a sample with a score that is not finite counts as wrong.
+    scores: (n, classes). truth: (n,) class numbers, -1 for a class that is none of these. Of equal scores the class
+    listed first ranks higher, as in arg-max; a sample with a score that is not finite, or of class -1, counts as wrong.
+    Raises SubmissionError for other shapes, and for truth that is no such number.
     """
     scores, truth = np.asarray(scores), np.asarray(truth)
     if scores.ndim != 2 or truth.shape != scores.shape[:1] or not len(truth):
         raise SubmissionError(
             f"expected scores (n, classes) and truth (n,), n > 0; found {scores.shape}, {truth.shape}."
         )
+    if truth.dtype.kind not in "iu" or truth.min() < -1 or truth.max() >= scores.shape[1]:
+        raise SubmissionError(
+            f"truth: expected class numbers from 0 to {scores.shape[1] - 1}, or -1 for none of them; "
+            f"found {truth.dtype}, {truth.min()} to {truth.max()}."
+        )
     own = np.take_along_axis(scores, truth[:, None], axis=1)
     earlier = np.arange(scores.shape[1]) < truth[:, None]
     rank = ((scores > own) | ((scores == own) & earlier)).sum(1)
-    return (rank < k) & np.isfinite(scores).all(1)
+    return (rank < k) & (truth >= 0) & np.isfinite(scores).all(1)
 
 
 def accuracy(pred: np.ndarray, truth: np.ndarray) -> float:
-    """The share of samples whose predicted class, a name or a number, equals the true one. Both (n,)."""
+    """The share of samples whose predicted class, a name or a number, equals the true one. Both (n,).
+
+    Raises SubmissionError for other shapes, and for names on one side and numbers on the other.
+    """
     pred, truth = _classes(pred, truth)
     return float((pred == truth).mean())
 
@@ -43,10 +52,10 @@ def confusion_matrix(
     """(c, c) counts, a row a true class and a column a predicted one, and the classes (c,), as scikit-learn.
 
     classes: unique names or numbers, in the order wanted; those that occur on either side, sorted, when not given.
-    Samples of which either class is none of these are left out.
+    Samples of which either class is none of these are left out. Raises SubmissionError as `accuracy` does.
     """
     pred, truth = _classes(pred, truth)
-    classes = np.unique(np.concatenate([pred, truth])) if classes is None else np.asarray(classes)
+    classes = np.unique(np.concatenate([pred, truth])) if classes is None else _of_one_kind(truth, classes)[1]
     order = np.argsort(classes, kind="stable")
     of_pred, of_truth = (_numbers(side, classes, order) for side in (pred, truth))
     both = (of_pred >= 0) & (of_truth >= 0)
@@ -62,8 +71,12 @@ def precision_recall_f1(
     average: None for a value each class, (c,), sorted by class; "macro" for their plain mean; "micro" for that of
     all samples together, which is the accuracy three times over.
     """
-    matrix, _ = confusion_matrix(pred, truth)
-    return rates(np.diag(matrix), matrix.sum(0), matrix.sum(1), average)
+    pred, truth = _classes(pred, truth)
+    classes, numbers = np.unique(np.concatenate([pred, truth]), return_inverse=True)
+    pred, truth = np.split(numbers, 2)
+    sides = (truth[pred == truth], pred, truth)
+    right, predicted, actual = (np.bincount(side, minlength=len(classes)) for side in sides)
+    return rates(right, predicted, actual, average)
 
 
 def rates(
@@ -90,12 +103,22 @@ def rates(
 
 
 def _classes(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pred, truth = np.asarray(pred), np.asarray(truth)
+    pred, truth = _of_one_kind(pred, truth)
     if pred.shape != truth.shape or pred.ndim != 1 or not len(truth):
         raise SubmissionError(
             f"expected two lists of classes of one length; found shapes {pred.shape}, {truth.shape}."
         )
     return pred, truth
+
+
+def _of_one_kind(*sides: np.ndarray) -> list[np.ndarray]:
+    """As arrays of text or of numbers. NumPy calls no name and number equal, without a word."""
+    arrays = [np.array(side.tolist()) if side.dtype == object else side for side in map(np.asarray, sides)]
+    if len({array.dtype.kind in "US" for array in arrays}) > 1:
+        raise SubmissionError(
+            f"expected names on both sides, or numbers; found {' and '.join(str(one.dtype) for one in arrays)}."
+        )
+    return arrays
 
 
 def _numbers(values: np.ndarray, classes: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from submit.errors import SubmissionError, named
+from submit.regions import checked
 
 
 def noise_normalised(r: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
@@ -25,7 +26,7 @@ def noise_normalised(r: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
 
 def nx414_correlation(r: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     """NX-414 2026: r / sqrt(NC / 100) over the neurons whose ceiling NC, in percent, is above 0."""
-    return noise_normalised(r, np.asarray(ceiling) / 100)
+    return noise_normalised(r, _of_percent(ceiling, np.shape(r)[-1]))
 
 
 def nx414_variance(explained: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
@@ -34,7 +35,7 @@ def nx414_variance(explained: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     explained: (..., t) explained variance. NC = 100 snr / (snr + 1 / n_reps), `submit.ceilings.variance_ceiling`.
     """
     explained = np.asarray(explained, np.float64)
-    ceiling = shares(np.asarray(ceiling) / 100, explained.shape[-1])
+    ceiling = _of_percent(ceiling, explained.shape[-1])
     return explained[..., ceiling > 0] / ceiling[ceiling > 0]
 
 
@@ -43,12 +44,14 @@ def algonauts2021(r: np.ndarray, reliability: np.ndarray, rois: Mapping[str, np.
 
     reliability: (t,) `submit.ceilings.split_half_reliability`; voxels without any (0 or less) are left out, and so
     are regions without such a voxel. rois: name -> (t,) bool.
+    Raises SubmissionError for other lengths and masks, and for a reliability that is NaN or above 1.
     """
-    reliability = np.clip(reliability, 0, None)
+    r = np.asarray(r, np.float64)
+    reliability = shares(np.clip(reliability, 0, None), r.shape[-1])
     means = [
         normalised.mean()
-        for mask in rois.values()
-        if len(normalised := noise_normalised(np.asarray(r)[mask], reliability[mask]))
+        for mask in checked(rois, len(reliability)).values()
+        if len(normalised := noise_normalised(r[mask], reliability[mask]))
     ]
     return float(np.mean(means)) if means else float("nan")
 
@@ -73,14 +76,24 @@ def algonauts2023_challenge(
 
     Published accounts differ: the median is the documented one, some scorers report the mean.
     """
-    every = np.concatenate([np.asarray(part, np.float64) for part in vertices])
+    every = np.concatenate([np.empty(0), *(np.asarray(part, np.float64) for part in vertices)])
     if aggregate not in ("median", "mean"):
         raise SubmissionError(f"aggregate: expected 'median' or 'mean'; found {aggregate!r}.")
+    if not len(every):
+        raise SubmissionError("expected the scores of one vertex or more; found none.")
     return float(np.median(every) if aggregate == "median" else every.mean())
 
 
 def shares(ceiling: np.ndarray, targets: int) -> np.ndarray:
     """(t,) float64 noise ceilings. Raises SubmissionError as `noise_normalised` does."""
+    return _up_to(1, ceiling, targets, "shares of the variance between 0 and 1 (not percent)")
+
+
+def _of_percent(ceiling: np.ndarray, targets: int) -> np.ndarray:
+    return _up_to(100, ceiling, targets, "percent of the variance between 0 and 100") / 100
+
+
+def _up_to(most: int, ceiling: np.ndarray, targets: int, expected: str) -> np.ndarray:
     ceiling = np.asarray(ceiling)
     if ceiling.shape != (targets,) or ceiling.dtype.kind not in "fiu":
         raise SubmissionError(
@@ -88,10 +101,10 @@ def shares(ceiling: np.ndarray, targets: int) -> np.ndarray:
             f"found {ceiling.dtype} of shape {ceiling.shape}."
         )
     ceiling = ceiling.astype(np.float64)
-    bad = np.flatnonzero(~((ceiling >= 0) & (ceiling <= 1)))
+    bad = np.flatnonzero(~((ceiling >= 0) & (ceiling <= most)))
     if len(bad):
         raise SubmissionError(
-            "ceiling: expected shares of the variance between 0 and 1 (not percent); found "
+            f"ceiling: expected {expected}; found "
             f"{', '.join(f'{ceiling[i]:g}' for i in bad[:5])} at position {named(bad, len(bad))}."
         )
     return ceiling

@@ -36,7 +36,7 @@ def r2(pred: np.ndarray, truth: np.ndarray, constant: Constant = "zero") -> np.n
 
 
 def mse(pred: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """mean (y - yhat)^2, (t,): the mean squared error; NaN where a value is not finite."""
+    """mean (y - yhat)^2, (t,): the mean squared error; infinite or NaN where a value is not finite."""
     return by_block(lambda x, y: ((y - x) ** 2).mean(0), *_pair(pred, truth))
 
 
@@ -63,5 +63,6 @@ def _per_target(
     both: bool = False,
 ) -> np.ndarray:
     pred, truth = _pair(pred, truth)
+    values = by_block(score, pred, truth)
     without = degenerate(truth) | (degenerate(pred) if both else ~np.isfinite(pred).all(0))
-    return settled(by_block(score, pred, truth), without, constant)
+    return settled(values, without, constant)

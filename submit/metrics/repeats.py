@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from submit.blocks import by_block
+from submit.blocks import above_lowest, by_block
 from submit.ceilings import explainable_variance
 from submit.errors import SubmissionError
 from submit.metrics.policy import Constant, settled
@@ -33,8 +33,9 @@ def feve(
     1 - (MSE - noise) / (total - noise): MSE over all presentations, noise and total variance as in
     `submit.ceilings.explainable_variance` (FEV); images with one presentation are left out.
     """
+    pred, repeats = _checked(pred, repeats)
     kept = explainable_variance(repeats) >= least
-    return _per_target(FEVE, np.asarray(pred)[..., kept], np.asarray(repeats)[..., kept], constant)
+    return _per_target(FEVE, pred[..., kept], repeats[..., kept], constant)
 
 
 def single_trial_correlation(
@@ -55,45 +56,50 @@ def correlation_to_average(pred: np.ndarray, repeats: np.ndarray, constant: Cons
 
 def _average_terms(pred: np.ndarray, repeats: np.ndarray) -> Terms:
     """Of the averages of images shown at all; the reciprocal number of presentations, and the variance over them."""
-    x, y, counts = _presented(pred, repeats)
+    x, y, there = _presented(pred, repeats)
+    counts = there.sum(1)
     shown, once = counts > 0, np.maximum(counts, 1)
+    noise = _noise_terms(y, there)
     x, y = (np.where(shown, side.sum(1) / once, 0) for side in (x, y))
     x, y = (np.where(shown, side - side.sum(0) / shown.sum(0), 0) for side in (x, y))
-    reciprocal = shown / once
-    return {**moments(x, y, shown * 1.0), "reciprocal": reciprocal, **_noise_terms(repeats, counts)}
+    return {**moments(x, y, shown * 1.0), "reciprocal": shown / once, **noise}
 
 
-def _noise_terms(repeats: np.ndarray, counts: np.ndarray) -> Terms:
+def _noise_terms(y: np.ndarray, there: np.ndarray) -> Terms:
     """The variance over presentations, ddof 1, of images with two or more, and which those are."""
-    means = np.nansum(repeats, axis=1) / np.maximum(counts, 1)
-    within = np.nansum((repeats - means[:, None]) ** 2, axis=1) / np.maximum(counts - 1, 1)
+    counts = there.sum(1)
+    means = y.sum(1) / np.maximum(counts, 1)
+    within = np.where(there, (y - means[:, None]) ** 2, 0).sum(1) / np.maximum(counts - 1, 1)
     return {"noise": np.where(counts > 1, within, 0), "repeated": (counts > 1) * 1.0}
 
 
 def _trial_terms(pred: np.ndarray, repeats: np.ndarray) -> Terms:
     """Of single presentations, summed within images."""
-    x, y, counts = _presented(pred, repeats)
-    shown = ~np.isnan(repeats)
-    total = counts.sum(0)
-    x, y = (np.where(shown, side - side.sum((0, 1)) / total, 0) for side in (x, y))
-    return {name: values.sum(1) for name, values in moments(x, y, shown * 1.0).items()}
+    x, y, there = _presented(pred, repeats)
+    total = there.sum((0, 1))
+    x, y = (np.where(there, side - side.sum((0, 1)) / total, 0) for side in (x, y))
+    return {name: values.sum(1) for name, values in moments(x, y, there * 1.0).items()}
 
 
 def _feve_terms(pred: np.ndarray, repeats: np.ndarray) -> Terms:
     """Of single presentations of images with two or more, and the squared error of each."""
-    x, y, counts = _presented(pred, repeats)
-    used = ~np.isnan(repeats) & (counts > 1)[:, None]
-    squared = np.where(used, (y - x) ** 2, 0).sum(1)
+    _, y, there = _presented(pred, repeats)
+    used = there & (there.sum(1) > 1)[:, None]
+    squared = np.where(used, (repeats - _each(pred)) ** 2, 0).sum(1)
+    noise = _noise_terms(y, there)
     y = np.where(used, y - np.where(used, y, 0).sum((0, 1)) / used.sum((0, 1)), 0)
-    presented = {"count": used.sum(1), "y": y.sum(1), "yy": (y * y).sum(1), "squared": squared}
-    return {**presented, **_noise_terms(repeats, counts)}
+    return {"count": used.sum(1), "y": y.sum(1), "yy": (y * y).sum(1), "squared": squared, **noise}
 
 
 def _presented(pred: np.ndarray, repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predictions and responses (n, r, b), both 0 where a presentation is missing, and how many are there, (n, b)."""
-    shown = ~np.isnan(repeats)
-    each = pred if pred.ndim == 3 else pred[:, None]
-    return np.where(shown, each, 0), np.where(shown, repeats, 0), shown.sum(1)
+    """Predictions and responses (n, r, b), each above its lowest and 0 where it is missing, and which are there."""
+    there = ~np.isnan(repeats)
+    return *(np.where(there, above_lowest(side), 0) for side in (_each(pred), repeats)), there
+
+
+def _each(pred: np.ndarray) -> np.ndarray:
+    """(n, r or 1, b)."""
+    return pred if pred.ndim == 3 else pred[:, None]
 
 
 def _corrected(sums: Terms) -> np.ndarray:
@@ -119,6 +125,11 @@ FEVE = Summed(_feve_terms, _explained)
 def _per_target(
     score: Callable[..., np.ndarray], pred: np.ndarray, repeats: np.ndarray, constant: Constant
 ) -> np.ndarray:
+    values = by_block(score, *_checked(pred, repeats))
+    return settled(values, ~np.isfinite(values), constant)
+
+
+def _checked(pred: np.ndarray, repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pred, repeats = np.asarray(pred), np.asarray(repeats)
     single = (*repeats.shape[:1], *repeats.shape[2:])
     if repeats.ndim != 3 or 0 in repeats.shape[:2] or pred.shape not in (single, repeats.shape):
@@ -126,5 +137,4 @@ def _per_target(
             "expected repeats (images, repeats, targets) and predictions (images, targets) or of the repeats' shape; "
             f"found {repeats.shape} and {pred.shape}."
         )
-    values = by_block(score, pred, repeats)
-    return settled(values, ~np.isfinite(values), constant)
+    return pred, repeats

@@ -123,7 +123,9 @@ def test_a_target_that_a_draw_makes_constant_counts_nothing():
     assert not found[:, 0].any()
 
 
-def test_a_wrong_name_is_refused():
+def test_a_wrong_name_and_no_draw_are_refused():
+    with pytest.raises(SubmissionError, match="draws: expected 1 or more; found 0"):
+        bootstrap.interval(*data(), draws=0)
     with pytest.raises(SubmissionError, match="found mean of spearman"):
         bootstrap.interval(*data(), score="spearman")
     with pytest.raises(SubmissionError, match="found mode of pearson"):

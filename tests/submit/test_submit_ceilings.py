@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from submit import SubmissionError, blocks, ceilings
+from submit import SubmissionError, blocks, ceilings, metrics
 
 SIGNAL, NOISE = 2.0, 3.0
 # Two images, two presentations each, one target: averages 2 and 6, variances over presentations 2 and 8.
@@ -119,6 +119,28 @@ def test_what_cannot_be_known_is_0(ceiling) -> None:
     found = ceiling(repeats)
     assert found.shape == (3,)
     assert found[1:].tolist() == [0, 0]
+    for silent in (0.1, 1 / 3):  # of which the mean of three, but not of one, is rounded
+        repeats = np.full((7, 3, 1), silent)
+        assert ceiling(repeats) == 0
+        repeats[1:, 2] = np.nan
+        assert ceiling(repeats) == 0
+
+
+def test_a_target_without_noise_has_a_reliability_that_scores_take() -> None:
+    repeats = np.repeat(np.random.default_rng(4).normal(size=(50, 1, 200)), 3, axis=1)
+    reliability = ceilings.split_half_reliability(repeats)
+    np.testing.assert_allclose(reliability, 1, rtol=1e-12)
+    assert metrics.algonauts2021(
+        np.full(200, 0.5), reliability, {"all": np.ones(200, bool)}
+    ) == pytest.approx(0.5)
+
+
+def test_opposite_halves_have_no_reliability() -> None:
+    repeats = np.random.default_rng(5).normal(
+        size=(2, 2, 200)
+    )  # of two images, p is 1 or -1 but for rounding
+    found = ceilings.split_half_reliability(repeats)
+    np.testing.assert_allclose(found, np.diff(repeats, axis=0).prod(1)[0] > 0, rtol=1e-12)
 
 
 def test_many_targets_are_as_few(simulated: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,8 +100,32 @@ def test_ties_follow_arg_max_and_nan_is_wrong():
     assert metrics.top_k_accuracy(np.array([[np.nan, 0], [1, 0]]), np.array([0, 0]), 1) == 0.5
 
 
+def test_a_class_that_is_none_of_the_scores_is_wrong_and_no_number_refused():
+    scores = np.array([[0, 1], [0, 1]])
+    assert metrics.among_top(scores, np.array([1, -1]), 2).tolist() == [True, False]
+    for truth in ([1, 2], [1.0, 0.0], [1, -2]):
+        with pytest.raises(SubmissionError, match="truth: expected class numbers from 0 to 1"):
+            metrics.among_top(scores, np.array(truth), 1)
+
+
 def test_accuracy_of_names():
     assert metrics.accuracy(np.array(["a", "bb", "c"]), np.array(["a", "b", "c"])) == pytest.approx(2 / 3)
+    assert metrics.accuracy(np.array(["a", "b"], object), np.array(["a", "c"])) == 0.5
+
+
+def test_names_are_not_compared_with_numbers():
+    for score in (metrics.accuracy, metrics.confusion_matrix, metrics.precision_recall_f1):
+        with pytest.raises(SubmissionError, match="names on both sides, or numbers; found <U1 and int64"):
+            score(np.array(["1", "2"]), np.array([1, 2]))
+    with pytest.raises(SubmissionError, match="names on both sides, or numbers"):
+        metrics.confusion_matrix(np.array([1]), np.array([1]), np.array(["1"]))
+
+
+@pytest.mark.parametrize("kind", [object, str, complex])
+def test_what_is_no_number_is_refused(pair, kind):
+    for score in (metrics.pearson, metrics.r2, metrics.mse):
+        with pytest.raises(SubmissionError, match="expected numbers; found"):
+            score(pair[0].astype(kind), pair[1])
 
 
 def test_noise_normalised_leaves_out_targets_without_a_ceiling():

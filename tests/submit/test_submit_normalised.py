@@ -28,6 +28,8 @@ def test_the_challenge_concatenates_vertices_before_it_aggregates():
     assert metrics.algonauts2023_challenge(parts, "mean") == 36 / 5
     with pytest.raises(SubmissionError, match="expected 'median' or 'mean'; found 'sum'"):
         metrics.algonauts2023_challenge(parts, "sum")
+    with pytest.raises(SubmissionError, match="of one vertex or more; found none"):
+        metrics.algonauts2023_challenge([])
 
 
 def test_algonauts_2021_averages_voxels_then_regions():
@@ -38,6 +40,13 @@ def test_algonauts_2021_averages_voxels_then_regions():
     found = metrics.algonauts2021(R, reliability, rois)
     assert found == pytest.approx((of_v1 + 0.9 / 0.8) / 2, rel=1e-14)
     assert np.isnan(metrics.algonauts2021(R, reliability, {"none": rois["none"]}))
+
+
+def test_algonauts_2021_refuses_numbers_for_masks_and_other_lengths():
+    with pytest.raises(SubmissionError, match=r"masks of 5 bool.*'V1' is int64 of shape \(5,\)"):
+        metrics.algonauts2021(R, CEILING, {"V1": np.array([1, 0, 1, 0, 0])})
+    with pytest.raises(SubmissionError, match=r"expected 5 numbers.*found float64 of shape \(4,\)"):
+        metrics.algonauts2021(R, CEILING[1:], {"V1": np.ones(5, bool)})
 
 
 def test_nx414_takes_its_ceilings_in_percent():
@@ -63,3 +72,7 @@ def test_nan_stays_and_a_ceiling_in_percent_is_refused():
     ]
     with pytest.raises(SubmissionError, match=r"between 0 and 1 \(not percent\); found 40 at position '0'"):
         metrics.algonauts2023(R, np.array([40, 0.5, 0.6, 0, 0]))
+    with pytest.raises(
+        SubmissionError, match="percent of the variance between 0 and 100; found 101 at position '0'"
+    ):
+        metrics.nx414_correlation(R, np.array([101, 50, 60, 0, 0]))

@@ -66,6 +66,13 @@ def test_values_that_are_not_finite_are_left_to_the_check():
     assert np.isnan(Predictions(NAMES, np.full((2, 1), np.nan), np.array(["t"])).values).all()
 
 
+def test_an_array_that_is_named_as_an_npz_is_refused(tmp_path):
+    with (tmp_path / "x.npz").open("wb") as file:
+        np.save(file, np.ones((2, 2)))
+    with pytest.raises(SubmissionError, match=r"x\.npz: the file is truncated, damaged or not an npz"):
+        Predictions.load(tmp_path / "x.npz")
+
+
 @pytest.mark.parametrize("keep", [0, 10, 200, -1, -30])
 def test_a_truncated_npz_is_named(odd, tmp_path, keep):
     path = odd.save(tmp_path / "x.npz")

@@ -125,6 +125,37 @@ def test_classes_off_by_one_or_exchanged(truth):
     assert "classes seem exchanged: 'ant holds bee', 'bee holds ant'" in swapped.findings[0]
 
 
+def test_samples_sorted_by_class_are_not_called_one_late():
+    """Their neighbours are alike, so that by chance some score higher one late."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        classes = np.sort(rng.integers(0, 5, N))
+        guessed = np.where(rng.random(N) < 0.4, classes, rng.integers(0, 5, N))
+        sides = (Labels(IDS, np.array(list("abcde"))[side]) for side in (guessed, classes))
+        assert probe(pair(*sides), shuffles=200).findings == ()
+
+
+def test_of_many_samples_sorted_by_class_some_of_each_are_probed():
+    rng = np.random.default_rng(0)
+    ids = np.array([f"{i:04d}" for i in range(9000)])
+    classes = np.repeat([0, 1], 4500)
+    guessed = np.where(rng.random(9000) < 0.9, classes, 1 - classes)
+    sides = [Labels(ids, np.array(["a", "b"])[side]) for side in (guessed, classes)]
+    found = probe(pair(*sides), shuffles=20)
+    assert found.samples == 4096
+    assert found.findings == ()
+    values = rng.normal(size=(9000, 3))
+    truth = Predictions(ids, values, np.array(["x", "y", "z"]))
+    late = Predictions(ids, np.roll(values, 1, axis=0), truth.targets)
+    assert "ids one late, in the solution's order" in probe(pair(late, truth), shuffles=20).findings[-1]
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])  # whose squares are no float32
+def test_the_unit_of_the_values_does_not_matter(truth, values, scale):
+    found = probe(pair(Predictions(IDS, values * scale, TARGETS), truth), shuffles=20)
+    assert found.score == pytest.approx(probe(pair(Predictions(IDS, values, TARGETS), truth)).score, abs=1e-5)
+
+
 def test_orders_that_agree_are_tried_once():
     found = orders(np.array(["2", "10", "1"]), np.array([2, 0, 1]))
     assert {name: order.tolist() for name, order in found.items()} == {
@@ -150,6 +181,7 @@ def test_the_command_exits_with_one_where_something_is_amiss(tmp_path, monkeypat
     good = CliRunner().invoke(main, ["probe", "good.npz", "truth.npz"])
     assert good.exit_code == 0
     assert "ids shuffled 1,000 times" in good.stdout
+    assert "nothing seems misaligned" in good.stdout
     assert max(map(len, good.stdout.splitlines())) <= 80
     late = CliRunner().invoke(main, ["probe", "late.npz", "truth.npz", "--json"])
     assert late.exit_code == 1

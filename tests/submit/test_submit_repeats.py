@@ -117,6 +117,16 @@ def test_what_becomes_of_undefined_targets(score):
     np.testing.assert_allclose(score(pred, repeats, constant="drop"), whole[[0, 2]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.__name__)
+def test_what_is_constant_has_no_score_whatever_its_value(score):
+    """0.1 + 0.1 + 0.1 is not 0.3: the mean of three presentations is not that of two."""
+    varied, constant = np.random.default_rng(4).normal(size=(7, 3, 1)), np.full((7, 3, 1), 0.1)
+    varied[1:, 2], constant[1:, 2] = np.nan, np.nan
+    assert not score(varied[:, 0], constant).any()
+    if score is not metrics.feve:  # to which a constant prediction is like any other
+        assert np.isnan(score(constant[:, 0], varied, constant="nan"))
+
+
 def test_many_targets_are_as_few(monkeypatch):
     pair = data(missing=True)
     whole = [score(*pair) for score in SCORES]
@@ -125,5 +135,6 @@ def test_many_targets_are_as_few(monkeypatch):
 
 
 def test_other_shapes_are_refused():
-    with pytest.raises(SubmissionError, match=r"found \(50, 4, 5\) and \(49, 5\)"):
-        metrics.noise_corrected_r2(data()[0][1:], data()[1])
+    for score in SCORES:
+        with pytest.raises(SubmissionError, match=r"found \(50, 4, 5\) and \(50, 4\)"):
+            score(data()[0][:, 1:], data()[1])

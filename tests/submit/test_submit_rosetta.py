@@ -147,6 +147,13 @@ def test_classes_are_scikit_learns():
     assert "top-5 accuracy" in found.scores
 
 
+def test_of_thousands_of_classes_there_is_no_confusion_matrix():
+    names = np.array([f"{k:04d}" for k in range(1100)])
+    found = rosetta_classes(pair(Labels(names, np.roll(names, 1)), Labels(names, names)), draws=2)
+    assert (len(found.classes), found.confusion) == (1100, ())
+    assert found.scores["F1, macro"].value == 0
+
+
 def test_regions_are_read_from_masks_or_memberships(tmp_path):
     np.savez(tmp_path / "rois.npz", **REGIONS)
     (tmp_path / "rois.csv").write_text("target,roi\nrh.0,V1\nlh.0,V1\nlh.1,V4\nrh.1,V4\nrh.2,V4\n")
@@ -183,6 +190,34 @@ def test_faults_of_a_region_file_are_named(tmp_path, arrays, text, message):
     path.write_text(text) if arrays is None else np.savez(path, **arrays)
     with pytest.raises(SubmissionError, match=f"{path.name}: .*{message}"):
         load_regions(path, TARGETS)
+
+
+@pytest.mark.parametrize("read", [load_regions, lambda path, targets: load_repeats(path, IDS, targets)])
+def test_a_file_that_is_no_whole_npz_is_refused(tmp_path, read):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(
+        path, ids=IDS, targets=TARGETS, values=np.random.default_rng(0).normal(size=(30, 2, 5))
+    )
+    whole = path.read_bytes()
+    inside = whole.index(b"values.npy") + 60
+    array = tmp_path / "array.npy"
+    np.save(array, np.ones(5, bool))
+    for damaged in (whole[:200], whole[:inside] + bytes(40) + whole[inside + 40 :], array.read_bytes()):
+        path.write_bytes(damaged)
+        with pytest.raises(SubmissionError, match=r"x\.npz: the file is truncated, damaged or not an npz"):
+            read(path, TARGETS)
+
+
+def test_regions_and_repeats_of_no_use_are_refused(guess, truth, repeats):
+    both = pair(guess, truth)
+    with pytest.raises(
+        SubmissionError, match=r"repeats: expected \(30, repeats, 5\); found shape \(29, 3, 5\)"
+    ):
+        rosetta(both, repeats=repeats[1:], draws=DRAWS)
+    with pytest.raises(SubmissionError, match="'overall' is the name of all targets"):
+        rosetta(both, regions={OVERALL: REGIONS["V1"]}, draws=DRAWS)
+    with pytest.raises(SubmissionError, match="masks of 5 bool, one a target; found that 'V1' is int64"):
+        rosetta(both, regions={"V1": np.array([1, 0, 1, 0, 0])}, draws=DRAWS)
 
 
 def test_repeats_are_matched_by_name_whatever_their_order(tmp_path, repeats):

@@ -75,9 +75,14 @@ def test_ceilings_that_do_not_fit_are_refused(truth, guess, tmp_path):
         score(guess, truth, np.ones(2))
     with pytest.raises(SubmissionError, match="every value is 0"):
         score(guess, truth, np.zeros(3))
-    (tmp_path / "c.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(SubmissionError, match=r"c\.npy: expected a \.npy array"):
-        load_ceiling(tmp_path / "c.npy")
+    for damaged in (b"\x93NUMPY", b"PK\x03\x04 cut short", b"n0,n1\n0.5,0.5\n"):
+        (tmp_path / "c.npy").write_bytes(damaged)
+        with pytest.raises(SubmissionError, match=r"c\.npy: expected a \.npy array"):
+            load_ceiling(tmp_path / "c.npy")
+    for ceiling, message in ((np.ones(2), "expected 3 numbers"), (np.zeros(3), "every value is 0")):
+        np.save(tmp_path / "c.npy", ceiling)
+        with pytest.raises(SubmissionError, match=rf"c\.npy: ceiling: {message}"):
+            score(guess, truth, tmp_path / "c.npy")
 
 
 def test_logits_against_class_names(classes, tmp_path):
@@ -108,6 +113,17 @@ def test_whole_numbers_in_one_column_get_both_scores(tmp_path):
     found = score(tmp_path / "x.csv", tmp_path / "solution.csv")
     assert found.accuracy == 0.75
     assert found.mean == pytest.approx(pearsonr([1, 1, 3, 1], [1, 2, 3, 1]).statistic)
+
+
+def test_a_fault_among_fractions_is_no_class(tmp_path):
+    (tmp_path / "solution.csv").write_text("id,y\na,0.5\nb,oops\nc,2\n")
+    (tmp_path / "x.csv").write_text("id,y\na,1\nb,1\nc,2\n")
+    with pytest.raises(
+        SubmissionError, match=r"solution\.csv: 1 cells are not numbers: row 'b', column 'y' \('oops'\)"
+    ):
+        score(tmp_path / "x.csv", tmp_path / "solution.csv")
+    (tmp_path / "solution.csv").write_text("id,y\na,1\nb,nan\nc,other\n")
+    assert score(tmp_path / "x.csv", tmp_path / "solution.csv").to_dict() == {"samples": 3, "accuracy": 1 / 3}
 
 
 def test_class_mistakes_are_named(classes, truth, tmp_path):
