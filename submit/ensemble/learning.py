@@ -19,6 +19,7 @@ from submit.ensemble.sharing import Shared
 from submit.ensemble.stacking import stacking
 from submit.errors import SubmissionError
 from submit.labels import Labels
+from submit.metrics.policy import degenerate
 from submit.predictions import Predictions
 
 By = Literal["all", "roi", "target"]
@@ -146,6 +147,7 @@ def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Co
         offset=way.evidence.offset(weights.rows) if way.learner is stacking else 0.0,
         penalty=weights.penalty,
         samples=len(shared.ids),
+        constant=int(degenerate(shared.truth).sum()) if shared.kind == "regression" else 0,
         metric=way.evidence.metric,
         singles=singles(way.evidence),
         scores=scores,
