@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
             made.save(f"{path}/predictions/{split}.npz")
     write(replace(truth, ids=ids[:120], values=truth.values[:120]), "train.csv")
     write(replace(truth, ids=ids[120:], values=truth.values[120:]), "test.csv")
-    (tmp_path / "rois.csv").write_text("target,roi\nn0,V1\nn1,V1\n")
+    (tmp_path / "rois.csv").write_text("target,roi\nn0,V1\nn1, V1 \n")
     return tmp_path
 
 
@@ -168,6 +168,10 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
             "old.npz --method best --truth train.csv --learn learned.csv",
             ["old.npz: these are the predictions that weights were learned from (learned.csv)"],
         ),
+        (
+            "--method best --truth train.csv --rois blank.csv",
+            ["blank.csv: 2 targets have no region beside them: 'n0', 'n1'"],
+        ),
         ("--against none.csv --method mean", ["File 'none.csv' does not exist"]),
         ("empty --method mean", ["empty: expected a run directory with predictions/test.npz"]),
         ("--method best --truth classes.csv", ["predicted targets are not among its columns: 'n0', 'n1', 'n2'"]),
@@ -178,6 +182,7 @@ def test_misuse_is_refused(folder, arguments, messages):
     (folder / "copy.npz").write_bytes((folder / TEST).read_bytes())
     (folder / "old.npz").write_bytes((folder / LEARNED).read_bytes())
     (folder / "classes.csv").write_text("id,label\ni000,cat\n")
+    (folder / "blank.csv").write_text("target,roi\nn0,\nn1, \nn2,V1\n")
     write(Predictions.load(LEARNED), "learned.csv")
     found = run(*RUNS, *arguments.split(), "--out", "x.npz")
     assert found.exit_code == 1
