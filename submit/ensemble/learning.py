@@ -3,7 +3,7 @@
 All three learn from predictions of labelled samples by networks that had not seen them (the validation split, or
 out-of-fold predictions), never of test samples, and from those samples that all members predict. What a way is worth
 is measured by cross-validation over five parts of them: everything about it, a penalty too, is chosen without the
-part that is scored.
+part that is scored. Samples are dealt to the parts one by one, also where several are of one image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
