@@ -110,7 +110,8 @@ def predict_runs(
             yield f"{run.rundir.path}: {summary(inferred, run.kind)}"
     if out is None:
         return
-    mean = members[0] if len(members) == 1 else ensemble.mean(members)
+    names = [str(run.rundir.path) for run in runs]
+    mean = members[0] if len(members) == 1 else ensemble.mean(members, names)
     if out.suffix == ".npz":
         mean.save(out)
     else:

@@ -1,6 +1,6 @@
 """The command that combines predictions: ensemble."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from rich.table import Table
 from submit import ensemble as combine
 from submit import kaggle
 from submit.errors import SubmissionError
-from submit.members import Member, find_members, load_fresh, load_labelled
+from submit.members import Member, find_members, load_fresh, load_labelled, unlike_scales, variation
 from submit.predictions import Predictions
 from submit.regions import load_regions
 from submit.truth import load_truth
@@ -57,8 +57,9 @@ _ONLY = {  # options by the methods that they go with
 )
 @click.option("--rois", type=_FILE, help="Regions of targets: a .npz of masks, or a .csv of target,roi.")
 @click.option(
-    "--against", type=_FILE, help="A sample submission, which gives a CSV its rows, columns and names."
-)
+    "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A sample submission, which gives a CSV its rows, columns and names.",
+)  # fmt: skip
 def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method: str, **options: Any) -> None:
     """Combine MEMBERS, matched by id and target name, into one file.
 
@@ -93,12 +94,29 @@ def _refuse_unused(method: str, given: dict[str, Any]) -> None:
 
 def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
     weights = _weights(given["weights"], len(members)) if "weights" in given else None
-    loaded = (Predictions.load(member.test) for member in members)
+    names, varies = [str(member.test) for member in members], []
+
+    def loaded() -> Iterator[Predictions]:
+        for member in members:
+            yield (test := Predictions.load(member.test))
+            varies.append(variation(test))
+
     if method == "rank":
-        return combine.rank_average(loaded)
+        return combine.rank_average(loaded(), names)
     if method == "trimmed":
-        return combine.trimmed_mean(loaded, **{name: given[name] for name in ("share",) if name in given})
-    return combine.mean(loaded) if weights is None else combine.weighted(loaded, weights)
+        share = {name: given[name] for name in ("share",) if name in given}
+        result = combine.trimmed_mean(loaded(), names=names, **share)
+    elif weights is None:
+        result = combine.mean(loaded(), names)
+    else:
+        result = combine.weighted(loaded(), weights, names)
+    _warn(unlike_scales(names, varies))
+    return result
+
+
+def _warn(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(f"Warning: {line}", err=True)
 
 
 def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
@@ -112,10 +130,12 @@ def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predi
         if not isinstance(truth, Predictions):
             raise SubmissionError("--rois: regions are of targets; the truth holds class names.")
         how["regions"] = load_regions(given["rois"], truth.targets)
-    learn = partial(ways[method], labelled, truth, names=[member.name for member in members])
+    names = [member.name for member in members]
+    learn = partial(ways[method], labelled, truth, names=names)
     with Console(stderr=True).status("learning weights"):
         combination = learn(**how)
-    result = combination.apply(load_fresh(members, labelled))
+    _warn(unlike_scales(names, [variation(known) for known in labelled]))
+    result = combination.apply(load_fresh(members, labelled), [str(member.test) for member in members])
     _report(combination)
     return result
 
@@ -136,6 +156,10 @@ def _report(found: combine.Combination) -> None:
     console.print("\nweights learned on four fifths of them, scored on the other", ways, sep="\n")
     if found.penalty is not None:
         console.print(f"penalty {found.penalty:.3g}")
+    if found.constant:
+        console.print(
+            f"{found.constant:,} of {len(found.targets):,} targets count 0: constant or not finite in the truth"
+        )
 
 
 def _write(result: Predictions, out: Path, against: Path | None) -> None:

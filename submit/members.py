@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 
 from submit.align import align
+from submit.blocks import by_block
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
 
 _LEARNED = ("out_of_fold", "validation")  # of a run directory, the first that is there
+_TARGETS = 1_000  # or up to twice as many, evenly spaced, give the median over all of them
+_UNLIKE = 20  # times: predictions of one thing, if poor ones and good ones, do not differ so much in spread
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,20 @@ def load_labelled(members: Sequence[Member]) -> list[Predictions]:
 
 
 def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> Iterator[Predictions]:
-    """Every member's test predictions, one after another; raises SubmissionError where they are the `labelled` ones."""
-    for member, known in zip(members, labelled, strict=True):
+    """Every member's test predictions, one after another.
+
+    Raises SubmissionError where they are the `labelled` ones, or of the run that another member's labelled ones are of.
+    """
+    runs = [known.provenance.get("run") for known in labelled]
+    for member, known, run in zip(members, labelled, runs, strict=True):
         test = Predictions.load(member.test)
+        own = test.provenance.get("run")
+        if own is not None and own != run and own in runs:
+            other = members[runs.index(own)]
+            raise SubmissionError(
+                f"{member.test}: these are of the run {own!r}, from which weights were learned as of another member "
+                f"({other.labelled}); expected --learn in the members' order."
+            )
         rows = pd.Index(known.ids).get_indexer(pd.Index(test.ids))
         if len(rows) and (rows >= 0).all() and set(test.targets) == set(known.targets):
             again = Predictions(test.ids, known.values[rows], known.targets, known.kind)
@@ -84,3 +98,22 @@ def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> It
                     "expected those of test samples."
                 )
         yield test
+
+
+def variation(predictions: Predictions) -> float:
+    """The standard deviation over samples, the median over targets; NaN of classes, whose scores have no units."""
+    if predictions.kind != "regression" or not predictions.values.size:
+        return np.nan
+    some = predictions.values[:, :: max(1, len(predictions.targets) // _TARGETS)]
+    return float(np.median(by_block(lambda values: values.std(0), some)))
+
+
+def unlike_scales(names: Sequence[str], varies: Sequence[float]) -> list[str]:
+    """Sentences on the members whose `variation` is so small beside the largest that their units must differ."""
+    most = int(np.argmax(np.nan_to_num(varies)))
+    return [
+        f"{name} varies {own / varies[most]:.2g} times as much as {names[most]} and counts as little in a mean; are "
+        "they in the same units? --method rank asks for order alone."
+        for name, own in zip(names, varies, strict=True)
+        if 0 < own * _UNLIKE < varies[most]
+    ]

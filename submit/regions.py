@@ -69,5 +69,10 @@ def _memberships(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
             f"{len(unknown):,} targets are not in the solution: {named(unknown, len(unknown))}; "
             f"it has {named(targets, len(targets))}."
         )
+    regions = np.strings.strip(regions)
+    if without := members[regions == ""].tolist():
+        raise SubmissionError(
+            f"{len(without):,} targets have no region beside them: {named(without, len(without))}."
+        )
     inside = pd.Series(members).groupby(np.array(regions, dtype=object), sort=False)
     return {str(name): np.isin(targets, group.to_numpy()) for name, group in inside}

@@ -1,6 +1,6 @@
 """Weights that were learned, ready to combine the members' predictions of other samples."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ class Combination:
     method: as in `scores`. members: m names. targets: (t,). kind: of the result. weights: (g, m), at least 0, a row
     for each group of targets; group: (t,) the row that a target takes; groups: g names, None for one a target.
     offset: (t,) or 0, in the targets' units, added to the weighted sum. penalty: of stacking.
-    samples: how many it was learned from. metric: "pearson", "pearson_median" or "accuracy", of singles (m,), each
+    samples: how many it was learned from. constant: how many targets' truth is constant or not finite there; their r
+    counts 0, and stacking gives them the mean. metric: "pearson", "pearson_median" or "accuracy", of singles (m,), each
     member alone on these samples, and of scores, by method, each part of them combined by weights learned from the
     others.
     """
@@ -33,6 +34,7 @@ class Combination:
     group: np.ndarray
     offset: np.ndarray | float
     samples: int
+    constant: int
     penalty: float | None
     metric: str
     singles: np.ndarray
@@ -47,12 +49,13 @@ class Combination:
         """(t, m) weights."""
         return self.weights[self.group]
 
-    def apply(self, members: Iterable[Predictions]) -> Predictions:
+    def apply(self, members: Iterable[Predictions], names: Sequence[str] | None = None) -> Predictions:
         """Combines predictions of other samples by the same members in the same order: one is in memory at a time.
 
+        names: of these predictions, for messages.
         Raises SubmissionError where their number, kinds or targets are not those learned from, or ids differ.
         """
-        first, total, parts = added(members, list(self.by_target().T), self.targets)
+        first, total, parts = added(members, list(self.by_target().T), self.targets, names)
         if combined_kind(first.kind) != self.kind:
             raise SubmissionError(
                 f"the predictions are of kind {first.kind!r}; the weights were learned from {self.kind!r}."
@@ -66,6 +69,7 @@ class Combination:
         found: dict[str, Any] = {
             "method": self.method,
             "samples": self.samples,
+            "constant_targets": self.constant,
             "compared": {
                 "metric": self.metric,
                 "members": list(self.members),

@@ -3,7 +3,7 @@
 All three learn from predictions of labelled samples by networks that had not seen them (the validation split, or
 out-of-fold predictions), never of test samples, and from those samples that all members predict. What a way is worth
 is measured by cross-validation over five parts of them: everything about it, a penalty too, is chosen without the
-part that is scored.
+part that is scored. Samples are dealt to the parts one by one, also where several are of one image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,7 @@ from submit.ensemble.sharing import Shared
 from submit.ensemble.stacking import stacking
 from submit.errors import SubmissionError
 from submit.labels import Labels
+from submit.metrics.policy import degenerate
 from submit.predictions import Predictions
 
 By = Literal["all", "roi", "target"]
@@ -146,6 +147,7 @@ def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Co
         offset=way.evidence.offset(weights.rows) if way.learner is stacking else 0.0,
         penalty=weights.penalty,
         samples=len(shared.ids),
+        constant=int(degenerate(shared.truth).sum()) if shared.kind == "regression" else 0,
         metric=way.evidence.metric,
         singles=singles(way.evidence),
         scores=scores,

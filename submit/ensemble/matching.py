@@ -1,6 +1,6 @@
 """Members of an ensemble: matched by name, scores of classes as probabilities."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import softmax
@@ -28,17 +28,21 @@ def in_float64(member: Predictions, rows: slice) -> np.ndarray:
     return softmax(values, axis=1) if member.kind == "logits" else values
 
 
+def name_of(names: Sequence[str] | None, number: int) -> str:
+    """What a message calls a member, counted from 0."""
+    return names[number] if names and number < len(names) else f"Prediction {number + 1}"
+
+
 def match_first(
-    member: Predictions, first: Predictions, number: int, targets: np.ndarray | None = None
+    member: Predictions, first: Predictions, name: str, of_first: str, targets: np.ndarray | None = None
 ) -> Predictions:
-    """`member` in the order of the first one's ids, and of its targets or of `targets`."""
-    name = f"Prediction {number}"
+    """`member` in the order of the first one's ids, and of its targets or of `targets`; their names for messages."""
     if combined_kind(member.kind) != combined_kind(first.kind):
-        raise SubmissionError(f"{name} is of kind {member.kind!r}, the first of {first.kind!r}.")
+        raise SubmissionError(f"{name} is of kind {member.kind!r}, {of_first} of {first.kind!r}.")
     try:
         return align(member, first.ids, first.targets if targets is None else targets)
     except SubmissionError as error:
-        raise SubmissionError(f"{name} does not match the first: {error}") from error
+        raise SubmissionError(f"{name} does not match {of_first}: {error}") from error
 
 
 def refuse_not_finite(member: Predictions, name: str) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 import pandas as pd
 
-from submit.align import align, differences
+from submit.align import align, differences, positions
 from submit.ensemble.matching import combined_kind, in_float64, refuse_not_finite
 from submit.ensemble.moments import Moments, Statistic
 from submit.ensemble.votes import Votes
 from submit.errors import SubmissionError, named
 from submit.labels import Labels
+from submit.metrics.policy import degenerate
 from submit.predictions import Kind, Predictions
 
 _FEWEST = 20  # samples
@@ -22,7 +22,9 @@ _HONEST = ("validation", "out_of_fold", "")  # splits that a network did not lea
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Members and truth in one order of samples, sorted by id, and of targets, the truth's or the first member's.
+    """Members and truth in one order of samples, the first member's, and of targets, the truth's or the first member's.
+
+    Arrays that are in this order already are not copied.
 
     truth: (n, t) of a regression, (n,) class numbers otherwise. names: of members, for messages.
     """
@@ -56,19 +58,21 @@ class Shared:
         """Those of the ids that all members have.
 
         Raises SubmissionError, with names, counts and ids, for members of a split such as "test", of another kind,
-        with other targets or values that are not finite, where fewer than 20 ids are shared, or the truth lacks some.
+        with other targets or values that are not finite, where fewer than 20 ids are shared, the truth lacks some, or
+        has no target that is finite and varies.
         """
         names = tuple(names or (f"Prediction {number}" for number in range(1, len(members) + 1)))
         if faults := _faults(members, truth, names):
             raise SubmissionError("\n".join(faults))
-        shared = reduce(np.intersect1d, [member.ids for member in members])
+        first, *others = (pd.Index(member.ids) for member in members)
+        shared = members[0].ids[np.all([first.isin(other) for other in others], axis=0)]
         if len(shared) < _FEWEST:
             found = ", ".join(f"{name} {len(member):,}" for name, member in zip(names, members, strict=True))
             raise SubmissionError(
                 f"{len(shared)} ids are predicted by all members; expected {_FEWEST} or more to learn weights from. "
                 f"Labelled samples predicted: {found}."
             )
-        lacking = shared[~pd.Index(shared).isin(truth.ids)]
+        lacking = np.sort(shared[~pd.Index(shared).isin(truth.ids)])
         if len(lacking):
             raise SubmissionError(
                 f"The truth lacks {len(lacking):,} of the {len(shared):,} ids that all members predict: "
@@ -82,7 +86,9 @@ class Shared:
 
     def part(self) -> np.ndarray:
         """(n,) part numbers from 0, by chance; the same for the same ids, in whichever order the files have them."""
-        return np.random.default_rng(0).permutation(len(self.ids)) % _PARTS
+        part = np.empty(len(self.ids), int)
+        part[np.argsort(self.ids)] = np.random.default_rng(0).permutation(len(part)) % _PARTS
+        return part
 
     def moments(self, group: np.ndarray, statistic: Statistic) -> Moments:
         """Of a regression; group: (t,) the row of weights that each target takes."""
@@ -119,15 +125,21 @@ def _faults(members: Sequence[Predictions], truth: Predictions | Labels, names: 
 
 
 def _taken(member: Predictions, ids: np.ndarray, targets: np.ndarray) -> Predictions:
-    rows = pd.Index(member.ids).get_indexer(pd.Index(ids))
+    rows = positions(member.ids, ids)
     return align(replace(member, ids=ids, values=member.values[rows]), ids, targets)
 
 
 def _known(truth: Predictions | Labels, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(n, t) the truth of a regression, or (n,) class numbers."""
-    rows = pd.Index(truth.ids).get_indexer(pd.Index(ids))
+    rows = positions(truth.ids, ids)
     if isinstance(truth, Predictions):
-        return truth.values[rows]
+        known = replace(truth, ids=ids, values=truth.values[rows])
+        if degenerate(known.values).all():
+            refuse_not_finite(known, "No target of the truth can be learned from")
+            raise SubmissionError(
+                f"Every target of the truth is constant over the {len(ids):,} shared samples."
+            )
+        return known.values
     numbers = pd.Index(targets).get_indexer(pd.Index(truth.labels[rows]))
     unknown = np.unique(truth.labels[rows][numbers < 0])
     if len(unknown):

@@ -1,27 +1,35 @@
 """Means that only look at the order of things: of samples (rank average) or of members (trimmed mean)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from submit.ensemble.matching import blocks, combined_kind, in_float64, match_first, refuse_not_finite
+from submit.ensemble.matching import (
+    blocks,
+    combined_kind,
+    in_float64,
+    match_first,
+    name_of,
+    refuse_not_finite,
+)
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
 
 _CELLS = 2**19  # values of each member ranked at a time
 
 
-def rank_average(members: Iterable[Predictions]) -> Predictions:
+def rank_average(members: Iterable[Predictions], names: Sequence[str] | None = None) -> Predictions:
     """Each target's samples in the order of their mean rank over members, in the targets' units.
 
     Ranks are 1 to n for each target and member, those of equal values averaged. The mean rank q becomes the value that
     the mean of the members' sorted values has at place q, between places on the line from one to the next.
     For scores of order and correlation only: a member's scale and offset for a target count for nothing in the
     order of samples, and so does how far apart they are. Members are kept in memory, as float32.
+    names: of the members, for messages.
     Raises SubmissionError as `mean` does, for values that are not finite, and for scores of classes, which are
     compared within a sample and not among samples.
     """
-    kept = _all(members)
+    kept = _all(members, names)
     first = kept[0]
     if first.kind != "regression":
         raise SubmissionError(
@@ -41,21 +49,26 @@ def rank_average(members: Iterable[Predictions]) -> Predictions:
     return Predictions(first.ids, out, first.targets, "regression", first.split, _made("rank average", kept))
 
 
-def trimmed_mean(members: Iterable[Predictions], share: float = 0.2) -> Predictions:
+def trimmed_mean(
+    members: Iterable[Predictions], share: float = 0.2, names: Sequence[str] | None = None
+) -> Predictions:
     """The mean of each value over the members that are left without the lowest and the highest.
 
     share: of the members, cut at either end, in 0 to 0.5; rounded down to whole members, as scipy.stats.trim_mean
     does, of which there must be one. Of classes, probabilities (see `mean`), divided by their sum over classes.
-    Members are kept in memory, as float32. Raises SubmissionError as `mean` does, and for values that are not finite.
+    Members are kept in memory, as float32. names: of the members, for messages.
+    Raises SubmissionError as `mean` does, and for values that are not finite.
     """
-    kept = _all(members)
-    cut, first = int(share * len(kept)), kept[0]
-    if not 0 < share < 0.5 or cut == 0:
+    kept = _all(members, names)
+    first = kept[0]
+    if len(kept) < 3:
+        raise SubmissionError(f"A trimmed mean needs three predictions or more, found {len(kept)}.")
+    if not 1 <= share * len(kept) < 0.5 * len(kept):
         raise SubmissionError(
             f"share: expected a number below 0.5 and of at least 1/{len(kept)}, which cuts one of {len(kept)} "
             f"predictions at either end; found {share:g}."
         )
-    out = np.empty(first.values.shape, np.float32)
+    cut, out = int(share * len(kept)), np.empty(first.values.shape, np.float32)
     for rows in blocks(len(out)):
         block = np.sort(np.stack([in_float64(member, rows) for member in kept]), axis=0)
         middle = block[cut : len(kept) - cut].mean(0)
@@ -67,12 +80,12 @@ def trimmed_mean(members: Iterable[Predictions], share: float = 0.2) -> Predicti
     return Predictions(first.ids, out, first.targets, kind, first.split, made)
 
 
-def _all(members: Iterable[Predictions]) -> list[Predictions]:
+def _all(members: Iterable[Predictions], names: Sequence[str] | None) -> list[Predictions]:
     """Every member in the order of the first."""
     kept: list[Predictions] = []
-    for number, member in enumerate(members, start=1):
-        refuse_not_finite(member, f"Prediction {number}")
-        kept.append(match_first(member, kept[0], number) if kept else member)
+    for number, member in enumerate(members):
+        refuse_not_finite(member, name := name_of(names, number))
+        kept.append(match_first(member, kept[0], name, name_of(names, 0)) if kept else member)
     if not kept:
         raise SubmissionError("There are no predictions to combine.")
     return kept

@@ -7,6 +7,9 @@ from submit.ensemble.moments import Moments
 from submit.ensemble.nonnegative import nonnegative
 
 PENALTIES = np.logspace(2, -4, 13)  # strongest first, which is kept where several do alike
+_LEAST = (
+    1e-12  # a penalty so small beside the members' squares leaves a system that rounding may make singular
+)
 
 
 def stacking(moments: Moments) -> Weights:
@@ -42,4 +45,8 @@ def _system(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 def _solved(products: np.ndarray, with_truth: np.ndarray, penalty: float) -> np.ndarray:
     m = with_truth.shape[1]
-    return nonnegative(products + penalty * np.eye(m), with_truth + penalty / m)
+    least = _LEAST * np.trace(
+        products, axis1=1, axis2=2
+    )  # of members that are equal and vary far more than y
+    share = np.maximum(penalty, least)[:, None]
+    return nonnegative(products + share[:, :, None] * np.eye(m), with_truth + share / m)

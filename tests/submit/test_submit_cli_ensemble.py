@@ -12,6 +12,7 @@ from submit.cli import main
 
 TARGETS = np.array(["n0", "n1", "n2"])
 RUNS = ("runs/a", "runs/b", "runs/c")
+TEST, LEARNED = "runs/a/predictions/test.npz", "runs/a/predictions/out_of_fold.npz"
 
 
 def run(*arguments: str):
@@ -32,7 +33,7 @@ def folder(tmp_path, monkeypatch):
             made.save(f"{path}/predictions/{split}.npz")
     write(replace(truth, ids=ids[:120], values=truth.values[:120]), "train.csv")
     write(replace(truth, ids=ids[120:], values=truth.values[120:]), "test.csv")
-    (tmp_path / "rois.csv").write_text("target,roi\nn0,V1\nn1,V1\n")
+    (tmp_path / "rois.csv").write_text("target,roi\nn0,V1\nn1, V1 \n")
     return tmp_path
 
 
@@ -134,7 +135,7 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
     )
     (folder / "x.npz").unlink()
     for how, message in {
-        "one missing": "Prediction 2 does not match the first: 1 ids missing from the predictions: '{}'",
+        "one missing": f"spoilt.npz does not match {TEST}: 1 ids missing from the predictions: '{{}}'",
         "one twice": "spoilt.npz: ids: 1 occur more than once: '{}'",
         "renamed": "1 targets missing from the predictions: 'n2'; 1 targets in the predictions that are not "
         "expected: 'V4'",
@@ -144,9 +145,6 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
         assert found.exit_code == 1
         assert message.format(named) in found.stderr
         assert not (folder / "x.npz").exists()
-
-
-TEST, LEARNED = "runs/a/predictions/test.npz", "runs/a/predictions/out_of_fold.npz"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +168,11 @@ TEST, LEARNED = "runs/a/predictions/test.npz", "runs/a/predictions/out_of_fold.n
             "old.npz --method best --truth train.csv --learn learned.csv",
             ["old.npz: these are the predictions that weights were learned from (learned.csv)"],
         ),
+        (
+            "--method best --truth train.csv --rois blank.csv",
+            ["blank.csv: 2 targets have no region beside them: 'n0', 'n1'"],
+        ),
+        ("--against none.csv --method mean", ["File 'none.csv' does not exist"]),
         ("empty --method mean", ["empty: expected a run directory with predictions/test.npz"]),
         ("--method best --truth classes.csv", ["predicted targets are not among its columns: 'n0', 'n1', 'n2'"]),
     ],
@@ -179,6 +182,7 @@ def test_misuse_is_refused(folder, arguments, messages):
     (folder / "copy.npz").write_bytes((folder / TEST).read_bytes())
     (folder / "old.npz").write_bytes((folder / LEARNED).read_bytes())
     (folder / "classes.csv").write_text("id,label\ni000,cat\n")
+    (folder / "blank.csv").write_text("target,roi\nn0,\nn1, \nn2,V1\n")
     write(Predictions.load(LEARNED), "learned.csv")
     found = run(*RUNS, *arguments.split(), "--out", "x.npz")
     assert found.exit_code == 1
@@ -186,3 +190,42 @@ def test_misuse_is_refused(folder, arguments, messages):
         assert message in found.stderr
     assert found.stdout == ""
     assert not (folder / "x.npz").exists()
+
+
+def test_weights_learned_as_of_another_member_are_refused(folder):
+    """--learn in another order than the members', where the files say of which run they are; one may not."""
+    for path in RUNS[:2]:
+        for split in ("test", "out_of_fold"):
+            file = f"{path}/predictions/{split}.npz"
+            made = {} if file == LEARNED else {"run": path}
+            replace(Predictions.load(file), provenance=made).save(file)
+    learn = [f"{path}/predictions/out_of_fold.npz" for path in RUNS[:2]]
+    files = [f"{path}/predictions/test.npz" for path in RUNS[:2]]
+    command = [*files, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz"]
+    found = run(*command, "--learn", learn[1], "--learn", learn[0])
+    assert found.exit_code == 1
+    assert f"{files[1]}: these are of the run 'runs/b'" in found.stderr
+    assert run(*command, "--learn", learn[0], "--learn", learn[1]).exit_code == 0
+
+
+@pytest.mark.parametrize("method", ["mean", "trimmed --share 0.34", "stack --truth train.csv"])
+def test_members_in_other_units_are_named(folder, method):
+    command = [*RUNS, "--method", *method.split(), "--out", "x.npz"]
+    assert run(*command).stderr == ""
+    for split in ("test", "out_of_fold"):
+        file = f"runs/b/predictions/{split}.npz"
+        made = Predictions.load(file)
+        replace(made, values=made.values / 100).save(file)
+    found = run(*command)
+    assert found.exit_code == 0
+    assert "Warning: runs/b" in found.stderr
+    assert " varies 0.01 times as much as runs/" in found.stderr
+    assert run(*RUNS, "--method", "rank", "--out", "x.npz").stderr == ""
+
+
+def test_targets_that_cannot_be_scored_are_counted(folder):
+    truth = Predictions.load("train.csv")
+    write(replace(truth, values=np.where(TARGETS == "n1", 3, truth.values)), "train.csv")
+    found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
+    assert found.exit_code == 0, found.stderr
+    assert "1 of 3 targets count 0: constant or not finite in the truth" in found.stdout

@@ -46,10 +46,10 @@ def test_many_rows_are_added_as_few():
     [
         (
             prediction("xyw", [[0, 0]] * 3),
-            "Prediction 2 does not match the first: 1 ids missing .*: 'z'",
+            "Prediction 2 does not match Prediction 1: 1 ids missing .*: 'z'",
         ),
         (prediction("xyz", [[0, 0]] * 3, "ac"), "1 targets missing from the predictions: 'b'"),
-        (replace(FIRST, kind="logits"), "Prediction 2 is of kind 'logits', the first of 'regression'"),
+        (replace(FIRST, kind="logits"), "Prediction 2 is of kind 'logits', Prediction 1 of 'regression'"),
     ],
 )
 def test_members_that_differ_are_refused(other, message):
@@ -147,9 +147,21 @@ def test_members_are_matched_by_name_whatever_is_done_with_them(combine):
         (rank_average, members(2, kind="logits"), "predictions of kind 'logits' order classes by sample"),
         (rank_average, [FIRST, NOT_FINITE], "Prediction 2: 2 values .* id 'y', target 'a'"),
         (trimmed_mean, members(4), "at least 1/4, .*; found 0.2"),
+        (trimmed_mean, members(2), "needs three predictions or more, found 2"),
+        (lambda some: trimmed_mean(some, np.nan), members(4), "found nan"),
+        (lambda some: trimmed_mean(some, np.inf), members(4), "found inf"),
         (lambda some: trimmed_mean(some, 0.5), members(4), "found 0.5"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_sorted_is_refused(combine, some, message):
     with pytest.raises(SubmissionError, match=message):
         combine(some)
+
+
+@pytest.mark.parametrize(
+    "combine", [mean, rank_average, trimmed_mean, lambda some, names: weighted(some, [1, 1, 1], names)]
+)
+def test_members_are_called_by_their_names(combine):
+    names, third = ["a.npz", "b.npz", "c.npz"], prediction("xyw", [[0, 0]] * 3)
+    with pytest.raises(SubmissionError, match=r"^c\.npz does not match a\.npz: 1 ids missing .*: 'z'"):
+        combine([FIRST, OTHER, third], names=names)

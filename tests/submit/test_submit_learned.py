@@ -189,6 +189,46 @@ def test_a_target_without_a_score_takes_the_mean(value):
         np.testing.assert_allclose(found.apply(members).values[:, 2], expected, rtol=1e-6)
 
 
+def test_a_row_without_truth_is_refused_and_targets_without_a_score_are_counted():
+    """Where r is 0 for all, greedy selection would take the first member without a word."""
+    members, truth = planted(UNLIKE)
+    values = truth.values.copy()
+    values[3] = np.nan
+    with pytest.raises(
+        SubmissionError, match=r"truth.*: 6 values are not finite, the first at id 'i0003', target 'n0'"
+    ):
+        ensemble.best(members, replace(truth, values=values))
+    with pytest.raises(SubmissionError, match="truth is constant over the 200 shared samples"):
+        ensemble.best(members, replace(truth, values=np.ones_like(values)))
+    values = truth.values.copy()
+    values[:, 1], values[5, 4] = 7, np.nan
+    found = ensemble.greedy(members, replace(truth, values=values))
+    assert (found.constant, found.record()["constant_targets"]) == (2, 2)
+    assert ensemble.greedy(members, truth).constant == 0
+
+
+def test_equal_members_of_a_target_that_hardly_varies_share_its_weight():
+    members, truth = planted(UNLIKE)
+    values = truth.values.copy()
+    values[:, 2] = 1
+    values[::50, 2] += 1e-6
+    found = ensemble.stack([members[0], members[1], members[1]], replace(truth, values=values))
+    assert (found.weights >= 0).all()
+    np.testing.assert_allclose(found.weights[:, 1], found.weights[:, 2], atol=1e-6)
+
+
+def test_members_in_one_order_are_not_copied():
+    members, truth = planted(UNLIKE)
+    order = np.random.default_rng(0).permutation(200)
+    members, truth = [rows(member, order) for member in members], rows(truth, order)
+    shared = Shared.of(members, truth)
+    for kept, member in zip(shared.members, members, strict=True):
+        assert np.shares_memory(kept.values, member.values)
+    assert np.shares_memory(shared.truth, truth.values)
+    other = Shared.of([rows(member, np.argsort(order)) for member in members], truth)
+    np.testing.assert_array_equal(shared.part()[np.argsort(order)], other.part())
+
+
 def test_a_constant_member_does_no_harm():
     members, truth = planted(UNLIKE)
     found = ensemble.best([*members, replace(members[0], values=np.full((200, 6), 0.1))], truth)
@@ -288,7 +328,7 @@ def test_weights_are_applied_to_the_same_members_only(classes):
     with pytest.raises(SubmissionError, match="3 weights for 2 predictions"):
         found.apply(members[:2])
     with pytest.raises(
-        SubmissionError, match=r"Prediction 2 does not match the first: 1 ids missing.*'i0199'"
+        SubmissionError, match=r"Prediction 2 does not match Prediction 1: 1 ids missing.*'i0199'"
     ):
         found.apply([members[0], rows(members[1], slice(199)), members[2]])
     with pytest.raises(SubmissionError, match="of kind 'logits'; the weights were learned from 'regression'"):
