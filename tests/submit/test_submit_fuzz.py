@@ -327,9 +327,10 @@ def file_faults(grid: Grid, content: bytes, folder: Path) -> str:
 
 def as_number(text: str) -> bool:
     try:
-        return bool(float(text.replace("_", "x"))) or True
+        float(text.replace("_", "x"))
     except ValueError:
         return False
+    return True
 
 
 @QUICK

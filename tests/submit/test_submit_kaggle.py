@@ -1,4 +1,7 @@
 import csv
+import gzip
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -90,6 +93,62 @@ def test_a_table_of_numbers_is_checked(sample):
     frame = pd.DataFrame({"image_id": ["0001", "NA", "c"], "n0": [1.0, np.nan, 2.0], "n1": [1, 2, 3]})
     assert check(frame, sample) == ["1 cells are NaN: row 'NA', column 'n0'"]
     assert check(frame.fillna(0.0), sample) == []
+    assert "not numbers: row '0001', column 'n0' ('True')" in check(frame.assign(n0=True), sample)[0]
+
+
+def packed(text: str, path: Path) -> Path:
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("inside.csv", text)
+            archive.writestr("__MACOSX/._inside.csv", "")
+    return path
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.zip"])
+def test_a_packed_csv_is_checked_as_what_it_holds(tmp_path, name):
+    sample, given = packed(SAMPLE, tmp_path / f"sample-{name}"), packed(GOOD, tmp_path / name)
+    assert check(given, sample) == []
+    assert check(packed(GOOD.replace("c,5", "d,5"), given), sample) == [
+        "1 ids missing from the submission: 'c'",
+        "1 ids in the submission that are not expected: 'd'",
+    ]
+    given.write_bytes(given.read_bytes()[:-12])
+    (fault,) = check(given, sample)
+    assert f"{name}: the file is truncated, damaged or cannot be unpacked" in fault
+
+
+def test_a_zip_of_two_csvs_is_named(sample, tmp_path):
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.csv", GOOD)
+        archive.writestr("b.csv", GOOD)
+    (fault,) = check(tmp_path / "two.zip", sample)
+    assert fault.endswith("two.zip: expected a zip of one CSV, found 'a.csv', 'b.csv'.")
+
+
+def test_blank_lines_are_no_rows(sample, tmp_path):
+    (tmp_path / "x.csv").write_text(GOOD.replace("c,5,6\n", "\n  \nc,5,6\n \n"))
+    assert check(tmp_path / "x.csv", sample) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD.replace("c,5", "c\0,5"), "row 4 has an id with a NUL, 'c\\x00'; is the file damaged?"),
+        (GOOD + "\0\0\0", "row 5 has an id with a NUL"),
+        (GOOD.replace("5,6", "5\0,6"), "row 'c', column 'n0' ('5\\x00')"),
+        (GOOD.replace("1.5", "1.5\x1f2"), "row '0001', column 'n0' ('1.5\\x1f2')"),
+        (GOOD.replace("1.5", '"' + "9 " * 5_000 + '"'), "column 'n0' ('9 9 9 "),
+        (GOOD.replace("NA,", '"' + "NA," * 300 + '",'), "row 3 has an id of 900 characters, 'NA,NA,"),
+    ],
+)
+def test_damage_that_reads_like_something_else_is_named(sample, tmp_path, text, words):
+    """numpy drops a NUL at the end of a text, and gives each of a million ids the room of the longest."""
+    (tmp_path / "x.csv").write_text(text)
+    (fault,) = check(tmp_path / "x.csv", sample)
+    assert words in fault
+    assert len(fault) < 500
 
 
 def test_a_broken_file_is_a_fault_and_a_broken_sample_an_error(sample, tmp_path):
@@ -129,6 +188,13 @@ def test_pandas_reads_back_what_was_written(odd, tmp_path, monkeypatch):
     assert frame["id"].tolist() == odd.ids.tolist()
     assert frame.columns.tolist() == ["id", *odd.targets.tolist()]
     np.testing.assert_array_equal(frame.iloc[:, 1:].to_numpy(np.float32), odd.values)
+
+
+@pytest.mark.parametrize("name", ["out.csv.gz", "out.npz", "out", ""])
+def test_only_a_csv_is_written(odd, tmp_path, name):
+    with pytest.raises(SubmissionError, match=r"a submission is written as \.csv"):
+        write(odd, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_written_when_the_check_fails(sample, tmp_path):
@@ -197,6 +263,10 @@ def test_what_is_no_probability_is_named_in_kaggles_words(tmp_path):
         "All target values in submission must be no greater than one: row 'b', column 'dog'",
         "Target values in submission do not add to one within all rows: 'c' (1.5)",
     ]
+    (tmp_path / "x.csv").write_text("id,cat,dog,ox\na,0.333,0.333\nb,1,0,0\nc,0,1,0\n")
+    assert check(tmp_path / "x.csv", tmp_path / "sample.csv") == [
+        "1 rows have not as many cells as the header, 4: row 2 ('a') has 3"
+    ]
     (tmp_path / "half.csv").write_text(
         "id,cat,dog\na,0.5,0.5\nb,0.5,0.5\n"
     )  # two labels of their own, perhaps
@@ -220,3 +290,28 @@ def test_class_names_pass_where_the_sample_holds_a_placeholder_number(classes, t
     (tmp_path / "zero.csv").write_text("id,label\n01,0\n02,0\n03,0\n04,0\n")
     write(classes, tmp_path / "out.csv", tmp_path / "zero.csv")
     assert check(tmp_path / "out.csv", tmp_path / "zero.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "names", "writes"),
+    [
+        ("0.5", ["cat", "dog", "ox"], False),
+        ("0.5", ["0", "1", "2"], False),  # a probability is asked for, of one of them
+        ("0.0", ["0", "1", "2"], True),
+        ("0.0", ["cat", "dog", "ox"], False),
+        ("0", ["cat", "dog", "ox"], True),
+    ],
+)
+def test_classes_are_not_written_where_numbers_are_asked_for(classes, tmp_path, placeholder, names, writes):
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,target\n" + "".join(f"0{i},{placeholder}\n" for i in (1, 2, 3, 4)))
+    given = Predictions(classes.ids, classes.values, np.array(names), kind="logits")
+    if writes:
+        assert check(write(given, tmp_path / "out.csv", sample), sample) == []
+        return
+    with pytest.raises(
+        SubmissionError, match=r"out\.csv was not written:\n- the sample's only column, 'target', ho"
+    ):
+        write(given, tmp_path / "out.csv", sample)
+    one = Predictions(classes.ids, softmax(classes.values, 1)[:, [1]], np.array(["target"]), "probabilities")
+    assert check(write(one, tmp_path / "out.csv", sample), sample) == []
