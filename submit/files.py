@@ -10,6 +10,12 @@ from typing import IO
 from submit.errors import SubmissionError
 
 
+def with_a_name(path: str | Path) -> Path:
+    """The same path, in full where it ends without a name to put others beside, as "." does."""
+    path = Path(path)
+    return path if path.name.strip(".") else path.resolve()
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary file that takes its place at `path` only when the block ends well; folders are made.
@@ -38,7 +44,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
     Raises SubmissionError when there is a file or a folder with content at `path`, or the disk refuses.
     """
-    path = Path(path)
+    path = with_a_name(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SubmissionError(f"{path}: there is something already; name a new folder.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
