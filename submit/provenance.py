@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from submit.errors import SubmissionError, about
-from submit.files import atomic, with_a_name
+from submit.files import atomic
 from submit.predictions import Predictions
 
 SCHEMA = 1
@@ -27,7 +27,8 @@ _KEYS = ("file", "made", "python", "versions", "scores", "provenance")
 
 def sidecar(path: str | Path) -> Path:
     """Where the provenance of the submission at `path` lies."""
-    path = with_a_name(path)
+    path = Path(path)
+    path = path if path.name.strip(".") else path.resolve()  # "." has no name
     return path.parent / f"{path.name}{_SUFFIX}"
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import IO, TextIO
 
 from submit.errors import SubmissionError, about, named
 
@@ -69,7 +69,7 @@ def opened(path: str | Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[BinaryIO]:
+def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if path.suffix.lower() == ".gz":
         with gzip.open(path) as file:
             yield file
@@ -93,7 +93,9 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
     id_column: a name that one of them should have.
     """
     lines: list[str] = []
-    header = next((row for row in csv.reader(_noted(file, lines)) if row), [])
+    header = next(
+        (row for row in csv.reader(_noted(file, lines)) if len(row) > 1 or "".join(row).strip()), []
+    )
     if len(header) < 2 or (id_column is not None and id_column not in header):
         for separator in ";\t|":
             other = next(csv.reader(lines, delimiter=separator), [])

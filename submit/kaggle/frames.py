@@ -10,7 +10,12 @@ from submit.table import Cells, Table, id_place, parsed
 
 
 def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) -> Table:
-    """Arguments as those of `read_table`. Raises SubmissionError where there are not two columns."""
+    """Arguments as those of `read_table`; ids may be the index, if it has their name, as pandas would write it.
+
+    Raises SubmissionError where there are not two columns.
+    """
+    if frame.index.name == id_column and id_column not in frame.columns:
+        frame = frame.reset_index()
     header = [str(name) for name in frame.columns]
     if len(header) < 2:
         raise SubmissionError(f"expected an id column and at least one target, found the columns {header}.")

@@ -201,3 +201,12 @@ def test_mistakes_exit_with_one_and_a_sentence(folder, arguments, message):
     assert message in found.stderr
     assert found.stdout == ""
     assert isinstance(found.exception, SystemExit)
+
+
+def test_the_working_directory_is_not_replaced(folder, monkeypatch):
+    (folder / "empty").mkdir()
+    monkeypatch.chdir(folder / "empty")
+    arguments = ["--format", "algonauts2023", "--out", ".", "--against", "../data"]
+    found = run("write", "../members", *arguments)
+    assert (found.exit_code, list(Path().iterdir())) == (1, [])
+    assert ".: there is something already; name a new folder." in found.stderr

@@ -93,6 +93,7 @@ def test_a_table_of_numbers_is_checked(sample):
     frame = pd.DataFrame({"image_id": ["0001", "NA", "c"], "n0": [1.0, np.nan, 2.0], "n1": [1, 2, 3]})
     assert check(frame, sample) == ["1 cells are NaN: row 'NA', column 'n0'"]
     assert check(frame.fillna(0.0), sample) == []
+    assert check(frame.fillna(0.0).set_index("image_id"), sample) == []
     assert "not numbers: row '0001', column 'n0' ('True')" in check(frame.assign(n0=True), sample)[0]
 
 
@@ -128,7 +129,7 @@ def test_a_zip_of_two_csvs_is_named(sample, tmp_path):
 
 
 def test_blank_lines_are_no_rows(sample, tmp_path):
-    (tmp_path / "x.csv").write_text(GOOD.replace("c,5,6\n", "\n  \nc,5,6\n \n"))
+    (tmp_path / "x.csv").write_text(" \n\n" + GOOD.replace("c,5,6\n", "\n  \nc,5,6\n \n"))
     assert check(tmp_path / "x.csv", sample) == []
 
 
