@@ -62,7 +62,9 @@ class Columns:
         self._values = softmax(predictions.values) if logits else predictions.values
         self._predictions, self._sample = predictions, sample
         self.table = _table(sample.id_column, predictions.ids, predictions.targets, self._values)
-        self.faults = _stale(predictions.ids, sample.ids) + _neither(predictions, sample)
+        self.faults = (
+            _stale(predictions.ids, sample.ids) + _neither(predictions, sample) + _no_classes(sample)
+        )
 
     @cached_property
     def _places(self) -> tuple[np.ndarray | slice, np.ndarray | slice]:
@@ -143,6 +145,16 @@ def _no_names(predictions: Predictions, sample: Sample) -> list[str]:
         f"the sample's only column, {column!r}, holds numbers{'' if words else ', not whole ones'}, and the "
         f"predictions are of the classes {named(classes, len(classes))}; where a probability is asked for, keep that "
         f"of one class, as the target {column!r} of kind 'probabilities'"
+    ]
+
+
+def _no_classes(sample: Sample) -> list[str]:
+    """A sentence where the sample asks for class names, and the predictions are no scores to choose one by."""
+    if sample.holds != "names":
+        return []
+    return [
+        f"the sample's only column, {str(sample.columns[0])!r}, holds class names, and the predictions are numbers; "
+        "expected kind 'logits' or 'probabilities', with a target for each class"
     ]
 
 

@@ -287,6 +287,15 @@ def test_faults_of_class_names(classes, label_sample, tmp_path):
         write(broken, tmp_path / "out.csv", label_sample)
 
 
+def test_numbers_are_not_written_where_class_names_are_asked_for(classes, label_sample, tmp_path):
+    for kind in ("regression", "probabilities"):
+        given = Predictions(classes.ids, classes.values[:, :1] / 9, np.array(["label"]), kind)
+        with pytest.raises(
+            SubmissionError, match="'label', holds class names, and the predictions are numbers"
+        ):
+            write(given, tmp_path / "out.csv", label_sample)
+
+
 def test_class_names_pass_where_the_sample_holds_a_placeholder_number(classes, tmp_path):
     (tmp_path / "zero.csv").write_text("id,label\n01,0\n02,0\n03,0\n04,0\n")
     write(classes, tmp_path / "out.csv", tmp_path / "zero.csv")
