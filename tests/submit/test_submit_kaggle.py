@@ -325,3 +325,15 @@ def test_classes_are_not_written_where_numbers_are_asked_for(classes, tmp_path, 
         write(given, tmp_path / "out.csv", sample)
     one = Predictions(classes.ids, softmax(classes.values, 1)[:, [1]], np.array(["target"]), "probabilities")
     assert check(write(one, tmp_path / "out.csv", sample), sample) == []
+
+
+def test_ids_that_end_like_a_class_do_not_make_a_long_form(label_sample, tmp_path):
+    label_sample.write_text("id,label\nx,cat\nx_cat,cat\n")
+    given = Predictions(np.array(["x", "x_cat"]), np.eye(2), np.array(["cat", "dog"]), kind="logits")
+    assert write(given, tmp_path / "out.csv", label_sample).read_text() == "id,label\nx,cat\nx_cat,dog\n"
+
+
+def test_large_logits_become_probabilities_too(classes, tmp_path):
+    (tmp_path / "sample.csv").write_text("id,cat,dog\n01,0.5,0.5\n")
+    large = Predictions(classes.ids[:1], np.array([[2000, 1000]]), classes.targets[:2], kind="logits")
+    assert write(large, tmp_path / "out.csv", tmp_path / "sample.csv").read_text() == "id,cat,dog\n01,1,0\n"
