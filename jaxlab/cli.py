@@ -191,7 +191,7 @@ def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
 def predict(
     runs: tuple[Path, ...], out: Path | None, settings: tuple[str, ...], checkpoint: str | None, split: str
 ) -> None:
-    """Predict the test images with each RUN and write their mean to OUT.
+    """Predict test images with RUNS, and write their mean to OUT.
 
     A CSV is checked against the data's sample_submission.csv before it is written. Each RUN keeps its own predictions
     in predictions/SPLIT.npz; of labelled samples, which need no --out, they are what an ensemble is chosen by.

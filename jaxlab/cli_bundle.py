@@ -23,9 +23,10 @@ import click
     help="What `pip freeze` prints on Kaggle, if its image has changed.",
 )  # fmt: skip
 def bundle(runs: tuple[Path, ...], out: Path, checkpoint: str, **options: Any) -> None:
-    """Bundle RUNS for Kaggle, offline: checkpoints, weights, wheels, and a notebook that writes submission.csv.
+    """Bundle RUNS into one folder for Kaggle without a network.
 
-    The wheels are jaxlab's own and what Kaggle's image lacks of its dependencies.
+    It holds checkpoints, weights, wheels, and a notebook that writes submission.csv. The wheels are jaxlab's own and
+    what Kaggle's image lacks of its dependencies.
     """
     from jaxlab.bundling import bundle as make
 

@@ -23,10 +23,11 @@ import click
     help="Where the data lie now, e.g. data.root=FOLDER.",
 )  # fmt: skip
 def soup(runs: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Average the parameters of RUNs, or of one RUN's checkpoints, in a new run.
+    """Average the parameters of RUNS, in a new run.
 
-    It predicts, is evaluated and inspected like any run, at the cost of one. All is chosen and scored on validation
-    images, which a greedy soup's members must share; batch-norm statistics are measured on training images.
+    Of one RUN, those of its checkpoints are averaged. The new run predicts, is evaluated and inspected like any run,
+    at the cost of one. All is chosen and scored on validation images, which a greedy soup's members must share;
+    batch-norm statistics are measured on training images.
     """
     from jaxlab.soups import soup as make
 

@@ -8,6 +8,7 @@ import pandas as pd
 from submit import algonauts, algonauts2021, kaggle, sensorium, vqa_results
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
+from submit.records import is_csv
 from submit.table import read_header
 
 
@@ -17,7 +18,8 @@ def check(
     """Every fault of a submission; an empty list when there is none.
 
     submission -> what it is held against:
-        CSV, npz, predictions or table: Kaggle's sample_submission.csv, which it needs
+        CSV, npz, predictions or table: Kaggle's sample_submission.csv, which it needs; a CSV may be packed, as .csv.gz
+            or alone in a zip
         CSV with Sensorium's columns: the session's folder, or a CSV of its trials
         zip or folder: the data of Algonauts 2023; without, the challenge's sizes
         pkl, or a zip with one: the training data of Algonauts 2021
@@ -31,15 +33,23 @@ def check(
     suffix = path.suffix.lower()
     if suffix == ".csv" and _is_sensorium(path):
         return sensorium.check(path, _path(against))
-    if suffix in (".csv", ".npz"):
+    inside = _suffixes(path) if suffix == ".zip" else set()
+    if _is_kaggles(path, inside, against):
         return _kaggle(path, against)
     if suffix == ".json":
         return vqa_results.check(path, _path(against))
-    if suffix == ".pkl" or (suffix == ".zip" and _holds_pickle(path)):
+    if suffix == ".pkl" or ".pkl" in inside:
         return algonauts2021.check(path, _path(against))
     if suffix == ".zip" or path.is_dir():
         return algonauts.check(path, _path(against))
-    raise SubmissionError(f"{path}: expected a folder or a file .csv, .npz, .json, .pkl or .zip.")
+    raise SubmissionError(f"{path}: expected a folder or a file .csv, .csv.gz, .npz, .json, .pkl or .zip.")
+
+
+def _is_kaggles(path: Path, inside: set[str], against: pd.DataFrame | str | Path | None) -> bool:
+    """Whether it is a form of Kaggle's; of a zip that is damaged or absent, what it is held against says so."""
+    if path.suffix.lower() != ".zip":
+        return path.suffix.lower() == ".npz" or is_csv(path)
+    return inside == {".csv"} or (not inside and isinstance(against, str | Path) and is_csv(against))
 
 
 def _kaggle(
@@ -65,9 +75,11 @@ def _is_sensorium(path: Path) -> bool:
         return False
 
 
-def _holds_pickle(path: Path) -> bool:
+def _suffixes(path: Path) -> set[str]:
+    """Of the files in a zip; none where it is damaged, which its check says."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name.lower().endswith(".pkl") for name in archive.namelist())
+            names = [Path(name) for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            return {name.suffix.lower() for name in names}
     except (OSError, zipfile.BadZipFile):
-        return False
+        return set()

@@ -30,8 +30,8 @@ _SHOWN = 20  # settings in which members differ
 def check(file: Path, against: Path | None) -> None:
     """Check FILE, and list every fault.
 
-    It may be a CSV or npz for Kaggle, a zip or folder of Algonauts 2023, a pickle of Algonauts 2021, VQA's JSON or
-    Sensorium's CSV.
+    It may be a CSV for Kaggle (as .csv.gz or alone in a .zip, too) or an npz, a zip or folder of Algonauts 2023, a
+    pickle of Algonauts 2021, VQA's JSON or Sensorium's CSV.
     """
     faults = checked(file, against)
     if faults:
@@ -45,9 +45,10 @@ def check(file: Path, against: Path | None) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every member and difference.")
 def explain(file: Path, as_json: bool) -> None:
-    """Say what the submission FILE was made of, from the FILE.provenance.json beside it, and if it is still the same.
+    """Say what the submission FILE was made of, and if it changed.
 
-    FILE is the submission, or the JSON itself. Exit code 1 where the submission was changed since, or is not there.
+    FILE is a submission with a FILE.provenance.json beside it, that JSON itself, or an npz of predictions. Exit code 1
+    where the submission was changed since, or is not there.
     """
     kept = read(file)
     with about(sidecar(kept.path)):
@@ -63,7 +64,8 @@ def _print(kept: Kept) -> None:
     console = Console(highlight=False)
     record, root = kept.record, tree(kept.record["provenance"])
     members = list(root.leaves())
-    console.print(Text(f"{kept.path}: {record['file']['bytes']:,} bytes, made {record['made']}"))
+    made = f", made {record['made']}" if record["made"] else ""
+    console.print(Text(f"{kept.path}: {record['file']['bytes']:,} bytes{made}"), soft_wrap=True)
     console.print(Text(f"SHA-256 {record['file']['sha256']}"))
     if record["scores"]:
         console.print(Text("scores: " + _numbers(record["scores"])))
@@ -96,17 +98,11 @@ def _facts(made: Mapping[str, Any]) -> Iterator[str]:
         yield f"commit: {str(made['commit'])[:12]}"
 
 
-def _numbers(scores: Mapping[str, Any], before: str = "") -> str:
-    """`validation pearson 0.5123, mse 0.8`."""
-    found = []
-    for name, value in scores.items():
-        if isinstance(value, Mapping):
-            found.append(_numbers(value, f"{before}{name} "))
-        else:
-            found.append(
-                f"{before}{name} {value:.4g}" if isinstance(value, float) else f"{before}{name} {value}"
-            )
-    return ", ".join(found)
+def _numbers(scores: Any, before: str = "") -> str:
+    """`validation pearson 0.5123, validation mse 0.8`."""
+    if isinstance(scores, Mapping):
+        return ", ".join(_numbers(value, f"{before}{name} ") for name, value in scores.items())
+    return before + (f"{scores:.4g}" if isinstance(scores, float) else str(scores))
 
 
 def _data(groups: dict[str, list[str]]) -> str:

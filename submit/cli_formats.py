@@ -34,7 +34,9 @@ _SUFFIXES = {
     help="What gives rows, names and sizes: a sample submission, the challenge's data, VQA's questions.",
 )
 def write(predictions: tuple[str, ...], form: str, out: Path, against: Path | None) -> None:
-    """Write PREDICTIONS (npz) in the form of a challenge, checked; nothing is written where there is a fault.
+    """Write PREDICTIONS (npz) in the form of a challenge, checked.
+
+    Where there is a fault nothing is written.
 
     \b
     kaggle         a CSV. --against sample_submission.csv
@@ -59,7 +61,11 @@ def write(predictions: tuple[str, ...], form: str, out: Path, against: Path | No
 @click.argument("annotations", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def vqa(results: Path, annotations: Path, as_json: bool) -> None:
-    """VQA accuracy of RESULTS (JSON, npz or CSV) against the ANNOTATIONS (JSON), by type of answer and question."""
+    """Score the answers in RESULTS by VQA accuracy.
+
+    RESULTS is a JSON, npz or CSV, ANNOTATIONS the challenge's JSON. The accuracy is of all questions, and by type of
+    answer and question.
+    """
     found = vqa_results.score(results, annotations)
     if as_json:
         click.echo(json.dumps(found.to_dict()))

@@ -37,7 +37,7 @@ _FILE = click.Path(path_type=Path)
 def score(
     predictions: Path, solution: Path, ceiling: Path | None, without: Path | None, as_json: bool
 ) -> None:
-    """Score PREDICTIONS (npz or CSV) against the SOLUTION (CSV or npz).
+    """Score PREDICTIONS against a SOLUTION, each an npz or CSV.
 
     Pearson correlation and explained variance of each target, or accuracy where the solution holds class names.
     The ceiling's values are in the order of the solution's columns.
@@ -68,11 +68,12 @@ def rosetta(
     repeats: Path | None,
     as_json: bool,
 ) -> None:
-    """Score PREDICTIONS against TRUTH under every challenge's definition, with 95 % intervals over samples.
+    """Score PREDICTIONS under every challenge's definition.
 
-    A .npz of --rois holds a bool mask a region, in the order of TRUTH's columns; a .csv two columns, target and region.
-    Vertices named as lh.00042 are shown by hemisphere without it. A .npz of --repeats holds ids (n,), targets (t,) and
-    values (n, repeats, t), NaN where one is missing.
+    Each score of PREDICTIONS against TRUTH has a bootstrap 95 % interval over samples. A .npz of --rois holds a bool
+    mask a region, in the order of TRUTH's columns; a .csv two columns, target and region. Vertices named as lh.00042
+    are shown by hemisphere without it. A .npz of --repeats holds ids (n,), targets (t,) and values (n, repeats, t), NaN
+    where one is missing.
     """
     both = pair(predictions, truth)
     found: Rosetta | ClassRosetta
@@ -101,7 +102,10 @@ def rosetta(
 @click.option("--truth", type=_FILE, required=True, help="The solution (CSV or npz).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
-    """Score two or more PREDICTIONS, and their difference to the first, with 95 % intervals paired over samples."""
+    """Score several PREDICTIONS, and their differences to the first.
+
+    Differences have bootstrap 95 % intervals, paired over samples.
+    """
     found = compared(predictions, truth)
     if as_json:
         click.echo(json.dumps([one.to_dict() for one in found]))
@@ -114,8 +118,9 @@ def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
 @click.argument("truth", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def probe(predictions: Path, truth: Path, as_json: bool) -> None:
-    """Shuffle the ids of PREDICTIONS, of a validation split: unless the score collapses, something is misaligned.
+    """Find out whether PREDICTIONS lie under the wrong ids or columns.
 
+    The ids of PREDICTIONS, of a validation split, are shuffled: unless the score collapses, something is misaligned.
     Other orders of ids and of targets or classes are tried too. Exits with 1 where one scores higher than by name, by
     more than chance. An exchange of a few columns that are much alike, or badly predicted, can go unseen, and one
     among more than 1,024 columns is not looked for.

@@ -13,8 +13,13 @@ class SubmissionError(ValueError):
 def named(items: Iterable[object], count: int, shown: int = 5) -> str:
     """The first few of `count` items, quoted: "'a', 'b' and 7 more"."""
     some = list(islice(items, shown))
-    text = ", ".join(repr(str(item)) for item in some)
+    text = ", ".join(repr(shortened(str(item))) for item in some)
     return text if count <= len(some) else f"{text} and {count - len(some):,} more"
+
+
+def shortened(text: str, longest: int = 200) -> str:
+    """The text, or its beginning where a whole paragraph stands in the place of a name or a number."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 @contextmanager

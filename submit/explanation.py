@@ -56,13 +56,16 @@ def _node(
 
 
 def _parts(made: Mapping[str, Any]) -> list[tuple[str, float | None, Mapping[str, Any]]]:
-    """(part, weight, provenance) of what it was made of: an ensemble's members, subjects' predictions, or folds."""
-    if "ensemble" in made:
-        return [("", float(item["weight"]), item["provenance"]) for item in made["ensemble"]]
-    if "subjects" in made:
-        subjects = made["subjects"].items()
-        return [(subject, None, item) for subject, items in subjects for item in items]
-    return [(f"fold {number}", None, item) for number, item in enumerate(made.get("folds", []))]
+    """(part, weight, provenance) of what it was made of: an ensemble's members, subjects' predictions, or folds.
+
+    Facts under the same names that hold no such lists, as `"folds": 5`, are a user's own.
+    """
+    ensemble, subjects, folds = (made.get(key) for key in ("ensemble", "subjects", "folds"))
+    if isinstance(ensemble, list):
+        return [("", float(item["weight"]), item["provenance"]) for item in ensemble]
+    if isinstance(subjects, Mapping):
+        return [(subject, None, item) for subject, items in subjects.items() for item in items]
+    return [(f"fold {k}", None, item) for k, item in enumerate(folds)] if isinstance(folds, list) else []
 
 
 def _name(made: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str:
@@ -91,7 +94,8 @@ def differences(members: list[Node]) -> dict[str, Grouped]:
 
 def data(members: list[Node]) -> Grouped:
     """{fingerprint of the data learnt from: names of the members}; "-" where none is recorded."""
-    found = {member.name: (member.made.get("data") or {}).get("fingerprint") for member in members}
+    made = {member.name: member.made.get("data") for member in members}
+    found = {name: one.get("fingerprint") if isinstance(one, Mapping) else one for name, one in made.items()}
     return _grouped({name: str(value or _ABSENT) for name, value in found.items()})
 
 

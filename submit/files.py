@@ -36,10 +36,11 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """A new folder to fill, which takes its place at `path` only when the block ends well.
 
-    Raises SubmissionError when there is a file or a folder with content at `path`, or the disk refuses.
+    Raises SubmissionError when there is a file or a folder with content at `path`, when it is the working directory,
+    or the disk refuses.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(path.iterdir()) or path.samefile(Path.cwd())):
         raise SubmissionError(f"{path}: there is something already; name a new folder.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

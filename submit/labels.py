@@ -9,7 +9,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions, names
-from submit.table import read_names
+from submit.table import parsed, read_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,8 @@ class Labels:
 
 def is_text(cells: Sequence[str] | np.ndarray) -> np.ndarray:
     """Which cells can only be names: neither a number, nor the word nan, nor empty."""
-    texts = pd.Series(cells, dtype=object)
-    number = pd.to_numeric(texts, errors="coerce").notna()
-    return ~(number | texts.str.strip().str.lower().isin(["", "nan", "+nan", "-nan"])).to_numpy(bool)
+    found = parsed(pd.Series(cells, dtype=object))[1]
+    text = np.zeros(len(cells), bool)
+    text[found.bad] = True
+    text[found.empty] = False
+    return text

@@ -32,7 +32,8 @@ class Predictions:
     split: the part of the data ("test"). provenance: JSON-able facts about how the values came to be.
 
     Values that are not finite are allowed here: `submit.check` names them.
-    Raises SubmissionError for names that are no strings or repeat, and for shapes that do not match.
+    Raises SubmissionError for names that are no strings or repeat, for shapes that do not match, without a target, and
+    for logits of a single class.
     """
 
     ids: np.ndarray
@@ -52,8 +53,15 @@ class Predictions:
                 f"values: expected shape ({len(ids)}, {len(targets)}) for {len(ids)} ids and {len(targets)} targets, "
                 f"found {values.shape}."
             )
+        if not len(targets):
+            raise SubmissionError("targets: expected one or more, found none.")
         if self.kind not in get_args(Kind):
             raise SubmissionError(f"kind: expected one of {', '.join(get_args(Kind))}; found {self.kind!r}.")
+        if self.kind == "logits" and len(targets) < 2:
+            raise SubmissionError(
+                f"kind 'logits': expected two classes or more, found {str(targets[0])!r} alone, whose softmax is 1. A "
+                "single logit x becomes a probability as 1/(1 + exp(-x)): kind 'probabilities'."
+            )
         try:
             json.dumps(dict(self.provenance))
         except (TypeError, ValueError) as error:

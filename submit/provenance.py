@@ -17,6 +17,7 @@ from typing import Any
 
 from submit.errors import SubmissionError, about
 from submit.files import atomic
+from submit.predictions import Predictions
 
 SCHEMA = 1
 _SUFFIX = ".provenance.json"
@@ -26,7 +27,9 @@ _KEYS = ("file", "made", "python", "versions", "scores", "provenance")
 
 def sidecar(path: str | Path) -> Path:
     """Where the provenance of the submission at `path` lies."""
-    return Path(path).with_name(Path(path).name + _SUFFIX)
+    path = Path(path)
+    path = path if path.name.strip(".") else path.resolve()  # "." has no name
+    return path.parent / f"{path.name}{_SUFFIX}"
 
 
 def keep(path: str | Path, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None = None) -> Path:
@@ -38,7 +41,7 @@ def keep(path: str | Path, provenance: Mapping[str, Any], scores: Mapping[str, A
     path = Path(path)
     record = {
         "schema": SCHEMA,
-        "file": {"name": path.name, "sha256": _sha256(path), "bytes": _bytes(path)},
+        "file": _identity(path),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _PACKAGES},
@@ -64,16 +67,19 @@ class Kept:
 
 
 def read(path: str | Path) -> Kept:
-    """The provenance of the submission at `path`, or of the sidecar itself.
+    """The provenance of the submission at `path`, or of the sidecar itself; of predictions in an npz, their own.
 
     Raises SubmissionError where there is no sidecar, or one that is damaged or another version's. A submission that
     was changed since, or is not there, is no error but a fault.
     """
     path = Path(path)
     file = path if path.name.endswith(_SUFFIX) else sidecar(path)
+    if path.suffix.lower() == ".npz" and not file.exists():
+        made = dict.fromkeys(_KEYS, None) | {"provenance": dict(Predictions.load(path).provenance)}
+        return Kept(path, {"schema": SCHEMA, **made, "file": _identity(path)}, [])
     with about(file):
         record = _checked(_json(file))
-    submission = file.with_name(file.name.removesuffix(_SUFFIX))
+    submission = file.parent / file.name.removesuffix(_SUFFIX)
     return Kept(submission, record, _faults(submission, record["file"]))
 
 
@@ -86,7 +92,7 @@ def _json(file: Path) -> Any:
         ) from None
     except OSError as error:
         raise SubmissionError(f"the file cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SubmissionError(f"expected JSON ({error}).") from error
 
 
@@ -100,7 +106,9 @@ def _checked(record: Any) -> dict[str, Any]:
     missing = [key for key in _KEYS if key not in record]
     if missing:
         raise SubmissionError(f"it lacks {', '.join(map(repr, missing))}.")
-    if not isinstance(record["provenance"], dict) or not {"name", "sha256", "bytes"} <= set(record["file"]):
+    file = record["file"] if isinstance(record["file"], dict) else {}
+    kinds = [type(file.get(key)) for key in ("name", "sha256", "bytes")]
+    if not isinstance(record["provenance"], dict) or kinds != [str, str, int]:
         raise SubmissionError("expected 'file' with name, sha256 and bytes, and an object 'provenance'.")
     return record
 
@@ -115,6 +123,10 @@ def _faults(submission: Path, file: dict[str, Any]) -> list[str]:
         f"{submission} was changed since: it has {_bytes(submission):,} bytes and the SHA-256 {found[:12]}…, "
         f"when written {file['bytes']:,} and {file['sha256'][:12]}…"
     ]
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "sha256": _sha256(path), "bytes": _bytes(path)}
 
 
 def _files(path: Path) -> list[Path]:

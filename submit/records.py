@@ -1,17 +1,22 @@
 """The rows of a CSV, some at a time, as text; rows of another width than the header's are noted, never joined up."""
 
 import csv
+import gzip
+import io
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
-from submit.errors import SubmissionError, about
+from submit.errors import SubmissionError, about, named
 
 _BLOCK = 50_000  # cells handed out at a time
 _SHOWN = 5  # rows named in one sentence
+_LONGEST = 500  # characters of an id: numpy gives every id of a table the room of the longest
 
 
 @dataclass
@@ -39,19 +44,47 @@ class Ragged:
         )
 
 
+def is_csv(path: str | Path) -> bool:
+    """Whether its name is that of a CSV, or of one that is packed as Kaggle takes it: .csv.gz, or alone in a .zip."""
+    return Path(path).name.lower().endswith((".csv", ".csv.gz", ".zip"))
+
+
 @contextmanager
 def opened(path: str | Path) -> Iterator[TextIO]:
-    """The text of a CSV. What goes wrong in the block is raised as a SubmissionError that names the file."""
+    """The text of a CSV, packed or not. What goes wrong in the block is a SubmissionError that names the file."""
     with about(path):
         try:
-            with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            with _unpacked(Path(path)) as binary, io.TextIOWrapper(binary, "utf-8-sig", newline="") as file:
                 yield file
         except UnicodeDecodeError as error:
             raise SubmissionError(f"expected a CSV in UTF-8; {error}.") from error
         except csv.Error as error:
             raise SubmissionError(f"expected a CSV; is a quotation mark not closed? ({error})") from error
+        except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise SubmissionError(
+                f"the file is truncated, damaged or cannot be unpacked ({error})."
+            ) from error
         except OSError as error:
             raise SubmissionError(f"the file cannot be read ({error.strerror or error}).") from error
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    if path.suffix.lower() == ".gz":
+        with gzip.open(path) as file:
+            yield file
+    elif path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            inside = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            if len(inside) != 1:
+                raise SubmissionError(
+                    f"expected a zip of one CSV, found {named(inside, len(inside)) or 'nothing'}."
+                )
+            with archive.open(inside[0]) as file:
+                yield file
+    else:
+        with path.open("rb") as file:
+            yield file
 
 
 def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
@@ -60,7 +93,9 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
     id_column: a name that one of them should have.
     """
     lines: list[str] = []
-    header = next((row for row in csv.reader(_noted(file, lines)) if row), [])
+    header = next(
+        (row for row in csv.reader(_noted(file, lines)) if len(row) > 1 or "".join(row).strip()), []
+    )
     if len(header) < 2 or (id_column is not None and id_column not in header):
         for separator in ";\t|":
             other = next(csv.reader(lines, delimiter=separator), [])
@@ -85,7 +120,8 @@ def record_blocks(
     """(ids, their other cells one a line) of some rows at a time, so many that they have some 50,000 cells.
 
     key: the place of the column that holds ids; None numbers the rows. Rows of another width go to `ragged`, and
-    have zeros for cells.
+    have a one and zeros for cells, which no check of numbers or probabilities minds. Raises SubmissionError for ids
+    that are none: with a NUL, as where a disk filled up, or of hundreds of characters, as between stray quotes.
     """
     others = width - (key is not None)
     records = _records(file, width, key, ragged)
@@ -94,8 +130,10 @@ def record_blocks(
 
 
 def _records(file: TextIO, width: int, key: int | None, ragged: Ragged) -> Iterator[tuple[str, str]]:
-    zeros = "\n".join(["0"] * (width - (key is not None)))
+    stand_in = "\n".join(["1"] + ["0"] * (width - (key is not None) - 1))
     for number, line in enumerate(file, start=2):
+        if line.isspace():
+            continue
         if '"' in line or key != 0:
             row = next(csv.reader(chain([line], file)), [])  # a quoted cell may go on over several lines
             cells = [cell.replace("\n", " ").replace("\r", " ") for i, cell in enumerate(row) if i != key]
@@ -104,10 +142,14 @@ def _records(file: TextIO, width: int, key: int | None, ragged: Ragged) -> Itera
         else:
             line = line.rstrip("\r\n")
             name, _, rest = line.partition(",")
-            text, found = rest.replace(",", "\n"), line.count(",") + 1 if line else 0
-        if not found:
-            continue
+            text, found = rest.replace(",", "\n"), line.count(",") + 1
+        if "\0" in name:
+            raise SubmissionError(f"row {number} has an id with a NUL, {name[:40]!r}; is the file damaged?")
+        if len(name) > _LONGEST:
+            raise SubmissionError(
+                f"row {number} has an id of {len(name):,} characters, {name[:40]!r}...; is a quotation mark amiss?"
+            )
         if found != width:
             ragged.add(number, name, found)
-            text = zeros
+            text = stand_in
         yield name, text

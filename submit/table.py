@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from submit.errors import SubmissionError
+from submit.errors import SubmissionError, shortened
 from submit.records import Ragged, header_of, opened, record_blocks
 
 _KEPT = 100  # cells that are not numbers: all are counted, so many are kept to be named
@@ -59,7 +59,7 @@ class Table:
     """header: every column name as written. ids: (n,) unicode. columns: (t,) unicode, the header without the id.
 
     values: (n, t) float32, NaN where a cell is not a number; cells: which are no finite numbers.
-    ragged: a sentence on the rows that have not as many cells as the header, or None; their values are 0.
+    ragged: a sentence on the rows that have not as many cells as the header, or None; their values mean nothing.
     """
 
     header: list[str]
@@ -87,7 +87,7 @@ class Table:
         for position in positions[:shown].tolist():
             row, column = divmod(position, len(self.columns))
             name = f"row {str(self.ids[row])!r}, column {str(self.columns[column])!r}"
-            found.append(f"{name} ({text[position]!r})" if position in text else name)
+            found.append(f"{name} ({shortened(text[position])!r})" if position in text else name)
         more = f"; and {len(positions) - shown:,} more" if len(positions) > shown else ""
         return "; ".join(found) + more
 
@@ -95,14 +95,14 @@ class Table:
 def numbers(text: str) -> tuple[np.ndarray, Cells]:
     """One number a line -> float64 values, NaN where it is none, and which these are."""
     try:
-        column = pd.read_csv(
+        table = pd.read_csv(
             io.StringIO(text), header=None, sep="\x1f", quoting=csv.QUOTE_NONE, keep_default_na=False,
             skip_blank_lines=False, low_memory=False,
-        ).iloc[:, 0]  # fmt: skip
+        )  # fmt: skip
     except ValueError:  # the first line is empty
-        column = pd.Series(dtype=object)
-    if column.dtype.kind in "iuf" and len(column) == text.count("\n") + 1:  # "True" is not a number
-        values = column.to_numpy(np.float64)
+        table = pd.DataFrame()
+    if table.shape == (text.count("\n") + 1, 1) and table.dtypes[0].kind in "iuf":  # "True" is not a number
+        values = table[0].to_numpy(np.float64)
         return values, Cells.of(values)
     return parsed(pd.Series(text.split("\n"), dtype=object))
 

@@ -328,3 +328,11 @@ def test_a_mistake_has_no_traceback(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("error: config ")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("group", [main, main.commands["data"], main.commands["configs"]])
+def test_each_command_is_said_on_a_line_of_eighty_columns(group):
+    """Of which click leaves 78, takes 6 for margins, and cuts off with dots what does not fit."""
+    width = 78 - 6 - max(map(len, group.commands))
+    said = [command.get_short_help_str(width) for command in group.commands.values()]
+    assert [line for line in said if line.endswith("...") or not line] == []

@@ -10,7 +10,7 @@ from submit.align import positions
 from submit.errors import named
 from submit.kaggle.pairs import pairs, separators
 from submit.kaggle.sample import Sample
-from submit.labels import Labels
+from submit.labels import Labels, is_text
 from submit.predictions import Predictions
 from submit.table import Cells, Table
 
@@ -62,7 +62,9 @@ class Columns:
         self._values = softmax(predictions.values) if logits else predictions.values
         self._predictions, self._sample = predictions, sample
         self.table = _table(sample.id_column, predictions.ids, predictions.targets, self._values)
-        self.faults = _stale(predictions.ids, sample.ids) + _neither(predictions, sample)
+        self.faults = (
+            _stale(predictions.ids, sample.ids) + _neither(predictions, sample) + _no_classes(sample)
+        )
 
     @cached_property
     def _places(self) -> tuple[np.ndarray | slice, np.ndarray | slice]:
@@ -83,7 +85,7 @@ class Names:
         bad = ~np.isfinite(predictions.values).all(axis=1)
         scores = np.where(bad, np.nan, 0).astype(np.float32)[:, None]  # names the samples without a class
         self.table = _table(sample.id_column, predictions.ids, sample.columns, scores)
-        self.faults = _stale(predictions.ids, sample.ids)
+        self.faults = _stale(predictions.ids, sample.ids) + _no_names(predictions, sample)
 
     @cached_property
     def _names(self) -> np.ndarray:
@@ -130,6 +132,29 @@ def _stale(ids: np.ndarray, wanted: np.ndarray) -> list[str]:
         return []
     return [
         f"the sample submission may be stale: {agree:,} of its {len(wanted):,} ids are among the {len(ids):,} predicted"
+    ]
+
+
+def _no_names(predictions: Predictions, sample: Sample) -> list[str]:
+    """A sentence where classes cannot stand in the sample's only column: as 0.5, it asks for a probability."""
+    words = sample.holds == "whole" and is_text(predictions.targets).any()
+    if sample.holds != "numbers" and not words:
+        return []
+    column, classes = str(sample.columns[0]), predictions.targets
+    return [
+        f"the sample's only column, {column!r}, holds numbers{'' if words else ', not whole ones'}, and the "
+        f"predictions are of the classes {named(classes, len(classes))}; where a probability is asked for, keep that "
+        f"of one class, as the target {column!r} of kind 'probabilities'"
+    ]
+
+
+def _no_classes(sample: Sample) -> list[str]:
+    """A sentence where the sample asks for class names, and the predictions are no scores to choose one by."""
+    if sample.holds != "names":
+        return []
+    return [
+        f"the sample's only column, {str(sample.columns[0])!r}, holds class names, and the predictions are numbers; "
+        "expected kind 'logits' or 'probabilities', with a target for each class"
     ]
 
 

@@ -11,6 +11,7 @@ from submit.kaggle.answers import answer
 from submit.kaggle.frames import from_frame
 from submit.kaggle.sample import SUM_TOLERANCE, Sample, read_sample
 from submit.predictions import Predictions
+from submit.records import is_csv
 from submit.table import Table, read_table
 
 _SHOWN = 5  # columns, ids or cells named in one fault
@@ -21,12 +22,13 @@ def check(
 ) -> list[str]:
     """Every fault of a submission; an empty list when there is none.
 
-    submission: a CSV, a predictions npz, predictions, or a table. As for Kaggle, the order of columns and rows is free.
+    submission: a CSV (also as .csv.gz or in a .zip), a predictions npz, predictions, or a table. As for Kaggle, the
+    order of columns and rows is free.
     Raises SubmissionError only for a sample submission that cannot be used.
     """
     expected = read_sample(sample)
     try:
-        if isinstance(submission, str | Path) and Path(submission).suffix.lower() != ".csv":
+        if isinstance(submission, str | Path) and not is_csv(submission):
             submission = Predictions.load(submission)
         if isinstance(submission, Predictions):
             given = answer(submission, expected)

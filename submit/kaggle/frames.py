@@ -10,7 +10,12 @@ from submit.table import Cells, Table, id_place, parsed
 
 
 def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) -> Table:
-    """Arguments as those of `read_table`. Raises SubmissionError where there are not two columns."""
+    """Arguments as those of `read_table`; ids may be the index, if it has their name, as pandas would write it.
+
+    Raises SubmissionError where there are not two columns.
+    """
+    if frame.index.name == id_column and id_column not in frame.columns:
+        frame = frame.reset_index()
     header = [str(name) for name in frame.columns]
     if len(header) < 2:
         raise SubmissionError(f"expected an id column and at least one target, found the columns {header}.")
@@ -22,7 +27,7 @@ def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) ->
     others = [i for i in range(len(header)) if i != key]
     names = np.array([header[i] for i in others], np.str_)
     cells = frame.iloc[:, others]
-    if all(map(pd.api.types.is_numeric_dtype, cells.dtypes)):
+    if all(dtype.kind in "fiu" for dtype in cells.dtypes):  # True is not a number, as in a file
         exact = cells.to_numpy(np.float64, na_value=np.nan)
         found = Cells.of(exact)
     else:

@@ -14,11 +14,12 @@ from submit.predictions import names
 from submit.records import Ragged, header_of, opened, record_blocks
 from submit.table import numbers
 
-Holds = Literal["numbers", "probabilities", "names", "either"]
+Holds = Literal["numbers", "probabilities", "whole", "names", "either"]
 
 SUM_TOLERANCE = 0.01  # probabilities that were rounded add up to one within this
 _ROWS = 1_000  # of a table looked at at a time
 _WHOLE = re.compile(r"\s*[+-]?\d*\s*")
+_WITH_POINT = re.compile(r"\s*[+-]?\d*(\.0*)?\s*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class Sample:
     """What a submission must look like: its id column, its ids (n,), its other columns (t,), and what they hold.
 
     holds: "probabilities" where each row of the sample adds up to one (two columns of 0.5 may be anything);
-    "names" where the only column has class names; "either" where it has whole numbers, which may stand for names.
+    "names" where the only column has class names; "either" where it has whole numbers, which may stand for names;
+    "whole" where these are written as 1.0, which may be numbers of classes.
     """
 
     id_column: str
@@ -97,7 +99,10 @@ class _Contents:
     def _see_one(self, cells: list[str]) -> None:
         if is_text(cells).any():
             self._might, self.open = "names", False
-        elif self._might == "either" and not all(map(_WHOLE.fullmatch, cells)):
+            return
+        if self._might == "either" and not all(map(_WHOLE.fullmatch, cells)):
+            self._might = "whole"
+        if self._might == "whole" and not all(map(_WITH_POINT.fullmatch, cells)):
             self._might = "numbers"
 
     def _see_several(self, values: np.ndarray) -> None:

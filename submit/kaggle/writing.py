@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from submit.errors import SubmissionError
+from submit.errors import SubmissionError, refuse
 from submit.files import atomic
 from submit.kaggle.answers import answer
 from submit.kaggle.checking import faults
@@ -26,12 +26,14 @@ def write(
     fewest digits that give the same float32 back. The predictions' provenance goes into `<path>.provenance.json`.
     Raises SubmissionError with every fault found, before anything is written.
     """
+    if Path(path).suffix.lower() != ".csv":
+        raise SubmissionError(
+            f"{path}: a submission is written as .csv; predictions are saved as .npz by their save."
+        )
     own = Sample("id", predictions.ids, predictions.targets)
     expected = own if sample is None else read_sample(sample)
     given = answer(predictions, expected, probabilities=sample is not None)
-    found = [*faults(given.table, expected), *given.faults]
-    if found:
-        raise SubmissionError(f"{path} was not written:\n" + "\n".join(f"- {fault}" for fault in found))
+    refuse(path, [*faults(given.table, expected), *given.faults])
     step = max(1, _CELLS // len(expected.columns))
     with atomic(path) as file:
         file.write(header_line([expected.id_column, *expected.columns.tolist()]))

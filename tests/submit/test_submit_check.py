@@ -49,6 +49,8 @@ def test_what_a_file_is_shows_from_name_and_content(folder):
         archive.writestr("subj01/x.txt", "")
     with zipfile.ZipFile("b.zip", "w") as archive:
         archive.writestr("mini_track.pkl", pickle.dumps({}))
+    with zipfile.ZipFile("f.zip", "w") as archive:
+        archive.write("sample.csv")
     (folder / "c.pkl").write_bytes(pickle.dumps({}))
     (folder / "d.json").write_text('[{"question_id": 1}]')
     columns = ["trial_indices", "image_ids", "prediction", "neuron_ids"]
@@ -59,7 +61,12 @@ def test_what_a_file_is_shows_from_name_and_content(folder):
     assert check("c.pkl")[0].startswith("9 regions missing")
     assert check("d.json")[0].startswith("1 entries are no objects")
     assert check("e.csv") == ["1 trials have no list of 2 numbers as prediction: '1'"]
-    assert check("one.npz", "sample.csv") == check("sample.csv", "sample.csv") == []
+    assert (
+        check("one.npz", "sample.csv")
+        == check("sample.csv", "sample.csv")
+        == check("f.zip", "sample.csv")
+        == []
+    )
     assert "there is no such file" in check("none.zip")[0]
     with pytest.raises(SubmissionError, match=r"x\.txt: expected a folder or a file \.csv"):
         check("x.txt")
@@ -194,3 +201,12 @@ def test_mistakes_exit_with_one_and_a_sentence(folder, arguments, message):
     assert message in found.stderr
     assert found.stdout == ""
     assert isinstance(found.exception, SystemExit)
+
+
+def test_the_working_directory_is_not_replaced(folder, monkeypatch):
+    (folder / "empty").mkdir()
+    monkeypatch.chdir(folder / "empty")
+    arguments = ["--format", "algonauts2023", "--out", ".", "--against", "../data"]
+    found = run("write", "../members", *arguments)
+    assert (found.exit_code, list(Path().iterdir())) == (1, [])
+    assert ".: there is something already; name a new folder." in found.stderr

@@ -118,6 +118,13 @@ def test_an_ensemble_that_fails_the_check_is_not_written(folder, out):
     assert not (folder / out).exists()
 
 
+def test_each_command_is_said_on_a_line_of_eighty_columns():
+    """Of which click leaves 78, takes 6 for margins, and cuts off with dots what does not fit."""
+    width = 78 - 6 - max(map(len, main.commands))
+    said = [command.get_short_help_str(width) for command in main.commands.values()]
+    assert [line for line in said if line.endswith("...") or not line] == []
+
+
 def test_as_a_program(folder):
     command = [sys.executable, "-m", "submit"]
     helped = subprocess.run([*command, "score", "--help"], capture_output=True, text=True)

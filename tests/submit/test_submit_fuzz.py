@@ -1,6 +1,7 @@
 """The checker against made-up submissions: valid ones are never refused, every corruption is found and named."""
 
 import csv
+import gzip
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -117,10 +118,13 @@ def test_valid_submissions_are_never_refused(grid: Grid, data: st.DataObject, tm
     moved = [[row[k] for k in order] for row in [header, *rows]]
     text = text_of(moved[0], moved[1:], end, **({} if quoting is None else {"quoting": quoting}))
     before = data.draw(st.sampled_from(["", "\ufeff"]))
-    after = data.draw(st.sampled_from(["", end, end * 2]))
-    (tmp_path / "x.csv").write_bytes((before + text.removesuffix(end) + after).encode())
+    after = data.draw(st.sampled_from(["", end, end * 2, f"{end} \t{end}"]))
+    content = (before + text.removesuffix(end) + after).encode()
+    (tmp_path / "x.csv").write_bytes(content)
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(content))
     (tmp_path / "sample.csv").write_bytes(text_of(sample_header, grid.sample).encode())
-    assert check(tmp_path / "x.csv", tmp_path / "sample.csv") == []
+    for name in ("x.csv", "x.csv.gz"):
+        assert check(tmp_path / name, tmp_path / "sample.csv") == []
     frame = pd.DataFrame(moved[1:], columns=moved[0])
     assert check(frame, tmp_path / "sample.csv") == []
     assert check(frame, pd.DataFrame(grid.sample, columns=sample_header)) == []
@@ -327,9 +331,10 @@ def file_faults(grid: Grid, content: bytes, folder: Path) -> str:
 
 def as_number(text: str) -> bool:
     try:
-        return bool(float(text.replace("_", "x"))) or True
+        float(text.replace("_", "x"))
     except ValueError:
         return False
+    return True
 
 
 @QUICK

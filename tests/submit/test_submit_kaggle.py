@@ -90,6 +90,8 @@ def test_a_table_of_numbers_is_checked(sample):
     frame = pd.DataFrame({"image_id": ["0001", "NA", "c"], "n0": [1.0, np.nan, 2.0], "n1": [1, 2, 3]})
     assert check(frame, sample) == ["1 cells are NaN: row 'NA', column 'n0'"]
     assert check(frame.fillna(0.0), sample) == []
+    assert check(frame.fillna(0.0).set_index("image_id"), sample) == []
+    assert "not numbers: row '0001', column 'n0' ('True')" in check(frame.assign(n0=True), sample)[0]
 
 
 def test_a_broken_file_is_a_fault_and_a_broken_sample_an_error(sample, tmp_path):
@@ -129,6 +131,13 @@ def test_pandas_reads_back_what_was_written(odd, tmp_path, monkeypatch):
     assert frame["id"].tolist() == odd.ids.tolist()
     assert frame.columns.tolist() == ["id", *odd.targets.tolist()]
     np.testing.assert_array_equal(frame.iloc[:, 1:].to_numpy(np.float32), odd.values)
+
+
+@pytest.mark.parametrize("name", ["out.csv.gz", "out.npz", "out", ""])
+def test_only_a_csv_is_written(odd, tmp_path, name):
+    with pytest.raises(SubmissionError, match=r"a submission is written as \.csv"):
+        write(odd, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_written_when_the_check_fails(sample, tmp_path):
@@ -197,6 +206,10 @@ def test_what_is_no_probability_is_named_in_kaggles_words(tmp_path):
         "All target values in submission must be no greater than one: row 'b', column 'dog'",
         "Target values in submission do not add to one within all rows: 'c' (1.5)",
     ]
+    (tmp_path / "x.csv").write_text("id,cat,dog,ox\na,0.333,0.333\nb,1,0,0\nc,0,1,0\n")
+    assert check(tmp_path / "x.csv", tmp_path / "sample.csv") == [
+        "1 rows have not as many cells as the header, 4: row 2 ('a') has 3"
+    ]
     (tmp_path / "half.csv").write_text(
         "id,cat,dog\na,0.5,0.5\nb,0.5,0.5\n"
     )  # two labels of their own, perhaps
@@ -216,7 +229,53 @@ def test_faults_of_class_names(classes, label_sample, tmp_path):
         write(broken, tmp_path / "out.csv", label_sample)
 
 
+def test_numbers_are_not_written_where_class_names_are_asked_for(classes, label_sample, tmp_path):
+    for kind in ("regression", "probabilities"):
+        given = Predictions(classes.ids, classes.values[:, :1] / 9, np.array(["label"]), kind)
+        with pytest.raises(
+            SubmissionError, match="'label', holds class names, and the predictions are numbers"
+        ):
+            write(given, tmp_path / "out.csv", label_sample)
+
+
 def test_class_names_pass_where_the_sample_holds_a_placeholder_number(classes, tmp_path):
     (tmp_path / "zero.csv").write_text("id,label\n01,0\n02,0\n03,0\n04,0\n")
     write(classes, tmp_path / "out.csv", tmp_path / "zero.csv")
     assert check(tmp_path / "out.csv", tmp_path / "zero.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "names", "writes"),
+    [
+        ("0.5", ["cat", "dog", "ox"], False),
+        ("0.5", ["0", "1", "2"], False),  # a probability is asked for, of one of them
+        ("0.0", ["0", "1", "2"], True),
+        ("0.0", ["cat", "dog", "ox"], False),
+        ("0", ["cat", "dog", "ox"], True),
+    ],
+)
+def test_classes_are_not_written_where_numbers_are_asked_for(classes, tmp_path, placeholder, names, writes):
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id,target\n" + "".join(f"0{i},{placeholder}\n" for i in (1, 2, 3, 4)))
+    given = Predictions(classes.ids, classes.values, np.array(names), kind="logits")
+    if writes:
+        assert check(write(given, tmp_path / "out.csv", sample), sample) == []
+        return
+    with pytest.raises(
+        SubmissionError, match=r"out\.csv was not written:\n- the sample's only column, 'target', ho"
+    ):
+        write(given, tmp_path / "out.csv", sample)
+    one = Predictions(classes.ids, softmax(classes.values, 1)[:, [1]], np.array(["target"]), "probabilities")
+    assert check(write(one, tmp_path / "out.csv", sample), sample) == []
+
+
+def test_ids_that_end_like_a_class_do_not_make_a_long_form(label_sample, tmp_path):
+    label_sample.write_text("id,label\nx,cat\nx_cat,cat\n")
+    given = Predictions(np.array(["x", "x_cat"]), np.eye(2), np.array(["cat", "dog"]), kind="logits")
+    assert write(given, tmp_path / "out.csv", label_sample).read_text() == "id,label\nx,cat\nx_cat,dog\n"
+
+
+def test_large_logits_become_probabilities_too(classes, tmp_path):
+    (tmp_path / "sample.csv").write_text("id,cat,dog\n01,0.5,0.5\n")
+    large = Predictions(classes.ids[:1], np.array([[2000, 1000]]), classes.targets[:2], kind="logits")
+    assert write(large, tmp_path / "out.csv", tmp_path / "sample.csv").read_text() == "id,cat,dog\n01,1,0\n"

@@ -53,6 +53,14 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(odd, tmp_path, monkeypat
         ({"values": np.zeros((3, 2))}, r"expected shape \(2, 2\) for 2 ids and 2 targets, found \(3, 2\)"),
         ({"values": np.zeros(2)}, r"found \(2,\)"),
         ({"values": np.array([["x", "y"]] * 2)}, "values: expected numbers"),
+        (
+            {"values": np.zeros((2, 0)), "targets": np.array([], str)},
+            "targets: expected one or more, found none",
+        ),
+        (
+            {"kind": "logits", "values": np.zeros((2, 1)), "targets": np.array(["t"])},
+            "kind 'logits': expected two classes or more, found 't' alone",
+        ),
         ({"kind": "logit"}, "kind: expected one of regression, logits, probabilities; found 'logit'"),
         ({"provenance": {"x": np.zeros(1)}}, "provenance cannot be written as JSON"),
     ],

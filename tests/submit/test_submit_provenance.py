@@ -38,6 +38,12 @@ def nested() -> Predictions:
     return weighted([mean([run("one", 1e-3), run("two", 1e-4)]), run("three", 1e-3, "cd" * 32)], [8, 2])
 
 
+def record(**changes: object) -> str:
+    """The text of a sidecar."""
+    plain = {"schema": 1, "file": {"name": "x.csv", "sha256": "a", "bytes": 1}, "made": "", "python": ""}
+    return json.dumps({**plain, "versions": {}, "scores": None, "provenance": {}, **changes})
+
+
 def explain(*arguments: object):
     return CliRunner(env={"COLUMNS": "80"}).invoke(main, ["explain", *map(str, arguments)])
 
@@ -131,6 +137,14 @@ def test_a_changed_or_absent_submission_is_named(nested, tmp_path):
         ("[]", "expected a JSON object"),
         ('{"schema": 2}', "schema: expected 1, found 2; was it written by another version?"),
         ('{"schema": 1, "file": {}}', "it lacks 'made', 'python', 'versions', 'scores', 'provenance'"),
+        ("[" * 100_000, "expected JSON (maximum recursion depth"),
+        (record(file=None), "expected 'file' with name, sha256 and bytes"),
+        (record(file=["name", "sha256", "bytes"]), "expected 'file' with name, sha256 and bytes"),
+        (
+            record(file={"name": "x", "sha256": "a", "bytes": "many"}),
+            "expected 'file' with name, sha256 and bytes",
+        ),
+        (record(provenance=[]), "expected 'file' with name, sha256 and bytes, and an object 'provenance'"),
     ],
 )
 def test_a_sidecar_that_cannot_be_used_is_named(tmp_path, text, message):
@@ -148,3 +162,54 @@ def test_provenance_of_another_make_is_named(tmp_path):
     said = explain(tmp_path / "x.csv")
     assert said.exit_code == 1
     assert "x.csv.provenance.json: provenance: it is not built as expected" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"data": "v1", "run": "x"}, "data: the same for all, v1"),
+        ({"scores": 0.5}, "scores: 0.5"),
+        ({"scores": ["a", "b"]}, "scores: ['a', 'b']"),
+        ({"folds": 5, "subjects": ["01"], "ensemble": True}, "predictions of unknown origin"),
+        ({"config": "x.py", "versions": [1], "run": None}, "None"),
+    ],
+)
+def test_provenance_of_a_users_own_is_explained(tmp_path, own, said):
+    """Predictions take any facts that can be JSON."""
+    predictions = Predictions(np.array(["a"]), np.ones((1, 1)), np.array(["n0"]), provenance=own)
+    path = write(predictions, tmp_path / "x.csv")
+    assert said in explain(path).stdout
+    assert json.loads(explain(path, "--json").stdout)["provenance"] == own
+
+
+def test_predictions_in_an_npz_tell_their_own(nested, tmp_path):
+    path = nested.save(tmp_path / "x.npz")
+    said = explain(path)
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert "0.2000  three  step 400" in said.stdout
+    assert said.stdout.startswith(f"{path}: {path.stat().st_size:,} bytes\n")
+    assert json.loads(explain(path, "--json").stdout)["made"] is None
+    path.write_bytes(b"")
+    assert "x.npz: the file is truncated" in explain(path).stderr
+
+
+def test_a_folder_by_any_name(tmp_path, monkeypatch):
+    """What lies behind a link is part of it, a loop or a broken link is not."""
+    folder = tmp_path / "out"
+    (folder / "a").mkdir(parents=True)
+    (tmp_path / "far").write_bytes(b"far")
+    (folder / "a" / "file").write_bytes(b"near")
+    for name, target in {"link": tmp_path / "far", "loop": folder, "broken": tmp_path / "nowhere"}.items():
+        (folder / name).symlink_to(target)
+    kept = keep(folder, {"run": "one"})
+    lines = [
+        f"{hashlib.sha256(b).hexdigest()}  {name}\n" for b, name in [(b"near", "a/file"), (b"far", "link")]
+    ]
+    file = json.loads(kept.read_text())["file"]
+    assert file == {"name": "out", "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(), "bytes": 7}
+    monkeypatch.chdir(folder)
+    for name in (folder, ".", "../out/", "a/.."):
+        assert (explain(name).exit_code, explain(name).stderr) == (0, ""), name
+    (tmp_path / "far").write_bytes(b"for")
+    assert "was changed since: it has 7 bytes" in explain(".").stderr
+    assert "/.provenance.json: there is no such file" in explain("/").stderr

@@ -1,0 +1,73 @@
+"""Submissions that are packed, have blank lines, or are damaged so that they read like something else."""
+
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from submit import check
+
+SAMPLE = "image_id,n0,n1\n0001,0.0,0.0\nNA,0.0,0.0\nc,0.0,0.0\n"
+GOOD = "image_id,n0,n1\n0001,1.5,2\nNA,-3e-1,4\nc,5,6\n"
+
+
+@pytest.fixture
+def sample(tmp_path):
+    (tmp_path / "sample.csv").write_text(SAMPLE)
+    return tmp_path / "sample.csv"
+
+
+def packed(text: str, path: Path) -> Path:
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("inside.csv", text)
+            archive.writestr("__MACOSX/._inside.csv", "")
+    return path
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.zip"])
+def test_a_packed_csv_is_checked_as_what_it_holds(tmp_path, name):
+    sample, given = packed(SAMPLE, tmp_path / f"sample-{name}"), packed(GOOD, tmp_path / name)
+    assert check(given, sample) == []
+    assert check(packed(GOOD.replace("c,5", "d,5"), given), sample) == [
+        "1 ids missing from the submission: 'c'",
+        "1 ids in the submission that are not expected: 'd'",
+    ]
+    given.write_bytes(given.read_bytes()[:-12])
+    (fault,) = check(given, sample)
+    assert f"{name}: the file is truncated, damaged or cannot be unpacked" in fault
+
+
+def test_a_zip_of_two_csvs_is_named(sample, tmp_path):
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.csv", GOOD)
+        archive.writestr("b.csv", GOOD)
+    (fault,) = check(tmp_path / "two.zip", sample)
+    assert fault.endswith("two.zip: expected a zip of one CSV, found 'a.csv', 'b.csv'.")
+
+
+def test_blank_lines_are_no_rows(sample, tmp_path):
+    (tmp_path / "x.csv").write_text(" \n\n" + GOOD.replace("c,5,6\n", "\n  \nc,5,6\n \n"))
+    assert check(tmp_path / "x.csv", sample) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD.replace("c,5", "c\0,5"), "row 4 has an id with a NUL, 'c\\x00'; is the file damaged?"),
+        (GOOD + "\0\0\0", "row 5 has an id with a NUL"),
+        (GOOD.replace("5,6", "5\0,6"), "row 'c', column 'n0' ('5\\x00')"),
+        (GOOD.replace("1.5", "1.5\x1f2"), "row '0001', column 'n0' ('1.5\\x1f2')"),
+        (GOOD.replace("1.5", '"' + "9 " * 5_000 + '"'), "column 'n0' ('9 9 9 "),
+        (GOOD.replace("NA,", '"' + "NA," * 300 + '",'), "row 3 has an id of 900 characters, 'NA,NA,"),
+    ],
+)
+def test_damage_that_reads_like_something_else_is_named(sample, tmp_path, text, words):
+    """numpy drops a NUL at the end of a text, and gives each of a million ids the room of the longest."""
+    (tmp_path / "x.csv").write_text(text)
+    (fault,) = check(tmp_path / "x.csv", sample)
+    assert words in fault
+    assert len(fault) < 500
