@@ -1,6 +1,5 @@
 """Checking a submission of any format: which it is shows from its name and content."""
 
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +8,7 @@ from submit import algonauts, algonauts2021, kaggle, sensorium, vqa_results
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
 from submit.table import read_header
+from submit.zips import open_zip
 
 
 def check(
@@ -67,7 +67,7 @@ def _is_sensorium(path: Path) -> bool:
 
 def _holds_pickle(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             return any(name.lower().endswith(".pkl") for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except SubmissionError:
         return False
