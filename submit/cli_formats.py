@@ -41,7 +41,8 @@ def write(predictions: tuple[str, ...], form: str, out: Path, against: Path | No
     algonauts2023  a zip, or a folder. PREDICTIONS: subj01=FILE ... subj08=FILE,
                    or a folder of subj01.npz ...; a subject may have several
                    files, such as one a hemisphere.
-                   --against the folder of subj01, ...
+                   --against the folder of subj01, ..., which also tells one
+                   subject's predictions from another's, by their images
     algonauts2021  a zip, or a pickle. PREDICTIONS: sub01=FILE ... sub10=FILE.
                    --against the folder of mini_track and full_track
     vqa            a JSON. --against the JSON of questions
