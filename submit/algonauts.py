@@ -220,5 +220,5 @@ def _array_faults(name: str, open_it: _Open, expected: tuple[int, int], seen: di
 
 def _repeated(name: str, values: np.ndarray, seen: dict[str, str]) -> list[str]:
     """A fault where one of the arrays `seen`, digest -> name, is the same: one run that was given for two subjects."""
-    first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(values)).hexdigest(), name)
+    first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(values).data).hexdigest(), name)
     return [] if first == name else [f"its values are those of {first}; was one run given for two subjects?"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from submit import algonauts, algonauts2021, kaggle, sensorium, vqa_results
 from submit.errors import SubmissionError
@@ -109,6 +110,6 @@ def _table(found: VQAScores) -> Table:
     rows |= {f"answers: {kind}": value for kind, value in found.answer_type.items()}
     rows |= {f"questions: {kind}": value for kind, value in found.question_type.items()}
     for name, value in rows.items():
-        table.add_row(name, f"{value:.4f}")
+        table.add_row(Text(name), f"{value:.4f}")  # [ in a name is no markup
     table.add_row("questions", f"{found.questions:,}")
     return table

@@ -18,7 +18,7 @@ from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions
 
 Source = Predictions | str | Path
-_TARGET = r"^(?:(?P<subject>[^.]+)\.)?(?P<area>[^.]+)\.(?P<number>\d{1,9})$"
+_TARGET = r"^(?:(?P<subject>[^.]+)\.)?(?P<area>[^.]+)\.(?P<number>\d{1,7})$"  # all up to it are counted
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,6 +128,14 @@ def test_videos_that_sort_otherwise_by_number_are_refused(members, tmp_path):
         algonauts2021.write(members, tmp_path / "out.zip")
 
 
+def test_a_number_that_no_brain_has_is_not_counted_up_to(members, tmp_path):
+    one = members["sub03"]
+    targets = ["V1.999999999" if name == "V1.00000" else name for name in one.targets.tolist()]
+    members["sub03"] = Predictions(one.ids, one.values, np.array(targets))
+    with pytest.raises(SubmissionError, match=r"sub03: 1 targets are not named by .*: 'V1\.999999999'"):
+        algonauts2021.write(members, tmp_path / "out.zip")
+
+
 FAULTS: dict[str, tuple[Callable[[Content], object], str]] = {
     "region": (lambda c: c.pop("V3"), "1 regions missing from the submission: 'V3'"),
     "other region": (
