@@ -4,8 +4,8 @@ Rows are the test images in the order of their file names, columns all vertices 
 memory at a time beside the predictions of its subject.
 """
 
+import hashlib
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +31,7 @@ from submit.files import atomic, atomic_folder
 from submit.progress import shown
 from submit.provenance import keep
 from submit.subjects import Source, area_values, by_subject, opened, value_faults
+from submit.zips import open_zip
 
 _ROWS = 64  # written at a time
 _Add = Callable[[str, np.ndarray], None]
@@ -49,17 +50,18 @@ def write(
     root: the challenge's data, which give the subjects, the ids and the sizes; without it the challenge's sizes hold,
     and rows are sorted by id. With it, predictions of another subject are recognised by their ids.
 
-    A vertex without a prediction is a fault: the challenge asks for all and takes no constant column in its place.
+    A vertex without a prediction is a fault: the challenge asks for all and takes no constant column in its place. So
+    are equal values for two subjects, whose images differ.
     Raises SubmissionError with every fault, and then writes nothing. float32 takes 318 MB for the challenge's eight
     subjects, more than it allows; deflated, a zip has 295 MB.
     """
-    subjects, members = layout(root), by_subject(predictions)
+    subjects, members, seen = layout(root), by_subject(predictions), dict[str, str]()
     faults = differences(np.array(list(members)), np.array(list(subjects)), "subjects", "the predictions")
     provenance: dict[str, Any] = {}
     wanted = [name for name in subjects if name in members]
     with _destination(Path(path), faults) as add:
         for name in shown(wanted, len(wanted), f"writing {Path(path).name}"):
-            _add_subject(name, subjects[name], members[name], add, faults, provenance)
+            _add_subject(name, subjects[name], members[name], add, seen, faults, provenance)
     keep(path, {"format": "algonauts2023", "subjects": provenance})
     return Path(path)
 
@@ -82,6 +84,7 @@ def _add_subject(
     subject: Subject,
     sources: Iterable[Source],
     add: _Add,
+    seen: dict[str, str],
     faults: list[str],
     provenance: dict[str, Any],
 ) -> None:
@@ -93,11 +96,12 @@ def _add_subject(
         return
     provenance[name] = [dict(part.provenance) for part in parts]
     for hemisphere in HEMISPHERES:
+        file = file_name(name, hemisphere)
         values, found = area_values(parts, hemisphere, *subject.shape(hemisphere))
-        found = found or value_faults(values)
-        faults += [f"{file_name(name, hemisphere)}: {fault}" for fault in found]
+        found = found or value_faults(values) + _repeated(file, values, seen)
+        faults += [f"{file}: {fault}" for fault in found]
         if not faults:
-            add(file_name(name, hemisphere), values)
+            add(file, values)
 
 
 @contextmanager
@@ -152,12 +156,9 @@ def _contents(path: Path) -> Iterator[_Files]:
         return
     if not path.is_file():
         raise SubmissionError(f"{path}: there is no such file.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            yield [(entry.filename, partial(archive.open, entry)) for entry in entries]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise SubmissionError(f"{path}: expected a zip, or a folder ({error}).") from error
+    with open_zip(path) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        yield [(entry.filename, partial(archive.open, entry)) for entry in entries]
 
 
 def _size_faults(path: Path) -> list[str]:
@@ -182,8 +183,9 @@ def _file_faults(files: _Files, expected: Mapping[str, tuple[int, int]]) -> list
     if again:
         faults.append(f"{len(again):,} files are in it more than once: {named(again, len(again))}")
     ours = [(name, open_it) for name, (_, open_it) in zip(inner, files, strict=True) if name in expected]
+    seen: dict[str, str] = {}
     for name, open_it in shown(ours, len(ours), "checking"):
-        faults += [f"{name}: {fault}" for fault in _array_faults(open_it, expected[name])]
+        faults += [f"{name}: {fault}" for fault in _array_faults(name, open_it, expected[name], seen)]
     return faults
 
 
@@ -196,7 +198,7 @@ def _folder_around(names: Sequence[str], expected: Mapping[str, object]) -> str:
     )
 
 
-def _array_faults(open_it: _Open, expected: tuple[int, int]) -> list[str]:
+def _array_faults(name: str, open_it: _Open, expected: tuple[int, int], seen: dict[str, str]) -> list[str]:
     try:
         with open_it() as file:
             shape, fortran, dtype = array_header(file)
@@ -206,12 +208,17 @@ def _array_faults(open_it: _Open, expected: tuple[int, int]) -> list[str]:
             size = prod(shape) * dtype.itemsize
             if dtype.kind not in "fiu" or len(shape) != 2 or not 0 < size <= MOST_BYTES:
                 return faults
-            values = np.frombuffer(file.read(size + 1), np.uint8)
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            content = file.read(size + 1)
+            if len(content) != size:
+                found = "more" if len(content) > size else f"{len(content):,}"
+                return [*faults, f"expected {size:,} bytes of values, found {found}"]
+            values = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    except Exception as error:  # of zipfile, what unpacks, and numpy, by what is damaged
         return [f"the file is damaged or no .npy array ({error})"]
-    if len(values) != size:
-        return [
-            *faults,
-            f"expected {size:,} bytes of values, found {'more' if len(values) > size else len(values)}",
-        ]
-    return faults + value_faults(values.view(dtype).reshape(shape, order="F" if fortran else "C"))
+    return faults + value_faults(values) + _repeated(name, values, seen)
+
+
+def _repeated(name: str, values: np.ndarray, seen: dict[str, str]) -> list[str]:
+    """A fault where one of the arrays `seen`, digest -> name, is the same: one run that was given for two subjects."""
+    first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(values).data).hexdigest(), name)
+    return [] if first == name else [f"its values are those of {first}; was one run given for two subjects?"]

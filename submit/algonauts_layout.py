@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -82,9 +83,12 @@ def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
     Raises ValueError for what is no .npy file.
     """
-    if np.lib.format.read_magic(file) == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
+    old = np.lib.format.read_magic(file) == (1, 0)
+    try:
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        return header(file)
+    except TokenError as error:  # numpy reads it as Python
+        raise ValueError(f"its header is damaged: {error}") from error
 
 
 def _subject(folder: Path, problems: list[str]) -> Subject:

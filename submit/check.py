@@ -1,6 +1,5 @@
 """Checking a submission of any format: which it is shows from its name and content."""
 
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ from submit.errors import SubmissionError
 from submit.predictions import Predictions
 from submit.records import is_csv
 from submit.table import read_header
+from submit.zips import open_zip
 
 
 def check(
@@ -78,8 +78,8 @@ def _is_sensorium(path: Path) -> bool:
 def _suffixes(path: Path) -> set[str]:
     """Of the files in a zip; none where it is damaged, which its check says."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = [Path(name) for name in archive.namelist() if not name.startswith("__MACOSX/")]
             return {name.suffix.lower() for name in names}
-    except (OSError, zipfile.BadZipFile):
+    except SubmissionError:
         return set()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from submit import algonauts, algonauts2021, kaggle, sensorium, vqa_results
 from submit.errors import SubmissionError
@@ -43,7 +44,8 @@ def write(predictions: tuple[str, ...], form: str, out: Path, against: Path | No
     algonauts2023  a zip, or a folder. PREDICTIONS: subj01=FILE ... subj08=FILE,
                    or a folder of subj01.npz ...; a subject may have several
                    files, such as one a hemisphere.
-                   --against the folder of subj01, ...
+                   --against the folder of subj01, ..., which also tells one
+                   subject's predictions from another's, by their images
     algonauts2021  a zip, or a pickle. PREDICTIONS: sub01=FILE ... sub10=FILE.
                    --against the folder of mini_track and full_track
     vqa            a JSON. --against the JSON of questions
@@ -114,6 +116,6 @@ def _table(found: VQAScores) -> Table:
     rows |= {f"answers: {kind}": value for kind, value in found.answer_type.items()}
     rows |= {f"questions: {kind}": value for kind, value in found.question_type.items()}
     for name, value in rows.items():
-        table.add_row(name, f"{value:.4f}")
+        table.add_row(Text(name), f"{value:.4f}")  # [ in a name is no markup
     table.add_row("questions", f"{found.questions:,}")
     return table

@@ -14,12 +14,13 @@ from submit.errors import SubmissionError
 _KEPT = {
     (module, name): name
     for module, names in {
-        "numpy._core.multiarray": ("_reconstruct",),
-        "numpy.core.multiarray": ("_reconstruct",),
+        "numpy._core.multiarray": ("_reconstruct", "scalar"),
+        "numpy.core.multiarray": ("_reconstruct", "scalar"),
         "numpy._core.numeric": ("_frombuffer",),
         "numpy.core.numeric": ("_frombuffer",),
         "numpy": ("ndarray", "dtype"),
-        "_codecs": ("encode",),  # how Python 3 writes bytes in the protocols of Python 2
+        "_codecs": ("encode",),  # how Python 3 writes bytes in the protocols of Python 2,
+        "__builtin__": ("bytes",),  # and none of them
     }.items()
     for name in names
 }
@@ -32,8 +33,8 @@ class UnsafePickle(SubmissionError):
 def load_plain(file: IO[bytes]) -> Any:
     """The dicts, lists, tuples, text, bytes, numbers and arrays of numbers that a pickle holds.
 
-    An array of objects comes as the list of them. Raises UnsafePickle, before anything is made or called, for any
-    other class or function, and SubmissionError for what is no pickle.
+    An array of objects comes as the list of them, a number or text of numpy's as Python's. Raises UnsafePickle, before
+    anything is made or called, for any other class or function, and SubmissionError for what is no pickle.
     """
     try:
         return _plain(_Unpickler(file, encoding="latin1").load())
@@ -87,21 +88,25 @@ def _array(found: _Inert) -> Any:
 
 
 def _from_buffer(found: _Inert) -> np.ndarray:
-    content, dtype, shape, order = found.arguments
+    content, dtype, shape, order, *axes = found.arguments
+    if order == "K" and axes:  # numpy 2.3 and later: the axes as they lie in memory, and their order
+        return _numbers(content, dtype, shape, "C").transpose(*axes)
     return _numbers(content, dtype, shape, order)
 
 
-def _numbers(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    content, kind = _plain(content), _plain(dtype)
+def _numbers(content: Any, dtype: Any, shape: Any, order: Any, kinds: str = "fiub") -> np.ndarray:
+    content = _plain(content)
     content = content.encode("latin1") if isinstance(content, str) else content
-    if not isinstance(kind, np.dtype) or kind.kind not in "fiub":
+    kind = np.dtype(str(dtype.arguments[0]))
+    if kind.kind not in kinds:
         raise ValueError(f"it holds an array of {kind}")
+    kind = kind.newbyteorder(dtype.state[1]) if dtype.state else kind
     return np.frombuffer(content, kind).reshape(shape, order=order)
 
 
-def _dtype(found: _Inert) -> np.dtype:
-    dtype = np.dtype(str(found.arguments[0]))
-    return dtype.newbyteorder(found.state[1]) if found.state else dtype
+def _scalar(found: _Inert) -> Any:
+    dtype, content = found.arguments
+    return _numbers(content, dtype, (), "C", "fiubU").item()
 
 
 def _bytes(found: _Inert) -> bytes:
@@ -111,6 +116,12 @@ def _bytes(found: _Inert) -> bytes:
     return str(text).encode("latin1")
 
 
+def _no_bytes(found: _Inert) -> bytes:
+    if found.arguments:
+        raise ValueError("it makes bytes of something")
+    return b""
+
+
 def _nothing(found: _Inert) -> Any:
     raise ValueError(f"it holds numpy's {found.maker} by itself")
 
@@ -118,7 +129,9 @@ def _nothing(found: _Inert) -> Any:
 _MAKERS = {
     "_reconstruct": _array,
     "_frombuffer": _from_buffer,
-    "dtype": _dtype,
+    "scalar": _scalar,
     "encode": _bytes,
+    "bytes": _no_bytes,
     "ndarray": _nothing,
+    "dtype": _nothing,
 }

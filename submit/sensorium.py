@@ -2,8 +2,9 @@
 
 As the competition's own code (github.com/sinzlab/sensorium, sensorium/utility/submission.py and eval.py) writes and
 reads it: one file for each of the tiers `test` (there "live_test") and `final_test`; both lists are Python's. The order
-of rows and of neurons is free, each trial must be there once, image_ids are not looked at. Nothing there asks for
-predictions of at least 0, so that is not checked. Responses are those divided by each neuron's standard deviation.
+of rows and of neurons is free, each trial must be there once (3.0 is trial 3), image_ids are not looked at. Nothing
+there asks for predictions of at least 0, so that is not checked. Responses are those divided by each neuron's standard
+deviation.
 """
 
 import ast
@@ -79,9 +80,10 @@ def check(submission: str | Path, against: str | Path | None = None) -> list[str
         found, faults = _read(submission, COLUMNS)
     except SubmissionError as error:
         return [str(error)]
-    again = pd.unique(pd.Series(found.trials)[pd.Index(found.trials).duplicated()])
-    if len(again):
-        faults.append(f"{len(again):,} trials occur more than once: {named(again, len(again))}")
+    for what, some in {"trials": found.trials, "neurons": found.neurons}.items():
+        again = pd.unique(pd.Series(some)[pd.Index(some).duplicated()])
+        if len(again):
+            faults.append(f"{len(again):,} {what} occur more than once: {named(again, len(again))}")
     if against is None:
         return faults
     expected = _expected(against, found.trials)
@@ -111,7 +113,7 @@ def read_session(session: str | Path, tier: str) -> Trials:
 
 def _write_tier(ordered: Predictions, part: Trials, path: Path) -> Path:
     rows = pd.Index(ordered.ids).get_indexer(pd.Index(part.trials))
-    are_numbers = np.char.isdigit(part.neurons).all()
+    are_numbers = np.char.isdecimal(part.neurons).all()
     neurons = str([int(name) for name in part.neurons] if are_numbers else part.neurons.tolist())
     with atomic(path) as file:
         file.write((",".join(COLUMNS) + "\n").encode())
@@ -152,6 +154,7 @@ def _read(path: str | Path, columns: tuple[str, ...]) -> tuple[Trials, list[str]
     with about(path):
         for block in _blocks(path):
             for trial, image, values, listed in block[list(columns)].itertuples(index=False):
+                trial = _name(trial)
                 trials.append(trial)
                 images.append(image)
                 if neurons is None:
@@ -165,7 +168,7 @@ def _read(path: str | Path, columns: tuple[str, ...]) -> tuple[Trials, list[str]
                     bad.append(trial)
         if neurons is None:
             raise SubmissionError("expected a row a trial, found none.")
-        found = Trials(np.array(trials, np.str_), np.array(images, np.str_), names(neurons, "neuron_ids"))
+        found = Trials(np.array(trials, np.str_), np.array(images, np.str_), np.array(neurons, np.str_))
     faults = {
         f"have no list of {len(neurons):,} numbers as {columns[2]}": odd,
         "hold values that are not finite": bad,
@@ -185,12 +188,20 @@ def _blocks(path: str | Path) -> Iterator[pd.DataFrame]:
         raise SubmissionError(f"expected a CSV ({error}).") from error
 
 
+def _name(text: str) -> str:
+    """A whole number as such: pandas writes 3 as 3.0 where a column once held no number."""
+    return text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text
+
+
 def _items(text: str) -> list[str]:
     """A list in Python's notation, its items as text."""
     try:
-        return [str(item) for item in ast.literal_eval(text)]
-    except (ValueError, TypeError, SyntaxError, RecursionError):
-        raise SubmissionError(f"neuron_ids: expected a list, found {text[:60]!r}.") from None
+        items = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        items = None
+    if not isinstance(items, list | tuple) or not items:
+        raise SubmissionError(f"neuron_ids: expected a list of neurons, found {text[:60]!r}.")
+    return [_name(str(item)) for item in items]
 
 
 def _numbers(text: str) -> np.ndarray | None:

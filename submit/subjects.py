@@ -3,8 +3,10 @@
 An area is a hemisphere or a region of interest; what follows it is the number of the vertex or voxel, from 0.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions
 
 Source = Predictions | str | Path
-_TARGET = r"^(?:(?P<subject>[^.]+)\.)?(?P<area>[^.]+)\.(?P<number>\d{1,9})$"
+_TARGET = r"^(?:(?P<subject>[^.]+)\.)?(?P<area>[^.]+)\.(?P<number>\d{1,7})$"  # all up to it are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,8 @@ def opened(
 ) -> Part:
     """A subject's predictions, or a part of them.
 
-    images: number of test images. ids: theirs in the order of the rows, or None to go by the order of the names.
+    images: number of test images. ids: theirs in the order of the rows, or None to go by the order of the names, which
+    must be that of the numbers in them too.
     Raises SubmissionError, naming subject and file, when targets or samples are others than those.
     """
     with about(subject):
@@ -142,12 +145,28 @@ def _parsed(targets: np.ndarray) -> pd.DataFrame:
     return pd.Series(targets, dtype=object).str.extract(_TARGET)
 
 
+def _sorted(ids: np.ndarray) -> np.ndarray:
+    """Their order by name. Raises SubmissionError where that is another by number, as of '2' and '10'."""
+    order = np.argsort(ids)
+    names = ids[order].tolist()
+    numbers = [
+        [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)] for name in names
+    ]
+    for (first, second), (low, high) in zip(pairwise(names), pairwise(numbers), strict=True):
+        if low > high:
+            raise SubmissionError(
+                f"the order of the samples is not clear: {first!r} comes before {second!r} as text, after it as a "
+                "number. Expected the stems of the test files as ids, sorted by which the challenge has them."
+            )
+    return order
+
+
 def _rows(ids: np.ndarray, images: int, wanted: np.ndarray | None) -> np.ndarray | slice:
     """Which sample each row of the submission is."""
     if wanted is None:
         if len(ids) != images:
             raise SubmissionError(f"expected {images} test samples, found {len(ids)}.")
-        return np.argsort(ids)
+        return _sorted(ids)
     short = np.array([name.rpartition("_")[2] for name in wanted.tolist()], np.str_)
     if np.isin(ids, short).any():  # of several subjects at once: nsd-00013 for test-0001_nsd-00013
         wanted = short

@@ -54,6 +54,9 @@ def write(predictions: Predictions | Labels, path: str | Path, questions: str | 
     labels = Labels.of(predictions) if isinstance(predictions, Predictions) else predictions
     odd = [name for name in labels.ids.tolist() if not _NUMBER.fullmatch(name)]
     faults = [f"{len(odd):,} ids are no question_ids (whole numbers): {named(odd, len(odd))}"] if odd else []
+    blank = labels.ids[np.char.strip(labels.labels) == ""]
+    if len(blank):
+        faults.append(f"{len(blank):,} questions have an empty answer: {named(blank, len(blank))}")
     if questions is not None:
         faults += differences(labels.ids, read_question_ids(questions), "questions", "the predictions")
     refuse(path, faults)
@@ -133,7 +136,8 @@ def _labels(results: Predictions | Labels | str | Path) -> Labels:
         return Labels(ids, np.array([entry["answer"] for entry in entries], np.str_))
     if Path(results).suffix.lower() == ".csv":
         return Labels.load(results)
-    return Labels.of(Predictions.load(results))
+    with about(results):
+        return Labels.of(Predictions.load(results))
 
 
 def _has_number(entry: Any) -> bool:
@@ -164,10 +168,10 @@ def _entry_faults(entries: Sequence[Any]) -> list[str]:
     return faults
 
 
-def _read_json(path: str | Path) -> Any:
+def _read_json(path: str | Path, encoding: str = "utf-8-sig") -> Any:
     with about(path):
         try:
-            return json.loads(Path(path).read_bytes())
+            return json.loads(Path(path).read_text(encoding=encoding))
         except OSError as error:
             raise SubmissionError(f"the file cannot be read ({error.strerror or error}).") from error
         except (ValueError, RecursionError) as error:
@@ -175,11 +179,13 @@ def _read_json(path: str | Path) -> Any:
 
 
 def _read_results(path: str | Path) -> list[Any]:
-    content = _read_json(path)
+    content = _read_json(path, "utf-8")  # the benchmark's code takes no mark of the byte order
     if not isinstance(content, list):
         raise SubmissionError(
             f'{path}: expected a list of {{"question_id": ..., "answer": ...}}, found {type(content).__name__}.'
         )
+    if not content:
+        raise SubmissionError(f"{path}: expected answers, found none.")
     return content
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from jaxlab.types import UserError
+from submit.algonauts_layout import array_header
 from submit.pickles import UnsafePickle, load_plain
 
 
@@ -35,9 +34,7 @@ def read_mapping(path: Path) -> dict[int, str]:
 
 
 def _content(file: BinaryIO) -> Any:
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
+    shape, _, dtype = array_header(file)
     if not dtype.hasobject or shape != ():
         raise ValueError(f"it holds {dtype} of shape {shape}")
     (content,) = load_plain(file)

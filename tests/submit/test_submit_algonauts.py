@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from submit import Predictions, SubmissionError, algonauts
-from submit.algonauts_layout import CHALLENGE, file_names
+from submit import Predictions, SubmissionError, algonauts, check
+from submit.algonauts_layout import CHALLENGE, Subject, file_names
 
 VERTICES = {"subj01": {"lh": 7, "rh": 5}, "subj02": {"lh": 7, "rh": 4}}
 IMAGES = {"subj01": 4, "subj02": 6}
@@ -178,6 +178,11 @@ def test_predictions_that_do_not_fit(members, root, tmp_path):
     swapped = {"subj01": members["subj01"], "subj02": members["subj01"]}
     refused("subj02: 6 test images missing from the predictions: 'test-0001_nsd-00002'", swapped)
     refused("expected 159 test samples, found 4", members, None)
+    one = members["subj01"]
+    unpadded = Predictions(np.array([str(k) for k in range(159)]), np.zeros((159, 12)), one.targets)
+    refused(
+        "the order of the samples is not clear: '109' comes before '11' as text", {"subj01": unpadded}, None
+    )
     twice = {**members, "subj01": [members["subj01"], predicted("subj01", "lh")]}
     refused("7 targets are predicted more than once: '0', '1'", twice)
     refused("expected predictions by subject, as in subj01=FILE", members["subj01"])
@@ -194,13 +199,25 @@ def planted(path: Path, change: Callable[[Arrays], object], prefix: str = "") ->
     change(arrays)
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
-            stream = io.BytesIO()
-            np.save(stream, array)
-            archive.writestr(prefix + name, stream.getvalue() if isinstance(array, np.ndarray) else array)
+            archive.writestr(prefix + name, npy(array) if isinstance(array, np.ndarray) else array)
     return path
 
 
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
 LH = "subj01/lh_pred_test.npy"
+
+
+def stored(array: np.ndarray, shape: tuple[int, ...] | None = None) -> bytes:
+    """A .npy file, whose header may tell another shape."""
+    stream = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape or array.shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + array.tobytes()
 
 
 def put(name: str, array: object) -> Callable[[Arrays], object]:
@@ -222,7 +239,14 @@ FAULTS = {
     "NaN": (spoil((1, 3), np.nan), f"{LH}: 1 columns hold values that are not finite: '3'"),
     "infinite": (spoil((1, 6), -np.inf), f"{LH}: 1 columns hold values that are not finite: '6'"),
     "constant": (spoil((slice(None), 5), 2), f"{LH}: 1 columns are constant: '5'"),
+    "turned": (put(LH, EXPECTED[LH].T), f"{LH}: expected shape (4, 7), found (7, 4)"),
     "no array": (put(LH, b"text"), f"{LH}: the file is damaged or no .npy array"),
+    "header cut": (
+        put(LH, b"\x93NUMPY\x01\0\x0b\0{'descr': (\n"),
+        f"{LH}: the file is damaged or no .npy array",
+    ),
+    "cut": (put(LH, stored(EXPECTED[LH])[:-5]), f"{LH}: expected 112 bytes of values, found 107"),
+    "sizes below 0": (put(LH, stored(EXPECTED[LH], (-4, -7))), f"{LH}: the file is damaged or no .npy array"),
 }
 
 
@@ -263,11 +287,72 @@ def test_other_containers(root, tmp_path):
     assert algonauts.check(good, root) == [f"1 files are in it more than once: '{LH}'"]
     assert "there is no such file" in algonauts.check(tmp_path / "none.zip", root)[0]
     (tmp_path / "text.zip").write_text("text")
-    assert "expected a zip, or a folder" in algonauts.check(tmp_path / "text.zip", root)[0]
+    assert "expected a zip" in algonauts.check(tmp_path / "text.zip", root)[0]
     damaged = bytearray(turned.read_bytes())
     damaged[200] ^= 1
     turned.write_bytes(damaged)
     assert "the file is damaged" in algonauts.check(turned, root)[0]
+
+
+def test_one_run_for_two_subjects(tmp_path, monkeypatch):
+    """Without the data, ids say nothing: any subject of as many images may be meant."""
+    sizes = {subject: Subject(4, VERTICES["subj01"]) for subject in ("subj01", "subj02")}
+    monkeypatch.setattr(algonauts, "layout", lambda root: sizes)
+    one = predicted("subj01")
+    with pytest.raises(SubmissionError, match=r"subj02/rh_pred_test\.npy: its values are those of subj01/rh"):
+        algonauts.write({"subj01": one, "subj02": one}, tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for subject, side in [("subj01", "lh"), ("subj01", "rh"), ("subj02", "lh"), ("subj02", "rh")]:
+            array = EXPECTED[f"subj01/{side}_pred_test.npy"]
+            order = np.asfortranarray if subject == "subj02" else np.ascontiguousarray
+            archive.writestr(f"{subject}/{side}_pred_test.npy", npy(order(array)))
+    assert algonauts.check(tmp_path / "x.zip") == [
+        f"subj02/{side}_pred_test.npy: its values are those of subj01/{side}_pred_test.npy; was one run given for two "
+        "subjects?"
+        for side in ("lh", "rh")
+    ]
+
+
+def test_two_subjects_exchanged_are_known_by_their_images(root, tmp_path):
+    """Of equal sizes, so that nothing else tells."""
+    for stem in stems("subj02")[4:]:
+        (root / f"subj02/test_split/test_images/{stem}.png").unlink()
+    np.save(root / "subj02/training_split/training_fmri/rh_training_fmri.npy", np.zeros((3, 5), np.float32))
+    one = predicted("subj01")
+    two = Predictions(np.array(stems("subj02")[:4]), one.values + 1, one.targets)
+    algonauts.write({"subj01": one, "subj02": two}, tmp_path / "out.zip", root)
+    with pytest.raises(SubmissionError, match="subj01: 4 test images missing from the predictions"):
+        algonauts.write({"subj01": two, "subj02": one}, tmp_path / "x.zip", root)
+
+
+@pytest.mark.parametrize(
+    "kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_no_damage_ends_in_a_traceback_or_goes_unnoticed(kind, root, tmp_path):
+    """Any bit turned, anywhere: what is then read is as before, or there is a fault."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, array in EXPECTED.items():
+            archive.writestr(name, npy(array))
+    good, random = path.read_bytes(), np.random.default_rng(0)
+    for place, bit in zip(random.integers(len(good), size=100), random.integers(8, size=100), strict=True):
+        damaged = bytearray(good)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        if not check(path, root):
+            same(read(path))
+
+
+def test_a_zip_of_macos(root, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.mkdir("submission")
+        for name, array in EXPECTED.items():
+            archive.writestr(f"submission/{name}", npy(array))
+            archive.writestr(f"__MACOSX/submission/{name.replace('/', '/._')}", b"")
+        archive.writestr("submission/.DS_Store", b"")
+    around, extra = algonauts.check(tmp_path / "x.zip", root)
+    assert around == "the files lie in a folder 'submission/': zip what is in it, not the folder itself"
+    assert extra.startswith("5 files do not belong in it: '__MACOSX/submission/subj01/._lh_pred_test.npy'")
 
 
 def test_a_zip_that_is_too_large_is_not_written(members, root, tmp_path, monkeypatch):

@@ -117,6 +117,25 @@ def test_every_fault_of_the_predictions_at_once(members, root, tmp_path):
     assert not (tmp_path / "out.zip").exists()
 
 
+def test_videos_that_sort_otherwise_by_number_are_refused(members, tmp_path):
+    for name, one in members.items():
+        members[name] = Predictions(
+            np.array([str(int(video) - 1000) for video in one.ids]), one.values, one.targets
+        )
+    with pytest.raises(
+        SubmissionError, match="sub03: the order of the samples is not clear: '102' comes before '11'"
+    ):
+        algonauts2021.write(members, tmp_path / "out.zip")
+
+
+def test_a_number_that_no_brain_has_is_not_counted_up_to(members, tmp_path):
+    one = members["sub03"]
+    targets = ["V1.999999999" if name == "V1.00000" else name for name in one.targets.tolist()]
+    members["sub03"] = Predictions(one.ids, one.values, np.array(targets))
+    with pytest.raises(SubmissionError, match=r"sub03: 1 targets are not named by .*: 'V1\.999999999'"):
+        algonauts2021.write(members, tmp_path / "out.zip")
+
+
 FAULTS: dict[str, tuple[Callable[[Content], object], str]] = {
     "region": (lambda c: c.pop("V3"), "1 regions missing from the submission: 'V3'"),
     "other region": (
@@ -192,6 +211,14 @@ def test_other_containers(mini, tmp_path):
         archive.writestr("README", "")
     assert algonauts2021.check(tmp_path / "x.zip") == [
         "expected nothing but mini_track.pkl or full_track.pkl in the zip, found 'submission/mini_track.pkl', 'README'"
+    ]
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("mini_track.pkl", pickle.dumps({**mini, "V1": []}))
+        archive.writestr("__MACOSX/._mini_track.pkl", "")
+    assert algonauts2021.check(tmp_path / "x.zip") == [
+        "expected nothing but mini_track.pkl or full_track.pkl in the zip, found 'mini_track.pkl', "
+        "'__MACOSX/._mini_track.pkl'",
+        "V1: expected a dict of subjects, found list",
     ]
     assert "the file cannot be read" in algonauts2021.check(tmp_path / "none.pkl")[0]
     (tmp_path / "x.pkl").write_text("text")

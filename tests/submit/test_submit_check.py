@@ -117,7 +117,7 @@ def test_vqa(folder):
             "question_type": "is it",
             "answers": [{"answer": text} for text in said],
         }
-        for question, kind, said in zip(questions, ["yes/no", "other"], given, strict=True)
+        for question, kind, said in zip(questions, ["yes/no", "[other]"], given, strict=True)
     ]
     (folder / "annotations.json").write_text(json.dumps({"annotations": annotations}))
     arguments = ["--format", "vqa", "--out", "out.json", "--against", "questions.json"]
@@ -127,11 +127,14 @@ def test_vqa(folder):
     assert plain == {
         "questions": 2,
         "vqa_accuracy": 0.5,
-        "answer_type": {"other": 0, "yes/no": 1},
+        "answer_type": {"[other]": 0, "yes/no": 1},
         "question_type": {"is it": 0.5},
     }
     table = run("vqa", "answers.npz", "annotations.json").stdout
-    assert all(words in table for words in ["VQA accuracy", "answers: yes/no", "questions: is it", "0.5000"])
+    assert all(
+        words in table
+        for words in ["VQA accuracy", "answers: yes/no", "answers: [other]", "questions: is it", "0.5000"]
+    )
 
 
 def test_sensorium_and_kaggle(folder):

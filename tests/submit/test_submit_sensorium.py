@@ -137,6 +137,14 @@ FAULTS = {
             "1 neurons in the submission that are not expected: '8'",
         ],
     ),
+    "neuron twice": (
+        changed(1, "prediction", "[1.0, nan, 2.0]").assign(neuron_ids="[5, 12, 5]"),
+        [
+            "1 trials hold values that are not finite: '11'",
+            "1 neurons occur more than once: '5'",
+            "1 neurons missing from the submission: '9'",
+        ],
+    ),
     "all": (
         pd.DataFrame(
             {
@@ -167,6 +175,16 @@ def test_faults_of_a_file(fault, session, tmp_path):
     assert sensorium.check(tmp_path / "x.csv", session) == expected
 
 
+def test_numbers_that_pandas_made_floats_are_the_same_trials_and_neurons(session, tmp_path):
+    """The competition's code compares them as numbers."""
+    table = GOOD.assign(trial_indices=GOOD["trial_indices"].astype(float), neuron_ids="[5.0, 12.0, 9.0]")
+    table.to_csv(tmp_path / "x.csv", index=False)
+    assert sensorium.check(tmp_path / "x.csv", session) == []
+    repeated = pd.concat([table.astype(str), GOOD[:1].astype(str)])
+    repeated.assign(neuron_ids="[5.0, 12.0, 9.0]").to_csv(tmp_path / "x.csv", index=False)
+    assert sensorium.check(tmp_path / "x.csv", session) == ["1 trials occur more than once: '3'"]
+
+
 def test_against_the_ground_truth(tmp_path):
     GOOD.to_csv(tmp_path / "x.csv", index=False)
     truth = GOOD[::-1].rename(columns={"prediction": "responses"}).assign(neuron_ids="[12, 5, 9]")
@@ -183,7 +201,10 @@ def test_files_that_cannot_be_used(predicted, session, tmp_path):
     assert "expected a row a trial, found none" in sensorium.check(tmp_path / "x.csv", session)[0]
     GOOD.to_csv(tmp_path / "x.csv", index=False)
     changed(0, "neuron_ids", "5 12").to_csv(tmp_path / "y.csv", index=False)
-    assert "neuron_ids: expected a list, found '5 12'" in sensorium.check(tmp_path / "y.csv", session)[0]
+    assert "neuron_ids: expected a list of neurons, found '5 12'" in sensorium.check(tmp_path / "y.csv")[0]
+    for text in ("'abc'", "[]", "5", "{}"):
+        GOOD.assign(neuron_ids=text).to_csv(tmp_path / "y.csv", index=False)
+        assert "neuron_ids: expected a list of neurons, found" in sensorium.check(tmp_path / "y.csv")[0]
     (tmp_path / "y.csv").write_text((tmp_path / "x.csv").read_text() + "5,900\n")
     assert sensorium.check(tmp_path / "y.csv")[0] == "1 trials have no list of 3 numbers as prediction: '5'"
     with pytest.raises(SubmissionError, match=r"tiers\.npy: expected one value a trial or neuron"):

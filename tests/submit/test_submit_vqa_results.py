@@ -68,12 +68,13 @@ def test_classes_with_the_highest_score(tmp_path):
 
 
 def test_every_fault_of_the_predictions_at_once(questions, tmp_path):
-    labels = Labels(np.array(["11", "2", "007", "x"]), np.array(["a", "b", "c", "d"]))
+    labels = Labels(np.array(["11", "2", "007", "x"]), np.array(["a", " ", "c", "d"]))
     with pytest.raises(SubmissionError) as caught:
         vqa_results.write(labels, tmp_path / "out.json", questions)
     assert str(caught.value).splitlines() == [
         f"{tmp_path / 'out.json'} was not written:",
         "- 2 ids are no question_ids (whole numbers): '007', 'x'",
+        "- 1 questions have an empty answer: '2'",
         "- 2 questions missing from the predictions: '458', '30'",
         "- 2 questions in the predictions that are not expected: '007', 'x'",
     ]
@@ -130,6 +131,12 @@ def test_files_that_cannot_be_used(questions, annotations, tmp_path):
     assert "expected JSON" in vqa_results.check(Path(__file__), questions)[0]
     assert "No such file" in vqa_results.check(tmp_path / "none.json", questions)[0]
     assert "expected a list of" in vqa_results.check(questions, questions)[0]
+    assert "expected answers, found none" in vqa_results.check(dumped(tmp_path / "x.json", []))[0]
+    with pytest.raises(SubmissionError, match=r"x\.npz: Predictions of kind 'regression' have no classes"):
+        vqa_results.score(
+            Predictions(np.array(["11"]), np.ones((1, 1)), np.array(["yes"])).save(tmp_path / "x.npz"),
+            annotations,
+        )
     good = dumped(tmp_path / "x.json", entries())
     with pytest.raises(SubmissionError, match="expected a list under the key 'questions'"):
         vqa_results.check(good, annotations)
@@ -143,6 +150,16 @@ def test_files_that_cannot_be_used(questions, annotations, tmp_path):
         vqa_results.score(dumped(tmp_path / "x.json", entries({**ANSWERS, 2: ""})), annotations)
     with pytest.raises(SubmissionError, match="3 questions missing from the results: '11', '458', '30'"):
         vqa_results.score(dumped(tmp_path / "x.json", entries({2: "3"})), annotations)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_encoding_that_the_benchmark_does_not_read_is_a_fault(encoding, questions, tmp_path):
+    """It opens the file as text and hands that to json, which takes no mark of the byte order."""
+    (tmp_path / "x.json").write_text(json.dumps(entries()), encoding=encoding)
+    with pytest.raises(ValueError), (tmp_path / "x.json").open(encoding="utf-8") as file:
+        json.load(file)
+    (fault,) = vqa_results.check(tmp_path / "x.json", questions)
+    assert "x.json: expected JSON (" in fault
 
 
 def test_accuracy_by_hand(labels, annotations, tmp_path):
