@@ -267,6 +267,7 @@ class Run:
         inference = self.experiment.inference
         if not inference.plain:
             inference.tta.check_size(*self.task.image_shape[:2])
+            inference.check_kind(self.kind)
         if inference.refine.adapts != "statistics":
             return ()
         shapes = network_shapes(self.experiment, self.task)
