@@ -12,6 +12,7 @@ from rich.table import Table
 from jaxlab import fit
 from jaxlab.config import to_json
 from jaxlab.data.source import Opened, examples
+from jaxlab.evaluate.inference import together
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.fit import positions_of
 from jaxlab.folds import Folds
@@ -208,11 +209,14 @@ class FoldsRun:
 
     def averaged(self, members: Sequence[Predictions], which: Which = "last") -> Predictions:
         """The mean of the folds' predictions, with the provenance of all."""
-        mean = ensemble.mean(members)
-        return replace(mean, provenance={**mean.provenance, **self._origin(self._recorded(which))})
+        mean, made = ensemble.mean(members), [member.provenance for member in members]
+        return replace(mean, provenance={**mean.provenance, **self._origin(self._recorded(which), made)})
 
-    def out_of_fold(self, which: Which = "last") -> Predictions:
-        """Predictions of the labelled samples, in the data's order, each by the fold that did not learn it."""
+    def out_of_fold(self, which: Which = "last", stage: str | None = None) -> Predictions:
+        """Predictions of the labelled samples, in the data's order, each by the fold that did not learn it.
+
+        stage: as `Run.predict_each` has it.
+        """
         train, checkpoints = self.opened.train, self._checkpoints(which)
         truth = train.target if self.kind == "regression" else train.label
         assert truth is not None
@@ -220,16 +224,15 @@ class FoldsRun:
         values = np.empty((len(train), len(self.targets)), np.float32)
         made = []
         for fold, chosen, checkpoint in zip(self.folds, rows, checkpoints, strict=True):
-            ((values[chosen], inferred),) = self._network.predict_each(
-                train, chosen, [checkpoint], compare=True
-            )
+            each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)
+            ((values[chosen], inferred),) = each
             scores = scores_of(values[chosen], truth[chosen], self.opened.ceiling)
             part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint, inferred)
             made.append({**part.provenance, "scores": {**part.provenance["scores"], "out_of_fold": scores}})
         every = np.sort(np.concatenate(rows))
         whole = replace(part, ids=train.ids[every], values=values[every])
         scores = scores_of(whole.values, truth[every], self.opened.ceiling)
-        return replace(whole, provenance={**self._origin(scores), "folds": made})
+        return replace(whole, provenance={**self._origin(scores, made), "folds": made})
 
     @property
     def kept(self) -> Predictions | None:
@@ -243,14 +246,22 @@ class FoldsRun:
         return predictions if made_by == now else None
 
     def evaluate_checkpoints(self, which: Which = "last") -> dict[str, dict[str, Scores]]:
-        """{"fold0": {"validation": scores}, ..., "all": {"out_of_fold": scores}} of the folds' checkpoints."""
+        """{"fold0": {"validation": scores}, ..., "all": {"out_of_fold": scores}} of images as they are.
+
+        With "validation_tta", "out_of_fold_tta" and the like where the experiment's `inference` asks for them.
+        """
         if which == "all":
             raise UserError(
                 f"{self.rundir.path}: expected best or last, found all; a fold's own checkpoints are evaluated by "
                 f"`jaxlab evaluate {self.rundir.path}/fold0 --checkpoints all`"
             )
-        *folds, (whole, scores) = scores_by_fold(self.out_of_fold(which)).items()
-        return {**{name: {"validation": values} for name, values in folds}, whole: {"out_of_fold": scores}}
+        found: dict[str, dict[str, Scores]] = {}
+        for stage in ("plain", *self.experiment.experiment.inference.stages()):
+            after = "" if stage == "plain" else f"_{stage}"
+            for name, scores in scores_by_fold(self.out_of_fold(which, stage)).items():
+                split = "out_of_fold" if name == "all" else "validation"
+                found.setdefault(name, {})[f"{split}{after}"] = scores
+        return found
 
     def _checkpoints(self, which: Which) -> list[Saved]:
         return [fold.checkpoint(which) for fold in self.folds]
@@ -259,11 +270,16 @@ class FoldsRun:
         """The out-of-fold scores, as far as they are of these checkpoints."""
         return journal.validations(self.rundir.metrics).get(0, {}) if which == "last" else {}
 
-    def _origin(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+    def _origin(self, scores: Mapping[str, Any], made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """made: of each fold."""
+        config = self.rundir.config()
+        inference = {"inference": to_json(self.experiment.experiment.inference)}
+        inferred = [fold["inference"] for fold in made if "inference" in fold]
         return {
             "run": self.rundir.path.name,
             "scores": {"out_of_fold": dict(scores)},
-            "config": self.rundir.config(),
+            "config": {**config, "experiment": {**config["experiment"], **inference}},
             "data": self.info["data"],
+            **({"inference": together(inferred)} if inferred else {}),
             **provenance(),
         }

@@ -267,6 +267,7 @@ class Run:
         inference = self.experiment.inference
         if not inference.plain:
             inference.tta.check_size(*self.task.image_shape[:2])
+            inference.check_kind(self.kind)
         if inference.refine.adapts != "statistics":
             return ()
         shapes = network_shapes(self.experiment, self.task)
@@ -284,12 +285,17 @@ class Run:
         }
 
     def predict_each(
-        self, samples: Samples, rows: np.ndarray, checkpoints: Iterable[Saved], compare: bool = False
+        self,
+        samples: Samples,
+        rows: np.ndarray,
+        checkpoints: Iterable[Saved],
+        compare: bool = False,
+        stage: str | None = None,
     ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Of each of the checkpoints, this run's or another's of its task: predictions of the samples at `rows`.
 
         (n, t) float32 as `inference` says, and {"inference": what it did}, if anything. Images are decoded once.
-        compare: with predictions from images as they are.
+        compare: with predictions from images as they are. stage: of `inference`, or "plain"; default: all of it.
         """
         put = None
         images: ImageRows
@@ -299,14 +305,19 @@ class Run:
         else:
             (images,) = decode_splits(samples, [rows], self.task.images)
         for checkpoint in checkpoints:
-            yield self._infer(self._variables(checkpoint), images, put, compare)
+            yield self._infer(self._variables(checkpoint), images, put, compare, stage)
 
     def _infer(
-        self, variables: Variables, images: ImageRows, put: Resident | None, compare: bool
+        self,
+        variables: Variables,
+        images: ImageRows,
+        put: Resident | None,
+        compare: bool,
+        stage: str | None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        if self.experiment.inference.plain:
+        if stage == "plain" or self.experiment.inference.plain:
             return self._evaluator.predict(variables, images, put), {}
-        evaluator = list(self._inferring.values())[-1]
+        evaluator = self._inferring[stage or list(self._inferring)[-1]]
         values = evaluator.predict(variables, images, put)
         if not compare:
             return values, {}

@@ -130,7 +130,8 @@ def check_same(
         raise UserError(
             f"{rundir.path} is a soup, an average of checkpoints: nothing trains on from it; give another --run"
         )
-    changes = differences(identity(from_json(rundir.config())), identity(experiment))
+    kept: Any = from_json(rundir.config())
+    changes = differences(identity(kept), identity(experiment))
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
     if before != now:
         changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
@@ -142,6 +143,12 @@ def check_same(
         )
     for change in changes:
         tell(f"changed: {change}")
+    used = [getattr(getattr(one, "experiment", one), "inference", None) for one in (kept, experiment)]
+    if used[0] != used[1] and not allow_change:
+        tell(
+            f"{rundir.path} keeps the inference of its own config; `jaxlab predict` and `jaxlab evaluate` take another "
+            "(--set inference.tta.shift=3)"
+        )
     if earlier["devices"] != info["devices"]:
         tell(
             f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"

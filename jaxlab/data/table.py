@@ -142,11 +142,18 @@ def _folder(root: Path, name: str, ids: np.ndarray) -> ImageFolder:
 
 
 def _pairs(folder: ImageFolder, ids: np.ndarray) -> bool:
-    """Whether ids are of an image and something more each: the first of them go on after a file's name."""
+    """Whether ids are of an image and something more each: the first of them go on after a file's name.
+
+    Not in its own letters and digits, of which `10` beside a file `1.png` consists, nor with a file's suffix.
+    """
     stems = {path.stem for path in folder.by_name.values()}
     first = ids[:100].tolist()
-    begun = all(any(name[:end] in stems for end in range(1, len(name))) for name in first)
-    return begun and all(folder.find(name) is None for name in first)
+
+    def goes_on(name: str) -> bool:
+        ends = (end for end in range(1, len(name)) if not name[end].isalnum())
+        return Path(name).suffix.lower() not in SUFFIXES and any(name[:end] in stems for end in ends)
+
+    return all(goes_on(name) and folder.find(name) is None for name in first)
 
 
 def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str]) -> list[Path]:

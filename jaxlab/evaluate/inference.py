@@ -1,7 +1,7 @@
 """How a trained network predicts: from which views of an image, and after which refinement."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,15 @@ class Inference(Component):
                 "alone; set inference.tta.shift, mirror, zoom or crops, or inference.refine.objective=features"
             )
 
+    def check_kind(self, kind: Kind) -> None:
+        """Raises UserError where refining such predictions would leave them as they are."""
+        views = len(self.tta.views().scale)
+        if self.refine.adapts == "output" and kind == "regression" and views < 3:
+            raise UserError(
+                f'inference.refine.adapts="output": expected three views or more of inference.tta, found {views}, '
+                "which agree best on the mean that they have without; shift makes nine"
+            )
+
     @property
     def plain(self) -> bool:
         """Whether an image is predicted once, as it is."""
@@ -68,7 +77,10 @@ def inference_step(
     if refine.adapts == "output":
         return refined_output(program, refine, views, variables, batch, steps)
     if refine.adapts == "statistics":
-        variables = refined_statistics(program, refine, norms, views, variables, batch, steps, axis_name)
+        refined = partial(refined_statistics, program, refine, norms, views)
+        variables = jax.lax.cond(  # what is late costs no more than without
+            steps > 0, lambda: refined(variables, batch, steps, axis_name), lambda: variables
+        )
     return averaged(program, views, variables, batch)
 
 
@@ -165,6 +177,13 @@ def moved(before: np.ndarray, after: np.ndarray, kind: Kind) -> float:
     if not varies.any():
         return 0.0
     return float(np.sqrt(np.square((after - before)[:, varies] / deviation[varies]).mean()))
+
+
+def together(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One record of what the same `Inference` did to several splits, or with several networks."""
+    sums = {name: sum(record[name] for record in records) for name in ("batches", "unrefined")}
+    moved = sum(record["moved"] for record in records) / len(records)
+    return {**records[0], **sums, "moved": moved}
 
 
 def summary(record: Mapping[str, Any], kind: str) -> str:

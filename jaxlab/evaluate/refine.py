@@ -33,9 +33,9 @@ _EFFICIENT = 1.345 * 1.4826  # Huber's threshold in standard deviations, which a
 class Refine(Component):
     """What is optimised for each test batch, and for how long; off by default.
 
-    adapts: "output": the prediction itself, for consistency (`refined_output`). "statistics": the running means and
-        variances of the network's batch norms, which with the same steps for scale and bias would do no more
-        (`refined_statistics`). None: nothing.
+    adapts: "output": the prediction itself, for consistency (`refined_output`); of numbers it takes three views or
+        more, as two agree best on their mean. "statistics": the running means and variances of the network's batch
+        norms, which with the same steps for scale and bias would do no more (`refined_statistics`). None: nothing.
     objective: of statistics. "consistency": predictions from the views of `tta` agree. "features": what batch norms put
         out has the mean 0 and the variance 1 that it has over training data. A small batch differs from these by
         chance, and is then moved as a whole, against other batches.
@@ -45,7 +45,8 @@ class Refine(Component):
         variances in their logarithm.
     stay: weight of the squared distance from the unrefined prediction, for consistency: without it a network agrees
         with itself best where it says nothing.
-    seconds: for a whole split; once they have passed, the remaining batches are predicted unrefined.
+    seconds: for a whole split; once they have passed, the remaining batches are predicted unrefined. A batch that has
+        begun is refined to its end.
     """
 
     adapts: Literal["output", "statistics"] | None = None

@@ -120,6 +120,13 @@ def test_a_sample_with_a_row_for_each_image_and_target_asks_for_all_test_images(
         opened(folder)
 
 
+@pytest.mark.parametrize("ids", [("00110", "NA1"), ("0011.gif", "NA.gif")])
+def test_ids_of_other_images_are_no_images_and_targets(folder: Path, ids: tuple[str, str]) -> None:
+    write(folder, "sample_submission.csv", "image_id,a,b", *(f"{name},0,0" for name in ids))
+    with pytest.raises(UserError, match=r"no image for 2 of 2 ids of .*sample_submission\.csv"):
+        opened(folder)
+
+
 def test_ids_may_be_paths_into_folders(folder: Path) -> None:
     for who in ("m1", "m2"):
         (folder / "train" / who).mkdir()

@@ -1,5 +1,6 @@
 """Refinement lowers what it declares to, of the rows that count alone, in its time; and touches nothing else."""
 
+import io
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from rich.console import Console
 from scipy.optimize import minimize
 from tiny import parts_of, stirred, tiny
 
@@ -50,6 +52,15 @@ def test_consistency_needs_views():
     with pytest.raises(UserError, match=r"tta has the image alone; set inference\.tta\.shift"):
         Inference(refine=Refine(adapts="output"))
     Inference(refine=Refine(adapts="statistics", objective="features"))
+
+
+def test_two_numbers_agree_best_on_their_mean():
+    """What refining them would do nothing to is refused, when the run is loaded; probabilities it moves."""
+    asked = Inference(tta=TWO, refine=Refine(adapts="output"))
+    with pytest.raises(UserError, match=r"expected three views or more of inference\.tta, found 2"):
+        asked.check_kind("regression")
+    asked.check_kind("classification")
+    replace(asked, tta=TTA(zoom=0.1)).check_kind("regression")
 
 
 def test_batch_norms_are_needed_and_named():
@@ -246,3 +257,12 @@ def test_a_network_without_batch_norms_is_refused_when_its_run_is_loaded(trained
     bare = replace(experiment, model=ShallowCNN(channels=(4, 6), kernel_sizes=(3, 3), norm="layer"))
     with pytest.raises(UserError, match="expected a network with batch norms, but this one has none"):
         Run(RunDirectory(trained), bare)
+
+
+@pytest.mark.slow
+def test_a_run_says_that_it_keeps_its_inference(trained, arrays_npz, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    for settings, words in (([], False), (["inference.tta.shift=1"], True)):
+        out = io.StringIO()
+        jaxlab.train(tiny(arrays_npz, *settings), run, console=Console(file=out, width=300))
+        assert ("keeps the inference of its own config" in out.getvalue()) == words

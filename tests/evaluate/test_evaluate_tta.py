@@ -1,5 +1,6 @@
 """Views against numpy; averages against separately predicted views; the same on one device and on four."""
 
+import shutil
 from functools import partial
 
 import jax
@@ -10,16 +11,18 @@ from scipy.special import logsumexp
 from tiny import parts_of, stirred, tiny
 
 import jaxlab
+from jaxlab.api import predict_runs
 from jaxlab.config import short_hash
 from jaxlab.data import Arrays, Mnist
 from jaxlab.evaluate.evaluator import Evaluator
-from jaxlab.evaluate.inference import Inference, InferenceEvaluator
+from jaxlab.evaluate.inference import Inference, InferenceEvaluator, together
 from jaxlab.evaluate.tta import TTA, View, seen
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
 from jaxlab.training.sharding import Layout
 from jaxlab.types import UserError
+from submit import Predictions, metrics
 
 IMAGES = np.random.default_rng(3).random((2, 7, 9, 3)).astype(np.float32)
 
@@ -200,3 +203,33 @@ def test_masks_move_with_the_image():
     look = partial(seen, view=View(*(jnp.float32(x) for x in (1.0, 0.5, 0.5, 1, 0, 0, 0))))
     moved = np.asarray(look(jnp.asarray(IMAGES)))
     np.testing.assert_array_equal(moved[..., 2], shifted(IMAGES, 1, 0, 1)[..., 2])
+
+
+@pytest.mark.slow
+def test_folds_tell_of_views_and_show_scores_with_and_without(folded, tmp_path):
+    run = shutil.copytree(folded, tmp_path / "run")
+    plain, shown = jaxlab.load(run).evaluate_checkpoints(), jaxlab.load(run, ASKED).evaluate_checkpoints()
+    assert [list(by_split) for by_split in shown.values()] == [
+        *[["validation", "validation_tta"]] * 2, ["out_of_fold", "out_of_fold_tta"]
+    ]  # fmt: skip
+    for name, by_split in plain.items():
+        assert {split: shown[name][split] for split in by_split} == by_split
+    averaged, opened = jaxlab.load(run, ASKED).predict_split("out_of_fold"), jaxlab.load(run).opened
+    pearson = metrics.pearson(averaged.values, opened.train.target).mean()
+    assert shown["all"]["out_of_fold_tta"]["pearson"] == pytest.approx(pearson)
+    assert shown["all"]["out_of_fold"]["pearson"] != shown["all"]["out_of_fold_tta"]["pearson"]
+
+    told = list(predict_runs([run], tmp_path / "out.npz", ASKED))
+    assert told[1].startswith(f"{run}: 18 views of each image: predictions moved by 0.")
+    made = Predictions.load(tmp_path / "out.npz").provenance
+    moves = [fold["provenance"]["inference"]["moved"] for fold in made["ensemble"]]
+    assert made["inference"]["moved"] == pytest.approx(np.mean(moves))
+    assert made["config"]["experiment"]["inference"]["tta"]["shift"] == 1
+    assert averaged.provenance["inference"]["views"] == 18
+    assert "inference" not in jaxlab.load(run).predict_split("test").provenance
+
+
+def test_records_of_several_networks_are_told_as_one():
+    one = {"views": 2, "adapts": "output", "batches": 3, "unrefined": 0, "moved": 0.2}
+    both = together([one, {**one, "batches": 4, "unrefined": 1, "moved": 0.4}])
+    assert both == {**one, "batches": 7, "unrefined": 1, "moved": pytest.approx(0.3)}
