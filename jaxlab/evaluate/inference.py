@@ -1,7 +1,7 @@
 """How a trained network predicts: from which views of an image, and after which refinement."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -165,6 +165,12 @@ def moved(before: np.ndarray, after: np.ndarray, kind: Kind) -> float:
     if not varies.any():
         return 0.0
     return float(np.sqrt(np.square((after - before)[:, varies] / deviation[varies]).mean()))
+
+
+def together(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The record of several networks' predictions: batches added up, and how far each moved them on average."""
+    counts = {name: sum(record[name] for record in records) for name in ("batches", "unrefined")}
+    return {**records[0], **counts, "moved": float(np.mean([record["moved"] for record in records]))}
 
 
 def summary(record: Mapping[str, Any], kind: str) -> str:
