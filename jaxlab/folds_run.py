@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy.special import log_softmax
 
 from jaxlab import fit
 from jaxlab.config import to_json
@@ -184,13 +186,17 @@ class FoldsRun:
     def predict(
         self, images: np.ndarray | str | Path | Sequence[str | Path], which: Which = "last"
     ) -> np.ndarray:
-        """(n, t) float32: the mean over folds of what `Run.predict` has for these images."""
+        """(n, t) float32: the mean over folds of what `Run.predict` has for these images.
+
+        Of classes, the logarithms of mean probabilities, since these are what `predict_split` averages.
+        """
         samples = self._network.given(images)
         each = self._network.predict_each(samples, np.arange(len(samples)), self._checkpoints(which))
-        total = np.zeros((len(samples), len(self.targets)))
-        for values, _ in each:
-            total += values
-        return (total / len(self.folds)).astype(np.float32)
+        wide = (values.astype(np.float64) for values, _ in each)
+        if self.kind == "regression":
+            return (reduce(np.add, wide) / len(self.folds)).astype(np.float32)
+        total = reduce(np.logaddexp, (log_softmax(logits, 1) for logits in wide))
+        return (total - np.log(len(self.folds))).astype(np.float32)
 
     def predict_split(
         self, split: Literal["test", "out_of_fold"] = "test", which: Which = "last"

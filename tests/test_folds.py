@@ -281,3 +281,7 @@ def test_classes_keep_their_logits(tmp_path):
     label = opened.train.label[np.searchsorted(opened.train.ids, kept.ids)]
     right = kept.values.argmax(1) == label
     assert kept.provenance["scores"]["out_of_fold"]["accuracy"] == pytest.approx(right.mean())
+    run = jaxlab.load(tmp_path / "run")
+    whole, images = run.predict_split("test"), np.stack([opened.test.read(row) for row in range(4)])
+    assert whole.kind == "probabilities"
+    np.testing.assert_allclose(np.exp(run.predict(images)), whole.values, rtol=1e-5)
