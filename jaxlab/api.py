@@ -44,7 +44,7 @@ def train(
     stop_after: a time from now on, as 8h30m or in seconds, before which training ends with a checkpoint; the same call
     goes on from there. A ridge regression is fitted in one piece all the same.
     Returns the run directory. Raises UserError for anything wrong with the data, the config or the directory, before a
-    step is compiled; KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM ended the run.
+    step is compiled; KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM came.
     """
     budget = Budget.of(stop_after)
     path = Path(run) if run is not None else fit.default_run(experiment, name)

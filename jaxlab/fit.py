@@ -86,6 +86,15 @@ def positions_of(experiment: Experiment, opened: Opened) -> list[np.ndarray]:
     return [spread(chosen, experiment.limit) for chosen in (learn, validate)]
 
 
+def divided(experiment: Experiment, opened: Opened) -> tuple[list[np.ndarray], int]:
+    """`positions_of`, and the steps of an epoch. Raises UserError where either side, or a batch, cannot be filled."""
+    positions, batch_size = positions_of(experiment, opened), experiment.training.batch_size
+    label = None if opened.train.label is None else opened.train.label[positions[0]]
+    epoch = epoch_length(len(positions[0]), label, experiment.balance)
+    check_batch_size(batch_size, epoch)
+    return positions, epoch // batch_size
+
+
 def resident(
     encoders: Sequence[Loaded],
     opened: Opened,
@@ -129,7 +138,7 @@ def train(
     source: text of the config file, copied into the run. budget: the time to end in, with a checkpoint; it is then
     `stopped`. title: said before each epoch.
     Raises UserError for anything wrong with the data, the config or the directory, before a step is compiled;
-    KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM ended the run.
+    KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM came.
     """
     runtime.prepare()
     session = Session(console, budget, title)
@@ -143,13 +152,9 @@ def train(
             f"{jax.local_device_count()} devices; the others stay idle"
         )
     opened = experiment.data.open()
-    positions = positions_of(experiment, opened)
-    label = None if opened.train.label is None else opened.train.label[positions[0]]
-    if label is not None:
+    positions, steps_per_epoch = divided(experiment, opened)
+    if opened.train.label is not None:
         _tell_of_unknown_classes(opened, positions[1], tell)
-    epoch = epoch_length(len(positions[0]), label, experiment.balance)
-    check_batch_size(training.batch_size, epoch)
-    steps_per_epoch = epoch // training.batch_size
     begin = begin_run(experiment, rundir, opened, steps_per_epoch, layout, allow_config_change, tell)
     new = not rundir.exists() or allow_config_change
     checkpoint = _newest(rundir, tell)

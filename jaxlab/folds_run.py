@@ -2,24 +2,26 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy.special import log_softmax
 
 from jaxlab import fit
 from jaxlab.config import to_json
-from jaxlab.data.source import Opened, examples
+from jaxlab.data.source import Opened, examples, fingerprint
 from jaxlab.evaluate.inference import together
 from jaxlab.evaluate.scores import scores_of
-from jaxlab.fit import positions_of
+from jaxlab.fit import divided, positions_of
 from jaxlab.folds import Folds
 from jaxlab.plots import score_bars
 from jaxlab.run import Run, Which
-from jaxlab.start import check_same
-from jaxlab.training import journal
+from jaxlab.start import check_same, check_unseen
+from jaxlab.training import journal, runtime
 from jaxlab.training.budget import Budget, spoken
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.display import headline
@@ -44,10 +46,14 @@ def train_folds(
 
     Arguments, result and errors are those of `fit.train`.
     """
+    runtime.prepare()
     session = Session(console, budget)
     new = not rundir.exists() or allow_config_change
-    if rundir.exists():
-        _check_same(config, rundir, allow_config_change, session)
+    if rundir.exists():  # whether data have changed, each fold finds out
+        info = rundir.info()
+        check_same(config, rundir, info, info, allow_config_change, session.tell)
+    if new:
+        _check_folds(config, rundir)
     for number, fold in enumerate(fold_directories(rundir, config)):
         title = f"fold {number + 1} of {config.folds}"
         if not session.budget.allows(["start", "compile", "step", "checkpoint"]):
@@ -76,12 +82,16 @@ def fold_directories(rundir: RunDirectory, config: Folds) -> list[RunDirectory]:
     return [RunDirectory(rundir.path / f"fold{number}") for number in range(config.folds)]
 
 
-def _check_same(config: Folds, rundir: RunDirectory, allow_change: bool, session: Session) -> None:
-    """Raises UserError where another config made the directory. Whether data have changed, each fold finds out."""
-    if rundir.config().get("type") != "Folds":
-        raise UserError(f"{rundir.path} is the run of a single training; give the folds another --run")
-    info = rundir.info()
-    check_same(config, rundir, info, info, allow_change, session.tell)
+def _check_folds(config: Folds, rundir: RunDirectory) -> None:
+    """Raises UserError, before the first is trained, where a fold has too few samples or has learned its own."""
+    opened = config.experiment.data.open()
+    for number in range(config.folds):
+        divided(config.fold(number), opened)
+    folds = enumerate(fold_directories(rundir, config))
+    if trained := [(number, fold) for number, fold in folds if fold.exists() and saved(fold.checkpoints)]:
+        data = fingerprint(opened)
+        for number, fold in trained:
+            check_unseen(fold, config.fold(number), data)
 
 
 def _stopped(rundir: RunDirectory, session: Session, where: str) -> Path:
@@ -176,13 +186,17 @@ class FoldsRun:
     def predict(
         self, images: np.ndarray | str | Path | Sequence[str | Path], which: Which = "last"
     ) -> np.ndarray:
-        """(n, t) float32: the mean over folds of what `Run.predict` has for these images."""
+        """(n, t) float32: the mean over folds of what `Run.predict` has for these images.
+
+        Of classes, the logarithms of mean probabilities, since these are what `predict_split` averages.
+        """
         samples = self._network.given(images)
         each = self._network.predict_each(samples, np.arange(len(samples)), self._checkpoints(which))
-        total = np.zeros((len(samples), len(self.targets)))
-        for values, _ in each:
-            total += values
-        return (total / len(self.folds)).astype(np.float32)
+        wide = (values.astype(np.float64) for values, _ in each)
+        if self.kind == "regression":
+            return (reduce(np.add, wide) / len(self.folds)).astype(np.float32)
+        total = reduce(np.logaddexp, (log_softmax(logits, 1) for logits in wide))
+        return (total - np.log(len(self.folds))).astype(np.float32)
 
     def predict_split(
         self, split: Literal["test", "out_of_fold"] = "test", which: Which = "last"
@@ -209,17 +223,22 @@ class FoldsRun:
 
     def averaged(self, members: Sequence[Predictions], which: Which = "last") -> Predictions:
         """The mean of the folds' predictions, with the provenance of all."""
-        mean, made = ensemble.mean(members), [member.provenance for member in members]
-        return replace(mean, provenance={**mean.provenance, **self._origin(self._recorded(which), made)})
+        mean = ensemble.mean(members)
+        origin = self._origin(self._recorded(which), [member.provenance for member in members])
+        return replace(mean, provenance={**mean.provenance, **origin})
 
     def out_of_fold(self, which: Which = "last", stage: str | None = None) -> Predictions:
         """Predictions of the labelled samples, in the data's order, each by the fold that did not learn it.
 
         stage: as `Run.predict_each` has it.
+        Raises UserError where that cannot be told, as data or split are not those of the training.
         """
         train, checkpoints = self.opened.train, self._checkpoints(which)
         truth = train.target if self.kind == "regression" else train.label
         assert truth is not None
+        data = fingerprint(self.opened)
+        for fold in self.folds:
+            check_unseen(fold.rundir, fold.experiment, data)
         rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.folds]
         values = np.empty((len(train), len(self.targets)), np.float32)
         made = []
@@ -267,18 +286,19 @@ class FoldsRun:
         return [fold.checkpoint(which) for fold in self.folds]
 
     def _recorded(self, which: Which) -> Mapping[str, Any]:
-        """The out-of-fold scores, as far as they are of these checkpoints."""
-        return journal.validations(self.rundir.metrics).get(0, {}) if which == "last" else {}
+        """The out-of-fold scores, as far as they are of these checkpoints and of predictions made alike."""
+        recorded = self.rundir.config()["experiment"].get("inference")
+        alike = which == "last" and recorded == to_json(self.experiment.experiment.inference)
+        return journal.validations(self.rundir.metrics).get(0, {}) if alike else {}
 
     def _origin(self, scores: Mapping[str, Any], made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """made: of each fold."""
-        config = self.rundir.config()
-        inference = {"inference": to_json(self.experiment.experiment.inference)}
-        inferred = [fold["inference"] for fold in made if "inference" in fold]
+        """made: the folds' own provenance."""
+        config, inferred = self.rundir.config(), [one["inference"] for one in made if "inference" in one]
+        used = {**config["experiment"], "inference": to_json(self.experiment.experiment.inference)}
         return {
             "run": self.rundir.path.name,
             "scores": {"out_of_fold": dict(scores)},
-            "config": {**config, "experiment": {**config["experiment"], **inference}},
+            "config": {**config, "experiment": used},
             "data": self.info["data"],
             **({"inference": together(inferred)} if inferred else {}),
             **provenance(),

@@ -52,7 +52,7 @@ def members_of(
     """
     if checkpoint is not None and checkpoints is not None:
         raise UserError("soup: expected one checkpoint of each run or several, found both asked for")
-    paths = [str(run.rundir.path) for run in runs]
+    paths = [str(run.rundir.path.resolve()) for run in runs]
     if twice := sorted({path for path in paths if paths.count(path) > 1}):
         raise UserError(f"soup: runs given more than once: {', '.join(twice)}")
     if checkpoints is None and checkpoint is None and len(runs) == 1:

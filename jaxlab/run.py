@@ -19,7 +19,7 @@ from jaxlab.evaluate.inference import InferenceEvaluator, moved
 from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
 from jaxlab.fit import Decoded, decoded, positions_of, resident
-from jaxlab.start import changed_encoders, recorded
+from jaxlab.start import changed_encoders, check_unseen, recorded
 from jaxlab.task import Task, input_shape, network_shapes, program_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, newest_good, saved
@@ -121,6 +121,7 @@ class Run:
                     f"{self.rundir.path}: the members of this soup were not validated on the same images, so that none "
                     "is new to all of them"
                 )
+            check_unseen(self.rundir, self.experiment, fingerprint(self.opened))
             samples, rows = self.opened.train, self.positions[1]
         else:
             raise UserError(

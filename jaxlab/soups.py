@@ -20,7 +20,7 @@ from jaxlab.data.source import examples, fingerprint
 from jaxlab.learning import metric_of
 from jaxlab.members import Member, check_alike, members_of, unshared
 from jaxlab.run import Run
-from jaxlab.start import recorded
+from jaxlab.start import check_unseen, recorded
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
 from jaxlab.training.progress import LOWER_IS_BETTER, Progress
@@ -63,7 +63,7 @@ def soup(
     check_alike(members)
     first = opened[0]
     shared = _validates(opened, greedy, console)
-    _check_data(first)
+    check_unseen(first.rundir, first.experiment, fingerprint(first.opened))
     metric = metric_of(first.experiment, first.task) if shared else None
     held, scores = _survey(first, members, metric, console)
     made, taken = _average(first, members, held, metric, scores if greedy else None, console)
@@ -101,14 +101,6 @@ def _validates(runs: Sequence[Run], greedy: bool, console: Console) -> bool:
     if problems:
         console.print(f"no validation score: {reason}", highlight=False, markup=False, soft_wrap=True)
     return not problems
-
-
-def _check_data(run: Run) -> None:
-    then, now = run.info["data"]["fingerprint"], fingerprint(run.opened)
-    if then != now:
-        raise UserError(
-            f"soup: {run.rundir.path} was trained on other data: the fingerprint was {then[:12]}, now it is {now[:12]}"
-        )
 
 
 def _survey(

@@ -130,6 +130,9 @@ def check_same(
         raise UserError(
             f"{rundir.path} is a soup, an average of checkpoints: nothing trains on from it; give another --run"
         )
+    made_by, kind = rundir.config()["type"], type(experiment).__name__
+    if made_by != kind:
+        raise UserError(f"{rundir.path} is the run of {made_by}(...), not of {kind}(...): give another --run")
     kept: Any = from_json(rundir.config())
     changes = differences(identity(kept), identity(experiment))
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
@@ -152,6 +155,19 @@ def check_same(
     if earlier["devices"] != info["devices"]:
         tell(
             f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
+        )
+
+
+def check_unseen(rundir: RunDirectory, experiment: Experiment, data: str) -> None:
+    """Raises UserError where the run may have learned what `experiment` validates on.
+
+    data: the fingerprint of the data now. Of other data, and by another split, samples are dealt otherwise.
+    """
+    then = {"split": identity(recorded(rundir).split), "data": rundir.info()["data"]["fingerprint"][:12]}
+    if changes := differences(then, {"split": identity(experiment.split), "data": data[:12]}):
+        raise UserError(
+            f"{rundir.path} was trained on other data or another split ({'; '.join(changes)}), so that its validation "
+            "samples may be among those that it learned"
         )
 
 

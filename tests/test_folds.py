@@ -176,11 +176,63 @@ def test_trained_folds_are_found_and_only_what_is_missing_is_made(folded, arrays
 
     with pytest.raises(UserError, match=r"made by a different config: experiment.seed: 0 -> 1"):
         api.train(Folds(experiment=tiny(arrays_npz, "seed=1"), folds=2), **given)
-    with pytest.raises(UserError, match="is the run of a single training"):
+    with pytest.raises(
+        UserError, match=r"is the run of Experiment\(...\), not of Folds\(...\): give another"
+    ):
         api.train(Folds(experiment=tiny(arrays_npz), folds=2), tmp_path / "run/fold0")
+    with pytest.raises(UserError, match=r"is the run of Folds\(...\), not of Experiment\(...\)"):
+        api.train(tiny(arrays_npz), tmp_path / "run", allow_config_change=True)
     shutil.rmtree(tmp_path / "run/fold1")
     with pytest.raises(UserError, match=r"1 of 2 folds have no checkpoint yet \(fold1\)"):
         jaxlab.load(tmp_path / "run")
+
+
+def test_folds_that_cannot_all_be_filled_are_refused_before_the_first(arrays_npz, tmp_path):
+    with pytest.raises(UserError, match="of 44 samples, 44 are for training and 0 for validation"):
+        api.train(Folds(experiment=tiny(arrays_npz), folds=45), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_what_may_have_been_learned_is_not_taken_for_new(folded, trained, arrays_npz, tmp_path):
+    """With one sample less, the others are dealt to other folds."""
+    arrays = dict(np.load(arrays_npz))
+    fewer = {name: arrays[name][1:] for name in ("images", "targets")}
+    np.savez(tmp_path / "fewer.npz", **{**arrays, **fewer})
+    root = f"data.root={tmp_path / 'fewer.npz'}"
+    runs = {name: shutil.copytree(run, tmp_path / name) for name, run in (("f", folded), ("t", trained))}
+    for arguments in (
+        ("predict", runs["f"], "--split", "out_of_fold", "--set", root),
+        ("predict", runs["f"], "--split", "out_of_fold", "--set", "split.seed=1"),
+        ("predict", runs["t"], "--split", "validation", "--set", root),
+        ("predict", runs["t"], "--split", "validation", "--set", "split.seed=1"),
+        ("evaluate", runs["f"], "--set", root),
+    ):
+        assert "was trained on other data or another split" in jaxlab_command(*arguments, code=1)
+    assert not (runs["t"] / "predictions").exists()
+    given = {"run": runs["f"], "allow_config_change": True}
+    for folds in (
+        Folds(experiment=tiny(arrays_npz), folds=3),
+        Folds(experiment=tiny(tmp_path / "fewer.npz"), folds=2),
+    ):
+        with pytest.raises(
+            UserError, match=r"fold0 was trained on other data or another split \((split|data)"
+        ):
+            api.train(folds, **given)
+
+
+@pytest.mark.slow
+def test_what_inference_did_is_said_of_all_folds(folded, tmp_path):
+    run, mirrored = shutil.copytree(folded, tmp_path / "run"), ("--set", "inference.tta.mirror=true")
+    for split in ("test", "out_of_fold"):
+        said = jaxlab_command("predict", run, "--out", tmp_path / "out.npz", "--split", split, *mirrored)
+        assert f"{run}: 2 views of each image: predictions moved by" in said
+        made = Predictions.load(run / f"predictions/{split}.npz").provenance
+        folds = made["folds"] if split == "out_of_fold" else [one["provenance"] for one in made["ensemble"]]
+        assert made["inference"]["moved"] == np.mean([fold["inference"]["moved"] for fold in folds])
+        assert made["config"]["experiment"]["inference"] == folds[0]["config"]["inference"]
+        if split == "test":
+            assert made["scores"] == {"out_of_fold": {}}, "those kept are of images as they are"
 
 
 @pytest.mark.slow
@@ -229,3 +281,7 @@ def test_classes_keep_their_logits(tmp_path):
     label = opened.train.label[np.searchsorted(opened.train.ids, kept.ids)]
     right = kept.values.argmax(1) == label
     assert kept.provenance["scores"]["out_of_fold"]["accuracy"] == pytest.approx(right.mean())
+    run = jaxlab.load(tmp_path / "run")
+    whole, images = run.predict_split("test"), np.stack([opened.test.read(row) for row in range(4)])
+    assert whole.kind == "probabilities"
+    np.testing.assert_allclose(np.exp(run.predict(images)), whole.values, rtol=1e-5)

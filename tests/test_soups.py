@@ -279,7 +279,8 @@ def test_damaged_single_and_repeated_members_are_refused(trained, averaged, tmp_
     (first.path / "meta.json").write_text((first.path / "meta.json").read_text() + " ")
     assert f"checkpoint {first.step} is damaged" in refused([damaged], tmp_path / "soup")
     assert "expected two checkpoints or more, found 1" in refused([averaged], tmp_path / "soup")
-    assert f"given more than once: {trained}" in refused([trained, trained], tmp_path / "soup")
+    again = trained / ".." / trained.name
+    assert f"given more than once: {trained}" in refused([trained, again], tmp_path / "soup")
     assert "found 'last:0'" in refused([trained], tmp_path / "soup", checkpoints="last:0")
     both = {"checkpoint": "last", "checkpoints": "all"}
     assert "found both asked for" in refused([trained], tmp_path / "soup", **both)

@@ -118,7 +118,7 @@ class Fit:
                     if self.plan.ends_epoch(step):
                         with self.budget.timed("validation"):
                             state = self._end_epoch(state, step)
-                    self.interrupted = interrupt.asked and step < self.plan.steps
+                    self.interrupted = interrupt.asked
                     asked = interrupt.asked or (not self._is_over(step) and self._out_of_time(step))
                     if self.plan.saves(step) or asked:
                         with self.budget.timed("checkpoint"):
@@ -217,11 +217,11 @@ class Fit:
         """Why the run ends before its last step, where it does."""
         if step == self.plan.steps:
             return
-        if self.interrupted or self.budget.stopped:
+        if self.plan.gives_up(self.progress):
+            self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
+        else:
             after = f" after {spoken(self.budget.used)}" if self.budget.stopped else ""
             self.display.note(f"stopped{after} at step {step}; the same command goes on from there")
-        else:
-            self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
 
     def _save(self, state: TrainState, step: int) -> None:
         self._read()

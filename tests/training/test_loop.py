@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -68,6 +69,22 @@ def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None,
     finally:
         fit.output = out.getvalue()
     return fit, state
+
+
+def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path):
+    """Folds that follow must not begin, though this run has nothing left to go on with."""
+
+    class Signalled(Losses):
+        def __call__(self, state, batch):
+            if int(state.step) == 11:
+                signal.raise_signal(signal.SIGTERM)
+            return super().__call__(state, batch)
+
+    fit, state = fitted(tmp_path, step=Signalled())
+    assert fit.interrupted
+    assert int(state.step) == 12
+    assert "goes on" not in fit.output
+    assert saved(tmp_path / "checkpoints")[-1].step == 12
 
 
 def records(folder, split):
