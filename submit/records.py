@@ -81,11 +81,11 @@ def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
                     f"expected a zip of one CSV, found {named(inside, len(inside)) or 'nothing'}."
                 )
             try:
-                file = archive.open(inside[0])
+                inner = archive.open(inside[0])
             except RuntimeError as error:  # encrypted, or packed in a way that Python does not know
                 raise SubmissionError(f"the file cannot be unpacked ({error}).") from error
-            with file:
-                yield file
+            with inner:
+                yield inner
     else:
         with path.open("rb") as file:
             yield file

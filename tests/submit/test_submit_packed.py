@@ -49,6 +49,19 @@ def test_a_zip_of_two_csvs_is_named(sample, tmp_path):
     assert fault.endswith("two.zip: expected a zip of one CSV, found 'a.csv', 'b.csv'.")
 
 
+def test_an_encrypted_zip_is_named(sample, tmp_path):
+    """Both headers of the file inside carry the flag: APPNOTE.TXT 4.4.4, bit 0."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("inside.csv", GOOD)
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + flags] |= 1
+    (tmp_path / "x.zip").write_bytes(content)
+    (fault,) = check(tmp_path / "x.zip", sample)
+    assert "x.zip: the file cannot be unpacked" in fault
+    assert "encrypted" in fault
+
+
 def test_blank_lines_are_no_rows(sample, tmp_path):
     (tmp_path / "x.csv").write_text(" \n\n" + GOOD.replace("c,5,6\n", "\n  \nc,5,6\n \n"))
     assert check(tmp_path / "x.csv", sample) == []
