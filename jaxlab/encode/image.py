@@ -58,7 +58,7 @@ class ImageEncoder(Encoder):
             pool=self.pool,
             stimuli=partial(_stimuli, images, self.normalize is None),
             forward=forward,
-            about=f"{type(self.model).__name__}: {described(images, normalize)}",
+            about=f"{self.name or type(self.model).__name__}: {described(images, normalize)}",
         )
 
 

@@ -49,7 +49,7 @@ class TextEncoder(Encoder):
             pool="mean",
             stimuli=partial(_stimuli, self, self.tokenizer.open()),
             forward=_features,
-            about=f"{type(self.model).__name__}: texts of the column {self.column!r}",
+            about=f"{self.name or type(self.model).__name__}: texts of the column {self.column!r}",
         )
 
 
