@@ -193,14 +193,13 @@ def predict(
 ) -> None:
     """Predict test images with RUNS, and write their mean to OUT.
 
-    A CSV is checked against the data's sample_submission.csv before it is written. Each RUN keeps its own predictions
-    in predictions/SPLIT.npz; of labelled samples, which need no --out, they are what an ensemble is chosen by.
+    Each RUN keeps its own predictions in predictions/SPLIT.npz, which is all without --out: ensembles read them there,
+    and are learned from those of labelled samples. A CSV is checked against the data's sample_submission.csv before it
+    is written.
     `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
     """
     from jaxlab.api import predict_runs
 
-    if out is None and split == "test":
-        raise UserError("predict: expected --out FILE.csv or FILE.npz for the test images")
     which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
     for line in predict_runs(runs, out, settings, which, split):
         click.echo(line, err=True)

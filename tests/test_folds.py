@@ -261,10 +261,11 @@ def test_only_splits_that_are_there_are_predicted(folded, trained, tmp_path):
     best = saved(run / "checkpoints")[-1].meta()["progress"]["best"]
     assert kept.provenance["step"] == best["step"]
     assert kept.provenance["scores"]["validation"]["pearson"] == best["value"]
+    assert f"{run / 'predictions/test.npz'}: " in jaxlab_command("predict", run), "kept there without --out"
+    assert Predictions.load(run / "predictions/test.npz").split == "test"
     refused = {
         (run, "out_of_fold"): "expected the test or validation split, found 'out_of_fold'",
         (folded, "validation"): "expected the test or out_of_fold split, found 'validation'",
-        (run, "test"): "expected --out FILE.csv or FILE.npz for the test images",
     }
     for (path, split), words in refused.items():
         assert words in jaxlab_command("predict", path, "--split", split, code=1)

@@ -24,6 +24,7 @@ jaxlab train configs/shallow_cnn.py --folds 5 --run "$out/small" --set data.root
 jaxlab train configs/efficientnet_finetune.py --folds 5 --run "$out/tuned" --set data.root="$data" \
     --set images.filter=bicubic --set inference.tta.shift=4 "${tuned[@]}" "${settings[@]}"
 jaxlab train configs/ridge_networks.py --run "$out/ridge" --set data.root="$data" "${frozen[@]}"
-for run in small tuned ridge; do jaxlab predict "$out/$run" --out "$out/$run.npz"; done
-python -m submit ensemble "$out/small" "$out/tuned" "$out/ridge" --method best --truth "$data/train.csv" \
+runs=("$out/small" "$out/tuned" "$out/ridge")
+jaxlab predict "${runs[@]}"
+python -m submit ensemble "${runs[@]}" --method best --truth "$data/train.csv" \
     --out "$out/submission.csv" --against "$data/sample_submission.csv"
