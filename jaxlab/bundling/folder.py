@@ -138,6 +138,7 @@ def _record(member: Member, places: dict[Path, str]) -> dict[str, Any]:
     return {
         "name": member.name,
         "path": str(place),
+        "which": member.which,
         "checkpoints": [
             {"step": checkpoint.step, "digest": checkpoint.meta()["digest"]}
             for checkpoint in member.checkpoints.values()

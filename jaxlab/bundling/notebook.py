@@ -71,7 +71,7 @@ for run in made["runs"]:
     settings = [f"{field}={BUNDLE / place}" for field, place in run["weights"].items()]
     settings += [f"{field}={DATA}" for field in run["roots"]] + SETTINGS
     loaded = jaxlab.load(BUNDLE / run["path"], settings)
-    predicted[run["name"]] = loaded.predict_split("test", "last")  # the bundle has but one checkpoint of each
+    predicted[run["name"]] = loaded.predict_split("test", run["which"])
     predicted[run["name"]].save(f"{run['name']}.npz")
 print(f"jaxlab {jaxlab.__version__}, JAX {jax.__version__} on {jax.devices()[0].device_kind}")
 

@@ -25,12 +25,14 @@ _LABELLED = ("out_of_fold", "validation")  # as `submit ensemble` looks for them
 class Member:
     """A run as the user names it.
 
+    which: the checkpoint to predict with, as `predict_split` has it.
     checkpoints: {the directory inside the run's that holds it: the one that is bundled}; "." or the folds'.
     weights: {field of its config: file or folder} of its encoders. roots: the fields that say where the data lie.
     labelled: the file of its predictions of labelled samples; None where there is none by these checkpoints.
     """
 
     path: Path
+    which: Which
     checkpoints: dict[str, Saved]
     weights: dict[str, Path]
     roots: list[str]
@@ -81,7 +83,8 @@ def _member(path: Path, which: Which | None) -> Member:
         name: _weights(name, source) for name, source in found.items() if "encoders" in name.split(".")
     }
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
-    return Member(path, checkpoints, weights, roots, _labelled(run.rundir, list(checkpoints.values())))
+    labelled = _labelled(run.rundir, list(checkpoints.values()))
+    return Member(path, chosen, checkpoints, weights, roots, labelled)
 
 
 def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:

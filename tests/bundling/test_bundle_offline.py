@@ -168,17 +168,20 @@ def test_checkpoints_are_those_that_predict_and_labelled_predictions_of_the_same
     assert ridge.labelled == place / "ridge/predictions/out_of_fold.npz"
     assert fold.labelled is None
     (earlier,) = members_of([place / "network"], 1)
-    assert [one.step for one in earlier.checkpoints.values()] == [1, 1]
+    assert (earlier.which, [one.step for one in earlier.checkpoints.values()]) == (1, [1, 1])
     assert earlier.labelled is None
 
 
 @pytest.mark.slow
-def test_a_run_of_one_network_is_bundled(place, tmp_path, monkeypatch):
+def test_a_network_and_folds_predict_by_the_checkpoints_asked_for(place, tmp_path, monkeypatch):
     monkeypatch.setattr(wheels, "own_wheel", lambda folder: folder / "none.whl")
     monkeypatch.setattr(wheels, "lacking", lambda wheel, image: [])
-    out = bundle([place / "network/fold0"], tmp_path / "a bundle", which="last")
-    (run,) = json.loads((out / "bundle.json").read_text())["runs"]
-    assert (run["path"], run["labelled"], run["roots"]) == ("runs/fold0", None, ["data.root"])
-    found = jaxlab.load(out / run["path"]).predict_split("test", "last")
-    wanted = jaxlab.load(place / "network/fold0").predict_split("test", "last")
-    np.testing.assert_array_equal(found.values, wanted.values)
+    out = bundle([place / "network/fold0", place / "network"], tmp_path / "a bundle", which=1)
+    runs = json.loads((out / "bundle.json").read_text())["runs"]
+    assert [run["path"] for run in runs] == ["runs/fold0", "runs/network"]
+    for run, kept in zip(runs, ("network/fold0", "network"), strict=True):
+        assert (run["labelled"], run["roots"]) == (None, ["data.root"])
+        found = jaxlab.load(out / run["path"]).predict_split("test", run["which"])
+        wanted = jaxlab.load(place / kept).predict_split("test", 1)
+        np.testing.assert_array_equal(found.values, wanted.values)
+    assert found.provenance["scores"] == {"out_of_fold": {}}  # those of the last checkpoints are not theirs

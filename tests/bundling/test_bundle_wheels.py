@@ -72,7 +72,7 @@ def test_submit_needs_nothing_that_kaggle_lacks():
     image = wheels.read_image(wheels._IMAGE)
     assert "jaxtyping" not in image
     imported = set()
-    for file in Path(submit.__file__).parent.glob("*.py"):
+    for file in Path(submit.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
