@@ -14,7 +14,7 @@ import click
 @click.option(
     "--data", metavar="PATH", help="The competition's folder on Kaggle.  [default: the notebook looks for it]"
 )
-@click.option("--checkpoint", default="best", show_default=True, help="best, last or a step.")
+@click.option("--checkpoint", help="best, last or a step.  [default: best; of folds, last]")
 @click.option(
     "--everything", is_flag=True, help="Bring all dependencies, for a machine like this one without any."
 )
@@ -22,7 +22,7 @@ import click
     "--image", type=click.Path(path_type=Path), metavar="FREEZE.txt",
     help="What `pip freeze` prints on Kaggle, if its image has changed.",
 )  # fmt: skip
-def bundle(runs: tuple[Path, ...], out: Path, checkpoint: str, **options: Any) -> None:
+def bundle(runs: tuple[Path, ...], out: Path, checkpoint: str | None, **options: Any) -> None:
     """Bundle RUNS into one folder for Kaggle without a network.
 
     It holds checkpoints, weights, wheels, and a notebook that writes submission.csv. The wheels are jaxlab's own and
@@ -30,5 +30,5 @@ def bundle(runs: tuple[Path, ...], out: Path, checkpoint: str, **options: Any) -
     """
     from jaxlab.bundling import bundle as make
 
-    which: Any = int(checkpoint) if checkpoint.isdigit() else checkpoint
+    which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
     make(runs, out, which=which, **options, tell=lambda line: click.echo(line, err=True))

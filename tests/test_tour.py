@@ -25,4 +25,7 @@ def test_it_is_committed_with_its_outputs():
 def test_it_runs():
     printed = run_notebook.printed(run_notebook.execute(TOUR))
     assert "- 1 ids missing from the submission" in printed
-    assert "faults: []" in printed
+    assert "weights {'seed0': " in printed
+    assert "Algonauts 2023           20" in printed
+    assert "submission.csv: a valid submission" in printed
+    assert "fold1  step 60" in printed

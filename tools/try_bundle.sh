@@ -27,5 +27,5 @@ fi
 cp "$here/run_notebook.py" "$place"
 env --unset=PYTHONPATH JAXLAB_CACHE="$place/cache" \
     "${offline[@]}" "$place/venv/bin/python" "$place/run_notebook.py" "$place/bundle/notebook.ipynb"
-cp "$place/bundle/submission.csv" .
+cp "$place"/bundle/submission.csv* .
 python -m submit check submission.csv --against "$data/sample_submission.csv"

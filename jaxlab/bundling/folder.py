@@ -10,12 +10,12 @@ from typing import Any
 
 from jaxlab.bundling import wheels
 from jaxlab.bundling.cells import notebook
-from jaxlab.bundling.runs import Member, copy_files, copy_weights, members_of
+from jaxlab.bundling.runs import Member, copy_weights, members_of
 from jaxlab.run import Which
 from jaxlab.training.rundir import provenance
 from jaxlab.types import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def bundle(
@@ -23,7 +23,7 @@ def bundle(
     out: str | Path,
     *,
     data: str | Path | None = None,
-    which: Which = "best",
+    which: Which | None = None,
     everything: bool = False,
     image: str | Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -31,7 +31,8 @@ def bundle(
     """Make the folder `out`, from which a notebook without network predicts with `runs` and writes a submission.
 
     data: where the competition's files lie there; None lets the notebook look for a sample_submission.csv.
-    which: the checkpoint of each run, "best", "last" or a step. everything: bring all dependencies, JAX among them, for
+    which: the checkpoint of each run, "best", "last" or a step; None for what `predict` takes, the best one, and the
+    last ones of folds. everything: bring all dependencies, JAX among them, for
     a machine like this one and its Python; else those that Kaggle's image lacks. image: what `pip freeze` prints on
     Kaggle, where its image is not the one known here. tell: is given a line on each part.
     Returns `out`. Raises UserError, before anything is copied, for runs without a checkpoint or weights that are not
@@ -79,26 +80,34 @@ def _fill(
         )
     (folder / "configs").mkdir()
     for member in members:
-        for part in member.parts:
-            part.copy(folder / member.place(part))
-            tell(f"{member.place(part)}: step {part.checkpoint.step}")
-        target = folder / "runs" / member.name
-        if not target.joinpath("config.json").is_file():  # of folds, what they have in common
-            copy_files(member.path, target)
+        member.copy(folder / "runs" / member.name)
+        for inside, checkpoint in member.checkpoints.items():
+            tell(f"{Path('runs', member.name, inside)}: step {checkpoint.step}")
         if (member.path / "config.py").is_file():
             shutil.copyfile(member.path / "config.py", folder / "configs" / f"{member.name}.py")
     for source, inside in _places(members).items():
         copy_weights(source, folder / inside)
         tell(f"{inside}: weights from {source}")
+    tell(f"ensemble: {_ensemble(members)}")
     book = notebook(None if data is None else str(data), {member.name: 1.0 for member in members})
     (folder / "notebook.ipynb").write_text(json.dumps(book, indent=1) + "\n")
 
 
+def _ensemble(members: Sequence[Member]) -> str:
+    """How the notebook will combine them."""
+    if len(members) < 2:
+        return "of one run, its predictions as they are"
+    if without := [member.name for member in members if member.labelled is None]:
+        return (
+            "the mean; to learn weights, predictions of labelled samples by these checkpoints are wanting of "
+            f"{', '.join(without)} (jaxlab predict RUN --split validation)"
+        )
+    return "weights learned from the runs' predictions of labelled samples"
+
+
 def _places(members: Sequence[Member]) -> dict[Path, str]:
     """{file or folder of weights: its place in the bundle}; runs that share weights share a copy."""
-    sources = dict.fromkeys(
-        path for member in members for part in member.parts for path in part.weights.values()
-    )
+    sources = dict.fromkeys(path for member in members for path in member.weights.values())
     return {source: f"weights/{number}/{source.name}" for number, source in enumerate(sources)}
 
 
@@ -125,17 +134,19 @@ def _describe(folder: Path, name: str, members: Sequence[Member]) -> None:
 
 def _record(member: Member, places: dict[Path, str]) -> dict[str, Any]:
     """What the notebook needs to know of a run."""
-    parts = [
-        {
-            "path": member.place(part),
-            "step": part.checkpoint.step,
-            "digest": part.checkpoint.meta()["digest"],
-            "weights": {field: places[source] for field, source in part.weights.items()},
-            "roots": part.roots,
-        }
-        for part in member.parts
-    ]
-    return {"name": member.name, "parts": parts}
+    place, labelled = Path("runs", member.name), member.labelled
+    return {
+        "name": member.name,
+        "path": str(place),
+        "which": member.which,
+        "checkpoints": [
+            {"step": checkpoint.step, "digest": checkpoint.meta()["digest"]}
+            for checkpoint in member.checkpoints.values()
+        ],
+        "weights": {field: places[source] for field, source in member.weights.items()},
+        "roots": member.roots,
+        "labelled": None if labelled is None else str(place / labelled.relative_to(member.path)),
+    }
 
 
 def _sha256(path: Path) -> str:
@@ -158,10 +169,11 @@ Elsewhere
   In this folder, with the DATA of the notebook's first cell set: `jupyter lab notebook.ipynb`.
 
 What lies here
-  notebook.ipynb   installs, predicts, combines, checks, writes submission.csv
+  notebook.ipynb   installs, predicts, combines, checks, writes submission.csv; of several runs that keep predictions
+                   of labelled samples it learns the weights, with the truth of the competition's training data
   wheels/          jaxlab and what the machine lacks; pip takes nothing from elsewhere
-  runs/            each run's config, records, one checkpoint without optimizer state, and its predictions for
-                   validation, which learned ensembles need
+  runs/            each run's config, records, one checkpoint (of folds, each one's) without optimizer state, and its
+                   predictions of labelled samples, which weights are learned from
   weights/         pretrained weights, where runs read features of a frozen network
   configs/         the config files, to train again: `jaxlab train configs/NAME.py`
   bundle.json      the runs, versions, and the SHA-256 of every file

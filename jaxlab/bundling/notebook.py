@@ -7,6 +7,7 @@
 
 # %%
 DATA = None  # the competition's folder; None: wherever a sample_submission.csv is found
+LEARN = True  # weights, where all runs keep predictions of labelled samples; else:
 WEIGHTS: dict[str, float] = {}  # of each run in the mean
 SETTINGS: list[str] = []  # further fields of every run's config, as in --set: ["data.test_images=images"]
 
@@ -57,25 +58,57 @@ print("\n".join(done.stdout.splitlines()[-1:]))
 assert done.returncode == 0, done.stderr
 
 # %% [markdown]
-# Predict the test images with each run (the mean of its folds, where it has some), and combine.
+# Predict the test images with each run (the mean of its folds, where it has some).
 
 # %%
 import jax
 import jaxlab
+import numpy as np
 import submit
 
 predicted = {}
 for run in made["runs"]:
-    parts = []
-    for part in run["parts"]:
-        settings = [f"{field}={BUNDLE / place}" for field, place in part["weights"].items()]
-        settings += [f"{field}={DATA}" for field in part["roots"]] + SETTINGS
-        loaded = jaxlab.load(BUNDLE / part["path"], settings)
-        parts.append(loaded.predict_split("test", part["step"]))
-    predicted[run["name"]] = submit.mean(parts) if len(parts) > 1 else parts[0]
+    settings = [f"{field}={BUNDLE / place}" for field, place in run["weights"].items()]
+    settings += [f"{field}={DATA}" for field in run["roots"]] + SETTINGS
+    loaded = jaxlab.load(BUNDLE / run["path"], settings)
+    predicted[run["name"]] = loaded.predict_split("test", run["which"])
     predicted[run["name"]].save(f"{run['name']}.npz")
 print(f"jaxlab {jaxlab.__version__}, JAX {jax.__version__} on {jax.devices()[0].device_kind}")
-together = submit.weighted(predicted.values(), [WEIGHTS[name] for name in predicted])
+
+# %% [markdown]
+# Combine. What learns is learned from labelled samples, each predicted by a network that has not seen it, and scored by
+# cross-validation: the best single run, the mean, greedy selection or stacking, whichever is best.
+
+
+# %%
+def learned():
+    """The best combination of the runs, learned from their predictions of labelled samples; or None."""
+    files = [run["labelled"] for run in made["runs"]]
+    if not LEARN or len(files) < 2 or not all(files):
+        return None
+    train, names = loaded.opened.train, np.array(loaded.targets)
+    try:
+        if loaded.kind == "regression":
+            truth = submit.Predictions(train.ids, train.target, names, split="")
+        else:
+            truth = submit.Labels(train.ids, np.append(names, "another class")[train.label])  # -1 is another
+        known = [submit.Predictions.load(BUNDLE / file) for file in files]
+        return submit.ensemble.best(known, truth, names=list(predicted))
+    except submit.SubmissionError as error:
+        print(f"no weights are learned: {error}")
+
+
+if best := learned():
+    together = best.apply(predicted.values(), list(predicted))
+    mean_over_targets = best.by_target().mean(0).tolist()  # stacking gives each target weights of its own
+    WEIGHTS = dict(zip(predicted, mean_over_targets, strict=True))
+    scores = ", ".join(f"{way} {score:.4f}" for way, score in best.scores.items())
+    print(
+        f"{best.samples:,} labelled samples; {best.metric}, cross-validated: {scores}; taken: {best.method}"
+    )
+else:
+    together = submit.weighted(predicted.values(), [WEIGHTS[name] for name in predicted], list(predicted))
+    print(f"weighted mean, {WEIGHTS}")
 
 # %% [markdown]
 # The submission: every fault is named, or all of it is written.
@@ -93,7 +126,6 @@ print(f"submission.csv: {len(together.ids):,} rows x {len(together.targets):,} c
 
 # %%
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 
@@ -102,8 +134,8 @@ def flat(predictions):
 
 
 table = pd.DataFrame({"weight": WEIGHTS})
-table["checkpoints"] = [" ".join(part["digest"][:12] for part in run["parts"]) for run in made["runs"]]
-table["r with the mean"] = [np.corrcoef(flat(one), flat(together))[0, 1] for one in predicted.values()]
+table["checkpoints"] = [" ".join(one["digest"][:12] for one in run["checkpoints"]) for run in made["runs"]]
+table["r with the ensemble"] = [np.corrcoef(flat(one), flat(together))[0, 1] for one in predicted.values()]
 print(table.to_string())
 
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")

@@ -2,71 +2,65 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from jaxlab.api import load
 from jaxlab.config import locations
+from jaxlab.folds_run import FoldsRun
 from jaxlab.ridge_run import RidgeRun
-from jaxlab.run import Run, Which
-from jaxlab.training.checkpoint import Saved, copy_for_predicting, saved
+from jaxlab.run import Which
+from jaxlab.training.checkpoint import Saved, copy_for_predicting
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
 from jaxlab.weights.read import SUFFIXES, find
+from submit import Predictions
 
 _FILES = ("config.json", "config.py", "run.json", "metrics.jsonl")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One run directory with checkpoints: a run, or a fold of it.
-
-    checkpoint: the one that is bundled. weights: {field of its config: file or folder} of its encoders.
-    roots: the fields that say where the data lie.
-    """
-
-    path: Path
-    checkpoint: Saved
-    weights: dict[str, Path]
-    roots: list[str]
-
-    def copy(self, target: Path) -> None:
-        """Write the run without test predictions and without what only training needs."""
-        copy_files(self.path, target)
-        copy_for_predicting(self.checkpoint, target / "checkpoints")
+_LABELLED = ("out_of_fold", "validation")  # as `submit ensemble` looks for them in a run
 
 
 @dataclass(frozen=True)
 class Member:
-    """A run as the user names it: `parts` are the run itself, or its folds."""
+    """A run as the user names it.
+
+    which: the checkpoint to predict with, as `predict_split` has it.
+    checkpoints: {the directory inside the run's that holds it: the one that is bundled}; "." or the folds'.
+    weights: {field of its config: file or folder} of its encoders. roots: the fields that say where the data lie.
+    labelled: the file of its predictions of labelled samples; None where there is none by these checkpoints.
+    """
 
     path: Path
-    parts: tuple[Part, ...]
+    which: Which
+    checkpoints: dict[str, Saved]
+    weights: dict[str, Path]
+    roots: list[str]
+    labelled: Path | None
 
     @property
     def name(self) -> str:
         """Of its folder in the bundle."""
         return self.path.resolve().name
 
-    def place(self, part: Part) -> str:
-        """Where a part lies in the bundle."""
-        return f"runs/{self.name}" + ("" if part.path == self.path else f"/{part.path.name}")
+    def copy(self, target: Path) -> None:
+        """Write the run without test predictions and without what only training needs."""
+        for inside in {".", *self.checkpoints}:
+            _copy_files(self.path / inside, target / inside)
+        for inside, checkpoint in self.checkpoints.items():
+            copy_for_predicting(checkpoint, target / inside / "checkpoints")
 
 
-def members_of(paths: Sequence[Path], which: Which) -> list[Member]:
-    """The runs at `paths`. Raises UserError with everything that is amiss in any of them."""
+def members_of(paths: Sequence[Path], which: Which | None) -> list[Member]:
+    """The runs at `paths`. Raises UserError with what is amiss in any of them."""
     problems: list[str] = []
     members = []
     for path in paths:
-        found = [
-            _tried(folder, partial(_part, folder, which), problems) for folder in _folders(path, problems)
-        ]
-        members.append(Member(path, tuple(part for part in found if part is not None)))
-    names = [member.name for member in members]
+        try:
+            members.append(_member(path, which))
+        except UserError as error:
+            problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+    names = [path.resolve().name for path in paths]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"several runs are called {', '.join(twice)}: rename their folders")
     if problems:
@@ -74,33 +68,34 @@ def members_of(paths: Sequence[Path], which: Which) -> list[Member]:
     return members
 
 
-def _tried(path: Path, make: Callable[[], T], problems: list[str]) -> T | None:
-    """What `make` makes of the run at `path`; where it cannot, a line in `problems`."""
-    try:
-        return make()
-    except UserError as error:
-        problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
-        return None
-
-
-def _folders(path: Path, problems: list[str]) -> list[Path]:
-    """The run directory itself, or those of its folds."""
-    if _tried(path, RunDirectory(path).config, problems) is None:
-        return []
-    folds = sorted(child for child in path.iterdir() if RunDirectory(child).exists())
-    return [path] if saved(RunDirectory(path).checkpoints) or not folds else folds
-
-
-def _part(path: Path, which: Which) -> Part:
+def _member(path: Path, which: Which | None) -> Member:
     run = load(path)
-    assert isinstance(run, Run | RidgeRun)  # `_folders` names the folds one by one
-    checkpoint = run.checkpoint if isinstance(run, RidgeRun) else run.checkpoint(which)
-    found = locations(run.experiment)
+    chosen = run.usual if which is None else which
+    parts = run.folds if isinstance(run, FoldsRun) else [run]
+    checkpoints = {
+        str(part.rundir.path.relative_to(path)): part.checkpoint
+        if isinstance(part, RidgeRun)
+        else part.checkpoint(chosen)
+        for part in parts
+    }
+    found = locations(parts[0].experiment)  # of folds, the same in all
     weights = {
         name: _weights(name, source) for name, source in found.items() if "encoders" in name.split(".")
     }
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
-    return Part(path, checkpoint, weights, roots)
+    labelled = _labelled(run.rundir, list(checkpoints.values()))
+    return Member(path, chosen, checkpoints, weights, roots, labelled)
+
+
+def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:
+    digests = [checkpoint.meta()["digest"] for checkpoint in checkpoints]
+    for file in map(rundir.predictions, _LABELLED):
+        if file.is_file():
+            origin = Predictions.load(file).provenance
+            made_by = [part.get("digest") for part in origin.get("folds", [origin])]
+            if made_by == digests or not any(made_by):  # files may keep no provenance
+                return file
+    return None
 
 
 def _weights(name: str, source: str) -> Path:
@@ -114,7 +109,7 @@ def _weights(name: str, source: str) -> Path:
     return file if path.is_file() else file.parent
 
 
-def copy_files(path: Path, target: Path) -> None:
+def _copy_files(path: Path, target: Path) -> None:
     """Copy a run's records and its predictions for labelled samples, which learned ensembles need."""
     (target / "predictions").mkdir(parents=True)
     for file in [*(path / name for name in _FILES), *(path / "predictions").glob("*.npz")]:

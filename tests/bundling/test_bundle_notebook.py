@@ -1,9 +1,13 @@
 """The bundle's notebook is one that Jupyter takes, and its cells are Python."""
 
 import ast
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
+import pytest
 
+import submit
 from jaxlab.bundling.cells import notebook
 
 
@@ -24,3 +28,74 @@ def test_the_notebook_is_valid_and_says_what_it_was_given():
 def test_pip_is_kept_from_the_network():
     source = "".join(cell["source"] for cell in notebook(None, {})["cells"])
     assert '"--no-index", "--find-links", str(BUNDLE / "wheels")' in source
+
+
+@pytest.fixture
+def combined(tmp_path):
+    """What the cell that combines makes of two runs' values of labelled samples and of test samples."""
+
+    def combine(known, fresh, train, names, kind, keeps=(True, True), learn=True):
+        made, predicted = [], {}
+        for number, (values, test) in enumerate(zip(known, fresh, strict=True)):
+            ids = train.ids[: len(values)]
+            submit.Predictions(ids, values, names, kind, "out_of_fold").save(tmp_path / f"{number}.npz")
+            made.append({"labelled": f"{number}.npz" if keeps[number] else None})
+            predicted[f"run{number}"] = submit.Predictions([*"abcde"[: len(test)]], test, names, kind, "test")
+        opened = SimpleNamespace(train=train)
+        loaded = SimpleNamespace(
+            opened=opened,
+            targets=tuple(names),
+            kind="regression" if train.label is None else "classification",
+        )
+        given = {
+            "made": {"runs": made},
+            "predicted": predicted,
+            "loaded": loaded,
+            "LEARN": learn,
+            "BUNDLE": tmp_path,
+        }
+        given |= {"WEIGHTS": {"run0": 1.0, "run1": 3.0}, "np": np, "submit": submit}
+        (cell,) = [one for one in notebook(None, {})["cells"] if "def learned" in one["source"]]
+        exec(cell["source"], given)
+        return given["together"], given["WEIGHTS"]
+
+    return combine
+
+
+def test_weights_are_learned_where_all_runs_keep_labelled_predictions_and_given_otherwise(combined, capsys):
+    rng = np.random.default_rng(0)
+    truth, fresh = rng.normal(size=(40, 2)), rng.normal(size=(2, 5, 2))
+    known = [truth + rng.normal(size=truth.shape) / 10, rng.normal(size=truth.shape)]  # the second guesses
+    train = SimpleNamespace(ids=np.arange(40).astype(str), target=truth, label=None)
+    given = {"fresh": fresh, "train": train, "names": ["a", "b"], "kind": "regression"}
+    _, weights = combined(known, **given)
+    assert weights["run0"] > 0.9
+    assert weights["run1"] < 0.1
+    assert "40 labelled samples; pearson, cross-validated: single 0.99" in capsys.readouterr().out
+    wanted = fresh[0] / 4 + fresh[1] * 3 / 4
+    for without in ({"learn": False}, {"keeps": (True, False)}):
+        together, weights = combined(known, **given, **without)
+        np.testing.assert_allclose(together.values, wanted, rtol=1e-6)
+        assert weights == {"run0": 1, "run1": 3}
+        assert "weighted mean, {'run0': 1.0, 'run1': 3.0}" in capsys.readouterr().out
+    together, _ = combined([values[:10] for values in known], **given)
+    np.testing.assert_allclose(together.values, wanted, rtol=1e-6)
+    assert "no weights are learned: 10 ids are predicted by all members" in capsys.readouterr().out
+
+
+def test_of_classes_weights_are_learned_from_the_names_of_labels(combined, capsys):
+    label = np.arange(30) % 3
+    known = [np.eye(3)[label] * 5, np.zeros((30, 3))]
+    fresh = [np.eye(3) * 5, np.zeros((3, 3))]
+    train = SimpleNamespace(ids=np.arange(30).astype(str), target=None, label=label)
+    given = {"known": known, "fresh": fresh, "train": train, "names": ["x", "y", "z"], "kind": "logits"}
+    together, weights = combined(**given)
+    assert weights["run0"] > 0
+    np.testing.assert_array_equal(together.values.argmax(1), [0, 1, 2])
+    assert "30 labelled samples; accuracy, cross-validated: single 1.0000" in capsys.readouterr().out
+    label[0] = -1
+    combined(**given)
+    assert (
+        "no weights are learned: 1 classes of the truth are not predicted: 'another class'"
+        in capsys.readouterr().out
+    )

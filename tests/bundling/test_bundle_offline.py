@@ -1,6 +1,6 @@
-"""A bundle from end to end: made of two runs, installed where jaxlab is not, its notebook run without a network.
+"""A bundle of folds and a ridge regression from end to end: made, installed where jaxlab is not, its notebook run.
 
-The environment stands for Kaggle's: every package of this one by a link, but jaxlab and what Kaggle lacks.
+The environment stands for Kaggle's: every package of this one by a link, but jaxlab and what Kaggle lacks; no network.
 """
 
 import importlib.metadata
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "encode"))
@@ -21,15 +22,18 @@ from encoding import weights
 
 import jaxlab
 import submit
-from jaxlab.bundling import bundle
-from jaxlab.config import to_json
+from jaxlab.bundling import bundle, wheels
+from jaxlab.bundling.runs import members_of
 from jaxlab.data import Images, KaggleTable, KFold, Simulated
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Training
+from jaxlab.folds import Folds
 from jaxlab.heads import Linear
 from jaxlab.models import LeNet5, ShallowCNN
+from jaxlab.run import Run
 from jaxlab.training.checkpoint import saved
 from jaxlab.types import UserError
+from submit.cli_ensemble import ensemble
 
 ROOT = Path(__file__).parents[2]
 LACKING = ("jaxtyping", "wadler_lindig", "tensorboardX")
@@ -37,37 +41,37 @@ LACKING = ("jaxtyping", "wadler_lindig", "tensorboardX")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A Kaggle folder; a network's run, and a ridge regression's on features whose weights lie in a file."""
+    """A Kaggle folder; a network's folds, and a ridge regression on features whose weights lie in a file."""
     path = tmp_path_factory.mktemp("bundle")
     Simulated(images=48, test_images=10, neurons=3, size=16).write_kaggle(path / "data")
     file = weights(path / "lenet.safetensors")
     data, images = KaggleTable(root=str(path / "data")), Images(size=(16, 16))
     network = Experiment(
         data=data, images=images, model=ShallowCNN(channels=(3,), kernel_sizes=(3,)), head=Linear(layer="level1"),
-        training=Training(steps=2, batch_size=8, ema=0.9),
+        training=Training(steps=2, batch_size=8, ema=0.9, checkpoint_steps=1, keep_every=1),
     )  # fmt: skip
     encoder = ImageEncoder(model=LeNet5(grid=1, pretrained=str(file)), images=images, layers=("fc1",))
     ridge = Ridge(data=data, encoders=(encoder,), alphas=(1.0, 10.0), split=KFold(folds=2))
-    for name, experiment in (("network", network), ("ridge", ridge)):
+    for name, experiment in (("network", Folds(experiment=network, folds=2)), ("ridge", ridge)):
         jaxlab.train(experiment, path / name, source="# how\n", console=Console(file=io.StringIO()))
-        jaxlab.load(path / name).predict_split("test").save(path / f"{name}.npz")
+        jaxlab.load(path / name).predict_split("test").save(path / name / "predictions/test.npz")
     return path
 
 
 @pytest.fixture(scope="module")
 def made(place):
-    image = place / "freeze.txt"
-    packages = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
-    image.write_text("".join(f"{n}=={v}\n" for n, v in packages.items() if n not in (*LACKING, "jaxlab")))
+    """The bundle, and what was told of it. What an image lacks is another test's matter (test_bundle_wheels.py)."""
+
+    def lacking(wheel, image):
+        pins = [f"{name}=={importlib.metadata.version(name)}" for name in LACKING]
+        wheels._pip("download", "--no-deps", "--dest", str(wheel.parent), *pins)
+        return pins
+
     said = []
     try:
-        bundle(
-            [place / "network", place / "ridge"],
-            place / "out",
-            data=place / "data",
-            image=image,
-            tell=said.append,
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(wheels, "lacking", lacking)
+            bundle([place / "network", place / "ridge"], place / "out", data=place / "data", tell=said.append)
     except UserError as error:
         if "pip" in str(error):
             pytest.skip(f"a bundle needs a network: {error}")
@@ -105,19 +109,28 @@ def offline(command, folder):
 @pytest.mark.slow
 def test_the_folder_holds_what_predicting_needs_and_no_more(made, place):
     out, said = made
-    wheels = {file.name.split("-")[0].lower() for file in (out / "wheels").iterdir()}
-    assert wheels == {"jaxlab", *(name.lower() for name in LACKING)}
+    brought = {file.name.split("-")[0].lower() for file in (out / "wheels").iterdir()}
+    assert brought == {"jaxlab", *(name.lower() for name in LACKING)}
     assert (out / "configs/network.py").read_text() == "# how\n"
     record = json.loads((out / "bundle.json").read_text())
     assert set(record["files"]) == {
         str(file.relative_to(out)) for file in out.rglob("*") if file.is_file() and file.name != "bundle.json"
     }
-    (whole,), (slim,) = saved(place / "network/checkpoints"), saved(out / "runs/network/checkpoints")
-    assert slim.fault() is None
-    assert slim.meta()["digest"] == whole.meta()["digest"]
-    assert set(whole.arrays()) > set(slim.arrays()) >= {"params", "ema", "constants"}
-    assert (out / "runs/ridge/predictions/out_of_fold.npz").is_file()
+    records = {"config.json", "config.py", "run.json", "metrics.jsonl"}
+    for run in ("network", "network/fold0", "network/fold1", "ridge"):
+        assert {file.name for file in (out / "runs" / run).iterdir() if file.is_file()} == records
+    kept = [str(file.relative_to(out / "runs")) for file in (out / "runs").rglob("*.npz")]
+    assert sorted(kept) == ["network/predictions/out_of_fold.npz", "ridge/predictions/out_of_fold.npz"]
+    for fold in ("fold0", "fold1"):
+        last, slim = (
+            saved(place / "network" / fold / "checkpoints")[-1],
+            saved(out / "runs/network" / fold / "checkpoints"),
+        )
+        assert [one.fault() for one in slim] == [None]
+        assert slim[0].meta()["digest"] == last.meta()["digest"]
+        assert set(last.arrays()) > set(slim[0].arrays()) >= {"params", "ema", "constants"}
     assert json.loads((out / "dataset-metadata.json").read_text())["title"] == "jaxlab-out"
+    assert "ensemble: weights learned from the runs' predictions of labelled samples" in said
     assert f"{out}: " in said[-1]
 
 
@@ -125,33 +138,50 @@ def test_the_folder_holds_what_predicting_needs_and_no_more(made, place):
 def test_the_notebook_predicts_without_a_network(made, kaggle, place, tmp_path):
     shutil.copytree(made[0], tmp_path / "bundle")
     shutil.copy(ROOT / "tools/run_notebook.py", tmp_path)
-    (place / "lenet.safetensors").rename(place / "elsewhere.safetensors")  # the bundle has its own
+    weights = (place / "lenet.safetensors").rename(place / "elsewhere.safetensors")  # the bundle has its own
     done = offline([kaggle, tmp_path / "run_notebook.py", "notebook.ipynb"], tmp_path / "bundle")
+    weights.rename(place / "lenet.safetensors")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Successfully installed jaxlab" in done.stdout
     assert "checked against" in done.stdout
     written = tmp_path / "bundle/submission.csv"
     assert submit.check(written, place / "data/sample_submission.csv") == []
-    wanted = submit.mean(submit.Predictions.load(place / f"{name}.npz") for name in ("network", "ridge"))
+    runs, truth = [str(place / "network"), str(place / "ridge")], str(place / "data/train.csv")
+    command = [*runs, "--method", "best", "--truth", truth, "--out", str(tmp_path / "wanted.npz")]
+    told = CliRunner().invoke(ensemble, command)
+    assert told.exit_code == 0, told.output
+    wanted = submit.Predictions.load(tmp_path / "wanted.npz")
+    assert f"taken: {wanted.provenance['method']}\n" in done.stdout
     found = submit.align(submit.Predictions.load(written), wanted.ids, wanted.targets)
     np.testing.assert_allclose(found.values, wanted.values, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
-def test_folds_are_bundled_with_what_they_have_in_common(made, place, tmp_path, monkeypatch):
-    """A folder of folds is a config.json over ordinary runs."""
-    from jaxlab.bundling import wheels
+def test_checkpoints_are_those_that_predict_and_labelled_predictions_of_the_same(place, monkeypatch):
+    asked, checkpoint = [], Run.checkpoint
+    monkeypatch.setattr(Run, "checkpoint", lambda run, which: asked.append(which) or checkpoint(run, which))
+    network, ridge, fold = members_of([place / "network", place / "ridge", place / "network/fold0"], None)
+    assert asked == ["last", "last", "best"]  # the best of a fold was picked on its out-of-fold samples
+    assert list(network.checkpoints) == ["fold0", "fold1"]
+    assert (list(ridge.checkpoints), list(fold.checkpoints)) == (["."], ["."])
+    assert network.labelled == place / "network/predictions/out_of_fold.npz"
+    assert ridge.labelled == place / "ridge/predictions/out_of_fold.npz"
+    assert fold.labelled is None
+    (earlier,) = members_of([place / "network"], 1)
+    assert (earlier.which, [one.step for one in earlier.checkpoints.values()]) == (1, [1, 1])
+    assert earlier.labelled is None
 
+
+@pytest.mark.slow
+def test_a_network_and_folds_predict_by_the_checkpoints_asked_for(place, tmp_path, monkeypatch):
     monkeypatch.setattr(wheels, "own_wheel", lambda folder: folder / "none.whl")
     monkeypatch.setattr(wheels, "lacking", lambda wheel, image: [])
-    for number in range(2):
-        shutil.copytree(place / "network", tmp_path / f"net/fold{number}")
-    (tmp_path / "net/config.json").write_text('{"schema": 1, "experiment": {"type": "Folds"}}')
-    out = bundle([tmp_path / "net"], tmp_path / "a bundle")
-    (run,) = json.loads((out / "bundle.json").read_text())["runs"]
-    assert [part["path"] for part in run["parts"]] == ["runs/net/fold0", "runs/net/fold1"]
-    assert (out / "runs/net/config.json").is_file()
-    loaded = jaxlab.load(out / "runs/net/fold1")
-    assert to_json(loaded.experiment)["type"] == "Experiment"
-    wanted = submit.Predictions.load(place / "network.npz").values
-    np.testing.assert_array_equal(loaded.predict_split("test").values, wanted)
+    out = bundle([place / "network/fold0", place / "network"], tmp_path / "a bundle", which=1)
+    runs = json.loads((out / "bundle.json").read_text())["runs"]
+    assert [run["path"] for run in runs] == ["runs/fold0", "runs/network"]
+    for run, kept in zip(runs, ("network/fold0", "network"), strict=True):
+        assert (run["labelled"], run["roots"]) == (None, ["data.root"])
+        found = jaxlab.load(out / run["path"]).predict_split("test", run["which"])
+        wanted = jaxlab.load(place / kept).predict_split("test", 1)
+        np.testing.assert_array_equal(found.values, wanted.values)
+    assert found.provenance["scores"] == {"out_of_fold": {}}  # those of the last checkpoints are not theirs

@@ -8,6 +8,8 @@ from jaxlab.bundling import bundle
 from jaxlab.config import locations, to_json
 from jaxlab.data import Images, KaggleTable, Mnist, WithMasks
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
+from jaxlab.experiment import Experiment
+from jaxlab.folds import Folds
 from jaxlab.models import LeNet5
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
@@ -43,11 +45,13 @@ def test_every_fault_of_every_run_is_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unfinished_fold_is_named(tmp_path):
-    (tmp_path / "net").mkdir()
-    (tmp_path / "net/config.json").write_text('{"schema": 1, "experiment": {"type": "Folds"}}')
-    run_of(ridge("nowhere.safetensors"), tmp_path / "net/fold0", checkpoint=False)
-    with pytest.raises(UserError, match="fold0: no checkpoint yet"):
+def test_folds_that_are_not_there_are_named(tmp_path):
+    """One without a checkpoint, one not begun: of the others alone the mean would be another."""
+    folds = Folds(experiment=Experiment(data=KaggleTable(root="here")), folds=3)
+    run_of(folds, tmp_path / "net", checkpoint=False)
+    for number in range(2):
+        run_of(folds.fold(number), tmp_path / f"net/fold{number}", checkpoint=number == 0)
+    with pytest.raises(UserError, match=r"net: 2 of 3 folds have no checkpoint yet \(fold1, fold2\)"):
         bundle([tmp_path / "net"], tmp_path / "out")
 
 

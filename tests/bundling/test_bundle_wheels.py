@@ -16,20 +16,43 @@ from jaxlab.types import UserError
 
 @pytest.fixture
 def wheel(tmp_path):
-    """A wheel with metadata alone."""
-    path = tmp_path / "jaxlab-1-py3-none-any.whl"
-    needs = ["jax>=0.7.2", "ml-dtypes>=0.4", 'optuna>=4.0; extra == "sweep"']
+    return metadata_alone(tmp_path, "jax>=0.7.2", "ml-dtypes>=0.4", 'optuna>=4.0; extra == "sweep"')
+
+
+def metadata_alone(folder, *needs):
+    """A wheel of nothing that needs something."""
+    path = folder / "jaxlab-1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
         lines = [f"Requires-Dist: {need}" for need in needs]
         file.writestr(
-            "jaxlab-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: jaxlab\n" + "\n".join(lines)
+            "jaxlab-1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: jaxlab\nVersion: 1\n" + "\n".join(lines),
         )
+        file.writestr(
+            "jaxlab-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr("jaxlab-1.dist-info/RECORD", "")
     return path
 
 
 def test_only_what_is_new_enough_counts_as_there(wheel):
     image = {"jax": "0.7.1", "ml-dtypes": "0.5.4", "optuna": "3.0", "numpy": "1.0"}
     assert wheels._fitting(wheel, image) == {"ml-dtypes": "0.5.4", "optuna": "3.0", "numpy": "1.0"}
+
+
+@pytest.mark.slow
+def test_what_an_image_lacks_is_put_beside_the_wheel(tmp_path):
+    """And what that needs in turn; for Kaggle's Python, not this one."""
+    wheel = metadata_alone(tmp_path, "click>=8.3", "jaxtyping>=0.3", "numpy", 'optuna>=4.0; extra == "sweep"')
+    freeze = tmp_path / "freeze.txt"
+    freeze.write_text("click==8.0.1\nnumpy==2.3.5\n")
+    try:
+        lacking = wheels.lacking(wheel, freeze)
+    except UserError as error:
+        pytest.skip(f"a bundle needs a network: {error}")
+    assert [pin.partition("==")[0] for pin in lacking] == ["click", "jaxtyping", "wadler-lindig"]
+    beside = {file.name.split("-")[0] for file in tmp_path.glob("*.whl")}
+    assert beside == {"jaxlab", "click", "jaxtyping", "wadler_lindig"}
 
 
 def test_an_image_is_read_from_what_pip_freeze_prints(tmp_path):
@@ -49,7 +72,7 @@ def test_submit_needs_nothing_that_kaggle_lacks():
     image = wheels.read_image(wheels._IMAGE)
     assert "jaxtyping" not in image
     imported = set()
-    for file in Path(submit.__file__).parent.glob("*.py"):
+    for file in Path(submit.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
