@@ -85,12 +85,13 @@ def predict_runs(
     """Predict a split with each run, keep each one's predictions/<split>.npz, and write their mean to `out`, if given.
 
     The suffix of `out` picks csv or npz. which: by default the best checkpoint, and the last ones of folds.
-    Yields a line on each file once it is written.
+    Yields a warning for each run whose training is not at its end, and a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
     """
     if out is not None and out.suffix not in (".csv", ".npz"):
         raise UserError(f"--out {out}: expected a .csv or .npz file")
     runs = [load(path, settings) for path in paths]
+    yield from (warning for run in runs for warning in _unfinished(run))
     sample = runs[0].test[1] if split == "test" and out is not None else None
     if sample is not None and out is not None and out.suffix == ".csv":
         _check_names(runs[0], sample)
@@ -119,6 +120,19 @@ def predict_runs(
     yield f"{out}: written" + (
         "" if out.suffix == ".npz" else f", checked against {sample}" if sample else ""
     )
+
+
+def _unfinished(run: AnyRun) -> Iterator[str]:
+    """A warning for each network whose training was stopped before its end."""
+    for one in run.folds if isinstance(run, FoldsRun) else [run]:
+        if isinstance(one, Run) and "soup" not in one.info:
+            meta, patience = one.checkpoint("last").meta(), one.experiment.training.early_stopping
+            early = patience is not None and meta["progress"]["stale"] >= patience
+            if meta["step"] < meta.get("steps", 0) and not early:
+                yield (
+                    f"warning: {one.rundir.path} stopped at step {meta['step']} of {meta['steps']}; the same `jaxlab "
+                    "train` goes on from there"
+                )
 
 
 def _check_names(run: AnyRun, sample: Path) -> None:

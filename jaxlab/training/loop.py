@@ -221,7 +221,9 @@ class Fit:
             self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
         else:
             after = f" after {spoken(self.budget.used)}" if self.budget.stopped else ""
-            self.display.note(f"stopped{after} at step {step}; the same command goes on from there")
+            self.display.note(
+                f"stopped{after} at step {step} of {self.plan.steps}; the same command goes on from there"
+            )
 
     def _save(self, state: TrainState, step: int) -> None:
         self._read()
@@ -229,8 +231,8 @@ class Fit:
         arrays = state.to_arrays()
         if broken := _not_finite_leaves(arrays):
             raise UserError(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
-        meta = {"step": step, "epoch": self.plan.epoch(step), "progress": self.progress.to_json()}
-        self.checkpoints.save(arrays, meta)
+        where = {"step": step, "steps": self.plan.steps, "epoch": self.plan.epoch(step)}
+        self.checkpoints.save(arrays, {**where, "progress": self.progress.to_json()})
         if self.budget.limited and "checkpoint" not in self.budget.longest:
             self.checkpoints.wait()  # so that its whole time is known
 

@@ -115,7 +115,7 @@ def test_a_loop_stops_in_mid_epoch_with_a_checkpoint_and_says_so(tmp_path):
     assert step == 22  # 22 s, three steps more and 5.3 s spare would be 30.3
     assert budget.stopped
     assert saved(tmp_path / "checkpoints")[-1].step == 22
-    assert "stopped after 22s at step 22; the same command goes on from there" in said
+    assert "stopped after 22s at step 22 of 40; the same command goes on from there" in said
 
 
 def test_what_an_epochs_end_costs_is_left_room_for(tmp_path):

@@ -33,11 +33,16 @@ def test_a_run_that_stopped_in_time_goes_on_to_the_same_end(arrays_npz, trained,
     """Without checkpoints in mid-epoch, so that one there is the stop's."""
     run, experiment = tmp_path / "run", tiny(arrays_npz, "training.checkpoint_steps=none")
     said = told(experiment, run, seconds=35)
-    stop = int(re.search(r"stopped after \w+ at step (\d+); the same command goes on", said)[1])
+    stop = int(re.search(r"stopped after \w+ at step (\d+) of \d+; the same command goes on", said)[1])
     assert stop % 4, "in mid-epoch"
     assert saved(run / "checkpoints")[-1].step == stop
+    assert next(api.predict_runs([run], None)) == (
+        f"warning: {run} stopped at step {stop} of 12; the same `jaxlab train` goes on from there"
+    )
     assert f"going on from step {stop}" in told(experiment, run)
     assert_same(run, trained, last=(8, 12))
+    (line,) = api.predict_runs([run], None)
+    assert not line.startswith("warning")
 
 
 def test_the_time_is_for_all_folds(arrays_npz, folded, tmp_path):
@@ -72,7 +77,7 @@ def test_the_command_ends_well_before_its_time_is_over(arrays_npz, tmp_path):
     run, endless = tmp_path / "run", ("--set", "training.epochs=1e6", "--stop-after", "12s")
     stopped = train(arrays_npz, run, *endless)
     assert stopped.returncode == 0, stopped.stderr
-    step = int(re.search(r"stopped after \d+s at step (\d+); the same command", stopped.stderr)[1])
+    step = int(re.search(r"stopped after \d+s at step (\d+) of \d+; the same command", stopped.stderr)[1])
     assert stopped.stdout.split() == [str(run)]
     assert [checkpoint.step for checkpoint in saved(run / "checkpoints")][-1:] == ([step] if step else [])
     refused = train(arrays_npz, run, "--stop-after", "8h30")
