@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,16 @@ def test_checkpoints_are_those_that_predict_and_labelled_predictions_of_the_same
     (earlier,) = members_of([place / "network"], 1)
     assert (earlier.which, [one.step for one in earlier.checkpoints.values()]) == (1, [1, 1])
     assert earlier.labelled is None
+
+
+@pytest.mark.slow
+def test_labelled_predictions_of_unknown_origin_are_taken_for_the_runs_own(place, tmp_path):
+    run = tmp_path / "ridge"
+    shutil.copytree(place / "ridge", run)
+    file = run / "predictions/out_of_fold.npz"
+    replace(submit.Predictions.load(file), provenance={}).save(file)
+    (member,) = members_of([run], None)
+    assert member.labelled == file
 
 
 @pytest.mark.slow
