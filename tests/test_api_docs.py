@@ -25,6 +25,11 @@ def test_no_worked_line_is_left_over():
     assert api_docs.EXAMPLES.keys() == api_docs.names().keys()
 
 
+def test_a_signature_is_what_is_called():
+    assert api_docs.signature(submit.Labels.load.__func__) == "load(path: str | Path) -> 'Labels'"
+    assert api_docs.signature(submit.ensemble.Combination.by_target) == "by_target() -> np.ndarray"
+
+
 def learning(rng, targets):
     """Validation predictions, and the truth that they are to match."""
     ids, truth = np.array([f"v{k}" for k in range(40)]), rng.normal(size=(40, 3))

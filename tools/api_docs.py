@@ -9,6 +9,7 @@ to the code, and runs the lines of `submit`.
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -169,7 +170,7 @@ def signature(thing: Any) -> str:
         fields = [ast.unparse(part) for part in node.body if isinstance(part, ast.AnnAssign)]
         return _wrapped(f"{node.name}({', '.join(fields)})" if fields else node.name)
     assert isinstance(node, ast.FunctionDef)
-    arguments = ast.unparse(node.args).removeprefix("self").removeprefix(", ")
+    arguments = re.sub(r"^(self|cls)\b(, )?", "", ast.unparse(node.args))
     return _wrapped(
         f"{node.name}({arguments})" + (f" -> {ast.unparse(node.returns)}" if node.returns else "")
     )

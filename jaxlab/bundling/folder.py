@@ -32,9 +32,9 @@ def bundle(
 
     data: where the competition's files lie there; None lets the notebook look for a sample_submission.csv.
     which: the checkpoint of each run, "best", "last" or a step; None for what `predict` takes, the best one, and the
-    last ones of folds. everything: bring all dependencies, JAX among them, for
-    a machine like this one and its Python; else those that Kaggle's image lacks. image: what `pip freeze` prints on
-    Kaggle, where its image is not the one known here. tell: is given a line on each part.
+    last ones of folds. everything: bring all dependencies, JAX among them, for a machine like this one and its Python;
+    else those that Kaggle's image lacks. image: what `pip freeze` prints on Kaggle, where its image is not the one
+    known here. tell: is given a line on each part.
     Returns `out`. Raises UserError, before anything is copied, for runs without a checkpoint or weights that are not
     where their config says; and where pip cannot fetch a wheel.
     """
@@ -46,14 +46,15 @@ def bundle(
             "--image (image=) says what is installed already, --everything that nothing is: give one of them"
         )
     members = members_of([Path(run) for run in runs], which)
-    partial = out.with_name(f"{out.name}.partial")
+    name = out.resolve().name  # of `.`, which has none
+    partial = out.resolve().with_name(f"{name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         _fill(partial, members, data, everything, None if image is None else Path(image), tell)
-        _describe(partial, out.name, members)
-        if out.is_dir():
-            out.rmdir()
-        partial.rename(out)
+        _describe(partial, name, members)
+        out.mkdir(parents=True, exist_ok=True)
+        for part in partial.iterdir():
+            part.rename(out / part.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
@@ -112,7 +113,11 @@ def _places(members: Sequence[Member]) -> dict[Path, str]:
 
 
 def _describe(folder: Path, name: str, members: Sequence[Member]) -> None:
-    """README.txt, dataset-metadata.json for Kaggle's own command, and bundle.json, with the SHA-256 of every file."""
+    """README.txt, dataset-metadata.json for Kaggle's own command, and bundle.json.
+
+    That has the SHA-256 of all that the notebook reads; of nothing else, since the notebook itself and the metadata are
+    there to be edited, and Kaggle's command does not upload the metadata.
+    """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     slug = slug if len(slug) >= 6 else f"jaxlab-{slug}"  # Kaggle's least
     about = {"title": slug, "id": f"INSERT_USERNAME/{slug}", "licenses": [{"name": "other"}]}
@@ -125,7 +130,8 @@ def _describe(folder: Path, name: str, members: Sequence[Member]) -> None:
         "made_with": provenance(),
         "files": {
             str(path.relative_to(folder)): _sha256(path)
-            for path in sorted(folder.rglob("*"))
+            for part in ("wheels", "runs", "weights")
+            for path in sorted((folder / part).rglob("*"))
             if path.is_file()
         },
     }
@@ -176,5 +182,5 @@ What lies here
                    predictions of labelled samples, which weights are learned from
   weights/         pretrained weights, where runs read features of a frozen network
   configs/         the config files, to train again: `jaxlab train configs/NAME.py`
-  bundle.json      the runs, versions, and the SHA-256 of every file
+  bundle.json      the runs, versions, and the SHA-256 of every wheel, weight file and file of a run
 """

@@ -86,15 +86,15 @@ def learned():
     files = [run["labelled"] for run in made["runs"]]
     if not LEARN or len(files) < 2 or not all(files):
         return None
-    train, names = loaded.opened.train, np.array(loaded.targets)
     try:
+        train, names = loaded.opened.train, np.array(loaded.targets)
         if loaded.kind == "regression":
             truth = submit.Predictions(train.ids, train.target, names, split="")
         else:
             truth = submit.Labels(train.ids, np.append(names, "another class")[train.label])  # -1 is another
         known = [submit.Predictions.load(BUNDLE / file) for file in files]
         return submit.ensemble.best(known, truth, names=list(predicted))
-    except submit.SubmissionError as error:
+    except (jaxlab.UserError, submit.SubmissionError) as error:
         print(f"no weights are learned: {error}")
 
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -19,8 +20,14 @@ from jaxlab.types import UserError
 
 PYTHON = "3.12"  # of Kaggle's image, as is the rest
 _IMAGE = Path(__file__).with_name("kaggle_image.txt")
+_MARKERS = {
+    "python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "implementation_name": "cpython",
+    "platform_python_implementation": "CPython", "os_name": "posix", "sys_platform": "linux",
+    "platform_system": "Linux", "platform_machine": "x86_64",
+}  # fmt: skip
 _PLATFORMS = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36))]
 _PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
+_UNREACHED = re.compile(r"connection broken by '(.*)': /")
 _NOT_PACKED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
@@ -62,25 +69,59 @@ def lacking(wheel: Path, freeze: Path | None = None) -> list[str]:
 
     freeze: what `pip freeze` prints on Kaggle, where its image has changed since this version of jaxlab.
     """
-    image = read_image(freeze or _IMAGE)
+    kept = _fitting(wheel, read_image(freeze or _IMAGE))
     target = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
     target += [word for platform in _PLATFORMS for word in ("--platform", platform)]
-    with tempfile.TemporaryDirectory() as scratch:
-        pins, report = Path(scratch) / "pins.txt", Path(scratch) / "report.json"
-        kept = _fitting(wheel, image)
-        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
-        _pip(
-            "install", "--dry-run", "--ignore-installed", "--target", scratch, "--report", str(report), *target,
-            "--constraint", str(pins), str(wheel),
-        )  # fmt: skip
-        resolved = [item["metadata"] for item in json.loads(report.read_text())["install"]]
-    found = {canonicalize_name(item["name"]): item["version"] for item in resolved}
-    absent = [
-        f"{name}=={version}" for name, version in sorted(found.items()) if name not in (*kept, "jaxlab")
-    ]
+    asked = [str(wheel)]
+    while True:
+        resolved = _resolved(asked, kept, target)
+        needed = _needed(resolved)
+        unforeseen = [line for name in needed if name not in resolved for line in needed[name]]
+        if not unforeseen:
+            break
+        asked += unforeseen
+    absent = [f"{name}=={resolved[name]['version']}" for name in sorted(needed.keys() - kept.keys())]
     if absent:
         _pip("download", "--no-deps", *target, "--dest", str(wheel.parent), *absent)
     return absent
+
+
+def _resolved(
+    asked: Sequence[str], kept: Mapping[str, str], target: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """{package: its metadata} of `asked` and what these depend on, with what is `kept` in the image's versions."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pins, report = Path(scratch) / "pins.txt", Path(scratch) / "report.json"
+        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
+        _pip(
+            "install", "--dry-run", "--ignore-installed", "--target", scratch, "--report", str(report), *target,
+            "--constraint", str(pins), *asked,
+        )  # fmt: skip
+        found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
+    return {canonicalize_name(item["name"]): item for item in found}
+
+
+def _needed(resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """{package: requirements} of what jaxlab needs on Kaggle, in turn.
+
+    Markers are asked of Kaggle's Python: even with --python-version pip asks the one that it runs in.
+    """
+    needed: dict[str, list[str]] = {}
+    waiting = [("jaxlab", "")]
+    seen = set(waiting)
+    while waiting:
+        package, extra = waiting.pop()
+        for line in resolved.get(package, {}).get("requires_dist", ()):
+            one = Requirement(line)
+            if one.marker is not None and not one.marker.evaluate({**_MARKERS, "extra": extra}):
+                continue
+            one.marker = None
+            name = str(canonicalize_name(one.name))
+            needed.setdefault(name, []).append(str(one))
+            new = [(name, chosen) for chosen in ("", *one.extras) if (name, chosen) not in seen]
+            waiting += new
+            seen.update(new)
+    return needed
 
 
 def read_image(freeze: Path) -> dict[str, str]:
@@ -120,6 +161,7 @@ def _pip(*arguments: str) -> None:
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reasons = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR")] or said[-1:]
-        raise UserError(
-            f"pip {arguments[0]} failed: {'; '.join(reasons)} (a bundle is made where there is a network)"
-        )
+        if unreached := _UNREACHED.search(done.stderr):
+            why = re.sub("<[^>]*>: ", "", unreached[1])
+            reasons.insert(0, f"no network, where a bundle needs one to be made: {why}")
+        raise UserError(f"pip {arguments[0]} failed: {'; '.join(reasons)}")

@@ -1,12 +1,14 @@
 """The bundle's notebook is one that Jupyter takes, and its cells are Python."""
 
 import ast
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 
+import jaxlab
 import submit
 from jaxlab.bundling.cells import notebook
 
@@ -54,7 +56,7 @@ def combined(tmp_path):
             "LEARN": learn,
             "BUNDLE": tmp_path,
         }
-        given |= {"WEIGHTS": {"run0": 1.0, "run1": 3.0}, "np": np, "submit": submit}
+        given |= {"WEIGHTS": {"run0": 1.0, "run1": 3.0}, "np": np, "jaxlab": jaxlab, "submit": submit}
         (cell,) = [one for one in notebook(None, {})["cells"] if "def learned" in one["source"]]
         exec(cell["source"], given)
         return given["together"], given["WEIGHTS"]
@@ -81,6 +83,26 @@ def test_weights_are_learned_where_all_runs_keep_labelled_predictions_and_given_
     together, _ = combined([values[:10] for values in known], **given)
     np.testing.assert_allclose(together.values, wanted, rtol=1e-6)
     assert "no weights are learned: 10 ids are predicted by all members" in capsys.readouterr().out
+
+
+def test_without_the_training_data_the_mean_is_taken(capsys):
+    """As where a competition's folder holds only what is to be predicted."""
+    source = next(cell["source"] for cell in notebook(None, {})["cells"] if "def learned" in cell["source"])
+
+    class Loaded:
+        @property
+        def opened(self):
+            raise jaxlab.UserError("train.csv: no such file")
+
+    predicted = {
+        name: submit.Predictions(["a"], [[value]], ["t"]) for name, value in (("x", 1.0), ("y", 3.0))
+    }
+    made = {"runs": [{"labelled": "x.npz"}, {"labelled": "y.npz"}]}
+    given = {"made": made, "predicted": predicted, "loaded": Loaded(), "LEARN": True, "BUNDLE": Path()}
+    given |= {"WEIGHTS": {"x": 1.0, "y": 1.0}, "np": np, "jaxlab": jaxlab, "submit": submit}
+    exec(source, given)
+    assert given["together"].values.tolist() == [[2.0]]
+    assert "no weights are learned: train.csv: no such file" in capsys.readouterr().out
 
 
 def test_of_classes_weights_are_learned_from_the_names_of_labels(combined, capsys):

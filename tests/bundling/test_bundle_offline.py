@@ -72,9 +72,9 @@ def made(place):
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(wheels, "lacking", lacking)
-            bundle([place / "network", place / "ridge"], place / "out", data=place / "data", tell=said.append)
+            bundle([place / "network", place / "ridge"], place / "out", tell=said.append)
     except UserError as error:
-        if "pip" in str(error):
+        if "no network" in str(error):
             pytest.skip(f"a bundle needs a network: {error}")
         raise
     return place / "out", said
@@ -115,7 +115,10 @@ def test_the_folder_holds_what_predicting_needs_and_no_more(made, place):
     assert (out / "configs/network.py").read_text() == "# how\n"
     record = json.loads((out / "bundle.json").read_text())
     assert set(record["files"]) == {
-        str(file.relative_to(out)) for file in out.rglob("*") if file.is_file() and file.name != "bundle.json"
+        str(file.relative_to(out))
+        for part in ("wheels", "runs", "weights")
+        for file in (out / part).rglob("*")
+        if file.is_file()
     }
     records = {"config.json", "config.py", "run.json", "metrics.jsonl"}
     for run in ("network", "network/fold0", "network/fold1", "ridge"):
@@ -137,15 +140,21 @@ def test_the_folder_holds_what_predicting_needs_and_no_more(made, place):
 
 @pytest.mark.slow
 def test_the_notebook_predicts_without_a_network(made, kaggle, place, tmp_path):
-    shutil.copytree(made[0], tmp_path / "bundle")
+    """Below Kaggle's folder of inputs, where its command has left the metadata out."""
+    inputs, working = tmp_path / "input", tmp_path / "working"
+    shutil.copytree(made[0], inputs / "datasets/someone/neurons", ignore=lambda *_: ["dataset-metadata.json"])
+    shutil.copytree(place / "data", inputs / "competitions/neurons")
+    working.mkdir()
+    notebook = (made[0] / "notebook.ipynb").read_text().replace("/kaggle/input", str(inputs))
+    (working / "notebook.ipynb").write_text(notebook)
     shutil.copy(ROOT / "tools/run_notebook.py", tmp_path)
     weights = (place / "lenet.safetensors").rename(place / "elsewhere.safetensors")  # the bundle has its own
-    done = offline([kaggle, tmp_path / "run_notebook.py", "notebook.ipynb"], tmp_path / "bundle")
+    done = offline([kaggle, tmp_path / "run_notebook.py", "notebook.ipynb"], working)
     weights.rename(place / "lenet.safetensors")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Successfully installed jaxlab" in done.stdout
     assert "checked against" in done.stdout
-    written = tmp_path / "bundle/submission.csv"
+    written = working / "submission.csv"
     assert submit.check(written, place / "data/sample_submission.csv") == []
     runs, truth = [str(place / "network"), str(place / "ridge")], str(place / "data/train.csv")
     command = [*runs, "--method", "best", "--truth", truth, "--out", str(tmp_path / "wanted.npz")]

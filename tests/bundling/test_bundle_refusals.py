@@ -1,10 +1,11 @@
 """What a bundle is not made of: said before anything is copied, all at once."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from jaxlab.bundling import bundle
+from jaxlab.bundling import bundle, folder
 from jaxlab.config import locations, to_json
 from jaxlab.data import Images, KaggleTable, Mnist, WithMasks
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
@@ -60,6 +61,17 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="exists already; name a folder that does not, or an empty one"):
         bundle([tmp_path / "run"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_the_folder_may_be_the_current_one(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(folder, "members_of", lambda runs, which: [])
+    monkeypatch.setattr(folder, "_fill", lambda partial, *rest: partial.mkdir())
+    assert bundle(["run"], ".") == Path()
+    assert Path("bundle.json").is_file()  # in a folder that is still there for the shell
+    assert json.loads(Path("dataset-metadata.json").read_text())["title"] == "jaxlab-here"
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_all_and_what_an_image_lacks_are_not_asked_for_together(tmp_path):

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import subprocess
 import sys
 import zipfile
@@ -19,19 +20,15 @@ def wheel(tmp_path):
     return metadata_alone(tmp_path, "jax>=0.7.2", "ml-dtypes>=0.4", 'optuna>=4.0; extra == "sweep"')
 
 
-def metadata_alone(folder, *needs):
+def metadata_alone(folder, *needs, name="jaxlab", version="1"):
     """A wheel of nothing that needs something."""
-    path = folder / "jaxlab-1-py3-none-any.whl"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
-        lines = [f"Requires-Dist: {need}" for need in needs]
-        file.writestr(
-            "jaxlab-1.dist-info/METADATA",
-            "Metadata-Version: 2.1\nName: jaxlab\nVersion: 1\n" + "\n".join(lines),
-        )
-        file.writestr(
-            "jaxlab-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        file.writestr("jaxlab-1.dist-info/RECORD", "")
+        lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", "Provides-Extra: more"]
+        lines += [f"Requires-Dist: {need}" for need in needs]
+        kind = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        for entry, text in (("METADATA", "\n".join(lines)), ("WHEEL", kind), ("RECORD", "")):
+            file.writestr(f"{name}-{version}.dist-info/{entry}", text)
     return path
 
 
@@ -40,19 +37,44 @@ def test_only_what_is_new_enough_counts_as_there(wheel):
     assert wheels._fitting(wheel, image) == {"ml-dtypes": "0.5.4", "optuna": "3.0", "numpy": "1.0"}
 
 
-@pytest.mark.slow
-def test_what_an_image_lacks_is_put_beside_the_wheel(tmp_path):
-    """And what that needs in turn; for Kaggle's Python, not this one."""
-    wheel = metadata_alone(tmp_path, "click>=8.3", "jaxtyping>=0.3", "numpy", 'optuna>=4.0; extra == "sweep"')
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder of wheels, all that pip sees."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    settings = {"NO_INDEX": "1", "FIND_LINKS": str(folder), "CONFIG_FILE": os.devnull}
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    return folder
+
+
+def test_what_an_image_lacks_is_put_beside_the_wheel(tmp_path, index):
+    """What is too old or not there, what that needs in turn, and by Kaggle's markers, whichever Python makes it."""
+    here = ".".join(map(str, sys.version_info[:2]))
+    other = f"python_version == '{wheels.PYTHON}' and python_version != '{here}'"
+    wheel = metadata_alone(
+        tmp_path, "aged>=2", "absent", "kept", "never; extra == 'more'", f"never; python_version < '{wheels.PYTHON}'",
+        "never; sys_platform == 'darwin'", f"unforeseen; {other}",
+    )  # fmt: skip
+    for version in ("1", "2"):
+        metadata_alone(index, name="aged", version=version)
+        metadata_alone(index, name="kept", version=version)
+    metadata_alone(index, "within[more]", name="absent")
+    metadata_alone(index, f"deeper; extra == 'more' and python_version >= '{wheels.PYTHON}'", name="within")
+    for name in ("never", "unforeseen", "deeper"):
+        metadata_alone(index, name=name)
     freeze = tmp_path / "freeze.txt"
-    freeze.write_text("click==8.0.1\nnumpy==2.3.5\n")
-    try:
-        lacking = wheels.lacking(wheel, freeze)
-    except UserError as error:
-        pytest.skip(f"a bundle needs a network: {error}")
-    assert [pin.partition("==")[0] for pin in lacking] == ["click", "jaxtyping", "wadler-lindig"]
-    beside = {file.name.split("-")[0] for file in tmp_path.glob("*.whl")}
-    assert beside == {"jaxlab", "click", "jaxtyping", "wadler_lindig"}
+    freeze.write_text("aged==1\nkept==1\n")
+    wanted = ["absent==1", "aged==2", "deeper==1", "within==1"]
+    if here != wheels.PYTHON:
+        wanted.insert(3, "unforeseen==1")
+    assert wheels.lacking(wheel, freeze) == wanted
+    beside = {
+        file.name.removesuffix("-py3-none-any.whl").replace("-", "==") for file in tmp_path.glob("*.whl")
+    }
+    assert beside == {"jaxlab==1", *wanted}
 
 
 def test_an_image_is_read_from_what_pip_freeze_prints(tmp_path):
@@ -120,3 +142,13 @@ def test_installed_files_become_a_wheel_that_pip_takes(tmp_path):
 def test_pips_own_reason_is_given(tmp_path):
     with pytest.raises(UserError, match=r"pip wheel failed: .*nothing-here"):
         wheels._pip("wheel", "--no-index", str(tmp_path / "nothing-here"))
+
+
+def test_an_index_that_is_not_reached_is_said(tmp_path, index, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9/simple", "RETRIES": "1"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    with pytest.raises(
+        UserError, match=r"pip download failed: no network, where a bundle needs one.*refused"
+    ):
+        wheels.everything(metadata_alone(tmp_path, "absent"))
