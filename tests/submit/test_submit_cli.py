@@ -109,6 +109,16 @@ def test_mistakes_exit_with_one_and_a_sentence(folder, arguments, message):
     assert isinstance(found.exception, SystemExit)
 
 
+def test_of_a_run_directory_the_file_to_give_is_named(folder):
+    assert "none: there is no such file" in run("score", "none", "solution.csv").stderr
+    (folder / "run.1").mkdir()
+    assert "run.1: expected a .npz or .csv file." in run("score", "run.1", "solution.csv").stderr
+    for split in ("out_of_fold", "test"):
+        Predictions.load("a.npz").save(f"run.1/predictions/{split}.npz")
+    refused = run("score", "run.1", "solution.csv").stderr
+    assert "run.1/predictions/test.npz, run.1/predictions/out_of_fold.npz: give a file" in refused
+
+
 @pytest.mark.parametrize("out", ["x.npz", "x.csv"])
 def test_an_ensemble_that_fails_the_check_is_not_written(folder, out):
     (folder / "sample.csv").write_text("id,n0,n1\n000,0,0\n")
