@@ -175,5 +175,6 @@ def _rows(result: Scores | ClassScores) -> dict[str, float | int]:
         "samples": result.samples,
         "targets": found["targets"],
         "constant targets (counted as 0)": result.constant,
+        "those constant in the truth": result.constant_truth or None,
     }
     return {name: value for name, value in rows.items() if value is not None}

@@ -11,7 +11,7 @@ from submit.errors import SubmissionError, named
 from submit.labels import Labels, is_text
 from submit.predictions import Predictions
 from submit.table import read_header
-from submit.truth import load_truth
+from submit.truth import load_true, load_truth
 
 Side = Predictions | Labels | str | Path
 
@@ -119,7 +119,7 @@ def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
         fractions = pd.to_numeric(labels.labels[~text], errors="coerce") % 1 > 0
         if classes or (text.any() and not fractions.any()):
             return labels
-    return Predictions.load(path)
+    return load_true(path)
 
 
 def _places(have: np.ndarray, want: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ class Scores:
     normalised: r / sqrt(ceiling) of the targets with a ceiling above 0, or None without a ceiling.
     accuracy: the share of equal values when both sides are one column of whole numbers, which may be class numbers.
     left_out: how many samples of the solution are not predicted, of a validation split.
+    constant_truth: how many of `constant` are so on the solution's side.
     """
 
     samples: int
@@ -34,6 +35,7 @@ class Scores:
     normalised: np.ndarray | None = None
     accuracy: float | None = None
     left_out: int = 0
+    constant_truth: int = 0
 
     @property
     def mean(self) -> float:
@@ -57,6 +59,8 @@ class Scores:
             "explained_variance_median": _number(np.median(self.explained_variance)),
             "mse": _number(self.mse.mean()),
         }
+        if self.constant_truth:
+            result["constant_in_truth"] = self.constant_truth
         if self.left_out:
             result["left_out"] = self.left_out
         if self.normalised is not None:
@@ -129,6 +133,7 @@ def _regression(pair: Numbers, ceiling: np.ndarray | str | Path | None) -> Score
         normalised=normalised,
         accuracy=metrics.accuracy(ours[:, 0], truth[:, 0]) if whole else None,
         left_out=pair.left_out,
+        constant_truth=int(metrics.undefined(truth, truth).sum()),
     )
 
 

@@ -109,6 +109,30 @@ def test_mistakes_exit_with_one_and_a_sentence(folder, arguments, message):
     assert isinstance(found.exception, SystemExit)
 
 
+@pytest.mark.parametrize("split", ["test", "out_of_fold"])
+def test_predictions_of_a_run_are_no_truth(folder, split):
+    values = Predictions.load("a.npz")
+    Predictions(values.ids, values.values, values.targets, split=split, provenance={"run": "ridge"}).save(
+        "x.npz"
+    )
+    assert run("score", "x.npz", "solution.csv").exit_code == 0
+    for predictions in ("solution.csv", "a.npz"):
+        refused = run("score", predictions, "x.npz").stderr
+        assert (
+            "x.npz holds predictions of run ridge; expected true values: did you swap the arguments?"
+            in refused
+        )
+
+
+def test_targets_that_are_constant_in_the_truth_are_counted(folder):
+    values = Predictions.load("a.npz")
+    write(Predictions(values.ids, values.values * [0, 1], values.targets), "constant.csv")
+    shown = run("score", "a.npz", "constant.csv").stdout
+    assert shown.split("those constant in the truth")[1].split()[1] == "1"
+    assert json.loads(run("score", "a.npz", "constant.csv", "--json").stdout)["constant_in_truth"] == 1
+    assert "in the truth" not in run("score", "constant.csv", "a.npz").stdout
+
+
 def test_of_a_run_directory_the_file_to_give_is_named(folder):
     assert "none: there is no such file" in run("score", "none", "solution.csv").stderr
     (folder / "run.1").mkdir()
