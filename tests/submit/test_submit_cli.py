@@ -122,6 +122,8 @@ def test_predictions_of_a_run_are_no_truth(folder, split):
             "x.npz holds predictions of run ridge; expected true values: did you swap the arguments?"
             in refused
         )
+    assert run("ensemble", "a.npz", "b.csv", "--out", "both.npz").exit_code == 0
+    assert "both.npz holds predictions of an ensemble;" in run("score", "a.npz", "both.npz").stderr
 
 
 def test_targets_that_are_constant_in_the_truth_are_counted(folder):
