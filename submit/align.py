@@ -77,6 +77,20 @@ def without_ids(side: Predictions | Labels, ids: np.ndarray) -> Predictions | La
             f"expected some of the {len(side.ids):,} ids to be left out, found {found} of them among the {len(ids):,} "
             f"that are to be ({named(ids, len(ids))})."
         )
+    return _rows(side, kept)
+
+
+@overload
+def with_ids(side: Predictions, ids: np.ndarray) -> Predictions: ...
+@overload
+def with_ids(side: Labels, ids: np.ndarray) -> Labels: ...
+def with_ids(side: Predictions | Labels, ids: np.ndarray) -> Predictions | Labels:
+    """The samples of `side` with these ids, or `side` itself where it has none of them."""
+    kept = pd.Index(side.ids).isin(ids)
+    return side if kept.all() or not kept.any() else _rows(side, kept)
+
+
+def _rows(side: Predictions | Labels, kept: np.ndarray) -> Predictions | Labels:
     if isinstance(side, Labels):
         return replace(side, ids=side.ids[kept], labels=side.labels[kept])
     return replace(side, ids=side.ids[kept], values=side.values[kept])

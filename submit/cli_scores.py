@@ -47,6 +47,7 @@ def score(
         click.echo(json.dumps(result.to_dict()))
     else:
         Console().print(_table(result))
+        _say_left_out(result.samples, result.left_out, solution)
 
 
 @click.command()
@@ -95,6 +96,7 @@ def rosetta(
         click.echo(json.dumps(found.to_dict()))
     else:
         report.show(found)
+        _say_left_out(len(both.ids), both.left_out, truth)
 
 
 @click.command()
@@ -111,6 +113,7 @@ def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
         click.echo(json.dumps([one.to_dict() for one in found]))
     else:
         report.show_compared(found)
+        _say_left_out(found[0].samples, found[0].left_out, truth)
 
 
 @click.command()
@@ -125,15 +128,24 @@ def probe(predictions: Path, truth: Path, as_json: bool) -> None:
     more than chance. An exchange of a few columns that are much alike, or badly predicted, can go unseen, and one
     among more than 1,024 columns is not looked for.
     """
-    found = probed(pair(predictions, truth))
+    both = pair(predictions, truth)
+    found = probed(both)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
     else:
         report.show_probe(found)
+        _say_left_out(len(both.ids), both.left_out, truth)
     if found.findings:
         raise click.ClickException(
             f"{predictions} seems misaligned with {truth}:\n"
             + "\n".join(f"- {one}" for one in found.findings)
+        )
+
+
+def _say_left_out(samples: int, left_out: int, truth: Path) -> None:
+    if left_out:
+        click.echo(
+            f"{samples:,} of {samples + left_out:,} ids of {truth} are predicted; the others are left out"
         )
 
 
@@ -163,5 +175,6 @@ def _rows(result: Scores | ClassScores) -> dict[str, float | int]:
         "samples": result.samples,
         "targets": found["targets"],
         "constant targets (counted as 0)": result.constant,
+        "those constant in the truth": result.constant_truth or None,
     }
     return {name: value for name, value in rows.items() if value is not None}

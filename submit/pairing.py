@@ -1,18 +1,21 @@
 """Predictions beside their solution, joined by id and target name: numbers, or classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from submit.align import align, matched, without_ids
+from submit.align import align, matched, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.labels import Labels, is_text
 from submit.predictions import Predictions
 from submit.table import read_header
+from submit.truth import load_true, load_truth
 
 Side = Predictions | Labels | str | Path
+
+_OF_LABELLED = ("validation", "out_of_fold")  # splits of samples that a train.csv holds among others
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +23,7 @@ class Numbers:
     """predicted and truth (n, t) float32, in the solution's order of ids (n,) and targets (t,).
 
     place (n,) and column (t,): where each sample and target lies in the predictions.
+    left_out: how many samples of the solution are not predicted, which `pair` allows for some splits.
     """
 
     ids: np.ndarray
@@ -28,6 +32,7 @@ class Numbers:
     truth: np.ndarray
     place: np.ndarray
     column: np.ndarray
+    left_out: int = 0
 
     def solution(self) -> Predictions:
         """The truth by itself."""
@@ -40,7 +45,7 @@ class Classes:
     score is not finite.
 
     scores: (n, c) where the predictions hold them, else None and `classes` are those that occur.
-    place: as in Numbers.
+    place, left_out: as in Numbers.
     """
 
     ids: np.ndarray
@@ -49,6 +54,7 @@ class Classes:
     truth: np.ndarray
     scores: np.ndarray | None
     place: np.ndarray
+    left_out: int = 0
 
     def solution(self) -> Labels:
         """The truth by itself."""
@@ -60,34 +66,46 @@ def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -
 
     Class names are taken for classes where the solution has one column of text (and no fractions), or one column of
     anything and the predictions are logits or probabilities. without: ids left out on both sides; others among them
-    are passed over.
-    Raises SubmissionError when an id, a target or a class of one side is not on the other, and for no sample at all.
+    are passed over. Where the predictions say that they are of a validation split or out of fold, the solution may be a
+    train.csv: its further samples, and columns beside the targets, are left out.
+    Raises SubmissionError when otherwise an id, a target or a class of one side is not on the other, and for no sample
+    at all.
     """
     ours, truth = _loaded(predictions, solution)
+    held = len(truth.ids)
+    if _of_labelled(ours):
+        truth = with_ids(truth, ours.ids)
+    left_out = held - len(truth.ids)
     if without is not None:
         ours, truth = without_ids(ours, without), without_ids(truth, without)
     if not len(truth.ids):
         raise SubmissionError("There are no samples to score.")
     if isinstance(truth, Labels):
-        return _classes(ours, truth)
+        return replace(_classes(ours, truth), left_out=left_out)
     if isinstance(ours, Labels):
         raise SubmissionError("The predictions are class names, the solution holds numbers.")
     values = align(ours, truth.ids, truth.targets).values
     place, column = _places(ours.ids, truth.ids), _places(ours.targets, truth.targets)
-    return Numbers(truth.ids, truth.targets, values, truth.values, place, column)
+    return Numbers(truth.ids, truth.targets, values, truth.values, place, column, left_out)
 
 
 def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Predictions | Labels]:
     if isinstance(predictions, str | Path) and Path(predictions).suffix.lower() != ".csv":
         predictions = Predictions.load(predictions)
     if isinstance(solution, str | Path):
-        solution = _solution(
-            solution, isinstance(predictions, Predictions) and predictions.kind != "regression"
-        )
+        classes = isinstance(predictions, Predictions) and predictions.kind != "regression"
+        if isinstance(predictions, Predictions) and _of_labelled(predictions) and not classes:
+            solution = load_truth(solution, predictions)
+        else:
+            solution = _solution(solution, classes)
     if isinstance(predictions, str | Path):
         one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
         predictions = Labels.load(predictions) if one else Predictions.load(predictions)
     return predictions, solution
+
+
+def _of_labelled(predictions: Predictions | Labels) -> bool:
+    return isinstance(predictions, Predictions) and predictions.split in _OF_LABELLED
 
 
 def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
@@ -101,7 +119,7 @@ def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
         fractions = pd.to_numeric(labels.labels[~text], errors="coerce") % 1 > 0
         if classes or (text.any() and not fractions.any()):
             return labels
-    return Predictions.load(path)
+    return load_true(path)
 
 
 def _places(have: np.ndarray, want: np.ndarray) -> np.ndarray:

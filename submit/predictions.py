@@ -100,7 +100,7 @@ class Predictions:
         """
         path = Path(path)
         if path.suffix.lower() not in (".npz", ".csv"):
-            raise SubmissionError(f"{path}: expected a .npz or .csv file.")
+            raise SubmissionError(f"{path}: {_unreadable(path)}")
         if path.suffix.lower() == ".npz":
             with about(path):
                 return cls(**_checked(read_npz(path, _KEYS)))
@@ -108,6 +108,15 @@ class Predictions:
         with about(path):
             table.require_numbers()
             return cls(table.ids, table.values, table.columns, split="")
+
+
+def _unreadable(path: Path) -> str:
+    """Why a path without the suffix of a file of predictions is none, and which file of a run directory is."""
+    if not path.exists():
+        return "there is no such file (expected a .npz or .csv file)."
+    held = sorted((path / "predictions").glob("*.npz"), key=lambda file: (file.stem != "test", file.name))
+    give = f"; it is a folder that holds {', '.join(map(str, held))}: give a file" if held else ""
+    return f"expected a .npz or .csv file{give}."
 
 
 def names(values: Any, what: str) -> np.ndarray:

@@ -79,7 +79,8 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
     """The score by id beside those of shuffled ids, of other orders of ids, and of other orders of columns.
 
     Another order is called better where a t-test over samples says so: neighbours that are alike, as where samples
-    are sorted by class, score nearly as much one late. Of more than 4,096 samples 64 runs of 64 neighbours are probed,
+    are sorted by class, score nearly as much one late; where the ids score no more than shuffled, beating all shuffles
+    will do. Of more than 4,096 samples 64 runs of 64 neighbours are probed,
     and of more than 1,024 columns no exchange of a few. Columns so much alike, or so badly predicted, that these
     samples do not tell them apart can be exchanged unseen. Raises SubmissionError for fewer than 10 samples.
     """
@@ -95,9 +96,11 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
     shuffled = _shuffled(every, shuffles, seed)
     rows = _of_rows(every, rearrangements(ids, pair.place[some], "ids"))
     columns = _of_columns(a, b, rearrangements(names, column, what) if len(names) > 1 else {})
-    findings = _by_id(score, shuffled) + _better(rows, float(shuffled.max()), score)
+    findings = _by_id(score, shuffled)
+    # where the ids are known to be wrong, an order that no shuffle reaches is the likely one, by however few samples
+    findings += _better(rows, float(shuffled.max()), score, np.inf if findings else _CHANCE)
     highest = _highest_of_shuffled_columns(a, b, shuffles, seed)
-    if better := _better(columns, highest, score):
+    if better := _better(columns, highest, score, _CHANCE):
         findings += better
     elif swapped := exchanged(a, b, names, _CHANCE):
         findings.append(f"{what} seem exchanged: {swapped}.")
@@ -180,9 +183,9 @@ def _by_id(score: float, shuffled: np.ndarray) -> list[str]:
     ]
 
 
-def _better(orders: Mapping[str, _Order], highest: float, score: float) -> list[str]:
+def _better(orders: Mapping[str, _Order], highest: float, score: float, chance: float) -> list[str]:
     """On the best of the orders (best first) that beat the score by more than chance, and all shuffles."""
     for name, order in orders.items():
-        if order.chance < _CHANCE / len(orders) and order.score > highest:
+        if order.chance < chance / len(orders) and order.score > highest:
             return [f"the score is {order.score:.4f}, not {score:.4f}, if they are taken so: {name}."]
     return []

@@ -11,6 +11,7 @@ from submit.errors import SubmissionError, about, named
 from submit.npz import read_npz
 from submit.table import read_header, read_names
 
+_HEADERS = ("target", "targets", "name", "id")  # of the first column, also where a target is so named
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042
 
 
@@ -60,8 +61,13 @@ def checked(regions: Mapping[str, np.ndarray], targets: int) -> dict[str, np.nda
 
 
 def _memberships(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
-    if (columns := len(read_header(path))) != 2:
-        raise SubmissionError(f"expected two columns, target and region; found {columns}.")
+    header = read_header(path)
+    if len(header) != 2:
+        raise SubmissionError(f"expected two columns, target and region; found {len(header)}.")
+    if header[0] in targets and header[0].lower() not in _HEADERS:
+        raise SubmissionError(
+            f"expected a header, as target,region; its first line is of a target, {','.join(header)!r}."
+        )
     _, members, regions = read_names(path)
     unknown = np.unique(members[~np.isin(members, targets)])
     if len(unknown):

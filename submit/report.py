@@ -1,7 +1,9 @@
 """Scores with their intervals as tables of 80 columns."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -49,14 +51,27 @@ def show(found: Rosetta | ClassRosetta) -> None:
 def show_compared(found: Sequence[Compared]) -> None:
     """Prints what `compare` found."""
     console = Console(highlight=False)
+    called = _distinct(dict.fromkeys(one.name for one in found))
     for number, measure in enumerate(dict.fromkeys(one.measure for one in found)):
         if number:
             console.print()
         table = _table(measure, "score", "95 %", "to the first", "95 %")
         for one in (one for one in found if one.measure == measure):
             difference = _cells(one.difference, "+.4f") if one.difference else ("", "")
-            table.add_row(one.name, *_cells(one.score, ".4f"), *difference)
+            table.add_row(called[one.name], *_cells(one.score, ".4f"), *difference)
         console.print(table)
+
+
+def _distinct(paths: Iterable[str]) -> dict[str, str]:
+    """Path -> its file's name, or the run of RUN/predictions/SPLIT.npz; the path itself where others have that name."""
+    short = {path: _short(Path(path)) for path in paths}
+    count = Counter(short.values())
+    return {path: name if count[name] == 1 else path for path, name in short.items()}
+
+
+def _short(path: Path) -> str:
+    of_run = path.parent.name == "predictions" and path.parent.parent.name
+    return str(path.parent.parent) if of_run else path.name
 
 
 def show_probe(found: Probe) -> None:

@@ -22,6 +22,8 @@ class Scores:
     constant: how many targets have no defined correlation, because a side is constant or not finite; they count 0.
     normalised: r / sqrt(ceiling) of the targets with a ceiling above 0, or None without a ceiling.
     accuracy: the share of equal values when both sides are one column of whole numbers, which may be class numbers.
+    left_out: how many samples of the solution are not predicted, of a validation split.
+    constant_truth: how many of `constant` are so on the solution's side.
     """
 
     samples: int
@@ -32,6 +34,8 @@ class Scores:
     constant: int
     normalised: np.ndarray | None = None
     accuracy: float | None = None
+    left_out: int = 0
+    constant_truth: int = 0
 
     @property
     def mean(self) -> float:
@@ -55,6 +59,10 @@ class Scores:
             "explained_variance_median": _number(np.median(self.explained_variance)),
             "mse": _number(self.mse.mean()),
         }
+        if self.constant_truth:
+            result["constant_in_truth"] = self.constant_truth
+        if self.left_out:
+            result["left_out"] = self.left_out
         if self.normalised is not None:
             result["noise_normalised_mean"] = float(self.normalised.mean())
             result["noise_normalised_median"] = float(np.median(self.normalised))
@@ -67,17 +75,19 @@ class Scores:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Classification. top5: None where there are no scores for more than five classes."""
+    """Classification. top5: None where there are no scores for more than five classes. left_out: as in Scores."""
 
     samples: int
     accuracy: float
     classes: int | None = None
     top5: float | None = None
+    left_out: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON; without what does not apply."""
         found = {
             "samples": self.samples,
+            "left_out": self.left_out or None,
             "classes": self.classes,
             "accuracy": self.accuracy,
             "top5_accuracy": self.top5,
@@ -96,8 +106,9 @@ def score(
     Both sides numbers: per-target scores, and with `ceiling` (t,) or its .npy (share of the variance that is signal, 0
     to 1, in the solution's column order) noise-normalised ones. Logits or probabilities against one column of class
     names, or two columns of class names: accuracy. without: ids left out on both sides, such as those of test images
-    that look like training images; ids of other samples among them are passed over.
-    Raises SubmissionError when an id or a target of one side is not on the other.
+    that look like training images; ids of other samples among them are passed over. Predictions of a validation split,
+    or out of fold, may go with a train.csv, whose further samples are left out.
+    Raises SubmissionError when otherwise an id or a target of one side is not on the other.
     """
     pair = paired(predictions, solution, without)
     if isinstance(pair, Numbers):
@@ -121,6 +132,8 @@ def _regression(pair: Numbers, ceiling: np.ndarray | str | Path | None) -> Score
         constant=int(metrics.undefined(ours, truth).sum()),
         normalised=normalised,
         accuracy=metrics.accuracy(ours[:, 0], truth[:, 0]) if whole else None,
+        left_out=pair.left_out,
+        constant_truth=int(metrics.undefined(truth, truth).sum()),
     )
 
 
@@ -137,10 +150,10 @@ def _normalised(r: np.ndarray, ceiling: np.ndarray | str | Path) -> np.ndarray:
 def _classification(pair: Classes) -> ClassScores:
     accuracy = metrics.accuracy(pair.predicted, pair.truth)
     if pair.scores is None:
-        return ClassScores(len(pair.ids), accuracy)
+        return ClassScores(len(pair.ids), accuracy, left_out=pair.left_out)
     classes = len(pair.classes)
     top5 = metrics.top_k_accuracy(pair.scores, pair.truth, 5) if classes > 5 else None
-    return ClassScores(len(pair.ids), accuracy, classes, top5)
+    return ClassScores(len(pair.ids), accuracy, classes, top5, pair.left_out)
 
 
 def load_ceiling(path: str | Path) -> np.ndarray:

@@ -14,12 +14,13 @@ def load_truth(path: str | Path, predicted: Predictions) -> Predictions | Labels
     """The truth for predictions like `predicted`: of their targets, in the file's order, or of classes `Labels`.
 
     path: a competition's train.csv or a solution (ids in the first column; other columns than the targets may hold
-    anything), or an npz of predictions. Raises SubmissionError where targets are not there or cells are no numbers.
+    anything), or an npz of true values. Raises SubmissionError where targets are not there, cells are no numbers, or
+    an npz holds predictions.
     """
     if predicted.kind != "regression":
         return Labels.load(path)
     if Path(path).suffix.lower() != ".csv":
-        return Predictions.load(path)
+        return load_true(path)
     table = read_table(path)
     with about(path):
         lacking = predicted.targets[~np.isin(predicted.targets, table.columns)]
@@ -30,3 +31,15 @@ def load_truth(path: str | Path, predicted: Predictions) -> Predictions | Labels
         wanted = np.isin(table.columns, predicted.targets)
         table.require_numbers(wanted)
         return Predictions(table.ids, table.values[:, wanted], table.columns[wanted], split="")
+
+
+def load_true(path: str | Path) -> Predictions:
+    """Predictions.load of true values. Raises SubmissionError, too, for the predictions of a run or an ensemble."""
+    truth = Predictions.load(path)
+    run, ensemble = truth.provenance.get("run"), truth.provenance.get("ensemble")
+    if run or ensemble:
+        of = f"run {run}" if run else "an ensemble"
+        raise SubmissionError(
+            f"{path} holds predictions of {of}; expected true values: did you swap the arguments?"
+        )
+    return truth

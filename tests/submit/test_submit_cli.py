@@ -109,6 +109,42 @@ def test_mistakes_exit_with_one_and_a_sentence(folder, arguments, message):
     assert isinstance(found.exception, SystemExit)
 
 
+@pytest.mark.parametrize("split", ["test", "out_of_fold"])
+def test_predictions_of_a_run_are_no_truth(folder, split):
+    values = Predictions.load("a.npz")
+    Predictions(values.ids, values.values, values.targets, split=split, provenance={"run": "ridge"}).save(
+        "x.npz"
+    )
+    assert run("score", "x.npz", "solution.csv").exit_code == 0
+    for predictions in ("solution.csv", "a.npz"):
+        refused = run("score", predictions, "x.npz").stderr
+        assert (
+            "x.npz holds predictions of run ridge; expected true values: did you swap the arguments?"
+            in refused
+        )
+    assert run("ensemble", "a.npz", "b.csv", "--out", "both.npz").exit_code == 0
+    assert "both.npz holds predictions of an ensemble;" in run("score", "a.npz", "both.npz").stderr
+
+
+def test_targets_that_are_constant_in_the_truth_are_counted(folder):
+    values = Predictions.load("a.npz")
+    write(Predictions(values.ids, values.values * [0, 1], values.targets), "constant.csv")
+    shown = run("score", "a.npz", "constant.csv").stdout
+    assert shown.split("those constant in the truth")[1].split()[1] == "1"
+    assert json.loads(run("score", "a.npz", "constant.csv", "--json").stdout)["constant_in_truth"] == 1
+    assert "in the truth" not in run("score", "constant.csv", "a.npz").stdout
+
+
+def test_of_a_run_directory_the_file_to_give_is_named(folder):
+    assert "none: there is no such file" in run("score", "none", "solution.csv").stderr
+    (folder / "run.1").mkdir()
+    assert "run.1: expected a .npz or .csv file." in run("score", "run.1", "solution.csv").stderr
+    for split in ("out_of_fold", "test"):
+        Predictions.load("a.npz").save(f"run.1/predictions/{split}.npz")
+    refused = run("score", "run.1", "solution.csv").stderr
+    assert "run.1/predictions/test.npz, run.1/predictions/out_of_fold.npz: give a file" in refused
+
+
 @pytest.mark.parametrize("out", ["x.npz", "x.csv"])
 def test_an_ensemble_that_fails_the_check_is_not_written(folder, out):
     (folder / "sample.csv").write_text("id,n0,n1\n000,0,0\n")

@@ -64,6 +64,21 @@ def test_the_file_that_does_not_match_is_named(folder):
         compare(["good.npz"], "truth.csv")
 
 
+def test_files_are_shown_by_what_distinguishes_them(folder):
+    good = Predictions.load("good.npz")
+    paths = [
+        "runs/a/predictions/test.npz",
+        "runs/b/predictions/test.npz",
+        "runs/b/predictions/validation.npz",
+    ]
+    paths += ["a_folder/other.npz", "another/good.npz", "good.npz"]
+    for path in paths:
+        good.save(path)
+    printed = CliRunner().invoke(main, ["compare", *paths, "--truth", "truth.csv"], env={"COLUMNS": "120"})
+    shown = [line.split()[0] for line in printed.stdout.splitlines() if "0." in line]
+    assert shown == ["runs/a", *paths[1:3], "other.npz", *paths[4:]] * 2
+
+
 def test_the_command(folder):
     printed = CliRunner().invoke(main, ["compare", "good.npz", "poor.csv", "--truth", "truth.csv"])
     assert printed.exit_code == 0

@@ -70,6 +70,13 @@ def test_a_planted_misalignment_is_found_and_named(truth, values, name):
         assert "'n0 holds n3', 'n3 holds n0'" in found.findings[0]
 
 
+def test_an_order_of_few_samples_is_named_where_no_shuffle_reaches_it(truth, values):
+    few = Predictions(IDS[:12], truth.values[:12, :3], TARGETS[:3])
+    found = probe(pair(Predictions(few.ids, np.roll(values[:12, :3], 1, axis=0), few.targets), few))
+    assert found.findings[0].startswith("by id the score is ")
+    assert found.findings[1].endswith("if they are taken so: ids one late, in the solution's order.")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_planted_permutation_of_all_columns_is_found(truth, values, seed):
     moved = values[:, np.random.default_rng(seed).permutation(T)]

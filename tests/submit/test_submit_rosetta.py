@@ -182,6 +182,11 @@ def test_regions_are_read_from_masks_or_memberships(tmp_path):
         ({"V1": np.zeros(5, bool)}, None, "no target is in 'V1'"),
         ({}, None, "no target is in any region"),
         (None, "target,roi\nlh.0,V1\nlh.9,V1\n", "1 targets are not in the solution: 'lh.9'; it has 'lh.0'"),
+        (
+            None,
+            "lh.0,V1\nlh.1,V1\n",
+            "expected a header, as target,region; its first line is of a target, 'lh.0,V1'",
+        ),
         (None, "target,roi,x\nlh.0,V1,1\n", "expected two columns, target and region; found 3"),
     ],
 )
