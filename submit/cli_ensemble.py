@@ -43,7 +43,7 @@ _ONLY = {  # options by the methods that they go with
 )
 @click.option("--weights", help="For mean: one number a member, as in 0.3,0.7; equal when not given.")
 @click.option(
-    "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given."
+    "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given, or one."
 )
 @click.option(
     "--truth", type=_FILE, help="For greedy, stack, best: the truth of labelled samples, as train.csv."
