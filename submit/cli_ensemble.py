@@ -12,7 +12,15 @@ from rich.table import Table
 from submit import ensemble as combine
 from submit import kaggle
 from submit.errors import SubmissionError
-from submit.members import Member, find_members, load_fresh, load_labelled, unlike_scales, variation
+from submit.members import (
+    Member,
+    find_members,
+    load_fresh,
+    load_labelled,
+    load_test,
+    unlike_scales,
+    variation,
+)
 from submit.predictions import Predictions
 from submit.regions import load_regions
 from submit.truth import load_truth
@@ -98,7 +106,7 @@ def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predict
 
     def loaded() -> Iterator[Predictions]:
         for member in members:
-            yield (test := Predictions.load(member.test))
+            yield (test := load_test(member.test))
             varies.append(variation(test))
 
     if method == "rank":

@@ -16,8 +16,9 @@ _COMPARED = ("config", "python", "versions", "commit")
 class Node:
     """A part of the provenance, with the parts that it was made of.
 
-    name: the run, or how an ensemble was made; unlike that of any other run. part: what it is for in the whole, such
-    as a subject. weight: among its siblings, as recorded; share: in the whole, None where that is not known.
+    name: the run, the file where no more is known, or how an ensemble was made; unlike that of any other run.
+    part: what it is for in the whole, such as a subject. weight: among its siblings, as recorded; share: in the whole,
+    None where that is not known.
     """
 
     name: str
@@ -71,7 +72,7 @@ def _parts(made: Mapping[str, Any]) -> list[tuple[str, float | None, Mapping[str
 def _name(made: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str:
     if composed:
         return str(made.get("run") or made.get("method") or made.get("format") or "ensemble")
-    name = str(made["run"]) if "run" in made else "predictions of unknown origin"
+    name = str(made.get("run", made.get("file", "predictions of unknown origin")))
     names[name] = names.get(name, 0) + 1
     return name if names[name] == 1 else f"{name} #{names[name]}"
 

@@ -1,8 +1,9 @@
 """What a member of an ensemble is made of: test predictions, and labelled ones to learn its weight from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from submit.align import align
 from submit.blocks import by_block
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
+from submit.provenance import read, sidecar
 
 _LEARNED = ("out_of_fold", "validation")  # of a run directory, the first that is there
 _TARGETS = 1_000  # or up to twice as many, evenly spaced, give the median over all of them
@@ -63,6 +65,26 @@ def _in_run(path: Path) -> Member:
     return Member(str(path), folder / "test.npz", there[0] if there else None)
 
 
+def load_test(path: Path) -> Predictions:
+    """Predictions of test samples with their provenance: of a CSV, that of its sidecar; where none is known, its name.
+
+    A sidecar counts where it is of this very file.
+    """
+    predictions = Predictions.load(path)
+    made = dict(predictions.provenance) or _beside(path) or {"file": str(path)}
+    return replace(predictions, provenance=made)
+
+
+def _beside(path: Path) -> dict[str, Any]:
+    if not sidecar(path).is_file():
+        return {}
+    try:
+        kept = read(path)
+    except SubmissionError:  # damaged, or of another version
+        return {}
+    return {} if kept.faults else dict(kept.record["provenance"])
+
+
 def load_labelled(members: Sequence[Member]) -> list[Predictions]:
     """Every member's predictions of labelled samples. Raises SubmissionError naming all that have none."""
     without = [member.name for member in members if member.labelled is None]
@@ -81,7 +103,7 @@ def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> It
     """
     runs = [known.provenance.get("run") for known in labelled]
     for member, known, run in zip(members, labelled, runs, strict=True):
-        test = Predictions.load(member.test)
+        test = load_test(member.test)
         own = test.provenance.get("run")
         if own is not None and own != run and own in runs:
             other = members[runs.index(own)]

@@ -229,3 +229,15 @@ def test_targets_that_cannot_be_scored_are_counted(folder):
     found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
     assert found.exit_code == 0, found.stderr
     assert "1 of 3 targets count 0: constant or not finite in the truth" in found.stdout
+
+
+def test_csv_members_keep_the_origin_that_is_beside_them(folder):
+    """Of the very file: a CSV that was changed since, or has none or a damaged one beside it, is told by its name."""
+    for k, made in enumerate(members("test")):
+        write(replace(made, provenance={"run": f"run{k}"}), f"{k}.csv")
+    (folder / "1.csv").write_text((folder / "1.csv").read_text() + "\n")
+    (folder / "2.csv.provenance.json").write_text("{")
+    assert run("0.csv", "1.csv", "2.csv", "--out", "y.csv").exit_code == 0
+    said = CliRunner().invoke(main, ["explain", "y.csv"])
+    assert [word in said.stdout for word in ("0.3333  run0", "0.3333  1.csv", "0.3333  2.csv")] == [True] * 3
+    assert "unknown" not in said.stdout
