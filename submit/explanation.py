@@ -77,6 +77,33 @@ def _name(made: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str
     return name if names[name] == 1 else f"{name} #{names[name]}"
 
 
+def inferred(made: Mapping[str, Any]) -> str | None:
+    """From which views of an image predictions were made, and after which refinement; None where that is not told."""
+    record = made.get("inference")
+    if not isinstance(record, Mapping) or "views" not in record:
+        return None
+    line = f"{record['views']} view{'s' if record['views'] != 1 else ''} of each image"
+    if record.get("adapts") is None:
+        return line
+    line, batches, late = (
+        f"{line}, {record['adapts']} refined",
+        record.get("batches"),
+        record.get("unrefined"),
+    )
+    if not isinstance(batches, int) or not isinstance(late, int):
+        return line
+    return f"{line} for {batches - late} of {batches} batches"
+
+
+def averaged(made: Mapping[str, Any]) -> int | None:
+    """How many checkpoints a soup's weights are the mean of; None where it is no soup."""
+    soup = made.get("soup")
+    members = soup.get("members") if isinstance(soup, Mapping) else None
+    if not isinstance(members, list):
+        return None
+    return sum(not isinstance(member, Mapping) or bool(member.get("taken", True)) for member in members)
+
+
 Grouped = dict[str, list[str]]
 
 
