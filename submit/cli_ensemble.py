@@ -173,6 +173,7 @@ def _report(found: combine.Combination) -> None:
 def _write(result: Predictions, out: Path, against: Path | None) -> None:
     if out.suffix.lower() == ".csv":
         kaggle.write(result, out, against)
+        _warn([] if against else [f"{out}: {kaggle.UNCHECKED}"])
         return
     faults = [] if against is None else kaggle.check(result, against)
     if faults:
