@@ -33,8 +33,13 @@ def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[Member
 
     labelled: one for each path that is a file, in their order, or none at all. A directory's are its
     predictions/out_of_fold.npz, else its predictions/validation.npz, where there is one.
-    Raises SubmissionError for another number, a directory without predictions/test.npz, and a file that is both.
+    Raises SubmissionError for paths that do not exist, another number, a directory without predictions/test.npz, and a
+    file that is both.
     """
+    if absent := [path for path in paths if not path.exists()]:
+        raise SubmissionError(
+            "\n".join(f"{path}: there is no such file or run directory." for path in absent)
+        )
     files = [path for path in paths if not path.is_dir()]
     if labelled and len(labelled) != len(files):
         raise SubmissionError(
@@ -60,7 +65,10 @@ def _of_file(path: Path, labelled: Path | None) -> Member:
 def _in_run(path: Path) -> Member:
     folder = path / "predictions"
     if not (folder / "test.npz").is_file():
-        raise SubmissionError(f"{path}: expected a run directory with predictions/test.npz; there is none.")
+        raise SubmissionError(
+            f"{path}: expected a run directory with predictions/test.npz; there is none. Of a trained run, "
+            f"`jaxlab predict {path}` makes it."
+        )
     there = [file for name in _LEARNED if (file := folder / f"{name}.npz").is_file()]
     return Member(str(path), folder / "test.npz", there[0] if there else None)
 
@@ -91,7 +99,8 @@ def load_labelled(members: Sequence[Member]) -> list[Predictions]:
     if without:
         raise SubmissionError(
             "Nothing to learn weights from, neither --learn nor, of a run directory, predictions/out_of_fold.npz or "
-            f"validation.npz: {', '.join(without)}."
+            f"validation.npz: {', '.join(without)}. `jaxlab predict RUN --split validation` makes the latter, and "
+            "`jaxlab train --folds` the former."
         )
     return [Predictions.load(member.labelled) for member in members if member.labelled is not None]
 

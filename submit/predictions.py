@@ -100,7 +100,8 @@ class Predictions:
         """
         path = Path(path)
         if path.suffix.lower() not in (".npz", ".csv"):
-            raise SubmissionError(f"{path}: expected a .npz or .csv file.")
+            fault = "expected a .npz or .csv file" if path.exists() else "there is no such file"
+            raise SubmissionError(f"{path}: {fault}.")
         if path.suffix.lower() == ".npz":
             with about(path):
                 return cls(**_checked(read_npz(path, _KEYS)))

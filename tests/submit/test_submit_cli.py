@@ -91,6 +91,7 @@ def test_a_csv_that_no_sample_was_given_for_is_said_to_be_unchecked(folder, comm
     ("arguments", "message"),
     [
         (["score", "none.npz", "solution.csv"], "none.npz: there is no such file"),
+        (["score", "runs/none", "solution.csv"], "runs/none: there is no such file."),
         (["score", "a.npz", "none.csv"], "none.csv: the file cannot be read"),
         (["score", "a.npz", "solution.csv", "--ceiling", "a.npz"], "found an npz"),
         (["score", "a.npz", "solution.csv", "--ceiling", "none.npy"], "none.npy: there is no such file"),

@@ -159,7 +159,10 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
         ("--truth train.csv", ["--truth goes with --method greedy or stack or best, not with mean"]),
         ("--method best --truth train.csv --learn train.csv", ["found 1 for 0 members that are files"]),
         ("--method best --truth test.csv", ["The truth lacks 120 of the 120 ids that all members predict: 'i000'"]),
-        (f"{TEST} --method best --truth train.csv", ["Nothing to learn weights from", f"validation.npz: {TEST}."]),
+        (
+            f"{TEST} --method best --truth train.csv",
+            ["Nothing to learn weights from", f"validation.npz: {TEST}. `jaxlab predict RUN --split validation`"],
+        ),
         (f"{TEST} --method best --truth train.csv --learn {TEST}", [f"{TEST}: given as a member and to learn from"]),
         (
             f"{TEST} --method best --truth train.csv --learn copy.npz",
@@ -174,7 +177,14 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
             ["blank.csv: 2 targets have no region beside them: 'n0', 'n1'"],
         ),
         ("--against none.csv --method mean", ["File 'none.csv' does not exist"]),
-        ("empty --method mean", ["empty: expected a run directory with predictions/test.npz"]),
+        (
+            "empty --method mean",
+            ["empty: expected a run directory with predictions/test.npz", "`jaxlab predict empty` makes it"],
+        ),
+        (
+            "runs/d none.csv --method mean",
+            ["runs/d: there is no such file or run directory.", "none.csv: there is no such file or run directory."],
+        ),
         ("--method best --truth classes.csv", ["predicted targets are not among its columns: 'n0', 'n1', 'n2'"]),
     ],
 )  # fmt: skip
@@ -242,3 +252,11 @@ def test_csv_members_keep_the_origin_that_is_beside_them(folder):
     said = CliRunner().invoke(main, ["explain", "y.csv"])
     assert [word in said.stdout for word in ("0.3333  run0", "0.3333  1.csv", "0.3333  2.csv")] == [True] * 3
     assert "unknown" not in said.stdout
+
+
+def test_too_few_shared_samples_are_met_with_what_gives_more(folder):
+    made = Predictions.load(LEARNED)
+    replace(made, ids=made.ids[:12], values=made.values[:12]).save(LEARNED)
+    found = run(*RUNS, "--method", "best", "--truth", "train.csv", "--out", "x.npz")
+    assert "12 ids are predicted by all members; expected 20 or more" in found.stderr
+    assert "out-of-fold predictions (`jaxlab train --folds`)" in found.stderr
