@@ -18,6 +18,7 @@ from submit.members import (
     load_fresh,
     load_labelled,
     load_test,
+    unlike_inference,
     unlike_scales,
     variation,
 )
@@ -143,9 +144,16 @@ def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predi
     with Console(stderr=True).status("learning weights"):
         combination = learn(**how)
     _warn(unlike_scales(names, [variation(known) for known in labelled]))
-    result = combination.apply(load_fresh(members, labelled), [str(member.test) for member in members])
+    result = combination.apply(_fresh(members, labelled), [str(member.test) for member in members])
     _report(combination)
     return result
+
+
+def _fresh(members: list[Member], labelled: list[Predictions]) -> Iterator[Predictions]:
+    """Every member's test predictions, with a warning of those that were made otherwise than the labelled ones."""
+    for member, known, test in zip(members, labelled, load_fresh(members, labelled), strict=True):
+        _warn(unlike_inference(member, known, test))
+        yield test
 
 
 def _report(found: combine.Combination) -> None:

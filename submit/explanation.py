@@ -114,7 +114,7 @@ def differences(members: list[Node]) -> dict[str, Grouped]:
     have is "-". Members that record no config are left out.
     """
     known = [member for member in members if "config" in member.made]
-    flat = {member.name: _flat({key: member.made.get(key) for key in _COMPARED}) for member in known}
+    flat = {member.name: flat_settings({key: member.made.get(key) for key in _COMPARED}) for member in known}
     keys = dict.fromkeys(key for values in flat.values() for key in values)
     found = {key: _grouped({name: values.get(key, _ABSENT) for name, values in flat.items()}) for key in keys}
     return {key: groups for key, groups in found.items() if len(groups) > 1}
@@ -134,13 +134,14 @@ def _grouped(values: Mapping[str, str]) -> Grouped:
     return groups
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+def flat_settings(value: Any, prefix: str = "") -> dict[str, str]:
+    """{dotted name: value as text} of settings within settings."""
     if isinstance(value, Mapping | list) and value:
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         return {
             name: text
             for key, item in items
-            for name, text in _flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
+            for name, text in flat_settings(item, f"{prefix}.{key}" if prefix else str(key)).items()
         }
     text = value if isinstance(value, str) else json.dumps(value)
     return {} if value is None and prefix in _COMPARED else {prefix: text}

@@ -1,6 +1,6 @@
 """What a member of an ensemble is made of: test predictions, and labelled ones to learn its weight from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 from submit.align import align
 from submit.blocks import by_block
 from submit.errors import SubmissionError
+from submit.explanation import flat_settings
 from submit.predictions import Predictions
 from submit.provenance import read, sidecar
 
@@ -129,6 +130,31 @@ def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> It
                     "expected those of test samples."
                 )
         yield test
+
+
+def unlike_inference(member: Member, known: Predictions, test: Predictions) -> list[str]:
+    """A sentence where a member's predictions that weights are learned from were made with other views or refinement.
+
+    Empty where either does not record how it was made.
+    """
+    learned, combined = (_inference(one.provenance) for one in (known, test))
+    if not learned or not combined:
+        return []
+    names = [name for name in dict.fromkeys([*learned, *combined]) if learned.get(name) != combined.get(name)]
+    found = [f"{name} {learned.get(name, '-')} / {combined.get(name, '-')}" for name in names]
+    return found and [
+        f"{member.name}: weights are learned from predictions of other inference settings than those that are "
+        f"combined: {', '.join(found)} ({member.labelled} / {member.test})."
+    ]
+
+
+def _inference(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The settings as `tta.shift`; empty where none are recorded. A run of folds has them with its experiment."""
+    config = provenance.get("config")
+    for within in (config, config.get("experiment") if isinstance(config, Mapping) else None):
+        if isinstance(within, Mapping) and isinstance(within.get("inference"), Mapping):
+            return flat_settings(within["inference"])
+    return {}
 
 
 def variation(predictions: Predictions) -> float:

@@ -260,3 +260,24 @@ def test_too_few_shared_samples_are_met_with_what_gives_more(folder):
     found = run(*RUNS, "--method", "best", "--truth", "train.csv", "--out", "x.npz")
     assert "12 ids are predicted by all members; expected 20 or more" in found.stderr
     assert "out-of-fold predictions (`jaxlab train --folds`)" in found.stderr
+
+
+@pytest.mark.parametrize("within", [lambda config: config, lambda config: {"experiment": config}])
+def test_weights_learned_from_another_inference_are_warned_of(folder, within):
+    """Of a run, and of folds; runs/c records no settings."""
+
+    def keep(path: str, split: str, shift: int) -> None:
+        file = f"{path}/predictions/{split}.npz"
+        settings = {"type": "Inference", "tta": {"shift": shift, "mirror": False}, "refine": {"adapts": None}}
+        made = {"run": path, "config": within({"inference": settings})}
+        replace(Predictions.load(file), provenance=made).save(file)
+
+    for path, split, shift in [(RUNS[0], "out_of_fold", 0), (RUNS[0], "test", 3), (RUNS[1], "test", 3)]:
+        keep(path, split, shift)
+    keep(RUNS[1], "out_of_fold", 3)
+    found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
+    assert found.exit_code == 0
+    assert found.stderr.splitlines() == [
+        "Warning: runs/a: weights are learned from predictions of other inference settings than those that are "
+        f"combined: tta.shift 0 / 3 ({LEARNED} / {TEST})."
+    ]
