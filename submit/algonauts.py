@@ -25,12 +25,11 @@ from submit.algonauts_layout import (
     file_names,
     layout,
 )
-from submit.align import differences
 from submit.errors import SubmissionError, named, refuse
 from submit.files import atomic, atomic_folder
 from submit.progress import shown
 from submit.provenance import keep
-from submit.subjects import Source, area_values, by_subject, opened, value_faults
+from submit.subjects import Source, area_values, by_subject, opened, subject_faults, value_faults
 from submit.zips import open_zip
 
 _ROWS = 64  # written at a time
@@ -56,7 +55,7 @@ def write(
     subjects, more than it allows; deflated, a zip has 295 MB.
     """
     subjects, members, seen = layout(root), by_subject(predictions), dict[str, str]()
-    faults = differences(np.array(list(members)), np.array(list(subjects)), "subjects", "the predictions")
+    faults = subject_faults(members, list(subjects))
     provenance: dict[str, Any] = {}
     wanted = [name for name in subjects if name in members]
     with _destination(Path(path), faults) as add:

@@ -25,7 +25,7 @@ from submit.files import atomic
 from submit.pickles import load_plain
 from submit.progress import shown
 from submit.provenance import keep
-from submit.subjects import Part, Source, area_values, by_subject, opened, value_faults
+from submit.subjects import Part, Source, area_values, by_subject, opened, subject_faults, value_faults
 from submit.zips import open_zip
 
 VIDEOS = 102
@@ -50,7 +50,7 @@ def write(
     may be missing. Raises SubmissionError with every fault, and then writes nothing.
     """
     members = by_subject(predictions)
-    faults = differences(np.array(list(members)), np.array(SUBJECTS), "subjects", "the predictions")
+    faults = subject_faults(members, SUBJECTS)
     parts: dict[str, list[Part]] = {}
     for name in shown([name for name in SUBJECTS if name in members], len(SUBJECTS), "reading"):
         try:

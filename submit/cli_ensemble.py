@@ -12,7 +12,16 @@ from rich.table import Table
 from submit import ensemble as combine
 from submit import kaggle
 from submit.errors import SubmissionError
-from submit.members import Member, find_members, load_fresh, load_labelled, unlike_scales, variation
+from submit.members import (
+    Member,
+    find_members,
+    load_fresh,
+    load_labelled,
+    load_test,
+    unlike_inference,
+    unlike_scales,
+    variation,
+)
 from submit.predictions import Predictions
 from submit.regions import load_regions
 from submit.truth import load_truth
@@ -43,7 +52,7 @@ _ONLY = {  # options by the methods that they go with
 )
 @click.option("--weights", help="For mean: one number a member, as in 0.3,0.7; equal when not given.")
 @click.option(
-    "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given."
+    "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given, or one."
 )
 @click.option(
     "--truth", type=_FILE, help="For greedy, stack, best: the truth of labelled samples, as train.csv."
@@ -98,7 +107,7 @@ def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predict
 
     def loaded() -> Iterator[Predictions]:
         for member in members:
-            yield (test := Predictions.load(member.test))
+            yield (test := load_test(member.test))
             varies.append(variation(test))
 
     if method == "rank":
@@ -135,9 +144,16 @@ def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predi
     with Console(stderr=True).status("learning weights"):
         combination = learn(**how)
     _warn(unlike_scales(names, [variation(known) for known in labelled]))
-    result = combination.apply(load_fresh(members, labelled), [str(member.test) for member in members])
+    result = combination.apply(_fresh(members, labelled), [str(member.test) for member in members])
     _report(combination)
     return result
+
+
+def _fresh(members: list[Member], labelled: list[Predictions]) -> Iterator[Predictions]:
+    """Every member's test predictions, with a warning of those that were made otherwise than the labelled ones."""
+    for member, known, test in zip(members, labelled, load_fresh(members, labelled), strict=True):
+        _warn(unlike_inference(member, known, test))
+        yield test
 
 
 def _report(found: combine.Combination) -> None:
@@ -165,6 +181,7 @@ def _report(found: combine.Combination) -> None:
 def _write(result: Predictions, out: Path, against: Path | None) -> None:
     if out.suffix.lower() == ".csv":
         kaggle.write(result, out, against)
+        _warn([] if against else [f"{out}: {kaggle.UNCHECKED}"])
         return
     faults = [] if against is None else kaggle.check(result, against)
     if faults:

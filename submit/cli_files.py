@@ -12,8 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from submit.check import check as checked
-from submit.errors import about
-from submit.explanation import Node, data, differences, to_dict, tree
+from submit.errors import SubmissionError, about
+from submit.explanation import Node, averaged, data, differences, inferred, to_dict, tree
 from submit.provenance import Kept, read, sidecar
 
 _FILE = click.Path(path_type=Path)
@@ -50,6 +50,7 @@ def explain(file: Path, as_json: bool) -> None:
     FILE is a submission with a FILE.provenance.json beside it, that JSON itself, or an npz of predictions. Exit code 1
     where the submission was changed since, or is not there.
     """
+    _refuse_run(file)
     kept = read(file)
     with about(sidecar(kept.path)):
         if as_json:
@@ -58,6 +59,13 @@ def explain(file: Path, as_json: bool) -> None:
             _print(kept)
     if kept.faults:
         raise click.ClickException("; ".join(kept.faults))
+
+
+def _refuse_run(path: Path) -> None:
+    made = sorted(path.glob("predictions/*.npz"))
+    if made and not sidecar(path).exists():
+        there = ", ".join(map(str, made))
+        raise SubmissionError(f"{path}: this is a run directory; name one of its predictions: {there}.")
 
 
 def _print(kept: Kept) -> None:
@@ -92,6 +100,10 @@ def _facts(made: Mapping[str, Any]) -> Iterator[str]:
         yield f"method: {made['method']}"
     if made.get("scores"):
         yield f"scores: {_numbers(made['scores'])}"
+    if (line := inferred(made)) is not None:
+        yield f"inference: {line}"
+    if (members := averaged(made)) is not None:
+        yield f"soup: weights averaged over {members} checkpoints"
     if "digest" in made:
         yield f"checkpoint: {str(made['digest'])[:12]}"
     if made.get("commit"):

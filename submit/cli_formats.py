@@ -87,7 +87,10 @@ def _written(texts: Sequence[str], form: str, out: Path, against: Path | None) -
         answers = Labels.load(path) if path.suffix.lower() == ".csv" else Predictions.load(path)
         return [vqa_results.write(answers, out, against)]
     if form == "kaggle":
-        return [kaggle.write(Predictions.load(path), out, against)]
+        written = kaggle.write(Predictions.load(path), out, against)
+        if against is None:
+            click.echo(f"Warning: {out}: {kaggle.UNCHECKED}", err=True)
+        return [written]
     if against is None:
         raise SubmissionError(
             "sensorium: name the session's folder, which holds trials and neurons (--against)."

@@ -16,8 +16,9 @@ _COMPARED = ("config", "python", "versions", "commit")
 class Node:
     """A part of the provenance, with the parts that it was made of.
 
-    name: the run, or how an ensemble was made; unlike that of any other run. part: what it is for in the whole, such
-    as a subject. weight: among its siblings, as recorded; share: in the whole, None where that is not known.
+    name: the run, the file where no more is known, or how an ensemble was made; unlike that of any other run.
+    part: what it is for in the whole, such as a subject. weight: among its siblings, as recorded; share: in the whole,
+    None where that is not known.
     """
 
     name: str
@@ -71,9 +72,36 @@ def _parts(made: Mapping[str, Any]) -> list[tuple[str, float | None, Mapping[str
 def _name(made: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str:
     if composed:
         return str(made.get("run") or made.get("method") or made.get("format") or "ensemble")
-    name = str(made["run"]) if "run" in made else "predictions of unknown origin"
+    name = str(made.get("run", made.get("file", "predictions of unknown origin")))
     names[name] = names.get(name, 0) + 1
     return name if names[name] == 1 else f"{name} #{names[name]}"
+
+
+def inferred(made: Mapping[str, Any]) -> str | None:
+    """From which views of an image predictions were made, and after which refinement; None where that is not told."""
+    record = made.get("inference")
+    if not isinstance(record, Mapping) or "views" not in record:
+        return None
+    line = f"{record['views']} view{'s' if record['views'] != 1 else ''} of each image"
+    if record.get("adapts") is None:
+        return line
+    line, batches, late = (
+        f"{line}, {record['adapts']} refined",
+        record.get("batches"),
+        record.get("unrefined"),
+    )
+    if not isinstance(batches, int) or not isinstance(late, int):
+        return line
+    return f"{line} for {batches - late} of {batches} batches"
+
+
+def averaged(made: Mapping[str, Any]) -> int | None:
+    """How many checkpoints a soup's weights are the mean of; None where it is no soup."""
+    soup = made.get("soup")
+    members = soup.get("members") if isinstance(soup, Mapping) else None
+    if not isinstance(members, list):
+        return None
+    return sum(not isinstance(member, Mapping) or bool(member.get("taken", True)) for member in members)
 
 
 Grouped = dict[str, list[str]]
@@ -86,7 +114,7 @@ def differences(members: list[Node]) -> dict[str, Grouped]:
     have is "-". Members that record no config are left out.
     """
     known = [member for member in members if "config" in member.made]
-    flat = {member.name: _flat({key: member.made.get(key) for key in _COMPARED}) for member in known}
+    flat = {member.name: flat_settings({key: member.made.get(key) for key in _COMPARED}) for member in known}
     keys = dict.fromkeys(key for values in flat.values() for key in values)
     found = {key: _grouped({name: values.get(key, _ABSENT) for name, values in flat.items()}) for key in keys}
     return {key: groups for key, groups in found.items() if len(groups) > 1}
@@ -106,13 +134,14 @@ def _grouped(values: Mapping[str, str]) -> Grouped:
     return groups
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+def flat_settings(value: Any, prefix: str = "") -> dict[str, str]:
+    """{dotted name: value as text} of settings within settings."""
     if isinstance(value, Mapping | list) and value:
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         return {
             name: text
             for key, item in items
-            for name, text in _flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
+            for name, text in flat_settings(item, f"{prefix}.{key}" if prefix else str(key)).items()
         }
     text = value if isinstance(value, str) else json.dumps(value)
     return {} if value is None and prefix in _COMPARED else {prefix: text}

@@ -1,8 +1,9 @@
 """What a member of an ensemble is made of: test predictions, and labelled ones to learn its weight from."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ import pandas as pd
 from submit.align import align
 from submit.blocks import by_block
 from submit.errors import SubmissionError
+from submit.explanation import flat_settings
 from submit.predictions import Predictions
+from submit.provenance import read, sidecar
 
 _LEARNED = ("out_of_fold", "validation")  # of a run directory, the first that is there
 _TARGETS = 1_000  # or up to twice as many, evenly spaced, give the median over all of them
@@ -31,8 +34,13 @@ def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[Member
 
     labelled: one for each path that is a file, in their order, or none at all. A directory's are its
     predictions/out_of_fold.npz, else its predictions/validation.npz, where there is one.
-    Raises SubmissionError for another number, a directory without predictions/test.npz, and a file that is both.
+    Raises SubmissionError for paths that do not exist, another number, a directory without predictions/test.npz, and a
+    file that is both.
     """
+    if absent := [path for path in paths if not path.exists()]:
+        raise SubmissionError(
+            "\n".join(f"{path}: there is no such file or run directory." for path in absent)
+        )
     files = [path for path in paths if not path.is_dir()]
     if labelled and len(labelled) != len(files):
         raise SubmissionError(
@@ -58,9 +66,32 @@ def _of_file(path: Path, labelled: Path | None) -> Member:
 def _in_run(path: Path) -> Member:
     folder = path / "predictions"
     if not (folder / "test.npz").is_file():
-        raise SubmissionError(f"{path}: expected a run directory with predictions/test.npz; there is none.")
+        raise SubmissionError(
+            f"{path}: expected a run directory with predictions/test.npz; there is none. Of a trained run, "
+            f"`jaxlab predict {path}` makes it."
+        )
     there = [file for name in _LEARNED if (file := folder / f"{name}.npz").is_file()]
     return Member(str(path), folder / "test.npz", there[0] if there else None)
+
+
+def load_test(path: Path) -> Predictions:
+    """Predictions of test samples with their provenance: of a CSV, that of its sidecar; where none is known, its name.
+
+    A sidecar counts where it is of this very file.
+    """
+    predictions = Predictions.load(path)
+    made = dict(predictions.provenance) or _beside(path) or {"file": str(path)}
+    return replace(predictions, provenance=made)
+
+
+def _beside(path: Path) -> dict[str, Any]:
+    if not sidecar(path).is_file():
+        return {}
+    try:
+        kept = read(path)
+    except SubmissionError:  # damaged, or of another version
+        return {}
+    return {} if kept.faults else dict(kept.record["provenance"])
 
 
 def load_labelled(members: Sequence[Member]) -> list[Predictions]:
@@ -69,7 +100,8 @@ def load_labelled(members: Sequence[Member]) -> list[Predictions]:
     if without:
         raise SubmissionError(
             "Nothing to learn weights from, neither --learn nor, of a run directory, predictions/out_of_fold.npz or "
-            f"validation.npz: {', '.join(without)}."
+            f"validation.npz: {', '.join(without)}. `jaxlab predict RUN --split validation` makes the latter, and "
+            "`jaxlab train --folds` the former."
         )
     return [Predictions.load(member.labelled) for member in members if member.labelled is not None]
 
@@ -81,7 +113,7 @@ def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> It
     """
     runs = [known.provenance.get("run") for known in labelled]
     for member, known, run in zip(members, labelled, runs, strict=True):
-        test = Predictions.load(member.test)
+        test = load_test(member.test)
         own = test.provenance.get("run")
         if own is not None and own != run and own in runs:
             other = members[runs.index(own)]
@@ -98,6 +130,31 @@ def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> It
                     "expected those of test samples."
                 )
         yield test
+
+
+def unlike_inference(member: Member, known: Predictions, test: Predictions) -> list[str]:
+    """A sentence where a member's predictions that weights are learned from were made with other views or refinement.
+
+    Empty where either does not record how it was made.
+    """
+    learned, combined = (_inference(one.provenance) for one in (known, test))
+    if not learned or not combined:
+        return []
+    names = [name for name in dict.fromkeys([*learned, *combined]) if learned.get(name) != combined.get(name)]
+    found = [f"{name} {learned.get(name, '-')} / {combined.get(name, '-')}" for name in names]
+    return found and [
+        f"{member.name}: weights are learned from predictions of other inference settings than those that are "
+        f"combined: {', '.join(found)} ({member.labelled} / {member.test})."
+    ]
+
+
+def _inference(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The settings as `tta.shift`; empty where none are recorded. A run of folds has them with its experiment."""
+    config = provenance.get("config")
+    for within in (config, config.get("experiment") if isinstance(config, Mapping) else None):
+        if isinstance(within, Mapping) and isinstance(within.get("inference"), Mapping):
+            return flat_settings(within["inference"])
+    return {}
 
 
 def variation(predictions: Predictions) -> float:

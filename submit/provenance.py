@@ -2,7 +2,8 @@
 
 The JSON holds `schema` (1), `file` (name, sha256, bytes), `made` (UTC), `python` and `versions` of the writing process,
 `scores`, and `provenance`: that of the predictions. A member of it is a run (run, step, digest, config, data, versions,
-commit, scores) or an ensemble: `{"ensemble": [{"weight", "provenance"}, ...], "method"}`, of runs or of ensembles.
+commit, scores), a `file` of which no more is known, or an ensemble: `{"ensemble": [{"weight", "provenance"}, ...],
+"method"}`, of runs or of ensembles.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from submit.align import matched
+from submit.align import differences, matched
 from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions
 
@@ -62,6 +62,16 @@ def by_subject(
             f"targets {named(predictions.targets, len(predictions.targets), 2)}."
         )
     return {name: [predictions] for name in subjects}
+
+
+def subject_faults(given: Collection[str], expected: Sequence[str]) -> list[str]:
+    """Sentences on subjects that are missing or unknown; one on how they are named where none is known."""
+    if given and not set(given) & set(expected):
+        called = f"{expected[0]} to {expected[-1]}" if len(expected) > 1 else expected[0]
+        return [
+            f"expected subjects named {called}, as in {expected[0]}=FILE; found {named(given, len(given))}"
+        ]
+    return differences(np.array(list(given)), np.array(list(expected)), "subjects", "the predictions")
 
 
 def opened(

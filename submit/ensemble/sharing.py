@@ -70,7 +70,8 @@ class Shared:
             found = ", ".join(f"{name} {len(member):,}" for name, member in zip(names, members, strict=True))
             raise SubmissionError(
                 f"{len(shared)} ids are predicted by all members; expected {_FEWEST} or more to learn weights from. "
-                f"Labelled samples predicted: {found}."
+                f"Labelled samples predicted: {found}. Members that are validated on the same samples share more, and "
+                "those with out-of-fold predictions (`jaxlab train --folds`) all."
             )
         lacking = np.sort(shared[~pd.Index(shared).isin(truth.ids)])
         if len(lacking):

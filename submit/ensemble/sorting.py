@@ -50,19 +50,22 @@ def rank_average(members: Iterable[Predictions], names: Sequence[str] | None = N
 
 
 def trimmed_mean(
-    members: Iterable[Predictions], share: float = 0.2, names: Sequence[str] | None = None
+    members: Iterable[Predictions], share: float | None = None, names: Sequence[str] | None = None
 ) -> Predictions:
     """The mean of each value over the members that are left without the lowest and the highest.
 
     share: of the members, cut at either end, in 0 to 0.5; rounded down to whole members, as scipy.stats.trim_mean
-    does, of which there must be one. Of classes, probabilities (see `mean`), divided by their sum over classes.
-    Members are kept in memory, as float32. names: of the members, for messages.
+    does, of which there must be one. None: 0.2, and of fewer than five members one. Of classes, probabilities (see
+    `mean`), divided by their sum over classes. Members are kept in memory, as float32. names: of the members, for
+    messages.
     Raises SubmissionError as `mean` does, and for values that are not finite.
     """
     kept = _all(members, names)
     first = kept[0]
     if len(kept) < 3:
         raise SubmissionError(f"A trimmed mean needs three predictions or more, found {len(kept)}.")
+    if share is None:
+        share = max(0.2, 1 / len(kept))
     if not 1 <= share * len(kept) < 0.5 * len(kept):
         raise SubmissionError(
             f"share: expected a number below 0.5 and of at least 1/{len(kept)}, which cuts one of {len(kept)} "

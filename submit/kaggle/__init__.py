@@ -6,6 +6,6 @@ names, or one row for each id and target, as `img7_n3,0.5`.
 
 from submit.kaggle.checking import check
 from submit.kaggle.sample import Sample, read_sample
-from submit.kaggle.writing import write
+from submit.kaggle.writing import UNCHECKED, write
 
-__all__ = ["Sample", "check", "read_sample", "write"]
+__all__ = ["UNCHECKED", "Sample", "check", "read_sample", "write"]

@@ -16,6 +16,12 @@ from submit.rows import header_line, row_lines
 _CELLS = 2**16  # made into text at a time
 
 
+UNCHECKED = (
+    "not checked against the competition: its columns are `id` and the targets as the predictions name them; "
+    "--against sample_submission.csv gives it the competition's rows and names, and checks it."
+)
+
+
 def write(
     predictions: Predictions, path: str | Path, sample: pd.DataFrame | str | Path | None = None
 ) -> Path:

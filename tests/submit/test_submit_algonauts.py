@@ -175,6 +175,8 @@ def test_predictions_that_do_not_fit(members, root, tmp_path):
             algonauts.write(given, tmp_path / "out.zip", against)
 
     refused("1 subjects missing from the predictions: 'subj02'", {"subj01": members["subj01"]})
+    called = r"expected subjects named subj01 to subj08, as in subj01=FILE; found 'subj1'$"
+    refused(called, {"subj1": members["subj01"]}, None)
     swapped = {"subj01": members["subj01"], "subj02": members["subj01"]}
     refused("subj02: 6 test images missing from the predictions: 'test-0001_nsd-00002'", swapped)
     refused("expected 159 test samples, found 4", members, None)

@@ -78,10 +78,20 @@ def test_ensemble_of_an_npz_and_a_csv(folder, out):
     np.testing.assert_allclose(back.values[rows], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("command", ["ensemble", "write --format kaggle"])
+def test_a_csv_that_no_sample_was_given_for_is_said_to_be_unchecked(folder, command):
+    found = run(*command.split(), "a.npz", "--out", "out.csv")
+    assert found.exit_code == 0
+    assert found.stderr.startswith("Warning: out.csv: not checked against the competition")
+    assert "--against sample_submission.csv" in found.stderr
+    assert run(*command.split(), "a.npz", "--out", "out.csv", "--against", "sample.csv").stderr == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["score", "none.npz", "solution.csv"], "none.npz: there is no such file"),
+        (["score", "runs/none", "solution.csv"], "runs/none: there is no such file."),
         (["score", "a.npz", "none.csv"], "none.csv: the file cannot be read"),
         (["score", "a.npz", "solution.csv", "--ceiling", "a.npz"], "found an npz"),
         (["score", "a.npz", "solution.csv", "--ceiling", "none.npy"], "none.npy: there is no such file"),

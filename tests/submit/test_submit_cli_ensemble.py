@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import trim_mean
 
-from submit import Predictions, ensemble, score, write
+from submit import Predictions, ensemble, kaggle, score, write
 from submit.cli import main
 
 TARGETS = np.array(["n0", "n1", "n2"])
@@ -57,7 +57,8 @@ def test_runs_are_combined_as_in_python(folder, method, how):
         options += ["--rois", "rois.csv"]
         how = {**how, "regions": {"V1": np.array([True, True, False])}}
     found = run(*RUNS, "--out", "out.csv", "--method", method, "--truth", "train.csv", *options)
-    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.exit_code == 0
+    assert found.stderr.splitlines() == [f"Warning: out.csv: {kaggle.UNCHECKED}"]
     learned = getattr(ensemble, method)(members("out_of_fold"), Predictions.load("train.csv"), **how)
     expected = learned.apply(members("test"))
     np.testing.assert_allclose(Predictions.load("out.csv").values, expected.values, rtol=1e-6)
@@ -158,7 +159,10 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
         ("--truth train.csv", ["--truth goes with --method greedy or stack or best, not with mean"]),
         ("--method best --truth train.csv --learn train.csv", ["found 1 for 0 members that are files"]),
         ("--method best --truth test.csv", ["The truth lacks 120 of the 120 ids that all members predict: 'i000'"]),
-        (f"{TEST} --method best --truth train.csv", ["Nothing to learn weights from", f"validation.npz: {TEST}."]),
+        (
+            f"{TEST} --method best --truth train.csv",
+            ["Nothing to learn weights from", f"validation.npz: {TEST}. `jaxlab predict RUN --split validation`"],
+        ),
         (f"{TEST} --method best --truth train.csv --learn {TEST}", [f"{TEST}: given as a member and to learn from"]),
         (
             f"{TEST} --method best --truth train.csv --learn copy.npz",
@@ -173,7 +177,14 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
             ["blank.csv: 2 targets have no region beside them: 'n0', 'n1'"],
         ),
         ("--against none.csv --method mean", ["File 'none.csv' does not exist"]),
-        ("empty --method mean", ["empty: expected a run directory with predictions/test.npz"]),
+        (
+            "empty --method mean",
+            ["empty: expected a run directory with predictions/test.npz", "`jaxlab predict empty` makes it"],
+        ),
+        (
+            "runs/d none.csv --method mean",
+            ["runs/d: there is no such file or run directory.", "none.csv: there is no such file or run directory."],
+        ),
         ("--method best --truth classes.csv", ["predicted targets are not among its columns: 'n0', 'n1', 'n2'"]),
     ],
 )  # fmt: skip
@@ -229,3 +240,44 @@ def test_targets_that_cannot_be_scored_are_counted(folder):
     found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
     assert found.exit_code == 0, found.stderr
     assert "1 of 3 targets count 0: constant or not finite in the truth" in found.stdout
+
+
+def test_csv_members_keep_the_origin_that_is_beside_them(folder):
+    """Of the very file: a CSV that was changed since, or has none or a damaged one beside it, is told by its name."""
+    for k, made in enumerate(members("test")):
+        write(replace(made, provenance={"run": f"run{k}"}), f"{k}.csv")
+    (folder / "1.csv").write_text((folder / "1.csv").read_text() + "\n")
+    (folder / "2.csv.provenance.json").write_text("{")
+    assert run("0.csv", "1.csv", "2.csv", "--out", "y.csv").exit_code == 0
+    said = CliRunner().invoke(main, ["explain", "y.csv"])
+    assert [word in said.stdout for word in ("0.3333  run0", "0.3333  1.csv", "0.3333  2.csv")] == [True] * 3
+    assert "unknown" not in said.stdout
+
+
+def test_too_few_shared_samples_are_met_with_what_gives_more(folder):
+    made = Predictions.load(LEARNED)
+    replace(made, ids=made.ids[:12], values=made.values[:12]).save(LEARNED)
+    found = run(*RUNS, "--method", "best", "--truth", "train.csv", "--out", "x.npz")
+    assert "12 ids are predicted by all members; expected 20 or more" in found.stderr
+    assert "out-of-fold predictions (`jaxlab train --folds`)" in found.stderr
+
+
+@pytest.mark.parametrize("within", [lambda config: config, lambda config: {"experiment": config}])
+def test_weights_learned_from_another_inference_are_warned_of(folder, within):
+    """Of a run, and of folds; runs/c records no settings."""
+
+    def keep(path: str, split: str, shift: int) -> None:
+        file = f"{path}/predictions/{split}.npz"
+        settings = {"type": "Inference", "tta": {"shift": shift, "mirror": False}, "refine": {"adapts": None}}
+        made = {"run": path, "config": within({"inference": settings})}
+        replace(Predictions.load(file), provenance=made).save(file)
+
+    for path, split, shift in [(RUNS[0], "out_of_fold", 0), (RUNS[0], "test", 3), (RUNS[1], "test", 3)]:
+        keep(path, split, shift)
+    keep(RUNS[1], "out_of_fold", 3)
+    found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
+    assert found.exit_code == 0
+    assert found.stderr.splitlines() == [
+        "Warning: runs/a: weights are learned from predictions of other inference settings than those that are "
+        f"combined: tta.shift 0 / 3 ({LEARNED} / {TEST})."
+    ]

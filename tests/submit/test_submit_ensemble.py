@@ -119,6 +119,13 @@ def test_trimmed_mean_is_scipys(share):
     np.testing.assert_allclose(trimmed_mean(some, share).values, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("number", "cut"), [(3, 1), (4, 1), (5, 1), (9, 1), (10, 2), (49, 9)])
+def test_a_trimmed_mean_cuts_a_fifth_or_one_by_default(number, cut):
+    some = members(number)
+    expected = np.sort([member.values.astype(float) for member in some], axis=0)[cut:-cut].mean(0)
+    np.testing.assert_allclose(trimmed_mean(some).values, expected, rtol=1e-5)
+
+
 def test_trimmed_probabilities_sum_to_one():
     some = members(5, kind="logits")
     found = trimmed_mean(some)
@@ -146,7 +153,7 @@ def test_members_are_matched_by_name_whatever_is_done_with_them(combine):
         (rank_average, [FIRST, prediction("xyw", [[0, 0]] * 3)], "1 ids missing .*: 'z'"),
         (rank_average, members(2, kind="logits"), "predictions of kind 'logits' order classes by sample"),
         (rank_average, [FIRST, NOT_FINITE], "Prediction 2: 2 values .* id 'y', target 'a'"),
-        (trimmed_mean, members(4), "at least 1/4, .*; found 0.2"),
+        (lambda some: trimmed_mean(some, 0.2), members(4), "at least 1/4, .*; found 0.2"),
         (trimmed_mean, members(2), "needs three predictions or more, found 2"),
         (lambda some: trimmed_mean(some, np.nan), members(4), "found nan"),
         (lambda some: trimmed_mean(some, np.inf), members(4), "found inf"),

@@ -168,5 +168,6 @@ def test_a_csv_longer_than_a_block_keeps_its_order_and_names_its_cells(tmp_path)
 
 
 def test_a_suffix_that_is_neither_is_refused(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"")
     with pytest.raises(SubmissionError, match=r"expected a \.npz or \.csv file"):
         Predictions.load(tmp_path / "x.parquet")

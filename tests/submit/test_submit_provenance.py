@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -213,3 +214,25 @@ def test_a_folder_by_any_name(tmp_path, monkeypatch):
     (tmp_path / "far").write_bytes(b"for")
     assert "was changed since: it has 7 bytes" in explain(".").stderr
     assert "/.provenance.json: there is no such file" in explain("/").stderr
+
+
+def test_inference_and_soups_are_told(tmp_path):
+    soup = {
+        "members": [{"run": "a", "taken": True}, {"run": "b", "taken": False}, {"run": "c", "taken": True}]
+    }
+    refined = {"views": 9, "adapts": "statistics", "batches": 4, "unrefined": 1, "moved": 0.1}
+    one = replace(run("one", 1), provenance={"run": "one", "inference": refined, "soup": soup})
+    two = replace(run("two", 1), provenance={"run": "two", "inference": {"views": 1, "adapts": None}})
+    own = replace(run("own", 1), provenance={"run": "own", "inference": "by hand", "soup": 3})
+    said = explain(write(mean([one, two, own]), tmp_path / "x.csv")).stdout
+    assert "inference: 9 views of each image, statistics refined for 3 of 4 batches" in said
+    assert "inference: 1 view of each image\n" in said
+    assert "soup: weights averaged over 2 checkpoints" in said
+    assert (said.count("inference:"), said.count("soup:")) == (2, 1)
+
+
+def test_a_run_directory_is_pointed_to_its_predictions(nested, tmp_path):
+    path = nested.save(tmp_path / "run" / "predictions" / "test.npz")
+    said = explain(tmp_path / "run")
+    assert said.exit_code == 1
+    assert f"this is a run directory; name one of its predictions: {path}." in said.stderr
