@@ -113,7 +113,7 @@ class Predictions:
 def _unreadable(path: Path) -> str:
     """Why a path without the suffix of a file of predictions is none, and which file of a run directory is."""
     if not path.exists():
-        return "there is no such file (expected a .npz or .csv file)."
+        return "there is no such file."
     held = sorted((path / "predictions").glob("*.npz"), key=lambda file: (file.stem != "test", file.name))
     give = f"; it is a folder that holds {', '.join(map(str, held))}: give a file" if held else ""
     return f"expected a .npz or .csv file{give}."
