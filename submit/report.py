@@ -35,10 +35,10 @@ def show(found: Rosetta | ClassRosetta) -> None:
     console.print()
     for need in dict.fromkeys(found.left_out.values()):
         names = [name for name, needs in found.left_out.items() if needs == need]
-        console.print(f"left out, for want of {need}: {', '.join(names)}")
+        console.print(f"left out, for want of {need}: {'; '.join(names)}")
     console.print(
-        f"{found.samples:,} samples; n targets. Algonauts 2023, also uncorrected, is in percent, and its challenge "
-        "takes the median."
+        f"{found.samples:,} samples; n: the number of targets. Algonauts 2023, also uncorrected, is in percent, and "
+        "its challenge takes the median."
     )
     if found.constant or found.not_finite:
         made = ", ".join(f"{value:.4f} ({name})" for name, value in found.policies.items())
