@@ -113,7 +113,7 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
 
 def _noted(file: TextIO, lines: list[str]) -> Iterator[str]:
     for line in file:
-        if line.strip():
+        if lines or line.strip():  # later a blank one may be within quotation marks
             lines.append(line)
         yield line
 

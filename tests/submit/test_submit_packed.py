@@ -62,6 +62,12 @@ def test_an_encrypted_zip_is_named(sample, tmp_path):
     assert "encrypted" in fault
 
 
+def test_another_separator_is_named_where_the_header_has_line_breaks(sample, tmp_path):
+    (tmp_path / "x.csv").write_bytes(b'"image\r\rid";n0;n1\r\n0001;1;2\r\n')
+    (fault,) = check(tmp_path / "x.csv", sample)
+    assert "separated by ';', expected ','" in fault
+
+
 def test_blank_lines_are_no_rows(sample, tmp_path):
     (tmp_path / "x.csv").write_text(" \n\n" + GOOD.replace("c,5,6\n", "\n  \nc,5,6\n \n"))
     assert check(tmp_path / "x.csv", sample) == []
