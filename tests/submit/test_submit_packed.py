@@ -62,9 +62,11 @@ def test_an_encrypted_zip_is_named(sample, tmp_path):
     assert "encrypted" in fault
 
 
-def test_another_separator_is_named_where_the_header_has_line_breaks(sample, tmp_path):
-    (tmp_path / "x.csv").write_bytes(b'"image\r\rid";n0;n1\r\n0001;1;2\r\n')
-    (fault,) = check(tmp_path / "x.csv", sample)
+def test_another_separator_is_named_where_the_id_column_has_line_breaks(tmp_path):
+    for name, separator in (("sample.csv", ","), ("x.csv", ";")):
+        lines = ['"image\r\rid",n0,n1', "0001,1,2", ""]
+        (tmp_path / name).write_bytes("\r\n".join(lines).replace(",", separator).encode())
+    (fault,) = check(tmp_path / "x.csv", tmp_path / "sample.csv")
     assert "separated by ';', expected ','" in fault
 
 
