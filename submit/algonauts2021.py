@@ -26,7 +26,7 @@ from submit.pickles import load_plain
 from submit.progress import shown
 from submit.provenance import keep
 from submit.subjects import Part, Source, area_values, by_subject, opened, subject_faults, value_faults
-from submit.zips import open_zip
+from submit.zips import names_in, open_zip
 
 VIDEOS = 102
 SUBJECTS = tuple(f"sub{number:02d}" for number in range(1, 11))
@@ -138,8 +138,7 @@ def _read(path: Path, faults: list[str]) -> Any:
                 with path.open("rb") as file:
                     return load_plain(file)
             with open_zip(path) as archive:
-                within = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-                pickles = [name for name in within if name.lower().endswith(".pkl")]
+                pickles = [name for name in names_in(archive) if name.lower().endswith(".pkl")]
                 if len(pickles) != 1:
                     raise SubmissionError(f"expected one pickle in the zip, found {len(pickles)}.")
                 if archive.namelist() not in ([f"{track}.pkl"] for track in REGIONS):

@@ -9,7 +9,7 @@ from submit.errors import SubmissionError
 from submit.predictions import Predictions
 from submit.records import is_csv
 from submit.table import read_header
-from submit.zips import open_zip
+from submit.zips import names_in, open_zip
 
 
 def check(
@@ -79,7 +79,6 @@ def _suffixes(path: Path) -> set[str]:
     """Of the files in a zip; none where it is damaged, which its check says."""
     try:
         with open_zip(path) as archive:
-            names = [Path(name) for name in archive.namelist() if not name.startswith("__MACOSX/")]
-            return {name.suffix.lower() for name in names}
+            return {Path(name).suffix.lower() for name in names_in(archive)}
     except SubmissionError:
         return set()

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from submit import ensemble as combine
 from submit import kaggle
-from submit.errors import SubmissionError
+from submit.errors import SubmissionError, refuse
 from submit.members import (
     Member,
     find_members,
@@ -183,9 +183,7 @@ def _write(result: Predictions, out: Path, against: Path | None) -> None:
         kaggle.write(result, out, against)
         _warn([] if against else [f"{out}: {kaggle.UNCHECKED}"])
         return
-    faults = [] if against is None else kaggle.check(result, against)
-    if faults:
-        raise SubmissionError(f"{out} was not written:\n" + "\n".join(f"- {fault}" for fault in faults))
+    refuse(out, [] if against is None else kaggle.check(result, against))
     result.save(out)
 
 

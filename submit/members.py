@@ -12,10 +12,9 @@ from submit.align import align
 from submit.blocks import by_block
 from submit.errors import SubmissionError
 from submit.explanation import flat_settings
-from submit.predictions import Predictions
+from submit.predictions import LABELLED, Predictions
 from submit.provenance import read, sidecar
 
-_LEARNED = ("out_of_fold", "validation")  # of a run directory, the first that is there
 _TARGETS = 1_000  # or up to twice as many, evenly spaced, give the median over all of them
 _UNLIKE = 20  # times: predictions of one thing, if poor ones and good ones, do not differ so much in spread
 
@@ -70,7 +69,7 @@ def _in_run(path: Path) -> Member:
             f"{path}: expected a run directory with predictions/test.npz; there is none. Of a trained run, "
             f"`jaxlab predict {path}` makes it."
         )
-    there = [file for name in _LEARNED if (file := folder / f"{name}.npz").is_file()]
+    there = [file for name in LABELLED if (file := folder / f"{name}.npz").is_file()]
     return Member(str(path), folder / "test.npz", there[0] if there else None)
 
 

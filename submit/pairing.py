@@ -9,13 +9,11 @@ import pandas as pd
 from submit.align import align, matched, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.labels import Labels, is_text
-from submit.predictions import Predictions
+from submit.predictions import LABELLED, Predictions
 from submit.table import read_header
 from submit.truth import load_true, load_truth
 
 Side = Predictions | Labels | str | Path
-
-_OF_LABELLED = ("validation", "out_of_fold")  # splits of samples that a train.csv holds among others
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +103,7 @@ def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Pr
 
 
 def _of_labelled(predictions: Predictions | Labels) -> bool:
-    return isinstance(predictions, Predictions) and predictions.split in _OF_LABELLED
+    return isinstance(predictions, Predictions) and predictions.split in LABELLED
 
 
 def _solution(path: str | Path, classes: bool) -> Predictions | Labels:

@@ -21,6 +21,10 @@ from submit.table import read_table
 Kind = Literal["regression", "logits", "probabilities"]
 
 SCHEMA = 1
+LABELLED = (
+    "out_of_fold",
+    "validation",
+)  # splits with a truth; of a run that keeps both, the first is learned from
 _KEYS = ("ids", "values", "targets", "kind", "split", "provenance", "schema")
 
 

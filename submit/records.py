@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from submit.errors import SubmissionError, about, named
+from submit.zips import names_in
 
 _BLOCK = 50_000  # cells handed out at a time
 _SHOWN = 5  # rows named in one sentence
@@ -75,7 +76,7 @@ def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
             yield file
     elif path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
-            inside = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            inside = names_in(archive)
             if len(inside) != 1:
                 raise SubmissionError(
                     f"expected a zip of one CSV, found {named(inside, len(inside)) or 'nothing'}."

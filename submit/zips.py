@@ -1,4 +1,4 @@
-"""Opening a zip that may be damaged."""
+"""Opening a zip that may be damaged, and what is in it."""
 
 import zipfile
 from pathlib import Path
@@ -12,3 +12,8 @@ def open_zip(path: str | Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:  # by what is damaged
         raise SubmissionError(f"{path}: expected a zip ({error}).") from error
+
+
+def names_in(archive: zipfile.ZipFile) -> list[str]:
+    """What it holds, without what macOS adds for each file."""
+    return [name for name in archive.namelist() if not name.startswith("__MACOSX/")]

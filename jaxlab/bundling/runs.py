@@ -16,9 +16,9 @@ from jaxlab.training.rundir import RunDirectory
 from jaxlab.types import UserError
 from jaxlab.weights.read import SUFFIXES, find
 from submit import Predictions
+from submit.predictions import LABELLED
 
 _FILES = ("config.json", "config.py", "run.json", "metrics.jsonl")
-_LABELLED = ("out_of_fold", "validation")  # as `submit ensemble` looks for them in a run
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _member(path: Path, which: Which | None) -> Member:
 
 def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:
     digests = [checkpoint.meta()["digest"] for checkpoint in checkpoints]
-    for file in map(rundir.predictions, _LABELLED):
+    for file in map(rundir.predictions, LABELLED):
         if file.is_file():
             origin = Predictions.load(file).provenance
             made_by = [part.get("digest") for part in origin.get("folds", [origin])]

@@ -17,10 +17,11 @@ from submit.ensemble.evidence import Weights, best_single, greedy_selection, nes
 from submit.ensemble.moments import Moments, Statistic
 from submit.ensemble.sharing import Shared
 from submit.ensemble.stacking import stacking
-from submit.errors import SubmissionError
+from submit.errors import SubmissionError, about
 from submit.labels import Labels
 from submit.metrics.policy import degenerate
 from submit.predictions import Predictions
+from submit.regions import checked
 
 By = Literal["all", "roi", "target"]
 Regions = Mapping[str, np.ndarray]
@@ -119,13 +120,10 @@ def _grouped(by: By, count: int, regions: Regions | None) -> tuple[tuple[str, ..
         return ("all",), np.zeros(count, int)
     if not regions:
         raise SubmissionError("Stacking by region needs regions of targets.")
-    wrong = [name for name, mask in regions.items() if mask.shape != (count,) or mask.dtype != bool]
-    if wrong:
-        raise SubmissionError(
-            f"regions: expected ({count},) bool for each, the truth's targets; not so: {wrong}."
-        )
-    names = [*regions, "no region"]
-    first = np.argmax([*regions.values(), np.ones(count, bool)], axis=0)
+    with about("regions"):
+        masks = checked(regions, count)
+    names = [*masks, "no region"]
+    first = np.argmax([*masks.values(), np.ones(count, bool)], axis=0)
     there, group = np.unique(first, return_inverse=True)
     return tuple(names[i] for i in there), group
 

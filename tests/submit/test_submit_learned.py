@@ -313,7 +313,7 @@ def test_bad_regions_and_stacked_classes_are_refused(classes):
     members, truth = planted(UNLIKE)
     with pytest.raises(SubmissionError, match="needs regions"):
         ensemble.stack(members, truth, by="roi")
-    with pytest.raises(SubmissionError, match=r"expected \(6,\) bool for each.*'V1'"):
+    with pytest.raises(SubmissionError, match=r"regions: expected masks of 6 bool.*'V1'"):
         ensemble.stack(members, truth, by="roi", regions={"V1": np.ones(5, bool)})
     with pytest.raises(SubmissionError, match="Stacking is for regressions"):
         ensemble.stack(*classes)
