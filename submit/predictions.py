@@ -21,10 +21,8 @@ from submit.table import read_table
 Kind = Literal["regression", "logits", "probabilities"]
 
 SCHEMA = 1
-LABELLED = (
-    "out_of_fold",
-    "validation",
-)  # splits with a truth; of a run that keeps both, the first is learned from
+# Splits whose truth is known; of a run that keeps both, weights are learned from the first.
+LABELLED = ("out_of_fold", "validation")
 _KEYS = ("ids", "values", "targets", "kind", "split", "provenance", "schema")
 
 
