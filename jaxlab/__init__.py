@@ -12,13 +12,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxlab.api import load, train
     from jaxlab.bundling import bundle
-    from jaxlab.experiment import Experiment, Training
-    from jaxlab.folds import Folds
-    from jaxlab.run import Run
-    from jaxlab.soups import soup
-    from jaxlab.types import UserError
+    from jaxlab.core.types import UserError
+    from jaxlab.experiment import Experiment, Folds, Training
+    from jaxlab.runs.api import load, train
+    from jaxlab.runs.network.run import Run
+    from jaxlab.runs.soup.soup import soup
 
 __version__ = version("jaxlab")
 __all__ = [
@@ -37,13 +36,13 @@ __all__ = [
 _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
-    "Folds": "folds",
-    "train": "api",
-    "Run": "run",
-    "load": "api",
+    "Folds": "experiment",
+    "train": "runs.api",
+    "Run": "runs.network.run",
+    "load": "runs.api",
     "bundle": "bundling",
-    "soup": "soups",
-    "UserError": "types",
+    "soup": "runs.soup.soup",
+    "UserError": "core.types",
 }
 
 

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from jaxlab.config import Component
-from jaxlab.types import Kind, UserError
+from jaxlab.core.config import Component
+from jaxlab.core.types import Kind, UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,15 +22,20 @@ In a Kaggle notebook:
 The same from a shell: `python -m submit score | rosetta | compare | probe | check | explain | ensemble | write | vqa`.
 """
 
-from submit import algonauts, algonauts2021, bootstrap, ceilings, ensemble, metrics, sensorium, vqa_results
+import sys
+
+from submit import ensemble, metrics
 from submit.align import align
-from submit.check import check
 from submit.ensemble import mean, rank_average, trimmed_mean, weighted
 from submit.errors import SubmissionError
-from submit.kaggle import write
+from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vqa_results
+from submit.formats.check import check
+from submit.formats.kaggle import write
 from submit.labels import Labels
+from submit.metrics import ceilings
 from submit.predictions import Predictions
-from submit.scoring import ClassScores, Scores, load_ceiling, score
+from submit.scores import bootstrap
+from submit.scores.scoring import ClassScores, Scores, load_ceiling, score
 
 __all__ = [
     "ClassScores",
@@ -45,6 +50,7 @@ __all__ = [
     "ceilings",
     "check",
     "ensemble",
+    "kaggle",
     "load_ceiling",
     "mean",
     "metrics",
@@ -56,3 +62,7 @@ __all__ = [
     "weighted",
     "write",
 ]
+
+# `from submit.algonauts import write` means the same as `submit.algonauts.write`.
+for _module in (algonauts, algonauts2021, bootstrap, ceilings, kaggle, sensorium, vqa_results):
+    sys.modules[f"submit.{_module.__name__.rpartition('.')[2]}"] = _module

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about, named
+from submit.files.csv_table import parsed, read_names
 from submit.predictions import Predictions, names
-from submit.table import parsed, read_names
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about, named
-from submit.files import atomic
-from submit.npz import read_npz
-from submit.table import read_table
+from submit.files.atomic import atomic
+from submit.files.csv_table import read_table
+from submit.files.npz import read_npz
 
 Kind = Literal["regression", "logits", "probabilities"]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from submit.errors import SubmissionError, about, named
+from submit.files.csv_table import read_table
 from submit.labels import Labels
 from submit.predictions import Predictions
-from submit.table import read_table
 
 
 def load_truth(path: str | Path, predicted: Predictions) -> Predictions | Labels:

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jaxlab import api
-from jaxlab.data.given import given_samples
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
+from jaxlab.data.sources.users_images import given_samples
+from jaxlab.runs import api
 
 SAMPLES = given_samples(np.zeros((3, 4, 4), np.uint8), "uint8")
 ROWS = [f"{name}_{target}" for name in SAMPLES.ids for target in ("a", "b", "c")]

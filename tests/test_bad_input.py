@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 from safetensors.numpy import save_file
 
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 from jaxlab.data import Simulated
 from jaxlab.training.sharding import Layout
 
@@ -33,7 +33,7 @@ def folder(good, tmp_path, monkeypatch):
         raise AssertionError("compiled before the mistake was found")
 
     monkeypatch.setattr(Layout, "compile", compiled)
-    monkeypatch.setattr("jaxlab.start.initial_parameters", compiled)
+    monkeypatch.setattr("jaxlab.runs.network.begin.initial_parameters", compiled)
     return shutil.copytree(good, tmp_path / "data")
 
 

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from flax import nnx
 
 import submit
-from jaxlab import cli
-from jaxlab.cli import main
-from jaxlab.config import load_file
+from jaxlab.cli import main as cli
+from jaxlab.cli.main import main
+from jaxlab.core.config import load_file
+from jaxlab.core.tree import flatten
 from jaxlab.data import Normalize, Simulated
 from jaxlab.encode import CachedFeatures, Ridge
 from jaxlab.experiment import Experiment
-from jaxlab.task import Task, network_shapes
-from jaxlab.tree import flatten
+from jaxlab.runs.network.task import Task, network_shapes
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -196,7 +196,7 @@ def test_predicting_elsewhere_needs_the_test_images_alone(run, folder, tmp_path)
 @pytest.mark.slow
 def test_python_api_predicts_folders_files_and_arrays_alike(run, folder):
     import jaxlab as package
-    from jaxlab.data.files import read_image
+    from jaxlab.data.readers.image_files import read_image
 
     loaded = package.load(run)
     files = sorted((folder / "test").iterdir())

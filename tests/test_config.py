@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlab.config import (
+from jaxlab.core.config import (
     Component,
     Location,
     differences,
@@ -20,7 +20,7 @@ from jaxlab.config import (
     short_hash,
     to_json,
 )
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

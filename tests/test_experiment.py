@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.data import (
     Arrays,
     Crop,
@@ -21,8 +22,7 @@ from jaxlab.data import (
     Wavelet,
 )
 from jaxlab.experiment import Experiment
-from jaxlab.task import Task, input_shape, network_shapes, task_of, with_weights
-from jaxlab.types import UserError
+from jaxlab.runs.network.task import Task, input_shape, network_shapes, task_of, with_weights
 
 WEIGHTS = {
     "preprocessing": {

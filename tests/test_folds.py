@@ -12,21 +12,21 @@ from rich.console import Console
 from tiny import tiny
 
 import jaxlab
-from jaxlab import api
-from jaxlab.cli import main
-from jaxlab.config import from_json, override, to_json
+from jaxlab.cli.main import main
+from jaxlab.core.config import from_json, override, to_json
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, Simulated
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment
-from jaxlab.fit import positions_of
-from jaxlab.folds import Folds, in_folds, overridden
-from jaxlab.folds_run import scores_by_fold
+from jaxlab.experiment.folds import Folds, in_folds, overridden
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import LeNet5
+from jaxlab.runs import api
+from jaxlab.runs.folds import scores_by_fold
+from jaxlab.runs.network.train import positions_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
-from jaxlab.types import UserError
 from submit import Predictions, metrics
 
 
@@ -240,7 +240,8 @@ def test_the_command_takes_any_experiment_and_one_that_is_folds_already(arrays_n
     flags = ("--smoke", "--set", f"data.root={arrays_npz}")
     config = Path(__file__).parent / "tiny_config.py"
     wrapped = (
-        config.read_text() + "\nfrom jaxlab.folds import Folds\n\nexperiment = Folds(experiment=experiment)\n"
+        config.read_text()
+        + "\nfrom jaxlab.experiment.folds import Folds\n\nexperiment = Folds(experiment=experiment)\n"
     )
     (tmp_path / "folds.py").write_text(wrapped)
     jaxlab_command("train", config, "--folds", 5, "--run", tmp_path / "one", *flags)

@@ -23,13 +23,13 @@ def test_rooms_import_downwards_only():
     ("statement", "absent"),
     [
         (
-            "import submit, submit.cli, submit.kaggle, submit.ensemble",
+            "import submit, submit.cli.main, submit.formats.kaggle, submit.ensemble",
             ("jax", "jaxlab", "flax", "optax", "orbax"),
         ),
         ("import jaxlab", ("jax", "flax", "submit")),
-        ("import jaxlab.cli", ("jax", "flax", "orbax", "grain", "matplotlib")),
+        ("import jaxlab.cli.main", ("jax", "flax", "orbax", "grain", "matplotlib")),
     ],
-    ids=["submit", "jaxlab", "jaxlab.cli"],
+    ids=["submit", "jaxlab", "jaxlab.cli.main"],
 )
 def test_import_leaves_out(statement, absent):
     program = f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"

@@ -7,8 +7,8 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.metrics import log_loss, mean_squared_error
 
+from jaxlab.core.types import UserError
 from jaxlab.losses import CrossEntropy, Mse
-from jaxlab.types import UserError
 
 RNG = np.random.default_rng(0)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import rng, tree
-from jaxlab.types import Mode
+from jaxlab.core import rng, tree
+from jaxlab.core.types import Mode
 
 
 def bits(keys: jax.Array) -> list[tuple[int, ...]]:

@@ -15,13 +15,13 @@ from scipy.special import ndtr
 from tiny import tiny, trained_run
 
 import jaxlab
-from jaxlab import fit
-from jaxlab.averaging import greedily
-from jaxlab.cli import main
+from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
 from jaxlab.data.pipeline import Batches
+from jaxlab.runs.network import train as fit
+from jaxlab.runs.soup.average import greedily
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
-from jaxlab.types import UserError
 
 
 def made(runs, out, **options) -> tuple[str, str]:
@@ -294,7 +294,7 @@ def test_what_is_no_trained_network_is_refused(tmp_path, monkeypatch):
     error = refused([tmp_path / "folds"], tmp_path / "soup")
     assert f"holds a run for each fold; name those: {tmp_path / 'folds/fold0'}" in error
     assert "is not a run directory" in refused([tmp_path / "nowhere"], tmp_path / "soup")
-    monkeypatch.setattr("jaxlab.soups.load", lambda *_: object())
+    monkeypatch.setattr("jaxlab.runs.soup.soup.load", lambda *_: object())
     assert "is no trained network" in refused([tmp_path / "ridge"], tmp_path / "soup")
     with pytest.raises(UserError, match="folds exists already"):
         jaxlab.soup([tmp_path / "a"], tmp_path / "folds")

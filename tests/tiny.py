@@ -11,14 +11,15 @@ import numpy as np
 from rich.console import Console
 from tiny_config import experiment as TINY
 
-from jaxlab import api, fit
-from jaxlab.config import override
+from jaxlab.core.config import override
 from jaxlab.data.pipeline import Batches
 from jaxlab.experiment import Experiment
-from jaxlab.folds import Folds
-from jaxlab.learning import learning_of, tuning_of
-from jaxlab.start import Start, initial_state
-from jaxlab.task import network_shapes, program_of, task_of
+from jaxlab.experiment.folds import Folds
+from jaxlab.runs import api
+from jaxlab.runs.network import train as fit
+from jaxlab.runs.network.begin import Start, initial_state
+from jaxlab.runs.network.plan import learning_of, tuning_of
+from jaxlab.runs.network.task import network_shapes, program_of, task_of
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Learning, Program, train_step

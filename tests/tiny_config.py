@@ -1,7 +1,7 @@
 """A tiny experiment with everything in it that could differ between devices or after a resume."""
 
-from jaxlab.data.arrays import Arrays
-from jaxlab.data.augment import Flip, Shift
+from jaxlab.data.device.augment import Flip, Shift
+from jaxlab.data.sources.arrays import Arrays
 from jaxlab.data.split import RandomSplit
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Linear

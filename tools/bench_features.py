@@ -75,8 +75,8 @@ def extraction(case: Row) -> None:
 
     import jax
 
+    from jaxlab.core.store import cache_dir
     from jaxlab.encode import features, load_all
-    from jaxlab.store import cache_dir
 
     experiment = experiment_of(case, layers=tuple(f"block{k}" for k in range(16)), pool="mean")
     samples = experiment.data.open().train
@@ -97,7 +97,7 @@ def extraction(case: Row) -> None:
 def readout(case: Row) -> None:
     """Prints the seconds of a whole run, checkpoints and validation of each epoch among them; features are there."""
     from jaxlab.encode import features, load_all
-    from jaxlab.fit import train
+    from jaxlab.runs.network.train import train
 
     experiment = experiment_of(case, layers=(LAYER,), pool="none")
     features(load_all(experiment.data.encoders), experiment.data.open().train)

@@ -58,7 +58,7 @@ def main() -> None:
 
     from jaxlab.data.images import Images, decode
     from jaxlab.data.pipeline import Batches, prefetch
-    from jaxlab.data.table import KaggleTable
+    from jaxlab.data.sources.table import KaggleTable
 
     case = json.loads(sys.argv[1])
     seconds, batch, root = case["seconds"], case["batch"], case["root"]

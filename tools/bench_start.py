@@ -43,7 +43,7 @@ def measure(quick: bool, repeats: int) -> list[Row]:
 
 def simulated(folder: Path, images: int, size: int) -> Path:
     """A Kaggle folder of simulated images, written to `folder`."""
-    from jaxlab.data.simulated import Simulated
+    from jaxlab.data.sources.simulated import Simulated
 
     Simulated(images=images, test_images=10, size=size).write_kaggle(folder)
     return folder
@@ -78,9 +78,10 @@ def main() -> None:
     sys.argv = ["jaxlab", *json.loads(sys.argv[1])["command"]]
     import jax.monitoring
 
-    from jaxlab import cli, fit
-    from jaxlab import start as run_start
-    from jaxlab.data.table import KaggleTable
+    from jaxlab.cli import main as cli
+    from jaxlab.data.sources.table import KaggleTable
+    from jaxlab.runs.network import begin as run_start
+    from jaxlab.runs.network import train as fit
     from jaxlab.training.journal import Journal
 
     spent["import"] = time.time() - start

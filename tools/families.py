@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests" / "weights"))
 from goldens import Case, network, outputs  # noqa: E402
 from test_goldens import CASES  # noqa: E402
 
-from jaxlab import tree  # noqa: E402
+from jaxlab.core import tree  # noqa: E402
 
 COLUMNS = ("network", "parameters", "layout", "features", "relative", "logits", "relative")
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from jaxlab.data.scenes import make_scenes
+from jaxlab.data.simulation.scenes import make_scenes
 
 SCENE = 106  # pixels of the scenes that are enlarged
 FSAVERAGE = 163_842  # vertices of a hemisphere

@@ -18,7 +18,7 @@ import numpy as np
 from bench_process import once, peak_memory_gb, timed
 
 from submit import Predictions, algonauts
-from submit.algonauts_layout import CHALLENGE, HEMISPHERES, Subject
+from submit.formats.algonauts_layout import CHALLENGE, HEMISPHERES, Subject
 
 
 def simulate(folder: Path) -> None:

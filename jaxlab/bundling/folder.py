@@ -11,9 +11,9 @@ from typing import Any
 from jaxlab.bundling import wheels
 from jaxlab.bundling.cells import notebook
 from jaxlab.bundling.runs import Member, copy_weights, members_of
-from jaxlab.run import Which
+from jaxlab.core.types import UserError
+from jaxlab.runs.network.run import Which
 from jaxlab.training.rundir import provenance
-from jaxlab.types import UserError
 
 SCHEMA = 2
 

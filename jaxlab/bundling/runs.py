@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxlab.api import load
-from jaxlab.config import locations
-from jaxlab.folds_run import FoldsRun
-from jaxlab.ridge_run import RidgeRun
-from jaxlab.run import Which
+from jaxlab.core.config import locations
+from jaxlab.core.types import UserError
+from jaxlab.runs.api import load
+from jaxlab.runs.folds import FoldsRun
+from jaxlab.runs.network.run import Which
+from jaxlab.runs.ridge import RidgeRun
 from jaxlab.training.checkpoint import Saved, copy_for_predicting
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.types import UserError
 from jaxlab.weights.read import SUFFIXES, find
 from submit import Predictions
 from submit.predictions import LABELLED

@@ -16,7 +16,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 PYTHON = "3.12"  # of Kaggle's image, as is the rest
 _IMAGE = Path(__file__).with_name("kaggle_image.txt")

@@ -1,8 +1,7 @@
 """Images and responses: where they come from, how they are split, decoded, batched and augmented."""
 
-from jaxlab.data.algonauts import Algonauts
-from jaxlab.data.arrays import Arrays
-from jaxlab.data.augment import (
+from jaxlab.data.balance import Balance, MirrorCopies, Oversample
+from jaxlab.data.device.augment import (
     Augmentation,
     Blur,
     BoxBlur,
@@ -14,8 +13,7 @@ from jaxlab.data.augment import (
     Shift,
     augment,
 )
-from jaxlab.data.balance import Balance, MirrorCopies, Oversample
-from jaxlab.data.channels import (
+from jaxlab.data.device.channels import (
     Canny,
     Channel,
     FourierMagnitude,
@@ -25,23 +23,25 @@ from jaxlab.data.channels import (
     Sobel,
     Wavelet,
 )
-from jaxlab.data.easyvqa import EasyVQA
-from jaxlab.data.files import file_samples, list_folder
-from jaxlab.data.folders import ImageFolders
+from jaxlab.data.device.mix import CutMix, Mix, Mixup
 from jaxlab.data.images import Images, decode
-from jaxlab.data.masks import WithMasks
-from jaxlab.data.mix import CutMix, Mix, Mixup
-from jaxlab.data.mnist import Mnist
-from jaxlab.data.nx414 import NX414
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
-from jaxlab.data.quickstart import KaggleOrSimulated
-from jaxlab.data.sensorium import Sensorium
-from jaxlab.data.simulated import Simulated
+from jaxlab.data.readers.image_files import file_samples, list_folder
 from jaxlab.data.source import Opened, Source, fingerprint
+from jaxlab.data.sources.algonauts import Algonauts
+from jaxlab.data.sources.arrays import Arrays
+from jaxlab.data.sources.easyvqa import EasyVQA
+from jaxlab.data.sources.folders import ImageFolders
+from jaxlab.data.sources.kaggle_or_simulated import KaggleOrSimulated
+from jaxlab.data.sources.masks import WithMasks
+from jaxlab.data.sources.mnist import Mnist
+from jaxlab.data.sources.nx414 import NX414
+from jaxlab.data.sources.sensorium import Sensorium
+from jaxlab.data.sources.simulated import Simulated
+from jaxlab.data.sources.table import KaggleTable
+from jaxlab.data.sources.tfds import Tfds
+from jaxlab.data.sources.vqa import VQAv2
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
-from jaxlab.data.table import KaggleTable
-from jaxlab.data.tfds import Tfds
-from jaxlab.data.vqa import VQAv2
 
 __all__ = [
     "NX414",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxlab.config import Component
-from jaxlab.types import UserError
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
 
 
 @dataclass(frozen=True)

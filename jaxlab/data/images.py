@@ -15,11 +15,11 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from jaxlab.config import Component
-from jaxlab.data.files import BACKGROUND
+from jaxlab.core.config import Component
+from jaxlab.core.store import stored
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.readers.image_files import BACKGROUND
 from jaxlab.data.source import checksums, each_image_once, examples
-from jaxlab.store import stored
-from jaxlab.types import Samples, UserError
 
 FILTERS = {
     "area": Image.Resampling.BOX,

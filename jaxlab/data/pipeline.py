@@ -8,9 +8,9 @@ from typing import TypeVar
 import grain
 import numpy as np
 
+from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, Shown
 from jaxlab.data.images import ImageRows
-from jaxlab.types import UserError
 
 HostBatch = dict[str, np.ndarray]
 Gathered = Mapping[str, ImageRows]

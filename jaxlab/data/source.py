@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxlab.config import Component
-from jaxlab.types import Kind, Samples
+from jaxlab.core.config import Component
+from jaxlab.core.types import Kind, Samples
 
 
 @dataclass(frozen=True)

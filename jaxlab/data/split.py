@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import examples
-from jaxlab.types import Samples, UserError
 
 Positions = tuple[np.ndarray, np.ndarray]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, Source
 from jaxlab.encode.encoder import Encoder
-from jaxlab.types import Samples, UserError
 from jaxlab.weights.read import without_download
 
 

@@ -9,7 +9,8 @@ from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
-from jaxlab.data.augment import Normalize
+from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable
 from jaxlab.data.source import Opened, Source
 from jaxlab.encode.cached import CachedFeatures
@@ -20,7 +21,6 @@ from jaxlab.heads import Head, build_network
 from jaxlab.heads.base import ReadoutModule
 from jaxlab.models.base import Model
 from jaxlab.training import runtime
-from jaxlab.types import UserError
 
 
 def extract(

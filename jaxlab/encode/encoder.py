@@ -10,13 +10,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array
 
-from jaxlab import tree
-from jaxlab.config import Component, identity
+from jaxlab.core import tree
+from jaxlab.core.config import Component, identity
+from jaxlab.core.rng import initial_key
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.pipeline import HostBatch
-from jaxlab.rng import initial_key
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import initial_parameters
-from jaxlab.types import Samples, UserError
 from jaxlab.weights import load_pretrained
 
 Dtype = Literal["float32", "bfloat16"]

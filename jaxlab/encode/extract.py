@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
 from jaxlab.encode.store import Folder, Layer, Rows
@@ -20,7 +21,6 @@ from jaxlab.training import runtime
 from jaxlab.training.display import Rate
 from jaxlab.training.rundir import provenance
 from jaxlab.training.sharding import Layout
-from jaxlab.types import Samples, UserError
 
 VERSION = 1  # of what networks compute: another one leaves all stored features behind
 CPU_ROWS, ROWS = 16, 64  # of a batch on each device

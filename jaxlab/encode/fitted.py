@@ -7,11 +7,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlab.core.types import UserError
 from jaxlab.encode.bands import Band, Scaling, kernel
 from jaxlab.encode.eigen import Basis
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.folds import coefficients
-from jaxlab.types import UserError
 
 PRIMAL_BYTES = 2 << 30
 

@@ -10,14 +10,14 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlab.config import identity, to_json
-from jaxlab.data.augment import Normalize
+from jaxlab.core.config import identity, to_json
+from jaxlab.core.types import EVALUATION, Samples, UserError
+from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable, stream
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.base import Model
-from jaxlab.types import EVALUATION, Samples, UserError
 from jaxlab.weights.preprocessing import check_intensities, described, prepared
 
 Pool = Literal["none", "mean"]

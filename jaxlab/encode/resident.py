@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxlab.core.types import Batch, UserError
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.training.sharding import Layout
-from jaxlab.types import Batch, UserError
 
 SHARE = 0.8  # of a device's memory, at most
 

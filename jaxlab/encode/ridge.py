@@ -7,9 +7,10 @@ from typing import Literal, Self
 
 import numpy as np
 
-from jaxlab.config import Component
-from jaxlab.data.simulated import Simulated
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
 from jaxlab.data.source import Source
+from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import KFold
 from jaxlab.encode import banded, folds
 from jaxlab.encode.bands import Band, kernel, measure
@@ -19,7 +20,6 @@ from jaxlab.encode.encoder import Encoder
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, solve
 from jaxlab.encode.folds import Fold, Score
-from jaxlab.types import UserError
 
 _TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
 

@@ -22,8 +22,8 @@ import ml_dtypes
 import numpy as np
 from filelock import FileLock, Timeout
 
-from jaxlab.store import cache_dir, create
-from jaxlab.types import UserError
+from jaxlab.core.store import cache_dir, create
+from jaxlab.core.types import UserError
 
 SCHEMA = 1
 FLUSH_SECONDS = 5.0  # between the moments after which a killed run goes on

@@ -11,15 +11,15 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxlab import tree
-from jaxlab.config import identity
+from jaxlab.core import tree
+from jaxlab.core.config import identity
+from jaxlab.core.tree import Flat
+from jaxlab.core.types import EVALUATION, Samples, UserError
 from jaxlab.data.pipeline import HostBatch
+from jaxlab.data.readers.tokens import OpenTokenizer, Tokenizer, Tokens
 from jaxlab.data.source import examples
-from jaxlab.data.text import OpenTokenizer, Tokenizer, Tokens
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.bert import Bert, masked_mean
-from jaxlab.tree import Flat
-from jaxlab.types import EVALUATION, Samples, UserError
 
 MULTIPLE = 32  # numbers of tokens are rounded up to it: few shapes, so that little is compiled
 

@@ -8,13 +8,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from jaxlab.core.types import Batch
 from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import Batches, HostBatch, evaluation_batches, prefetch
 from jaxlab.metrics import Sums, start
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program, evaluation_step, measuring_step, prediction_step
-from jaxlab.types import Batch
 
 Put = Callable[[HostBatch], Batch]
 

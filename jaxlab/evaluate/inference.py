@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from rich.console import Console
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
+from jaxlab.core.types import Batch, Kind, UserError
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.refine import Refine, refined_output, refined_statistics
 from jaxlab.evaluate.tta import TTA, averaged
@@ -20,7 +21,6 @@ from jaxlab.metrics import Sums
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program
-from jaxlab.types import Batch, Kind, UserError
 
 
 @dataclass(frozen=True, kw_only=True)

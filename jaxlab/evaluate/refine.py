@@ -16,15 +16,15 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxlab import tree
-from jaxlab.config import Component
-from jaxlab.data.augment import intensities
+from jaxlab.core import tree
+from jaxlab.core.config import Component
+from jaxlab.core.types import EVALUATION, Batch, UserError
+from jaxlab.data.device.augment import intensities
 from jaxlab.evaluate.tta import View, mean_of, predicted
 from jaxlab.metrics.reduce import total
 from jaxlab.models.order import order
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program
-from jaxlab.types import EVALUATION, Batch, UserError
 
 _EFFICIENT = 1.345 * 1.4826  # Huber's threshold in standard deviations, which are 1.4826 median deviations
 

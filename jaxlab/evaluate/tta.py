@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlab.config import Component
-from jaxlab.data.augment import intensities, interpolated, window
+from jaxlab.core.config import Component
+from jaxlab.core.types import EVALUATION, Batch, UserError
+from jaxlab.data.device.augment import intensities, interpolated, window
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program, prediction_step
-from jaxlab.types import EVALUATION, Batch, UserError
 
 
 class View(NamedTuple):

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.config import Component
-from jaxlab.norm import BatchNorm
-from jaxlab.rng import dropout
-from jaxlab.types import Mode, UserError
+from jaxlab.core.config import Component
+from jaxlab.core.rng import dropout
+from jaxlab.core.types import Mode, UserError
+from jaxlab.nn.norm import BatchNorm
 
 Features = dict[str, Array]
 Shapes = dict[str, Any]  # features by name as jax.ShapeDtypeStruct, the leading axis the batch

@@ -9,9 +9,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
+from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import Features, Head, HeadModule, Shapes, fork, refuse_transforms
-from jaxlab.types import Mode, UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import Part, SpatialReadout, check_penalties
 from jaxlab.heads.chunks import over_targets
-from jaxlab.types import Mode, UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import Part, Readout
-from jaxlab.types import Mode, UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.heads.base import Features, Head, HeadModule, fork
-from jaxlab.types import EVALUATION, Mode
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
 

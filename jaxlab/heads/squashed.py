@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import Features, Head, HeadModule, Shapes, refuse_transforms
-from jaxlab.norm import BatchNorm
-from jaxlab.types import Mode, UserError
+from jaxlab.nn.norm import BatchNorm
 
 _EDGE = 1 - 1e-4  # outputs are read as no more: 4.95 scales from the mean
 

@@ -4,9 +4,9 @@ Sums are made with `start`, grown with `add` inside a compiled step, and read wi
 The definitions are those of `submit.metrics`; a test holds the two equal.
 """
 
+from jaxlab.core.types import Kind
 from jaxlab.metrics.classification import ClassificationSums
 from jaxlab.metrics.regression import RegressionSums
-from jaxlab.types import Kind
 
 Sums = RegressionSums | ClassificationSums
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flax import nnx
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
 
 
 @dataclass(frozen=True, kw_only=True)

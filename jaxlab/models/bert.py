@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxlab.config import Component, Location
-from jaxlab.models.attention import KERNEL, attention
-from jaxlab.models.layers import gelu
-from jaxlab.rng import dropout
-from jaxlab.types import Mode, UserError
+from jaxlab.core.config import Component, Location
+from jaxlab.core.rng import dropout
+from jaxlab.core.types import Mode, UserError
+from jaxlab.nn.attention import KERNEL, attention
+from jaxlab.nn.layers import gelu
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import Literal
 import jax
 from flax import nnx
 
-from jaxlab.config import Location
+from jaxlab.core.config import Location
+from jaxlab.core.types import UserError
 from jaxlab.models.base import Model
 from jaxlab.models.mbconv import Block, Convention, MBConvNet, Style, round_channels
-from jaxlab.types import UserError
 
 Variant = Literal["b0", "b1", "b2", "b3", "b4", "lite0", "lite1", "lite2", "lite3", "lite4"]
 SCALES = {"0": (1.0, 1.0), "1": (1.0, 1.1), "2": (1.1, 1.2), "3": (1.2, 1.4), "4": (1.4, 1.8)}  # width, depth

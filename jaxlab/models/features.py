@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flax import nnx
 from jaxtyping import Array
 
+from jaxlab.core.types import Mode
 from jaxlab.models.base import Model
-from jaxlab.types import Mode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.config import Location
+from jaxlab.core.config import Location
+from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
-from jaxlab.models.convolution import convolve
-from jaxlab.types import Mode, UserError
+from jaxlab.nn.convolution import convolve
 
 SMALLEST = 16  # pixels, of which one is left after both levels
 

@@ -8,9 +8,9 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.models.layers import BatchNorm, average_pool, conv
-from jaxlab.rng import depth_rates, drop_path
-from jaxlab.types import Mode
+from jaxlab.core.rng import depth_rates, drop_path
+from jaxlab.core.types import Mode
+from jaxlab.nn.layers import BatchNorm, average_pool, conv
 
 Convention = Literal["pytorch", "tensorflow"]
 EPSILON = {"pytorch": 1e-5, "tensorflow": 1e-3}

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import jax
 from flax import nnx
 
-from jaxlab.config import Location
+from jaxlab.core.config import Location
+from jaxlab.core.types import UserError
 from jaxlab.models.base import Model
 from jaxlab.models.mbconv import Block, Convention, MBConvNet, Style, round_channels
-from jaxlab.types import UserError
 
 STAGES = (  # blocks, stride of the first, expansion, output channels
     (1, 1, 1, 16),

@@ -6,9 +6,9 @@ import jax
 from flax import nnx
 from jax.extend.core import Literal
 
-from jaxlab import tree
-from jaxlab.rng import row_keys
-from jaxlab.types import Mode
+from jaxlab.core import tree
+from jaxlab.core.rng import row_keys
+from jaxlab.core.types import Mode
 
 READOUT = "readout"  # not "head", which is a feature of some backbones
 

@@ -7,11 +7,11 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.config import Location
+from jaxlab.core.config import Location
+from jaxlab.core.rng import depth_rates, drop_path
+from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
-from jaxlab.models.layers import BatchNorm, average_pool, blur_pool, conv, max_pool
-from jaxlab.rng import depth_rates, drop_path
-from jaxlab.types import Mode, UserError
+from jaxlab.nn.layers import BatchNorm, average_pool, blur_pool, conv, max_pool
 
 WIDTHS = (64, 128, 256, 512)
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

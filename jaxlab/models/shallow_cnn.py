@@ -7,10 +7,10 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.rng import dropout
+from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
-from jaxlab.models.layers import BatchNorm, average_pool, conv, gelu, max_pool
-from jaxlab.rng import dropout
-from jaxlab.types import Mode, UserError
+from jaxlab.nn.layers import BatchNorm, average_pool, conv, gelu, max_pool
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,

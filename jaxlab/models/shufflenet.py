@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.config import Location
+from jaxlab.core.config import Location
+from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
-from jaxlab.models.layers import BatchNorm, average_pool, blur_pool, conv, max_pool
-from jaxlab.types import Mode, UserError
+from jaxlab.nn.layers import BatchNorm, average_pool, blur_pool, conv, max_pool
 
 STEM = 24
 WIDTHS = {0.5: (48, 96, 192), 1.0: (116, 232, 464)}

@@ -8,13 +8,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.config import Location
-from jaxlab.models.attention import KERNEL, SelfAttention
+from jaxlab.core.config import Location
+from jaxlab.core.rng import depth_rates, drop_path, dropout
+from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
-from jaxlab.models.layers import gelu, unfused_gradient
-from jaxlab.models.positions import antialiased, interpolated, resized
-from jaxlab.rng import depth_rates, drop_path, dropout
-from jaxlab.types import Mode, UserError
+from jaxlab.nn.attention import KERNEL, SelfAttention
+from jaxlab.nn.layers import gelu, unfused_gradient
+from jaxlab.nn.positions import antialiased, interpolated, resized
 
 SIZES = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}  # width and heads
 BLOCKS = 12

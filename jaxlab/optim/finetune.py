@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Self
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
 from jaxlab.optim.tuning import Tuning
-from jaxlab.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

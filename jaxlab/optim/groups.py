@@ -7,8 +7,8 @@ from typing import Any
 import optax
 from jaxtyping import Array, Float
 
+from jaxlab.core.tree import Flat
 from jaxlab.optim.optimizers import Optimizer
-from jaxlab.tree import Flat
 
 
 @dataclass(frozen=True)

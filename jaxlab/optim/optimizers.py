@@ -5,9 +5,9 @@ from typing import Any
 
 import optax
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
 from jaxlab.optim.schedules import Constant, Schedule
-from jaxlab.types import UserError
 
 # Where a readout looks and what a transformer's tokens are: nothing speaks for their being near 0.
 _SPARED = ("mu", "sigma", "pos_embed", "cls_token", "dist_token")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import optax
 
-from jaxlab.config import Component
-from jaxlab.types import UserError
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxlab.data.audit import Alike, Audit, audit
-from jaxlab.data.findings import BORDER, findings
-from jaxlab.data.measure import BLACK
+from jaxlab.core.types import UserError
+from jaxlab.data.audit.audit import Alike, Audit, audit
+from jaxlab.data.audit.findings import BORDER, findings
+from jaxlab.data.audit.image_statistics import BLACK
 from jaxlab.experiment import Experiment
 from jaxlab.report.audit_page import write_page
 from jaxlab.report.audit_tables import render
-from jaxlab.types import UserError
 
 SCHEMA = 1
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from jaxlab.data.audit import Audit, Entry
+from jaxlab.data.audit.audit import Audit, Entry
 from jaxlab.data.images import resize, with_channels
 
 if TYPE_CHECKING:

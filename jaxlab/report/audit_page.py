@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jaxlab.data.audit import Audit
+from jaxlab.data.audit.audit import Audit
 from jaxlab.report import audit_figures as figures
 from jaxlab.report.audit_tables import QUANTILES, image_rows, target_rows
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from jaxlab.core.types import UserError
 from jaxlab.report.compare import compare
 from jaxlab.report.folds import folds_of
 from jaxlab.report.leaves import described, statistics, values, without_devices
@@ -19,7 +20,6 @@ from jaxlab.report.orbax import tree_of
 from jaxlab.report.terminal import render
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved
-from jaxlab.types import UserError
 
 SCHEMA = 1
 
@@ -128,7 +128,7 @@ def _add_stats(entry: dict[str, Any], checkpoint: Saved) -> None:
     if entry["damaged"] is not None:
         return
     without_devices()
-    from jaxlab import tree
+    from jaxlab.core import tree
 
     arrays = checkpoint.arrays()
     recorded, entry["digest"] = entry["digest"], tree.digest(arrays["params"])

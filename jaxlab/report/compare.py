@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.config import differences
+from jaxlab.core.config import differences
+from jaxlab.core.types import UserError
 from jaxlab.report.leaves import difference, without_devices
 from jaxlab.report.located import Located
 from jaxlab.training.checkpoint import Arrays, Saved
-from jaxlab.types import UserError
 
 
 def compare(here: Located, there: Located) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _read(checkpoint: Saved) -> Arrays:
 
 
 def _arrays(here: Arrays, there: Arrays) -> dict[str, Any]:
-    from jaxlab import tree
+    from jaxlab.core import tree
 
     a, b = _flat(here), _flat(there)
     shared = [name for name in a if name in b]

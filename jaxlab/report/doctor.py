@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from jaxlab.store import cache_dir
+from jaxlab.core.store import cache_dir
 from jaxlab.training.rundir import provenance
 
 _PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxlab.core.types import UserError
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.types import UserError
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from jaxlab.core.types import UserError
 from jaxlab.report.leaves import described, without_devices
-from jaxlab.types import UserError
 
 Leaves = dict[str, dict[str, dict[str, Any]]]
 

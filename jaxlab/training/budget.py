@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 _SPARE = (5.0, 0.01)  # seconds, and a share of the whole: plots, records, and the end of the process
 

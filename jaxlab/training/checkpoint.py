@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 Arrays = dict[str, dict[str, np.ndarray]]
 _PARTIAL = ".partial"
@@ -169,7 +169,7 @@ class Checkpoints:
 def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
     import orbax.checkpoint as ocp
 
-    from jaxlab import tree  # here, as it imports JAX and Flax, which reading a meta.json does not need
+    from jaxlab.core import tree
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

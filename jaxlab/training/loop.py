@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from jaxlab.core.types import UserError
 from jaxlab.metrics import Sums
 from jaxlab.training.budget import Budget, spoken
 from jaxlab.training.checkpoint import Arrays, Checkpoints
@@ -23,7 +24,6 @@ from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.progress import Progress
 from jaxlab.training.state import TrainState, Variables
-from jaxlab.types import UserError
 
 LAG = 2  # steps between a step's dispatch and the reading of its loss
 

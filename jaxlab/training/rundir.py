@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 SCHEMA = 1
 _PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")

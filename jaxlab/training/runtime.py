@@ -5,7 +5,7 @@ import os
 
 import jax
 
-from jaxlab.store import cache_dir
+from jaxlab.core.store import cache_dir
 from jaxlab.training.memory import keep_memory
 
 

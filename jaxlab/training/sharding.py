@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 Parallel = Literal["auto", "pmap", "data", "single"]
 AXIS = "batch"

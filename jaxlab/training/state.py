@@ -7,9 +7,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxlab.core.tree import Flat
+from jaxlab.core.types import UserError
 from jaxlab.metrics import Sums
-from jaxlab.tree import Flat
-from jaxlab.types import UserError
 
 
 @jax.tree_util.register_dataclass

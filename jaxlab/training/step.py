@@ -14,16 +14,16 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab import tree
-from jaxlab.data.mix import Mix, partners
+from jaxlab.core import tree
+from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.types import EVALUATION, Batch, Kind, Mode
+from jaxlab.data.device.mix import Mix, partners
 from jaxlab.heads import Head
 from jaxlab.losses import Loss
 from jaxlab.metrics import Sums
 from jaxlab.metrics.reduce import total
 from jaxlab.optim import Groups, ema_update
-from jaxlab.rng import row_keys, step_key
 from jaxlab.training.state import TrainState, Variables
-from jaxlab.types import EVALUATION, Batch, Kind, Mode
 
 Reported = dict[str, Array]
 

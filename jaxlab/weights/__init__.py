@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.config import Component
+from jaxlab.core.config import Component
+from jaxlab.core.tree import Flat
+from jaxlab.core.types import UserError
 from jaxlab.models.bert import Bert
 from jaxlab.models.efficientnet import EfficientNet
 from jaxlab.models.lenet import LeNet5
@@ -14,8 +16,6 @@ from jaxlab.models.mobilenetv2 import MobileNetV2
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shufflenet import ShuffleNetV2
 from jaxlab.models.vit import DeiT, DINOv2, ViT
-from jaxlab.tree import Flat
-from jaxlab.types import UserError
 from jaxlab.weights import bert, efficientnet, lenet, mobilenetv2, resnet, shufflenet, vit
 from jaxlab.weights.match import Layout, match, renamed
 from jaxlab.weights.preprocessing import preprocessing

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.tree import Flat
-from jaxlab.types import UserError
+from jaxlab.core.tree import Flat
+from jaxlab.core.types import UserError
 
 Array = np.ndarray
 

@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import numpy as np
 
+from jaxlab.core.types import UserError
 from jaxlab.models import efficientnet, mobilenetv2
 from jaxlab.models.efficientnet import EfficientNet, Variant
 from jaxlab.models.mbconv import Block, Convention
 from jaxlab.models.mobilenetv2 import MobileNetV2
-from jaxlab.types import UserError
 from jaxlab.weights.match import Layout, Rule, renamed
 from jaxlab.weights.rules import COUNTERS, classifier, conv, norm
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 
 def differing(described: Mapping[str, Any], expected: Mapping[str, tuple[Any, ...]]) -> list[str]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.data.augment import Normalize
+from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import FILTERS, Images
-from jaxlab.types import UserError
 
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 

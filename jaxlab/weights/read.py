@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 from jaxlab.weights.torch_file import read_torch
 
 STANDARD = ("model.safetensors", "pytorch_model.bin")

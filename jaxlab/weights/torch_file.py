@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 import ml_dtypes
 import numpy as np
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 WITHIN = ("state_dict", "model")  # the latter in the files of DeiT's authors

@@ -40,7 +40,7 @@ from submit.metrics.repeats import (
     noise_corrected_r2,
     single_trial_correlation,
 )
-from submit.vqa import vqa_accuracy
+from submit.metrics.vqa import vqa_accuracy
 
 __all__ = [
     "Constant",

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from submit.blocks import above_lowest, by_block
-from submit.ceilings import explainable_variance
 from submit.errors import SubmissionError
+from submit.metrics.ceilings import explainable_variance
 from submit.metrics.policy import Constant, settled
 from submit.metrics.summed import Summed, Terms, correlation, moments, ratio, squares
 

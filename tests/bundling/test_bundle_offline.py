@@ -25,16 +25,16 @@ import jaxlab
 import submit
 from jaxlab.bundling import bundle, wheels
 from jaxlab.bundling.runs import members_of
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, KaggleTable, KFold, Simulated
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Training
-from jaxlab.folds import Folds
+from jaxlab.experiment.folds import Folds
 from jaxlab.heads import Linear
 from jaxlab.models import LeNet5, ShallowCNN
-from jaxlab.run import Run
+from jaxlab.runs.network.run import Run
 from jaxlab.training.checkpoint import saved
-from jaxlab.types import UserError
-from submit.cli_ensemble import ensemble
+from submit.cli.ensemble import ensemble
 
 ROOT = Path(__file__).parents[2]
 LACKING = ("jaxtyping", "wadler_lindig", "tensorboardX")

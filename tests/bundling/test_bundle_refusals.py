@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from jaxlab.bundling import bundle, folder
-from jaxlab.config import locations, to_json
+from jaxlab.core.config import locations, to_json
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, KaggleTable, Mnist, WithMasks
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment import Experiment
-from jaxlab.folds import Folds
+from jaxlab.experiment.folds import Folds
 from jaxlab.models import LeNet5
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.types import UserError
 
 
 def ridge(weights: str) -> Ridge:

@@ -12,7 +12,7 @@ import pytest
 
 import submit
 from jaxlab.bundling import wheels
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 
 
 @pytest.fixture

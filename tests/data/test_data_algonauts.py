@@ -11,9 +11,9 @@ from PIL import Image
 from tiny import trained_run
 
 from jaxlab import load
+from jaxlab.core.types import UserError
 from jaxlab.data import Algonauts, Images, decode
 from jaxlab.data.source import Opened
-from jaxlab.types import UserError
 from submit import Predictions, algonauts
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

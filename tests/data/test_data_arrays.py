@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny import trained_run
 
-from jaxlab.data.arrays import Arrays
+from jaxlab.core.types import UserError
 from jaxlab.data.source import Opened
-from jaxlab.types import UserError
+from jaxlab.data.sources.arrays import Arrays
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (5, 4, 6, 3), dtype=np.uint8)

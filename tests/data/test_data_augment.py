@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates, uniform_filter
 
-from jaxlab.data.augment import (
+from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import (
     Augmentation,
     Blur,
     BoxBlur,
@@ -19,7 +20,6 @@ from jaxlab.data.augment import (
     augment,
     intensities,
 )
-from jaxlab.types import UserError
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.random((7, 9, 3)).astype(np.float32)

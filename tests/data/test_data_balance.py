@@ -5,9 +5,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.data.balance import MirrorCopies, Oversample
 from jaxlab.data.pipeline import Batches, epoch_length
-from jaxlab.types import UserError
 
 LABEL = np.repeat(np.int32([0, 1, 3]), [10, 4, 7])  # no sample of class 2
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 4, 5, 3), dtype=np.uint8)

@@ -7,8 +7,9 @@ import pytest
 import pywt
 from scipy import ndimage
 
-from jaxlab.data.augment import Blur, BoxBlur, Brightness, Flip, Normalize
-from jaxlab.data.channels import (
+from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import Blur, BoxBlur, Brightness, Flip, Normalize
+from jaxlab.data.device.channels import (
     Canny,
     Channel,
     FourierMagnitude,
@@ -20,8 +21,7 @@ from jaxlab.data.channels import (
     compute_channels,
     count_channels,
 )
-from jaxlab.data.inputs import Inputs
-from jaxlab.types import UserError
+from jaxlab.data.device.preprocess import Inputs
 
 RNG = np.random.default_rng(0)
 LUMA = np.stack([ndimage.gaussian_filter(RNG.random((23, 30)), 1.2) for _ in range(2)]).astype(np.float32)

@@ -10,12 +10,12 @@ from PIL import Image
 from rich.console import Console
 
 import jaxlab
-from jaxlab import fit
+from jaxlab.core.types import UserError
 from jaxlab.data import EasyVQA, GroupedSplit, Images
 from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
-from jaxlab.types import UserError
+from jaxlab.runs.network import train as fit
 
 needs_easy_vqa = pytest.mark.skipif(
     importlib.util.find_spec("easy_vqa") is None, reason="easy-vqa (jaxlab[easyvqa]) is not installed"
@@ -73,7 +73,7 @@ def test_bad_files_are_explained(case: str, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "questions.json").write_text(text)
     (tmp_path / "answers.txt").write_text("yes\nno\n")
-    monkeypatch.setattr("jaxlab.data.easyvqa.packaged", lambda *_: tmp_path)
+    monkeypatch.setattr("jaxlab.data.sources.easyvqa.packaged", lambda *_: tmp_path)
     with pytest.raises(UserError, match=words):
         EasyVQA().open()
 

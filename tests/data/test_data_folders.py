@@ -11,13 +11,13 @@ from PIL import Image
 from rich.console import Console
 
 import jaxlab
-from jaxlab import fit
+from jaxlab.core.types import UserError
 from jaxlab.data import ColumnSplit, ImageFolders, Images, RandomSplit, decode
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
-from jaxlab.types import UserError
+from jaxlab.runs.network import train as fit
 
 
 def picture(path: Path, value: int = 0) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlab.data.files import file_samples, read_image
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import Images, SharedImages, decode, decode_splits, resize
+from jaxlab.data.readers.image_files import file_samples, read_image
 from jaxlab.data.source import Opened, checksums, fingerprint
-from jaxlab.types import Samples, UserError
 
 RNG = np.random.default_rng(0)
 

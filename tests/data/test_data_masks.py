@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlab.data.arrays import Arrays
-from jaxlab.data.folders import ImageFolders
+from jaxlab.core.types import UserError
 from jaxlab.data.images import Images, decode, decode_splits
-from jaxlab.data.masks import WithMasks
-from jaxlab.data.mnist import Mnist
 from jaxlab.data.source import Opened, fingerprint
-from jaxlab.types import UserError
+from jaxlab.data.sources.arrays import Arrays
+from jaxlab.data.sources.folders import ImageFolders
+from jaxlab.data.sources.masks import WithMasks
+from jaxlab.data.sources.mnist import Mnist
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 6, 8, 3), dtype=np.uint8)

@@ -7,9 +7,9 @@ import optax
 import pytest
 from scipy import stats
 
-from jaxlab.data.mix import CutMix, Mixup, partners
+from jaxlab.core.types import UserError
+from jaxlab.data.device.mix import CutMix, Mixup, partners
 from jaxlab.losses import CrossEntropy, Mse
-from jaxlab.types import UserError
 
 KEYS = jax.random.split(jax.random.key(0), 400)
 RNG = np.random.default_rng(0)

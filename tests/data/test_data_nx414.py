@@ -8,8 +8,8 @@ import pytest
 from tiny import trained_run
 
 from jaxlab import load
+from jaxlab.core.types import UserError
 from jaxlab.data import NX414, ColumnSplit, Images, Normalize, decode
-from jaxlab.types import UserError
 
 RNG = np.random.default_rng(0)
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

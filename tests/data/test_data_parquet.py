@@ -12,12 +12,12 @@ from pyarrow import parquet
 from rich.console import Console
 
 import jaxlab
-from jaxlab import fit
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, KaggleTable, RandomSplit
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.experiment import Experiment, Training
 from jaxlab.models import ShallowCNN
-from jaxlab.types import UserError
+from jaxlab.runs.network import train as fit
 
 TABLE = pd.DataFrame({"image_id": [f"{k:04d}" for k in range(4)], "n0": [1.5, 2, -1, 0], "n1": [3, 1, 4, 1]})
 

@@ -5,9 +5,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.data.images import SharedImages
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
-from jaxlab.types import UserError
 
 N = 23
 IMAGES = np.arange(N, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)

@@ -16,10 +16,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from jaxlab.cli import main
-from jaxlab.data import Arrays, Images, KaggleTable, Simulated, Tfds, decode, prepare, records, shards
+from jaxlab.cli.main import main
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data import Arrays, Images, KaggleTable, Simulated, Tfds, decode
+from jaxlab.data.prepare import prepare, shards
+from jaxlab.data.readers import tfds_records
 from jaxlab.data.source import Opened, fingerprint
-from jaxlab.types import Samples, UserError
 
 pytest.importorskip("tensorflow_datasets", reason="needs jaxlab[tfds]")
 pytest.importorskip("array_record", reason="needs jaxlab[tfds]")
@@ -425,7 +427,7 @@ def test_training_on_prepared_data_is_training_on_the_data(
     """The same split, batches and scores, bit for bit."""
     from tiny import TINY, trained_run
 
-    from jaxlab.api import load
+    from jaxlab.runs.api import load
 
     data = Arrays(root=str(arrays_npz)).open()
     out = written(data, tmp_path / "out", TINY.images)

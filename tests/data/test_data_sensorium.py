@@ -7,9 +7,9 @@ import pytest
 from tiny import trained_run
 
 from jaxlab import load
+from jaxlab.core.types import UserError
 from jaxlab.data import ColumnSplit, Images, Sensorium, decode
-from jaxlab.data.repeats import by_image
-from jaxlab.types import UserError
+from jaxlab.data.sources.repeats import by_image
 
 TIERS = np.array(["train", "test", "validation", "train", "none", "test", "train", "test", "test", "train"])
 SHOWN = np.array([40, 7, 30, 41, 9, 8, 42, 7, 8, 40])  # 7 and 8 in the test, 40 in training: twice

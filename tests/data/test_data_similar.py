@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from jaxlab.data import similar
-from jaxlab.data.idtext import spreadsheet, times
-from jaxlab.data.measure import Border, measure
-from jaxlab.data.moments import moments
-from jaxlab.data.scenes import make_scenes
-from jaxlab.data.similar import look, near_pairs
+from jaxlab.data.audit import near_duplicates
+from jaxlab.data.audit.image_statistics import Border, measure
+from jaxlab.data.audit.near_duplicates import look, near_pairs
+from jaxlab.data.audit.suspicious_ids import spreadsheet, times
+from jaxlab.data.audit.target_statistics import moments
+from jaxlab.data.simulation.scenes import make_scenes
 
 SCENES = make_scenes(300, 64, 8, np.random.SeedSequence(0)).images
 RNG = np.random.default_rng(0)
@@ -61,8 +61,8 @@ def test_images_without_contrast_look_like_none() -> None:
 
 
 def test_more_images_than_a_chunk_are_all_compared(monkeypatch) -> None:
-    monkeypatch.setattr(similar, "_CELLS", 40_000)  # 66 of the 605 rows
-    monkeypatch.setattr(similar, "_PAIRS", 2)
+    monkeypatch.setattr(near_duplicates, "_CELLS", 40_000)  # 66 of the 605 rows
+    monkeypatch.setattr(near_duplicates, "_PAIRS", 2)
     images = [*SCENES, *SCENES[:5][::-1]] + [SCENES[k % 300][::-1] for k in range(300)]
     assert sorted(pairs_of(images)) == [(k, 304 - k) for k in range(5)]
 
@@ -105,7 +105,7 @@ def test_borders_are_measured_on_each_side() -> None:
 
 
 def test_moments_are_scipys(monkeypatch) -> None:
-    monkeypatch.setattr("jaxlab.data.moments._CELLS", 800)  # two targets at a time
+    monkeypatch.setattr("jaxlab.data.audit.target_statistics._CELLS", 800)  # two targets at a time
     target = np.stack([RNG.normal(size=400), RNG.exponential(size=400), np.full(400, 3.0)], axis=1)
     target[0, 0] = 1000
     found = moments(target.astype(np.float32))

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from jaxlab.core.types import UserError
 from jaxlab.data.images import Images, decode
-from jaxlab.data.population import make_population, noise_ceiling, spike_counts
-from jaxlab.data.scenes import make_scenes
-from jaxlab.data.simulated import Simulated
+from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
+from jaxlab.data.simulation.scenes import make_scenes
 from jaxlab.data.source import fingerprint
-from jaxlab.data.table import KaggleTable
-from jaxlab.types import UserError
+from jaxlab.data.sources.simulated import Simulated
+from jaxlab.data.sources.table import KaggleTable
 
 SMALL = Simulated(images=60, test_images=20, neurons=5, size=32)
 

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
-from jaxlab.types import Samples, UserError
 
 
 def samples(ids: list[str], **columns: list[str]) -> Samples:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxlab.core.types import UserError
 from jaxlab.data.images import Images, decode
 from jaxlab.data.source import fingerprint
-from jaxlab.data.table import KaggleTable
-from jaxlab.types import UserError
+from jaxlab.data.sources.table import KaggleTable
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

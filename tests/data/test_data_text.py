@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from jaxlab.data.text import Tokenizer, Tokens
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
+from jaxlab.data.readers.tokens import Tokenizer, Tokens
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "run", "##s", "cat"]
 

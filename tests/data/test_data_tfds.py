@@ -15,9 +15,9 @@ import pytest
 from absl import flags
 from PIL import Image
 
+from jaxlab.core.types import UserError
 from jaxlab.data import Tfds
 from jaxlab.data.source import Opened
-from jaxlab.types import UserError
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs jaxlab[tfds]")
 pytest.importorskip("array_record", reason="needs jaxlab[tfds]")

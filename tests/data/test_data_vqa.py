@@ -11,15 +11,15 @@ from PIL import Image
 from rich.console import Console
 
 import jaxlab
-from jaxlab import fit
+from jaxlab.core.types import UserError
 from jaxlab.data import ColumnSplit, GroupedSplit, Images, VQAv2, decode
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
+from jaxlab.runs.network import train as fit
 from jaxlab.training import journal
-from jaxlab.types import UserError
-from submit.vqa import vqa_accuracy
+from submit.metrics.vqa import vqa_accuracy
 
 # question_id, image_id, question, the commonest answer
 ASKED = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxlab.store import cache_dir, stored
-from jaxlab.types import UserError
+from jaxlab.core.store import cache_dir, stored
+from jaxlab.core.types import UserError
 
 SHAPE, FLOAT = (100, 3), np.dtype(np.float32)
 
@@ -50,7 +50,7 @@ def test_what_fails_half_way_is_not_kept(cache: Path) -> None:
 def test_what_a_killed_process_left_is_not_read(cache: Path) -> None:
     code = """
 import os, numpy as np
-from jaxlab.store import stored
+from jaxlab.core.store import stored
 def fill(array):
     array[:50] = 7
     os._exit(9)

@@ -6,10 +6,10 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy.signal import correlate
 
+from jaxlab.core.types import Samples
 from jaxlab.data import Images, Normalize
 from jaxlab.encode import ImageEncoder
 from jaxlab.models import LeNet5
-from jaxlab.types import Samples
 
 SHAPES = {
     "conv1.weight": (6, 3, 5, 5), "conv1.bias": (6,), "conv2.weight": (16, 6, 5, 5), "conv2.bias": (16,),

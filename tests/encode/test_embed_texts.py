@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import tree
-from jaxlab.data.text import Tokens
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, UserError
+from jaxlab.data.readers.tokens import Tokens
 from jaxlab.encode.text import embed_texts
 from jaxlab.models import Bert
-from jaxlab.types import EVALUATION, UserError
 
 CONFIG = Bert(layers=1, width=8, heads=2, vocabulary=20, positions=12)
 

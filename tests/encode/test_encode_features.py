@@ -16,10 +16,10 @@ import pytest
 from encoding import encoder, pixels, samples, weights
 from rich.console import Console
 
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, Normalize
 from jaxlab.encode import ImageEncoder, features, load_all
 from jaxlab.models import LeNet5, ShallowCNN
-from jaxlab.types import UserError
 
 pytestmark = pytest.mark.slow
 

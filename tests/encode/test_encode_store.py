@@ -11,8 +11,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.encode.store import Folder, Layer
-from jaxlab.types import UserError
 
 LAYER = Layer("block1", "none", (10, 2, 3), "float32")
 HALF = Layer("block1", "none", (10, 2, 3), "bfloat16")

@@ -9,11 +9,11 @@ from encoding import pixels, samples
 from flax import nnx
 from rich.console import Console
 
-from jaxlab.data.text import Tokenizer
+from jaxlab.core.rng import initial_key
+from jaxlab.core.types import EVALUATION, UserError
+from jaxlab.data.readers.tokens import Tokenizer
 from jaxlab.encode import TextEncoder, features, load_all
 from jaxlab.models import Bert
-from jaxlab.rng import initial_key
-from jaxlab.types import EVALUATION, UserError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "run", "##s", "cat"]
 TEXTS = np.array(["a dog runs", "cat", "a dog runs", "a cat runs a dog", "dog"])

@@ -17,10 +17,9 @@ from encoding import encoder, pixels, weights
 from rich.console import Console
 from tiny import tiny
 
-from jaxlab import fit
-from jaxlab.api import load
-from jaxlab.cli import main
-from jaxlab.config import to_json
+from jaxlab.cli.main import main
+from jaxlab.core.config import to_json
+from jaxlab.core.types import UserError
 from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
 from jaxlab.encode import CachedFeatures, FeatureSet
 from jaxlab.encode.command import _table
@@ -30,9 +29,10 @@ from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
-from jaxlab.task import Task, input_shape
+from jaxlab.runs.api import load
+from jaxlab.runs.network import train as fit
+from jaxlab.runs.network.task import Task, input_shape
 from jaxlab.training import journal
-from jaxlab.types import UserError
 
 LAYERS = ("level1", "fc1")
 HEAD = Linear(layer=LAYERS, normalize=True, dropout=0.2)
@@ -193,7 +193,7 @@ def dies(self, number, epoch, loss):
     if number == 13:
         os.kill(os.getpid(), 9)
 display.TerminalDisplay.step = dies
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 main(["train", {str(config)!r}, "--run", {str(tmp_path / "run")!r}])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9

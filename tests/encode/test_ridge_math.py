@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge as Reference
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, Simulated
 from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, design, fitted, folds
 from jaxlab.encode.eigen import centred, dual, primal
@@ -17,7 +18,6 @@ from jaxlab.encode.folds import Fold
 from jaxlab.encode.ridge import Outcome, Ridge, fit
 from jaxlab.encode.store import Folder, Layer
 from jaxlab.models import LeNet5
-from jaxlab.types import UserError
 
 ALPHAS = (0.1, 10.0, 1000.0)
 N, TARGETS = 60, 7

@@ -14,10 +14,10 @@ from scipy.stats import pearsonr
 
 import jaxlab
 import submit
-from jaxlab import ridge_run
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 from jaxlab.data import Simulated
 from jaxlab.encode.ridge import Row
+from jaxlab.runs import ridge as ridge_run
 from submit import Predictions
 
 CONFIG = """

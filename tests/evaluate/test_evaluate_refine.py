@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from tiny import parts_of, stirred, tiny
 
 import jaxlab
-from jaxlab.api import predict_runs
+from jaxlab.core.types import UserError
 from jaxlab.data import Images, Simulated
 from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.evaluate import inference
@@ -24,10 +24,10 @@ from jaxlab.evaluate.tta import TTA
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear, build_network
 from jaxlab.models import Features, LeNet5, ShallowCNN
-from jaxlab.run import Run
+from jaxlab.runs.api import predict_runs
+from jaxlab.runs.network.run import Run
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
-from jaxlab.types import UserError
 from submit import Predictions
 
 TWO = TTA(mirror=True)

@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 from tiny import parts_of, stirred, tiny
 
 import jaxlab
-from jaxlab.api import predict_runs
-from jaxlab.config import short_hash
+from jaxlab.core.config import short_hash
+from jaxlab.core.types import UserError
 from jaxlab.data import Arrays, Mnist
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.inference import Inference, InferenceEvaluator, together
@@ -20,8 +20,8 @@ from jaxlab.evaluate.tta import TTA, View, seen
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
+from jaxlab.runs.api import predict_runs
 from jaxlab.training.sharding import Layout
-from jaxlab.types import UserError
 from submit import Predictions, metrics
 
 IMAGES = np.random.default_rng(3).random((2, 7, 9, 3)).astype(np.float32)

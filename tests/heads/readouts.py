@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxlab.rng import row_keys, step_key
-from jaxlab.types import EVALUATION, Mode
+from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.types import EVALUATION, Mode
 
 SHAPES = {"first": (4, 5, 2), "second": (3, 3, 6), "last": (7,)}
 

@@ -6,9 +6,9 @@ import pytest
 from flax import nnx
 from readouts import names, shapes_of
 
+from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.types import Mode
 from jaxlab.heads import Factorized, Gaussian, chunks
-from jaxlab.rng import row_keys, step_key
-from jaxlab.types import Mode
 
 ROWS, SHAPE, TARGETS = 32, (14, 14, 112), 39_548
 ONE = ROWS * SHAPE[2] * TARGETS * 4  # bytes: the features of each image and target, 567 MB

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 from readouts import built, evaluated, features_of, shapes_of, training
 
-from jaxlab.config import from_json, to_json
+from jaxlab.core.config import from_json, to_json
+from jaxlab.core.types import UserError
 from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
-from jaxlab.types import UserError
 
 FEATURES = features_of(3)
 TARGETS = ("V4_0", "V1_0", "IT_0", "V1_1", "V4_1", "V1_2")

@@ -8,8 +8,8 @@ from flax import nnx
 from jax.test_util import check_grads
 from readouts import built, evaluated, features_of, names, shapes_of, training
 
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.heads import Factorized, chunks
-from jaxlab.types import EVALUATION, UserError
 
 FEATURES = features_of(3)
 SPACE = ("first", "second")  # 20 positions of 2 channels; 9 positions of 6 channels

@@ -9,10 +9,10 @@ from jax.test_util import check_grads
 from readouts import built, evaluated, features_of, names, shapes_of, training
 from scipy.ndimage import map_coordinates
 
+from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.types import Mode, UserError
 from jaxlab.heads import Gaussian, chunks
 from jaxlab.heads.gaussian import GaussianPart, onto_map
-from jaxlab.rng import row_keys, step_key
-from jaxlab.types import Mode, UserError
 
 FEATURES = features_of(3)
 SPACE = ("first", "second")

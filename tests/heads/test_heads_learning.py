@@ -9,9 +9,9 @@ from flax import nnx
 from readouts import evaluated, names, shapes_of
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.types import Mode
 from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
-from jaxlab.rng import row_keys, step_key
-from jaxlab.types import Mode
 
 SHAPES = {"map": (8, 8, 3), "flat": (6,)}
 ROWS, TARGETS, BATCH = 1536, 4, 128

@@ -6,12 +6,12 @@ import pytest
 from flax import nnx
 from readouts import built, evaluated, features_of, names, shapes_of, training
 
-from jaxlab.config import from_json, override, to_json
+from jaxlab.core.config import from_json, override, to_json
+from jaxlab.core.types import UserError
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear, LowRank, build_network
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.types import UserError
 
 FEATURES = features_of(3)
 LAYERS = [None, "last", "first", ("first", "last"), ("last", "second", "first")]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab.models.attention import attention
+from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.bert import Bert
-from jaxlab.types import EVALUATION, Mode, UserError
+from jaxlab.nn.attention import attention
 
 TINY = Bert(layers=2, width=16, heads=2, vocabulary=20, positions=8)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxlab.models.convolution import convolve
+from jaxlab.nn.convolution import convolve
 
 OPTIONS = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": 1}
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlab.models.convolution import convolve
-from jaxlab.models.depthwise import depthwise
+from jaxlab.nn.convolution import convolve
+from jaxlab.nn.depthwise import depthwise
 
 CASES = [  # image, kernel, stride, padding
     ((6, 7), 3, 1, ((1, 1), (1, 1))),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.efficientnet import EfficientNet
-from jaxlab.types import EVALUATION, UserError
 
 
 def shapes_of(config, images):

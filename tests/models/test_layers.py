@@ -10,8 +10,8 @@ import scipy.ndimage
 import scipy.stats
 from flax import nnx
 
-from jaxlab.models.layers import BatchNorm, average_pool, blur_pool, conv, gelu, max_pool, unfused_gradient
-from jaxlab.types import EVALUATION, Mode
+from jaxlab.core.types import EVALUATION, Mode
+from jaxlab.nn.layers import BatchNorm, average_pool, blur_pool, conv, gelu, max_pool, unfused_gradient
 
 TRAIN = Mode(train=True)
 

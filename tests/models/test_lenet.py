@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.lenet import LeNet5
-from jaxlab.types import EVALUATION, UserError
 
 
 def shapes_of(config, images):

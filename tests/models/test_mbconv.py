@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.models.mbconv import Block, MBConvNet, SqueezeExcite, Style
-from jaxlab.types import EVALUATION, Mode
 
 BLOCKS = (Block(8, 8, 3, 1, 1, squeeze=2), Block(8, 16, 5, 2, 6, squeeze=2), Block(16, 16, 3, 1, 6))
 STYLE = Style(jax.nn.silu, "tensorflow")

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.mbconv import round_channels
 from jaxlab.models.mobilenetv2 import MobileNetV2
-from jaxlab.types import EVALUATION, UserError
 
 
 def shapes_of(config, images):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.types import EVALUATION
 from jaxlab.heads import Linear, build_network
 from jaxlab.models.order import order
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.types import EVALUATION
 
 
 def split(build):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlab.models.positions import antialiased, interpolated, resized
+from jaxlab.nn.positions import antialiased, interpolated, resized
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "positions.npz")
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlab.models.convolution import convolve
-from jaxlab.models.product import product
+from jaxlab.nn.convolution import convolve
+from jaxlab.nn.product import product
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(3, 7), (7, 3), (4, 4)])

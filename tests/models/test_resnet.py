@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.resnet import BasicBlock, ResNet
-from jaxlab.types import EVALUATION, Mode, UserError
 
 
 def shapes_of(config, images, mode=EVALUATION):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.types import EVALUATION, Mode, UserError
 
 TINY = ShallowCNN(channels=(4, 6), kernel_sizes=(5, 3))
 

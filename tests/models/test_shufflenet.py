@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.shufflenet import ShuffleNetV2
-from jaxlab.types import EVALUATION, UserError
 
 
 def shapes_of(config, images):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models import DeiT, DINOv2, ViT, vit
-from jaxlab.models.attention import attention
-from jaxlab.types import EVALUATION, Mode, UserError
+from jaxlab.nn.attention import attention
 
 
 def features_of(config, images, mode=EVALUATION):

@@ -6,10 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxlab.config import from_json, override, to_json
+from jaxlab.core.config import from_json, override, to_json
+from jaxlab.core.types import UserError
 from jaxlab.optim import SGD, Adam, AdamW, FineTune, Freeze, Groups, Rate
 from jaxlab.optim.tuning import notes, summary
-from jaxlab.types import UserError
 
 LAYERS = ("stem", "block1", "block2", "pool", "readout")
 SHAPES = {

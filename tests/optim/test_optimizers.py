@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import UserError
 from jaxlab.heads import Gaussian, build_network
 from jaxlab.models import DeiT
 from jaxlab.optim import SGD, Adam, AdamW, Groups, ema_update
 from jaxlab.optim.optimizers import decayed
-from jaxlab.types import UserError
 
 RATES = [0.1, 0.05, 0.2, 0.01]
 

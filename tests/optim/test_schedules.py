@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.optim import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
-from jaxlab.types import UserError
 
 PER_EPOCH, RUN = 10, 100
 

@@ -16,12 +16,12 @@ from PIL import Image
 from rich.console import Console
 
 import submit
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 from jaxlab.data import ColumnSplit, GroupedSplit, KaggleTable, Simulated
-from jaxlab.data.arrays import Arrays
-from jaxlab.data.audit import audit
-from jaxlab.data.findings import findings
+from jaxlab.data.audit.audit import audit
+from jaxlab.data.audit.findings import findings
 from jaxlab.data.source import Opened
+from jaxlab.data.sources.arrays import Arrays
 from jaxlab.experiment import Experiment
 from jaxlab.report import audit as examination
 
@@ -252,7 +252,7 @@ def test_scores_without_the_duplicates(folder, config, tmp_path):
     guess = solution.copy()
     guess.iloc[:, 1:] += noise[:, 1:]
     guess.to_csv(tmp_path / "guess.csv", index=False)
-    from submit.table import read_ids
+    from submit.files.csv_table import read_ids
 
     without = read_ids(tmp_path / "alike.csv")
     found = submit.score(tmp_path / "guess.csv", folder / "solution.csv", without=without)

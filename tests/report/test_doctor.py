@@ -8,7 +8,7 @@ import jax
 import pytest
 from click.testing import CliRunner
 
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 from jaxlab.report import doctor
 
 CPU = SimpleNamespace(platform="cpu", id=0, device_kind="cpu", memory_stats=lambda: None)

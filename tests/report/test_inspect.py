@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from jaxlab.cli import main
+from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
 from jaxlab.report import leaves
 from jaxlab.report.checkpoint import describe
 from jaxlab.report.layers import rows
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.types import UserError
 
 PARAMS = {
     "backbone.conv.bias": np.array([0.5, -0.5, 2.0], np.float32),
@@ -366,7 +366,7 @@ def test_no_device_is_started(run, flags):
     """Not at all where no array is read, else the CPU alone: a platform that cannot start is never asked for."""
     code = """
 import sys
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 main([*sys.argv[1:], "--json"], standalone_mode=False)
 bridge = sys.modules.get("jax._src.xla_bridge")
 print(sorted(bridge._backends) if bridge else [], file=sys.stderr)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from submit import Predictions, SubmissionError, algonauts, check
-from submit.algonauts_layout import CHALLENGE, Subject, file_names
+from submit.formats.algonauts_layout import CHALLENGE, Subject, file_names
 
 VERTICES = {"subj01": {"lh": 7, "rh": 5}, "subj02": {"lh": 7, "rh": 4}}
 IMAGES = {"subj01": 4, "subj02": 6}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from submit import Predictions, SubmissionError, algonauts2021
-from submit.algonauts2021 import REGIONS, SUBJECTS
+from submit.formats.algonauts2021 import REGIONS, SUBJECTS
 
 Content = dict[str, dict[str, Any]]
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from submit import Predictions, SubmissionError, check, write
-from submit.cli import main
+from submit.cli.main import main
 
 VERTICES = {"lh": 3, "rh": 2}
 SUBJECTS = ("subj01", "subj02")

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from submit import SubmissionError, metrics
-from submit.vqa import vqa_accuracy
+from submit.metrics.vqa import vqa_accuracy
 
 
 def data(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from submit import Predictions, write
-from submit.cli import main
+from submit.cli.main import main
 
 
 @pytest.fixture

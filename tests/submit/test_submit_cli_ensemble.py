@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from scipy.stats import trim_mean
 
 from submit import Predictions, ensemble, kaggle, score, write
-from submit.cli import main
+from submit.cli.main import main
 
 TARGETS = np.array(["n0", "n1", "n2"])
 RUNS = ("runs/a", "runs/b", "runs/c")

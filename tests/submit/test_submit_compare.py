@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from submit import Predictions, SubmissionError, bootstrap, write
-from submit.cli import main
-from submit.comparison import compare
+from submit.cli.main import main
+from submit.scores.compare import compare
 
 IDS, TARGETS = np.array([f"{i:03d}" for i in range(60)]), np.array(["a", "b", "c"])
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import softmax
 
 from submit import Predictions, SubmissionError, check, write
-from submit.kaggle import writing
+from submit.formats.kaggle import writing
 
 SAMPLE = "image_id,n0,n1\n0001,0.0,0.0\nNA,0.0,0.0\nc,0.0,0.0\n"
 GOOD = "image_id,n0,n1\n0001,1.5,2\nNA,-3e-1,4\nc,5,6\n"

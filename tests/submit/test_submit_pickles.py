@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from submit.pickles import UnsafePickle, load_plain
+from submit.files.pickles import UnsafePickle, load_plain
 
 CONTENT = {
     "V1": {"sub01": np.arange(6, dtype=np.float32).reshape(2, 3), "sub02": np.ones((2, 1))},

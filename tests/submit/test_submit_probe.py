@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from scipy.stats import pearsonr
 
 from submit import Labels, Predictions, SubmissionError
-from submit.cli import main
-from submit.orders import orders
-from submit.pairing import pair
-from submit.probe import probe
+from submit.cli.main import main
+from submit.scores.exchanged_orders import orders
+from submit.scores.pairing import pair
+from submit.scores.probe import probe
 
 N, T = 120, 12
 IDS = np.array([f"img{i}" for i in range(N)])  # img10 before img2 as text

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from submit import Predictions, SubmissionError, mean, weighted, write
-from submit.cli import main
-from submit.explanation import data, differences, to_dict, tree
-from submit.provenance import keep, read, sidecar
+from submit.cli.main import main
+from submit.provenance.explanation import data, differences, to_dict, tree
+from submit.provenance.record import keep, read, sidecar
 
 DATA = "ab" * 32
 

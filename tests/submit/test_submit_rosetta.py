@@ -8,12 +8,12 @@ from click.testing import CliRunner
 from sklearn.metrics import confusion_matrix, f1_score
 
 from submit import Labels, Predictions, SubmissionError, bootstrap, ceilings, metrics
-from submit.cli import main
-from submit.pairing import pair
-from submit.presentations import load_repeats
+from submit.cli.main import main
 from submit.regions import hemispheres, load_regions
-from submit.rosetta import OVERALL, Rosetta, Row, rosetta
-from submit.rosetta_classes import rosetta_classes
+from submit.scores.pairing import pair
+from submit.scores.repeats import load_repeats
+from submit.scores.rosetta import OVERALL, Rosetta, Row, rosetta
+from submit.scores.rosetta_classes import rosetta_classes
 
 IDS = np.array([f"{i:02d}" for i in range(30)])
 TARGETS = np.array(["lh.0", "lh.1", "rh.0", "rh.1", "rh.2"])

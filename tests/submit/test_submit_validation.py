@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from submit import Predictions
-from submit.cli import main
+from submit.cli.main import main
 
 IDS, TARGETS = np.array([f"{i:03d}" for i in range(120)]), np.array(["n0", "n1"])
 SAID = "12 of 120 ids of train.csv are predicted; the others are left out"

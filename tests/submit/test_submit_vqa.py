@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from submit import SubmissionError
-from submit.vqa import normalise, vqa_accuracy
+from submit.metrics.vqa import normalise, vqa_accuracy
 
 
 @pytest.mark.parametrize(

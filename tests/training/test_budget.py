@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 from rich.console import Console
 
+from jaxlab.core.types import UserError
 from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.budget import Budget, parsed, spoken
@@ -15,7 +16,6 @@ from jaxlab.training.display import TerminalDisplay
 from jaxlab.training.loop import Fit, Phase, Plan
 from jaxlab.training.progress import Progress
 from jaxlab.training.state import TrainState
-from jaxlab.types import UserError
 
 TEXTS = {"8h30m": 30600, "45m": 2700, "90s": 90, "1h": 3600, "1h1s": 3601, " 2m5s ": 125}
 

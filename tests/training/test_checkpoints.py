@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import UserError
 from jaxlab.training import checkpoint as module
 from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
-from jaxlab.types import UserError
 
 
 def arrays(step: int) -> dict:

@@ -10,22 +10,22 @@ from rich.console import Console
 from tiny import tiny, trained_run
 
 import jaxlab
-from jaxlab import fit
-from jaxlab.config import to_json
-from jaxlab.data.arrays import Arrays
+from jaxlab.core.config import to_json
+from jaxlab.core.types import UserError
 from jaxlab.data.pipeline import evaluation_batches
+from jaxlab.data.sources.arrays import Arrays
 from jaxlab.experiment import Experiment
-from jaxlab.fit import positions_of
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD
-from jaxlab.task import target_constants
+from jaxlab.runs.network import train as fit
+from jaxlab.runs.network.task import target_constants
+from jaxlab.runs.network.train import positions_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.types import UserError
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_classification_without_batch_norm_or_average_resumes_and_predicts(array
 def test_mistakes_are_told_before_anything_is_compiled(
     arrays_npz, tmp_path, monkeypatch, settings, parts, words
 ):
-    monkeypatch.setattr("jaxlab.start.initial_parameters", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("jaxlab.runs.network.begin.initial_parameters", lambda *_: pytest.fail("compiled"))
     with pytest.raises(UserError, match=words):
         told(tiny(arrays_npz, *settings, **parts), tmp_path / "run")
 
@@ -231,7 +231,7 @@ def test_a_run_without_a_checkpoint_starts_from_the_pretrained_weights_again(
     def load(*_):
         raise Loaded
 
-    monkeypatch.setattr("jaxlab.start.load_pretrained", load)
+    monkeypatch.setattr("jaxlab.runs.network.begin.load_pretrained", load)
     experiment = tiny(arrays_npz, model=ResNet(depth=18, pretrained="w.safetensors"), head=Linear())
     RunDirectory(tmp_path / "run").create(to_json(experiment), None, {"weights": None})
     with pytest.raises(Loaded):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from jaxlab.core.types import UserError
 from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, saved
@@ -17,7 +18,6 @@ from jaxlab.training.display import TerminalDisplay
 from jaxlab.training.loop import Fit, Phase, Plan
 from jaxlab.training.progress import Progress
 from jaxlab.training.state import TrainState
-from jaxlab.types import UserError
 
 PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
 

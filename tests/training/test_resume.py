@@ -42,7 +42,7 @@ def write_json(path, data):
     write(path, data)
 display.TerminalDisplay.step, checkpoint._write_json = step, write_json
 
-from jaxlab.cli import main
+from jaxlab.cli.main import main
 main({arguments!r})
 """
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from test_resume import assert_same, train
 from tiny import tiny
 
-from jaxlab import api
-from jaxlab.folds import Folds
+from jaxlab.experiment.folds import Folds
+from jaxlab.runs import api
 from jaxlab.training import journal
 from jaxlab.training.budget import Budget
 from jaxlab.training.checkpoint import saved

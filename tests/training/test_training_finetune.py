@@ -12,14 +12,14 @@ from click.testing import CliRunner
 from rich.console import Console
 from tiny import parts_of, steps, tiny, trained_run
 
-from jaxlab import fit
-from jaxlab.cli import main
+from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
 from jaxlab.heads import Linear
 from jaxlab.metrics import start
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD, FineTune, Freeze
+from jaxlab.runs.network import train as fit
 from jaxlab.training.step import evaluation_step, train_step
-from jaxlab.types import UserError
 
 PROBE = FineTune(rules=(Freeze(pattern=r"^backbone\."),))
 LATER = FineTune(rules=(Freeze(pattern=r"^backbone\.", until_epoch=0.5),))  # two of an epoch's four steps
@@ -172,7 +172,7 @@ def test_a_run_says_and_records_what_trains(arrays_npz, tmp_path):
 )
 def test_mistakes_are_told_before_an_image_is_decoded(arrays_npz, tmp_path, monkeypatch, rules, words):
     monkeypatch.setattr(fit, "decode_splits", lambda *_: pytest.fail("decoded"))
-    monkeypatch.setattr("jaxlab.start.initial_parameters", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("jaxlab.runs.network.begin.initial_parameters", lambda *_: pytest.fail("compiled"))
     with pytest.raises(UserError, match=words):
         trained_run(arrays_npz, tmp_path / "run", finetune=FineTune(rules=rules))
 

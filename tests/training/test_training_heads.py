@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from tiny import parts_of, steps, tiny
 
+from jaxlab.core.types import EVALUATION
 from jaxlab.heads import Linear
 from jaxlab.heads.linear import LinearPart
 from jaxlab.optim import SGD
 from jaxlab.training.step import prediction_step
-from jaxlab.types import EVALUATION
 
 LR = 1e-3
 

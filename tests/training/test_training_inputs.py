@@ -11,6 +11,7 @@ from PIL import Image
 from tiny import steps, tiny
 
 import jaxlab
+from jaxlab.core.types import UserError
 from jaxlab.data import (
     Canny,
     CutMix,
@@ -29,7 +30,6 @@ from jaxlab.data import (
 from jaxlab.losses import CrossEntropy
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD
-from jaxlab.types import UserError
 
 CHANNELS = (
     Grey(),

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from tiny import steps, tiny
 
+from jaxlab.core.types import UserError
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD, AdamW
 from jaxlab.training.sharding import Layout
-from jaxlab.types import UserError
 
 # The largest difference of a leaf over the largest change that training made to it, seen after 5 steps in
 # float32: SGD 5e-6, AdamW 4e-6. Adam divides by the gradient's own size, so where a gradient is nearly zero

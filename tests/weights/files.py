@@ -10,8 +10,8 @@ import shapes
 from goldens import GOLDEN
 from safetensors.numpy import save_file
 
+from jaxlab.core.tree import Flat
 from jaxlab.models.base import Model
-from jaxlab.tree import Flat
 from jaxlab.weights import load_pretrained
 
 

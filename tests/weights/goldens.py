@@ -12,9 +12,9 @@ import shapes
 from flax import nnx
 from safetensors.numpy import save_file
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION
 from jaxlab.models.base import Model
-from jaxlab.types import EVALUATION
 from jaxlab.weights import load_pretrained
 
 GOLDEN = Path(__file__).parents[1] / "golden"

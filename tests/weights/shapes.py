@@ -5,7 +5,7 @@ from typing import Any
 
 from flax import nnx
 
-from jaxlab import tree
+from jaxlab.core import tree
 from jaxlab.models.base import Model
 
 

@@ -11,9 +11,9 @@ from flax import nnx
 from goldens import GOLDEN
 from safetensors.numpy import save_file
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models import Bert
-from jaxlab.types import EVALUATION, UserError
 from jaxlab.weights import load_pretrained
 
 TINY = Bert(layers=3, width=32, heads=4, vocabulary=60, positions=16)

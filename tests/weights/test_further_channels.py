@@ -8,12 +8,12 @@ import shapes
 from flax import nnx
 from tiny import trained_run
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data import GaborBank, Sobel
-from jaxlab.data.channels import compute_channels
+from jaxlab.data.device.channels import compute_channels
 from jaxlab.models import ResNet
 from jaxlab.optim import FineTune, Freeze
-from jaxlab.types import EVALUATION, UserError
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import files
 import numpy as np
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.models import LeNet5
-from jaxlab.types import UserError
 
 load = partial(files.load, channels=1)
 

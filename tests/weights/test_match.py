@@ -10,9 +10,9 @@ import pytest
 from files import load
 from safetensors.numpy import save_file
 
+from jaxlab.core.types import UserError
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.types import UserError
 from jaxlab.weights import load_pretrained
 from jaxlab.weights.match import Layout, Rule, Skip, match
 

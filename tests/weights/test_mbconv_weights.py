@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from files import load, state_dict
 
+from jaxlab.core.types import UserError
 from jaxlab.models import EfficientNet, MobileNetV2
-from jaxlab.types import UserError
 
 B0, B0_TF = EfficientNet(), EfficientNet(convention="tensorflow")
 LITE0_TF = EfficientNet(variant="lite0", convention="tensorflow")

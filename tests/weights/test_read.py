@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxlab.types import UserError
+from jaxlab.core.types import UserError
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 

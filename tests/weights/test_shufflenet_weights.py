@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from files import load, state_dict
 
+from jaxlab.core.types import UserError
 from jaxlab.models import ShuffleNetV2
-from jaxlab.types import UserError
 
 
 def test_a_backbone_leaves_the_classifier_and_says_so(tmp_path):

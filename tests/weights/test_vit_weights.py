@@ -7,8 +7,8 @@ import pytest
 from files import load, state_dict
 from goldens import CLASSES
 
+from jaxlab.core.types import UserError
 from jaxlab.models import DeiT, DINOv2, ViT
-from jaxlab.types import UserError
 
 TINY = ViT(size="tiny", image_size=64, norm_eps=1e-12, classes=CLASSES)
 

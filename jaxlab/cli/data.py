@@ -1,0 +1,108 @@
+"""`jaxlab data ...`: commands about the data alone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jaxlab.core.types import UserError
+
+if TYPE_CHECKING:
+    from jaxlab.data import Images, Source
+
+
+@click.group()
+def data() -> None:
+    """Prepare and examine data."""
+
+
+@data.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="Override a field, e.g. data.root=FOLDER.",
+)  # fmt: skip
+def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tuple[str, ...]) -> None:
+    """Write CONFIG's data to a new folder OUT, a TensorFlow dataset.
+
+    Images are resized once, as the config's `images` say, into ArrayRecord shards; train with data=Tfds(root=OUT).
+
+    CONFIG defines an `experiment`: an Experiment, or a source of data alone.
+    """
+    from jaxlab.core.config import identity
+    from jaxlab.data.prepare.prepare import prepare as write
+    from jaxlab.training.rundir import provenance
+
+    source, images = _data_of(config, settings, size)
+    opened = source.open()
+    write(opened, images, out, {"source": identity(source), "images": identity(images), **provenance()})
+    test = 0 if opened.test is None else len(opened.test)
+    what = "targets" if opened.kind == "regression" else "classes"
+    click.echo(
+        f"{out}: {len(opened.train):,} labelled images and {test:,} to predict, {len(opened.targets):,} {what}"
+    )
+    click.echo(
+        f"train on it with data=Tfds(root={str(out)!r}) and images=Images(): they have their size", err=True
+    )
+
+
+def _data_of(
+    config: Path, settings: tuple[str, ...], size: tuple[int, int] | None
+) -> tuple["Source", "Images"]:
+    """What CONFIG says of data and images."""
+    from dataclasses import replace
+
+    from jaxlab.core.config import load_file, override
+    from jaxlab.data import Images, Source
+    from jaxlab.experiment import Experiment
+
+    found = override(load_file(config), settings)
+    if isinstance(found, Source):
+        return found, Images(size=size)
+    if not isinstance(found, Experiment):
+        raise UserError(
+            f"config {config}: expected an Experiment or a source of data, found {type(found).__name__}"
+        )
+    images = replace(found.images, size=size or found.images.size)
+    cropped = images.policy == "crop" and images.crop_fraction is None
+    if getattr(found.model, "pretrained", None) and images.size and (images.filter is None or cropped):
+        needed = "images.filter" + (" and images.crop_fraction" if cropped else "")
+        raise UserError(
+            f"config {config}: leaves {needed} to the pretrained weights, which training on prepared data could "
+            "not follow; say what `jaxlab train` prints at its start, e.g. --set images.filter=bicubic"
+        )
+    return found.data, images
+
+
+@data.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="Override a field, e.g. data.root=FOLDER.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PAGE.html", help="Write a page with pictures."
+)
+@click.option(
+    "--duplicates", type=click.Path(path_type=Path), metavar="FILE.csv",
+    help="Write the ids of images that look like one of another split.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def audit(
+    config: Path, settings: tuple[str, ...], out: Path | None, duplicates: Path | None, as_json: bool
+) -> None:
+    """Examine the images and targets of the experiment in CONFIG.
+
+    Counts, sizes, colours, targets and classes; images that are corrupt, padded, blank, or that look the same,
+    within and across training, validation and test data.
+    """
+    from jaxlab.core.config import load_file, override
+    from jaxlab.experiment import Experiment
+    from jaxlab.report import audit as examination
+
+    experiment = override(load_file(config), settings)
+    if not isinstance(experiment, Experiment):
+        raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    examination.show(experiment, out=out, duplicates=duplicates, as_json=as_json)

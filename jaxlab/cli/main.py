@@ -1,0 +1,284 @@
+"""The command line: click commands that parse, call and print. No logic."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from jaxlab import __version__
+from jaxlab.cli.bundle import bundle
+from jaxlab.cli.data import data
+from jaxlab.cli.soup import soup
+from jaxlab.core.types import UserError
+
+
+class _Commands(click.Group):
+    """A user's mistake ends in one message and exit code 1; anything else is ours and keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from submit import SubmissionError  # here, because it brings pandas along
+
+            if not isinstance(error, UserError | SubmissionError):
+                raise
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+_set = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a field, e.g. optimizer.lr=3e-4 or data.root=FOLDER.",
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
+
+
+main.add_command(bundle)
+main.add_command(data)
+main.add_command(soup)
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run", type=click.Path(path_type=Path), help="Run directory (default runs/CONFIG-HASH).")
+@_set
+@click.option(
+    "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
+)
+@click.option("--allow-config-change", is_flag=True, help="Go on with a run whose config has changed.")
+@click.option(
+    "--folds", type=click.IntRange(2), metavar="N",
+    help="Train once for each of N folds, and keep what each predicts for its own.",
+)  # fmt: skip
+@click.option(
+    "--stop-after", metavar="TIME",
+    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
+)  # fmt: skip
+def train(
+    config: Path,
+    run: Path | None,
+    settings: tuple[str, ...],
+    smoke: bool,
+    allow_config_change: bool,
+    folds: int | None,
+    stop_after: str | None,
+) -> None:
+    """Train the experiment in CONFIG, or go on where its run stopped."""
+    from jaxlab.training.budget import Budget
+
+    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
+    from jaxlab.encode import Ridge
+    from jaxlab.experiment.folds import Folds, in_folds
+    from jaxlab.runs import api
+    from jaxlab.runs.network.train import default_run
+
+    experiment = _experiment(config, settings, Ridge, Folds)
+    if folds is not None:
+        experiment = in_folds(experiment, folds)
+    name = config.stem
+    if smoke:
+        whole, experiment, name = experiment, experiment.smoke(), f"{config.stem}-smoke"
+        within = (getattr(one, "experiment", one) for one in (whole, experiment))
+        before, now = ([getattr(one, part, None) for part in ("model", "data", "encoders")] for one in within)
+        if before != now:
+            click.echo("smoke: the pretrained weights are not downloaded", err=True)
+    if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
+        shutil.rmtree(default_run(experiment, name), ignore_errors=True)
+    path = api.train(
+        experiment,
+        run,
+        name=name,
+        source=config.read_text(),
+        allow_config_change=allow_config_change,
+        stop_after=budget,
+    )
+    click.echo(path)
+
+
+def _experiment(config: Path, settings: tuple[str, ...], *others: type) -> Any:
+    """The experiment in CONFIG, or one of the `others` kinds."""
+    from jaxlab.core.config import load_file
+    from jaxlab.experiment import Experiment
+    from jaxlab.experiment.folds import overridden
+
+    experiment = overridden(load_file(config), settings)
+    if not isinstance(experiment, (Experiment, *others)):
+        wanted = " or ".join(f"{kind.__name__}(...)" for kind in (Experiment, *others))
+        raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
+    return experiment
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--layers", metavar="NAMES", help="block4,block11 or all; default: those that the config's head reads."
+)
+@click.option("--pool", type=click.Choice(["none", "mean"]), help="mean: over positions.  [default: none]")
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), help="[default: float32]")
+@_set
+def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
+    """Run CONFIG's frozen network over its data and keep its features.
+
+    Those of labelled and test images go to $JAXLAB_CACHE/features, under what they depend on: weights, preprocessing
+    and images. What is there already is not computed again.
+    """
+    from jaxlab.encode.command import extract
+
+    experiment = _experiment(config, settings)
+    parts = (experiment.data, experiment.model, experiment.images, experiment.normalize, experiment.head)
+    extract(*parts, **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@_set
+@click.option(
+    "--checkpoints", type=click.Choice(["best", "last", "all"]),
+    help="Which to evaluate.  [default: best; of folds, last]",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(
+    run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"] | None, as_json: bool
+) -> None:
+    """Score a RUN's checkpoints on training and validation data.
+
+    Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
+    of inference, those with it are shown beside them.
+    """
+    from jaxlab.runs.api import load
+
+    loaded: Any = load(run, settings)
+    scores = loaded.evaluate_checkpoints(checkpoints or loaded.usual)
+    click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
+
+
+def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
+    """By step, or by fold."""
+    names = dict.fromkeys(name for by in scores.values() for values in by.values() for name in values)
+    columns = (name.replace("_", "\n") for name in names)
+    first = "step" if all(isinstance(key, int) for key in scores) else "fold"
+    table = Table(first, "split", *columns, box=None, padding=(0, 1, 0, 0))
+    for step, by_split in scores.items():
+        for split, values in by_split.items():
+            cells = (f"{values[name]:.4g}" if name in values else "" for name in names)
+            table.add_row(str(step), split, *cells)
+    Console().print(table)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.csv (checked) or FILE.npz.")
+@_set
+@click.option("--checkpoint", help="best, last or a step.  [default: best; of folds, last]")
+@click.option(
+    "--split", type=click.Choice(["test", "validation", "out_of_fold"]), default="test", show_default=True,
+    help="What to predict; out_of_fold for folds and ridge regression.",
+)  # fmt: skip
+def predict(
+    runs: tuple[Path, ...], out: Path | None, settings: tuple[str, ...], checkpoint: str | None, split: str
+) -> None:
+    """Predict test images with RUNS, and write their mean to OUT.
+
+    Each RUN keeps its own predictions in predictions/SPLIT.npz, which is all without --out: ensembles read them there,
+    and are learned from those of labelled samples. A CSV is checked against the data's sample_submission.csv before it
+    is written.
+    `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
+    """
+    from jaxlab.runs.api import predict_runs
+
+    which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
+    for line in predict_runs(runs, out, settings, which, split):
+        click.echo(line, err=True)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--stats", is_flag=True, help="Norm, mean, standard deviation and NaN count of each leaf.")
+@click.option("--diff", type=click.Path(path_type=Path), metavar="OTHER", help="What differs from OTHER.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
+    """Show what a run or a checkpoint holds, without devices."""
+    from jaxlab.report import checkpoint
+
+    checkpoint.show(path, stats=stats, other=diff, as_json=as_json)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--images", default=2000, show_default=True, help="Labelled images.")
+@click.option("--test-images", default=500, show_default=True, help="Images to predict.")
+@click.option("--neurons", default=40, show_default=True, help="Target columns.")
+@click.option("--size", default=64, show_default=True, help="Height and width, in pixels.")
+@click.option(
+    "--repeats", default=10, show_default=True, help="Presentations that a response is the mean of."
+)
+@click.option("--seed", default=0, show_default=True)
+def simulate(folder: Path, **fields: Any) -> None:
+    """Write simulated images and neurons to FOLDER.
+
+    It becomes a Kaggle folder, with its solution.csv and the noise ceiling in solution.ceiling.npy.
+    """
+    from jaxlab.data.sources.simulated import Simulated
+
+    Simulated(**fields).write_kaggle(folder)
+    click.echo(f"{folder}: {fields['images']} + {fields['test_images']} images, {fields['neurons']} neurons")
+
+
+@main.command()
+def doctor() -> None:
+    """Show which devices JAX sees, and what is amiss."""
+    from jaxlab.report import doctor as examination
+
+    sys.exit(0 if examination.show() else 1)
+
+
+@main.group()
+def configs() -> None:
+    """The configs that ship with jaxlab."""
+
+
+@configs.command("list")
+def list_configs() -> None:
+    """Name each config with the first line of its description."""
+    table = Table("config", "what it is", box=None)
+    for path in _shipped():
+        table.add_row(path.name, path.read_text().lstrip('"').split("\n", 1)[0].strip('"'))
+    Console().print(table)
+
+
+@configs.command("copy")
+@click.argument("name")
+@click.argument("to", type=click.Path(path_type=Path), default=Path())
+def copy_config(name: str, to: Path) -> None:
+    """Copy config NAME to a file or folder (default: here)."""
+    found = {path.stem: path for path in _shipped()}
+    if Path(name).stem not in found:
+        raise UserError(f"no config {name!r} ships with jaxlab; there are {', '.join(found)}")
+    source = found[Path(name).stem]
+    target = to / source.name if to.is_dir() else to
+    if target.exists():
+        raise UserError(f"{target} exists already")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    click.echo(target)
+
+
+def _shipped() -> list[Path]:
+    """In a wheel they lie inside the package, in a checkout beside it."""
+    package = Path(__file__).parents[1]
+    folder = package / "configs"
+    return sorted((folder if folder.is_dir() else package.parent / "configs").glob("*.py"))

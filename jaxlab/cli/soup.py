@@ -1,0 +1,34 @@
+"""`jaxlab soup`: parameters averaged over runs or over a run's checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The new run directory.")
+@click.option("--greedy", is_flag=True, help="Take a member only where the validation score does not fall.")
+@click.option(
+    "--checkpoint", type=click.Choice(["best", "last"]), help="Of each RUN.  [default: best of several]"
+)
+@click.option(
+    "--checkpoints",
+    metavar="all|last:N",
+    help="Several of each RUN, of those it kept.  [default: all of one]",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="Where the data lie now, e.g. data.root=FOLDER.",
+)  # fmt: skip
+def soup(runs: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Average the parameters of RUNS, in a new run.
+
+    Of one RUN, those of its checkpoints are averaged. The new run predicts, is evaluated and inspected like any run,
+    at the cost of one. All is chosen and scored on validation images, which a greedy soup's members must share;
+    batch-norm statistics are measured on training images.
+    """
+    from jaxlab.runs.soup.soup import soup as make
+
+    click.echo(make(runs, out, **options))

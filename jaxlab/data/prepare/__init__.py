@@ -1,0 +1,1 @@
+"""Data written once as a TensorFlow dataset, resized, in ArrayRecord shards."""

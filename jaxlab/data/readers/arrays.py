@@ -1,0 +1,79 @@
+"""Arrays by name: an npz, an HDF5 file, or a folder of npy files."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxlab.core.types import UserError
+from jaxlab.data.source import examples
+
+if TYPE_CHECKING:
+    import h5py
+
+HDF5 = (".h5", ".hdf5")
+
+
+def load(path: Path, lazy: tuple[str, ...]) -> Mapping[str, Any]:
+    """Every array by name; those of a folder are memory-mapped. Pickled objects are refused.
+
+    lazy: names that an HDF5 file keeps on disk: what stands for such an array has its shape and dtype, and is
+        read a row at a time. Raises UserError for a path that holds no arrays or a damaged file.
+    """
+    try:
+        if path.is_dir():
+            return {file.stem: read_npy(file) for file in sorted(path.glob("*.npy"))}
+        if path.suffix in HDF5:
+            file = open_hdf5(path)
+            return {name: file[name] if name in lazy else _whole(file[name]) for name in file}
+        if path.suffix != ".npz":
+            raise UserError(
+                f"data.root: expected an npz or HDF5 file ({', '.join(HDF5)}), or a folder of npy files, found {path}"
+            )
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise UserError(f"data.root: nothing at {path}") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: cannot be read as numpy arrays ({error}); object arrays are never read"
+        ) from error
+
+
+def read_npy(file: Path) -> np.ndarray:
+    """One npy file, memory-mapped; small ones that numpy cannot map (no elements) are read."""
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{file}: no such file") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); object arrays are never read") from error
+
+
+def open_hdf5(path: Path) -> "h5py.File":
+    """The file, open for reading. Raises UserError where it is none, or holds groups beside arrays."""
+    import h5py  # a fifth of a second that other sources do without
+
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise UserError(f"data.root: expected an HDF5 file, found {found} at {path}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as HDF5 ({error})") from error
+    if groups := [name for name, item in file.items() if not isinstance(item, h5py.Dataset)]:
+        raise UserError(f"{path}: expected arrays at the top level, found groups ({examples(groups)})")
+    return file
+
+
+def _whole(dataset: "h5py.Dataset") -> np.ndarray:
+    """The array in memory; strings as unicode."""
+    import h5py
+
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return np.asarray(dataset.asstr()[()]).astype(str)
+    if dataset.dtype.hasobject:
+        raise ValueError(f"{dataset.name.strip('/')!r} holds objects")
+    return np.asarray(dataset[()])

@@ -1,0 +1,138 @@
+"""Columns of a CSV or Parquet file, strictly: ids stay strings, numbers are finite, every bad cell is named."""
+
+import csv
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jaxlab.core.types import UserError
+from jaxlab.data.readers.parquet import parquet_columns, parquet_header
+from jaxlab.data.source import duplicates, examples
+
+
+def read_header(path: Path) -> list[str]:
+    """The column names. Raises UserError for a missing or empty file, or one that fits no table."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    header = parquet_header(path) if path.suffix == ".parquet" else _csv_header(path)
+    if twice := duplicates(np.array(header)).tolist():
+        raise UserError(f"{path}: these columns occur more than once: {examples(twice)}")
+    return header
+
+
+def _csv_header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file)
+            header, first = next(rows, []), next(rows, [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
+    if not header:
+        raise UserError(f"{path}: expected a header line, found an empty file")
+    if len(first) > len(header):  # pandas would take the first column for an index
+        raise UserError(
+            f"{path}: the rows have {len(first)} cells, more than the {len(header)} columns of the header"
+        )
+    return header
+
+
+def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) -> pd.DataFrame:
+    """The columns `text` as strings just as they stand (`0001`, `NA`); `inferred` as numbers where they are.
+
+    Raises UserError for missing columns, rows longer than the header and a file without rows.
+    """
+    header = read_header(path)
+    if missing := [name for name in (*text, *inferred) if name not in header]:
+        raise UserError(
+            f"{path}: no column {examples(map(repr, missing))}; it has {len(header)}: {examples(header)}"
+        )
+    parquet = path.suffix == ".parquet"
+    table = parquet_columns(path, text, inferred) if parquet else _csv(path, text, len(header))
+    if table.empty:
+        raise UserError(f"{path}: expected at least one row below the header, found none")
+    return table[[*text, *inferred]]
+
+
+def _csv(path: Path, text: Sequence[str], columns: int) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                path,
+                dtype=dict.fromkeys(text, str),
+                keep_default_na=False,
+                low_memory=False,
+                encoding="utf-8-sig",
+            )
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read as a CSV of {columns} columns ({str(error).strip()})"
+        ) from error
+
+
+def ids_of(table: pd.DataFrame, column: str, path: Path, problems: list[str]) -> np.ndarray:
+    """(n,) unicode ids; empty and repeated ones are added to `problems`."""
+    ids = strings(table[column])
+    place, first = ("row", 1) if path.suffix == ".parquet" else ("line", 2)
+    if empty := (np.flatnonzero(np.char.strip(ids) == "") + first).tolist():
+        problems.append(f"{path}: {len(empty)} empty ids in column {column!r} ({place} {examples(empty)})")
+    if twice := [name for name in duplicates(ids).tolist() if name.strip()]:
+        problems.append(
+            f"{path}: {len(twice)} ids occur more than once in column {column!r} ({examples(twice)})"
+        )
+    return ids
+
+
+def strings(values: pd.Series) -> np.ndarray:
+    """(n,) unicode; a cell that a short row lacks is empty."""
+    return values.fillna("").to_numpy(dtype=object).astype(str)
+
+
+def numbers(table: pd.DataFrame, ids: np.ndarray, path: Path, problems: list[str]) -> np.ndarray:
+    """(n, t) float32 of all columns; cells that are empty, text or not finite are added to `problems`."""
+    plain = np.array([_is_plain(table[name]) for name in table.columns])
+    values = np.empty(table.shape, np.float32)
+    with np.errstate(over="ignore"):
+        values[:, plain] = table.loc[:, plain].to_numpy(np.float32)
+        for position in np.flatnonzero(~plain).tolist():
+            cells = table[table.columns[position]].astype(str)
+            values[:, position] = pd.to_numeric(cells, errors="coerce")
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        shown = [f"{ids[r]}, column {table.columns[c]!r}: {_shown(table.iat[r, c])}" for r, c in bad[:5]]
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        problems.append(
+            f"{path}: {len(bad)} target values are not finite numbers ({'; '.join(shown)}{more}). A column "
+            "that is no target belongs in data.columns, a column of class names in data.label"
+        )
+    return values
+
+
+def _is_plain(values: pd.Series) -> bool:
+    return values.dtype.kind in "iuf"
+
+
+def _shown(cell: object) -> str:
+    return "empty" if cell == "" or cell is None else repr(str(cell))
+
+
+def is_text(values: pd.Series) -> bool:
+    """Whether not one of the cells reads as a number; `nan` is a failed number, not a name."""
+    if _is_plain(values):
+        return False
+    cells = values.astype(str).str.strip()
+    cells = cells[cells != ""]
+    number = pd.to_numeric(cells, errors="coerce").notna() | (cells.str.lower() == "nan")
+    return len(cells) > 0 and not number.any()
+
+
+def classes_of(cells: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(n,) int32 labels and the class names: sorted, by value where all of them are whole numbers."""
+    names = np.unique(cells).tolist()
+    if all(name.isdecimal() for name in names):
+        names = sorted(names, key=lambda name: (int(name), name))
+    position = {name: label for label, name in enumerate(names)}
+    return np.array([position[cell] for cell in cells.tolist()], np.int32), tuple(names)

@@ -1,0 +1,1 @@
+"""Simulated scenes and a simulated population of neurons that sees them."""

@@ -1,0 +1,213 @@
+"""Algonauts 2023: images and fMRI responses of the Natural Scenes Dataset, one folder a subject."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from jaxlab.core.config import Location
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.readers.algonauts_rois import read_regions
+from jaxlab.data.readers.arrays import read_npy
+from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder
+from jaxlab.data.source import Opened, Source, duplicates, examples
+
+_ROWS = 512  # copied at a time
+_TRAIN, _TEST = Path("training_split/training_images"), Path("test_split/test_images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algonauts(Source):
+    """Targets are the vertices of the chosen hemispheres and regions; rows are the images, sorted by file name.
+
+    root: one subject's folder (training_split, test_split, roi_masks); with `subjects`, the folder that holds theirs.
+    subjects: such as `subj01`. One: its own images, under their file names. Several: the images that all of them
+        saw, known by what follows the last `_` of the name (nsd-00013), their targets side by side. For a submission
+        train each subject by itself.
+    hemispheres: lh, rh or both.
+    rois: regions (`V1v`, `FFA-1`) or classes of regions (`floc-faces`, `streams`), of which a vertex must be in one;
+        none: all vertices.
+
+    A target is named by hemisphere and column of its response file, `lh.00042`; before that stands the subject where
+    there are several. The responses are taken as they are: z-scored and averaged over repeats by the challenge.
+    """
+
+    root: Location | None = None
+    subjects: tuple[str, ...] = ()
+    hemispheres: tuple[Literal["lh", "rh"], ...] = ("lh", "rh")
+    rois: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        if not self.hemispheres:
+            raise UserError("Algonauts.hemispheres: expected lh, rh or both, found none")
+        for name in ("subjects", "hemispheres", "rois"):
+            if twice := duplicates(np.array(getattr(self, name), dtype=str)).tolist():
+                raise UserError(f"Algonauts.{name}: {examples(twice)} more than once")
+
+    def open(self) -> Opened:
+        folders = self._folders()
+        problems: list[str] = []
+        images = [_files(folder / _TRAIN) for folder in folders]
+        parts = [
+            part
+            for folder, files in zip(folders, images, strict=True)
+            for part in self._parts(folder, files, problems)
+        ]
+        if not problems:
+            self._choose(parts, problems)
+        if problems:
+            raise UserError("; ".join(dict.fromkeys(problems)))  # both hemispheres read a class's mapping
+        ids, files, rows = _common(folders, images)
+        if not files:
+            seen = "image that all subjects saw" if len(folders) > 1 else "image"
+            raise UserError(f"{self.root}: no {seen} in {_TRAIN}")
+        target = _joined(parts, rows)
+        return Opened(
+            train=file_samples(ids, files, target=target),
+            test=self._test(folders),
+            kind="regression",
+            targets=tuple(name for part in parts for name in part.names(len(folders) > 1)),
+            rois=_rois(parts),
+        )
+
+    def open_test(self) -> tuple[Samples | None, Path | None]:
+        """As `open`, but without the responses, which need not be there."""
+        return self._test(self._folders()), None
+
+    def _folders(self) -> list[Path]:
+        root = existing_folder(self.root)
+        within = sorted(path.name for path in root.iterdir() if (path / "training_split").is_dir())
+        if missing := [name for name in self.subjects if not (root / name).is_dir()]:
+            raise UserError(
+                f"{root}: no folder {examples(missing)}; subjects here: {examples(within, 8) or 'none'}"
+            )
+        if not self.subjects and within and not (root / "training_split").is_dir():
+            raise UserError(
+                f"{root}: expected one subject's folder, found those of {examples(within, 8)}: choose with "
+                f"data.subjects, as in --set \"data.subjects=('{within[0]}',)\""
+            )
+        return [root / name for name in self.subjects] or [root]
+
+    def _test(self, folders: list[Path]) -> Samples | None:
+        if not all((folder / _TEST).is_dir() for folder in folders):
+            return None
+        images = [_files(folder / _TEST) for folder in folders]
+        ids, files, _ = _common(folders, images)
+        return file_samples(ids, files) if files else None
+
+    def _parts(self, folder: Path, images: list[Path], problems: list[str]) -> list["_Part"]:
+        parts = []
+        for hemisphere in self.hemispheres:
+            path = folder / "training_split" / "training_fmri" / f"{hemisphere}_training_fmri.npy"
+            try:
+                responses = _responses(path, len(images))
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            regions = read_regions(folder / "roi_masks", hemisphere, responses.shape[1], problems)
+            every = np.arange(responses.shape[1])
+            parts.append(_Part(folder.name, hemisphere, path, responses, regions, every))
+        return parts
+
+    def _choose(self, parts: list["_Part"], problems: list[str]) -> None:
+        """Leave in each part the vertices of `rois`."""
+        if not self.rois:
+            return
+        known = sorted({name for part in parts for name in part.regions})
+        sizes = {name: sum(int(part.inside(name).sum()) for part in parts) for name in known}
+        if unknown := [name for name in self.rois if name not in sizes]:
+            there = examples(known, len(known)) or "none (no masks in roi_masks)"
+            problems.append(f"{self.root}: no region {examples(map(repr, unknown))}; regions there: {there}")
+        if empty := [name for name in self.rois if sizes.get(name) == 0]:
+            problems.append(
+                f"{self.root}: no vertex of {', '.join(self.hemispheres)} belongs to {examples(map(repr, empty))}"
+            )
+        for part in parts:
+            part.chosen = np.flatnonzero(np.any([part.inside(name) for name in self.rois], axis=0))
+
+
+@dataclass
+class _Part:
+    """One hemisphere of one subject. responses: (n, vertices), on disk. chosen: (k,) the vertices that are targets."""
+
+    subject: str
+    hemisphere: str
+    path: Path
+    responses: np.ndarray
+    regions: dict[str, np.ndarray]
+    chosen: np.ndarray
+
+    def inside(self, region: str) -> np.ndarray:
+        return self.regions.get(region, np.zeros(self.responses.shape[1], bool))
+
+    def names(self, with_subject: bool) -> list[str]:
+        stem = f"{self.subject}.{self.hemisphere}" if with_subject else self.hemisphere
+        return [f"{stem}.{vertex:05d}" for vertex in self.chosen.tolist()]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The folder's images, sorted by name: the order of the responses' rows."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected a subject's folder of Algonauts 2023")
+    return list(list_folder(folder).by_name.values())
+
+
+def _responses(path: Path, images: int) -> np.ndarray:
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; without it, choose the other hemisphere with data.hemispheres"
+        )
+    responses = read_npy(path)
+    if responses.ndim != 2 or responses.dtype.kind != "f":
+        raise UserError(
+            f"{path}: expected floats (images, vertices), found {responses.dtype} {responses.shape}"
+        )
+    if len(responses) != images:
+        raise UserError(f"{path}: has {len(responses)} rows, but training_images holds {images} images")
+    return responses
+
+
+def _common(
+    folders: list[Path], images: list[list[Path]]
+) -> tuple[np.ndarray, list[Path], dict[str, np.ndarray]]:
+    """(n,) ids, their files, and for each subject the rows of its responses: its own images, or those all saw."""
+    several = len(folders) > 1
+    stems = [[file.stem.rpartition("_")[2] if several else file.stem for file in files] for files in images]
+    for folder, names in zip(folders, stems, strict=True):
+        if twice := duplicates(np.array(names, dtype=str)).tolist():
+            raise UserError(f"{folder}: {len(twice)} images have the name of another ({examples(twice)})")
+    if not several:
+        return np.array(stems[0], dtype=str), images[0], {folders[0].name: np.arange(len(images[0]))}
+    shared = sorted(set.intersection(*map(set, stems)))
+    rows = {}
+    for folder, names in zip(folders, stems, strict=True):
+        place = {name: row for row, name in enumerate(names)}
+        rows[folder.name] = np.array([place[name] for name in shared], np.intp)
+    return np.array(shared, dtype=str), [images[0][row] for row in rows[folders[0].name].tolist()], rows
+
+
+def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, t) float32: each part's chosen columns side by side, copied once. Raises UserError for what is not finite."""
+    sizes = [len(part.chosen) for part in parts]
+    target = np.empty((len(rows[parts[0].subject]), sum(sizes)), np.float32)
+    problems = []
+    for part, columns in zip(parts, np.split(target, np.cumsum(sizes)[:-1], axis=1), strict=True):
+        bad = 0
+        for start in range(0, len(target), _ROWS):
+            some = part.responses[rows[part.subject][start : start + _ROWS]]
+            columns[start : start + _ROWS] = some[:, part.chosen]
+            bad += int((~np.isfinite(columns[start : start + _ROWS])).sum())
+        if bad:
+            problems.append(f"{part.path}: {bad} values are not finite")
+    if problems:
+        raise UserError("; ".join(problems))
+    return target
+
+
+def _rois(parts: Sequence[_Part]) -> dict[str, np.ndarray]:
+    """Name -> (t,) bool of every region with a target in it."""
+    names = sorted({name for part in parts for name in part.regions})
+    joined = {name: np.concatenate([part.inside(name)[part.chosen] for part in parts]) for name in names}
+    return {name: inside for name, inside in joined.items() if inside.any()}

@@ -1,0 +1,177 @@
+"""Images and targets as arrays: one npz or HDF5 file, or a folder of npy files."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxlab.core.config import Location
+from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.data.readers.arrays import load
+from jaxlab.data.readers.tables import classes_of
+from jaxlab.data.source import Opened, Source, bad_ids, duplicates, examples
+from jaxlab.data.sources.repeats import averaged
+
+_KNOWN = ("images", "targets", "labels", "ids", "target_names", "test_images", "test_ids")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays(Source):
+    """`images` with `targets` (n, t) or (n, r, t), or `labels` (n,); optional `ids`, `target_names`, `test_images`,
+    `test_ids`.
+
+    root: an npz or HDF5 file (.h5, .hdf5) with these keys, or a folder of npy files with these names. Any other array
+        of shape (n,) is a column that a split can ask for. The images of HDF5 files and folders stay on disk.
+    channels_first: images are (n, c, h, w) instead of (n, h, w) or (n, h, w, c).
+
+    Images are uint8 in 0 to 255, or floats that are taken as they are. Labels are class names, or whole
+    numbers: positions in `target_names` where that is given. Of r repeats (NaN: missing) the average is the target,
+    and they give the noise ceiling.
+    """
+
+    root: Location | None = None
+    channels_first: bool = False
+
+    def open(self) -> Opened:
+        arrays = _load(self.root)
+        if problems := [*_missing(arrays), *_mismatched(arrays), *_misshapen(arrays, self.channels_first)]:
+            raise UserError(f"{self.root}: {'; '.join(problems)}")
+        columns = {name: values.astype(str) for name, values in arrays.items() if name not in _KNOWN}
+        target = label = ceiling = None
+        if "targets" in arrays:
+            target, ceiling = _targets(self.root, arrays["targets"])
+            names = _target_names(self.root, arrays, target.shape[1])
+        else:
+            label, names = _labels(self.root, arrays)
+        ids, read, checksum = self._images(arrays, "", "train")
+        train = Samples(ids=ids, read=read, checksum=checksum, target=target, label=label, columns=columns)
+        test = Samples(*self._images(arrays, "test_", "test")) if "test_images" in arrays else None
+        kind: Kind = "classification" if target is None else "regression"
+        return Opened(train=train, test=test, kind=kind, targets=names, ceiling=ceiling)
+
+    def _images(
+        self, arrays: Mapping[str, np.ndarray], prefix: str, split: str
+    ) -> tuple[np.ndarray, Callable[[int], np.ndarray], Callable[[int], bytes]]:
+        """ids, read and checksum of one split."""
+        images = arrays[f"{prefix}images"]
+        numbered = np.array([f"{split}-{position:06d}" for position in range(len(images))])
+        ids = arrays.get(f"{prefix}ids", numbered).astype(str)
+        return (
+            ids,
+            lambda position: _image(images[position], ids[position], self.channels_first),
+            lambda position: hashlib.sha256(images[position].tobytes()).digest(),
+        )
+
+
+def _load(root: str | None) -> Mapping[str, np.ndarray]:
+    if root is None:
+        raise UserError(
+            "data.root is not set: name an npz or HDF5 file, or a folder of npy files (--set data.root=PATH)"
+        )
+    return load(Path(root), lazy=("images", "test_images"))
+
+
+def _missing(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    problems = []
+    if "images" not in arrays:
+        problems.append("no array 'images'")
+    if ("targets" in arrays) == ("labels" in arrays):
+        problems.append("expected either 'targets' or 'labels'")
+    if "test_ids" in arrays and "test_images" not in arrays:
+        problems.append("'test_ids' without 'test_images'")
+    return [*problems, f"found {examples(arrays, 10) or 'no array'}"] if problems else []
+
+
+def _mismatched(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Lengths that differ from the images', columns that are not (n,), ids that are empty or repeated."""
+    problems = []
+    for name, values in arrays.items():
+        images = "test_images" if name.startswith("test_") else "images"
+        if name in ("images", "test_images", "target_names") or images not in arrays:
+            continue
+        n = len(arrays[images])
+        flat = name not in ("targets", "labels")
+        if values.ndim == 0 or len(values) != n or (flat and values.ndim != 1):
+            problems.append(f"{images!r} holds {n} images but {name!r} has shape {values.shape}")
+        elif name in ("ids", "test_ids"):
+            problems.extend(bad_ids(values.astype(str), name))
+    return problems
+
+
+def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[str]:
+    problems = []
+    for name in ("images", "test_images"):
+        images = arrays.get(name)
+        if images is None:
+            continue
+        if images.dtype != np.uint8 and images.dtype.kind != "f":
+            problems.append(f"{name!r}: expected uint8 or float, found {images.dtype}")
+        if channels_first and (images.ndim != 4 or images.shape[1] not in (1, 3)):
+            problems.append(f"{name!r}: expected (n, 1 or 3, h, w), found {images.shape}")
+        elif not channels_first and images.ndim != 3 and (images.ndim != 4 or images.shape[3] not in (1, 3)):
+            hint = (
+                " (set data.channels_first=true?)" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
+            )
+            problems.append(f"{name!r}: expected (n, h, w) or (n, h, w, 1 or 3), found {images.shape}{hint}")
+        elif images.size == 0:
+            problems.append(f"{name!r}: expected at least one image, found {images.shape}")
+    return problems
+
+
+def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(n, t) float32, averaged over repeats; and their ceiling (t,), where there are repeats."""
+    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2, 3):
+        raise UserError(
+            f"{root}: 'targets': expected numbers (n, t), or (n, repeats, t), found {values.dtype} {values.shape}"
+        )
+    if values.ndim == 3:
+        try:
+            return averaged(values)
+        except UserError as error:
+            raise UserError(f"{root}: 'targets': {error}") from error
+    target = np.asarray(values, np.float32).reshape(len(values), -1)
+    bad = np.argwhere(~np.isfinite(target))
+    if len(bad):
+        cells = examples(f"row {row}, column {column}" for row, column in bad.tolist())
+        raise UserError(f"{root}: 'targets': {len(bad)} values are not finite ({cells})")
+    return target, None
+
+
+def _target_names(root: str | None, arrays: Mapping[str, np.ndarray], count: int) -> tuple[str, ...]:
+    numbered = np.array([f"t{column:05d}" for column in range(count)])
+    names = arrays.get("target_names", numbered).astype(str)
+    if names.shape != (count,):
+        raise UserError(f"{root}: 'targets' has {count} columns but 'target_names' has shape {names.shape}")
+    if twice := duplicates(names).tolist():
+        raise UserError(f"{root}: {len(twice)} target_names occur more than once ({examples(twice)})")
+    return tuple(names.tolist())
+
+
+def _labels(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
+    values = arrays["labels"]
+    if values.dtype.kind not in "iuUS" or values.ndim != 1:
+        raise UserError(
+            f"{root}: 'labels': expected names or whole numbers (n,), found {values.dtype} {values.shape}"
+        )
+    if "target_names" not in arrays or values.dtype.kind in "US":
+        return classes_of(values.astype(str))
+    names = tuple(arrays["target_names"].astype(str).tolist())
+    if values.min() < 0 or values.max() >= len(names):
+        raise UserError(
+            f"{root}: 'labels': expected 0 to {len(names) - 1} for {len(names)} target_names, "
+            f"found {values.min()} to {values.max()}"
+        )
+    return np.asarray(values, np.int32), names
+
+
+def _image(stored: np.ndarray, image_id: str, channels_first: bool) -> np.ndarray:
+    """(h, w, c) uint8 or float32."""
+    image = stored[..., None] if stored.ndim == 2 else np.moveaxis(stored, 0, 2) if channels_first else stored
+    if image.dtype == np.uint8:
+        return np.asarray(image)
+    image = np.asarray(image, np.float32)
+    if not np.isfinite(image).all():
+        raise UserError(f"image {image_id}: {int((~np.isfinite(image)).sum())} values are not finite")
+    return image

@@ -1,0 +1,131 @@
+"""The embedded default: a simulated population that sees synthetic images. No download."""
+
+import functools
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
+from jaxlab.data.simulation.scenes import Scenes, make_scenes
+from jaxlab.data.source import Opened, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated(Source):
+    """`images` labelled and `test_images` further scenes of `size` pixels, seen by `neurons`.
+
+    A target is the mean spike count over `repeats` presentations; for classification the label is the category
+    of the object in the scene. Everything follows from `seed`; the neurons are the same for any `images`.
+    """
+
+    images: int = 2000
+    test_images: int = 500
+    neurons: int = 40
+    size: int = 64
+    repeats: int = 10
+    categories: int = 8
+    kind: Kind = "regression"
+    seed: int = 0
+
+    def check(self) -> None:
+        least = {"images": 2, "test_images": 1, "neurons": 1, "size": 16, "repeats": 1, "categories": 2}
+        low = {name: getattr(self, name) for name, limit in least.items() if getattr(self, name) < limit}
+        if low:
+            raise UserError(
+                f"Simulated: expected at least { ({name: least[name] for name in low}) }, found {low}"
+            )
+
+    def open(self) -> Opened:
+        train, test = _simulate(self)
+        regression = self.kind == "regression"
+        return Opened(
+            train=_samples(train, "train", self.kind),
+            test=_samples(test, "test", self.kind),
+            kind=self.kind,
+            targets=_names("n", self.neurons) if regression else _names("category", self.categories),
+            ceiling=noise_ceiling(train.rates, self.repeats) if regression else None,
+        )
+
+    def write_kaggle(self, folder: Path) -> None:
+        """Write train.csv, train/, test/ (PNG), sample_submission.csv, solution.csv and, for regression,
+        solution.ceiling.npy: (t,) the noise ceiling over the test images. Raises UserError where `folder` holds
+        anything: it could be data.
+        """
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise UserError(f"{folder} exists already; name a folder that does not, or an empty one")
+        opened = self.open()
+        assert opened.test is not None
+        for split, samples in (("train", opened.train), ("test", opened.test)):
+            _write_images(folder / split, samples)
+        _table(opened, opened.train).to_csv(folder / "train.csv", index=False)
+        solution = _table(opened, opened.test)
+        solution.to_csv(folder / "solution.csv", index=False)
+        solution.iloc[:, 1:] = 0.0 if opened.kind == "regression" else opened.targets[0]
+        solution.to_csv(folder / "sample_submission.csv", index=False)
+        if opened.kind == "regression":
+            np.save(folder / "solution.ceiling.npy", noise_ceiling(_simulate(self)[1].rates, self.repeats))
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """One split: scenes, (n, t) expected counts, (n, t) averaged counts."""
+
+    scenes: Scenes
+    rates: np.ndarray
+    responses: np.ndarray
+
+
+@functools.lru_cache(maxsize=2)
+def _simulate(config: Simulated) -> tuple[_Recording, _Recording]:
+    neuron_seed, *split_seeds = np.random.SeedSequence(config.seed).spawn(3)
+    population = make_population(config.neurons, config.size, config.categories, neuron_seed)
+
+    def record(n: int, seed: np.random.SeedSequence) -> _Recording:
+        scene_seed, spike_seed = seed.spawn(2)
+        scenes = make_scenes(n, config.size, config.categories, scene_seed)
+        rates = population.rates(scenes.images, scenes.category)
+        return _Recording(scenes, rates, spike_counts(rates, config.repeats, spike_seed))
+
+    train, test = split_seeds
+    return record(config.images, train), record(config.test_images, test)
+
+
+def _samples(recording: _Recording, split: str, kind: Kind) -> Samples:
+    images, category = recording.scenes.images, recording.scenes.category
+    return Samples(
+        ids=np.array(_names(split, len(images))),
+        read=lambda position: images[position],
+        checksum=lambda position: hashlib.sha256(images[position].tobytes()).digest(),
+        target=recording.responses if kind == "regression" else None,
+        label=category if kind == "classification" else None,
+        columns={"category": np.char.add("category", category.astype(str))},
+    )
+
+
+def _names(stem: str, count: int) -> tuple[str, ...]:
+    """stem0, stem1, ... with as many digits as the last one needs."""
+    digits = len(str(count - 1))
+    return tuple(f"{stem}{position:0{digits}d}" for position in range(count))
+
+
+def _table(opened: Opened, samples: Samples) -> pd.DataFrame:
+    ids = pd.DataFrame({"image_id": samples.ids})
+    if samples.label is not None:
+        return ids.assign(label=np.array(opened.targets)[samples.label])
+    return pd.concat([ids, pd.DataFrame(samples.target, columns=list(opened.targets))], axis=1)
+
+
+def _write_images(folder: Path, samples: Samples) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(position: int) -> None:
+        Image.fromarray(samples.read(position)).save(folder / f"{samples.ids[position]}.png")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(len(samples))))

@@ -1,0 +1,188 @@
+"""A Kaggle competition folder: train.csv (or train.parquet), image folders, sample_submission.csv."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxlab.core.config import Location
+from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.data.readers.image_files import (
+    SUFFIXES,
+    ImageFolder,
+    existing_folder,
+    file_samples,
+    folders_of,
+    list_folder,
+)
+from jaxlab.data.readers.tables import (
+    classes_of,
+    ids_of,
+    is_text,
+    numbers,
+    read_columns,
+    read_header,
+    strings,
+)
+from jaxlab.data.source import Opened, Source, examples
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaggleTable(Source):
+    """One row an image: an id, then one or many target columns, or one column of class names.
+
+    root: the folder. A solution.csv in it is never opened.
+    id_column: default: the first column of the sample submission, else of train.csv. An id is the name of an
+        image file, with or without its suffix, after the folders that lead to it (`m1/0001`).
+    targets: the target columns; default: every column but the id, `label` and `columns`.
+    label: the column of class names. A single target column without one number in it is taken for that.
+    columns: other columns, such as a subject, that a split asks for.
+    train_csv: the table, a CSV or Parquet file; without a train.csv, train.parquet is taken. Whole numbers that are
+        ids or classes in a Parquet file are read as their decimal digits.
+    train_images, test_images: folders below root; where one is missing, `images` is taken.
+    sample: its ids are the test ids, in its order. Without the file, and where its rows are for an image and a
+        target each (`img7_n3`), all test images are, sorted by name.
+    """
+
+    root: Location | None = None
+    id_column: str | None = None
+    targets: tuple[str, ...] = ()
+    label: str | None = None
+    columns: tuple[str, ...] = ()
+    train_csv: str = "train.csv"
+    train_images: str = "train"
+    test_images: str = "test"
+    sample: str = "sample_submission.csv"
+
+    def check(self) -> None:
+        if self.label is not None and self.targets:
+            raise UserError(
+                "KaggleTable: expected targets (regression) or label (classification), "
+                f"found both: targets={self.targets}, label={self.label!r}"
+            )
+
+    def open(self) -> Opened:
+        root = existing_folder(self.root)
+        sample = self._sample(root)
+        table = self._table(root)
+        header = read_header(table)
+        id_column = self.id_column or (read_header(sample) if sample else header)[0]
+        if id_column not in header:
+            raise UserError(
+                f"{table}: no id column {id_column!r}; its {len(header)} columns: "
+                f"{examples(header)}. Set data.id_column"
+            )
+        problems: list[str] = []
+        train, names = self._train(root, header, id_column, problems)
+        test = self._test(root, sample, id_column, problems)
+        if problems:
+            raise UserError("; ".join(problems))
+        kind: Kind = "regression" if train.label is None else "classification"
+        return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample)
+
+    def open_test(self) -> tuple[Samples | None, Path | None]:
+        """As `open`, but train.csv need not be there: a folder to predict may hold the test images alone."""
+        root = existing_folder(self.root)
+        sample = self._sample(root)
+        problems: list[str] = []
+        test = self._test(
+            root, sample, self.id_column or (read_header(sample)[0] if sample else ""), problems
+        )
+        if problems:
+            raise UserError("; ".join(problems))
+        return test, sample
+
+    def _table(self, root: Path) -> Path:
+        table = root / self.train_csv
+        parquet = table.with_suffix(".parquet")
+        return parquet if parquet.is_file() and not table.is_file() else table
+
+    def _sample(self, root: Path) -> Path | None:
+        return root / self.sample if (root / self.sample).is_file() else None
+
+    def _train(
+        self, root: Path, header: list[str], id_column: str, problems: list[str]
+    ) -> tuple[Samples, tuple[str, ...]]:
+        path = self._table(root)
+        special = (id_column, *self.columns)
+        others = tuple(name for name in header if name not in special)
+        targets = (self.label,) if self.label is not None else self.targets or others
+        if not targets:
+            raise UserError(f"{path}: no target column besides {special}")
+        table = read_columns(path, special, targets)
+        ids = ids_of(table, id_column, path, problems)
+        fields: dict[str, Any] = {"columns": {name: strings(table[name]) for name in self.columns}}
+        if self.label is not None or (len(targets) == 1 and is_text(table[targets[0]])):
+            fields["label"], targets = _labels(path, targets[0], id_column, problems)
+        else:
+            fields["target"] = numbers(table[list(targets)], ids, path, problems)
+        files = _files(_folder(root, self.train_images, ids), ids, path, problems)
+        return file_samples(ids, files, **fields), targets
+
+    def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
+        if sample is not None:
+            header = read_header(sample)
+            column = id_column if id_column in header else header[0]  # `row_id`, where rows are no images
+            ids = ids_of(read_columns(sample, (column,)), column, sample, problems)
+            folder = _folder(root, self.test_images, ids)
+            if not ((root / self.test_images).is_dir() and _pairs(folder, ids)):
+                return file_samples(ids, _files(folder, ids, sample, problems))
+        if not (root / self.test_images).is_dir():
+            return None
+        folder = list_folder(root / self.test_images)
+        files = list(folder.by_name.values())
+        return file_samples(np.array([path.stem for path in files], dtype=str), files) if files else None
+
+
+def _labels(
+    path: Path, column: str, id_column: str, problems: list[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class names are read as text: a class `01` is not 1."""
+    table = read_columns(path, (id_column, column))
+    cells = strings(table[column])
+    if empty := strings(table[id_column])[np.char.strip(cells) == ""].tolist():
+        problems.append(
+            f"{path}: {len(empty)} rows have no class in column {column!r} (ids {examples(empty)})"
+        )
+    return classes_of(cells)
+
+
+def _folder(root: Path, name: str, ids: np.ndarray) -> ImageFolder:
+    """The images of folder `name`, and of the folders in it that ids such as `m1/0001` lead to."""
+    for folder in (root / name, root / "images"):
+        if folder.is_dir():
+            return list_folder(folder, folders_of(folder, ids))
+    raise UserError(f"{root}: expected a folder of images named {name!r} (or 'images'), found neither")
+
+
+def _pairs(folder: ImageFolder, ids: np.ndarray) -> bool:
+    """Whether ids are of an image and something more each: the first of them go on after a file's name.
+
+    Not in its own letters and digits, of which `10` beside a file `1.png` consists, nor with a file's suffix.
+    """
+    stems = {path.stem for path in folder.by_name.values()}
+    first = ids[:100].tolist()
+
+    def goes_on(name: str) -> bool:
+        ends = (end for end in range(1, len(name)) if not name[end].isalnum())
+        return Path(name).suffix.lower() not in SUFFIXES and any(name[:end] in stems for end in ends)
+
+    return all(goes_on(name) and folder.find(name) is None for name in first)
+
+
+def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str]) -> list[Path]:
+    """The file of each id; those without one are added to `problems`."""
+    found = [(name, folder.find(name)) for name in ids.tolist() if name.strip()]
+    unclear = [folder.shared_stem(name) for name, path in found if path is None]
+    if several := [[path.name for path in paths] for paths in unclear if paths]:
+        problems.append(
+            f"{folder.path}: {len(several)} ids of {table} fit several files ({examples(several)})"
+        )
+    if absent := [name for (name, path) in found if path is None and not folder.shared_stem(name)]:
+        problems.append(
+            f"{folder.path}: no image for {len(absent)} of {len(ids)} ids of {table} ({examples(absent)}); "
+            f"the folder holds {len(folder.by_name)} images ({examples(folder.by_name, 2)}; "
+            f"an id is a file name with or without {', '.join(sorted(SUFFIXES)[:4])}, ...)"
+        )
+    return [path for _, path in found if path is not None]

@@ -1,0 +1,38 @@
+"""Images that a user hands to a trained run: an array, files or a folder."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.readers.image_files import file_samples, list_folder
+
+
+def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype: str) -> Samples:
+    """What `Run.predict` takes, as a source would hand it over."""
+    if isinstance(images, np.ndarray):
+        array = _checked(images, dtype)
+        array = array[..., None] if array.ndim == 3 else array
+        return Samples(
+            ids=np.arange(len(array)).astype(str),
+            read=lambda position: array[position],
+            checksum=lambda position: hashlib.sha256(array[position].tobytes()).digest(),
+        )
+    if isinstance(images, str | Path):
+        path = Path(images)
+        images = list(list_folder(path).by_name.values()) if path.is_dir() else [path]
+    files = [Path(image) for image in images]
+    return file_samples(np.array([file.name for file in files], dtype=str), files)
+
+
+def _checked(images: np.ndarray, dtype: str) -> np.ndarray:
+    """Raises UserError for an array that is not images as the run's own data hold them: its numbers would mislead."""
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise UserError(f"images: expected (n, h, w), (n, h, w, 1) or (n, h, w, 3), found {images.shape}")
+    if images.ndim == 3 and images.shape[2] in (1, 3):
+        raise UserError(f"images: {images.shape} looks like one image; pass images[None]")
+    if str(images.dtype) != dtype:
+        raise UserError(f"images: expected {dtype}, as the run was trained on, found {images.dtype}")
+    return images

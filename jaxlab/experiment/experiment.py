@@ -1,0 +1,178 @@
+"""The root of a config: what an experiment consists of, and which parts go together."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import jax
+
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
+from jaxlab.data.balance import Balance, MirrorCopies
+from jaxlab.data.device.augment import Augmentation, Flip, Normalize
+from jaxlab.data.device.channels import Channel
+from jaxlab.data.device.mix import Mix
+from jaxlab.data.images import Images
+from jaxlab.data.source import Source
+from jaxlab.data.sources.simulated import Simulated
+from jaxlab.data.split import RandomSplit, Split
+from jaxlab.encode import CachedFeatures
+from jaxlab.evaluate.inference import Inference
+from jaxlab.heads import Head, Linear
+from jaxlab.losses import Loss, Mse
+from jaxlab.models.base import Model
+from jaxlab.models.features import Features
+from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.optim import AdamW, FineTune, Optimizer
+from jaxlab.training.runtime import prepare
+from jaxlab.training.sharding import Parallel
+from jaxlab.weights.read import without_download
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Component):
+    """How long, in what pieces and on what to train.
+
+    epochs or steps: the length of the run. batch_size: images in one update, over all devices.
+    accumulate: the update's gradient is summed over so many parts of the batch, one after the other.
+    dtype: of the forward and backward pass; parameters stay float32.
+    ema: decay of the parameters' moving average, which evaluation then uses; None keeps none.
+    metric: the validation score that picks the best checkpoint; default Pearson r or accuracy.
+    early_stopping: epochs without a better metric before the run stops.
+    checkpoint_steps: checkpoints within epochs too, every so many updates.
+    keep_every: besides the last two and the best, keep the checkpoints whose number of updates is a multiple of this,
+        of those at the ends of epochs and at checkpoint_steps. `jaxlab soup` averages what was kept.
+    standardize: targets are standardised by the training split's mean and standard deviation.
+    """
+
+    epochs: float | None = None
+    steps: int | None = None
+    batch_size: int = 64
+    accumulate: int = 1
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    ema: float | None = None
+    parallel: Parallel = "auto"
+    metric: str | None = None
+    early_stopping: int | None = None
+    checkpoint_steps: int | None = None
+    keep_every: int | None = None
+    standardize: bool = True
+
+    def check(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise UserError(
+                f"Training: expected epochs or steps, found epochs={self.epochs}, steps={self.steps}"
+            )
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise UserError(f"Training.ema: expected a decay between 0 and 1, found {self.ema}")
+        for name in (
+            "epochs",
+            "steps",
+            "batch_size",
+            "accumulate",
+            "early_stopping",
+            "checkpoint_steps",
+            "keep_every",
+        ):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"Training.{name}: expected more than 0, found {value}")
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Updates in the whole run."""
+        return self.steps if self.epochs is None else max(round(self.epochs * steps_per_epoch), 1)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Component):
+    """One run: what is predicted from what, by which network, trained how.
+
+    balance: how an epoch shows classes equally often. augment, mix: of training images alone.
+    channels: further input channels, computed from the image.
+    normalize: default the one that belongs to the pretrained weights, else ImageNet's.
+    limit: train and validate on no more than so many samples each (for a quick look).
+    inference: how the trained network predicts; no part of what it is, so that a run may be given another.
+    """
+
+    data: Source = Simulated()
+    images: Images = Images()
+    split: Split = RandomSplit()
+    balance: Balance | None = None
+    augment: tuple[Augmentation, ...] = ()
+    mix: Mix | None = None
+    channels: tuple[Channel, ...] = ()
+    normalize: Normalize | None = None
+    model: Model = ShallowCNN()
+    head: Head = Linear()
+    loss: Loss = Mse()
+    optimizer: Optimizer = AdamW()
+    finetune: FineTune = FineTune()
+    training: Training = Training(epochs=30)
+    seed: int = 0
+    limit: int | None = None
+    inference: Inference = Inference()
+
+    def check(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+        self._check_mirrors()
+        self._check_features()
+
+    def _check_mirrors(self) -> None:
+        """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""
+        flips = [part for part in (*self.augment, self.balance) if isinstance(part, Flip | MirrorCopies)]
+        for axis, mirrored in self.inference.tta.mirrors.items():
+            if mirrored and axis not in self.data.mirrors:
+                raise UserError(
+                    f"inference.tta: a {axis} mirror image of {type(self.data).__name__} shows something else; leave "
+                    f"{'mirror' if axis == 'horizontal' else 'mirror_vertical'} out"
+                )
+        for axis in ("horizontal", "vertical"):
+            used = [type(part).__name__ for part in flips if getattr(part, axis)]
+            if used and axis not in self.data.mirrors:
+                raise UserError(
+                    f"{used[0]}({axis}=True): a {axis} mirror image of {type(self.data).__name__} shows something "
+                    f"else; set {axis}=False or leave {used[0]} out"
+                )
+            if len(set(used)) > 1:
+                raise UserError(
+                    f"balance=MirrorCopies({axis}=True) beside {axis} Flip(): it mirrors the copies at random, so that "
+                    "they repeat their images; leave Flip out, or use balance=Oversample()"
+                )
+
+    def _check_features(self) -> None:
+        """Cached features go with a model that reads them, and are made of images that the encoders prepare."""
+        cached, reads = isinstance(self.data, CachedFeatures), isinstance(self.model, Features)
+        if cached != reads:
+            raise UserError(
+                "Experiment: expected data=CachedFeatures(...) and model=Features() together or neither, found "
+                f"data={type(self.data).__name__}(...), model={type(self.model).__name__}(...)"
+            )
+        unused: dict[str, Any] = {"images": self.images != Images(), "normalize": self.normalize}
+        unused |= {name: getattr(self, name) for name in ("augment", "channels", "mix", "balance")}
+        unused["inference"] = not self.inference.plain
+        if cached and (given := [name for name, is_set in unused.items() if is_set]):
+            raise UserError(
+                f"Experiment: {', '.join(given)} cannot go with data=CachedFeatures(...): features are computed once, "
+                "from images as each encoder's own images and normalize say (data.encoders.0.images)"
+            )
+
+    @property
+    def group(self) -> int:
+        """Rows of a batch that belong on one device: mixing needs pairs."""
+        return 1 if self.mix is None else 2
+
+    def smoke(self) -> Self:
+        """The same experiment made tiny: two steps on a handful of samples, enough for each device.
+
+        Weights are loaded from a file or folder, but not downloaded from a hub.
+        """
+        prepare()
+        batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
+        training = replace(self.training, epochs=None, steps=2, batch_size=batch)
+        data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data
+        finetune = self.finetune.smoke()
+        model = without_download(self.model)
+        return replace(self, data=data, training=training, finetune=finetune, model=model, limit=2 * batch)

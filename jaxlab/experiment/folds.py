@@ -1,0 +1,75 @@
+"""An experiment once for each fold: every labelled sample is predicted by a network that did not learn it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
+
+from jaxlab.core.config import Component, override
+from jaxlab.core.types import UserError
+from jaxlab.data.split import GroupedSplit, KFold, RandomSplit
+from jaxlab.experiment.experiment import Experiment
+
+C = TypeVar("C", bound=Component)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds(Component):
+    """`experiment` trained `folds` times, each time validated on another fold, which the others learn from.
+
+    The experiment's split says how samples are dealt to folds: RandomSplit by its seed, GroupedSplit by its groups,
+    KFold as it is, though its own `fold` counts for nothing.
+    """
+
+    experiment: Experiment = Experiment()
+    folds: int = 5
+
+    def check(self) -> None:
+        _ = self.split
+
+    @property
+    def split(self) -> KFold:
+        """The folds, the first of them for validation. Raises UserError for a split that is no matter of folds."""
+        split = self.experiment.split
+        if isinstance(split, KFold):
+            if split.folds != self.folds:
+                raise UserError(
+                    f"Folds: expected as many folds as the experiment's split, {split.folds}, found {self.folds}; give "
+                    f"--folds {split.folds}, or --set split.folds={self.folds}"
+                )
+            return replace(split, fold=0)
+        if isinstance(split, RandomSplit):
+            return KFold(folds=self.folds, seed=split.seed)
+        if isinstance(split, GroupedSplit):
+            return KFold(folds=self.folds, seed=split.seed, column=split.column)
+        raise UserError(
+            f"Folds: split={type(split).__name__}(...) says itself which samples are for validation; expected "
+            "KFold, RandomSplit or GroupedSplit"
+        )
+
+    def fold(self, number: int) -> Experiment:
+        """The experiment that validates on fold `number`, from 0."""
+        return replace(self.experiment, split=replace(self.split, fold=number))
+
+    def smoke(self) -> Self:
+        """Two folds of the experiment made tiny."""
+        small = self.experiment.smoke()
+        return replace(self, experiment=replace(small, split=replace(self.split, folds=2)), folds=2)
+
+
+def in_folds(experiment: Component, folds: int) -> Folds:
+    """`experiment` in so many folds. Raises UserError for one that has no use for it."""
+    if isinstance(experiment, Folds):
+        return replace(experiment, folds=folds)
+    if not isinstance(experiment, Experiment):
+        raise UserError(
+            f"--folds {folds}: {type(experiment).__name__} has folds of its own (--set split.folds={folds}) and keeps "
+            "its out-of-fold predictions already"
+        )
+    return Folds(experiment=experiment, folds=folds)
+
+
+def overridden(config: C, settings: Iterable[str]) -> C:
+    """As `override`; of Folds, fields of its experiment, so that the same settings suit both."""
+    if isinstance(config, Folds):
+        return replace(config, experiment=override(config.experiment, settings))
+    return override(config, settings)

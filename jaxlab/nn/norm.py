@@ -1,0 +1,67 @@
+"""Batch normalisation, which backbones and readouts share."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxlab.core.types import Mode
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation over all but the last axis (Ioffe & Szegedy 2015), running statistics as PyTorch.
+
+    In training the statistics are those of the global batch (all devices of `mode.axis_name`, which must hold
+    equally many rows), and the running ones move by `momentum` towards them, with the variance unbiased.
+    So they are in evaluation where `mode.momentum` is set, which then is the momentum.
+    With `use_running_average` set, the running ones serve always and stay as they are.
+    affine: a learned scale and bias follow. Without them no gradient has to reach features that are not trained.
+    observed: it leaves `moments`, of what it normalises before scale and bias: (2, b, c) means over positions of the
+    values and of their squares. Over all of the training data they are 0 and 1, as far as running statistics are right.
+    """
+
+    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5, affine: bool = True):
+        self.scale = nnx.Param(jnp.ones(channels)) if affine else None
+        self.bias = nnx.Param(jnp.zeros(channels)) if affine else None
+        self.mean = nnx.BatchStat(jnp.zeros(channels))
+        self.var = nnx.BatchStat(jnp.ones(channels))
+        self.momentum = momentum
+        self.eps = eps
+        self.use_running_average = False
+        self.observed = False
+
+    def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
+        rows = x.reshape(-1, x.shape[-1])  # alone on a CPU, XLA reduces over (b, h, w) 3 times slower
+        if (mode.train or mode.momentum is not None) and not self.use_running_average:
+            centred, var = self._centred(rows.astype(jnp.float32), mode)
+        else:
+            centred, var = rows - self.mean[...][None], self.var[...]
+        slope = jax.lax.rsqrt(var + self.eps)
+        if self.observed:
+            normalised = (centred * slope[None]).astype(jnp.float32).reshape(len(x), -1, x.shape[-1])
+            moments = jnp.stack([normalised.mean(1), jnp.square(normalised).mean(1)])
+            self.moments = nnx.Intermediate(moments)
+        if self.scale is None or self.bias is None:
+            return (centred * slope[None]).astype(x.dtype).reshape(x.shape)
+        slope = self.scale[...] * slope
+        return (centred * slope[None] + self.bias[...][None]).astype(x.dtype).reshape(x.shape)
+
+    def _centred(
+        self, rows: Float[Array, "n c"], mode: Mode
+    ) -> tuple[Float[Array, "n c"], Float[Array, " c"]]:
+        """The rows less their mean, and their biased variance; moves the running statistics."""
+        axis_name = mode.axis_name
+        momentum = self.momentum if mode.momentum is None else mode.momentum
+        mean = _mean(rows, axis_name)
+        centred = rows - mean[None]
+        var = _mean(jnp.square(centred), axis_name)
+        count = len(rows) if axis_name is None else len(rows) * jax.lax.axis_size(axis_name)
+        unbiased = var * (count / max(count - 1, 1))
+        for running, new in ((self.mean, mean), (self.var, unbiased)):
+            running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
+        return centred, var
+
+
+def _mean(rows: Float[Array, "n c"], axis_name: str | None) -> Float[Array, " c"]:
+    mean = rows.mean(0)
+    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)

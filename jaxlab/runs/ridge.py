@@ -1,0 +1,262 @@
+"""Ridge regression as a run: fitted into a run directory, loaded from there, and predicting."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from jaxlab.core.config import to_json
+from jaxlab.core.plots import score_bars
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.images import first_readable
+from jaxlab.data.source import Opened, fingerprint
+from jaxlab.data.sources.users_images import given_samples
+from jaxlab.data.split import spread
+from jaxlab.encode import FeatureSet, Loaded, features, load_all
+from jaxlab.encode.fitted import Fitted
+from jaxlab.encode.ridge import Outcome, Ridge, Row, fit
+from jaxlab.evaluate.scores import scores_of
+from jaxlab.runs.network.begin import changed_encoders, check_same
+from jaxlab.training import journal, runtime
+from jaxlab.training.checkpoint import Checkpoints, Saved, saved
+from jaxlab.training.rundir import RunDirectory, provenance
+from submit import Predictions
+
+
+def fit_run(
+    config: Ridge,
+    rundir: RunDirectory,
+    *,
+    source: str | None = None,
+    allow_config_change: bool = False,
+    console: Console | None = None,
+) -> Path:
+    """Fit `config` into the run directory: its solution, out-of-fold predictions, scores by band and region.
+
+    Raises UserError for anything wrong with the data, the config or the directory, before features are computed.
+    """
+    runtime.prepare()
+    console = console or Console(stderr=True)
+    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    opened = config.data.open()
+    if opened.kind != "regression":
+        raise UserError(
+            f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
+        )
+    encoders = load_all(config.encoders)
+    for encoder in encoders:
+        tell(f"encoder {encoder.about}")
+    info = _info(opened, encoders)
+    if rundir.exists():
+        check_same(config, rundir, info, rundir.info(), allow_config_change, tell)
+        if saved(rundir.checkpoints) and not allow_config_change:
+            tell(f"{rundir.path}: is fitted already")
+            return rundir.path
+    rows = training_rows(config, opened.train)
+    found = features(encoders, opened.train, rows, console)
+    assert opened.train.target is not None
+    targets, fold = opened.train.target[rows], _numbers(config, opened.train, rows)
+    with console.status("ridge") as status:
+        outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
+    rundir.create(to_json(config), source, info)
+    _keep(config, rundir, outcome, targets, opened, found.ids)
+    _report(console, config, outcome, opened)
+    return rundir.path
+
+
+def training_rows(config: Ridge, samples: Samples) -> np.ndarray:
+    """Ascending positions of the samples that are learned from."""
+    return spread(np.arange(len(samples)), config.limit)
+
+
+def _numbers(config: Ridge, samples: Samples, rows: np.ndarray) -> np.ndarray:
+    """(n,) fold numbers from 0 of the samples at `rows`, each of them there."""
+    numbers = config.split.numbers(samples)[rows]
+    found, numbers = np.unique(numbers, return_inverse=True)
+    if len(found) < 2:
+        raise UserError(
+            f"Ridge.split: expected samples in two folds or more, found {len(found)} for {len(numbers)}"
+        )
+    return numbers
+
+
+def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
+    records = [encoder.record() for encoder in encoders]
+    dtype = str(first_readable(opened.train, np.arange(len(opened.train))).dtype)
+    return {
+        "task": {
+            "kind": opened.kind,
+            "targets": list(opened.targets),
+            "image_dtype": dtype,
+            "encoders": records,
+        },
+        "weights": None,
+        "data": {"fingerprint": fingerprint(opened)},
+        "devices": {
+            "platform": jax.default_backend(),
+            "used": jax.local_device_count(),
+            "cores": runtime.cores(),
+        },
+        **provenance(),
+    }
+
+
+def _keep(
+    config: Ridge,
+    rundir: RunDirectory,
+    outcome: Outcome,
+    targets: np.ndarray,
+    opened: Opened,
+    ids: np.ndarray,
+) -> None:
+    """The solution as a checkpoint, its scores, and the out-of-fold predictions."""
+    score = float(outcome.rows[-1].score.mean())
+    best = {"best": {"metric": "cross-validation", "value": score, "step": 0, "epoch": 0}}
+    meta = {"step": 0, "epoch": 0, "progress": best, "ridge": outcome.fitted.record()}
+    checkpoints = Checkpoints(rundir.checkpoints)
+    checkpoints.save(outcome.fitted.to_arrays(), meta)
+    checkpoints.close()
+    record = journal.Journal(rundir.path, -1)
+    record.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
+    record.close()
+    made = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
+    made.save(rundir.predictions("out_of_fold"))
+    score_bars({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
+
+
+def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
+    """Scores by band and by region; and whether penalties end at the last ones tried."""
+    title = f"{config.score} over {config.split.folds} folds"
+    table = Table("band", "mean", "median", "penalty", title=title, title_justify="left", box=None)
+    for row in outcome.rows:
+        values = (f"{value:.4f}" for value in (row.score.mean(), np.median(row.score)))
+        table.add_row(row.name, *values, f"{np.median(row.alpha):.3g}")
+    console.print(table)
+    if regions := {name: mask for name, mask in opened.rois.items() if mask.any()}:
+        console.print(_by_region(outcome.rows, regions))
+    ends = [edge for edge in (min(config.alphas), max(config.alphas)) if len(config.alphas) > 1]
+    for edge in ends:
+        share = float((outcome.fitted.alpha == np.float32(edge)).mean())
+        if share > 0.05:
+            console.print(
+                f"warning: {share:.0%} of targets take the penalty {edge:g}, the last of Ridge.alphas; go further"
+            )
+
+
+def _by_region(rows: Sequence[Row], regions: Mapping[str, np.ndarray]) -> Table:
+    """A line for each region: its targets, the mean score of what predicts, and the band that does best alone."""
+    *bands, final = rows
+    alone = ("best band", "alone") if bands else ()
+    table = Table("region", "targets", final.name, *alone, box=None)
+    for name, mask in regions.items():
+        cells = [f"{mask.sum():,}", f"{final.score[mask].mean():.4f}"]
+        if bands:
+            best = max(bands, key=lambda band: float(band.score[mask].mean()))
+            cells += [best.name, f"{best.score[mask].mean():.4f}"]
+        table.add_row(name, *cells)
+    return table
+
+
+class RidgeRun:
+    """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
+
+    usual: Literal["best"] = "best"  # there is but one
+
+    def __init__(self, rundir: RunDirectory, experiment: Ridge):
+        self.rundir, self.experiment = rundir, experiment
+        self.info = rundir.info()
+        self.kind = "regression"
+        self.targets: tuple[str, ...] = tuple(self.info["task"]["targets"])
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The run's source, opened."""
+        return self.experiment.data.open()
+
+    @cached_property
+    def test(self) -> tuple[Samples | None, Path | None]:
+        """The samples to predict and the sample submission, where there are any."""
+        return self.experiment.data.open_test()
+
+    @cached_property
+    def checkpoint(self) -> Saved:
+        """The solution on disk. Raises UserError where it is damaged."""
+        checkpoint = saved(self.rundir.checkpoints)[-1]
+        if (fault := checkpoint.fault()) is not None:
+            raise UserError(f"{self.rundir.path}: the solution is damaged ({fault}); fit it again")
+        return checkpoint
+
+    def predict(
+        self, images: np.ndarray | str | Path | Sequence[str | Path], which: Any = "best"
+    ) -> np.ndarray:
+        """(n, t) float32 predictions in the targets' units, of images as `Run.predict` takes them."""
+        samples = given_samples(images, self.info["task"]["image_dtype"])
+        return self._predict(samples, np.arange(len(samples)))
+
+    def predict_split(
+        self, split: Literal["test", "out_of_fold"] = "test", which: Any = "best"
+    ) -> Predictions:
+        """Predictions for a split, with ids, target names and provenance; those out of fold are as fitting left them.
+
+        Raises UserError for any other split: it learns from all labelled samples.
+        """
+        if split == "out_of_fold":
+            kept = Predictions.load(self.rundir.predictions(split))
+            return self.named(kept.ids, kept.values, split)
+        if split != "test":
+            raise UserError(
+                f"{self.rundir.path}: ridge regression learns from all labelled samples, so that there is no "
+                f"{split} to predict; --split out_of_fold has each sample predicted by the folds that it is not in"
+            )
+        samples = self.test[0]
+        if samples is None:
+            raise UserError(
+                f"{type(self.experiment.data).__name__}: these data have no test images to predict"
+            )
+        return self.named(samples.ids, self._predict(samples, np.arange(len(samples))), split)
+
+    def evaluate_checkpoints(self, which: Any = "best") -> dict[int, dict[str, dict[str, float]]]:
+        """{0: {"train": scores, "validation": those of the out-of-fold predictions}}."""
+        rows = training_rows(self.experiment, self.opened.train)
+        assert self.opened.train.target is not None
+        targets, ceiling = self.opened.train.target[rows], self.opened.ceiling
+        guessed = Predictions.load(self.rundir.predictions("out_of_fold"))
+        if guessed.ids.tolist() != self.opened.train.ids[rows].tolist():
+            raise UserError(
+                f"{self.rundir.path}: its out-of-fold predictions are of other samples than the data's"
+            )
+        by_split = {"train": self._predict(self.opened.train, rows), "validation": guessed.values}
+        return {0: {name: scores_of(values, targets, ceiling) for name, values in by_split.items()}}
+
+    def _predict(self, samples: Samples, rows: np.ndarray) -> np.ndarray:
+        fitted = Fitted.from_arrays(self.checkpoint.arrays(), self.checkpoint.meta()["ridge"])
+        train: FeatureSet | None = None
+        if fitted.weights is None:
+            learned = self.opened.train
+            train = features(self._encoders, learned, training_rows(self.experiment, learned))
+        return fitted.predict(features(self._encoders, samples, rows), train)
+
+    @cached_property
+    def _encoders(self) -> tuple[Loaded, ...]:
+        loaded = load_all(self.experiment.encoders)
+        records = [encoder.record() for encoder in loaded]
+        if changes := changed_encoders(self.info["task"]["encoders"], records):
+            raise UserError(
+                f"{self.rundir.path} was fitted on features of other encoders: {'; '.join(changes)}. Give the weights "
+                "of then (--set encoders.0.model.pretrained=PATH)"
+            )
+        return loaded
+
+    def named(self, ids: np.ndarray, values: np.ndarray, split: str) -> Predictions:
+        """Values (n, t) with the names of samples and targets, and their provenance."""
+        made = {"run": self.rundir.path.name, "step": 0, "digest": self.checkpoint.meta()["digest"]}
+        scores = {"out_of_fold": journal.validations(self.rundir.metrics).get(0, {})}
+        origin = {**made, "scores": scores, "config": self.rundir.config(), "data": self.info["data"]}
+        return Predictions(
+            ids, values, np.array(self.targets), "regression", split, {**origin, **provenance()}
+        )

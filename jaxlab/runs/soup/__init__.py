@@ -1,0 +1,1 @@
+"""Model soups: parameters averaged."""

@@ -1,0 +1,192 @@
+"""Model soups: the parameters of several checkpoints averaged into a run of its own."""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from jaxlab.core.config import differences, identity, to_json
+from jaxlab.core.tree import Flat
+from jaxlab.core.types import UserError
+from jaxlab.data.source import examples, fingerprint
+from jaxlab.runs.api import load
+from jaxlab.runs.network.begin import check_unseen, recorded
+from jaxlab.runs.network.plan import metric_of
+from jaxlab.runs.network.run import Run
+from jaxlab.runs.soup.average import Average, greedily, norms
+from jaxlab.runs.soup.members import Member, check_alike, members_of, unshared
+from jaxlab.training.checkpoint import Checkpoints
+from jaxlab.training.journal import Journal
+from jaxlab.training.progress import LOWER_IS_BETTER, Progress
+from jaxlab.training.rundir import RunDirectory, provenance
+
+T = TypeVar("T")
+
+
+def soup(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    greedy: bool = False,
+    checkpoint: Literal["best", "last"] | None = None,
+    checkpoints: str | None = None,
+    settings: Iterable[str] = (),
+    console: Console | None = None,
+) -> Path:
+    """Average the parameters of checkpoints of `runs` in a new run directory `out`, which is returned.
+
+    Of several runs, one `checkpoint` each, the best by default (a model soup, Wortsman et al. 2022); of one run, its
+    kept `checkpoints`, "all" or "last:N" (Izmailov et al. 2018). greedy: members are added in the order of their
+    validation scores, each only where the soup's does not fall; otherwise all are taken.
+    settings: where the data lie now, such as `data.root=FOLDER`.
+
+    Parameters are those that prediction uses: the moving average where a run keeps one. Batch-norm statistics that
+    differ between members are measured anew on the first one's training images. The targets' means and scales, which
+    differ a little between folds, are averaged as well.
+    Raises UserError where a run is not a trained network, checkpoints are damaged or fewer than two, networks, targets
+    or inputs differ, or no validation image is sure to be new to all members of a greedy soup.
+    """
+    console = console or Console(stderr=True)
+    rundir = RunDirectory(Path(out))
+    if rundir.path.exists():
+        raise UserError(f"soup: {rundir.path} exists already; give the name of a new run directory")
+    opened = [_network(Path(path), tuple(settings)) for path in runs]
+    members = members_of(opened, checkpoint, checkpoints)
+    check_alike(members)
+    first = opened[0]
+    shared = _validates(opened, greedy, console)
+    check_unseen(first.rundir, first.experiment, fingerprint(first.opened))
+    metric = metric_of(first.experiment, first.task) if shared else None
+    held, scores = _survey(first, members, metric, console)
+    made, taken = _average(first, members, held, metric, scores if greedy else None, console)
+    listed = [
+        {**member.record(), "score": scores.get(member.name), "taken": member in taken} for member in members
+    ]
+    about = {"greedy": greedy, "metric": metric, "validates": shared, "members": listed}
+    _write(rundir, made, about)
+    _report(made, about, console)
+    return rundir.path
+
+
+def _network(path: Path, settings: tuple[str, ...]) -> Run:
+    if folds := sorted(file.parent for file in path.glob("fold*/config.json")):
+        raise UserError(f"soup: {path} holds a run for each fold; name those: {examples(folds, len(folds))}")
+    run = load(path, settings)
+    if not isinstance(run, Run):
+        raise UserError(
+            f"soup: {path} is no trained network, so there are no parameters to average; average its predictions "
+            "(python -m submit ensemble)"
+        )
+    if changes := differences(identity(recorded(run.rundir)), identity(run.experiment)):
+        raise UserError(
+            f"soup: settings may say where data lie and change nothing else: {'; '.join(changes)}"
+        )
+    return run
+
+
+def _validates(runs: Sequence[Run], greedy: bool, console: Console) -> bool:
+    """Whether validation scores of their soup are honest. Raises UserError where they are not, but needed."""
+    problems = unshared(runs)
+    reason = f"no validation image is sure to be new to all members: {'; '.join(problems)}"
+    if problems and greedy:
+        raise UserError(f"soup: a greedy one is chosen on validation images, but {reason}")
+    if problems:
+        console.print(f"no validation score: {reason}", highlight=False, markup=False, soft_wrap=True)
+    return not problems
+
+
+def _survey(
+    run: Run, members: Sequence[Member], metric: str | None, console: Console
+) -> tuple[frozenset[str], dict[str, float]]:
+    """The batch norms whose statistics are the same in all members; and each member's validation score by its name."""
+    first: Flat = {}
+    differing: set[str] = set()
+    scores = {}
+    for member in _shown(members, "members", console):
+        variables = member.variables()
+        first = first or variables.stats
+        differing |= {path for path, leaf in first.items() if not np.array_equal(leaf, variables.stats[path])}
+        if metric is not None:
+            scores[member.name] = run.score(run.put(variables), "validation")[metric]
+    return norms(first) - norms(differing), scores
+
+
+def _average(
+    run: Run,
+    members: Sequence[Member],
+    held: frozenset[str],
+    metric: str | None,
+    ranked_by: dict[str, float] | None,
+    console: Console,
+) -> tuple[Average, Sequence[Member]]:
+    """The soup and what is in it: all, or the greedy choice where members have scores to rank them by."""
+    start = partial(Average.of, run, held)
+    if ranked_by is None or metric is None:
+        steps = iter(_shown(members, "averaging", console))
+        return reduce(Average.add, steps, start(next(steps))), members
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    ranked = sorted(members, key=lambda member: _rank(sign * ranked_by[member.name]))
+
+    def score(made: Average) -> float:
+        return sign * made.scores[metric]
+
+    return greedily(_shown(ranked, "greedy", console), start, Average.add, score)
+
+
+def _rank(score: float) -> float:
+    """To sort by: the highest first, NaN last."""
+    return math.inf if math.isnan(score) else -score
+
+
+def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
+    return track(items, what, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _write(rundir: RunDirectory, made: Average, about: dict[str, Any]) -> None:
+    """A run like any other, at step 0; config.json, which makes it one, comes last."""
+    first, host, progress = made.run, jax.device_get(made.variables), Progress()
+    if about["validates"]:
+        progress.update(about["metric"], made.scores[about["metric"]], step=0, epoch=0)
+    arrays = {"params": host.params, "ema": {}, "stats": host.stats, "constants": host.constants}
+    checkpoints = Checkpoints(rundir.checkpoints)
+    checkpoints.save(arrays, {"step": 0, "epoch": 0, "progress": progress.to_json()})
+    checkpoints.close()
+    record = Journal(rundir.path, -1)
+    if about["validates"]:
+        record.write(0, 0, "validation", made.scores)
+    record.close()
+    source = first.rundir.path / "config.py"
+    text = source.read_text() if source.is_file() else None
+    rundir.create(to_json(first.experiment), text, {**first.info, **provenance(), "soup": about})
+
+
+def _report(made: Average, about: dict[str, Any], console: Console) -> None:
+    """The members with their scores, which were taken, and the soup's score beside the best member's."""
+    metric, members = about["metric"], about["members"]
+    cells = {
+        "run": [escape(member["run"]) for member in members],
+        "step": [f"{member['step']:,}" for member in members],
+    }
+    if metric:
+        cells[metric.replace("_", " ")] = [f"{member['score']:.4f}" for member in members]
+    if about["greedy"]:
+        cells["taken"] = ["yes" if member["taken"] else "" for member in members]
+    table = Table(*cells, box=None)
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*row)
+    console.print(table)
+    line = f"soup of {made.count}"
+    if metric:
+        best = (min if metric in LOWER_IS_BETTER else max)(member["score"] for member in members)
+        line += f": validation {metric} {made.scores[metric]:.4f}, the best member's {best:.4f}"
+    if made.measured:
+        line += f"; {len(made.measured)} batch norms measured anew"
+    console.print(line, highlight=False, soft_wrap=True)

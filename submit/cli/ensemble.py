@@ -1,0 +1,197 @@
+"""The command that combines predictions: ensemble."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from submit import ensemble as combine
+from submit.ensemble.members import (
+    Member,
+    find_members,
+    load_fresh,
+    load_labelled,
+    load_test,
+    unlike_inference,
+    unlike_scales,
+    variation,
+)
+from submit.errors import SubmissionError, refuse
+from submit.formats import kaggle
+from submit.predictions import Predictions
+from submit.regions import load_regions
+from submit.truth import load_truth
+
+_FILE = click.Path(path_type=Path)
+_PLAIN = ("mean", "rank", "trimmed")
+_LEARNED = ("greedy", "stack", "best")
+_ONLY = {  # options by the methods that they go with
+    "weights": ("mean",),
+    "share": ("trimmed",),
+    "truth": _LEARNED,
+    "learn": _LEARNED,
+    "statistic": _LEARNED,
+    "by": ("stack",),
+    "rois": ("stack", "best"),
+}
+
+
+@click.command()
+@click.argument("members", nargs=-1, required=True, type=_FILE)
+@click.option("--out", type=_FILE, required=True, help="The file to write: .npz, or .csv.")
+@click.option(
+    "--method",
+    type=click.Choice([*_PLAIN, *_LEARNED]),
+    default="mean",
+    show_default=True,
+    help="rank: mean of ranks, for scores of order; best: the one that cross-validation prefers.",
+)
+@click.option("--weights", help="For mean: one number a member, as in 0.3,0.7; equal when not given.")
+@click.option(
+    "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given, or one."
+)
+@click.option(
+    "--truth", type=_FILE, help="For greedy, stack, best: the truth of labelled samples, as train.csv."
+)
+@click.option(
+    "--learn", type=_FILE, multiple=True, help="Labelled predictions, once for each member that is a file."
+)
+@click.option("--statistic", type=click.Choice(["mean", "median"]), help="Over targets, of Pearson r; mean.")
+@click.option(
+    "--by", type=click.Choice(["all", "roi", "target"]), help="For stack: who shares weights; target."
+)
+@click.option("--rois", type=_FILE, help="Regions of targets: a .npz of masks, or a .csv of target,roi.")
+@click.option(
+    "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A sample submission, which gives a CSV its rows, columns and names.",
+)  # fmt: skip
+def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method: str, **options: Any) -> None:
+    """Combine MEMBERS, matched by id and target name, into one file.
+
+    A member is a file of predictions (npz or CSV) or a run directory. greedy, stack and best learn weights from
+    predictions of labelled samples: those of --learn, or predictions/out_of_fold.npz or validation.npz of a run.
+    """
+    if out.suffix.lower() not in (".npz", ".csv"):
+        raise SubmissionError(f"--out {out}: expected a .npz or .csv file.")
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    _refuse_unused(method, given)
+    found = find_members(members, given.get("learn", ()))
+    result = _learned(method, found, given) if method in _LEARNED else _plain(method, found, given)
+    _write(result, out, against)
+    click.echo(
+        f"{out}: {len(members)} predictions combined, {len(result):,} samples, {len(result.targets):,} targets"
+    )
+
+
+def _refuse_unused(method: str, given: dict[str, Any]) -> None:
+    faults = [
+        f"--{name} goes with --method {' or '.join(_ONLY[name])}, not with {method}."
+        for name in given
+        if method not in _ONLY[name]
+    ]
+    if method in _LEARNED and "truth" not in given:
+        faults.append(f"--method {method} needs --truth, a table of the labelled samples' ids and targets.")
+    if method == "stack" and (given.get("by") == "roi") != ("rois" in given):
+        faults.append("--by roi and --rois FILE go together.")
+    if faults:
+        raise SubmissionError("\n".join(faults))
+
+
+def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
+    weights = _weights(given["weights"], len(members)) if "weights" in given else None
+    names, varies = [str(member.test) for member in members], []
+
+    def loaded() -> Iterator[Predictions]:
+        for member in members:
+            yield (test := load_test(member.test))
+            varies.append(variation(test))
+
+    if method == "rank":
+        return combine.rank_average(loaded(), names)
+    if method == "trimmed":
+        share = {name: given[name] for name in ("share",) if name in given}
+        result = combine.trimmed_mean(loaded(), names=names, **share)
+    elif weights is None:
+        result = combine.mean(loaded(), names)
+    else:
+        result = combine.weighted(loaded(), weights, names)
+    _warn(unlike_scales(names, varies))
+    return result
+
+
+def _warn(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(f"Warning: {line}", err=True)
+
+
+def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
+    labelled = load_labelled(members)
+    truth = load_truth(given["truth"], labelled[0])
+    ways: dict[str, Callable[..., combine.Combination]] = {
+        "greedy": combine.greedy, "stack": combine.stack, "best": combine.best,
+    }  # fmt: skip
+    how: dict[str, Any] = {name: given[name] for name in ("statistic", "by") if name in given}
+    if "rois" in given:
+        if not isinstance(truth, Predictions):
+            raise SubmissionError("--rois: regions are of targets; the truth holds class names.")
+        how["regions"] = load_regions(given["rois"], truth.targets)
+    names = [member.name for member in members]
+    learn = partial(ways[method], labelled, truth, names=names)
+    with Console(stderr=True).status("learning weights"):
+        combination = learn(**how)
+    _warn(unlike_scales(names, [variation(known) for known in labelled]))
+    result = combination.apply(_fresh(members, labelled), [str(member.test) for member in members])
+    _report(combination)
+    return result
+
+
+def _fresh(members: list[Member], labelled: list[Predictions]) -> Iterator[Predictions]:
+    """Every member's test predictions, with a warning of those that were made otherwise than the labelled ones."""
+    for member, known, test in zip(members, labelled, load_fresh(members, labelled), strict=True):
+        _warn(unlike_inference(member, known, test))
+        yield test
+
+
+def _report(found: combine.Combination) -> None:
+    """The members with their scores and weights, then each way's score."""
+    score = {"pearson": "r", "pearson_median": "median r"}.get(found.metric, found.metric)
+    many = len(found.weights) > 1
+    table = Table("member", score, "weight", *(("lowest", "highest") if many else ()), box=None)
+    low, high = found.weights.min(0), found.weights.max(0)
+    for row in zip(found.members, found.singles, found.by_target().mean(0), low, high, strict=True):
+        table.add_row(row[0], *(f"{value:.4f}" for value in (row[1:] if many else row[1:3])))
+    ways = Table("method", score, "", box=None)
+    for name, value in found.scores.items():
+        ways.add_row(name, f"{value:.4f}", "taken" if name == found.method else "")
+    console = Console(highlight=False)
+    console.print(f"{found.samples:,} labelled samples that all members predict", table, sep="\n")
+    console.print("\nweights learned on four fifths of them, scored on the other", ways, sep="\n")
+    if found.penalty is not None:
+        console.print(f"penalty {found.penalty:.3g}")
+    if found.constant:
+        console.print(
+            f"{found.constant:,} of {len(found.targets):,} targets count 0: constant or not finite in the truth"
+        )
+
+
+def _write(result: Predictions, out: Path, against: Path | None) -> None:
+    if out.suffix.lower() == ".csv":
+        kaggle.write(result, out, against)
+        _warn([] if against else [f"{out}: {kaggle.UNCHECKED}"])
+        return
+    refuse(out, [] if against is None else kaggle.check(result, against))
+    result.save(out)
+
+
+def _weights(text: str, members: int) -> list[float]:
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise SubmissionError(f"--weights: expected numbers as in 0.3,0.7; found {text!r}.") from error
+    if len(weights) != members:
+        raise SubmissionError(f"--weights: {len(weights)} weights for {members} predictions.")
+    return weights

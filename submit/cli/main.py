@@ -1,0 +1,31 @@
+"""The command line. Exit code 0 when all is well, 1 for a fault found or a mistake made."""
+
+import click
+
+from submit.cli.ensemble import ensemble
+from submit.cli.files import check, explain
+from submit.cli.formats import vqa, write
+from submit.cli.scores import compare, probe, rosetta, score
+from submit.errors import SubmissionError
+
+
+class _Group(click.Group):
+    """Prints our own errors, and click's about arguments, without a traceback, and exits with 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SubmissionError as error:
+            raise click.ClickException(str(error)) from error
+        except click.UsageError as error:
+            error.show()
+            raise click.exceptions.Exit(1) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Score, check and combine predictions. Samples are matched by id and targets by name, never by position."""
+
+
+for command in (score, rosetta, compare, probe, check, explain, ensemble, write, vqa):
+    main.add_command(command)

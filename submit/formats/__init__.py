@@ -1,0 +1,1 @@
+"""Challenges' submission files: one file a format, each with `write` and `check`."""

@@ -1,0 +1,1 @@
+"""Predictions against the truth: tables of scores, comparisons, intervals, misaligned ids."""

@@ -1,0 +1,78 @@
+"""Several predictions of the same samples: the score of each, and how sure their difference to the first is."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from submit.errors import SubmissionError, about
+from submit.labels import Labels
+from submit.predictions import Predictions
+from submit.scores import bootstrap
+from submit.scores.bootstrap import Interval
+from submit.scores.pairing import Classes, Numbers, pair
+from submit.scores.rosetta import plain
+
+
+@dataclass(frozen=True)
+class Compared:
+    """score: of one prediction; difference: that less the first prediction's, None for the first itself.
+
+    measure: "mean Pearson r", "median Pearson r" or "accuracy". samples: scored; left_out: of the solution, not so.
+    """
+
+    name: str
+    measure: str
+    score: Interval
+    difference: Interval | None
+    samples: int
+    left_out: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON; NaN is None."""
+        return plain(asdict(self))
+
+
+def compare(
+    predictions: Sequence[str | Path], solution: Predictions | Labels | str | Path, seed: int = 0
+) -> list[Compared]:
+    """Each file's score by id with its 95 % interval, and its difference to the first's, paired over samples.
+
+    Mean and median Pearson r, or accuracy where the solution holds classes. Raises SubmissionError naming the file
+    whose ids or targets are not the solution's; of a validation split, not those of the first file.
+    """
+    if len(predictions) < 2:
+        raise SubmissionError(f"expected two predictions or more to compare; found {len(predictions)}.")
+    found: list[Compared] = []
+    of_first: tuple[np.ndarray, np.ndarray] | None = None
+    left_out = 0
+    for path in predictions:
+        with about(path):
+            one = pair(path, solution)
+            if of_first is None:
+                left_out = one.left_out
+            elif one.left_out:
+                raise SubmissionError(
+                    f"{one.left_out:,} ids that the first file predicts are missing from it."
+                )
+        solution = one.solution()  # read once
+        measures, values, draws = _scored(one, seed)
+        for k, measure in enumerate(measures):
+            difference = None
+            if of_first is not None:
+                difference = Interval.of(values[k] - of_first[0][k], draws[:, k] - of_first[1][:, k])
+            score = Interval.of(values[k], draws[:, k])
+            found.append(Compared(str(path), measure, score, difference, len(one.ids), left_out))
+        of_first = of_first or (values, draws)
+    return found
+
+
+def _scored(one: Numbers | Classes, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The measures, the (k,) scores of all samples, and the (d, k) scores of each draw."""
+    if isinstance(one, Classes):
+        return ("accuracy",), *bootstrap.drawn(one.predicted, one.truth, "accuracy", seed=seed)
+    measures = ("mean Pearson r", "median Pearson r")
+    both: tuple[bootstrap.Aggregate, ...] = ("mean", "median")
+    return measures, *bootstrap.drawn(one.predicted, one.truth, "pearson", both, seed=seed)

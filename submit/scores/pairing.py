@@ -1,0 +1,144 @@
+"""Predictions beside their solution, joined by id and target name: numbers, or classes."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from submit.align import align, matched, with_ids, without_ids
+from submit.errors import SubmissionError, named
+from submit.files.csv_table import read_header
+from submit.labels import Labels, is_text
+from submit.predictions import LABELLED, Predictions
+from submit.truth import load_true, load_truth
+
+Side = Predictions | Labels | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """predicted and truth (n, t) float32, in the solution's order of ids (n,) and targets (t,).
+
+    place (n,) and column (t,): where each sample and target lies in the predictions.
+    left_out: how many samples of the solution are not predicted, which `pair` allows for some splits.
+    """
+
+    ids: np.ndarray
+    targets: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+    place: np.ndarray
+    column: np.ndarray
+    left_out: int = 0
+
+    def solution(self) -> Predictions:
+        """The truth by itself."""
+        return Predictions(self.ids, self.truth, self.targets, split="")
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """predicted and truth (n,) numbers of `classes` (c,), in the solution's order of ids; predicted is -1 where a
+    score is not finite.
+
+    scores: (n, c) where the predictions hold them, else None and `classes` are those that occur.
+    place, left_out: as in Numbers.
+    """
+
+    ids: np.ndarray
+    classes: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+    scores: np.ndarray | None
+    place: np.ndarray
+    left_out: int = 0
+
+    def solution(self) -> Labels:
+        """The truth by itself."""
+        return Labels(self.ids, self.classes[self.truth])
+
+
+def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:
+    """Predictions, or the file that holds them, and a solution or its CSV, matched by id and target name.
+
+    Class names are taken for classes where the solution has one column of text (and no fractions), or one column of
+    anything and the predictions are logits or probabilities. without: ids left out on both sides; others among them
+    are passed over. Where the predictions say that they are of a validation split or out of fold, the solution may be a
+    train.csv: its further samples, and columns beside the targets, are left out.
+    Raises SubmissionError when otherwise an id, a target or a class of one side is not on the other, and for no sample
+    at all.
+    """
+    ours, truth = _loaded(predictions, solution)
+    held = len(truth.ids)
+    if _of_labelled(ours):
+        truth = with_ids(truth, ours.ids)
+    left_out = held - len(truth.ids)
+    if without is not None:
+        ours, truth = without_ids(ours, without), without_ids(truth, without)
+    if not len(truth.ids):
+        raise SubmissionError("There are no samples to score.")
+    if isinstance(truth, Labels):
+        return replace(_classes(ours, truth), left_out=left_out)
+    if isinstance(ours, Labels):
+        raise SubmissionError("The predictions are class names, the solution holds numbers.")
+    values = align(ours, truth.ids, truth.targets).values
+    place, column = _places(ours.ids, truth.ids), _places(ours.targets, truth.targets)
+    return Numbers(truth.ids, truth.targets, values, truth.values, place, column, left_out)
+
+
+def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Predictions | Labels]:
+    if isinstance(predictions, str | Path) and Path(predictions).suffix.lower() != ".csv":
+        predictions = Predictions.load(predictions)
+    if isinstance(solution, str | Path):
+        classes = isinstance(predictions, Predictions) and predictions.kind != "regression"
+        if isinstance(predictions, Predictions) and _of_labelled(predictions) and not classes:
+            solution = load_truth(solution, predictions)
+        else:
+            solution = _solution(solution, classes)
+    if isinstance(predictions, str | Path):
+        one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
+        predictions = Labels.load(predictions) if one else Predictions.load(predictions)
+    return predictions, solution
+
+
+def _of_labelled(predictions: Predictions | Labels) -> bool:
+    return isinstance(predictions, Predictions) and predictions.split in LABELLED
+
+
+def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
+    """Class names when there is one column of text, or one column of anything and the predictions are of classes.
+
+    Fractions beside text are no classes but numbers with a fault, which reading them as such names.
+    """
+    if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
+        labels = Labels.load(path)
+        text = is_text(labels.labels)
+        fractions = pd.to_numeric(labels.labels[~text], errors="coerce") % 1 > 0
+        if classes or (text.any() and not fractions.any()):
+            return labels
+    return load_true(path)
+
+
+def _places(have: np.ndarray, want: np.ndarray) -> np.ndarray:
+    return pd.Index(have).get_indexer(pd.Index(want))
+
+
+def _classes(predictions: Predictions | Labels, solution: Labels) -> Classes:
+    order = matched(predictions.ids, solution.ids, "ids", "the predictions")
+    place = np.arange(len(solution.ids))[order] if isinstance(order, slice) else order
+    if isinstance(predictions, Labels):
+        both = np.concatenate([predictions.labels[order], solution.labels])
+        classes, numbers = np.unique(both, return_inverse=True)
+        predicted, truth = np.split(numbers, 2)
+        return Classes(solution.ids, classes, predicted, truth, None, place)
+    truth = _places(predictions.targets, solution.labels)
+    unknown = np.unique(solution.labels[truth < 0])
+    if len(unknown):
+        raise SubmissionError(
+            f"{len(unknown)} classes of the solution are not predicted: {named(unknown, len(unknown))}; "
+            f"the predictions know {named(predictions.targets, len(predictions.targets))}."
+        )
+    scores = predictions.values[order]
+    predicted = np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
+    return Classes(solution.ids, predictions.targets, predicted, truth, scores, place)
