@@ -18,7 +18,7 @@ class Loss(Component):
     def kind(self) -> Kind:
         raise NotImplementedError
 
-    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, "b"]:
+    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, " b"]:
         raise NotImplementedError
 
 
@@ -30,7 +30,7 @@ class Mse(Loss):
     def kind(self) -> Kind:
         return "regression"
 
-    def __call__(self, outputs: Float[Array, "b t"], truth: Float[Array, "b t"]) -> Float[Array, "b"]:
+    def __call__(self, outputs: Float[Array, "b t"], truth: Float[Array, "b t"]) -> Float[Array, " b"]:
         if outputs.shape != truth.shape:
             raise ValueError(f"Mse: outputs {outputs.shape} and targets {truth.shape} differ in shape")
         return jnp.mean(jnp.square(outputs - truth), axis=-1)
@@ -52,7 +52,7 @@ class CrossEntropy(Loss):
     def kind(self) -> Kind:
         return "classification"
 
-    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, "b"]:
+    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, " b"]:
         if truth.shape != outputs.shape[:1]:
             raise ValueError(f"CrossEntropy: outputs {outputs.shape} need labels (b,), found {truth.shape}")
         hot = jnp.eye(outputs.shape[-1])[truth]

@@ -19,7 +19,7 @@ def step_key(seed: int, step: Int[Array, ""] | int) -> Key[Array, ""]:
     return jax.random.fold_in(jax.random.key(seed), step)
 
 
-def row_keys(key: Key[Array, ""], count: int, axis_name: str | None = None) -> Key[Array, "b"]:
+def row_keys(key: Key[Array, ""], count: int, axis_name: str | None = None) -> Key[Array, " b"]:
     """(count,) keys, one for each *global* row of the batch.
 
     Under a mapped axis, `count` is the rows on this device and its rows follow those of the devices before it;

@@ -220,7 +220,7 @@ def _features(program: Program, images: Any, mask: Array, count: Array, norms: t
     return Objective(sums, value)
 
 
-def _entropy(p: Float[Array, "b t"], start: Float[Array, "b t"], stay: float) -> Float[Array, "b"]:
+def _entropy(p: Float[Array, "b t"], start: Float[Array, "b t"], stay: float) -> Float[Array, " b"]:
     """Of logarithms of probabilities: the entropy of p, and `stay` times KL(start || p)."""
     return -(jnp.exp(p) * p).sum(1) + stay * (jnp.exp(start) * (start - p)).sum(1)
 

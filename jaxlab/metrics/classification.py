@@ -24,9 +24,9 @@ class ClassificationSums:
     count: Float[Array, ""]
     loss: Float[Array, ""]
     among: Float[Array, ""]
-    right: Float[Array, "t"]
-    predicted: Float[Array, "t"]
-    actual: Float[Array, "t"]
+    right: Float[Array, " t"]
+    predicted: Float[Array, " t"]
+    actual: Float[Array, " t"]
     k: int = field(metadata={"static": True}, default=5)
 
     @classmethod
@@ -38,9 +38,9 @@ class ClassificationSums:
     def add(
         self,
         logits: Float[Array, "b t"],
-        label: Int[Array, "b"],
-        loss: Float[Array, "b"],
-        mask: Bool[Array, "b"] | None = None,
+        label: Int[Array, " b"],
+        loss: Float[Array, " b"],
+        mask: Bool[Array, " b"] | None = None,
         axis_name: str | None = None,
     ) -> Self:
         """These sums with a batch added. Ties go against the truth: a constant output scores nothing.

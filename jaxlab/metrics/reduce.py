@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float
 
 
 def total(
-    values: Float[Array, "b ..."], mask: Bool[Array, "b"] | None, axis_name: str | None
+    values: Float[Array, "b ..."], mask: Bool[Array, " b"] | None, axis_name: str | None
 ) -> Float[Array, "..."]:
     """Sum over unmasked rows, and over the devices of `axis_name`. A masked row counts as nothing, even if NaN."""
     if mask is not None:

@@ -23,13 +23,13 @@ class RegressionSums:
 
     count: Float[Array, ""]
     loss: Float[Array, ""]
-    origin_x: Float[Array, "t"]
-    origin_y: Float[Array, "t"]
-    mean_x: Float[Array, "t"]
-    mean_y: Float[Array, "t"]
-    xx: Float[Array, "t"]
-    yy: Float[Array, "t"]
-    xy: Float[Array, "t"]
+    origin_x: Float[Array, " t"]
+    origin_y: Float[Array, " t"]
+    mean_x: Float[Array, " t"]
+    mean_y: Float[Array, " t"]
+    xx: Float[Array, " t"]
+    yy: Float[Array, " t"]
+    xy: Float[Array, " t"]
 
     @classmethod
     def start(cls, targets: int) -> Self:
@@ -41,14 +41,14 @@ class RegressionSums:
         self,
         x: Float[Array, "b t"],
         y: Float[Array, "b t"],
-        loss: Float[Array, "b"],
-        mask: Bool[Array, "b"] | None = None,
+        loss: Float[Array, " b"],
+        mask: Bool[Array, " b"] | None = None,
         axis_name: str | None = None,
     ) -> Self:
         """These sums with a batch of predictions x and truth y added."""
         count = total(jnp.ones(len(x)), mask, axis_name)
 
-        def mean(values: Float[Array, "b t"]) -> Float[Array, "t"]:
+        def mean(values: Float[Array, "b t"]) -> Float[Array, " t"]:
             return total(values, mask, axis_name) / jnp.maximum(count, 1)
 
         origin_x, origin_y = (

@@ -281,7 +281,7 @@ def test_a_split_without_classes_is_not_trained_on(tmp_path: Path) -> None:
 
 
 def test_texts_of_which_one_is_long_do_not_all_take_its_room(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(records, "_CHARACTERS", 1000)
+    monkeypatch.setattr(tfds_records, "_CHARACTERS", 1000)
     texts = np.array(["ö" * 100, *map(str, range(29))], dtype=object)
     answers = np.array([[f"a{k}", "b"] for k in range(30)], dtype=object)
     data = classes()
