@@ -67,7 +67,7 @@ def _features(normalize: Normalize, pool: Pool, module: Any, batch: Mapping[str,
     return {layer: _pooled(x) if pool == "mean" else x for layer, x in features.items()}
 
 
-def _pooled(x: Float[Array, "b *shape"]) -> Float[Array, "b c"]:
+def _pooled(x: Float[Array, " b *shape"]) -> Float[Array, "b c"]:
     """The mean over all axes but the batch and the channels."""
     return x.mean(tuple(range(1, x.ndim - 1)))
 

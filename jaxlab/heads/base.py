@@ -130,7 +130,7 @@ class SpatialReadout(Readout):
 class Part(nnx.Module):
     """Base of what reads one layer."""
 
-    def __call__(self, x: Float[Array, "b *shape"], mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, x: Float[Array, " b *shape"], mode: Mode) -> Float[Array, "b t"]:
         raise NotImplementedError
 
     def penalty(self) -> Float[Array, ""]:

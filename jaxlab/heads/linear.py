@@ -25,7 +25,7 @@ class LinearPart(Part):
     def __init__(self, width: int, targets: int):
         self.kernel = nnx.Param(jnp.zeros((width, targets)))
 
-    def __call__(self, x: Float[Array, "b *shape"], mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, x: Float[Array, " b *shape"], mode: Mode) -> Float[Array, "b t"]:
         return x.reshape(len(x), -1) @ self.kernel[...]
 
 
@@ -54,5 +54,5 @@ class LowRankPart(Part):
         self.down = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (width, rank)))
         self.up = nnx.Param(jnp.zeros((rank, targets)))
 
-    def __call__(self, x: Float[Array, "b *shape"], mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, x: Float[Array, " b *shape"], mode: Mode) -> Float[Array, "b t"]:
         return x.reshape(len(x), -1) @ self.down[...] @ self.up[...]
