@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxlab.core.types import UserError
     from jaxlab.experiment import Experiment, Folds, Training
     from jaxlab.runs.api import load, train
-    from jaxlab.runs.network.run import Run
+    from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
 
 __version__ = version("jaxlab")
@@ -38,7 +38,7 @@ _HOMES = {
     "Training": "experiment",
     "Folds": "experiment",
     "train": "runs.api",
-    "Run": "runs.network.run",
+    "Run": "runs.run",
     "load": "runs.api",
     "bundle": "bundling",
     "soup": "runs.soup.soup",

@@ -12,7 +12,7 @@ from jaxlab.bundling import wheels
 from jaxlab.bundling.cells import notebook
 from jaxlab.bundling.runs import Member, copy_weights, members_of
 from jaxlab.core.types import UserError
-from jaxlab.runs.network.run import Which
+from jaxlab.runs.run import Which
 from jaxlab.training.rundir import provenance
 
 SCHEMA = 2

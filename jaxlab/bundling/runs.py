@@ -9,9 +9,7 @@ from pathlib import Path
 from jaxlab.core.config import locations
 from jaxlab.core.types import UserError
 from jaxlab.runs.api import load
-from jaxlab.runs.folds import FoldsRun
-from jaxlab.runs.network.run import Which
-from jaxlab.runs.ridge import RidgeRun
+from jaxlab.runs.run import Which
 from jaxlab.training.checkpoint import Saved, copy_for_predicting
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.weights.read import SUFFIXES, find
@@ -71,14 +69,10 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[Member]:
 def _member(path: Path, which: Which | None) -> Member:
     run = load(path)
     chosen = run.usual if which is None else which
-    parts = run.folds if isinstance(run, FoldsRun) else [run]
     checkpoints = {
-        str(part.rundir.path.relative_to(path)): part.checkpoint
-        if isinstance(part, RidgeRun)
-        else part.checkpoint(chosen)
-        for part in parts
+        str(member.rundir.path.relative_to(path)): member.checkpoint(chosen) for member in run.members
     }
-    found = locations(parts[0].experiment)  # of folds, the same in all
+    found = locations(run.members[0].experiment)  # of folds, the same in all
     weights = {
         name: _weights(name, source) for name, source in found.items() if "encoders" in name.split(".")
     }

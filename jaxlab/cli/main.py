@@ -81,12 +81,10 @@ def train(
     from jaxlab.training.budget import Budget
 
     budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
-    from jaxlab.encode import Ridge
-    from jaxlab.experiment.folds import Folds, in_folds
+    from jaxlab.experiment.folds import in_folds
     from jaxlab.runs import api
-    from jaxlab.runs.network.train import default_run
 
-    experiment = _experiment(config, settings, Ridge, Folds)
+    experiment = _experiment(config, settings)
     if folds is not None:
         experiment = in_folds(experiment, folds)
     name = config.stem
@@ -97,7 +95,7 @@ def train(
         if before != now:
             click.echo("smoke: the pretrained weights are not downloaded", err=True)
     if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
-        shutil.rmtree(default_run(experiment, name), ignore_errors=True)
+        shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
     path = api.train(
         experiment,
         run,
@@ -109,16 +107,16 @@ def train(
     click.echo(path)
 
 
-def _experiment(config: Path, settings: tuple[str, ...], *others: type) -> Any:
-    """The experiment in CONFIG, or one of the `others` kinds."""
+def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
+    """What is to be trained in CONFIG."""
     from jaxlab.core.config import load_file
-    from jaxlab.experiment import Experiment
-    from jaxlab.experiment.folds import overridden
+    from jaxlab.runs.kinds import kind_of
 
-    experiment = overridden(load_file(config), settings)
-    if not isinstance(experiment, (Experiment, *others)):
-        wanted = " or ".join(f"{kind.__name__}(...)" for kind in (Experiment, *others))
-        raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
+    experiment = load_file(config).overridden(settings)
+    try:
+        kind_of(experiment)
+    except UserError as error:
+        raise UserError(f"config {config}: {error}") from None
     return experiment
 
 
@@ -136,11 +134,17 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     Those of labelled and test images go to $JAXLAB_CACHE/features, under what they depend on: weights, preprocessing
     and images. What is there already is not computed again.
     """
+    from jaxlab.core.config import load_file
     from jaxlab.encode.command import extract
+    from jaxlab.experiment import Experiment
 
-    experiment = _experiment(config, settings)
-    parts = (experiment.data, experiment.model, experiment.images, experiment.normalize, experiment.head)
-    extract(*parts, **options)
+    experiment = load_file(config).overridden(settings)
+    if not isinstance(experiment, Experiment):
+        raise UserError(
+            f"config {config}: expected experiment = Experiment(...), found {type(experiment).__name__}"
+        )
+    parts = (experiment.data, experiment.model, experiment.images, experiment.normalize)
+    extract(*parts, [one.head for one in experiment.goals.values()], **options)
 
 
 @main.command()
@@ -161,8 +165,7 @@ def evaluate(
     """
     from jaxlab.runs.api import load
 
-    loaded: Any = load(run, settings)
-    scores = loaded.evaluate_checkpoints(checkpoints or loaded.usual)
+    scores = load(run, settings).evaluate_checkpoints(checkpoints)
     click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
 
 
@@ -198,11 +201,10 @@ def predict(
     is written.
     `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
     """
-    from jaxlab.runs.api import predict_runs
+    from jaxlab.runs.predict import predict_runs
 
     which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
-    for line in predict_runs(runs, out, settings, which, split):
-        click.echo(line, err=True)
+    predict_runs(runs, out, settings, which, split, log=lambda line: click.echo(line, err=True))
 
 
 @main.command()

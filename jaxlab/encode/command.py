@@ -28,7 +28,7 @@ def extract(
     model: Model,
     images: Images,
     normalize: Normalize | None,
-    head: Head,
+    heads: Sequence[Head],
     *,
     layers: str | None = None,
     pool: Pool | None = None,
@@ -57,7 +57,7 @@ def extract(
         plain = ImageEncoder(
             model=model, images=sized, normalize=normalize, pool=pool or "none", dtype=dtype or "float32"
         )
-        encoders = (_with_layers(plain.load(), layers, head, opened),)
+        encoders = (_with_layers(plain.load(), layers, heads, opened),)
     splits = {"labelled": opened.train, "test": opened.test}
     for name, samples in splits.items():
         if samples is not None:
@@ -67,9 +67,10 @@ def extract(
                 console.print(str(folder), highlight=False, markup=False, soft_wrap=True)
 
 
-def _with_layers(encoder: Loaded, layers: str | None, head: Head, opened: Opened) -> Loaded:
+def _with_layers(encoder: Loaded, layers: str | None, heads: Sequence[Head], opened: Opened) -> Loaded:
     if layers is None:
-        chosen = read_by(head, encoder, opened.targets)
+        read = {layer for head in heads for layer in read_by(head, encoder, opened.targets)}
+        chosen = tuple(layer for layer in encoder.shapes if layer in read)
     else:
         chosen = tuple(encoder.shapes) if layers == "all" else tuple(layers.replace(" ", "").split(","))
     encoder = replace(encoder, config=replace(encoder.config, layers=chosen))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.heads.base import Features, Head, HeadModule, fork
+from jaxlab.heads.joint import Joint
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
 
@@ -31,11 +32,12 @@ class Network(nnx.Module):
 
 
 def build_network(
-    model: Any, head: Head, image_shape: tree.Shape, targets: tuple[str, ...], rngs: nnx.Rngs
+    model: Any, head: Head | Joint, image_shape: tree.Shape, targets: Any, rngs: nnx.Rngs
 ) -> Network:
     """`model.build` and `head.build` joined. Trace it (jit, eval_shape): nothing in it should run eagerly.
 
-    image_shape: (h, w, c), or the shape of each cached feature by name. targets: their names, or those of classes.
+    image_shape: (h, w, c), or the shape of each cached feature by name. targets: a tuple of their names, or those of
+    classes; of a Joint, {objective: such a tuple}.
     """
     seen = tuple(image_shape) if isinstance(image_shape, Mapping) else image_shape[-1]
     backbone = model.build(seen, rngs)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +98,9 @@ def _cut(path: Path, step: int) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
     partial.replace(path)
+
+
+def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Add records to a metrics.jsonl that no training is writing to."""
+    with _writing(path), path.open("a") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)

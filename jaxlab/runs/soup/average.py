@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import jax
 import numpy as np
 
-from jaxlab.runs.network.run import Run
+from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.soup.members import Member
 from jaxlab.training.state import Variables
 
@@ -43,13 +43,13 @@ class Average:
     run: measures and scores it. held: paths of the batch norms whose statistics are the same in all members.
     """
 
-    run: Run
+    run: NetworkRun
     held: frozenset[str]
     total: Variables
     count: int = 1
 
     @classmethod
-    def of(cls, run: Run, held: frozenset[str], member: Member) -> Self:
+    def of(cls, run: NetworkRun, held: frozenset[str], member: Member) -> Self:
         """Of one member."""
         wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), member.variables())
         return cls(run, held, wide)

@@ -8,13 +8,11 @@ from typing import Any, Literal
 
 import jax
 
-from jaxlab.core import tree
 from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
-from jaxlab.runs.network.begin import changed_encoders
-from jaxlab.runs.network.run import Run, parameters_of, variables_of
-from jaxlab.runs.network.task import input_shape, program_of
+from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.runs.network.run import NetworkRun, parameters_of, variables_of
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.state import Variables
 from jaxlab.training.step import prediction_step
@@ -26,7 +24,7 @@ _SHOWN = 8  # names of arrays in a message
 class Member:
     """A checkpoint of a run."""
 
-    run: Run
+    run: NetworkRun
     checkpoint: Saved
 
     @property
@@ -44,7 +42,7 @@ class Member:
 
 
 def members_of(
-    runs: Sequence[Run], checkpoint: Literal["best", "last"] | None, checkpoints: str | None
+    runs: Sequence[NetworkRun], checkpoint: Literal["best", "last"] | None, checkpoints: str | None
 ) -> list[Member]:
     """`checkpoint` of each run, or those of its kept `checkpoints` ("all" or "last:N"): of a single run all by default.
 
@@ -93,7 +91,7 @@ def _unlike(first: Member, other: Member) -> list[str]:
     problems = _arrays(first.checkpoint, other.checkpoint)
     if other.run is first.run:
         return problems
-    problems += _targets(first.run.targets, other.run.targets) + _inputs(first.run, other.run)
+    problems += _objectives(first.run, other.run) + _inputs(first.run, other.run)
     return problems or _functions(first, other)
 
 
@@ -133,6 +131,13 @@ def _text(leaf: Any) -> str:
     return f"{dtype}{shape}"
 
 
+def _objectives(first: NetworkRun, other: NetworkRun) -> list[str]:
+    here, there = first.task.targets, other.task.targets
+    if list(here) != list(there):
+        return [f"objectives {', '.join(there)} instead of {', '.join(here)}"]
+    return [problem for name in here for problem in _targets(here[name], there[name])]
+
+
 def _targets(first: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
     if first == other:
         return []
@@ -146,14 +151,15 @@ def _targets(first: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
     return [f"{len(missing)} targets missing ({examples(missing)}), {len(extra)} besides ({examples(extra)})"]
 
 
-def _inputs(first: Run, other: Run) -> list[str]:
+def _inputs(first: NetworkRun, other: NetworkRun) -> list[str]:
     here, there = _prepared(first), _prepared(other)
     return differences(here, there) + changed_encoders(first.task.encoders, other.task.encoders)
 
 
-def _prepared(run: Run) -> dict[str, Any]:
+def _prepared(run: NetworkRun) -> dict[str, Any]:
     """How images reach the network."""
-    task = replace(run.task, targets=(), encoders=()).to_json()
+    left_out = ("kind", "targets", "objectives", "encoders")  # which are compared apart
+    task = {name: value for name, value in run.task.to_json().items() if name not in left_out}
     task["images"].pop("memory_budget_gb")
     return {**task, "channels": to_json(run.experiment.channels)}
 
@@ -161,7 +167,10 @@ def _prepared(run: Run) -> dict[str, Any]:
 def _functions(first: Member, other: Member) -> list[str]:
     """The differences of model and head, where predictions are computed otherwise: dropout, say, makes none."""
     here, there = (
-        {part: identity(getattr(member.run.experiment, part)) for part in ("model", "head")}
+        {
+            "model": identity(member.run.experiment.model),
+            **{f"head of {name}": identity(one.head) for name, one in member.run.experiment.goals.items()},
+        }
         for member in (first, other)
     )
     found = differences(here, there)
@@ -170,7 +179,6 @@ def _functions(first: Member, other: Member) -> list[str]:
 
 def _lowered(member: Member) -> str:
     """What predicting computes of parameters and a batch, as XLA is told it; nothing is compiled."""
-    experiment, task = member.run.experiment, member.run.task
     leaves = _leaves_of(member.checkpoint)
     variables = Variables(
         **{
@@ -178,13 +186,13 @@ def _lowered(member: Member) -> str:
             for field, named in leaves.items()
         }
     )
-    image: Any = jax.ShapeDtypeStruct((1, *task.image_shape), task.image_dtype) if not task.encoders else None
-    batch = {"image": image or tree.example(input_shape(experiment, task))}
-    program = replace(program_of(experiment, task), dtype="float32")
+    recipe = member.run.recipe
+    batch = {"image": recipe.input.example}
+    program = replace(recipe.program, dtype="float32")
     return jax.jit(partial(prediction_step, program)).lower(variables, batch).as_text()
 
 
-def unshared(runs: Sequence[Run]) -> list[str]:
+def unshared(runs: Sequence[NetworkRun]) -> list[str]:
     """Why no validation image is sure to be new to all `runs`: what differs from the first in split and data."""
     first, *others = runs
     problems = [

@@ -16,16 +16,14 @@ from rich.table import Table
 from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
-from jaxlab.data.source import examples, fingerprint
 from jaxlab.runs.api import load
-from jaxlab.runs.network.begin import check_unseen, recorded
-from jaxlab.runs.network.plan import metric_of
-from jaxlab.runs.network.run import Run
+from jaxlab.runs.checks import check_unseen, recorded
+from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.soup.average import Average, greedily, norms
 from jaxlab.runs.soup.members import Member, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
-from jaxlab.training.progress import LOWER_IS_BETTER, Progress
+from jaxlab.training.loop import Progress, sign_of
 from jaxlab.training.rundir import RunDirectory, provenance
 
 T = TypeVar("T")
@@ -63,8 +61,8 @@ def soup(
     check_alike(members)
     first = opened[0]
     shared = _validates(opened, greedy, console)
-    check_unseen(first.rundir, first.experiment, fingerprint(first.opened))
-    metric = metric_of(first.experiment, first.task) if shared else None
+    check_unseen(first.rundir, first.experiment, first.experiment.fingerprint(first.opened))
+    metric = first.recipe.metric if shared else None
     held, scores = _survey(first, members, metric, console)
     made, taken = _average(first, members, held, metric, scores if greedy else None, console)
     listed = [
@@ -76,15 +74,11 @@ def soup(
     return rundir.path
 
 
-def _network(path: Path, settings: tuple[str, ...]) -> Run:
-    if folds := sorted(file.parent for file in path.glob("fold*/config.json")):
-        raise UserError(f"soup: {path} holds a run for each fold; name those: {examples(folds, len(folds))}")
-    run = load(path, settings)
-    if not isinstance(run, Run):
-        raise UserError(
-            f"soup: {path} is no trained network, so there are no parameters to average; average its predictions "
-            "(python -m submit ensemble)"
-        )
+def _network(path: Path, settings: tuple[str, ...]) -> NetworkRun:
+    try:
+        run: NetworkRun = load(path, settings).network
+    except UserError as error:
+        raise UserError(f"soup: {error}") from None
     if changes := differences(identity(recorded(run.rundir)), identity(run.experiment)):
         raise UserError(
             f"soup: settings may say where data lie and change nothing else: {'; '.join(changes)}"
@@ -92,7 +86,7 @@ def _network(path: Path, settings: tuple[str, ...]) -> Run:
     return run
 
 
-def _validates(runs: Sequence[Run], greedy: bool, console: Console) -> bool:
+def _validates(runs: Sequence[NetworkRun], greedy: bool, console: Console) -> bool:
     """Whether validation scores of their soup are honest. Raises UserError where they are not, but needed."""
     problems = unshared(runs)
     reason = f"no validation image is sure to be new to all members: {'; '.join(problems)}"
@@ -104,7 +98,7 @@ def _validates(runs: Sequence[Run], greedy: bool, console: Console) -> bool:
 
 
 def _survey(
-    run: Run, members: Sequence[Member], metric: str | None, console: Console
+    run: NetworkRun, members: Sequence[Member], metric: str | None, console: Console
 ) -> tuple[frozenset[str], dict[str, float]]:
     """The batch norms whose statistics are the same in all members; and each member's validation score by its name."""
     first: Flat = {}
@@ -120,7 +114,7 @@ def _survey(
 
 
 def _average(
-    run: Run,
+    run: NetworkRun,
     members: Sequence[Member],
     held: frozenset[str],
     metric: str | None,
@@ -132,7 +126,7 @@ def _average(
     if ranked_by is None or metric is None:
         steps = iter(_shown(members, "averaging", console))
         return reduce(Average.add, steps, start(next(steps))), members
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = sign_of(metric)
     ranked = sorted(members, key=lambda member: _rank(sign * ranked_by[member.name]))
 
     def score(made: Average) -> float:
@@ -185,7 +179,7 @@ def _report(made: Average, about: dict[str, Any], console: Console) -> None:
     console.print(table)
     line = f"soup of {made.count}"
     if metric:
-        best = (min if metric in LOWER_IS_BETTER else max)(member["score"] for member in members)
+        best = (max if sign_of(metric) > 0 else min)(member["score"] for member in members)
         line += f": validation {metric} {made.scores[metric]:.4f}, the best member's {best:.4f}"
     if made.measured:
         line += f"; {len(made.measured)} batch norms measured anew"
