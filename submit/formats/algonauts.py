@@ -28,6 +28,7 @@ from submit.formats.algonauts_layout import (
     file_names,
     layout,
 )
+from submit.formats.format import Format
 from submit.formats.subjects import Source, area_values, by_subject, opened, subject_faults, value_faults
 from submit.progress import shown
 from submit.provenance.record import keep
@@ -61,7 +62,7 @@ def write(
     with _destination(Path(path), faults) as add:
         for name in shown(wanted, len(wanted), f"writing {Path(path).name}"):
             _add_subject(name, subjects[name], members[name], add, seen, faults, provenance)
-    keep(path, {"format": "algonauts2023", "subjects": provenance})
+    keep(path, {"format": FORMAT.name, "subjects": provenance})
     return Path(path)
 
 
@@ -221,3 +222,23 @@ def _repeated(name: str, values: np.ndarray, seen: dict[str, str]) -> list[str]:
     """A fault where one of the arrays `seen`, digest -> name, is the same: one run that was given for two subjects."""
     first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(values).data).hexdigest(), name)
     return [] if first == name else [f"its values are those of {first}; was one run given for two subjects?"]
+
+
+FORMAT = Format(
+    name="algonauts2023",
+    writes=(".zip", ""),
+    reads=(".zip", ""),
+    recognise=lambda file: (file.suffix == ".zip" or file.path.is_dir()) and not file.is_csv,
+    write=lambda predictions, path, root: [write(predictions, path, root)],
+    check=check,
+    against="the challenge's data",
+    title="a zip or folder of Algonauts 2023",
+    usage=(
+        "a zip, or a folder. PREDICTIONS: subj01=FILE ... subj08=FILE,",
+        "or a folder of subj01.npz ...; a subject may have several",
+        "files, such as one a hemisphere.",
+        "--against the folder of subj01, ..., which also tells one",
+        "subject's predictions from another's, by their images",
+    ),
+    by_subject=True,
+)

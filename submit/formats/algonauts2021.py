@@ -24,6 +24,7 @@ from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.pickles import load_plain
 from submit.files.zips import names_in, open_zip
+from submit.formats.format import Format
 from submit.formats.subjects import (
     Part,
     Source,
@@ -78,7 +79,7 @@ def write(
         else:
             file.write(pickled)
     subjects = {name: [dict(part.provenance) for part in some] for name, some in parts.items()}
-    keep(path, {"format": "algonauts2021", "track": track, "subjects": subjects})
+    keep(path, {"format": FORMAT.name, "track": track, "subjects": subjects})
     return Path(path)
 
 
@@ -182,3 +183,20 @@ def _array_faults(values: Any, voxels: int | None) -> list[str]:
 
 def _array(texts: Iterable[str]) -> np.ndarray:
     return np.array(list(texts), np.str_)
+
+
+FORMAT = Format(
+    name="algonauts2021",
+    writes=(".zip", ".pkl"),
+    reads=(".zip", ".pkl"),
+    recognise=lambda file: file.suffix == ".pkl" or ".pkl" in file.inside,
+    write=lambda predictions, path, root: [write(predictions, path, root)],
+    check=check,
+    against="the challenge's data",
+    title="a pickle of Algonauts 2021",
+    usage=(
+        "a zip, or a pickle. PREDICTIONS: sub01=FILE ... sub10=FILE.",
+        "--against the folder of mini_track and full_track",
+    ),
+    by_subject=True,
+)

@@ -17,6 +17,7 @@ import pandas as pd
 from submit.align import differences, matched
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
+from submit.formats.format import Format
 from submit.labels import Labels
 from submit.metrics.vqa import vqa_accuracy
 from submit.predictions import Predictions
@@ -70,7 +71,10 @@ def write(predictions: Predictions | Labels, path: str | Path, questions: str | 
             ]
             file.write(((",\n" if start else "") + ",\n".join(lines)).encode())
         file.write(b"]\n")
-    keep(path, {"format": "vqa", **(predictions.provenance if isinstance(predictions, Predictions) else {})})
+    keep(
+        path,
+        {"format": FORMAT.name, **(predictions.provenance if isinstance(predictions, Predictions) else {})},
+    )
     return Path(path)
 
 
@@ -219,3 +223,21 @@ def _given(entry: dict[str, Any]) -> list[str]:
         raise SubmissionError(
             f"question {entry['question_id']}: expected answers as a list of {{'answer': ...}}."
         ) from None
+
+
+def _write_file(predictions: Path, path: Path, questions: Path | None) -> list[Path]:
+    csv = predictions.suffix.lower() == ".csv"
+    return [write(Labels.load(predictions) if csv else Predictions.load(predictions), path, questions)]
+
+
+FORMAT = Format(
+    name="vqa",
+    writes=(".json",),
+    reads=(".json",),
+    recognise=lambda file: file.suffix == ".json",
+    write=_write_file,
+    check=check,
+    against="VQA's questions",
+    title="VQA's JSON",
+    usage=("a JSON. --against the JSON of questions",),
+)

@@ -1,4 +1,4 @@
-"""Commands on submission files: check, explain."""
+"""The command that says what a submission was made of: explain."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,33 +12,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from submit.errors import SubmissionError, about
-from submit.formats.check import check as checked
 from submit.provenance.explanation import Node, averaged, data, differences, inferred, to_dict, tree
 from submit.provenance.record import Kept, read, sidecar
 
 _FILE = click.Path(path_type=Path)
 _SHOWN = 20  # settings in which members differ
-
-
-@click.command()
-@click.argument("file", type=_FILE)
-@click.option(
-    "--against",
-    type=_FILE,
-    help="A sample submission, which Kaggle's CSV needs; the challenge's data; VQA's questions.",
-)
-def check(file: Path, against: Path | None) -> None:
-    """Check FILE, and list every fault.
-
-    It may be a CSV for Kaggle (as .csv.gz or alone in a .zip, too) or an npz, a zip or folder of Algonauts 2023, a
-    pickle of Algonauts 2021, VQA's JSON or Sensorium's CSV.
-    """
-    faults = checked(file, against)
-    if faults:
-        raise click.ClickException(
-            f"{file} is not a valid submission:\n" + "\n".join(f"- {fault}" for fault in faults)
-        )
-    click.echo(f"{file}: a valid submission")
 
 
 @click.command()
