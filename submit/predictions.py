@@ -16,7 +16,7 @@ import pandas as pd
 from submit.errors import SubmissionError, about, named
 from submit.files.atomic import atomic
 from submit.files.csv_table import read_table
-from submit.files.npz import read_npz
+from submit.files.zips import read_npz
 
 Kind = Literal["regression", "logits", "probabilities"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, about, named
 from submit.files.csv_table import read_header, read_names
-from submit.files.npz import read_npz
+from submit.files.zips import read_npz
 
 _HEADERS = ("target", "targets", "name", "id")  # of the first column, also where a target is so named
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042

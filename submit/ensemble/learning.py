@@ -19,7 +19,7 @@ from submit.ensemble.sharing import Shared
 from submit.ensemble.stacking import stacking
 from submit.errors import SubmissionError, about
 from submit.labels import Labels
-from submit.metrics.policy import degenerate
+from submit.metrics.regression import degenerate
 from submit.predictions import Predictions
 from submit.regions import checked
 

@@ -12,7 +12,7 @@ from submit.ensemble.moments import Moments, Statistic
 from submit.ensemble.votes import Votes
 from submit.errors import SubmissionError, named
 from submit.labels import Labels
-from submit.metrics.policy import degenerate
+from submit.metrics.regression import degenerate
 from submit.predictions import Kind, Predictions
 
 _FEWEST = 20  # samples

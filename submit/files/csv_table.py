@@ -1,4 +1,4 @@
-"""Reading a CSV with an id column and target columns: ids as text, numbers as float32, faults kept by position.
+"""Reading a whole CSV of an id column and target columns: ids as text, numbers as float32, faults by position.
 
 pandas reads a table column by column, which for 40,000 columns costs a gigabyte. Here a few rows at a time are
 laid out as one long column, which pandas parses twice as fast in a fraction of the memory.
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, shortened
-from submit.files.csv_rows import Ragged, header_of, opened, record_blocks
+from submit.files.csv_records import Ragged, header_of, opened, record_blocks
 
 _KEPT = 100  # cells that are not numbers: all are counted, so many are kept to be named
 

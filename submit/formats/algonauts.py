@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from submit.blocks import progress
 from submit.errors import SubmissionError, named, refuse
 from submit.files.atomic import atomic, atomic_folder
 from submit.files.zips import open_zip
@@ -30,7 +31,6 @@ from submit.formats.algonauts_layout import (
 )
 from submit.formats.format import Format
 from submit.formats.subjects import Source, area_values, by_subject, opened, subject_faults, value_faults
-from submit.progress import shown
 from submit.provenance.record import keep
 
 _ROWS = 64  # written at a time
@@ -60,7 +60,7 @@ def write(
     provenance: dict[str, Any] = {}
     wanted = [name for name in subjects if name in members]
     with _destination(Path(path), faults) as add:
-        for name in shown(wanted, len(wanted), f"writing {Path(path).name}"):
+        for name in progress(wanted, len(wanted), f"writing {Path(path).name}"):
             _add_subject(name, subjects[name], members[name], add, seen, faults, provenance)
     keep(path, {"format": FORMAT.name, "subjects": provenance})
     return Path(path)
@@ -184,7 +184,7 @@ def _file_faults(files: _Files, expected: Mapping[str, tuple[int, int]]) -> list
         faults.append(f"{len(again):,} files are in it more than once: {named(again, len(again))}")
     ours = [(name, open_it) for name, (_, open_it) in zip(inner, files, strict=True) if name in expected]
     seen: dict[str, str] = {}
-    for name, open_it in shown(ours, len(ours), "checking"):
+    for name, open_it in progress(ours, len(ours), "checking"):
         faults += [f"{name}: {fault}" for fault in _array_faults(name, open_it, expected[name], seen)]
     return faults
 

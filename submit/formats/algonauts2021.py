@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from submit.align import differences
+from submit.blocks import progress
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.pickles import load_plain
@@ -34,7 +35,6 @@ from submit.formats.subjects import (
     subject_faults,
     value_faults,
 )
-from submit.progress import shown
 from submit.provenance.record import keep
 
 VIDEOS = 102
@@ -61,7 +61,7 @@ def write(
     members = by_subject(predictions)
     faults = subject_faults(members, SUBJECTS)
     parts: dict[str, list[Part]] = {}
-    for name in shown([name for name in SUBJECTS if name in members], len(SUBJECTS), "reading"):
+    for name in progress([name for name in SUBJECTS if name in members], len(SUBJECTS), "reading"):
         try:
             every = [region for regions in REGIONS.values() for region in regions]
             parts[name] = [opened(source, name, every, VIDEOS) for source in members[name]]

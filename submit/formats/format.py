@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from submit.errors import SubmissionError
-from submit.files.csv_rows import is_csv
+from submit.files.csv_records import is_csv
 from submit.files.csv_table import read_header
 from submit.files.zips import names_in, open_zip
 

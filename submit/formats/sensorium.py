@@ -20,8 +20,8 @@ import pandas as pd
 from submit.align import align, differences
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
-from submit.files.csv_lines import number_lists
 from submit.files.csv_table import read_header
+from submit.files.csv_writing import number_lists
 from submit.formats.format import Format
 from submit.predictions import Predictions, names
 from submit.provenance.record import keep

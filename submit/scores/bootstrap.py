@@ -20,10 +20,9 @@ from typing import Any, Literal
 import numpy as np
 
 from submit import metrics
-from submit.blocks import blocks
+from submit.blocks import blocks, progress
 from submit.errors import SubmissionError
 from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed
-from submit.progress import shown
 
 __all__ = ["Interval", "difference", "interval"]
 
@@ -119,7 +118,7 @@ def per_target(
     """
     samples, targets = len(arrays[0]), arrays[0].shape[-1]
     parts = -(-draws // _at_a_time(samples, targets))
-    for weight in shown(weights(samples, draws, seed, targets), parts, "resampling"):
+    for weight in progress(weights(samples, draws, seed, targets), parts, "resampling"):
         found = {name: np.empty((len(weight), targets)) for name in scores}
         for which, block in blocks(*arrays):
             with np.errstate(all="ignore"):

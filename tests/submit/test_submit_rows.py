@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from submit.files.csv_lines import header_line, row_lines
+from submit.files.csv_writing import header_line, row_lines
 
 ODD = ["0001", "a,b", 'say "x"', "ü", "", " p ", "x\ny", "x\ry", "NA", "'q'", "𝄞"]
 

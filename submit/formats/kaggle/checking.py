@@ -7,7 +7,7 @@ import pandas as pd
 
 from submit.align import differences
 from submit.errors import SubmissionError, named
-from submit.files.csv_rows import is_csv
+from submit.files.csv_records import is_csv
 from submit.files.csv_table import Table, read_table
 from submit.formats.kaggle.answers import answer
 from submit.formats.kaggle.frames import from_frame

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about
-from submit.files.csv_rows import Ragged, header_of, opened, record_blocks
+from submit.files.csv_records import Ragged, header_of, opened, record_blocks
 from submit.files.csv_table import numbers
 from submit.labels import is_text
 from submit.predictions import names

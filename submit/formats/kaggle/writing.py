@@ -6,7 +6,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, refuse
 from submit.files.atomic import atomic
-from submit.files.csv_lines import header_line, row_lines
+from submit.files.csv_writing import header_line, row_lines
 from submit.formats.kaggle.answers import answer
 from submit.formats.kaggle.checking import faults
 from submit.formats.kaggle.sample import Sample, read_sample

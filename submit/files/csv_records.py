@@ -1,4 +1,7 @@
-"""The rows of a CSV, some at a time, as text; rows of another width than the header's are noted, never joined up."""
+"""Reading the records of a CSV as text, packed or not, some at a time.
+
+Records of another width than the header's are noted, never joined up.
+"""
 
 import csv
 import gzip

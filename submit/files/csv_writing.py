@@ -1,4 +1,4 @@
-"""Rows of a submission as CSV text, made by pyarrow's functions on text.
+"""Writing the lines of a CSV, made by pyarrow's functions on text.
 
 pyarrow's own CSV writer works column by column, slowly where there are 40,000, and puts every text in quotes.
 """
