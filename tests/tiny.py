@@ -14,7 +14,7 @@ from tiny_config import experiment as TINY
 from jaxlab.core.config import override
 from jaxlab.data.pipeline import Batches
 from jaxlab.experiment import Experiment, Folds
-from jaxlab.experiment.recipe import Recipe, resolve
+from jaxlab.experiment.recipe import resolve
 from jaxlab.experiment.task import Task
 from jaxlab.objectives import resolved
 from jaxlab.runs import api
@@ -55,7 +55,6 @@ class Parts(NamedTuple):
     phases: list[Learning]
     batches: Batches
     state: TrainState
-    recipe: Recipe
 
 
 def parts_of(experiment: Experiment) -> Parts:
@@ -65,7 +64,7 @@ def parts_of(experiment: Experiment) -> Parts:
     layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     learn, _ = recipe.input.portions(opened, recipe.training.positions, layout)
     batches = Batches(*learn.sent, training.batch_size, experiment.seed, experiment.balance, learn.label)
-    return Parts(recipe.program, recipe.phases, batches, recipe.initial_state(learn), recipe)
+    return Parts(recipe.program, recipe.phases, batches, recipe.initial_state(learn))
 
 
 def stirred(variables: Variables) -> Variables:
@@ -80,7 +79,7 @@ def stirred(variables: Variables) -> Variables:
 
 def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:
     """The state on the host after `count` training steps, and what each step reported."""
-    training, (program, phases, batches, state, _) = experiment.training, parts_of(experiment)
+    training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
     layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     compiled = {
         phase.first: layout.compile(partial(train_step, program, phase), batch_at=1, arguments=2, donate=0)

@@ -264,7 +264,7 @@ class Classes(Resolved):
     def check_head(cls, head: Head) -> None:
         if type(head).encode is not Head.encode:
             raise UserError(
-                f"head={type(head).__name__}() changes numbers, and the loss is for classification"
+                f"head={type(head).__name__}() squashes numbers, but the loss is for classification"
             )
 
     @staticmethod

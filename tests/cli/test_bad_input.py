@@ -33,7 +33,7 @@ def folder(good, tmp_path, monkeypatch):
         raise AssertionError("compiled before the mistake was found")
 
     monkeypatch.setattr(Layout, "compile", compiled)
-    monkeypatch.setattr("jaxlab.runs.network.begin.initial_parameters", compiled)
+    monkeypatch.setattr("jaxlab.experiment.recipe.initial_parameters", compiled)
     return shutil.copytree(good, tmp_path / "data")
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from flax import nnx
+from tiny import task_of
 
 import submit
 from jaxlab.cli import main as cli
@@ -21,7 +22,7 @@ from jaxlab.core.tree import flatten
 from jaxlab.data import Normalize, Simulated
 from jaxlab.encode import CachedFeatures, Ridge
 from jaxlab.experiment import Experiment
-from jaxlab.runs.network.task import Task, network_shapes
+from jaxlab.experiment.recipe import recalled
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -120,8 +121,8 @@ def test_config_builds_at_full_size(config, monkeypatch):
         encoders = tuple(one.load().record() for one in experiment.data.smoke().encoders)
         images = experiment.data.encoders[0].images
     assert images.size is not None
-    task = Task("regression", ("a", "b", "c"), images, "uint8", Normalize(), encoders=encoders)
-    _, params, _ = network_shapes(experiment, task)
+    task = task_of(experiment, ("a", "b", "c"), images, Normalize(), encoders=encoders)
+    _, params, _ = recalled(experiment, task).shapes
     assert params["head"]["bias"].shape == (3,)
 
 

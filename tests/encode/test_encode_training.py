@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from encoding import encoder, pixels, weights
 from rich.console import Console
-from tiny import tiny
+from tiny import task_of, tiny
 
 from jaxlab.cli.main import main
 from jaxlab.core.config import to_json
@@ -26,13 +26,15 @@ from jaxlab.encode.command import _table
 from jaxlab.encode.extract import Kept
 from jaxlab.encode.store import Layer
 from jaxlab.experiment import Experiment, Training
+from jaxlab.experiment.inputs import input_of
+from jaxlab.experiment.task import Task
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
+from jaxlab.runs import api
 from jaxlab.runs.api import load
-from jaxlab.runs.network import train as fit
-from jaxlab.runs.network.task import Task, input_shape
 from jaxlab.training import journal
+from jaxlab.training.sharding import Layout
 
 LAYERS = ("level1", "fc1")
 HEAD = Linear(layer=LAYERS, normalize=True, dropout=0.2)
@@ -77,7 +79,7 @@ def in_the_loop(root, file, **fields) -> Experiment:
 
 def trained(experiment, run) -> tuple[Path, str]:
     said = io.StringIO()
-    return fit.train(experiment, run, console=Console(file=said, width=200)), said.getvalue()
+    return api.train(experiment, run, console=Console(file=said, width=200)), said.getvalue()
 
 
 def losses(run) -> list[float]:
@@ -135,17 +137,20 @@ def test_spatial_readouts_read_cached_layers(arrays_npz, file, tmp_path):
 @pytest.mark.slow
 def test_only_positions_leave_the_host(arrays_npz, file, tmp_path, monkeypatch):
     sent = set()
-    put = fit.Layout.put_batch
+    put = Layout.put_batch
 
     def seen(self, batch):
-        sent.add((tuple(sorted(batch)), tuple(x.shape[1:] for x in batch.values())))
+        sent.add((tuple(sorted(batch)), tuple(x.shape[1:] for x in jax.tree.leaves(batch))))
         return put(self, batch)
 
     experiment = cached(arrays_npz, file)
     trained(experiment, tmp_path / "first")  # the features
-    monkeypatch.setattr(fit.Layout, "put_batch", seen)
+    monkeypatch.setattr(Layout, "put_batch", seen)
     trained(experiment, tmp_path / "second")
-    assert sent == {(("image", "index"), ((), ())), (("image", "index", "mask"), ((), (), ()))}
+    assert sent == {
+        (("image", "index", "truth"), ((), ())),
+        (("image", "index", "mask", "truth"), ((), (), ())),
+    }
 
 
 @pytest.mark.slow
@@ -251,13 +256,13 @@ def test_parts_that_do_not_go_together_are_refused(arrays_npz, file):
 
 def test_a_task_of_features_survives_json(file):
     record = {"encoder": {}, "digest": "d", "layers": {"b": [2, 2, 3], "a": [5]}, "weights": None}
-    task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), encoders=(record,))
-    again = Task.from_json(json.loads(json.dumps(task.to_json())))
-    assert again == task
     experiment = Experiment(data=Simulated())
-    assert list(input_shape(experiment, again).items()) == [("b", (2, 2, 3)), ("a", (5,))]
+    task = task_of(experiment, ("t",), Images(size=(8, 8)), Normalize(), encoders=(record,))
+    again = Task.from_json(json.loads(json.dumps(task.to_json())), experiment.goals)
+    assert again.same_as(task)
+    assert list(input_of(experiment, again).shape.items()) == [("b", (2, 2, 3)), ("a", (5,))]
     old = {name: value for name, value in task.to_json().items() if name != "encoders"}
-    assert input_shape(experiment, Task.from_json(old)) == (8, 8, 3)
+    assert input_of(experiment, Task.from_json(old, experiment.goals)).shape == (8, 8, 3)
 
 
 def test_smoke_downloads_no_encoder(arrays_npz, file):

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from tiny import task_of
 
 from jaxlab.core.types import UserError
 from jaxlab.data import (
@@ -17,13 +18,16 @@ from jaxlab.data import (
     Mixup,
     Normalize,
     Oversample,
+    RandomSplit,
     Simulated,
     Sobel,
     Wavelet,
 )
-from jaxlab.experiment import Experiment
-from jaxlab.runs.network.task import Task, input_shape, network_shapes, task_of, with_weights
+from jaxlab.experiment import Experiment, Training
+from jaxlab.experiment.recipe import resolve
+from jaxlab.experiment.task import Task
 
+ONE, HALF = Training(epochs=1, batch_size=1), RandomSplit(validation=0.5)
 WEIGHTS = {
     "preprocessing": {
         "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bicubic", "crop_fraction": 0.875
@@ -36,8 +40,8 @@ def prepared(images: Images, weights=WEIGHTS, **parts) -> Task:
         size=(32, 32), policy=images.policy, filter=images.filter, crop_fraction=images.crop_fraction
     )
     experiment = Experiment(images=sized, **parts)
-    task = Task("regression", ("a",), sized, "uint8", experiment.normalize or Normalize())
-    return with_weights(experiment, task, weights)
+    task = task_of(experiment, ("a",), sized, experiment.normalize or Normalize())
+    return task.prepared_as(experiment.normalize, weights)
 
 
 def test_images_are_prepared_as_for_the_weights():
@@ -45,7 +49,7 @@ def test_images_are_prepared_as_for_the_weights():
     assert (task.normalize.mean, task.normalize.std) == ((0.5,) * 3, (0.25,) * 3)
     assert (task.images.filter, task.images.crop_fraction) == ("bicubic", None), "all of the image by default"
     assert prepared(Images(policy="crop")).images.crop_fraction == 0.875
-    assert Task.from_json(task.to_json()) == task
+    assert Task.from_json(task.to_json(), Experiment().goals).same_as(task)
 
 
 def test_what_the_experiment_says_stands():
@@ -77,9 +81,10 @@ def test_floats_that_are_no_intensities_are_not_normalised_unasked(tmp_path, fac
     with pytest.raises(
         UserError, match=r"Arrays: the images are floats from .* where normalisation expects 0 to 1"
     ):
-        task_of(Experiment(data=data), data.open())
+        resolve(Experiment(data=data, training=ONE), data.open())
     said = Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    assert task_of(Experiment(data=data, normalize=said), data.open()).normalize == said
+    recipe = resolve(Experiment(data=data, normalize=said, training=ONE), data.open())
+    assert recipe.task.normalize == said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +108,13 @@ def test_mirrored_copies_are_not_mirrored_again():
 
 
 def test_the_network_is_as_wide_as_its_input():
-    experiment = Experiment(data=Simulated(images=4, test_images=1, size=32), channels=(Sobel(), GaborBank()))
-    task = task_of(experiment, experiment.data.open())
-    assert task.image_shape == (32, 32, 3)
-    assert input_shape(experiment, task) == (32, 32, 3 + 1 + 8)
-    params = network_shapes(experiment, task)[1]
+    data = Simulated(images=4, test_images=1, size=32)
+    recipe = resolve(
+        Experiment(data=data, channels=(Sobel(), GaborBank()), split=HALF, training=ONE), data.open()
+    )
+    assert recipe.task.image_shape == (32, 32, 3)
+    assert recipe.input.shape == (32, 32, 3 + 1 + 8)
+    params = recipe.shapes[1]
     assert params["backbone"]["levels"][0]["conv"]["kernel"].shape[2] == 12
 
 
@@ -119,16 +126,16 @@ def test_the_network_is_as_wide_as_its_input():
     ],
 )
 def test_images_too_small_for_a_part_are_refused_before_they_are_decoded(part, words):
-    experiment = Experiment(data=Simulated(images=4, test_images=1, size=16), **part)
+    data = Simulated(images=4, test_images=1, size=16)
     with pytest.raises(UserError, match=words):
-        task_of(experiment, experiment.data.open())
+        resolve(Experiment(data=data, split=HALF, training=ONE, **part), data.open())
 
 
 def test_a_run_of_before_masks_were_known_can_be_read():
-    task = Task("regression", ("a",), Images(size=(8, 8)), "uint8", Normalize())
+    task = task_of(Experiment(), ("a",), Images(size=(8, 8)), Normalize())
     old = task.to_json()
     del old["masks"]
-    assert Task.from_json(old) == task
+    assert Task.from_json(old, Experiment().goals).same_as(task)
 
 
 def test_a_smoke_test_of_mixing_has_pairs_on_each_device():

@@ -1,12 +1,11 @@
 """Streamed accuracies against scikit-learn and submit.metrics."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, top_k_accuracy_score
 
-from jaxlab.metrics import ClassificationSums, start
+from jaxlab.metrics import ClassificationSums
 from submit import metrics as reference
 
 RATES = [f"{rate}_{average}" for average in ("macro", "micro") for rate in ("precision", "recall", "f1")]
@@ -92,8 +91,3 @@ def test_equal_logits_score_nothing():
     _, label = data(4)
     found = streamed(np.zeros((len(label), 4), np.float32), label)
     assert found["accuracy"] == found["top_3_accuracy"] == 0
-
-
-def test_start_picks_the_kind():
-    assert isinstance(start("classification", 7), ClassificationSums)
-    assert jax.tree.structure(start("regression", 7)) != jax.tree.structure(start("classification", 7))

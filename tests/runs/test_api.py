@@ -7,7 +7,10 @@ import pytest
 
 from jaxlab.core.types import UserError
 from jaxlab.data.sources.users_images import given_samples
-from jaxlab.runs import api
+from jaxlab.heads import Linear
+from jaxlab.losses import Mse
+from jaxlab.objectives import KINDS
+from jaxlab.runs.predict import _check_names
 
 SAMPLES = given_samples(np.zeros((3, 4, 4), np.uint8), "uint8")
 ROWS = [f"{name}_{target}" for name in SAMPLES.ids for target in ("a", "b", "c")]
@@ -15,7 +18,8 @@ ROWS = [f"{name}_{target}" for name in SAMPLES.ids for target in ("a", "b", "c")
 
 def run(kind: str) -> SimpleNamespace:
     path = SimpleNamespace(path="runs/x")
-    return SimpleNamespace(test=(SAMPLES, None), targets=("a", "b", "c"), kind=kind, rundir=path)
+    primary = KINDS[kind]("a", "a", Linear(), Mse(), ("a", "b", "c"))
+    return SimpleNamespace(test=(SAMPLES, None), targets=primary.targets, primary=primary, rundir=path)
 
 
 def sample(folder, *lines: str):
@@ -35,13 +39,13 @@ def sample(folder, *lines: str):
     ids=["wide", "long", "like probabilities", "probabilities", "names"],
 )
 def test_samples_that_fit_pass(kind: str, lines: list[str], tmp_path) -> None:
-    api._check_names(run(kind), sample(tmp_path, *lines))
+    _check_names(run(kind), sample(tmp_path, *lines))
 
 
 def test_other_targets_and_ids_are_named(tmp_path) -> None:
     path = sample(tmp_path, "id,a,b,z", f"{SAMPLES.ids[0]},0,0,0", "other,0,0,0")
     with pytest.raises(UserError) as caught:
-        api._check_names(run("regression"), path)
+        _check_names(run("regression"), path)
     text = str(caught.value)
     assert text.startswith(
         f"{path} asks for other predictions than runs/x makes:\n- Required column 'z' could not"

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,14 +16,14 @@ from jaxlab.core.types import UserError
 from jaxlab.data.pipeline import evaluation_batches
 from jaxlab.data.sources.arrays import Arrays
 from jaxlab.experiment import Experiment
+from jaxlab.experiment.recipe import positions_of
 from jaxlab.heads import Linear
-from jaxlab.losses import CrossEntropy
+from jaxlab.losses import CrossEntropy, Mse
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.objectives import Numbers
 from jaxlab.optim import SGD
-from jaxlab.runs.network import train as fit
-from jaxlab.runs.network.task import target_constants
-from jaxlab.runs.network.train import positions_of
+from jaxlab.runs import api
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
@@ -36,7 +37,7 @@ def run(trained, tmp_path):
 
 def told(experiment, run, **options) -> str:
     out = io.StringIO()
-    fit.train(experiment, run, console=Console(file=out, width=80), **options)
+    api.train(experiment, run, console=Console(file=out, width=80), **options)
     return out.getvalue()
 
 
@@ -176,7 +177,7 @@ def test_classification_without_batch_norm_or_average_resumes_and_predicts(array
 def test_mistakes_are_told_before_anything_is_compiled(
     arrays_npz, tmp_path, monkeypatch, settings, parts, words
 ):
-    monkeypatch.setattr("jaxlab.runs.network.begin.initial_parameters", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("jaxlab.experiment.recipe.initial_parameters", lambda *_: pytest.fail("compiled"))
     with pytest.raises(UserError, match=words):
         told(tiny(arrays_npz, *settings, **parts), tmp_path / "run")
 
@@ -204,18 +205,19 @@ def test_a_limit_takes_samples_evenly_spread_over_the_data(tmp_path):
 def test_constants_standardise_and_leave_constant_targets_alone():
     target = np.random.default_rng(0).normal(3, 2, (50, 3)).astype(np.float32)
     target[:, 1] = 0.1  # its mean in float64 is rounded, so its standard deviation is not zero
-    found = target_constants(target, standardize=True)
+    numbers = Numbers("activity", "activity", Linear(), Mse(), ("a", "b", "c"))
+    found = numbers.constants(target, standardize=True)
     np.testing.assert_allclose(found["target_mean"], target.mean(0, dtype=np.float64), rtol=1e-6)
     np.testing.assert_allclose(found["target_scale"], [target[:, 0].std(), 1, target[:, 2].std()], rtol=1e-5)
-    plain = target_constants(target, standardize=False)
+    plain = numbers.constants(target, standardize=False)
     np.testing.assert_array_equal(plain["target_mean"], np.zeros(3))
     np.testing.assert_array_equal(plain["target_scale"], np.ones(3))
-    assert target_constants(None, standardize=True) == {}
+    assert replace(numbers, prefix="a.").constants(target, True).keys() == {"a.target_mean", "a.target_scale"}
 
 
 def test_padding_is_masked(arrays_npz):
     images = np.load(arrays_npz)["images"][:9]
-    first, second = evaluation_batches(images, None, None, 8)
+    first, second = evaluation_batches(images, {}, 8)
     assert first["mask"].all()
     assert second["mask"].tolist() == [True] + 7 * [False]
 

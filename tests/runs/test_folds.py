@@ -19,12 +19,12 @@ from jaxlab.data import Images, Simulated
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment
-from jaxlab.experiment.folds import Folds, in_folds, overridden
+from jaxlab.experiment.folds import Folds, in_folds
+from jaxlab.experiment.recipe import positions_of
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import LeNet5
 from jaxlab.runs import api
 from jaxlab.runs.folds import scores_by_fold
-from jaxlab.runs.network.train import positions_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from submit import Predictions, metrics
@@ -59,11 +59,11 @@ def test_what_cannot_be_folded_is_refused():
 
 
 def test_settings_name_fields_of_the_experiment_within():
-    folds = overridden(Folds(folds=4), ["training.batch_size=8", "split.seed=3"])
+    folds = Folds(folds=4).overridden(["training.batch_size=8", "split.seed=3"])
     assert (folds.experiment.training.batch_size, folds.split.seed, folds.folds) == (8, 3, 4)
-    assert overridden(Experiment(), ["seed=2"]) == override(Experiment(), ["seed=2"])
+    assert Experiment().overridden(["seed=2"]) == override(Experiment(), ["seed=2"])
     with pytest.raises(UserError, match="Experiment has no field 'folds'"):
-        overridden(Folds(), ["folds=2"])
+        Folds().overridden(["folds=2"])
     assert in_folds(Folds(folds=4), 3) == Folds(folds=3)
 
 

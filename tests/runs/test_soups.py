@@ -18,10 +18,12 @@ import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
 from jaxlab.data.pipeline import Batches
-from jaxlab.runs.network import train as fit
+from jaxlab.runs import api
+from jaxlab.runs.ridge import RidgeRun
 from jaxlab.runs.soup.average import greedily
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
+from jaxlab.training.rundir import RunDirectory
 
 
 def made(runs, out, **options) -> tuple[str, str]:
@@ -125,7 +127,7 @@ def test_batch_norms_have_the_statistics_of_the_training_images(arrays_npz, aver
     run = jaxlab.load(averaged)
     images = np.load(arrays_npz)["images"][run.positions[0]]
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    batches = Batches(images, None, None, 8, seed=0)
+    batches = Batches(images, {}, 8, seed=0)
     assert batches.steps_per_epoch == 4
     arrays = run.checkpoint().arrays()
     params = {path: leaf.astype(np.float64) for path, leaf in arrays["params"].items()}
@@ -208,7 +210,7 @@ def test_a_soup_of_a_soup_and_no_training_from_one(arrays_npz, trained, averaged
     path, _ = made([averaged, trained], tmp_path / "soup", checkpoint="last")
     assert jaxlab.load(path).predict_split("test").values.shape == (7, 5)
     with pytest.raises(UserError, match="is a soup, an average of checkpoints: nothing trains on from it"):
-        fit.train(tiny(arrays_npz), averaged, console=Console(file=io.StringIO()))
+        api.train(tiny(arrays_npz), averaged, console=Console(file=io.StringIO()))
 
 
 @pytest.mark.slow
@@ -288,13 +290,17 @@ def test_damaged_single_and_repeated_members_are_refused(trained, averaged, tmp_
     assert "settings may say where data lie and change nothing else: seed: 0 -> 3" in changed
 
 
+@pytest.mark.slow
+def test_folds_are_named_one_by_one(folded, tmp_path):
+    error = refused([folded], tmp_path / "soup")
+    assert f"holds a run for each of its folds; name those: {folded / 'fold0'}, {folded / 'fold1'}" in error
+
+
 def test_what_is_no_trained_network_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "folds/fold0").mkdir(parents=True)
-    (tmp_path / "folds/fold0/config.json").write_text("{}")
-    error = refused([tmp_path / "folds"], tmp_path / "soup")
-    assert f"holds a run for each fold; name those: {tmp_path / 'folds/fold0'}" in error
     assert "is not a run directory" in refused([tmp_path / "nowhere"], tmp_path / "soup")
-    monkeypatch.setattr("jaxlab.runs.soup.soup.load", lambda *_: object())
-    assert "is no trained network" in refused([tmp_path / "ridge"], tmp_path / "soup")
-    with pytest.raises(UserError, match="folds exists already"):
-        jaxlab.soup([tmp_path / "a"], tmp_path / "folds")
+    ridge = RunDirectory(tmp_path / "ridge")
+    ridge.create({"type": "Ridge"}, None, {})
+    monkeypatch.setattr("jaxlab.runs.soup.soup.load", lambda *_: RidgeRun(ridge, None))
+    assert "is no trained network" in refused([ridge.path], tmp_path / "soup")
+    with pytest.raises(UserError, match="ridge exists already"):
+        jaxlab.soup([tmp_path / "a"], ridge.path)

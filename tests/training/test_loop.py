@@ -15,8 +15,7 @@ from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Phase, Plan
-from jaxlab.training.progress import Progress
+from jaxlab.training.loop import Fit, Phase, Plan, Progress
 from jaxlab.training.state import TrainState
 
 PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
@@ -25,7 +24,7 @@ PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
 def begun() -> TrainState:
     return TrainState(
         step=jnp.zeros((), jnp.int32), params={"w": jnp.zeros(2)}, stats={}, constants={}, opt_state=(), ema=None,
-        rate_scale=jnp.ones(()), sums=RegressionSums.start(1),
+        rate_scale=jnp.ones(()), sums={"activity": RegressionSums.start(1)},
     )  # fmt: skip
 
 
@@ -57,7 +56,8 @@ def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None,
         phases=phases or [Phase(0, step or Losses())],
         batches=lambda first: iter(range(first, 10**6)),
         evaluate=lambda variables: {"loss": 0.5, "pearson": next(scores)},
-        no_sums=lambda: RegressionSums.start(1),
+        no_sums=lambda: {"activity": RegressionSums.start(1)},
+        scores=lambda sums: sums["activity"].compute(),
         batch_ids=lambda k: [f"id-{k}-{row}" for row in range(20)],
         journal=journal.Journal(folder, int(state.step)),
         checkpoints=Checkpoints(folder / "checkpoints", keep_every=1),
