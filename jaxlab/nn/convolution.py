@@ -14,7 +14,11 @@ _SMALL = 3  # output rows or columns; XLA's is faster again from 4 on
 
 
 def convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], strides: Any, padding: Any, **options: Any
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "k l c_of_group o"],
+    strides: Any,
+    padding: Any,
+    **options: Any,
 ) -> Float[Array, "b i j o"]:
     """`lax.conv_general_dilated`; on a CPU some are matrix products: 1 x 1, or of at most 3 pixels' width or height.
 

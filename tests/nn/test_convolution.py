@@ -1,6 +1,7 @@
 """The other forms of convolution are held to XLA's, forwards and backwards."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
@@ -39,10 +40,9 @@ def test_small_maps_and_colour_images_equal_xla(
 
 def test_large_and_grouped_maps_are_left_to_xla(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setattr(lax, "conv_general_dilated", lambda *a, **k: called.append(a))
+    monkeypatch.setattr(lax, "conv_general_dilated", lambda x, *_, **__: called.append(x) or x)
     pads = ((1, 1), (1, 1))
-    convolve(np.zeros((1, 8, 8, 4)), np.zeros((3, 3, 4, 4)), (1, 1), pads, **OPTIONS)
-    convolve(
-        np.zeros((1, 2, 2, 4)), np.zeros((3, 3, 2, 4)), (1, 1), pads, **{**OPTIONS, "feature_group_count": 2}
-    )
+    convolve(jnp.zeros((1, 8, 8, 4)), jnp.zeros((3, 3, 4, 4)), (1, 1), pads, **OPTIONS)
+    grouped = {**OPTIONS, "feature_group_count": 2}
+    convolve(jnp.zeros((1, 2, 2, 4)), jnp.zeros((3, 3, 2, 4)), (1, 1), pads, **grouped)
     assert len(called) == 2

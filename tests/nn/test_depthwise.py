@@ -73,13 +73,14 @@ def test_strides_may_differ_down_and_across() -> None:
     x, kernel = arrays((8, 9), 3, 2)
     pads = ((1, 1), (1, 1))
     full, _, _ = slowly(x, kernel, None, 1, pads)
-    np.testing.assert_allclose(depthwise(x, kernel, (2, 1), pads), full[:, ::2], rtol=1e-5, atol=1e-5)
+    found = depthwise(jnp.asarray(x), jnp.asarray(kernel), (2, 1), pads)
+    np.testing.assert_allclose(found, full[:, ::2], rtol=1e-5, atol=1e-5)
 
 
 def test_bfloat16_images_are_summed_in_float32() -> None:
     x, kernel = arrays((8, 8), 5, 2)
     narrow = jnp.asarray(x, jnp.bfloat16)
-    out, back = jax.vjp(lambda x, w: depthwise(x, w, (1, 1), ((2, 2), (2, 2))), narrow, kernel)
+    out, back = jax.vjp(lambda x, w: depthwise(x, w, (1, 1), ((2, 2), (2, 2))), narrow, jnp.asarray(kernel))
     image, weights = back(out)
     expected = slowly(
         np.asarray(narrow, np.float32), kernel, np.asarray(out, np.float32), 1, ((2, 2), (2, 2))

@@ -1,6 +1,7 @@
 """Products and 1 x 1 convolutions are held to float64, forwards and backwards."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ def test_output_and_gradients_equal_numpy(inputs: int, outputs: int) -> None:
         rng.normal(size=shape).astype(np.float32)
         for shape in ((11, inputs), (inputs, outputs), (11, outputs))
     )
-    out, back = jax.vjp(product, x, kernel)
+    out, back = jax.vjp(product, jnp.asarray(x), jnp.asarray(kernel))
     wide = [array.astype(np.float64) for array in (x, kernel, gradient)]
     expected = (wide[0] @ wide[1], wide[2] @ wide[1].T, wide[0].T @ wide[2])
     for ours, theirs in zip((out, *back(gradient)), expected, strict=True):
