@@ -1,6 +1,5 @@
-"""Optimizers, learning-rate schedules, fine-tuning and parameter averaging."""
+"""Optimizers, learning-rate schedules and fine-tuning."""
 
-from jaxlab.optim.ema import ema_update
 from jaxlab.optim.finetune import FineTune, Freeze, Rate
 from jaxlab.optim.groups import Groups
 from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer
@@ -24,5 +23,4 @@ __all__ = [
     "Schedule",
     "Step",
     "Tuning",
-    "ema_update",
 ]

@@ -1,4 +1,9 @@
-"""One optimizer over groups of parameters that start to train at different steps, each at a rate of its own."""
+"""One optimizer over groups of parameters that start to train at different steps, each at a rate of its own.
+
+Not `optax.partition`: that updates every group at every step, so Adam's count of one that starts later would run from
+the first; `conditionally_transform` inside it stops that, at the price of zeros as gradients for all that is frozen and
+of other names for the state's leaves, with which no older checkpoint could be restored.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -6,6 +6,10 @@ checkpoints/<step>/manifest.json  {file: SHA-256}, written last, before the fold
 
 A checkpoint is written under a temporary name and renamed when it is whole: a killed process or a full disk
 leaves the earlier ones as they were.
+
+Orbax writes and reads the arrays; its CheckpointManager does not keep the checkpoints, because it changes files after
+the last moment at which a manifest could be written, removes under a checkpoint's name, refuses to write a damaged step
+anew, and would remove the one that a run went on from (tests/training/test_orbax.py asks both).
 """
 
 import contextlib

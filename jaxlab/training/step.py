@@ -25,7 +25,7 @@ from jaxlab.data.device.mix import Mix, partners
 from jaxlab.metrics import Sums
 from jaxlab.metrics.reduce import total
 from jaxlab.objectives import Resolved
-from jaxlab.optim import Groups, ema_update
+from jaxlab.optim import Groups
 from jaxlab.training.state import TrainState, Variables
 
 Reported = dict[str, Array]
@@ -245,11 +245,16 @@ def _micro_batches(tree_: Any, parts: int) -> Any:
 
 
 def _averaged(learning: Learning, state: TrainState, params: tree.Flat) -> tree.Flat | None:
-    """The moving average after an update; of a parameter that does not train it is the parameter."""
+    """The moving average after an update; of a parameter that does not train it is the parameter.
+
+    The decay rises as min(decay, (1 + step) / (10 + step)), so that a short run is not held at its start.
+    """
     if learning.ema_decay is None or state.ema is None:
         return state.ema
     before, now = ({path: tree_[path] for path in learning.trains} for tree_ in (state.ema, params))
-    return state.ema | ema_update(before, now, learning.ema_decay, state.step)
+    kept = jnp.minimum(learning.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+    # Not optax.incremental_update: its two products round otherwise, and runs go on from older checkpoints.
+    return state.ema | optax.tree.add_scale(before, 1.0 - kept, optax.tree.sub(now, before))
 
 
 def evaluation_step(

@@ -9,7 +9,7 @@ from jaxlab.core import tree
 from jaxlab.core.types import UserError
 from jaxlab.heads import Gaussian, build_network
 from jaxlab.models import DeiT
-from jaxlab.optim import SGD, Adam, AdamW, Groups, ema_update
+from jaxlab.optim import SGD, Adam, AdamW, Groups
 from jaxlab.optim.optimizers import decayed
 
 RATES = [0.1, 0.05, 0.2, 0.01]
@@ -159,13 +159,3 @@ def test_settings_out_of_range_are_named(make, words):
     with pytest.raises(UserError) as refused:
         make()
     assert words in str(refused.value)
-
-
-def test_average_of_parameters_by_hand():
-    ema, values = {"p": jnp.array([2.0])}, [4.0, 0.0, 8.0]
-    decays = [1 / 10, 2 / 11, 0.2]  # (1 + step) / (10 + step), at most 0.2
-    expected = 2.0
-    for step, (value, kept) in enumerate(zip(values, decays, strict=True)):
-        ema = ema_update(ema, {"p": jnp.array([value])}, 0.2, jnp.asarray(step))
-        expected = kept * expected + (1 - kept) * value
-        np.testing.assert_allclose(ema["p"], [expected], rtol=1e-6)

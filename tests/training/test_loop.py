@@ -5,8 +5,10 @@ import json
 import signal
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from rich.console import Console
 
@@ -152,6 +154,22 @@ def test_plateau_lowers_the_rate_after_more_than_its_patience(tmp_path):
     assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
     assert float(state.rate_scale) == 0.25
     assert fit.output.count("plateau, the learning rate is multiplied by 0.5") == 2
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_plateaus_are_those_of_optax(tmp_path, patience):
+    """Its patience counts the epoch of the drop, its scores fall, and any gain must count as one."""
+    scores = np.random.default_rng(patience).integers(0, 8, 12) / 8  # equal ones too
+    transform = optax.contrib.reduce_on_plateau(0.5, patience + 1, rtol=0.0, atol=1e-30)
+    state, scales, update = transform.init(jnp.zeros(())), [], jax.jit(transform.update)
+    for score in scores:
+        _, state = update(jnp.zeros(()), state, value=-score)
+        scales.append(float(state.scale))
+    plan = replace(PLAN, steps=12, steps_per_epoch=1, plateau=(0.5, patience))
+    _, after = fitted(tmp_path, plan, validation=scores)
+    rates = [record["learning_rate"] for record in records(tmp_path, "step")]
+    assert rates == pytest.approx([0.1, *(0.1 * scale for scale in scales[:-1])])
+    assert float(after.rate_scale) == scales[-1] < 0.5
 
 
 def test_an_unknown_metric_names_the_known(tmp_path):
