@@ -18,7 +18,6 @@ from jaxlab.runs.network import train as fit
 from jaxlab.runs.network.begin import recorded
 from jaxlab.runs.network.run import Run, Which
 from jaxlab.runs.ridge import RidgeRun, fit_run
-from jaxlab.training import runtime
 from jaxlab.training.budget import Budget
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
@@ -63,7 +62,6 @@ def load(path: str | Path, settings: Iterable[str] = ()) -> AnyRun:
 
     Raises UserError where `path` is not a run directory or holds no checkpoint.
     """
-    runtime.prepare()
     rundir = RunDirectory(Path(path))
     experiment = overridden(recorded(rundir), settings)
     if isinstance(experiment, Folds):

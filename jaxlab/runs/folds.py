@@ -22,7 +22,7 @@ from jaxlab.runs.network import train as fit
 from jaxlab.runs.network.begin import check_same, check_unseen
 from jaxlab.runs.network.run import Run, Which
 from jaxlab.runs.network.train import divided, positions_of
-from jaxlab.training import journal, runtime
+from jaxlab.training import journal
 from jaxlab.training.budget import Budget, spoken
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.display import headline
@@ -46,7 +46,6 @@ def train_folds(
 
     Arguments, result and errors are those of `fit.train`.
     """
-    runtime.prepare()
     session = Session(console, budget)
     new = not rundir.exists() or allow_config_change
     if rundir.exists():  # whether data have changed, each fold finds out

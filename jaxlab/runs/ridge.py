@@ -40,7 +40,6 @@ def fit_run(
 
     Raises UserError for anything wrong with the data, the config or the directory, before features are computed.
     """
-    runtime.prepare()
     console = console or Console(stderr=True)
     tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     opened = config.data.open()

@@ -1,4 +1,4 @@
-"""Event files, read back by protocol buffers and a checksum that are not ours; and what writing them must not import."""
+"""Event files, read back by protocol buffers and checksums that are not ours; and what writing them may not import."""
 
 import os
 import struct

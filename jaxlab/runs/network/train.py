@@ -23,7 +23,7 @@ from jaxlab.optim.tuning import notes, summary
 from jaxlab.runs.network.begin import Start, begin_run, initial_state
 from jaxlab.runs.network.plan import learning_of, plan_of
 from jaxlab.runs.network.task import program_of
-from jaxlab.training import journal, runtime
+from jaxlab.training import journal
 from jaxlab.training.budget import Budget
 from jaxlab.training.checkpoint import Checkpoints, Saved, newest_good, saved
 from jaxlab.training.display import TerminalDisplay
@@ -140,7 +140,6 @@ def train(
     Raises UserError for anything wrong with the data, the config or the directory, before a step is compiled;
     KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM came.
     """
-    runtime.prepare()
     session = Session(console, budget, title)
     tell = session.tell
     rundir = RunDirectory(Path(run))
