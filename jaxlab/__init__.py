@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxlab.runs.api import load, train
     from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
+    from jaxlab.training.runtime import prepare
 
 __version__ = version("jaxlab")
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "bundle",
     "load",
+    "prepare",
     "soup",
     "train",
 ]
@@ -43,6 +45,7 @@ _HOMES = {
     "bundle": "bundling",
     "soup": "runs.soup.soup",
     "UserError": "core.types",
+    "prepare": "training.runtime",
 }
 
 

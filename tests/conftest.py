@@ -16,7 +16,6 @@ import hypothesis  # noqa: E402
 import jaxtyping  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-
 import signatures  # noqa: E402
 
 signatures.enforce()  # before anything of jaxlab or submit is imported

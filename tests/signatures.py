@@ -37,7 +37,9 @@ def _checkable(hint: Any) -> Any:
     `Self` means something to it where a whole class is decorated, and jaxtyping decorates functions; a protocol's
     isinstance evaluates its properties; and it takes pydantic's TypeAdapter for no generic.
     """
-    if hint is Self or (getattr(hint, "_is_protocol", False) and not getattr(hint, "_is_runtime_protocol", False)):
+    if hint is Self or (
+        getattr(hint, "_is_protocol", False) and not getattr(hint, "_is_runtime_protocol", False)
+    ):
         return Any
     origin, parts = get_origin(hint), get_args(hint)
     if origin is TypeAdapter:

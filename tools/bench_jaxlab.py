@@ -17,6 +17,8 @@ runtime.prepare()  # before JAX starts, as the command line does
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
+from jaxlab.runs.network.plan import learning_of, tuning_of  # noqa: E402
+from jaxlab.runs.network.task import Task, network_shapes, program_of  # noqa: E402
 
 from jaxlab.core import tree  # noqa: E402
 from jaxlab.data import Images, Normalize  # noqa: E402
@@ -25,8 +27,6 @@ from jaxlab.heads import Head, Linear  # noqa: E402
 from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
 from jaxlab.runs.network.begin import Start, initial_state  # noqa: E402
-from jaxlab.runs.network.plan import learning_of, tuning_of  # noqa: E402
-from jaxlab.runs.network.task import Task, network_shapes, program_of  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
 from jaxlab.training.step import prediction_step, train_step  # noqa: E402
 

@@ -98,6 +98,15 @@ def _readable(hint: Any) -> str:
     return text.replace(repr(_LOCATION), "a path").replace("NoneType", "None")
 
 
+_PLAIN = (
+    UserError,
+    TypeError,
+    NameError,
+    SyntaxError,
+    ImportError,
+    AttributeError,
+)  # their messages say it all
+
 # -- files ---------------------------------------------------------------------------------------------------
 
 
@@ -109,7 +118,7 @@ def load_file(path: Path) -> Component:
         )
     try:
         found = runpy.run_path(str(path)).get("experiment")
-    except (UserError, TypeError, NameError, SyntaxError, ImportError, AttributeError) as error:
+    except Exception as error:  # of the config's own lines, or of what they call
         raise UserError(f"config {path}{_line(error, path)}: {_explained(error)}") from error
     if not isinstance(found, Component):
         raise UserError(f"config {path}: expected a variable `experiment = Experiment(...)`, found {found!r}")
@@ -128,6 +137,8 @@ def _line(error: Exception, path: Path) -> str:
 def _explained(error: Exception) -> str:
     """Python's own message; of an unknown keyword with the nearest field names, and of a missing one as a field."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
+    if not isinstance(error, _PLAIN):
+        return f"{type(error).__name__}: {text}"
     if missing := re.match(r"(\w+)\.__init__\(\) missing .* keyword-only arguments?: (.*)", text):
         return f"{missing[1]} needs {missing[2]}"
     unknown = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)

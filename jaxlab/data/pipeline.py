@@ -3,14 +3,19 @@
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import grain
 import numpy as np
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, Shown
 from jaxlab.data.images import ImageRows
+
+if TYPE_CHECKING:
+    import grain
+else:
+    grain = Late("grain")
 
 HostBatch = dict[str, Any]
 Truth = Mapping[str, np.ndarray]

@@ -11,6 +11,8 @@ import numpy as np
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, Samples
 
+TO_TRY = "`jaxlab simulate FOLDER` writes a Kaggle folder of simulated neurons to try it out"  # ends messages on a root
+
 
 @dataclass(frozen=True)
 class Opened:

@@ -20,7 +20,6 @@ from jaxlab.encode.image import ImageEncoder, Pool
 from jaxlab.heads import Head, build_network
 from jaxlab.heads.base import ReadoutModule
 from jaxlab.models.base import Model
-from jaxlab.training import runtime
 
 
 def extract(
@@ -41,7 +40,6 @@ def extract(
     CachedFeatures have encoders of their own, which say all of it.
     Raises UserError for unknown layers, before anything is computed, and as `features`.
     """
-    runtime.prepare()
     console = console or Console()
     opened = data.open()
     if isinstance(data, CachedFeatures):

@@ -17,7 +17,6 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
 from jaxlab.encode.store import Folder, Layer, Rows
-from jaxlab.training import runtime
 from jaxlab.training.display import Rate
 from jaxlab.training.rundir import provenance
 from jaxlab.training.sharding import Layout
@@ -77,7 +76,6 @@ def features(
 
     Raises UserError for images that cannot be read, a column that the samples have not, or a full disk.
     """
-    runtime.prepare()
     console = console or Console(stderr=True)
     rows = np.arange(len(samples)) if rows is None else rows
     if len(rows) == 0:

@@ -26,7 +26,6 @@ from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.objectives import KINDS, Objective
 from jaxlab.optim import AdamW, FineTune, Optimizer
-from jaxlab.training.runtime import prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.weights.read import without_download
 
@@ -195,7 +194,6 @@ class Experiment(Component):
 
         Weights are loaded from a file or folder, but not downloaded from a hub.
         """
-        prepare()
         batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data

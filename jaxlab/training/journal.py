@@ -3,17 +3,13 @@
 import contextlib
 import json
 import math
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import scalar
-
 from jaxlab.core.types import UserError
+from jaxlab.training.events import EventFile
 
 
 class Journal:
@@ -29,15 +25,14 @@ class Journal:
             _cut(self.path, from_step)
             self._file = self.path.open("a", buffering=1)  # whole lines, for whoever reads or adds meanwhile
         with _writing(folder / "events"):
-            self._events = _events(folder / "events", from_step)
+            self._events = EventFile(folder / "events", from_step)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """One record. Splits: "step" (each update), "train" and "validation" (each epoch)."""
         with _writing(self.path):
             self._file.write(_line({"step": step, "epoch": epoch, "split": split, **values}))
             for name, value in values.items():
-                summary = scalar(f"{split}/{name}", value)
-                self._events.write_event(Event(wall_time=time.time(), step=step, summary=summary))
+                self._events.scalar(f"{split}/{name}", value, step)
 
     def flush(self) -> None:
         """Everything written is in the file, whatever becomes of the process."""
@@ -60,15 +55,6 @@ def _writing(path: Path) -> Iterator[None]:
             f"{path} could not be written ({error.strerror}); the checkpoints from before stay, and the same command "
             "goes on from the last"
         ) from error
-
-
-def _events(folder: Path, from_step: int) -> EventsWriter:
-    """An event file, written as it comes: SummaryWriter's thread ends in tracebacks when the disk is full."""
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = EventsWriter(str(folder / "events"))
-    if from_step:  # TensorBoard then hides what an earlier process wrote past this step
-        writer.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
-    return writer
 
 
 def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
@@ -132,7 +118,9 @@ def _record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    whole = isinstance(record, dict) and type(record.get("step")) is int and isinstance(record.get("split"), str)
+    whole = (
+        isinstance(record, dict) and type(record.get("step")) is int and isinstance(record.get("split"), str)
+    )
     return record if whole else None
 
 

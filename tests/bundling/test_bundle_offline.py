@@ -37,7 +37,7 @@ from jaxlab.training.checkpoint import saved
 from submit.cli.ensemble import ensemble
 
 ROOT = Path(__file__).parents[2]
-LACKING = ("jaxtyping", "wadler_lindig", "tensorboardX")
+LACKING = ("jaxtyping", "wadler_lindig")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,9 @@ def streamed(logits: np.ndarray, label: np.ndarray, batch: int = 16) -> dict[str
         rows = np.minimum(np.arange(first, first + batch), len(logits) - 1)
         mask = np.arange(first, first + batch) < len(logits)
         loss = np.where(mask, 2.0, np.nan).astype(np.float32)
-        sums = sums.add(jnp.asarray(logits[rows]), jnp.asarray(label[rows]), jnp.asarray(loss), jnp.asarray(mask))
+        sums = sums.add(
+            jnp.asarray(logits[rows]), jnp.asarray(label[rows]), jnp.asarray(loss), jnp.asarray(mask)
+        )
     return sums.compute()
 
 

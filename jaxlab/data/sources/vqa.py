@@ -12,7 +12,6 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder, file_samples
 from jaxlab.data.readers.vqa_json import Entry, given_answers, image_files, read_annotations, read_questions
 from jaxlab.data.source import Opened, Source, examples
-from submit.metrics.vqa import normalise
 
 _TYPES = ("question_type", "answer_type")
 
@@ -113,6 +112,8 @@ class _Answered:
 
 
 def _chosen(annotations: Sequence[Entry]) -> list[str]:
+    from submit.metrics.vqa import normalise  # brings pandas along, for which a config does not wait
+
     said = [str(entry["multiple_choice_answer"]) for entry in annotations]
     form = {answer: normalise(answer) for answer in set(said)}
     return [form[answer] for answer in said]
