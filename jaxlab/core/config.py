@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from jaxlab.core.registry import Definition, check_name, defined
 from jaxlab.core.types import UserError
 
 _LOCATION = "where something lies: never part of what an experiment is"
@@ -31,10 +32,14 @@ class Component:
     """
 
     types: ClassVar[dict[str, type["Component"]]] = {}
+    definitions: ClassVar[dict[str, Definition]] = {}
     afterwards: ClassVar[bool] = False  # says how a trained network is used: no part of what an experiment is
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        definition = defined(cls)
+        check_name(definition, Component.definitions.get(cls.__name__))
+        Component.definitions[cls.__name__] = definition
         Component.types[cls.__name__] = cls
 
     def __post_init__(self) -> None:
