@@ -10,7 +10,7 @@ import json
 import re
 import runpy
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -34,6 +34,9 @@ class Component:
     types: ClassVar[dict[str, type["Component"]]] = {}
     definitions: ClassVar[dict[str, Definition]] = {}
     afterwards: ClassVar[bool] = False  # says how a trained network is used: no part of what an experiment is
+    undecayed: ClassVar[
+        tuple[str, ...]
+    ] = ()  # last names of parameters of its network that weight decay spares
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -284,6 +287,17 @@ def identity(value: Any) -> Any:
             fields[name] = item is not None if _is_location(hint) else identity(item)
         return {"type": type(value).__name__, **fields}
     return [identity(item) for item in value] if isinstance(value, tuple) else value
+
+
+def components(value: Any) -> Iterator[Component]:
+    """`value`, where it is a component, and all components within it."""
+    if isinstance(value, Component):
+        yield value
+        for name in _hints(type(value)):
+            yield from components(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from components(item)
 
 
 def locations(value: Any, path: str = "") -> dict[str, str]:

@@ -3,7 +3,7 @@
 from jaxlab.optim.ema import ema_update
 from jaxlab.optim.finetune import FineTune, Freeze, Rate
 from jaxlab.optim.groups import Groups
-from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer
+from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer, undecayed
 from jaxlab.optim.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
 from jaxlab.optim.tuning import Tuning
 
@@ -25,4 +25,5 @@ __all__ = [
     "Step",
     "Tuning",
     "ema_update",
+    "undecayed",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 from jaxlab.core import tree
 from jaxlab.experiment import Experiment
 from jaxlab.models.order import order
-from jaxlab.optim import Groups, Plateau, Tuning
+from jaxlab.optim import Groups, Plateau, Tuning, undecayed
 from jaxlab.runs.network.task import Shapes, Task, input_shape
 from jaxlab.training.loop import Plan
 from jaxlab.training.step import Learning
@@ -34,7 +34,7 @@ def learning_of(
     rate = optimizer.schedule.build(optimizer.lr, steps_per_epoch, training.total_steps(steps_per_epoch))
     params, stats = tree.flatten(shapes[1]), tree.flatten(shapes[2])
     starts = tuning.starts(steps_per_epoch)
-    groups = Groups(optimizer, tuple(starts.values()))
+    groups = Groups(optimizer, tuple(starts.values()), undecayed(experiment))
     trains: tuple[str, ...] = ()
     phases = []
     for first, group in starts.items():
