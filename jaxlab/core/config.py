@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from jaxlab.core.registry import Definition, check_name, defined
 from jaxlab.core.types import UserError
 
 _LOCATION = "where something lies: never part of what an experiment is"
@@ -31,10 +32,17 @@ class Component:
     """
 
     types: ClassVar[dict[str, type["Component"]]] = {}
+    definitions: ClassVar[dict[str, Definition]] = {}
     afterwards: ClassVar[bool] = False  # says how a trained network is used: no part of what an experiment is
+    undecayed: ClassVar[
+        tuple[str, ...]
+    ] = ()  # last names of parameters of its network that weight decay spares
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        definition = defined(cls)
+        check_name(definition, Component.definitions.get(cls.__name__))
+        Component.definitions[cls.__name__] = definition
         Component.types[cls.__name__] = cls
 
     def __post_init__(self) -> None:
@@ -324,6 +332,17 @@ def identity(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: identity(item) for name, item in value.items()}
     return [identity(item) for item in value] if isinstance(value, tuple) else value
+
+
+def components(value: Any) -> Iterator[Component]:
+    """`value`, where it is a component, and all components within it."""
+    if isinstance(value, Component):
+        yield value
+        for name in _hints(type(value)):
+            yield from components(getattr(value, name))
+    elif isinstance(value, tuple | Mapping):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from components(item)
 
 
 def locations(value: Any, path: str = "") -> dict[str, str]:

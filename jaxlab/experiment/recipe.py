@@ -26,7 +26,7 @@ from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
 from jaxlab.models.order import order
 from jaxlab.objectives import Resolved, resolved, targets_of
-from jaxlab.optim import Groups, Plateau, Tuning
+from jaxlab.optim import Groups, Plateau, Tuning, undecayed
 from jaxlab.training.loop import Plan
 from jaxlab.training.runtime import compute_dtype
 from jaxlab.training.state import TrainState
@@ -107,7 +107,7 @@ class Recipe:
         rate = optimizer.schedule.build(optimizer.lr, course.steps_per_epoch, total)
         params, stats = (tree.flatten(part) for part in self.shapes[1:])
         starts = course.tuning.starts(course.steps_per_epoch)
-        groups = Groups(optimizer, tuple(starts.values()))
+        groups = Groups(optimizer, tuple(starts.values()), undecayed(experiment))
         trains: tuple[str, ...] = ()
         phases = []
         for first, group in starts.items():

@@ -2,7 +2,7 @@
 
 from jaxlab.optim.finetune import FineTune, Freeze, Rate
 from jaxlab.optim.groups import Groups
-from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer
+from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer, undecayed
 from jaxlab.optim.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
 from jaxlab.optim.tuning import Tuning
 
@@ -23,4 +23,5 @@ __all__ = [
     "Schedule",
     "Step",
     "Tuning",
+    "undecayed",
 ]

@@ -290,3 +290,105 @@ def test_a_file_without_an_experiment_is_refused(tmp_path, body):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.py: no such file"):
         load_file(tmp_path / "nowhere.py")
+
+
+# -- one component of a name -----------------------------------------------------------------------------
+
+
+OWN = """
+from dataclasses import dataclass
+from jaxlab.core.config import Component
+
+@dataclass(frozen=True, kw_only=True)
+class {name}(Component):
+    size: int = {size}
+
+    def twice(self):
+        return 2 * self.size
+
+experiment = {name}()
+"""
+
+
+def folder_file(folder: Path, name: str, text: str) -> Path:
+    path = folder / name / "config.py"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path
+
+
+def test_a_component_of_jaxlabs_name_is_refused(tmp_path):
+    from jaxlab.heads import Linear
+
+    text = "from jaxlab.heads import Head\nclass Linear(Head):\n    pass\nexperiment = Linear()\n"
+    path = written(tmp_path, text)
+    with pytest.raises(UserError) as refused:
+        load_file(path)
+    assert f"config {path}, line 2: class Linear: expected one component of each name" in str(refused.value)
+    for word in ("jaxlab.heads.linear.Linear", "choose another name"):
+        assert word in str(refused.value)
+    assert isinstance(from_json({"type": "Linear"}), Linear)
+
+
+def test_a_file_loaded_again_and_the_runs_copy_of_it_define_the_same_component(tmp_path):
+    text = OWN.format(name="Mine", size=3)
+    path, copy = folder_file(tmp_path, "own", text), folder_file(tmp_path, "run", text)
+    moved = folder_file(
+        tmp_path, "moved", "# a comment\n" + text.replace("\n    def", "\n    # another\n    def")
+    )
+    first = load_file(path)
+    for again in (path, copy, moved, copy):
+        loaded = load_file(again)
+        assert to_json(loaded) == to_json(first)
+        assert type(from_json(to_json(first))) is type(loaded)
+
+
+def test_a_file_that_was_edited_replaces_what_it_defined(tmp_path):
+    path = folder_file(tmp_path, "own", OWN.format(name="Edited", size=3))
+    load_file(path)
+    path.write_text("\n" + OWN.format(name="Edited", size=4))
+    assert load_file(path).size == 4
+
+
+@pytest.mark.parametrize(
+    "change", [("= 4", "= 5"), ("2 * self", "3 * self"), ("Twice(Component)", "Twice(Other)")]
+)
+def test_two_components_of_one_name_in_two_files_are_refused(tmp_path, change):
+    text = OWN.format(name="Twice", size=4)
+    text = text.replace("\n@dataclass", "\nclass Other(Component): pass\n\n@dataclass", 1)
+    one, two = folder_file(tmp_path, "one", text), folder_file(tmp_path, "two", text.replace(*change, 1))
+    load_file(one)
+    with pytest.raises(UserError) as refused:
+        load_file(two)
+    for place in (f"({one}, line 8)", f"({two}, line 8)", "class Twice:", "choose another name"):
+        assert place in str(refused.value), refused.value
+    assert load_file(one).size == 4
+
+
+def test_two_components_of_one_name_in_one_file_are_refused(tmp_path):
+    text = OWN.format(name="Double", size=1)
+    with pytest.raises(
+        UserError, match=r"line 18: class Double: .*, line 6\) beside this one \(.*, line 18\)"
+    ):
+        load_file(written(tmp_path, text + text.replace("= 1", "= 2")))
+
+
+def test_a_class_typed_again_replaces_the_one_before():
+    session = {"__name__": "__main__"}  # as an interpreter's or a notebook's, which have no __file__
+    for size in (1, 2):
+        exec(OWN.format(name="Typed", size=size), session)
+    assert from_json({"type": "Typed"}).size == 2
+    with pytest.raises(UserError, match="line 6 of an interactive session"):
+        exec(OWN.format(name="Typed", size=3), {"__name__": "elsewhere"})
+
+
+def test_a_module_of_jaxlabs_may_be_reloaded():
+    import importlib
+
+    from jaxlab.optim import schedules
+
+    before = dict(Component.types), dict(Component.definitions)
+    importlib.reload(schedules)
+    assert Component.types["Cosine"] is schedules.Cosine
+    Component.types.update(before[0])
+    Component.definitions.update(before[1])

@@ -121,9 +121,9 @@ def test_bfloat16_in_bfloat16_out(monkeypatch):
 def test_attention_in_bfloat16_sums_in_float32():
     """1025 equal weights: their sum in bfloat16 would stop at 256."""
     rng = np.random.default_rng(0)
-    q, k = jnp.zeros((1, 1, 2, 4), jnp.bfloat16), jnp.zeros((1, 1, 1025, 4), jnp.bfloat16)
-    v = jnp.asarray(rng.uniform(1, 2, (1, 1, 1025, 4)), jnp.bfloat16)
-    wanted = np.asarray(v, np.float64).mean(2, keepdims=True).repeat(2, 2)
+    q, k = jnp.zeros((1, 2, 1, 4), jnp.bfloat16), jnp.zeros((1, 1025, 1, 4), jnp.bfloat16)
+    v = jnp.asarray(rng.uniform(1, 2, (1, 1025, 1, 4)), jnp.bfloat16)
+    wanted = np.asarray(v, np.float64).mean(1, keepdims=True).repeat(2, 1)
     np.testing.assert_allclose(np.asarray(attention(q, k, v), np.float64), wanted, rtol=2**-8)
 
 

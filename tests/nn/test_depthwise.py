@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxlab.nn.convolution import convolve
-from jaxlab.nn.depthwise import depthwise
+from jaxlab.nn.cpu.depthwise import depthwise
 
 CASES = [  # image, kernel, stride, padding
     ((6, 7), 3, 1, ((1, 1), (1, 1))),

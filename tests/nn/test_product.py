@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxlab.nn.convolution import convolve
-from jaxlab.nn.product import product
+from jaxlab.nn.cpu.convolution import product
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(3, 7), (7, 3), (4, 4)])

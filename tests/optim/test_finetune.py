@@ -188,7 +188,7 @@ def problem():
 def updated(optimizer, tuning, start, gradients, steps_per_epoch=1):
     """Parameters after the updates, each group taking part from its start on."""
     starts = tuning.starts(steps_per_epoch)
-    groups = Groups(optimizer, tuple(starts.values()))
+    groups = Groups(optimizer, tuple(starts.values()), ())
     params = {path: jnp.asarray(p, jnp.float32) for path, p in start.items()}
     state = groups.init(params)
     structure, update = jax.tree.structure(state), jax.jit(groups.update)
@@ -347,7 +347,7 @@ def test_the_gradients_norm_is_clipped_over_all_that_train(problem):
 
 def test_frozen_parameters_have_no_optimizer_state():
     tuning = resolve(rules=(Freeze(pattern=r"^backbone\."),))
-    groups = Groups(Adam(), tuple(tuning.starts(1).values()))
+    groups = Groups(Adam(), tuple(tuning.starts(1).values()), ())
     state = groups.init({path: jnp.zeros(shape) for path, shape in SHAPES.items()})
     assert sum(leaf.size for leaf in jax.tree.leaves(state)) == 1 + 2 * (10 + 2)  # a count, two moments
 

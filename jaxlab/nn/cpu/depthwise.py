@@ -1,4 +1,4 @@
-"""Depthwise convolution for CPUs, where XLA's grouped one is 20 to 100 times slower than memory allows.
+"""Depthwise convolution, of which XLA's, a grouped one, is 20 to 100 times slower than memory allows.
 
 A sum over kernel positions of the shifted image times that position's weights, which XLA fuses into one loop.
 Its gradients are written out: those that JAX derives are 3 (image) and 5 (kernel) times slower.
