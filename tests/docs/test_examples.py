@@ -1,0 +1,133 @@
+"""Every example on every page runs, in a folder where the files that pages speak of are there."""
+
+import contextlib
+import json
+import re
+import shutil
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pages import PAGES, ROOT, Example, commands, examples, named
+
+import jaxlab
+import submit
+from jaxlab.cli.main import main as jaxlab_command
+from jaxlab.core import config
+from jaxlab.data import Images, KaggleTable, Simulated
+from jaxlab.experiment import Experiment, Training
+from jaxlab.heads import Linear
+from jaxlab.models import ShallowCNN
+from submit.cli.main import main as submit_command
+
+pytestmark = pytest.mark.slow
+EXPERIMENT = Experiment(
+    images=Images(size=(16, 16)),
+    model=ShallowCNN(channels=(4, 4, 4), kernel_sizes=(3, 3, 3)),
+    head=Linear(layer="level3"),
+    training=Training(steps=2, batch_size=8),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the pages call FOLDER, mine.py, runs/a and so on: a simulated Kaggle folder, and a run trained on it."""
+    here = tmp_path_factory.mktemp("pages")
+    Simulated(images=40, test_images=8, neurons=3, size=32, repeats=2).write_kaggle(here / "FOLDER")
+    for name in ("train.csv", "solution.csv", "sample_submission.csv"):
+        shutil.copy(here / "FOLDER" / name, here)
+    shutil.copytree(here / "FOLDER/test", here / "test_images")
+    shutil.copytree(ROOT / "configs", here / "configs")
+    np.save(here / "ceiling.npy", np.load(here / "FOLDER/solution.ceiling.npy"))
+    data = KaggleTable(root=str(here / "FOLDER"))
+    run = jaxlab.train(replace(EXPERIMENT, data=data), here / "runs/a")
+    loaded: Any = jaxlab.load(run)
+    for split in ("test", "validation"):
+        (run / "predictions").mkdir(exist_ok=True)
+        loaded.predict_split(split).save(run / f"predictions/{split}.npz")
+    for name in ("b", "c"):
+        shutil.copytree(run, here / "runs" / name)
+    for name in ("predictions", "a", "b"):
+        shutil.copy(run / "predictions/test.npz", here / f"{name}.npz")
+    submit.write(submit.Predictions.load(here / "a.npz"), here / "submission.csv", here / "sample_submission.csv")
+    (here / "alike.csv").write_text("id\n")
+    shutil.copy(ROOT / "configs/shallow_cnn.py", here / "mine.py")
+    return here
+
+
+@pytest.fixture
+def inside(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if examples(p, "python")], ids=named)
+def test_python_runs(page, inside):
+    """One after the other, with the names of those before, as a reader would."""
+    names: dict[str, Any] = {"__name__": "example"}
+    for example in examples(page, "python"):
+        code = compile("\n" * (example.line - 1) + example.text, str(page), "exec")
+        if example.read_only is None:
+            exec(code, names)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if examples(p, "bash")], ids=named)
+def test_shell_runs(page, inside):
+    for example in examples(page, "bash"):
+        for words in commands(example):
+            run(words, example)
+
+
+def run(words: list[str], example: Example) -> None:
+    """One command, as its page has it; a training only makes two steps."""
+    match words:
+        case ["jaxlab", *arguments]:
+            command = jaxlab_command
+        case ["python", "-m", "submit", *arguments]:
+            command = submit_command
+        case ["pip", "install", package]:
+            assert set(re.findall(r"\w+", package)) <= extras(), words
+            return
+        case _:
+            raise AssertionError(f"{example.page}:{example.line}: {words[0]}: no way to run this is known")
+    parsed(command, arguments)
+    if arguments[:1] == ["configs"] and arguments[1] == "copy":
+        with contextlib.suppress(FileNotFoundError):
+            Path(arguments[-1]).unlink()
+    if example.read_only is None:
+        arguments = smoke(arguments) if arguments[0] == "train" else arguments
+        result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+        assert result.exit_code == 0 or arguments == ["doctor"], f"{words}: {result.output}"
+
+
+def smoke(arguments: list[str]) -> list[str]:
+    """Two steps, in a run directory of their own."""
+    if "--run" in arguments:
+        at = arguments.index("--run")
+        arguments = [*arguments[:at], *arguments[at + 2 :]]
+    return arguments if "--smoke" in arguments else [*arguments, "--smoke"]
+
+
+def extras() -> set[str]:
+    return {".", *tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]}
+
+
+def parsed(command: click.Command, arguments: list[str]) -> None:
+    """Raises click's own error for a command, option or value that there is none of; and where a --set does not fit."""
+    with click.Context(command) as context:
+        while isinstance(command, click.Group):
+            _, found, arguments = command.resolve_command(context, arguments)
+            assert found is not None
+            command = found
+    inner = command.make_context(command.name, list(arguments))
+    settings = inner.params.get("settings", ())
+    if "config" in inner.params:
+        path = Path(inner.params["config"])
+        path = path if path.exists() else ROOT / "configs" / path.name
+        if path.exists():
+            config.override(config.load_file(path), settings)

@@ -1,0 +1,1 @@
+"""What `make docs` generates: the pages of components, and docstrings as the site shows them."""

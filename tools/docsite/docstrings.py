@@ -1,0 +1,116 @@
+"""Docstrings as blocks: paragraphs, what is said of a field or an argument, and lines of code.
+
+The house writes `name: what it is` at the start of a line or sentence, goes on indented by four, and puts code into an
+indented block after a colon.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of one field or argument, or of several at once."""
+
+    names: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    text: str
+
+
+Block = Paragraph | Said | Code
+
+
+def blocks(doc: str, names: Iterable[str]) -> list[Block]:
+    """The blocks of a cleaned docstring; `names` are those that a line may be about."""
+    known = "|".join(sorted(map(re.escape, names), key=len, reverse=True)) or "(?!)"
+    about = re.compile(rf"((?:{known})(?:(?:, | and | or )(?:{known}))*): ")
+    found: list[Block] = []
+    for lines in _units(doc.splitlines(), about):
+        if lines[0].startswith(INDENT):
+            found.append(Code(inspect.cleandoc("\n".join(lines))))
+        else:
+            found += _sentences(" ".join(line.strip() for line in lines), about)
+    return found
+
+
+def _units(lines: list[str], about: re.Pattern[str]) -> list[list[str]]:
+    """Lines that belong together: what is said of a name with its indented lines, a paragraph, or a block of code."""
+    units: list[list[str]] = []
+    fresh = True
+    for line in lines:
+        if not line.strip():
+            fresh = True
+            continue
+        indented = line.startswith(INDENT)
+        begins = about.match(line) is not None
+        previous = units[-1] if units else [""]
+        if indented and (fresh or previous[-1].rstrip().endswith(":")) and not previous[0].startswith(INDENT):
+            units.append([line])
+        elif fresh or begins or indented != previous[-1].startswith(INDENT) and not indented:
+            units.append([line])
+        else:
+            previous.append(line)
+        fresh = False
+    return units
+
+
+def _sentences(text: str, about: re.Pattern[str]) -> list[Block]:
+    """`a: this. b: that.` as two."""
+    cuts = [m.start() for m in about.finditer(text) if m.start() == 0 or text[m.start() - 2 : m.start()] == ". "]
+    pieces = [text[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    found: list[Block] = []
+    for piece in filter(None, pieces):
+        match = about.match(piece)
+        if match is None:
+            found.append(Paragraph(piece))
+        else:
+            found.append(Said(tuple(re.split(", | and | or ", match[1])), piece[match.end() :]))
+    return found
+
+
+def names_of(thing: Any) -> tuple[str, ...]:
+    """What a docstring may say something about: a class's fields, a function's arguments."""
+    fields = tuple(getattr(thing, "__dataclass_fields__", ()))
+    try:
+        return fields or tuple(inspect.signature(thing).parameters)
+    except (TypeError, ValueError):
+        return fields
+
+
+def as_rst(doc: str, names: Iterable[str]) -> list[str]:
+    """The lines of a docstring in reStructuredText, which autodoc takes."""
+    lines: list[str] = []
+    for block in blocks(doc, names):
+        if isinstance(block, Paragraph):
+            lines += [_plain(block.text), ""]
+        elif isinstance(block, Said):
+            named = ", ".join(f"``{name}``" for name in block.names)
+            lines += [f"- {named}: {_plain(block.text)}", ""]
+        else:
+            lines += [".. code-block:: python", "", *(INDENT + line for line in block.text.splitlines()), ""]
+    return lines
+
+
+def _plain(text: str) -> str:
+    """`code` stays; what reStructuredText would take for markup does not."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return text.replace("\\", "\\\\").replace("`", "\\`").replace("*", "\\*").replace("|", "\\|")
+    for k in range(0, len(parts), 2):
+        parts[k] = re.sub(r"([\\*|]|_\b)", r"\\\1", parts[k])
+    code = (part if k % 2 == 0 else f"``{part}``" for k, part in enumerate(parts))
+    return re.sub(r"(``)(?=\w)", r"\1\\ ", "".join(code))
