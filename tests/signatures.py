@@ -47,4 +47,4 @@ def _checkable(hint: Any) -> Any:
     checkable = tuple(_checkable(part) for part in parts)
     if checkable == parts:
         return hint
-    return Union[checkable] if origin in (Union, UnionType) else origin[checkable]
+    return Union[checkable] if origin in (Union, UnionType) else origin[checkable]  # noqa: UP007  parts are a tuple
