@@ -8,13 +8,16 @@ values = run.predict("folder/of/images")         # (n, t) float32
 """
 
 import importlib
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from jaxlab.moved import Moved
 
 if TYPE_CHECKING:
     from jaxlab.bundling import bundle
     from jaxlab.core.types import UserError
-    from jaxlab.experiment import Experiment, Folds, Training
+    from jaxlab.experiment import Experiment, Folds, Objective, Training
     from jaxlab.runs.api import load, train
     from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
@@ -24,6 +27,7 @@ __version__ = version("jaxlab")
 __all__ = [
     "Experiment",
     "Folds",
+    "Objective",
     "Run",
     "Training",
     "UserError",
@@ -39,6 +43,7 @@ _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
     "Folds": "experiment",
+    "Objective": "experiment",
     "train": "runs.api",
     "Run": "runs.run",
     "load": "runs.api",
@@ -58,3 +63,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+sys.meta_path.append(Moved())

@@ -1,7 +1,6 @@
 """Every example on every page runs, in a folder where the files that pages speak of are there."""
 
 import contextlib
-import json
 import re
 import shutil
 import tomllib
@@ -54,7 +53,9 @@ def folder(tmp_path_factory):
         shutil.copytree(run, here / "runs" / name)
     for name in ("predictions", "a", "b"):
         shutil.copy(run / "predictions/test.npz", here / f"{name}.npz")
-    submit.write(submit.Predictions.load(here / "a.npz"), here / "submission.csv", here / "sample_submission.csv")
+    submit.write(
+        submit.Predictions.load(here / "a.npz"), here / "submission.csv", here / "sample_submission.csv"
+    )
     (here / "alike.csv").write_text("id\n")
     shutil.copy(ROOT / "configs/shallow_cnn.py", here / "mine.py")
     return here

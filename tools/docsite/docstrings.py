@@ -58,9 +58,16 @@ def _units(lines: list[str], about: re.Pattern[str]) -> list[list[str]]:
         indented = line.startswith(INDENT)
         begins = about.match(line) is not None
         previous = units[-1] if units else [""]
-        if indented and (fresh or previous[-1].rstrip().endswith(":")) and not previous[0].startswith(INDENT):
-            units.append([line])
-        elif fresh or begins or indented != previous[-1].startswith(INDENT) and not indented:
+        if (
+            (
+                indented
+                and (fresh or previous[-1].rstrip().endswith(":"))
+                and not previous[0].startswith(INDENT)
+            )
+            or fresh
+            or begins
+            or (indented != previous[-1].startswith(INDENT) and not indented)
+        ):
             units.append([line])
         else:
             previous.append(line)
@@ -70,7 +77,9 @@ def _units(lines: list[str], about: re.Pattern[str]) -> list[list[str]]:
 
 def _sentences(text: str, about: re.Pattern[str]) -> list[Block]:
     """`a: this. b: that.` as two."""
-    cuts = [m.start() for m in about.finditer(text) if m.start() == 0 or text[m.start() - 2 : m.start()] == ". "]
+    cuts = [
+        m.start() for m in about.finditer(text) if m.start() == 0 or text[m.start() - 2 : m.start()] == ". "
+    ]
     pieces = [text[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     found: list[Block] = []
     for piece in filter(None, pieces):
