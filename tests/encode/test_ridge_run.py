@@ -64,7 +64,7 @@ def test_a_run_predicts_a_valid_submission(place):
     run = jaxlab.load(place / "run")
     test = Predictions.load(place / "run/predictions/test.npz")
     np.testing.assert_allclose(run.predict(place / "data/test"), test.values, rtol=1e-5, atol=1e-5)
-    assert test.provenance["digest"] == run.checkpoint.meta()["digest"]
+    assert test.provenance["digest"] == run.checkpoint().meta()["digest"]
     assert test.provenance["config"]["type"] == "Ridge"
     assert (place / "run/plots/bands.png").is_file()
 
@@ -92,7 +92,7 @@ def test_predictions_bring_their_scores_along(place):
     assert again.provenance == fitted.provenance
     (record,) = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert fitted.provenance["scores"]["out_of_fold"]["pearson"] == record["pearson"]
-    assert fitted.provenance["digest"] == jaxlab.load(run).checkpoint.meta()["digest"]
+    assert fitted.provenance["digest"] == jaxlab.load(run).checkpoint().meta()["digest"]
     refused = run_command("predict", run, "--split", "validation", code=1)
     assert "ridge regression learns from all labelled samples" in refused
 

@@ -232,7 +232,7 @@ def test_a_run_reports_with_and_without_and_stays_as_it_was(trained, tmp_path):
         0,
     )
     assert record["moved"] > 0
-    line = inference.summary(record, "regression")
+    line = inference.summary(record, NUMBERS)
     assert line.startswith(
         "2 views of each image, statistics refined for 1 of 1 batches: predictions moved by 0."
     )

@@ -178,7 +178,8 @@ def test_classes_take_the_logarithm_of_their_mean_probability(arrays_npz, tmp_pa
     expected = logsumexp(logits - logsumexp(logits, axis=2, keepdims=True), axis=0) - np.log(2)
     averaged = InferenceEvaluator(program, layout, 8, Inference(tta=TTA(mirror=True)))
     np.testing.assert_allclose(averaged.predict(variables, images), expected, rtol=1e-5, atol=1e-6)
-    scores = averaged.evaluate(variables, images, None, labels[:8].astype(np.int32)).compute()
+    sums = averaged.evaluate(variables, images, {"label": labels[:8].astype(np.int32)})
+    scores = averaged.program.scores(sums)
     assert scores["accuracy"] == pytest.approx(np.mean(expected.argmax(1) == labels[:8]))
 
 

@@ -50,7 +50,7 @@ def test_scores_are_those_of_then(old, name, tmp_path):
     copy = shutil.copytree(old / name, tmp_path / name)  # scores may be added to its metrics.jsonl
     result = CliRunner().invoke(main, ["evaluate", str(copy), "--json"])
     assert result.exit_code == 0, result.output
-    now, then = json.loads(result.output), json.loads((old / "evaluated.json").read_text())[name]
+    now, then = json.loads(result.stdout), json.loads((old / "evaluated.json").read_text())[name]
     assert now.keys() == then.keys()
     for row, splits in then.items():
         assert now[row].keys() == splits.keys()
