@@ -1,16 +1,18 @@
-"""Holds every call in jaxlab and submit to its signature: types by beartype, shapes by jaxtyping (see conftest)."""
+"""Holds every call in jaxlab and submit to the shapes in its signature, by jaxtyping's import hook and beartype.
 
+Other types are mypy's matter: at run time a test double, or numpy's integer for Python's, is no fault.
+"""
+
+from collections import abc
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from types import UnionType
-from typing import Any, Self, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
-from beartype import BeartypeConf, beartype
+import jax
+import numpy as np
+from beartype import beartype
 from jaxtyping import install_import_hook
-from pydantic import TypeAdapter
-
-# An int may stand where a float is asked for, as mypy has it (PEP 484's numeric tower).
-_BEARTYPE = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def enforce() -> None:
@@ -19,32 +21,27 @@ def enforce() -> None:
 
 
 def checked(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
-    """`function`, whose calls raise where an argument or the result is not what its annotation says.
+    """`function`, whose calls raise where an argument or the result has not the shape that its annotation says.
 
-    A dataclass's fields are left out: components check theirs, with a UserError, and those of arrays are made anew by
-    jax.tree.map of whatever it is given: shapes, shardings, host arrays.
+    A dataclass's fields are left out: those of arrays are made anew by jax.tree.map of whatever it is given: shapes,
+    shardings, host arrays.
     """
-    function.__annotations__ = {name: _checkable(hint) for name, hint in function.__annotations__.items()}
-    enforced = _BEARTYPE(function)
+    function.__annotations__ = {name: _shapes(hint) for name, hint in function.__annotations__.items()}
+    enforced = beartype(function)
     if function.__name__ != "__init__":
         return enforced
     return lambda self, *args, **options: is_dataclass(self) or enforced(self, *args, **options)
 
 
-def _checkable(hint: Any) -> Any:
-    """`hint` without what beartype cannot check, which mypy does.
-
-    `Self` means something to it where a whole class is decorated, and jaxtyping decorates functions; a protocol's
-    isinstance evaluates its properties; and it takes pydantic's TypeAdapter for no generic.
-    """
-    if hint is Self or (
-        getattr(hint, "_is_protocol", False) and not getattr(hint, "_is_runtime_protocol", False)
-    ):
+def _shapes(hint: Any) -> Any:
+    """`hint` with its shapes, on the device or on the host alike, and Any for what has none."""
+    if hasattr(hint, "dim_str"):
+        array = hint.dtype[jax.Array | np.ndarray, hint.dim_str]
+        return array | float | np.generic if not hint.dim_str.strip() else array
+    origin = get_origin(hint)
+    parts = tuple(_shapes(part) for part in get_args(hint) if part is not Ellipsis)
+    if origin is abc.Callable or all(part is Any for part in parts):
         return Any
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is TypeAdapter:
-        return TypeAdapter
-    checkable = tuple(_checkable(part) for part in parts)
-    if checkable == parts:
-        return hint
-    return Union[checkable] if origin in (Union, UnionType) else origin[checkable]  # noqa: UP007  parts are a tuple
+    if Ellipsis in get_args(hint):
+        parts = (*parts, Ellipsis)
+    return Union[parts] if origin in (Union, UnionType) else origin[parts]  # noqa: UP007  parts are a tuple

@@ -264,7 +264,9 @@ def _transform(x: Luma, low: tuple[float, ...]) -> list[Luma]:
     return [average, across, down, diagonal]
 
 
-def _filtered(x: Luma, taps: tuple[float, ...], before: int, axis: int) -> Luma:
+def _filtered(
+    x: Luma, taps: tuple[float, ...], before: int, axis: int
+) -> Float[Array, "b h_filtered w_filtered"]:
     """Correlated with `taps` at every second place, from `before` pixels before it on; the edge is repeated.
 
     Daubechies' low pass weighs its first taps most and the high pass its last: so both stand for the same pixels.
