@@ -280,8 +280,8 @@ def partitioned(optimizer, tuning, start, gradients, conditionally):
 
     def transform(first):
         if not conditionally:
-            return optimizer.build()
-        return optax.transforms.conditionally_transform(optimizer.build(), lambda step: step >= first)
+            return optimizer.build(())
+        return optax.transforms.conditionally_transform(optimizer.build(()), lambda step: step >= first)
 
     partition = optax.partition({first: transform(first) for first in starts}, labels)
     both = optax.chain(optimizer.clip(), partition)
@@ -320,7 +320,7 @@ def test_the_optimizers_leaves_have_the_names_that_older_checkpoints_give_them(p
     tuning = resolve(
         rules=(Freeze(pattern=r"^backbone\.(?!block2\.kernel)"), Freeze(through="block2", until_epoch=2))
     )
-    groups = Groups(AdamW(), tuple(tuning.starts(1).values()))
+    groups = Groups(AdamW(), tuple(tuning.starts(1).values()), ())
     names = set(_named(groups.init({path: jnp.asarray(p) for path, p in start.items()})))
     own = {0: ("head.bias", "head.kernel"), 1: ("backbone.block2.kernel",)}
     assert names == {f"{k}.0.count" for k in own} | {

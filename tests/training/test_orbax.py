@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-from jaxlab.training.progress import Progress
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from jaxlab.core.types import UserError
 from jaxlab.training.checkpoint import Checkpoints, saved
+from jaxlab.training.loop import Progress
 
 
 def arrays(step: int) -> dict:
