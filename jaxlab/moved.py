@@ -4,7 +4,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable
 from types import ModuleType
 
 MOVED = {
@@ -32,7 +32,7 @@ class Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds a module of MOVED where it lies now: both names are one module."""
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, name: str, path: Iterable[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         return importlib.util.spec_from_loader(name, self) if name in MOVED else None
 

@@ -280,8 +280,8 @@ def partitioned(optimizer, tuning, start, gradients, conditionally):
 
     def transform(first):
         if not conditionally:
-            return optimizer.build()
-        return optax.transforms.conditionally_transform(optimizer.build(), lambda step: step >= first)
+            return optimizer.build(())
+        return optax.transforms.conditionally_transform(optimizer.build(()), lambda step: step >= first)
 
     partition = optax.partition({first: transform(first) for first in starts}, labels)
     both = optax.chain(optimizer.clip(), partition)

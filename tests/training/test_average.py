@@ -1,18 +1,22 @@
 """The moving average of parameters: by hand, and to the last bit what a run averaged that goes on from a checkpoint."""
 
-from types import SimpleNamespace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxlab.training.step import _averaged
+from jaxlab.optim import SGD, Groups
+from jaxlab.training.state import TrainState
+from jaxlab.training.step import Learning, _averaged
 
 
 def averaged(ema, params, decay, step):
-    learning = SimpleNamespace(trains=tuple(params), ema_decay=decay)
-    return _averaged(learning, SimpleNamespace(ema=ema, step=step), params)
+    """The average after update number `step`; of what is in `ema` alone nothing trains."""
+    learning = Learning(
+        0, tuple(params), frozenset(), Groups(SGD(), (), ()), lambda step: step, 0, ema_decay=decay
+    )
+    state = TrainState(step, params, {}, {}, (), ema, jnp.ones(()), {})
+    return _averaged(learning, state, params)
 
 
 def test_by_hand():

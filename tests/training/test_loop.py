@@ -159,7 +159,7 @@ def test_plateau_lowers_the_rate_after_more_than_its_patience(tmp_path):
 @pytest.mark.parametrize("patience", [0, 1])
 def test_plateaus_are_those_of_optax(tmp_path, patience):
     """Its patience counts the epoch of the drop, its scores fall, and any gain must count as one."""
-    scores = np.random.default_rng(patience).integers(0, 8, 12) / 8  # equal ones too
+    scores = (np.random.default_rng(patience).integers(0, 8, 12) / 8).tolist()  # equal ones too
     transform = optax.contrib.reduce_on_plateau(0.5, patience + 1, rtol=0.0, atol=1e-30)
     state, scales, update = transform.init(jnp.zeros(())), [], jax.jit(transform.update)
     for score in scores:
