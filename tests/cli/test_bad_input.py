@@ -147,7 +147,7 @@ def test_weights_of_another_architecture(folder, tmp_path):
     )
 
 
-def test_a_config_file_with_a_mistake(tmp_path):
+def test_a_config_file_with_a_mistake(signatures_off, tmp_path):
     config = tmp_path / "mine.py"
     config.write_text("from jaxlab.models import ResNet\n\nexperiment = ResNet(depht=50)\n")
     result = CliRunner().invoke(main, ["train", str(config)])

@@ -273,7 +273,7 @@ def test_a_config_file_gives_its_experiment(tmp_path):
         ("def f():\n    return AdamW(lr=-1.0)\nexperiment = f()\n", 3, "AdamW.lr: expected more than 0"),
     ],
 )
-def test_a_mistake_names_the_file_and_line(tmp_path, body, line, words):
+def test_a_mistake_names_the_file_and_line(signatures_off, tmp_path, body, line, words):
     path = written(tmp_path, HEAD + body)
     with pytest.raises(UserError) as refused:
         load_file(path)
