@@ -47,9 +47,10 @@ def unnamed(experiment: Component) -> str | None:
 
 def simulated(experiment: E) -> E:
     """The same on a small simulated population, with classes where the loss asks for them."""
+    part: Any = experiment
     if isinstance(experiment, Folds):
-        return replace(experiment, experiment=simulated(experiment.experiment))
-    return replace(experiment, **_simulated(experiment))  # type: ignore[type-var]
+        return replace(part, experiment=simulated(experiment.experiment))
+    return replace(part, **_simulated(experiment))
 
 
 def _simulated(experiment: Any) -> dict[str, Any]:
@@ -78,28 +79,32 @@ def trial(experiment: Any, tell: Callable[[str], None]) -> Any:
     send and cannot are left out, and `tell` is given a warning of each.
     Raises UserError for weights that are missing for another reason: a path without a file, an unknown hub id.
     """
+    small: Any = experiment if isinstance(experiment, Folds) else simulated(experiment)
     if isinstance(experiment, Folds):
-        split = replace(experiment.split, folds=2)
-        within = replace(trial(experiment.experiment, tell), split=replace(split, column=None))
-        return replace(experiment, experiment=within, folds=2)
-    small: Any = simulated(experiment)
+        return replace(small, **_folds(experiment, tell))
     if isinstance(small, Ridge):
         encoders = tuple(_encoder(one, tell) for one in small.encoders)
-        return replace(small, encoders=encoders, split=replace(small.split, folds=2, fold=0))
-    if not isinstance(small, Experiment):
-        return small
+        return replace(small, encoders=encoders, split=replace(small.split, folds=2, fold=0), limit=None)
+    return replace(small, **_experiment(small, tell))
+
+
+def _folds(config: Folds, tell: Callable[[str], None]) -> dict[str, Any]:
+    split = replace(config.split, folds=2, column=None)
+    return {"experiment": replace(trial(config.experiment, tell), split=split), "folds": 2}
+
+
+def _experiment(small: Experiment, tell: Callable[[str], None]) -> dict[str, Any]:
     data = small.data
     if isinstance(data, CachedFeatures):
         data = replace(data, encoders=tuple(_encoder(one, tell) for one in data.encoders))
-    return replace(
-        small,
-        data=data,
-        images=_images(small.images),
-        model=_reachable(small.model, tell),
-        training=_training(small),
-        finetune=small.finetune.smoke(),  # all that starts later starts in the first epoch
-        limit=None,
-    )
+    return {
+        "data": data,
+        "images": _images(small.images),
+        "model": _reachable(small.model, tell),
+        "training": _training(small),
+        "finetune": small.finetune.smoke(),  # all that starts later starts in the first epoch
+        "limit": None,
+    }
 
 
 def _inner(experiment: Component) -> Component:
