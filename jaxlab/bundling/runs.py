@@ -20,7 +20,7 @@ _FILES = ("config.json", "config.py", "run.json", "metrics.jsonl")
 
 
 @dataclass(frozen=True)
-class Member:
+class BundledRun:
     """A run as the user names it.
 
     which: the checkpoint to predict with, as `predict_split` has it.
@@ -49,7 +49,7 @@ class Member:
             copy_for_predicting(checkpoint, target / inside / "checkpoints")
 
 
-def members_of(paths: Sequence[Path], which: Which | None) -> list[Member]:
+def members_of(paths: Sequence[Path], which: Which | None) -> list[BundledRun]:
     """The runs at `paths`. Raises UserError with what is amiss in any of them."""
     problems: list[str] = []
     members = []
@@ -66,7 +66,7 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[Member]:
     return members
 
 
-def _member(path: Path, which: Which | None) -> Member:
+def _member(path: Path, which: Which | None) -> BundledRun:
     run = load(path)
     chosen = run.usual if which is None else which
     checkpoints = {
@@ -78,7 +78,7 @@ def _member(path: Path, which: Which | None) -> Member:
     }
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
     labelled = _labelled(run.rundir, list(checkpoints.values()))
-    return Member(path, chosen, checkpoints, weights, roots, labelled)
+    return BundledRun(path, chosen, checkpoints, weights, roots, labelled)
 
 
 def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:

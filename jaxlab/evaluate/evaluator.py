@@ -11,9 +11,10 @@ from rich.progress import track
 from jaxlab.core.types import Batch
 from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import Batches, HostBatch, Truth, evaluation_batches, prefetch
+from jaxlab.metrics import SumsByObjective
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
-from jaxlab.training.step import AllSums, Program, evaluation_step, measuring_step, prediction_step
+from jaxlab.training.step import Program, evaluation_step, measuring_step, prediction_step
 
 Put = Callable[[HostBatch], Batch]
 
@@ -36,7 +37,7 @@ class Evaluator:
             lambda held: layout.compile(partial(measuring_step, program, held), batch_at=2, arguments=3)
         )
 
-    def no_sums(self) -> AllSums:
+    def no_sums(self) -> SumsByObjective:
         """Empty sums, on the devices."""
         return self._layout.put(self.program.start())
 
@@ -46,7 +47,7 @@ class Evaluator:
         images: ImageRows,
         truth: Truth,
         put: Put | None = None,
-    ) -> AllSums:
+    ) -> SumsByObjective:
         """The scores' sums over a split; one transfer back, made when they are computed.
 
         truth: {objective: (n, ...)}, or {} where `put` has it on the devices.

@@ -17,11 +17,12 @@ from jaxlab.core.types import Batch, UserError
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.refine import Refine, refined_output, refined_statistics
 from jaxlab.evaluate.tta import TTA, averaged
+from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
 from jaxlab.objectives import Resolved
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
-from jaxlab.training.step import AllSums, Program
+from jaxlab.training.step import Program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,8 @@ def inference_step(
 
 
 def score_step(
-    program: Program, variables: Variables, sums: AllSums, batch: Batch, axis_name: str | None = None
-) -> AllSums:
+    program: Program, variables: Variables, sums: SumsByObjective, batch: Batch, axis_name: str | None = None
+) -> SumsByObjective:
     """`sums` of the predicted objective with a batch added, of which batch["prediction"] is predicted."""
     one, constants = program.objective, variables.constants
     truth = batch["truth"][one.name]
@@ -123,7 +124,7 @@ class InferenceEvaluator(Evaluator):
         self._score = layout.compile(partial(score_step, program), batch_at=2, arguments=3, donate=1)
         self._predict, self._evaluate = self._predict_in_time, self._evaluate_in_time
 
-    def evaluate(self, *split: Any) -> AllSums:
+    def evaluate(self, *split: Any) -> SumsByObjective:
         """As `Evaluator.evaluate`."""
         with self._bounded():
             return super().evaluate(*split)
@@ -162,7 +163,7 @@ class InferenceEvaluator(Evaluator):
         rows = self._infer(variables, batch, np.int32(0 if late else refine.steps))
         return jax.block_until_ready(rows)  # or the clock would time how fast batches are queued
 
-    def _evaluate_in_time(self, variables: Variables, sums: AllSums, batch: Batch) -> AllSums:
+    def _evaluate_in_time(self, variables: Variables, sums: SumsByObjective, batch: Batch) -> SumsByObjective:
         return self._score(variables, sums, {**batch, "prediction": self._predict_in_time(variables, batch)})
 
 

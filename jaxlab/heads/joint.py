@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.types import Mode
-from jaxlab.heads.base import Features, Head, HeadModule, Shapes, fork
+from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, fork
 
 _FIRST = 1 << 16  # numbers of the heads' random keys, above those of a head's own parts
 
@@ -21,7 +21,7 @@ class Joint:
     weights: Mapping[str, float]
 
     def build(
-        self, features: Shapes, targets: Mapping[str, tuple[str, ...]], rngs: nnx.Rngs
+        self, features: FeatureShapes, targets: Mapping[str, tuple[str, ...]], rngs: nnx.Rngs
     ) -> "JointModule":
         """targets: names of the outputs, or of classes, by objective."""
         modules = {name: head.build(features, targets[name], rngs) for name, head in self.heads.items()}
@@ -35,7 +35,7 @@ class JointModule(HeadModule):
         self.objectives = nnx.Dict(modules)
         self.weights = weights
 
-    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         each = (
             self.objectives[name](features, fork(mode, _FIRST + number))
             for number, (name, _) in enumerate(self.weights)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode
-from jaxlab.heads.base import Features, Head, HeadModule, fork
+from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork
 from jaxlab.heads.joint import Joint
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
@@ -22,7 +22,7 @@ class Network(nnx.Module):
         self.head = head
 
     def __call__(
-        self, images: Float[Array, "b h w c"] | Features, mode: Mode = EVALUATION
+        self, images: Float[Array, "b h w c"] | FeatureMaps, mode: Mode = EVALUATION
     ) -> Float[Array, "b t"]:
         return self.head(self.backbone(images, mode), fork(mode, _HEAD))
 
@@ -43,7 +43,7 @@ def build_network(
     backbone = model.build(seen, rngs)
     order: list[str] = []  # eval_shape sorts its result by name
 
-    def features_of(module: Any, x: Array) -> Features:
+    def features_of(module: Any, x: Array) -> FeatureMaps:
         features = module(x, EVALUATION)
         order[:] = features
         return features

@@ -8,5 +8,6 @@ from jaxlab.metrics.classification import ClassificationSums
 from jaxlab.metrics.regression import RegressionSums
 
 Sums = RegressionSums | ClassificationSums
+SumsByObjective = dict[str, Sums]
 
-__all__ = ["ClassificationSums", "RegressionSums", "Sums"]
+__all__ = ["ClassificationSums", "RegressionSums", "Sums", "SumsByObjective"]

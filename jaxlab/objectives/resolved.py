@@ -97,7 +97,7 @@ class Resolved(ABC):
 
     def scores(self, sums: Sums, ceiling: np.ndarray | None) -> dict[str, float]:
         """What sums come to. ceiling: (t,), of the data's targets; plays no part elsewhere."""
-        return sums.compute(ceiling if self.of == Numbers.usual_truth else None)
+        return sums.compute(ceiling if self.of == Regression.usual_truth else None)
 
     # -- several predictions of the same rows
 
@@ -149,7 +149,7 @@ class Resolved(ABC):
         return np.full((count, len(self.targets)), 1 / len(self.targets), np.float32)
 
 
-class Numbers(Resolved):
+class Regression(Resolved):
     """Numbers, one a target: compared as the head encodes them, standardised by the training split."""
 
     kind = "regression"
@@ -178,7 +178,7 @@ class Numbers(Resolved):
         return (column,)
 
     def truth(self, samples: Samples) -> np.ndarray | None:
-        if self.of == Numbers.usual_truth:
+        if self.of == Regression.usual_truth:
             return samples.target
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
 
@@ -251,7 +251,7 @@ class Numbers(Resolved):
         return f"predictions moved by {moved:.3g} of their standard deviation"
 
 
-class Classes(Resolved):
+class Classification(Resolved):
     """One of several classes; outputs are logits, and the truth the position of a class, -1 for none of them."""
 
     kind = "classification"
@@ -285,7 +285,7 @@ class Classes(Resolved):
         return classes
 
     def truth(self, samples: Samples) -> np.ndarray | None:
-        if self.of == Classes.usual_truth:
+        if self.of == Classification.usual_truth:
             return samples.label
         number = {name: k for k, name in enumerate(self.targets)}
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
@@ -344,7 +344,9 @@ class Classes(Resolved):
         return f"{moved:.1%} of images have another first choice than without"
 
 
-KINDS: Mapping[Kind, type[Numbers] | type[Classes]] = {one.kind: one for one in (Numbers, Classes)}
+KINDS: Mapping[Kind, type[Regression] | type[Classification]] = {
+    one.kind: one for one in (Regression, Classification)
+}
 
 
 def _reduced(add: Callable[..., np.ndarray], values: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:

@@ -19,7 +19,7 @@ from jaxlab.experiment import Folds
 from jaxlab.experiment.recipe import divided, positions_of
 from jaxlab.experiment.study import Study
 from jaxlab.runs.checks import check_unseen
-from jaxlab.runs.run import Images, Scores, Which
+from jaxlab.runs.run import NamedScores, UserImages, Which
 from jaxlab.runs.study import StudyRun, directories_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
@@ -89,7 +89,7 @@ class FoldsRun(StudyRun):
     def test(self) -> tuple[Samples | None, Path | None]:  # type: ignore[override]
         return self._network.test
 
-    def predict(self, images: Images, which: Which | None = None) -> np.ndarray:
+    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
         """(n, t) float32: the mean over folds of what each network has for these images.
 
         Of classes, the logarithms of mean probabilities, since these are what `predict_split` averages.
@@ -177,11 +177,11 @@ class FoldsRun(StudyRun):
 
     # -- scores
 
-    def evaluate(self, which: Which | None = None) -> dict[str, Scores]:
+    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"out_of_fold": scores} of images as they are, and as the experiment's `inference` asks for them."""
         return self.evaluate_checkpoints(which)["all"]
 
-    def evaluate_checkpoints(self, which: Any = None) -> dict[str, dict[str, Scores]]:
+    def evaluate_checkpoints(self, which: Any = None) -> dict[str, dict[str, NamedScores]]:
         """{"fold0": {"validation": scores}, ..., "all": {"out_of_fold": scores}} of images as they are.
 
         With "validation_tta", "out_of_fold_tta" and the like where the experiment's `inference` asks for them.
@@ -191,7 +191,7 @@ class FoldsRun(StudyRun):
                 f"{self.rundir.path}: expected best or last, found all; a fold's own checkpoints are evaluated by "
                 f"`jaxlab evaluate {self.rundir.path}/fold0 --checkpoints all`"
             )
-        found: dict[str, dict[str, Scores]] = {}
+        found: dict[str, dict[str, NamedScores]] = {}
         for stage in ("plain", *self.experiment.experiment.inference.stages()):
             after = "" if stage == "plain" else f"_{stage}"
             for name, scores in scores_by_fold(self.out_of_fold(which, stage)).items():
@@ -225,14 +225,14 @@ def _keep(run: "FoldsRun", predictions: Predictions) -> None:
     predictions.save(run.rundir.predictions("out_of_fold"))  # last: it tells that all of them are there
 
 
-def scores_by_fold(predictions: Predictions) -> dict[str, Scores]:
+def scores_by_fold(predictions: Predictions) -> dict[str, NamedScores]:
     """{"fold0": scores, ..., "all": scores} that out-of-fold predictions bring along: of a fold's samples, of all."""
     whole = predictions.provenance
     *folds, all_scores = (made["scores"]["out_of_fold"] for made in (*whole["folds"], whole))
     return {**{f"fold{number}": scores for number, scores in enumerate(folds)}, "all": all_scores}
 
 
-def _report(console: Console, by_fold: dict[str, Scores]) -> None:
+def _report(console: Console, by_fold: dict[str, NamedScores]) -> None:
     """The scores by fold, their mean and standard deviation, and those of all out-of-fold predictions together."""
     *folds, whole = by_fold.values()
     columns = (name.replace("_", " ") for name in whole)

@@ -19,19 +19,19 @@ from jaxlab.data.sources.users_images import given_samples
 from jaxlab.data.split import spread
 from jaxlab.encode import FeatureSet, Loaded, features, load_all
 from jaxlab.encode.fitted import Fitted
-from jaxlab.encode.ridge import Outcome, Ridge, Row, fit
+from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.experiment.inputs import changed_encoders
-from jaxlab.objectives import Numbers, Objective, Resolved, resolved
+from jaxlab.objectives import Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same
-from jaxlab.runs.run import Images, Run, Scores, Which, record
+from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
-_OBJECTIVES = {Numbers.usual_truth: Objective()}  # of the data's targets; its head and loss play no part
+_OBJECTIVES = {Regression.usual_truth: Objective()}  # of the data's targets; its head and loss play no part
 
 
 def train_ridge(
@@ -144,7 +144,7 @@ def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -
             )
 
 
-def _by_region(rows: Sequence[Row], regions: Mapping[str, np.ndarray]) -> Table:
+def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> Table:
     """A line for each region: its targets, the mean score of what predicts, and the band that does best alone."""
     *bands, final = rows
     alone = ("best band", "alone") if bands else ()
@@ -178,7 +178,7 @@ class RidgeRun(Run):
             raise UserError(f"{self.rundir.path}: the solution is damaged ({fault}); fit it again")
         return checkpoint
 
-    def predict(self, images: Images, which: Which | None = None) -> np.ndarray:
+    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
         samples = given_samples(images, self.info["task"]["image_dtype"])
         return self._predict(samples, np.arange(len(samples)), which)
 
@@ -195,7 +195,7 @@ class RidgeRun(Run):
         samples = self.test_samples()
         return self.named(samples.ids, self._predict(samples, np.arange(len(samples)), which), split)
 
-    def evaluate(self, which: Which | None = None) -> dict[str, Scores]:
+    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"train": scores, "validation": those of the out-of-fold predictions}."""
         rows = training_rows(self.experiment, self.opened.train)
         truth = self.primary.truth(self.opened.train)
@@ -210,7 +210,7 @@ class RidgeRun(Run):
         ceiling = self.opened.ceiling
         return {name: scores_of(values, truth[rows], ceiling) for name, values in by_split.items()}
 
-    def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, Scores]]:
+    def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, NamedScores]]:
         return {0: self.evaluate(None if which == "all" else which)}
 
     def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:

@@ -19,8 +19,8 @@ from jaxlab.training.rundir import RunDirectory, provenance
 from submit import Predictions
 
 Which = Literal["best", "last"] | int
-Images = np.ndarray | str | Path | Sequence[str | Path]
-Scores = dict[str, float]
+UserImages = np.ndarray | str | Path | Sequence[str | Path]
+NamedScores = dict[str, float]
 
 
 class Run(ABC):
@@ -116,7 +116,7 @@ class Run(ABC):
     # -- predictions and scores
 
     @abstractmethod
-    def predict(self, images: Images, which: Which | None = None) -> np.ndarray:
+    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
         """(n, t) float32 predictions in the targets' units; logits for classification.
 
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
@@ -137,11 +137,11 @@ class Run(ABC):
         return predictions
 
     @abstractmethod
-    def evaluate(self, which: Which | None = None) -> dict[str, Scores]:
+    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{split: scores} of one checkpoint: "train" and "validation", or "out_of_fold" of a study of folds."""
 
     @abstractmethod
-    def evaluate_checkpoints(self, which: Any = None) -> dict[Any, dict[str, Scores]]:
+    def evaluate_checkpoints(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
         """{step, or member: {split: scores}}. which: as for `evaluate`, or "all"."""
 
     def origin(self, scores: Mapping[str, Any], **more: Any) -> dict[str, Any]:

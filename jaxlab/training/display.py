@@ -32,7 +32,7 @@ class Session:
         return Session(self.console, self.budget, title)
 
 
-class Rate(ProgressColumn):
+class ImagesPerSecond(ProgressColumn):
     """images/s, of progress counted in batches."""
 
     def __init__(self, batch_size: int):
@@ -59,7 +59,7 @@ class TerminalDisplay:
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("loss {task.fields[loss]:.4f}"),
-            Rate(batch_size),
+            ImagesPerSecond(batch_size),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,

@@ -17,14 +17,13 @@ import jax
 import numpy as np
 
 from jaxlab.core.types import UserError
+from jaxlab.metrics import SumsByObjective
 from jaxlab.training.budget import Budget, spoken
-from jaxlab.training.checkpoint import Arrays, Checkpoints
+from jaxlab.training.checkpoint import Checkpoints, Leaves
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.state import TrainState, Variables
 from submit.metrics.table import score_of
-
-AllSums = Any  # by objective, on the devices
 
 LAG = 2  # steps between a step's dispatch and the reading of its loss
 
@@ -131,9 +130,9 @@ class Fit:
     plan: Plan
     phases: Sequence[Phase]
     batches: Callable[[int], Iterator[Any]]
-    scores: Callable[[AllSums], dict[str, float]]
+    scores: Callable[[SumsByObjective], dict[str, float]]
     evaluate: Callable[[Variables], dict[str, float]]
-    no_sums: Callable[[], AllSums]
+    no_sums: Callable[[], SumsByObjective]
     batch_ids: Callable[[int], list[str]]
     journal: Journal
     checkpoints: Checkpoints
@@ -277,7 +276,7 @@ class Fit:
             self.checkpoints.wait()  # so that its whole time is known
 
 
-def _not_finite_leaves(arrays: Arrays, limit: int = 5) -> list[str]:
+def _not_finite_leaves(arrays: Leaves, limit: int = 5) -> list[str]:
     """The first `limit` parameters and batch statistics that hold a value that is not finite."""
     named = (pair for field in ("params", "stats", "ema") for pair in arrays[field].items())
     return [name for name, leaf in named if not np.isfinite(leaf).all()][:limit]

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
-from jaxlab.metrics import Sums
+from jaxlab.metrics import SumsByObjective
 
 
 @jax.tree_util.register_dataclass
@@ -29,7 +29,7 @@ class TrainState:
     opt_state: Any
     ema: Flat | None
     rate_scale: Float[Array, ""]
-    sums: dict[str, Sums]
+    sums: SumsByObjective
 
     @property
     def variables(self) -> "Variables":

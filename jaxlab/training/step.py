@@ -22,14 +22,13 @@ from jaxlab.core import tree
 from jaxlab.core.rng import row_keys, step_key
 from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
-from jaxlab.metrics import Sums
+from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
 from jaxlab.objectives import Resolved
 from jaxlab.optim import Groups
 from jaxlab.training.state import TrainState, Variables
 
 Reported = dict[str, Array]
-AllSums = dict[str, Sums]  # by objective
 
 
 class Prepare(Protocol):
@@ -136,19 +135,19 @@ class Program:
         """The sum over objectives, each with its weight."""
         return functools.reduce(operator.add, (one.weight * losses[one.name] for one in self.objectives))
 
-    def start(self) -> AllSums:
+    def start(self) -> SumsByObjective:
         """Empty sums."""
         return {one.name: one.start() for one in self.objectives}
 
     def add(
         self,
-        sums: AllSums,
+        sums: SumsByObjective,
         outputs: Array,
         losses: Mapping[str, Array],
         batch: Batch,
         constants: tree.Flat,
         axis_name: str | None,
-    ) -> AllSums:
+    ) -> SumsByObjective:
         """`sums` with a batch added, in the truths' own units."""
         outputs, losses = jax.lax.stop_gradient((outputs, losses))
         return {
@@ -159,7 +158,7 @@ class Program:
             for one in self.objectives
         }  # fmt: skip
 
-    def scores(self, sums: AllSums, ceiling: np.ndarray | None = None) -> dict[str, float]:
+    def scores(self, sums: SumsByObjective, ceiling: np.ndarray | None = None) -> dict[str, float]:
         """The primary objective's scores by their names; of several objectives those of each as `objective/score`.
 
         "loss" is that of training: the weighted sum. ceiling: as in `Resolved.scores`.
@@ -207,7 +206,7 @@ def train_step(
         return (jax.tree.map(jnp.add, grads, new), stats, sums, summed + loss), None
 
     def objective(
-        trained: tree.Flat, stats: tree.Flat, sums: AllSums, piece: Batch, keys: Array
+        trained: tree.Flat, stats: tree.Flat, sums: SumsByObjective, piece: Batch, keys: Array
     ) -> tuple[Array, tuple]:
         split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
         images = program.prepare(piece["image"], split[0])
@@ -258,8 +257,8 @@ def _averaged(learning: Learning, state: TrainState, params: tree.Flat) -> tree.
 
 
 def evaluation_step(
-    program: Program, variables: Variables, sums: AllSums, batch: Batch, axis_name: str | None = None
-) -> AllSums:
+    program: Program, variables: Variables, sums: SumsByObjective, batch: Batch, axis_name: str | None = None
+) -> SumsByObjective:
     """`sums` with an evaluation batch added; rows where `mask` is False count as nothing."""
     outputs = program.apply(variables, program.prepare(batch["image"], None), EVALUATION).outputs
     losses = program.losses(outputs, batch, variables.constants, axis_name)

@@ -16,7 +16,7 @@ import jaxlab
 import submit
 from jaxlab.cli.main import main
 from jaxlab.data import Simulated
-from jaxlab.encode.ridge import Row
+from jaxlab.encode.ridge import BandScore
 from jaxlab.runs import ridge as ridge_run
 from submit import Predictions
 
@@ -149,10 +149,10 @@ def test_regions_have_a_line_each():
     from rich.console import Console
 
     rows = [
-        Row(name, np.array(score), np.ones(4))
+        BandScore(name, np.array(score), np.ones(4))
         for name, score in (("a", [1.0, 0, 0, 0]), ("b", [0, 0, 1.0, 0]))
     ]
-    rows.append(Row("sum", np.array([0.5, 0.7, 0.1, 0.3]), np.ones(4)))
+    rows.append(BandScore("sum", np.array([0.5, 0.7, 0.1, 0.3]), np.ones(4)))
     regions = {f"region{k}": np.arange(4) // 2 == k for k in range(2)}
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(ridge_run._by_region(rows, regions))

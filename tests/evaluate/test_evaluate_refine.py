@@ -25,7 +25,7 @@ from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear, build_network
 from jaxlab.losses import CrossEntropy, Mse
 from jaxlab.models import Features, LeNet5, ShallowCNN
-from jaxlab.objectives import Classes, Numbers
+from jaxlab.objectives import Classification, Regression
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.predict import predict_runs
 from jaxlab.training.rundir import RunDirectory
@@ -33,8 +33,8 @@ from jaxlab.training.sharding import Layout
 from submit import Predictions
 
 TWO = TTA(mirror=True)
-NUMBERS = Numbers("a", "activity", Linear(), Mse(), ("x", "y"))
-CLASSES = Classes("a", "label", Linear(), CrossEntropy(), ("x", "y"))
+NUMBERS = Regression("a", "activity", Linear(), Mse(), ("x", "y"))
+CLASSES = Classification("a", "label", Linear(), CrossEntropy(), ("x", "y"))
 NORMS = ("backbone.levels.0.norm", "backbone.levels.1.norm")
 
 

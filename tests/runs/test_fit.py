@@ -21,7 +21,7 @@ from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy, Mse
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.objectives import Numbers
+from jaxlab.objectives import Regression
 from jaxlab.optim import SGD
 from jaxlab.runs import api
 from jaxlab.training import journal
@@ -205,7 +205,7 @@ def test_a_limit_takes_samples_evenly_spread_over_the_data(tmp_path):
 def test_constants_standardise_and_leave_constant_targets_alone():
     target = np.random.default_rng(0).normal(3, 2, (50, 3)).astype(np.float32)
     target[:, 1] = 0.1  # its mean in float64 is rounded, so its standard deviation is not zero
-    numbers = Numbers("activity", "activity", Linear(), Mse(), ("a", "b", "c"))
+    numbers = Regression("activity", "activity", Linear(), Mse(), ("a", "b", "c"))
     found = numbers.constants(target, standardize=True)
     np.testing.assert_allclose(found["target_mean"], target.mean(0, dtype=np.float64), rtol=1e-6)
     np.testing.assert_allclose(found["target_scale"], [target[:, 0].std(), 1, target[:, 2].std()], rtol=1e-5)

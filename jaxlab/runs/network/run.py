@@ -18,7 +18,7 @@ from jaxlab.experiment.recipe import Recipe, positions_of, recalled
 from jaxlab.experiment.task import Task
 from jaxlab.objectives import Resolved
 from jaxlab.runs.checks import check_unseen, recorded
-from jaxlab.runs.run import Images, Run, Scores, Which
+from jaxlab.runs.run import NamedScores, Run, UserImages, Which
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
@@ -69,12 +69,12 @@ class NetworkRun(Run):
 
     # -- predictions
 
-    def predict(self, images: Images, which: Which | None = None) -> np.ndarray:
+    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
         samples, checkpoint = self.given(images), self.checkpoint(self.usual if which is None else which)
         ((values, _),) = self.predict_each(samples, np.arange(len(samples)), [checkpoint])
         return values
 
-    def given(self, images: Images) -> Samples:
+    def given(self, images: UserImages) -> Samples:
         """Images that are `predict`'s argument, as samples. Raises UserError where they cannot be this network's."""
         if self.task.masks:
             raise UserError(
@@ -132,7 +132,7 @@ class NetworkRun(Run):
     ) -> Iterator[tuple[np.ndarray, Inferred]]:
         """Of each of the checkpoints, this run's or another's of its task: predictions of the samples at `rows`.
 
-        (n, t) float32 as `inference` says, and {"inference": what it did}, if anything. Images are decoded once.
+        (n, t) float32 as `inference` says, and {"inference": what it did}, if anything. UserImages are decoded once.
         compare: with predictions from images as they are. stage: of `inference`, or "plain"; default: all of it.
         """
         seen = self.recipe.input.unlabelled(samples, rows, self._layout)
@@ -153,7 +153,7 @@ class NetworkRun(Run):
 
     # -- scores
 
-    def evaluate(self, which: Which | None = None) -> dict[str, Scores]:
+    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode, of images as they are.
 
         With "validation_tta" and "validation_refined" where the experiment's `inference` asks for them. A soup of runs
@@ -163,7 +163,7 @@ class NetworkRun(Run):
 
     def evaluate_checkpoints(
         self, which: Which | Literal["all"] | None = None
-    ) -> dict[int, dict[str, Scores]]:
+    ) -> dict[int, dict[str, NamedScores]]:
         """{step: scores} as `evaluate`; a validation that metrics.jsonl lacks is added to it, if of the run's data."""
         asked: Any = self.usual if which is None else which
         steps = (
@@ -176,7 +176,7 @@ class NetworkRun(Run):
             self._record(checkpoints, scores)
         return scores
 
-    def _scores(self, checkpoint: Saved) -> dict[str, Scores]:
+    def _scores(self, checkpoint: Saved) -> dict[str, NamedScores]:
         variables = self._variables(checkpoint)
         if not self.validates:
             return {"train": self.score(variables, "train")}
@@ -185,7 +185,7 @@ class NetworkRun(Run):
             scores[f"validation_{name}"] = self.score(variables, "validation", evaluator)
         return scores
 
-    def score(self, variables: Variables, split: str, evaluator: Evaluator | None = None) -> Scores:
+    def score(self, variables: Variables, split: str, evaluator: Evaluator | None = None) -> NamedScores:
         """Scores on "train" or "validation" of `variables` that lie on the devices, of images as they are.
 
         evaluator: predicts otherwise.
@@ -199,7 +199,7 @@ class NetworkRun(Run):
         portion = self._portions["train"]
         return self._evaluator.measure(variables, held, portion.rows, portion.put)
 
-    def _record(self, checkpoints: list[Saved], scores: dict[int, dict[str, Scores]]) -> None:
+    def _record(self, checkpoints: list[Saved], scores: dict[int, dict[str, NamedScores]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}
         new = [
             {

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxlab.runs.network.run import NetworkRun
-from jaxlab.runs.soup.members import Member
+from jaxlab.runs.soup.members import SoupMember
 from jaxlab.training.state import Variables
 
 M = TypeVar("M")
@@ -37,7 +37,7 @@ def greedily(
 
 
 @dataclass(frozen=True)
-class Average:
+class ParameterAverage:
     """The sum of so many members' variables, in float64 on the host: as much memory for many as for one.
 
     run: measures and scores it. held: paths of the batch norms whose statistics are the same in all members.
@@ -49,12 +49,12 @@ class Average:
     count: int = 1
 
     @classmethod
-    def of(cls, run: NetworkRun, held: frozenset[str], member: Member) -> Self:
+    def of(cls, run: NetworkRun, held: frozenset[str], member: SoupMember) -> Self:
         """Of one member."""
         wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), member.variables())
         return cls(run, held, wide)
 
-    def add(self, member: Member) -> Self:
+    def add(self, member: SoupMember) -> Self:
         """With one more."""
         total = jax.tree.map(np.add, self.total, member.variables())
         return replace(self, total=total, count=self.count + 1)

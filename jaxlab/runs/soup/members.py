@@ -21,7 +21,7 @@ _SHOWN = 8  # names of arrays in a message
 
 
 @dataclass(frozen=True)
-class Member:
+class SoupMember:
     """A checkpoint of a run."""
 
     run: NetworkRun
@@ -43,7 +43,7 @@ class Member:
 
 def members_of(
     runs: Sequence[NetworkRun], checkpoint: Literal["best", "last"] | None, checkpoints: str | None
-) -> list[Member]:
+) -> list[SoupMember]:
     """`checkpoint` of each run, or those of its kept `checkpoints` ("all" or "last:N"): of a single run all by default.
 
     Raises UserError for damaged ones, for a run given twice, and where there are fewer than two.
@@ -56,11 +56,11 @@ def members_of(
     if checkpoints is None and checkpoint is None and len(runs) == 1:
         checkpoints = "all"
     if checkpoints is None:
-        members = [Member(run, run.checkpoint(checkpoint or "best")) for run in runs]
+        members = [SoupMember(run, run.checkpoint(checkpoint or "best")) for run in runs]
     else:
         last = _last(checkpoints)
         kept = ((run, found.step) for run in runs for found in saved(run.rundir.checkpoints)[-last:])
-        members = [Member(run, run.checkpoint(step)) for run, step in kept]
+        members = [SoupMember(run, run.checkpoint(step)) for run, step in kept]
     if len(members) < 2:
         raise UserError(
             f"soup: expected two checkpoints or more, found {len(members)} ({members[0].name}); give several runs, or "
@@ -79,7 +79,7 @@ def _last(checkpoints: str) -> int:
     return int(found[1])
 
 
-def check_alike(members: Sequence[Member]) -> None:
+def check_alike(members: Sequence[SoupMember]) -> None:
     """Raises UserError naming everything in which a member's network, targets or inputs differ from the first's."""
     first, *others = members
     problems = [f"{other.name}: {'; '.join(found)}" for other in others if (found := _unlike(first, other))]
@@ -87,7 +87,7 @@ def check_alike(members: Sequence[Member]) -> None:
         raise UserError(f"soup: these cannot be averaged with {first.name}: {' | '.join(problems)}")
 
 
-def _unlike(first: Member, other: Member) -> list[str]:
+def _unlike(first: SoupMember, other: SoupMember) -> list[str]:
     problems = _arrays(first.checkpoint, other.checkpoint)
     if other.run is first.run:
         return problems
@@ -164,7 +164,7 @@ def _prepared(run: NetworkRun) -> dict[str, Any]:
     return {**task, "channels": to_json(run.experiment.channels)}
 
 
-def _functions(first: Member, other: Member) -> list[str]:
+def _functions(first: SoupMember, other: SoupMember) -> list[str]:
     """The differences of model and head, where predictions are computed otherwise: dropout, say, makes none."""
     here, there = (
         {
@@ -177,7 +177,7 @@ def _functions(first: Member, other: Member) -> list[str]:
     return found if found and _lowered(first) != _lowered(other) else []
 
 
-def _lowered(member: Member) -> str:
+def _lowered(member: SoupMember) -> str:
     """What predicting computes of parameters and a batch, as XLA is told it; nothing is compiled."""
     leaves = _leaves_of(member.checkpoint)
     variables = Variables(

@@ -19,8 +19,8 @@ from jaxlab.core.types import UserError
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.run import NetworkRun
-from jaxlab.runs.soup.average import Average, greedily, norms
-from jaxlab.runs.soup.members import Member, check_alike, members_of, unshared
+from jaxlab.runs.soup.average import ParameterAverage, greedily, norms
+from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
 from jaxlab.training.loop import Progress, sign_of
@@ -98,7 +98,7 @@ def _validates(runs: Sequence[NetworkRun], greedy: bool, console: Console) -> bo
 
 
 def _survey(
-    run: NetworkRun, members: Sequence[Member], metric: str | None, console: Console
+    run: NetworkRun, members: Sequence[SoupMember], metric: str | None, console: Console
 ) -> tuple[frozenset[str], dict[str, float]]:
     """The batch norms whose statistics are the same in all members; and each member's validation score by its name."""
     first: Flat = {}
@@ -115,24 +115,24 @@ def _survey(
 
 def _average(
     run: NetworkRun,
-    members: Sequence[Member],
+    members: Sequence[SoupMember],
     held: frozenset[str],
     metric: str | None,
     ranked_by: dict[str, float] | None,
     console: Console,
-) -> tuple[Average, Sequence[Member]]:
+) -> tuple[ParameterAverage, Sequence[SoupMember]]:
     """The soup and what is in it: all, or the greedy choice where members have scores to rank them by."""
-    start = partial(Average.of, run, held)
+    start = partial(ParameterAverage.of, run, held)
     if ranked_by is None or metric is None:
         steps = iter(_shown(members, "averaging", console))
-        return reduce(Average.add, steps, start(next(steps))), members
+        return reduce(ParameterAverage.add, steps, start(next(steps))), members
     sign = sign_of(metric)
     ranked = sorted(members, key=lambda member: _rank(sign * ranked_by[member.name]))
 
-    def score(made: Average) -> float:
+    def score(made: ParameterAverage) -> float:
         return sign * made.scores[metric]
 
-    return greedily(_shown(ranked, "greedy", console), start, Average.add, score)
+    return greedily(_shown(ranked, "greedy", console), start, ParameterAverage.add, score)
 
 
 def _rank(score: float) -> float:
@@ -144,7 +144,7 @@ def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
     return track(items, what, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _write(rundir: RunDirectory, made: Average, about: dict[str, Any]) -> None:
+def _write(rundir: RunDirectory, made: ParameterAverage, about: dict[str, Any]) -> None:
     """A run like any other, at step 0; config.json, which makes it one, comes last."""
     first, host, progress = made.run, jax.device_get(made.variables), Progress()
     if about["validates"]:
@@ -162,7 +162,7 @@ def _write(rundir: RunDirectory, made: Average, about: dict[str, Any]) -> None:
     rundir.create(to_json(first.experiment), text, {**first.info, **provenance(), "soup": about})
 
 
-def _report(made: Average, about: dict[str, Any], console: Console) -> None:
+def _report(made: ParameterAverage, about: dict[str, Any], console: Console) -> None:
     """The members with their scores, which were taken, and the soup's score beside the best member's."""
     metric, members = about["metric"], about["members"]
     cells = {
