@@ -89,7 +89,7 @@ def features(
 
 def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, StoredLayer]:
     """{layer: what is kept of it}; those that are missing are computed together."""
-    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    log = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     config, folder = encoder.config, Folder(_key(encoder, stimuli))
     layers = [
         Layer(name, encoder.pool, (len(stimuli), *encoder.shapes[name]), config.dtype)
@@ -98,12 +98,12 @@ def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, Stor
     found = {layer: folder.open(layer) for layer in layers}
     took: dict[Layer, float | None] = dict.fromkeys(layers)
     if any(array is None for array in found.values()):
-        with folder.locked(tell):  # another process may have made them meanwhile
+        with folder.locked(log):  # another process may have made them meanwhile
             if missing := [layer for layer in layers if folder.open(layer) is None]:
                 seconds = _make(encoder, stimuli, folder, missing, console)
                 took |= dict.fromkeys(missing, seconds)
                 names = examples(layer.name for layer in missing)
-                tell(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
+                log(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
         found = {layer: folder.open(layer) for layer in layers}
     kept = {}
     for layer, array in found.items():

@@ -34,7 +34,9 @@ class Evaluator:
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
         )
         self._measure = cache(
-            lambda held: layout.compile(partial(measuring_step, program, held), batch_at=2, arguments=3)
+            lambda frozen_norms: layout.compile(
+                partial(measuring_step, program, frozen_norms), batch_at=2, arguments=3
+            )
         )
 
     def no_sums(self) -> SumsByObjective:
@@ -76,17 +78,17 @@ class Evaluator:
         return out
 
     def measure(
-        self, variables: Variables, held: frozenset[str], images: ImageRows, put: Put | None = None
+        self, variables: Variables, frozen_norms: frozenset[str], images: ImageRows, put: Put | None = None
     ) -> Variables:
         """`variables` with the batch-norm statistics that these parameters have on `images`: the average over batches.
 
         As Izmailov et al. 2018, section 3.3: statistics of other parameters, averaged or not, are not theirs. Batches
-        are whole and drawn at random, without the remainder. held: paths of batch norms that keep theirs.
+        are whole and drawn at random, without the remainder. frozen_norms: paths of batch norms that keep theirs.
         """
         batches = Batches(images, {}, self._batch_size, seed=0)
         whole = islice(batches.iterate(), batches.steps_per_epoch)
         for count, batch in enumerate(prefetch(whole, put or self._layout.put_batch)):
-            variables = self._measure(held)(variables, np.float32(count), batch)
+            variables = self._measure(frozen_norms)(variables, np.float32(count), batch)
         return variables
 
     def _batches(self, images: ImageRows, truth: Truth, put: Put | None) -> Iterator[Batch]:

@@ -116,7 +116,7 @@ class Recipe:
                 Learning(
                     first=first,
                     trains=trains,
-                    held=course.tuning.held(trains, params, stats),
+                    frozen_norms=course.tuning.frozen_norms(trains, params, stats),
                     optimizer=groups,
                     rate=rate,
                     seed=experiment.seed,

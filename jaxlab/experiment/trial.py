@@ -72,35 +72,35 @@ def _simulated(experiment: Any) -> dict[str, Any]:
     return {"data": data, "split": split}
 
 
-def trial(experiment: Any, tell: Callable[[str], None]) -> Any:
+def trial(experiment: Any, log: Callable[[str], None]) -> Any:
     """`experiment` made small, on a simulated population: minutes on two cores, whatever it is.
 
     Images are at most 112 x 112; there are two epochs of few batches, or two folds. Weights that a hub would have to
-    send and cannot are left out, and `tell` is given a warning of each.
+    send and cannot are left out, and `log` is given a warning of each.
     Raises UserError for weights that are missing for another reason: a path without a file, an unknown hub id.
     """
     small: Any = experiment if isinstance(experiment, Folds) else simulated(experiment)
     if isinstance(experiment, Folds):
-        return replace(small, **_folds(experiment, tell))
+        return replace(small, **_folds(experiment, log))
     if isinstance(small, Ridge):
-        encoders = tuple(_encoder(one, tell) for one in small.encoders)
+        encoders = tuple(_encoder(one, log) for one in small.encoders)
         return replace(small, encoders=encoders, split=replace(small.split, folds=2, fold=0), limit=None)
-    return replace(small, **_experiment(small, tell))
+    return replace(small, **_experiment(small, log))
 
 
-def _folds(config: Folds, tell: Callable[[str], None]) -> dict[str, Any]:
+def _folds(config: Folds, log: Callable[[str], None]) -> dict[str, Any]:
     split = replace(config.split, folds=2, column=None)
-    return {"experiment": replace(trial(config.experiment, tell), split=split), "folds": 2}
+    return {"experiment": replace(trial(config.experiment, log), split=split), "folds": 2}
 
 
-def _experiment(small: Experiment, tell: Callable[[str], None]) -> dict[str, Any]:
+def _experiment(small: Experiment, log: Callable[[str], None]) -> dict[str, Any]:
     data = small.data
     if isinstance(data, CachedFeatures):
-        data = replace(data, encoders=tuple(_encoder(one, tell) for one in data.encoders))
+        data = replace(data, encoders=tuple(_encoder(one, log) for one in data.encoders))
     return {
         "data": data,
         "images": _images(small.images),
-        "model": _reachable(small.model, tell),
+        "model": _reachable(small.model, log),
         "training": _training(small),
         "finetune": small.finetune.smoke(),  # all that starts later starts in the first epoch
         "limit": None,
@@ -152,12 +152,12 @@ def _images(images: Images) -> Images:
     return replace(images, size=(height, width))
 
 
-def _encoder(encoder: Any, tell: Callable[[str], None]) -> Any:
-    reached = replace(encoder, model=_reachable(encoder.model, tell))
+def _encoder(encoder: Any, log: Callable[[str], None]) -> Any:
+    reached = replace(encoder, model=_reachable(encoder.model, log))
     return replace(reached, images=_images(encoder.images)) if isinstance(encoder, ImageEncoder) else reached
 
 
-def _reachable(model: Any, tell: Callable[[str], None]) -> Any:
+def _reachable(model: Any, log: Callable[[str], None]) -> Any:
     """`model`, without weights that the hub cannot send now."""
     source = getattr(model, "pretrained", None)
     if source is None:
@@ -165,6 +165,6 @@ def _reachable(model: Any, tell: Callable[[str], None]) -> Any:
     try:
         find(source)
     except Unreachable as error:
-        tell(f"warning: weights {source} cannot be reached ({error.reason}): random ones take their place")
+        log(f"warning: weights {source} cannot be reached ({error.reason}): random ones take their place")
         return replace(model, pretrained=None)
     return model

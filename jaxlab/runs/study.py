@@ -14,7 +14,7 @@ from jaxlab.runs.checks import check_same
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.network.train import train
 from jaxlab.runs.run import Run, Which
-from jaxlab.training.budget import spoken
+from jaxlab.training.budget import duration_text
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
@@ -124,6 +124,6 @@ def directories_of(rundir: RunDirectory, study: Study) -> dict[str, RunDirectory
 
 
 def _stopped(rundir: RunDirectory, session: Session, where: str) -> Path:
-    used = spoken(session.budget.used)
+    used = duration_text(session.budget.used)
     session.log(f"stopped after {used}, {where}; the same command goes on from there")
     return rundir.path

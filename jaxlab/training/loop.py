@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxlab.core.types import UserError
 from jaxlab.metrics import SumsByObjective
-from jaxlab.training.budget import Budget, spoken
+from jaxlab.training.budget import Budget, duration_text
 from jaxlab.training.checkpoint import Checkpoints, Leaves
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
@@ -259,7 +259,7 @@ class Fit:
         if self.plan.gives_up(self.progress):
             self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
         else:
-            after = f" after {spoken(self.budget.used)}" if self.budget.stopped else ""
+            after = f" after {duration_text(self.budget.used)}" if self.budget.stopped else ""
             self.display.note(
                 f"stopped{after} at step {step} of {self.plan.steps}; the same command goes on from there"
             )

@@ -83,12 +83,13 @@ class Program:
         variables: Variables,
         images: Any,
         mode: Mode,
-        held: Collection[str] = (),
+        frozen_norms: Collection[str] = (),
         observed: Collection[str] = (),
     ) -> Forward:
         """Outputs are encoded targets or logits, of all objectives side by side.
 
-        held: paths of batch norms that use their running statistics. observed: of those whose moments are wanted.
+        frozen_norms: paths of batch norms that use their running statistics. observed: of those whose moments are
+        wanted.
         """
         graphdef, params, stats = self.shapes
         cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
@@ -99,7 +100,7 @@ class Program:
             if not isinstance(module, nnx.Module):
                 continue
             name = ".".join(map(str, path))
-            if name in held:
+            if name in frozen_norms:
                 module.set_attributes(use_running_average=True)
             if name in observed:
                 module.set_attributes(observed=True)
@@ -176,13 +177,13 @@ class Program:
 class Learning:
     """How steps change the state from step `first` on; static, one for each phase of a run.
 
-    trains: paths of the parameters that gradients are taken of. held: as in `Program.apply`.
+    trains: paths of the parameters that gradients are taken of. frozen_norms: as in `Program.apply`.
     rate: update's number -> learning rate. accumulate: micro-batches whose gradients make one update.
     """
 
     first: int
     trains: tuple[str, ...]
-    held: frozenset[str]
+    frozen_norms: frozenset[str]
     optimizer: Groups
     rate: Callable[[Array], Array]
     seed: int
@@ -212,7 +213,7 @@ def train_step(
         images = program.prepare(piece["image"], split[0])
         mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
         variables = Variables(state.params | trained, stats, state.constants)
-        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.held)
+        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.frozen_norms)
         losses = program.training_losses(outputs, piece, state.constants, split[0], axis_name)
         sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
         loss = program.weighted(losses).sum() / rows_in_all
@@ -275,7 +276,7 @@ def prediction_step(
 
 def measuring_step(
     program: Program,
-    held: Collection[str],
+    frozen_norms: Collection[str],
     variables: Variables,
     count: Float[Array, ""],
     batch: Batch,
@@ -283,10 +284,10 @@ def measuring_step(
 ) -> Variables:
     """`variables` with batch-norm statistics averaged over the `count` batches before and this one, all weighted alike.
 
-    They are those of images as evaluation sees them, without dropout. held: as in `Program.apply`.
+    They are those of images as evaluation sees them, without dropout. frozen_norms: as in `Program.apply`.
     """
     mode = Mode(axis_name=axis_name, momentum=1 / (count + 1))
-    stats = program.apply(variables, program.prepare(batch["image"], None), mode, held).stats
+    stats = program.apply(variables, program.prepare(batch["image"], None), mode, frozen_norms).stats
     return replace(variables, stats=stats)
 
 

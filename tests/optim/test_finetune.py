@@ -40,7 +40,7 @@ def test_everything_trains_alike_by_default():
     tuning = resolve()
     assert tuning.factor == dict.fromkeys(SHAPES, 1.0)
     assert tuning.starts(4) == {0: tuning.factor}
-    assert tuning.held(tuning.factor, SHAPES, STATS) == frozenset()
+    assert tuning.frozen_norms(tuning.factor, SHAPES, STATS) == frozenset()
 
 
 def test_layer_decay_counts_the_layers_after_that_have_parameters():
@@ -98,13 +98,16 @@ def test_what_starts_within_the_last_epoch_has_a_step_left():
 
 def test_batch_norms_whose_parameters_are_frozen_are_held():
     frozen = resolve(rules=(Freeze(through="stem"),))
-    assert frozen.held(frozen.factor, SHAPES, STATS) == {"backbone.stem.bn"}
+    assert frozen.frozen_norms(frozen.factor, SHAPES, STATS) == {"backbone.stem.bn"}
     part = resolve(rules=(Freeze(pattern=r"stem\.bn\.scale"),))
-    assert part.held(part.factor, SHAPES, STATS) == frozenset()
+    assert part.frozen_norms(part.factor, SHAPES, STATS) == frozenset()
     everything = resolve(statistics="frozen")
-    assert everything.held(everything.factor, SHAPES, STATS) == {"backbone.stem.bn", "backbone.block1.bn"}
+    assert everything.frozen_norms(everything.factor, SHAPES, STATS) == {
+        "backbone.stem.bn",
+        "backbone.block1.bn",
+    }
     of_head = {**SHAPES, "head.norm.scale": (4,)}
-    assert everything.held(of_head, of_head, (*STATS, "head.norm.mean")) == {
+    assert everything.frozen_norms(of_head, of_head, (*STATS, "head.norm.mean")) == {
         "backbone.stem.bn", "backbone.block1.bn",
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from jaxlab.core.types import UserError
 from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
-from jaxlab.training.budget import Budget, parsed, spoken
+from jaxlab.training.budget import Budget, duration_text, parsed
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
 from jaxlab.training.loop import Fit, Phase, Plan, Progress
@@ -29,7 +29,7 @@ class Clock:
 @pytest.mark.parametrize(("text", "seconds"), TEXTS.items())
 def test_times_are_read(text, seconds):
     assert parsed(text) == seconds
-    assert parsed(spoken(seconds)) == seconds
+    assert parsed(duration_text(seconds)) == seconds
 
 
 @pytest.mark.parametrize("text", ["", " ", "8h30", "90", "30m8h", "1.5h", "8 hours", "-1h", "1h1h"])

@@ -194,10 +194,10 @@ class NetworkRun(Run):
         sums = evaluator.evaluate(variables, *portion.sent, portion.put)
         return evaluator.program.scores(sums, self.opened.ceiling)
 
-    def measure(self, variables: Variables, held: frozenset[str]) -> Variables:
-        """`variables` with batch-norm statistics measured on the training images; `held` batch norms keep theirs."""
+    def measure(self, variables: Variables, frozen_norms: frozenset[str]) -> Variables:
+        """`variables` with batch-norm statistics measured on the training images; `frozen_norms` keep theirs."""
         portion = self._portions["train"]
-        return self._evaluator.measure(variables, held, portion.rows, portion.put)
+        return self._evaluator.measure(variables, frozen_norms, portion.rows, portion.put)
 
     def _record(self, checkpoints: list[Saved], scores: dict[int, dict[str, NamedScores]]) -> None:
         known = {record["step"] for record in journal.read(self.rundir.metrics, "validation")}

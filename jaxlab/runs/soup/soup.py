@@ -63,14 +63,14 @@ def soup(
     shared = _validates(opened, greedy, console)
     check_unseen(first.rundir, first.experiment, first.experiment.fingerprint(first.opened))
     metric = first.recipe.metric if shared else None
-    held, scores = _survey(first, members, metric, console)
-    made, taken = _average(first, members, held, metric, scores if greedy else None, console)
+    frozen_norms, scores = _survey(first, members, metric, console)
+    average, taken = _average(first, members, frozen_norms, metric, scores if greedy else None, console)
     listed = [
         {**member.record(), "score": scores.get(member.name), "taken": member in taken} for member in members
     ]
     about = {"greedy": greedy, "metric": metric, "validates": shared, "members": listed}
-    _write(rundir, made, about)
-    _report(made, about, console)
+    _write(rundir, average, about)
+    _report(average, about, console)
     return rundir.path
 
 
@@ -116,21 +116,21 @@ def _survey(
 def _average(
     run: NetworkRun,
     members: Sequence[SoupMember],
-    held: frozenset[str],
+    frozen_norms: frozenset[str],
     metric: str | None,
     ranked_by: dict[str, float] | None,
     console: Console,
 ) -> tuple[ParameterAverage, Sequence[SoupMember]]:
     """The soup and what is in it: all, or the greedy choice where members have scores to rank them by."""
-    start = partial(ParameterAverage.of, run, held)
+    start = partial(ParameterAverage.of, run, frozen_norms)
     if ranked_by is None or metric is None:
         steps = iter(_shown(members, "averaging", console))
         return reduce(ParameterAverage.add, steps, start(next(steps))), members
     sign = sign_of(metric)
     ranked = sorted(members, key=lambda member: _rank(sign * ranked_by[member.name]))
 
-    def score(made: ParameterAverage) -> float:
-        return sign * made.scores[metric]
+    def score(average: ParameterAverage) -> float:
+        return sign * average.scores[metric]
 
     return greedily(_shown(ranked, "greedy", console), start, ParameterAverage.add, score)
 
@@ -144,25 +144,25 @@ def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
     return track(items, what, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _write(rundir: RunDirectory, made: ParameterAverage, about: dict[str, Any]) -> None:
+def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any]) -> None:
     """A run like any other, at step 0; config.json, which makes it one, comes last."""
-    first, host, progress = made.run, jax.device_get(made.variables), Progress()
+    first, host, progress = average.run, jax.device_get(average.variables), Progress()
     if about["validates"]:
-        progress.update(about["metric"], made.scores[about["metric"]], step=0, epoch=0)
+        progress.update(about["metric"], average.scores[about["metric"]], step=0, epoch=0)
     arrays = {"params": host.params, "ema": {}, "stats": host.stats, "constants": host.constants}
     checkpoints = Checkpoints(rundir.checkpoints)
     checkpoints.save(arrays, {"step": 0, "epoch": 0, "progress": progress.to_json()})
     checkpoints.close()
     record = Journal(rundir.path, -1)
     if about["validates"]:
-        record.write(0, 0, "validation", made.scores)
+        record.write(0, 0, "validation", average.scores)
     record.close()
     source = first.rundir.path / "config.py"
     text = source.read_text() if source.is_file() else None
     rundir.create(to_json(first.experiment), text, {**first.info, **provenance(), "soup": about})
 
 
-def _report(made: ParameterAverage, about: dict[str, Any], console: Console) -> None:
+def _report(average: ParameterAverage, about: dict[str, Any], console: Console) -> None:
     """The members with their scores, which were taken, and the soup's score beside the best member's."""
     metric, members = about["metric"], about["members"]
     cells = {
@@ -177,10 +177,10 @@ def _report(made: ParameterAverage, about: dict[str, Any], console: Console) -> 
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)
     console.print(table)
-    line = f"soup of {made.count}"
+    line = f"soup of {average.count}"
     if metric:
         best = (max if sign_of(metric) > 0 else min)(member["score"] for member in members)
-        line += f": validation {metric} {made.scores[metric]:.4f}, the best member's {best:.4f}"
-    if made.measured:
-        line += f"; {len(made.measured)} batch norms measured anew"
+        line += f": validation {metric} {average.scores[metric]:.4f}, the best member's {best:.4f}"
+    if average.measured:
+        line += f"; {len(average.measured)} batch norms measured anew"
     console.print(line, highlight=False, soft_wrap=True)
