@@ -273,6 +273,9 @@ def test_commands_take_runs_of_two_objectives(both):
     for command in (["inspect", str(both)], ["evaluate", str(both), "--json"], ["predict", str(both)]):
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
+    shown = CliRunner().invoke(main, ["inspect", str(both)]).output
+    assert "object: Linear, CrossEntropy of category, weight 0.3" in shown
+    assert (both / "plots/curves.png").stat().st_size > 0
     result = CliRunner().invoke(main, ["evaluate", str(both), "--set", "inference.tta.shift=1", "--json"])
     assert "validation_tta" in result.output, result.output
 

@@ -76,9 +76,10 @@ def begin(
     """
     existed = rundir.exists()
     weights = rundir.info()["weights"] if existed else None
-    pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
+    params: tree.Flat = {}
+    stats: tree.Flat = {}
     if getattr(recipe.experiment.model, "pretrained", None) is not None and not saved(rundir.checkpoints):
-        *pretrained, weights = _pretrained(recipe)  # type: ignore[assignment]
+        params, stats, weights = _pretrained(recipe)
     recipe = recipe.prepared_as(weights)
     for line in recipe.input.notes(weights):
         session.log(line)
@@ -92,7 +93,7 @@ def begin(
     if existed:
         check_same(recipe.experiment, rundir, info, allow_change, session)
     checkpoint = _newest(rundir, session)
-    return Start(recipe, rundir, info, tuple(pretrained), checkpoint, not existed or allow_change)  # type: ignore[arg-type]
+    return Start(recipe, rundir, info, (params, stats), checkpoint, not existed or allow_change)
 
 
 def _pretrained(recipe: Recipe) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
