@@ -21,8 +21,11 @@ class SelfAttention(nnx.Module):
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
         b, n, d = x.shape
         qkv = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads)
-        q, k, v = (qkv[:, :, part] for part in range(3))
-        return self.proj(attention(q, k, v).reshape(b, n, d))
+        if cpu.on_cpu():  # turned as one
+            found = cpu_attention.attention(*qkv.transpose(2, 0, 3, 1, 4)).transpose(0, 2, 1, 3)
+        else:
+            found = attention(*(qkv[:, :, part] for part in range(3)))
+        return self.proj(found.reshape(b, n, d))
 
 
 def attention(
@@ -33,6 +36,7 @@ def attention(
 ) -> Float[Array, "b n h e"]:
     """softmax(q k' / sqrt(e)) v, scores and their sums in float32, over the m tokens where `mask` is True."""
     if cpu.on_cpu():
-        return cpu_attention.attention(q, k, v, mask)
+        q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
+        return cpu_attention.attention(q, k, v, mask).transpose(0, 2, 1, 3)
     seen = None if mask is None else mask[:, None, None]
     return jax.nn.dot_product_attention(q, k, v, mask=seen)
