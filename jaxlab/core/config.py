@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from jaxlab.core.registry import ClassDefinition, check_name, defined
+from jaxlab.core.registry import DefinedClass, check_name, defined
 from jaxlab.core.types import UserError
 
 _LOCATION = "where something lies: never part of what an experiment is"
@@ -32,7 +32,7 @@ class Component:
     """
 
     types: ClassVar[dict[str, type["Component"]]] = {}
-    definitions: ClassVar[dict[str, ClassDefinition]] = {}
+    definitions: ClassVar[dict[str, DefinedClass]] = {}
     afterwards: ClassVar[bool] = False  # says how a trained network is used: no part of what an experiment is
     undecayed: ClassVar[
         tuple[str, ...]

@@ -13,8 +13,8 @@ from jaxlab.core.types import UserError
 
 
 @dataclass(frozen=True)
-class ClassDefinition:
-    """Where a class was defined.
+class DefinedClass:
+    """A class and where it was defined.
 
     file: None where it was typed into a notebook or an interpreter. body: the compiled class statement; None for a
         class made by `type(...)`. namespace: the globals of its module.
@@ -34,7 +34,7 @@ class ClassDefinition:
         )
 
 
-def defined(cls: type[Any]) -> ClassDefinition:
+def defined(cls: type[Any]) -> DefinedClass:
     """The definition of a class that is being made now, by the innermost caller of its module."""
     frame: FrameType = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "builtins") != cls.__module__:
@@ -42,10 +42,10 @@ def defined(cls: type[Any]) -> ClassDefinition:
     file = frame.f_globals.get("__file__")
     path = Path(file).resolve() if file else None
     body = _body(cls, frame.f_code, frame.f_lineno)
-    return ClassDefinition(cls, path, frame.f_lineno, body, frame.f_globals)
+    return DefinedClass(cls, path, frame.f_lineno, body, frame.f_globals)
 
 
-def check_name(new: ClassDefinition, old: ClassDefinition | None) -> None:
+def check_name(new: DefinedClass, old: DefinedClass | None) -> None:
     """Raises UserError where a class takes the name of another: a config's JSON knows components by their names.
 
     The same class may be defined again: by the same file loaded again, by a copy of it such as a run keeps, or by hand
@@ -60,7 +60,7 @@ def check_name(new: ClassDefinition, old: ClassDefinition | None) -> None:
     )
 
 
-def _is_again(new: ClassDefinition, old: ClassDefinition) -> bool:
+def _is_again(new: DefinedClass, old: DefinedClass) -> bool:
     if new.cls.__qualname__ != old.cls.__qualname__:
         return False
     if _is_jaxlabs(new.cls) or _is_jaxlabs(old.cls):
@@ -73,7 +73,7 @@ def _is_again(new: ClassDefinition, old: ClassDefinition) -> bool:
     return new.file == old.file and not same_namespace
 
 
-def _same_statement(new: ClassDefinition, old: ClassDefinition) -> bool:
+def _same_statement(new: DefinedClass, old: DefinedClass) -> bool:
     if new.body is None or old.body is None:
         return False
     return _bases(new.cls) == _bases(old.cls) and _content(new.body) == _content(old.body)

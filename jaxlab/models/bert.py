@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxlab.core.config import Component, Location
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
-from jaxlab.nn.attention import KERNEL, attention
+from jaxlab.nn.attention import KERNEL, dot_product_attention
 from jaxlab.nn.layers import gelu
 
 
@@ -108,7 +108,7 @@ class BertLayer(nnx.Module):
         def heads(y: Array) -> Array:
             return y.reshape(*y.shape[:2], self.heads, -1)
 
-        found = attention(heads(self.query(x)), heads(self.key(x)), heads(self.value(x)), mask)
+        found = dot_product_attention(heads(self.query(x)), heads(self.key(x)), heads(self.value(x)), mask)
         return self.proj(found.reshape(x.shape))
 
 

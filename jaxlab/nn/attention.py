@@ -21,18 +21,22 @@ class SelfAttention(nnx.Module):
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
         b, n, d = x.shape
         qkv = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads)
-        q, k, v = (qkv[:, :, part] for part in range(3))
-        return self.proj(attention(q, k, v).reshape(b, n, d))
+        if cpu.on_cpu():  # turned as one
+            found = cpu_attention.attention(*qkv.transpose(2, 0, 3, 1, 4)).transpose(0, 2, 1, 3)
+        else:
+            found = dot_product_attention(*(qkv[:, :, part] for part in range(3)))
+        return self.proj(found.reshape(b, n, d))
 
 
-def attention(
+def dot_product_attention(
     q: Float[Array, "b n h e"],
     k: Float[Array, "b m h e"],
     v: Float[Array, "b m h e"],
     mask: Bool[Array, "b m"] | None = None,
 ) -> Float[Array, "b n h e"]:
-    """softmax(q k' / sqrt(e)) v, scores and their sums in float32, over the m tokens where `mask` is True."""
+    """softmax(q k' / sqrt(e)) v over the m tokens where `mask` is True; scores and their sums in float32."""
     if cpu.on_cpu():
-        return cpu_attention.attention(q, k, v, mask)
+        q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
+        return cpu_attention.attention(q, k, v, mask).transpose(0, 2, 1, 3)
     seen = None if mask is None else mask[:, None, None]
     return jax.nn.dot_product_attention(q, k, v, mask=seen)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxlab.core.config import Component
 from jaxlab.weights.match import KeyLayout
 
-WeightArrays = dict[str, np.ndarray]
+KeyedArrays = dict[str, np.ndarray]
 
 
-def _no_hint(config: Any, arrays: WeightArrays, found: KeyLayout) -> str:
+def _no_hint(config: Any, arrays: KeyedArrays, found: KeyLayout) -> str:
     return ""
 
 
@@ -37,8 +37,8 @@ class Family:
 
     name: str
     models: tuple[type[Component], ...]
-    layout: Callable[[Any, WeightArrays], KeyLayout]
+    layout: Callable[[Any, KeyedArrays], KeyLayout]
     stem: str | None
     classifier: str | None
-    hint: Callable[[Any, WeightArrays, KeyLayout], str] = _no_hint
+    hint: Callable[[Any, KeyedArrays, KeyLayout], str] = _no_hint
     check_metadata: Callable[[Any, Mapping[str, Any], str], None] = _nothing_to_check

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models import DeiT, DINOv2, ViT, vit
-from jaxlab.nn.attention import attention
+from jaxlab.nn.attention import dot_product_attention
 
 
 def features_of(config, images, mode=EVALUATION):
@@ -124,7 +124,7 @@ def test_attention_in_bfloat16_sums_in_float32():
     q, k = jnp.zeros((1, 2, 1, 4), jnp.bfloat16), jnp.zeros((1, 1025, 1, 4), jnp.bfloat16)
     v = jnp.asarray(rng.uniform(1, 2, (1, 1025, 1, 4)), jnp.bfloat16)
     wanted = np.asarray(v, np.float64).mean(1, keepdims=True).repeat(2, 1)
-    np.testing.assert_allclose(np.asarray(attention(q, k, v), np.float64), wanted, rtol=2**-8)
+    np.testing.assert_allclose(np.asarray(dot_product_attention(q, k, v), np.float64), wanted, rtol=2**-8)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from jax.extend import core
 from jaxlab.core.types import Mode
 from jaxlab.models import DeiT, EfficientNet, ResNet, ShallowCNN, ShuffleNetV2, vit
 from jaxlab.nn import cpu
-from jaxlab.nn.attention import attention
+from jaxlab.nn.attention import SelfAttention, dot_product_attention
 from jaxlab.nn.convolution import convolve
 from jaxlab.nn.layers import BatchNorm, average_pool, gelu, max_pool, unfused_gradient
 
@@ -31,7 +31,7 @@ def batch_norm(x, scale, bias):
 
 
 def masked(q, k, v):
-    return attention(q, k, v, jnp.array([[True, False, True, True, False]] * 2))
+    return dot_product_attention(q, k, v, jnp.array([[True, False, True, True, False]] * 2))
 
 
 PADS = ((1, 1), (1, 1))
@@ -54,8 +54,9 @@ LAYERS = CONVOLUTIONS | {
     "gelu": (gelu, [(3, 7)]),
     "batch norm": (batch_norm, [(4, 5, 3, 6), (6,), (6,)]),
     "batch norm of rows": (batch_norm, [(9, 6), (6,), (6,)]),
-    "attention": (attention, HEADS),
+    "attention": (dot_product_attention, HEADS),
     "masked attention": (masked, HEADS),
+    "self-attention": (lambda x: SelfAttention(12, 3, nnx.Rngs(0))(x), [(2, 5, 12)]),
     "residual": (unfused_gradient, [(3, 7)]),
 }
 
@@ -120,7 +121,9 @@ def test_off_a_cpu_layers_are_jaxs_own():
     assert primitives(traced(max_pool, x).jaxpr)["reduce_window_max"] == 1
     assert str(traced(gelu, x)) == str(jax.make_jaxpr(lambda x: jax.nn.gelu(x, approximate=False))(x))
     heads = draw(HEADS)
-    assert str(traced(attention, *heads)) == str(jax.make_jaxpr(jax.nn.dot_product_attention)(*heads))
+    assert str(traced(dot_product_attention, *heads)) == str(
+        jax.make_jaxpr(jax.nn.dot_product_attention)(*heads)
+    )
     assert not traced(unfused_gradient, x).jaxpr.eqns
     for layer, arrays in ((average_pool, [x]), (batch_norm, [x, x[0, 0, 0], x[0, 0, 0]])):
         sums = [e for e in traced(layer, *arrays).jaxpr.eqns if e.primitive.name == "reduce_sum"]

@@ -1,12 +1,12 @@
-"""Every family in every layout and size that a golden was made of."""
+"""Every family in every layout and size that a golden was made of: of each that sees images, the module of its name."""
 
-from reference.cases import efficientnet, lenet, mobilenetv2, resnet, shufflenet, vit
+from importlib import import_module
+
+from jaxlab.weights import FAMILIES
 
 CASES = [
-    *efficientnet.CASES,
-    *lenet.CASES,
-    *mobilenetv2.CASES,
-    *resnet.CASES,
-    *shufflenet.CASES,
-    *vit.CASES,
+    case
+    for family in FAMILIES
+    if family.stem is not None
+    for case in import_module(f"reference.cases.{family.name}").CASES
 ]
