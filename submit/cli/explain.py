@@ -12,7 +12,15 @@ from rich.text import Text
 from rich.tree import Tree
 
 from submit.errors import SubmissionError, about
-from submit.provenance.explanation import Node, averaged, data, differences, inferred, to_dict, tree
+from submit.provenance.explanation import (
+    Node,
+    data_fingerprints,
+    differing_settings,
+    inference,
+    soup_size,
+    to_dict,
+    tree,
+)
 from submit.provenance.record import Kept, read, sidecar
 
 _FILE = click.Path(path_type=Path)
@@ -40,9 +48,9 @@ def explain(file: Path, as_json: bool) -> None:
 
 
 def _refuse_run(path: Path) -> None:
-    made = sorted(path.glob("predictions/*.npz"))
-    if made and not sidecar(path).exists():
-        there = ", ".join(map(str, made))
+    files = sorted(path.glob("predictions/*.npz"))
+    if files and not sidecar(path).exists():
+        there = ", ".join(map(str, files))
         raise SubmissionError(f"{path}: this is a run directory; name one of its predictions: {there}.")
 
 
@@ -50,42 +58,42 @@ def _print(kept: Kept) -> None:
     console = Console(highlight=False)
     record, root = kept.record, tree(kept.record["provenance"])
     members = list(root.leaves())
-    made = f", made {record['made']}" if record["made"] else ""
-    console.print(Text(f"{kept.path}: {record['file']['bytes']:,} bytes{made}"), soft_wrap=True)
+    written = f", made {record['made']}" if record["made"] else ""
+    console.print(Text(f"{kept.path}: {record['file']['bytes']:,} bytes{written}"), soft_wrap=True)
     console.print(Text(f"SHA-256 {record['file']['sha256']}"))
     if record["scores"]:
         console.print(Text("scores: " + _numbers(record["scores"])))
     console.print(_branch(root))
-    console.print(Text(_data(data(members))))
-    if found := differences(members):
+    console.print(Text(_data(data_fingerprints(members))))
+    if found := differing_settings(members):
         console.print(_differences(found))
 
 
 def _branch(node: Node) -> Tree:
-    made = node.made
+    provenance = node.provenance
     head = [node.part, f"{node.share:.4f}" if node.share is not None and node.weight is not None else ""]
-    head += [node.name, f"step {made['step']}" if "step" in made else ""]
+    head += [node.name, f"step {provenance['step']}" if "step" in provenance else ""]
     branch = Tree(Text("  ".join(word for word in head if word)))
-    for line in _facts(made):
+    for line in _facts(provenance):
         branch.add(Text(line, style="dim"))
     for below in node.below:
         branch.add(_branch(below))
     return branch
 
 
-def _facts(made: Mapping[str, Any]) -> Iterator[str]:
-    if "method" in made and "run" in made:
-        yield f"method: {made['method']}"
-    if made.get("scores"):
-        yield f"scores: {_numbers(made['scores'])}"
-    if (line := inferred(made)) is not None:
+def _facts(provenance: Mapping[str, Any]) -> Iterator[str]:
+    if "method" in provenance and "run" in provenance:
+        yield f"method: {provenance['method']}"
+    if provenance.get("scores"):
+        yield f"scores: {_numbers(provenance['scores'])}"
+    if (line := inference(provenance)) is not None:
         yield f"inference: {line}"
-    if (members := averaged(made)) is not None:
+    if (members := soup_size(provenance)) is not None:
         yield f"soup: weights averaged over {members} checkpoints"
-    if "digest" in made:
-        yield f"checkpoint: {str(made['digest'])[:12]}"
-    if made.get("commit"):
-        yield f"commit: {str(made['commit'])[:12]}"
+    if "digest" in provenance:
+        yield f"checkpoint: {str(provenance['digest'])[:12]}"
+    if provenance.get("commit"):
+        yield f"commit: {str(provenance['commit'])[:12]}"
 
 
 def _numbers(scores: Any, before: str = "") -> str:

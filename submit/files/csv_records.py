@@ -54,7 +54,7 @@ def is_csv(path: str | Path) -> bool:
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[TextIO]:
+def open_csv(path: str | Path) -> Iterator[TextIO]:
     """The text of a CSV, packed or not. What goes wrong in the block is a SubmissionError that names the file."""
     with about(path):
         try:

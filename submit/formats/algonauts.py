@@ -30,7 +30,14 @@ from submit.formats.algonauts_layout import (
     layout,
 )
 from submit.formats.format import Format
-from submit.formats.subjects import Source, area_values, by_subject, opened, subject_faults, value_faults
+from submit.formats.subjects import (
+    PredictionsOrFile,
+    area_values,
+    by_subject,
+    subject_faults,
+    subject_part,
+    value_faults,
+)
 from submit.provenance.record import keep
 
 _ROWS = 64  # written at a time
@@ -38,7 +45,7 @@ _Add = Callable[[str, np.ndarray], None]
 
 
 def write(
-    predictions: Mapping[str, Source | Sequence[Source]] | Source,
+    predictions: Mapping[str, PredictionsOrFile | Sequence[PredictionsOrFile]] | PredictionsOrFile,
     path: str | Path,
     root: str | Path | None = None,
 ) -> Path:
@@ -82,7 +89,7 @@ def check(path: str | Path, root: str | Path | None = None) -> list[str]:
 def _add_subject(
     name: str,
     subject: Subject,
-    sources: Iterable[Source],
+    sources: Iterable[PredictionsOrFile],
     add: _Add,
     seen: dict[str, str],
     faults: list[str],
@@ -90,7 +97,7 @@ def _add_subject(
 ) -> None:
     """Both hemispheres, or their faults."""
     try:
-        parts = [opened(source, name, HEMISPHERES, subject.images, subject.names) for source in sources]
+        parts = [subject_part(source, name, HEMISPHERES, subject.images, subject.names) for source in sources]
     except SubmissionError as error:
         faults.append(str(error))
         return

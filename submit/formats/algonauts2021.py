@@ -27,12 +27,12 @@ from submit.files.pickles import load_plain
 from submit.files.zips import names_in, open_zip
 from submit.formats.format import Format
 from submit.formats.subjects import (
-    Part,
-    Source,
+    PredictionsOrFile,
+    SubjectPart,
     area_values,
     by_subject,
-    opened,
     subject_faults,
+    subject_part,
     value_faults,
 )
 from submit.provenance.record import keep
@@ -47,7 +47,7 @@ _NUMPY_2, _NUMPY_1 = b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"
 
 
 def write(
-    predictions: Mapping[str, Source | Sequence[Source]] | Source,
+    predictions: Mapping[str, PredictionsOrFile | Sequence[PredictionsOrFile]] | PredictionsOrFile,
     path: str | Path,
     root: str | Path | None = None,
 ) -> Path:
@@ -60,11 +60,11 @@ def write(
     """
     members = by_subject(predictions)
     faults = subject_faults(members, SUBJECTS)
-    parts: dict[str, list[Part]] = {}
+    parts: dict[str, list[SubjectPart]] = {}
     for name in progress([name for name in SUBJECTS if name in members], len(SUBJECTS), "reading"):
         try:
             every = [region for regions in REGIONS.values() for region in regions]
-            parts[name] = [opened(source, name, every, VIDEOS) for source in members[name]]
+            parts[name] = [subject_part(source, name, every, VIDEOS) for source in members[name]]
         except SubmissionError as error:
             faults.append(str(error))
     areas = {str(area) for some in parts.values() for part in some for area in np.unique(part.area) if area}
@@ -107,7 +107,7 @@ def check(path: str | Path, root: str | Path | None = None) -> list[str]:
 
 
 def _content(
-    parts: Mapping[str, Sequence[Part]],
+    parts: Mapping[str, Sequence[SubjectPart]],
     areas: set[str],
     track: str,
     root: str | Path | None,

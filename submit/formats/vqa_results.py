@@ -104,14 +104,14 @@ def score(results: Predictions | Labels | str | Path, annotations: str | Path) -
     labels = _labels(results)
     entries = _entries(annotations, "annotations", ("question_id", "answers", *_TYPES))
     with about(annotations):
-        given = [_given(entry) for entry in entries]
-        if len(lengths := Counter(map(len, given))) > 1 or min(lengths) < 2:
+        answers = [_annotators_answers(entry) for entry in entries]
+        if len(lengths := Counter(map(len, answers))) > 1 or min(lengths) < 2:
             raise SubmissionError(
                 f"expected as many answers (10) to each question, found {', '.join(map(str, sorted(lengths)))}."
             )
     ids = np.array([str(entry["question_id"]) for entry in entries], np.str_)
     order = matched(labels.ids, ids, "questions", "the results")
-    accuracy = vqa_accuracy(labels.labels[order].tolist(), given)
+    accuracy = vqa_accuracy(labels.labels[order].tolist(), answers)
     by_answer, by_question = (_means(accuracy, [str(entry[kind]) for entry in entries]) for kind in _TYPES)
     return VQAScores(len(ids), float(accuracy.mean()), by_answer, by_question)
 
@@ -216,7 +216,7 @@ def _entries(path: str | Path, name: str, keys: Sequence[str]) -> list[dict[str,
     return found
 
 
-def _given(entry: dict[str, Any]) -> list[str]:
+def _annotators_answers(entry: dict[str, Any]) -> list[str]:
     try:
         return [str(answer["answer"]) for answer in entry["answers"]]
     except (TypeError, KeyError):

@@ -13,17 +13,17 @@ from typing import Literal
 import numpy as np
 
 from submit.errors import SubmissionError
-from submit.metrics import regression
 from submit.metrics.classification import AVERAGES, Average, among_top, rates, top_k_accuracy
 from submit.metrics.normalised import noise_normalised
+from submit.metrics.regression import explained_variance, mse, pearson, undefined
 
 Kind = Literal["regression", "classification"]
-Definition = Callable[..., float]
+_Definition = Callable[..., float]
 
 
 @dataclass(frozen=True)
 class Score:
-    """name: in records (metrics.jsonl, run.json, provenance). label: in tables and figures.
+    """name: in records (metrics.jsonl, run.json, provenance). label: in sentences and figures; short: above a column.
 
     kind: what it is a score of, None of either. better: None for a count that says nothing of quality.
     headline: whether it is the one to show of its kind. ceiling: whether the definition takes one.
@@ -34,21 +34,32 @@ class Score:
     name: str
     label: str
     kind: Kind | None
-    definition: Definition | None = None
+    definition: _Definition | None = None
     better: Literal["higher", "lower"] | None = "higher"
     headline: bool = False
     ceiling: bool = False
+    short: str = ""
 
-    def improves(self, new: float, old: float | None) -> bool:
-        """Whether `new` is better than `old`: NaN never is, and what is not NaN is better than None or NaN.
+    def worth(self, value: float) -> float:
+        """A key to sort by, the higher the better, and lowest for NaN: `max(runs, key=lambda r: score.worth(r.value))`.
 
         Raises SubmissionError for a score without a better and a worse.
         """
         if self.better is None:
             raise SubmissionError(f"{self.name} tells nothing of quality: no value of it is the better one.")
+        if math.isnan(value):
+            return -math.inf
+        return value if self.better == "higher" else -value
+
+    def improves(self, new: float, old: float | None) -> bool:
+        """Whether `new` is better than `old`: NaN never is, and what is not NaN is better than None or NaN.
+
+        Raises SubmissionError as `worth` does.
+        """
+        worth = self.worth(new)
         if math.isnan(new) or old is None or math.isnan(old):
             return not math.isnan(new)
-        return new > old if self.better == "higher" else new < old
+        return worth > self.worth(old)
 
 
 def headline(kind: Kind) -> Score:
@@ -77,21 +88,21 @@ def score_of(name: str) -> Score:
 
 def _over_targets(
     each: Callable[..., np.ndarray], aggregate: Callable[[np.ndarray], np.floating] = np.mean
-) -> Definition:
+) -> _Definition:
     return lambda predictions, truth: float(aggregate(each(predictions, truth)))
 
 
 def _normalised(predictions: np.ndarray, truth: np.ndarray, ceiling: np.ndarray) -> float:
     """Mean r / sqrt(ceiling) over the targets with a ceiling above 0; NaN where none has."""
-    r = noise_normalised(regression.pearson(predictions, truth), ceiling)
+    r = noise_normalised(pearson(predictions, truth), ceiling)
     return float(r.mean()) if len(r) else math.nan
 
 
 def _constant(predictions: np.ndarray, truth: np.ndarray) -> float:
-    return float(regression.undefined(predictions, truth).sum())
+    return float(undefined(predictions, truth).sum())
 
 
-def _rate(number: int, average: Average) -> Definition:
+def _rate(number: int, average: Average) -> _Definition:
     """Precision, recall or F1 (0, 1, 2) of the class with the highest score, the first of equal ones."""
 
     def rate(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -107,12 +118,16 @@ def _rate(number: int, average: Average) -> Definition:
 
 
 _NUMBERS = (
-    Score("pearson", "mean Pearson r", "regression", _over_targets(regression.pearson), headline=True),
-    Score("pearson_median", "median Pearson r", "regression", _over_targets(regression.pearson, np.median)),
+    Score("pearson", "mean Pearson r", "regression", _over_targets(pearson), headline=True, short="r"),
     Score(
-        "explained_variance", "explained variance", "regression", _over_targets(regression.explained_variance)
+        "pearson_median",
+        "median Pearson r",
+        "regression",
+        _over_targets(pearson, np.median),
+        short="median r",
     ),
-    Score("mse", "mean squared error", "regression", _over_targets(regression.mse), "lower"),
+    Score("explained_variance", "explained variance", "regression", _over_targets(explained_variance)),
+    Score("mse", "mean squared error", "regression", _over_targets(mse), "lower"),
     Score("noise_normalised", "mean r / sqrt(ceiling)", "regression", _normalised, ceiling=True),
     Score("constant_targets", "constant targets", "regression", _constant, better=None),
 )

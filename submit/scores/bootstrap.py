@@ -28,7 +28,7 @@ __all__ = ["Interval", "difference", "interval"]
 
 DRAWS = 1000
 
-Score = Literal["pearson", "explained_variance", "accuracy"]
+ScoreName = Literal["pearson", "explained_variance", "accuracy"]
 Aggregate = Literal["mean", "median"]
 
 _CELLS = 2**21  # scores (draws x targets) and weights (draws x samples) in memory at a time
@@ -57,7 +57,7 @@ class Interval:
 def interval(
     pred: np.ndarray,
     truth: np.ndarray,
-    score: Score = "pearson",
+    score: ScoreName = "pearson",
     aggregate: Aggregate = "mean",
     draws: int = DRAWS,
     seed: int = 0,
@@ -67,7 +67,7 @@ def interval(
     pred, truth: (n, t), of which the mean or median over targets is taken, an undefined target counting 0; or for
     "accuracy" (n,) classes. Raises SubmissionError for other shapes and names.
     """
-    (value,), every = drawn(pred, truth, score, (aggregate,), draws, seed)
+    (value,), every = resampled(pred, truth, score, (aggregate,), draws, seed)
     return Interval.of(value, every[:, 0])
 
 
@@ -75,14 +75,14 @@ def difference(
     first: np.ndarray,
     second: np.ndarray,
     truth: np.ndarray,
-    score: Score = "pearson",
+    score: ScoreName = "pearson",
     aggregate: Aggregate = "mean",
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval:
     """The score of `first` less that of `second`, two predictions of the same samples, with its paired interval."""
     ((one,), of_one), ((other,), of_other) = (
-        drawn(side, truth, score, (aggregate,), draws, seed) for side in (first, second)
+        resampled(side, truth, score, (aggregate,), draws, seed) for side in (first, second)
     )
     return Interval.of(one - other, (of_one - of_other)[:, 0])
 
@@ -132,10 +132,10 @@ def per_target(
         yield found
 
 
-def drawn(
+def resampled(
     pred: np.ndarray,
     truth: np.ndarray,
-    score: Score = "pearson",
+    score: ScoreName = "pearson",
     aggregates: Sequence[Aggregate] = ("mean",),
     draws: int = DRAWS,
     seed: int = 0,

@@ -64,13 +64,13 @@ def definitions(
         reliability = ceiling
         if repeats is not None and repeats.shape[1] <= ceilings.MOST_REPEATS:
             reliability = np.clip(ceilings.split_half_reliability(repeats), 0, 1)
-        made = (
+        normalised = (
             Definition("Pearson r", every, metrics.algonauts2023, ceiling),
             Definition("Pearson r", known, metrics.nx414_correlation, percent),
             Definition("explained variance", known, metrics.nx414_variance, percent),
             Definition("Pearson r", reliability > 0, metrics.noise_normalised, reliability),
         )
-        found |= dict(zip(names, made, strict=True))
+        found |= dict(zip(names, normalised, strict=True))
     if repeats is None:
         lacking |= dict.fromkeys(OF_PRESENTATIONS, "repeats")
     else:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from submit.align import align, matched, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.files.csv_table import read_header
 from submit.labels import Labels, is_text
+from submit.metrics.table import Kind
 from submit.predictions import LABELLED, Predictions
 from submit.truth import load_true, load_truth
 
@@ -21,8 +23,10 @@ class Numbers:
     """predicted and truth (n, t) float32, in the solution's order of ids (n,) and targets (t,).
 
     place (n,) and column (t,): where each sample and target lies in the predictions.
-    left_out: how many samples of the solution are not predicted, which `pair` allows for some splits.
+    left_out: how many samples of the solution are not predicted, which `paired` allows for some splits.
     """
+
+    kind: ClassVar[Kind] = "regression"
 
     ids: np.ndarray
     targets: np.ndarray
@@ -46,6 +50,8 @@ class Classes:
     place, left_out: as in Numbers.
     """
 
+    kind: ClassVar[Kind] = "classification"
+
     ids: np.ndarray
     classes: np.ndarray
     predicted: np.ndarray
@@ -59,7 +65,7 @@ class Classes:
         return Labels(self.ids, self.classes[self.truth])
 
 
-def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:
+def paired(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:
     """Predictions, or the file that holds them, and a solution or its CSV, matched by id and target name.
 
     Class names are taken for classes where the solution has one column of text (and no fractions), or one column of
@@ -70,10 +76,10 @@ def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -
     at all.
     """
     ours, truth = _loaded(predictions, solution)
-    held = len(truth.ids)
+    total = len(truth.ids)
     if _of_labelled(ours):
         truth = with_ids(truth, ours.ids)
-    left_out = held - len(truth.ids)
+    left_out = total - len(truth.ids)
     if without is not None:
         ours, truth = without_ids(ours, without), without_ids(truth, without)
     if not len(truth.ids):

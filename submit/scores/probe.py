@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from submit.errors import SubmissionError
+from submit.metrics.table import headline
 from submit.scores.exchanged_columns import MOST_COLUMNS, exchanged
 from submit.scores.exchanged_orders import Rearrangement, rearrangements
 from submit.scores.pairing import Classes, Numbers
@@ -26,7 +27,7 @@ _CHANCE = 0.001  # of an order of ids, or of columns, being called better where 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """score: by id, the mean Pearson r or accuracy, over `samples`; shuffled: (s,) that of shuffled ids.
+    """score: by id, the headline score (`measure`), over `samples`; shuffled: (s,) that of shuffled ids.
 
     rows, columns: the same in other orders of ids and of targets or classes, by description, best first.
     findings: sentences on what seems misaligned; empty when nothing does. See `probe` for what goes unseen.
@@ -109,9 +110,8 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
             f"by name the {what} score {score:.4f}, not above what {shuffles:,} shuffles of them reach "
             f"({highest:.4f}): they are exchanged, or the same is predicted for all."
         )
-    measure = "mean Pearson r" if isinstance(pair, Numbers) else "accuracy"
     by_row, by_column = ({name: order.score for name, order in each.items()} for each in (rows, columns))
-    return Probe(measure, len(ids), score, shuffled, by_row, by_column, tuple(findings))
+    return Probe(headline(pair.kind).label, len(ids), score, shuffled, by_row, by_column, tuple(findings))
 
 
 def _spread(samples: int) -> np.ndarray | slice:

@@ -11,7 +11,7 @@ from submit.blocks import by_block
 from submit.errors import SubmissionError
 from submit.metrics import ceilings
 from submit.metrics.summed import Summed
-from submit.regions import checked
+from submit.regions import checked_masks
 from submit.scores import bootstrap
 from submit.scores.bootstrap import Interval
 from submit.scores.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, Definition, definitions
@@ -21,7 +21,7 @@ OVERALL = "overall"
 
 
 @dataclass(frozen=True)
-class Row:
+class RegionScore:
     """One definition in one region: the mean and the median over `targets` targets, NaN where there is none."""
 
     region: str
@@ -41,7 +41,7 @@ class Rosetta:
 
     samples: int
     targets: int
-    rows: tuple[Row, ...]
+    rows: tuple[RegionScore, ...]
     left_out: Mapping[str, str]
     constant: int
     not_finite: int
@@ -67,7 +67,7 @@ def rosetta(
     An interval draws samples anew; ceilings, and which targets are counted, stay as they are.
     Raises SubmissionError for ceilings, masks and repeats that do not fit, and for a region of the name "overall".
     """
-    regions = checked(regions or {}, len(pair.targets))
+    regions = checked_masks(regions or {}, len(pair.targets))
     if OVERALL in regions:
         raise SubmissionError(
             f"regions: {OVERALL!r} is the name of all targets; call that region something else."
@@ -91,7 +91,7 @@ def rosetta(
     for area, name in ((area, name) for area in areas for name in defined):
         values, samples = whole[area, name][0], np.concatenate(drawn[area, name])
         mean, median = (Interval.of(value, samples[:, k]) for k, value in enumerate(values))
-        rows.append(Row(area, name, int((defined[name].counted & areas[area]).sum()), mean, median))
+        rows.append(RegionScore(area, name, int((defined[name].counted & areas[area]).sum()), mean, median))
     return Rosetta(len(pair.ids), len(pair.targets), tuple(rows), left_out, **_undefined(pair))
 
 

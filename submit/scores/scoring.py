@@ -11,8 +11,7 @@ from submit import metrics
 from submit.errors import SubmissionError, about
 from submit.labels import Labels
 from submit.predictions import Predictions
-from submit.scores.pairing import Classes, Numbers
-from submit.scores.pairing import pair as paired
+from submit.scores.pairing import Classes, Numbers, paired
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,8 +31,8 @@ def check(
         if isinstance(submission, str | Path) and not is_csv(submission):
             submission = Predictions.load(submission)
         if isinstance(submission, Predictions):
-            given = answer(submission, expected)
-            return [*faults(given.table, expected), *given.faults]
+            form = answer(submission, expected)
+            return [*faults(form.table, expected), *form.faults]
         columns = expected.columns.tolist()
         if isinstance(submission, pd.DataFrame):
             return faults(from_frame(submission, expected.id_column, columns), expected)

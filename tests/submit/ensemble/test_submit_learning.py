@@ -8,8 +8,8 @@ from scipy.optimize import nnls
 from scipy.stats import pearsonr
 
 from submit import Labels, Predictions, SubmissionError, ensemble, score
-from submit.ensemble import moments
-from submit.ensemble.sharing import Shared
+from submit.ensemble import cross_products
+from submit.ensemble.sharing import SharedSamples
 from submit.ensemble.stacking import PENALTIES
 
 TARGETS = np.array([f"n{k}" for k in range(6)])
@@ -101,7 +101,7 @@ def test_scores_are_of_weights_that_have_not_seen_the_samples():
     """Each part's samples are combined by what is learned from the others alone; r is taken over all of them."""
     members, truth = planted(UNLIKE, n=100)
     found = ensemble.greedy(members, truth)
-    part = Shared.of(members, truth).part()
+    part = SharedSamples.of(members, truth).part()
     assert sorted(np.bincount(part)) == [20] * 5
     out = np.empty(truth.values.shape)
     for j in range(5):
@@ -163,7 +163,7 @@ def test_members_with_other_samples_share_some():
 def test_many_targets_are_learned_as_few(monkeypatch):
     members, truth = planted(UNLIKE)
     whole = ensemble.best(members, truth)
-    monkeypatch.setattr(moments, "_CELLS", 1600)  # two targets at a time
+    monkeypatch.setattr(cross_products, "_CELLS", 1600)  # two targets at a time
     blocks = ensemble.best(members, truth)
     np.testing.assert_array_equal(blocks.weights, whole.weights)
     assert blocks.scores == whole.scores
@@ -221,11 +221,11 @@ def test_members_in_one_order_are_not_copied():
     members, truth = planted(UNLIKE)
     order = np.random.default_rng(0).permutation(200)
     members, truth = [rows(member, order) for member in members], rows(truth, order)
-    shared = Shared.of(members, truth)
+    shared = SharedSamples.of(members, truth)
     for kept, member in zip(shared.members, members, strict=True):
         assert np.shares_memory(kept.values, member.values)
     assert np.shares_memory(shared.truth, truth.values)
-    other = Shared.of([rows(member, np.argsort(order)) for member in members], truth)
+    other = SharedSamples.of([rows(member, np.argsort(order)) for member in members], truth)
     np.testing.assert_array_equal(shared.part()[np.argsort(order)], other.part())
 
 

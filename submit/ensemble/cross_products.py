@@ -18,7 +18,7 @@ _ROUNDING = 1e-12  # so small a share of the mean square is no variance
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class CrossProducts:
     """counts (k,) samples by part; sums (k, t, m + 1) and products (k, t, m + 1, m + 1) of members, then truth.
 
     centre: (t, m + 1) means over all samples, which the sums are taken about. known: (t,) whether the truth is finite;
@@ -42,7 +42,7 @@ class Moments:
         part: np.ndarray,
         group: np.ndarray,
         statistic: Statistic,
-    ) -> "Moments":
+    ) -> "CrossProducts":
         """From members and truth (n, t) and the part (n,) of each sample, some targets at a time."""
         (n, t), k, m = truth.shape, int(part.max()) + 1, len(members)
         sums, products = np.empty((k, t, m + 1)), np.empty((k, t, m + 1, m + 1))
@@ -64,7 +64,7 @@ class Moments:
 
     @property
     def metric(self) -> str:
-        """What the scores are."""
+        """What the scores are, by its name in `submit.metrics.table`."""
         return "pearson" if self.statistic == "mean" else "pearson_median"
 
     @property

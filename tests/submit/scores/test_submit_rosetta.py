@@ -10,9 +10,9 @@ from sklearn.metrics import confusion_matrix, f1_score
 from submit import Labels, Predictions, SubmissionError, bootstrap, ceilings, metrics
 from submit.cli.main import main
 from submit.regions import hemispheres, load_regions
-from submit.scores.pairing import pair
+from submit.scores.pairing import paired
 from submit.scores.repeats import load_repeats
-from submit.scores.rosetta import OVERALL, Rosetta, Row, rosetta
+from submit.scores.rosetta import OVERALL, RegionScore, Rosetta, rosetta
 from submit.scores.rosetta_classes import rosetta_classes
 
 IDS = np.array([f"{i:02d}" for i in range(30)])
@@ -43,12 +43,12 @@ def guess(truth) -> Predictions:
     return Predictions(IDS[::-1], (truth.values + noise)[::-1], TARGETS)
 
 
-def cell(found: Rosetta, definition: str, region: str = OVERALL) -> Row:
+def cell(found: Rosetta, definition: str, region: str = OVERALL) -> RegionScore:
     return next(row for row in found.rows if (row.region, row.definition) == (region, definition))
 
 
 def test_every_definition_is_that_of_the_metrics(guess, truth, repeats):
-    both = pair(guess, truth)
+    both = paired(guess, truth)
     x, y = both.predicted, both.truth
     found = rosetta(both, CEILING, REGIONS, repeats, draws=DRAWS)
     r, ev = metrics.pearson(x, y), metrics.explained_variance(x, y)
@@ -82,7 +82,7 @@ def test_every_definition_is_that_of_the_metrics(guess, truth, repeats):
 
 
 def test_intervals_are_the_bootstraps(guess, truth):
-    both = pair(guess, truth)
+    both = paired(guess, truth)
     found = rosetta(both, CEILING, REGIONS, draws=DRAWS)
     median = bootstrap.interval(
         both.predicted[:, [1, 3, 4]], both.truth[:, [1, 3, 4]], "pearson", "median", DRAWS
@@ -99,15 +99,15 @@ def test_intervals_are_the_bootstraps(guess, truth):
 
 
 def test_what_is_left_out_says_what_it_needs(guess, truth, repeats):
-    alone = rosetta(pair(guess, truth), draws=DRAWS)
+    alone = rosetta(paired(guess, truth), draws=DRAWS)
     assert alone.left_out["Algonauts 2023"] == "a ceiling or repeats"
     assert alone.left_out["FEVE (FEV >= 0.15)"] == "repeats"
     assert len(alone.rows) + len(alone.left_out) == 12
-    given = rosetta(pair(guess, truth), CEILING, draws=DRAWS)
+    given = rosetta(paired(guess, truth), CEILING, draws=DRAWS)
     assert set(given.left_out.values()) == {"repeats"}
-    shown = rosetta(pair(guess, truth), repeats=repeats, draws=DRAWS)
+    shown = rosetta(paired(guess, truth), repeats=repeats, draws=DRAWS)
     share = metrics.noise_normalised(
-        metrics.pearson(pair(guess, truth).predicted, truth.values), ceilings.signal_share(repeats)
+        metrics.pearson(paired(guess, truth).predicted, truth.values), ceilings.signal_share(repeats)
     )
     assert cell(shown, "NX-414, r / sqrt(NC)").mean.value == pytest.approx(share.mean(), rel=1e-9)
 
@@ -115,7 +115,7 @@ def test_what_is_left_out_says_what_it_needs(guess, truth, repeats):
 def test_constant_and_non_finite_targets_are_counted_under_each_policy(guess, truth):
     values = guess.values.copy()
     values[:, 1], values[3, 2] = 0.1, np.nan
-    both = pair(Predictions(guess.ids, values, TARGETS), truth)
+    both = paired(Predictions(guess.ids, values, TARGETS), truth)
     found = rosetta(both, draws=DRAWS)
     r = metrics.pearson(both.predicted, both.truth)
     assert (found.constant, found.not_finite) == (1, 1)
@@ -131,7 +131,7 @@ def test_classes_are_scikit_learns():
     scores = rng.normal(size=(60, 7))
     scores[:, 6] = -9  # neither predicted nor there
     truth = np.array(names[rng.integers(0, 6, 60)])
-    found = rosetta_classes(pair(Predictions(ids, scores, names, "logits"), Labels(ids, truth)), DRAWS)
+    found = rosetta_classes(paired(Predictions(ids, scores, names, "logits"), Labels(ids, truth)), DRAWS)
     predicted = names[scores.argmax(1)]
     assert found.scores["accuracy"].value == np.mean(predicted == truth)
     assert found.scores["F1, macro"].value == pytest.approx(f1_score(truth, predicted, average="macro"))
@@ -149,7 +149,7 @@ def test_classes_are_scikit_learns():
 
 def test_of_thousands_of_classes_there_is_no_confusion_matrix():
     names = np.array([f"{k:04d}" for k in range(1100)])
-    found = rosetta_classes(pair(Labels(names, np.roll(names, 1)), Labels(names, names)), draws=2)
+    found = rosetta_classes(paired(Labels(names, np.roll(names, 1)), Labels(names, names)), draws=2)
     assert (len(found.classes), found.confusion) == (1100, ())
     assert found.scores["F1, macro"].value == 0
 
@@ -214,7 +214,7 @@ def test_a_file_that_is_no_whole_npz_is_refused(tmp_path, read):
 
 
 def test_regions_and_repeats_of_no_use_are_refused(guess, truth, repeats):
-    both = pair(guess, truth)
+    both = paired(guess, truth)
     with pytest.raises(
         SubmissionError, match=r"repeats: expected \(30, repeats, 5\); found shape \(29, 3, 5\)"
     ):

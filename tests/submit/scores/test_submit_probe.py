@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 from submit import Labels, Predictions, SubmissionError
 from submit.cli.main import main
 from submit.scores.exchanged_orders import orders
-from submit.scores.pairing import pair
+from submit.scores.pairing import paired
 from submit.scores.probe import probe
 
 N, T = 120, 12
@@ -36,7 +36,7 @@ def values(truth) -> np.ndarray:
 def test_aligned_predictions_pass_whatever_the_order_of_their_files(truth, values):
     rows, columns = np.random.default_rng(3).permutation(N), np.random.default_rng(4).permutation(T)
     moved = Predictions(IDS[rows], values[rows][:, columns], TARGETS[columns])
-    found = probe(pair(moved, truth))
+    found = probe(paired(moved, truth))
     expected = [pearsonr(x, y).statistic for x, y in zip(values.T, truth.values.T, strict=True)]
     assert found.score == pytest.approx(np.mean(expected), abs=1e-5)
     assert found.findings == ()
@@ -64,7 +64,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_misalignment_is_found_and_named(truth, values, name):
-    found = probe(pair(Predictions(IDS, PLANTED[name](values), TARGETS), truth))
+    found = probe(paired(Predictions(IDS, PLANTED[name](values), TARGETS), truth))
     assert any(name in finding for finding in found.findings), found.findings
     if name == "targets seem exchanged":
         assert "'n0 holds n3', 'n3 holds n0'" in found.findings[0]
@@ -72,7 +72,7 @@ def test_a_planted_misalignment_is_found_and_named(truth, values, name):
 
 def test_an_order_of_few_samples_is_named_where_no_shuffle_reaches_it(truth, values):
     few = Predictions(IDS[:12], truth.values[:12, :3], TARGETS[:3])
-    found = probe(pair(Predictions(few.ids, np.roll(values[:12, :3], 1, axis=0), few.targets), few))
+    found = probe(paired(Predictions(few.ids, np.roll(values[:12, :3], 1, axis=0), few.targets), few))
     assert found.findings[0].startswith("by id the score is ")
     assert found.findings[1].endswith("if they are taken so: ids one late, in the solution's order.")
 
@@ -80,7 +80,7 @@ def test_an_order_of_few_samples_is_named_where_no_shuffle_reaches_it(truth, val
 @pytest.mark.parametrize("seed", range(3))
 def test_a_planted_permutation_of_all_columns_is_found(truth, values, seed):
     moved = values[:, np.random.default_rng(seed).permutation(T)]
-    found = probe(pair(Predictions(IDS, moved, TARGETS), truth))
+    found = probe(paired(Predictions(IDS, moved, TARGETS), truth))
     assert any("targets seem exchanged" in finding for finding in found.findings)
 
 
@@ -88,8 +88,8 @@ def test_columns_of_a_weak_model_are_found_together(truth):
     """Too weak for any pair to stand out; by name they score no more than shuffled."""
     rng = np.random.default_rng(6)
     weak = truth.values + 10 * rng.normal(size=(N, T))
-    assert probe(pair(Predictions(IDS, weak, TARGETS), truth)).findings == ()
-    found = probe(pair(Predictions(IDS, weak[:, rng.permutation(T)], TARGETS), truth))
+    assert probe(paired(Predictions(IDS, weak, TARGETS), truth)).findings == ()
+    found = probe(paired(Predictions(IDS, weak[:, rng.permutation(T)], TARGETS), truth))
     assert "by name the targets score" in found.findings[-1] or "by id the score is" in found.findings[0]
 
 
@@ -104,12 +104,12 @@ def test_columns_that_are_much_alike_are_not_called_exchanged(seed):
         np.arange(40).astype(str),
     )
     guessed = latent @ (readout + 0.4 * rng.normal(size=readout.shape)) + 0.3 * rng.normal(size=(300, 40))
-    assert probe(pair(Predictions(truth.ids, guessed, truth.targets), truth)).findings == ()
+    assert probe(paired(Predictions(truth.ids, guessed, truth.targets), truth)).findings == ()
 
 
 def test_a_constant_or_nonsense_prediction_does_not_pass(truth):
     for guess in (np.ones((N, T)), np.random.default_rng(7).normal(size=(N, T)), np.full((N, T), np.nan)):
-        found = probe(pair(Predictions(IDS, guess, TARGETS), truth))
+        found = probe(paired(Predictions(IDS, guess, TARGETS), truth))
         assert found.findings[0].startswith("by id the score is ")
         assert "or predict nothing" in found.findings[0]
 
@@ -123,12 +123,12 @@ def test_classes_off_by_one_or_exchanged(truth):
     rng = np.random.default_rng(8)
     solution, names = labels(rng)
     scores = rng.normal(size=(N, 10)) + 3 * (solution.labels[:, None] == names)
-    fair = probe(pair(Predictions(IDS, scores, names, "logits"), solution))
+    fair = probe(paired(Predictions(IDS, scores, names, "logits"), solution))
     assert fair.findings == ()
     assert fair.score == pytest.approx(np.mean(names[scores.argmax(1)] == solution.labels), abs=1e-6)
-    late = probe(pair(Predictions(IDS, np.roll(scores, 1, axis=1), names, "logits"), solution))
+    late = probe(paired(Predictions(IDS, np.roll(scores, 1, axis=1), names, "logits"), solution))
     assert any("classes one late" in finding for finding in late.findings)
-    swapped = probe(pair(Predictions(IDS, scores[:, [1, 0, *range(2, 10)]], names, "logits"), solution))
+    swapped = probe(paired(Predictions(IDS, scores[:, [1, 0, *range(2, 10)]], names, "logits"), solution))
     assert "classes seem exchanged: 'ant holds bee', 'bee holds ant'" in swapped.findings[0]
 
 
@@ -139,7 +139,7 @@ def test_samples_sorted_by_class_are_not_called_one_late():
         classes = np.sort(rng.integers(0, 5, N))
         guessed = np.where(rng.random(N) < 0.4, classes, rng.integers(0, 5, N))
         sides = (Labels(IDS, np.array(list("abcde"))[side]) for side in (guessed, classes))
-        assert probe(pair(*sides), shuffles=200).findings == ()
+        assert probe(paired(*sides), shuffles=200).findings == ()
 
 
 def test_of_many_samples_sorted_by_class_some_of_each_are_probed():
@@ -148,19 +148,21 @@ def test_of_many_samples_sorted_by_class_some_of_each_are_probed():
     classes = np.repeat([0, 1], 4500)
     guessed = np.where(rng.random(9000) < 0.9, classes, 1 - classes)
     sides = [Labels(ids, np.array(["a", "b"])[side]) for side in (guessed, classes)]
-    found = probe(pair(*sides), shuffles=20)
+    found = probe(paired(*sides), shuffles=20)
     assert found.samples == 4096
     assert found.findings == ()
     values = rng.normal(size=(9000, 3))
     truth = Predictions(ids, values, np.array(["x", "y", "z"]))
     late = Predictions(ids, np.roll(values, 1, axis=0), truth.targets)
-    assert "ids one late, in the solution's order" in probe(pair(late, truth), shuffles=20).findings[-1]
+    assert "ids one late, in the solution's order" in probe(paired(late, truth), shuffles=20).findings[-1]
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e25])  # whose squares are no float32
 def test_the_unit_of_the_values_does_not_matter(truth, values, scale):
-    found = probe(pair(Predictions(IDS, values * scale, TARGETS), truth), shuffles=20)
-    assert found.score == pytest.approx(probe(pair(Predictions(IDS, values, TARGETS), truth)).score, abs=1e-5)
+    found = probe(paired(Predictions(IDS, values * scale, TARGETS), truth), shuffles=20)
+    assert found.score == pytest.approx(
+        probe(paired(Predictions(IDS, values, TARGETS), truth)).score, abs=1e-5
+    )
 
 
 def test_orders_that_agree_are_tried_once():
@@ -177,7 +179,7 @@ def test_orders_that_agree_are_tried_once():
 def test_too_few_samples_are_refused(truth):
     few = Predictions(IDS[:9], truth.values[:9], TARGETS)
     with pytest.raises(SubmissionError, match="expected 10 samples or more to shuffle; found 9"):
-        probe(pair(few, few))
+        probe(paired(few, few))
 
 
 def test_the_command_exits_with_one_where_something_is_amiss(tmp_path, monkeypatch, truth, values):

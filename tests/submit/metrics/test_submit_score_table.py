@@ -142,6 +142,12 @@ def test_only_losses_and_errors_are_better_when_low():
     assert {score.name for score in SCORES.values() if score.better is None} == {"constant_targets"}
 
 
+def test_worth_sorts_from_worse_to_better():
+    values = [0.3, math.nan, -0.1, 0.2]
+    assert sorted(values, key=SCORES["accuracy"].worth)[1:] == [-0.1, 0.2, 0.3]
+    assert sorted(values, key=SCORES["loss"].worth)[1:] == [0.3, 0.2, -0.1]
+
+
 def test_a_count_is_never_better():
     with pytest.raises(SubmissionError, match="constant_targets tells nothing of quality"):
         SCORES["constant_targets"].improves(1, None)

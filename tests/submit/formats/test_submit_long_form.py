@@ -6,7 +6,7 @@ import pytest
 from scipy.special import softmax
 
 from submit import Predictions, SubmissionError, check, write
-from submit.formats.kaggle import pairs as module
+from submit.formats.kaggle import long_form as module
 
 IDS, TARGETS = np.array(["img_1", "img_10", "0001"]), np.array(["n0", "v_1"])
 VALUES = np.arange(6, dtype=np.float32).reshape(3, 2) / 3

@@ -31,7 +31,7 @@ def separators(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class LongForm:
     """For each id of the sample (n,): the position of its id in the predictions and that of its target, or -1.
 
     readings: (n,) how many predicted ids and targets it may stand for.
@@ -60,7 +60,7 @@ class Pairs:
         return found + differences(targets, targets[asked_targets], "targets", "the predictions")
 
 
-def pairs(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray, separator: str) -> Pairs:
+def long_form(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray, separator: str) -> LongForm:
     """Where each of the sample's ids is to be found: as one of `ids`, the separator and one of `targets`."""
     import pyarrow
     from pyarrow import compute
@@ -79,4 +79,4 @@ def pairs(sample_ids: np.ndarray, ids: np.ndarray, targets: np.ndarray, separato
         there = places >= 0
         rows[places[there]], columns[places[there]] = i[there], j[there]
         readings += np.bincount(places[there], minlength=len(sample_ids)).astype(np.int32)
-    return Pairs(rows, columns, readings)
+    return LongForm(rows, columns, readings)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from submit import Predictions, SubmissionError, mean, weighted, write
 from submit.cli.main import main
-from submit.provenance.explanation import data, differences, to_dict, tree
+from submit.provenance.explanation import data_fingerprints, differing_settings, to_dict, tree
 from submit.provenance.record import keep, read, sidecar
 
 DATA = "ab" * 32
@@ -76,16 +76,18 @@ def test_shares_of_an_ensemble_of_ensembles(nested):
     leaves = list(tree(nested.provenance).leaves())
     assert [leaf.name for leaf in leaves] == ["one", "two", "three"]
     assert [leaf.share for leaf in leaves] == pytest.approx([0.4, 0.4, 0.2])
-    assert differences(leaves) == {"config.optimizer.lr": {"0.001": ["one", "three"], "0.0001": ["two"]}}
-    assert data(leaves) == {DATA: ["one", "two"], "cd" * 32: ["three"]}
+    assert differing_settings(leaves) == {
+        "config.optimizer.lr": {"0.001": ["one", "three"], "0.0001": ["two"]}
+    }
+    assert data_fingerprints(leaves) == {DATA: ["one", "two"], "cd" * 32: ["three"]}
 
 
 def test_the_same_run_twice_and_one_of_unknown_origin():
     unknown = Predictions(np.array(["a", "b"]), np.eye(2), np.array(["n0", "n1"]))
     leaves = list(tree(mean([run("one", 1), run("one", 1), unknown]).provenance).leaves())
     assert [leaf.name for leaf in leaves] == ["one", "one #2", "predictions of unknown origin"]
-    assert differences(leaves) == {}
-    assert data(leaves)["-"] == ["predictions of unknown origin"]
+    assert differing_settings(leaves) == {}
+    assert data_fingerprints(leaves)["-"] == ["predictions of unknown origin"]
 
 
 def test_subjects_and_folds_are_parts():
