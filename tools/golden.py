@@ -1,7 +1,7 @@
-"""Make the small reference outputs in tests/golden/ with PyTorch, torchvision, timm and transformers.
+"""Make the small reference outputs in tests/reference/goldens/ with PyTorch, torchvision, timm and transformers.
 
 None of these is a dependency: run it in an environment of its own, `python tools/golden.py [name ...]`, and commit
-what it writes. The networks' weights come from a seed (tests/weights/seeded.py), so only outputs are stored.
+what it writes. The networks' weights come from a seed (tests/reference/seeded.py), so only outputs are stored.
 """
 
 import sys

@@ -1,27 +1,14 @@
 """Every family in every layout against the outputs of torchvision, timm and transformers (tools/golden.py)."""
 
-import cases_efficientnet
-import cases_lenet
-import cases_mobilenetv2
-import cases_resnet
-import cases_shufflenet
-import cases_vit
 import numpy as np
 import pytest
-from files import key_shapes
-from goldens import outputs
+from reference.cases import CASES
+from reference.files import key_shapes
+from reference.networks import outputs
 
 from jaxlab.weights import FAMILIES
 from jaxlab.weights.match import renamed
 
-CASES = [
-    *cases_efficientnet.CASES,
-    *cases_lenet.CASES,
-    *cases_mobilenetv2.CASES,
-    *cases_resnet.CASES,
-    *cases_shufflenet.CASES,
-    *cases_vit.CASES,
-]
 TOLERANCE = 1e-5  # of the largest value of a feature
 
 

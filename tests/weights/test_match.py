@@ -3,11 +3,11 @@
 import json
 import re
 
-import files
 import jax
 import numpy as np
 import pytest
-from files import load
+from reference import files
+from reference.files import load
 from safetensors.numpy import save_file
 
 from jaxlab.core.types import UserError

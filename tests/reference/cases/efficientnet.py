@@ -1,8 +1,7 @@
 """EfficientNets beside their references."""
 
-from goldens import CLASSES, Case
-
 from jaxlab.models import EfficientNet
+from reference.networks import CLASSES, Case
 
 PAPER = [f"b{k}" for k in range(5)]
 LITE = [f"lite{k}" for k in range(5)]

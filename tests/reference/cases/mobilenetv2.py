@@ -1,8 +1,7 @@
 """MobileNetV2 beside its references."""
 
-from goldens import CLASSES, Case
-
 from jaxlab.models import MobileNetV2
+from reference.networks import CLASSES, Case
 
 CASES = [
     Case(

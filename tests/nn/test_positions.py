@@ -9,7 +9,7 @@ import pytest
 
 from jaxlab.nn.positions import antialiased, interpolated, resized
 
-GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "positions.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "reference" / "goldens" / "positions.npz")
 
 
 def grid_of(old):

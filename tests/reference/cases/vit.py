@@ -1,8 +1,7 @@
 """Vision transformers beside their references: at the grid of pretraining, or with position embeddings resized."""
 
-from goldens import CLASSES, Case
-
 from jaxlab.models import DeiT, DINOv2, ViT
+from reference.networks import CLASSES, Case
 
 WIDE, SQUARE = (2, 48, 64, 3), (2, 64, 64, 3)
 

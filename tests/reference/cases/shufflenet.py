@@ -1,8 +1,7 @@
 """ShuffleNetV2 beside its reference."""
 
-from goldens import CLASSES, Case
-
 from jaxlab.models import ShuffleNetV2
+from reference.networks import CLASSES, Case
 
 CASES = [
     Case(

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import seeded
-import shapes
-from goldens import GOLDEN
 from safetensors.numpy import save_file
 
 from jaxlab.core.tree import Flat
 from jaxlab.models.base import Model
 from jaxlab.weights import load_pretrained
+from reference import seeded, shapes
+from reference.networks import GOLDEN
 
 
 def key_shapes(golden: str) -> dict[str, list[int]]:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import seeded
-import shapes
 from flax import nnx
 from safetensors.numpy import save_file
 
@@ -16,8 +14,9 @@ from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION
 from jaxlab.models.base import Model
 from jaxlab.weights import load_pretrained
+from reference import seeded, shapes
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parent / "goldens"
 CLASSES = 50
 
 

@@ -1,8 +1,7 @@
 """ResNets beside their references."""
 
-from goldens import CLASSES, Case
-
 from jaxlab.models import ResNet
+from reference.networks import CLASSES, Case
 
 CASES = [
     Case(

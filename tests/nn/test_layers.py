@@ -1,4 +1,4 @@
-"""The shared layers against PyTorch (tests/golden/layers.npz) and against themselves on several devices."""
+"""The shared layers against PyTorch (tests/reference/goldens/layers.npz) and against themselves on several devices."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ TRAIN = Mode(train=True)
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(Path(__file__).parents[1] / "golden" / "layers.npz")
+    return np.load(Path(__file__).parents[1] / "reference" / "goldens" / "layers.npz")
 
 
 def norm_like(golden):

@@ -23,7 +23,7 @@ from jaxlab.encode import CachedFeatures, Ridge
 from jaxlab.experiment import Experiment
 from jaxlab.runs.network.task import Task, network_shapes
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 ON_FOLDERS = [
     config for config in CONFIGS if config.stem != "mnist_lenet5"

@@ -238,7 +238,7 @@ def test_what_inference_did_is_said_of_all_folds(folded, tmp_path):
 @pytest.mark.slow
 def test_the_command_takes_any_experiment_and_one_that_is_folds_already(arrays_npz, tmp_path):
     flags = ("--smoke", "--set", f"data.root={arrays_npz}")
-    config = Path(__file__).parent / "tiny_config.py"
+    config = Path(__file__).parents[1] / "tiny_config.py"
     wrapped = (
         config.read_text()
         + "\nfrom jaxlab.experiment.folds import Folds\n\nexperiment = Folds(experiment=experiment)\n"

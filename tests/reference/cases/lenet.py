@@ -1,8 +1,7 @@
 """LeNet-5 beside its reference."""
 
-from goldens import CLASSES, Case
-
 from jaxlab.models import LeNet5
+from reference.networks import CLASSES, Case
 
 CASES = [
     Case(LeNet5(classes=CLASSES), "lenet5_32", "PyTorch", (2, 32, 32, 1)),

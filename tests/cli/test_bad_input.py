@@ -14,7 +14,7 @@ from jaxlab.cli.main import main
 from jaxlab.data import Simulated
 from jaxlab.training.sharding import Layout
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture(scope="module")
