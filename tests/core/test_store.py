@@ -1,11 +1,12 @@
 """Stored arrays are complete or absent."""
 
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
+import killed
 import numpy as np
+import processes
 import pytest
 
 from jaxlab.core.store import cache_dir, stored
@@ -48,15 +49,7 @@ def test_what_fails_half_way_is_not_kept(cache: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_not_read(cache: Path) -> None:
-    code = """
-import os, numpy as np
-from jaxlab.core.store import stored
-def fill(array):
-    array[:50] = 7
-    os._exit(9)
-stored("a", (100, 3), np.dtype(np.float32), fill)
-"""
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert processes.run(killed.store_half).returncode == -signal.SIGKILL
     assert [path.suffix for path in cache.iterdir()] == [".partial"]
     assert (stored("a", SHAPE, FLOAT, ones) == 1).all()
 

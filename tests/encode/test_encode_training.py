@@ -4,13 +4,14 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import jax
+import killed
 import numpy as np
+import processes
 import pytest
 from click.testing import CliRunner
 from encoding import encoder, pixels, weights
@@ -189,21 +190,9 @@ from test_encode_training import cached
 experiment = cached({str(arrays_npz)!r}, Path({str(file)!r}))
 """
     config.write_text(program)
-    code = f"""
-import os
-from jaxlab.training import display
-step = display.TerminalDisplay.step
-def dies(self, number, epoch, loss):
-    step(self, number, epoch, loss)
-    if number == 13:
-        os.kill(os.getpid(), 9)
-display.TerminalDisplay.step = dies
-from jaxlab.cli.main import main
-main(["train", {str(config)!r}, "--run", {str(tmp_path / "run")!r}])
-"""
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
-    code = code.replace("number == 13", "False")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    arguments = ["train", str(config), "--run", str(tmp_path / "run")]
+    assert processes.run(killed.train, arguments, "step", 13).returncode == -signal.SIGKILL
+    done = processes.run(killed.train, arguments)
     assert done.returncode == 0, done.stderr
     assert re.search(r"going on from step (5|10)", done.stderr)
     assert losses(tmp_path / "run") == losses(whole)

@@ -79,7 +79,7 @@ def test_killed_in_the_second_fold(arrays_npz, folded, tmp_path):
 
 
 def test_the_command_ends_well_before_its_time_is_over(arrays_npz, tmp_path):
-    run, endless = tmp_path / "run", ("--set", "training.epochs=1e6", "--stop-after", "12s")
+    run, endless = tmp_path / "run", ("--set", "training.epochs=1e6", "--stop-after", "9s")
     stopped = train(arrays_npz, run, *endless)
     assert stopped.returncode == 0, stopped.stderr
     step = int(re.search(r"stopped after \d+s at step (\d+) of \d+; the same command", stopped.stderr)[1])
