@@ -13,7 +13,7 @@ from submit.errors import SubmissionError, about
 from submit.files.csv_table import read_ids
 from submit.regions import hemispheres, load_regions
 from submit.scores.compare import compare as compared
-from submit.scores.pairing import Classes, paired
+from submit.scores.pairing import PairedClasses, paired
 from submit.scores.probe import probe as probed
 from submit.scores.repeats import load_repeats
 from submit.scores.rosetta import Rosetta
@@ -79,7 +79,7 @@ def rosetta(
     """
     both = paired(predictions, truth)
     found: Rosetta | ClassRosetta
-    if isinstance(both, Classes):
+    if isinstance(both, PairedClasses):
         options = {"--ceiling": ceiling, "--rois": rois, "--repeats": repeats}
         if given := [name for name, value in options.items() if value is not None]:
             raise SubmissionError(f"{', '.join(given)}: for numbers, but {truth} holds class names.")

@@ -13,7 +13,7 @@ from submit.metrics.table import SCORES
 from submit.predictions import Predictions
 from submit.scores import bootstrap
 from submit.scores.bootstrap import Interval
-from submit.scores.pairing import Classes, Numbers, paired
+from submit.scores.pairing import PairedClasses, PairedNumbers, paired
 from submit.scores.rosetta import plain
 
 
@@ -70,9 +70,9 @@ def compare(
     return found
 
 
-def _scored(one: Numbers | Classes, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def _scored(one: PairedNumbers | PairedClasses, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """The measures, the (k,) scores of all samples, and the (d, k) scores of each draw."""
-    if isinstance(one, Classes):
+    if isinstance(one, PairedClasses):
         return (SCORES["accuracy"].label,), *bootstrap.resampled(
             one.predicted, one.truth, "accuracy", seed=seed
         )

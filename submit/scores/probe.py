@@ -16,7 +16,7 @@ from submit.errors import SubmissionError
 from submit.metrics.table import headline
 from submit.scores.exchanged_columns import MOST_COLUMNS, exchanged
 from submit.scores.exchanged_orders import Rearrangement, rearrangements
-from submit.scores.pairing import Classes, Numbers
+from submit.scores.pairing import PairedClasses, PairedNumbers
 
 SHUFFLES = 1000
 
@@ -76,7 +76,7 @@ class _Order:
         return cls(float(each.sum(dtype=np.float64)), chance)
 
 
-def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> Probe:
+def probe(pair: PairedNumbers | PairedClasses, shuffles: int = SHUFFLES, seed: int = 0) -> Probe:
     """The score by id beside those of shuffled ids, of other orders of ids, and of other orders of columns.
 
     Another order is called better where a t-test over samples says so: neighbours that are alike, as where samples
@@ -89,9 +89,9 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
         raise SubmissionError(f"expected {_FEWEST} samples or more to shuffle; found {len(pair.ids)}.")
     some = _spread(len(pair.ids))
     a, b = _factors(pair, some)
-    ids, names = pair.ids[some], pair.targets if isinstance(pair, Numbers) else pair.classes
-    column = pair.column if isinstance(pair, Numbers) else np.arange(len(names))
-    what = "targets" if isinstance(pair, Numbers) else "classes"
+    ids, names = pair.ids[some], pair.targets if isinstance(pair, PairedNumbers) else pair.classes
+    column = pair.column if isinstance(pair, PairedNumbers) else np.arange(len(names))
+    what = "targets" if isinstance(pair, PairedNumbers) else "classes"
     every = a @ b.T  # of each sample's values as another's
     score = float(np.trace(every))
     shuffled = _shuffled(every, shuffles, seed)
@@ -122,9 +122,9 @@ def _spread(samples: int) -> np.ndarray | slice:
     return (starts[:, None] + np.arange(_RUN)).ravel()
 
 
-def _factors(pair: Numbers | Classes, some: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+def _factors(pair: PairedNumbers | PairedClasses, some: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
     """a, b (n, t) float32; zero where a column is constant or not finite, or a sample has no class."""
-    if isinstance(pair, Numbers):
+    if isinstance(pair, PairedNumbers):
         a, b = (_unit(side[some]) for side in (pair.predicted, pair.truth))
         return a / np.float32(a.shape[1]), b
     classes = np.arange(len(pair.classes))

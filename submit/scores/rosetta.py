@@ -14,8 +14,8 @@ from submit.metrics.summed import Summed
 from submit.regions import checked_masks
 from submit.scores import bootstrap
 from submit.scores.bootstrap import Interval
-from submit.scores.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, Definition, definitions
-from submit.scores.pairing import Numbers
+from submit.scores.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, ChallengeScore, definitions
+from submit.scores.pairing import PairedNumbers
 
 OVERALL = "overall"
 
@@ -53,7 +53,7 @@ class Rosetta:
 
 
 def rosetta(
-    pair: Numbers,
+    pair: PairedNumbers,
     ceiling: np.ndarray | None = None,
     regions: Mapping[str, np.ndarray] | None = None,
     repeats: np.ndarray | None = None,
@@ -106,12 +106,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _scored(pair: Numbers, repeats: np.ndarray | None) -> list[tuple[Mapping[str, Summed], np.ndarray]]:
+def _scored(pair: PairedNumbers, repeats: np.ndarray | None) -> list[tuple[Mapping[str, Summed], np.ndarray]]:
     """Scores of predictions, and what these are compared with."""
     return [(OF_AVERAGES, pair.truth), *([] if repeats is None else [(OF_PRESENTATIONS, repeats)])]
 
 
-def _scores(pair: Numbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
+def _scores(pair: PairedNumbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
     """Name -> (1, t) of all samples."""
     found = {}
     for scores, truth in _scored(pair, repeats):
@@ -122,7 +122,7 @@ def _scores(pair: Numbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
 
 
 def _draws(
-    pair: Numbers, repeats: np.ndarray | None, draws: int, seed: int
+    pair: PairedNumbers, repeats: np.ndarray | None, draws: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Name -> (d, t) of some draws after another: first the scores of averages, then those of presentations."""
     for scores, truth in _scored(pair, repeats):
@@ -130,7 +130,7 @@ def _draws(
 
 
 def _aggregated(
-    defined: Mapping[str, Definition], areas: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
+    defined: Mapping[str, ChallengeScore], areas: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
     """(area, definition) -> (d, 2) mean and median over targets, of the definitions whose (d, t) scores are here."""
     found: dict[tuple[str, str], np.ndarray] = {}
@@ -160,7 +160,7 @@ def _over_regions(regions: list[np.ndarray]) -> np.ndarray:
     return np.stack([overall, np.full_like(overall, np.nan)], axis=1)
 
 
-def _undefined(pair: Numbers) -> dict[str, Any]:
+def _undefined(pair: PairedNumbers) -> dict[str, Any]:
     r = metrics.pearson(pair.predicted, pair.truth, constant="nan")
     finite = np.isfinite(pair.predicted).all(0) & np.isfinite(pair.truth).all(0)
     policies = {
