@@ -24,7 +24,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data import Arrays, Flip, Images, Normalize, Simulated
 from jaxlab.encode import CachedFeatures, FeatureSet
 from jaxlab.encode.command import _table
-from jaxlab.encode.extract import Kept
+from jaxlab.encode.extract import StoredLayer
 from jaxlab.encode.store import Layer
 from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.inputs import input_of
@@ -300,7 +300,7 @@ def test_the_command_prints_a_table_that_fits(arrays_npz, file, tmp_path):
 
 def test_long_names_of_layers_are_shown_whole():
     layer = Layer("layer1", "none", (60, 56, 56, 64), "float32")
-    kept = Kept(None, layer, np.zeros(0), None, 5.3)
+    kept = StoredLayer(None, layer, np.zeros(0), None, 5.3)
     console = Console(file=io.StringIO(), width=80)
     console.print(
         _table("labelled: 60 samples", FeatureSet(np.arange(60), {"resnet18_imagenet/layer1": kept}))

@@ -12,7 +12,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data import Images, Simulated
 from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, design, fitted, folds
 from jaxlab.encode.eigen import centred, dual, primal
-from jaxlab.encode.extract import Kept
+from jaxlab.encode.extract import StoredLayer
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.folds import Fold
 from jaxlab.encode.ridge import Outcome, Ridge, fit
@@ -43,7 +43,7 @@ def maps(seed: int, channels: int = 3) -> np.ndarray:
 
 def feature_set(ids=None, key: str = "k", **arrays: np.ndarray) -> FeatureSet:
     kept = {
-        name: Kept(Folder(key), Layer(name, "none", array.shape, "float32"), array, None, None)
+        name: StoredLayer(Folder(key), Layer(name, "none", array.shape, "float32"), array, None, None)
         for name, array in arrays.items()
     }
     return FeatureSet(np.array([f"s{k}" for k in range(N)]) if ids is None else ids, kept)

@@ -25,6 +25,7 @@ from jaxlab.models import ShallowCNN
 from jaxlab.optim import SGD, AdamW
 from jaxlab.runs import api
 from jaxlab.training import journal
+from jaxlab.training.budget import Budget
 from jaxlab.training.checkpoint import saved
 from submit import Predictions
 
@@ -245,16 +246,13 @@ def test_both_heads_learn_and_share_the_backbone(both):
 @pytest.mark.slow
 def test_two_objectives_go_on_where_they_stopped(both, tmp_path):
     stopped = tmp_path / "run"
-    stop = {"count": 0}
 
     def clock() -> float:
-        stop["count"] += 1
-        return 0.0 if stop["count"] < 60 else 1e6
-
-    from jaxlab.training.budget import Budget
+        """Its time is over after five steps, in the middle of an epoch."""
+        return 1e6 if len(journal.read(stopped / "metrics.jsonl", "step")) >= 5 else 0.0
 
     train(experiment(), stopped, stop_after=Budget(1e5, clock))
-    assert saved(stopped / "checkpoints")[-1].step < 12
+    assert 5 <= saved(stopped / "checkpoints")[-1].step < 12
     train(experiment(), stopped)
     mine, theirs = (saved(path / "checkpoints")[-1] for path in (stopped, both))
     assert mine.meta()["digest"] == theirs.meta()["digest"]
@@ -298,7 +296,7 @@ def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(acc
     for state, mine in found.values():
         for path, leaf in expected.params.items():
             moved = np.abs(leaf - start.params[path]).max()
-            np.testing.assert_allclose(state.params[path], leaf, atol=2e-4 * moved + 1e-9, err_msg=path)
+            np.testing.assert_allclose(state.params[path], leaf, atol=2e-4 * moved + 2e-6, err_msg=path)
         for report, single in zip(mine, reports, strict=True):
             assert report == pytest.approx(single, rel=1e-4)
 
