@@ -2,11 +2,10 @@
 
     python tools/families.py [--markdown FILE]
 
-Loads every golden of tests/reference/goldens/ through a weight file, as a user would, and compares features and logits.
+Loads the weights of every golden of tests/reference/goldens/, and compares features and logits.
 """
 
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
+from reference import shapes  # noqa: E402
 from reference.cases import CASES  # noqa: E402
-from reference.networks import Case, network, outputs  # noqa: E402
+from reference.networks import Case, outputs  # noqa: E402
 
 from jaxlab.core import tree  # noqa: E402
 
@@ -36,11 +36,10 @@ def error(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], logits:
 
 def row(case: Case) -> tuple[str, ...]:
     """One line; parameters without the classifier."""
-    with tempfile.TemporaryDirectory() as folder:
-        record, found, expected = outputs(case, Path(folder))
-    params, _, _ = network(replace(case.config, classes=0), case.images[-1])
+    record, found, expected = outputs(case)
+    _, params, _ = shapes.split(replace(case.config, classes=0), case.images[-1])
     figures = (*error(found, expected, logits=False), *error(found, expected, logits=True))
-    return case.golden.rpartition("_")[0], f"{tree.count(params):,}", record["layout"], *figures
+    return case.golden.rpartition("_")[0], f"{tree.count(shapes.flat(params)):,}", record["layout"], *figures
 
 
 @click.command()

@@ -1,22 +1,19 @@
 """Networks beside their references: the cases that tools/golden.py made outputs for, and how far ours are off."""
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from safetensors.numpy import save_file
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION
 from jaxlab.models.base import Model
-from jaxlab.weights import load_pretrained
-from reference import seeded, shapes
+from reference import files, seeded, shapes
 
-GOLDEN = Path(__file__).parent / "goldens"
+GOLDEN = files.GOLDEN
 CLASSES = 50
 
 
@@ -29,34 +26,58 @@ class Case:
     layout: str
     images: tuple[int, int, int, int] = (2, 66, 50, 3)
 
+    @property
+    def gain(self) -> float:
+        """Of the seeded kernels."""
+        with np.load(GOLDEN / f"{self.golden}.npz") as golden:
+            return float(golden["gain"]) if "gain" in golden.files else 1.0
+
+    @property
+    def expected(self) -> dict[str, np.ndarray]:
+        """{feature.summary: values}, and the logits."""
+        with np.load(GOLDEN / f"{self.golden}.npz") as golden:
+            return {name: golden[name] for name in golden.files if name not in ("shapes", "gain")}
+
 
 @cache
-def network(config: Model, channels: int):
-    """Flat shapes of the parameters and statistics, and a compiled forward pass, shared by the layouts."""
+def forward(config: Model, channels: int) -> Any:
+    """The compiled forward pass, shared by the layouts: flat parameters, flat statistics, images -> {name: feature}."""
     graphdef, params, stats = shapes.split(config, channels)
 
     @jax.jit
-    def forward(flat_params, flat_stats, images):
+    def features(flat_params, flat_stats, images):
         module = nnx.merge(graphdef, tree.unflatten(flat_params, params), tree.unflatten(flat_stats, stats))
         return module(images, EVALUATION)
 
-    return shapes.flat(params), shapes.flat(stats), forward
+    return features
 
 
-def outputs(case: Case, folder: Path) -> tuple[dict, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The record of loading, and the values found and expected, by name; weights go through a file in `folder`."""
-    golden = np.load(GOLDEN / f"{case.golden}.npz")
-    params, stats, forward = network(case.config, case.images[-1])
-    file = folder / "model.safetensors"
-    gain = float(golden["gain"]) if "gain" in golden.files else 1.0
-    save_file(seeded.state_dict(json.loads(str(golden["shapes"])), gain), file)
-    params, stats, record = load_pretrained(case.config, str(file), params, stats)
-    features = {n: np.asarray(v) for n, v in forward(params, stats, seeded.images(case.images)).items()}
-    expected = {name: golden[name] for name in golden.files if name not in ("shapes", "gain")}
+@cache
+def feature_shapes(config: Model, images: tuple[int, int, int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Of what the network makes of images of that shape, traced and not compiled."""
+    _, params, stats = shapes.split(config, images[-1])
+    pixels = jax.ShapeDtypeStruct(images, np.float32)
+    return jax.eval_shape(forward(config, images[-1]), shapes.flat(params), shapes.flat(stats), pixels)
+
+
+def outputs(case: Case) -> tuple[dict, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The record of loading, and the values found and expected, by name."""
+    source = seeded.state_dict(files.key_shapes(case.golden), case.gain)
+    params, stats, record = files.load(case.config, source, channels=case.images[-1])
+    features = forward(case.config, case.images[-1])(params, stats, seeded.images(case.images))
+    return (
+        record,
+        summaries({name: np.asarray(value) for name, value in features.items()}, case),
+        case.expected,
+    )
+
+
+def summaries(features: dict[str, np.ndarray], case: Case) -> dict[str, np.ndarray]:
+    """Of those features that the golden has, under its names. Raises KeyError for one that the network has not."""
     found = {}
-    for name in dict.fromkeys(name.partition(".")[0] for name in expected):
+    for name in dict.fromkeys(name.partition(".")[0] for name in case.expected):
         if name == "logits":
             found[name] = features[name]
         else:
             found |= {f"{name}.{kind}": value for kind, value in seeded.summary(features[name]).items()}
-    return record, found, expected
+    return found

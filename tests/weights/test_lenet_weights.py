@@ -12,9 +12,9 @@ from jaxlab.models import LeNet5
 load = partial(files.load, channels=1)
 
 
-def test_the_first_linear_layer_is_turned_from_channels_first(tmp_path):
+def test_the_first_linear_layer_is_turned_from_channels_first():
     source = files.state_dict("lenet5_32")
-    params, _, record = load(LeNet5(), tmp_path, source)
+    params, _, record = load(LeNet5(), source)
     assert record["skipped"] == {"the file's classifier": 2}
     channel, row, column = 3, 4, 1
     np.testing.assert_array_equal(
@@ -23,22 +23,22 @@ def test_the_first_linear_layer_is_turned_from_channels_first(tmp_path):
     )
 
 
-def test_another_grid_is_recognised(tmp_path):
+def test_another_grid_is_recognised():
     with pytest.raises(
         UserError, match=r"of another shape: fc1\.weight .*looks like LeNet5\(grid=5\), .*\(grid=12\)$"
     ):
-        load(LeNet5(grid=12), tmp_path, files.state_dict("lenet5_32"))
+        load(LeNet5(grid=12), files.state_dict("lenet5_32"))
 
 
 @pytest.mark.parametrize("inputs", [401, 320])
-def test_maps_that_are_not_square_are_of_another_shape(inputs, tmp_path):
+def test_maps_that_are_not_square_are_of_another_shape(inputs):
     source = files.state_dict("lenet5_32") | {"fc1.weight": np.zeros((120, inputs), np.float32)}
     with pytest.raises(
         UserError, match=r"1 of another shape: fc1\.weight \(as fc1.kernel .*, the model's is \(400, 120\)\)$"
     ):
-        load(LeNet5(), tmp_path, source)
+        load(LeNet5(), source)
 
 
-def test_another_network_is_recognised(tmp_path):
+def test_another_network_is_recognised():
     with pytest.raises(UserError, match=r"does not look like a LeNet-5"):
-        load(LeNet5(), tmp_path, {"features.0.weight": np.zeros((6, 1, 5, 5), np.float32)})
+        load(LeNet5(), {"features.0.weight": np.zeros((6, 1, 5, 5), np.float32)})

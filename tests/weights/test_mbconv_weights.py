@@ -1,7 +1,5 @@
 """EfficientNet and MobileNetV2 files: what is wrong with one that does not fit, said before anything is computed."""
 
-import json
-
 import numpy as np
 import pytest
 from reference.files import load, state_dict
@@ -46,9 +44,9 @@ LOADED = [
 @pytest.mark.parametrize(
     ("golden", "config", "layout", "classifier", "stem"), LOADED, ids=[case[0] for case in LOADED]
 )
-def test_a_backbone_leaves_the_classifier_and_says_so(golden, config, layout, classifier, stem, tmp_path):
+def test_a_backbone_leaves_the_classifier_and_says_so(golden, config, layout, classifier, stem):
     source = state_dict(golden)
-    params, stats, record = load(config, tmp_path, dict(source))
+    params, stats, record = load(config, dict(source))
     counters = sum(key.endswith("num_batches_tracked") for key in source)
     assert record["layout"] == layout
     assert record["skipped"] == {
@@ -58,7 +56,7 @@ def test_a_backbone_leaves_the_classifier_and_says_so(golden, config, layout, cl
     assert record["used"] == len(params) + len(stats) == len(source) - counters - 2
     np.testing.assert_array_equal(params["stem.conv.kernel"][2, 0, 1], source[f"{stem}.weight"][:, 1, 2, 0])
     without = {key: value for key, value in source.items() if not key.startswith(f"{classifier}.")}
-    assert load(config, tmp_path, without)[2]["used"] == record["used"]
+    assert load(config, without)[2]["used"] == record["used"]
 
 
 @pytest.mark.parametrize(
@@ -68,13 +66,13 @@ def test_a_backbone_leaves_the_classifier_and_says_so(golden, config, layout, cl
         ("mobilenetv2_050_transformers", MOBILE_TF, "mobilenet_v2."),
     ],
 )
-def test_a_transformers_backbone_has_no_prefix(golden, config, prefix, tmp_path):
+def test_a_transformers_backbone_has_no_prefix(golden, config, prefix):
     source = state_dict(golden)
     bare = {key.removeprefix(prefix): value for key, value in source.items() if key.startswith(prefix)}
-    assert load(config, tmp_path, bare)[2]["layout"] == "transformers"
+    assert load(config, bare)[2]["layout"] == "transformers"
 
 
-def test_torchvisions_old_names_of_mobilenetv2(tmp_path):
+def test_torchvisions_old_names_of_mobilenetv2():
     """Before torchvision 0.3 a block was one flat sequence; the oldest weights have these names."""
     new = state_dict("mobilenetv2_050_torchvision")
     first = {"0.0": "0", "0.1": "1", "1": "3", "2": "4"}  # of the block without an expansion
@@ -87,9 +85,9 @@ def test_torchvisions_old_names_of_mobilenetv2(tmp_path):
         source[f"{block}.conv.{names[place]}.{leaf}" if found else key] = value
     assert {"features.1.conv.3.weight", "features.2.conv.7.running_var"} <= source.keys()
     config = MobileNetV2(width=0.5, classes=50)
-    old_params, old_stats, record = load(config, tmp_path, source)
+    old_params, old_stats, record = load(config, source)
     assert record["layout"] == "torchvision (old)"
-    params, stats, _ = load(config, tmp_path, new)
+    params, stats, _ = load(config, new)
     for path, value in (params | stats).items():
         np.testing.assert_array_equal((old_params | old_stats)[path], value, err_msg=path)
 
@@ -116,18 +114,18 @@ def test_torchvisions_old_names_of_mobilenetv2(tmp_path):
         ("mobilenetv2_100_timm", MOBILE_TF, r"looks like MobileNetV2\(width=1\.0\)"),
     ],
 )
-def test_another_network_is_recognised(golden, config, words, tmp_path):
+def test_another_network_is_recognised(golden, config, words):
     with pytest.raises(UserError, match=words) as caught:
-        load(config, tmp_path, state_dict(golden))
+        load(config, state_dict(golden))
     assert f"do not fit {type(config).__name__}: " in str(caught.value)
 
 
-def test_what_is_missing_or_left_over_is_named(tmp_path):
+def test_what_is_missing_or_left_over_is_named():
     source = state_dict("efficientnet_b0_timm")
     source["blocks.0.0.extra.weight"] = source.pop("blocks.0.0.se.conv_reduce.bias")
     source["blocks.3.1.conv_dw.weight"] = source["blocks.3.1.conv_dw.weight"][:, :, :2]
     with pytest.raises(UserError) as caught:
-        load(B0, tmp_path, source)
+        load(B0, source)
     message = str(caught.value)
     assert "1 not expected in the file: blocks.0.0.extra.weight" in message
     assert "1 missing from the file: blocks.0.squeeze.reduce.bias" in message
@@ -146,11 +144,11 @@ def test_what_is_missing_or_left_over_is_named(tmp_path):
         ("mobilenetv2_050_torchvision", MOBILE, "features.0.0.weight"),
     ],
 )
-def test_a_layout_is_recognised_without_its_first_key(golden, config, stem, tmp_path):
+def test_a_layout_is_recognised_without_its_first_key(golden, config, stem):
     source = state_dict(golden)
     del source[stem]
     with pytest.raises(UserError, match=r"do not fit \w+: 1 missing from the file: stem\.conv\.kernel$"):
-        load(config, tmp_path, source)
+        load(config, source)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +162,10 @@ def test_a_layout_is_recognised_without_its_first_key(golden, config, stem, tmp_
         ("mobilenetv2_050_timm", MOBILE_TF, "pytorch"),
     ],
 )
-def test_a_layout_of_the_other_convention_is_refused(golden, config, expected, tmp_path):
+def test_a_layout_of_the_other_convention_is_refused(golden, config, expected):
     words = rf"{type(config).__name__}\.convention: .* need '{expected}'.*; set convention='{expected}'"
     with pytest.raises(UserError, match=words):
-        load(config, tmp_path, state_dict(golden))
+        load(config, state_dict(golden))
 
 
 @pytest.mark.parametrize(
@@ -205,10 +203,9 @@ def test_a_layout_of_the_other_convention_is_refused(golden, config, expected, t
         ),
     ],
 )
-def test_a_variant_with_the_same_names_is_refused_by_its_config(config, described, words, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(described))
+def test_a_variant_with_the_same_names_is_refused_by_its_config(config, described, words):
     with pytest.raises(UserError, match=f"describes another network: .*{words}"):
-        load(config, tmp_path, {"conv_stem.weight": np.zeros((32, 3, 3, 3), np.float32)})
+        load(config, {"conv_stem.weight": np.zeros((32, 3, 3, 3), np.float32)}, {"config.json": described})
 
 
 @pytest.mark.parametrize(
@@ -233,6 +230,6 @@ def test_a_variant_with_the_same_names_is_refused_by_its_config(config, describe
         ("mobilenetv2_050_transformers", MOBILE_TF, {"mean": [0.5] * 3, "size": 224}),
     ],
 )
-def test_the_preprocessing_of_training_comes_with_the_layout(golden, config, expected, tmp_path):
-    found = load(config, tmp_path, state_dict(golden))[2]["preprocessing"]
+def test_the_preprocessing_of_training_comes_with_the_layout(golden, config, expected):
+    found = load(config, state_dict(golden))[2]["preprocessing"]
     assert {name: found[name] for name in expected} == expected

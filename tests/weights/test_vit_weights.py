@@ -1,7 +1,5 @@
 """Weight files of vision transformers: older names, what is left out, and the message that each misfit gets."""
 
-import json
-
 import numpy as np
 import pytest
 from reference.files import load, state_dict
@@ -28,18 +26,18 @@ def older(key):
     return key
 
 
-def test_transformers_older_names_are_the_same(tmp_path):
+def test_transformers_older_names_are_the_same():
     source = state_dict("vit_tiny_transformers")
-    new, _, _ = load(TINY, tmp_path, source)
-    old, _, record = load(TINY, tmp_path, {older(key): value for key, value in source.items()})
+    new, _, _ = load(TINY, source)
+    old, _, record = load(TINY, {older(key): value for key, value in source.items()})
     assert record["layout"] == "transformers"
     for path, leaf in new.items():
         np.testing.assert_array_equal(leaf, old[path], err_msg=path)
 
 
-def test_queries_keys_and_values_keep_their_places(tmp_path):
+def test_queries_keys_and_values_keep_their_places():
     source = state_dict("vit_tiny_transformers")
-    params, _, _ = load(TINY, tmp_path, source)
+    params, _, _ = load(TINY, source)
     kernel, bias = params["blocks.3.attn.qkv.kernel"], params["blocks.3.attn.qkv.bias"]
     for place, name in enumerate("qkv"):
         part = slice(192 * place, 192 * (place + 1))
@@ -49,7 +47,7 @@ def test_queries_keys_and_values_keep_their_places(tmp_path):
 
 
 @pytest.mark.slow
-def test_torchvisions_published_names_are_the_same(tmp_path):
+def test_torchvisions_published_names_are_the_same():
     """Its files say linear_1 where its models say 0."""
     config = ViT(image_size=64)
     source = state_dict("vit_base_torchvision")
@@ -57,7 +55,7 @@ def test_torchvisions_published_names_are_the_same(tmp_path):
         key.replace("mlp.0", "mlp.linear_1").replace("mlp.3", "mlp.linear_2"): value
         for key, value in source.items()
     }
-    params, _, record = load(config, tmp_path, published)
+    params, _, record = load(config, published)
     assert record["layout"] == "torchvision"
     assert record["skipped"] == {"the file's classifier": 2}
     assert (record["preprocessing"]["crop_fraction"], record["preprocessing"]["size"]) == (0.875, 64)
@@ -66,16 +64,16 @@ def test_torchvisions_published_names_are_the_same(tmp_path):
     )
 
 
-def test_a_backbone_without_prefix_and_with_a_pooler(tmp_path):
+def test_a_backbone_without_prefix_and_with_a_pooler():
     source = {key.removeprefix("vit."): value for key, value in state_dict("vit_tiny_transformers").items()}
     source = {key: value for key, value in source.items() if not key.startswith("classifier")}
     pooler = {"pooler.dense.weight": np.zeros((192, 192), np.float32), "pooler.dense.bias": np.zeros(192)}
     backbone = ViT(size="tiny", image_size=64)
-    _, _, record = load(backbone, tmp_path, source | pooler)
+    _, _, record = load(backbone, source | pooler)
     assert record["skipped"] == {"the pooler, which no classifier reads": 2}
 
 
-def test_a_classifier_of_the_class_token_alone_leaves_a_distilled_backbone(tmp_path):
+def test_a_classifier_of_the_class_token_alone_leaves_a_distilled_backbone():
     """As DeiTForImageClassification has it."""
     source = state_dict("deit_tiny_distilled_transformers")
     single = {
@@ -84,17 +82,17 @@ def test_a_classifier_of_the_class_token_alone_leaves_a_distilled_backbone(tmp_p
         if not key.startswith("distillation_classifier")
     }
     backbone = DeiT(size="tiny", image_size=64, distilled=True)
-    assert load(backbone, tmp_path, single)[2]["skipped"] == {"the file's classifier": 2}
-    assert load(backbone, tmp_path, source)[2]["skipped"] == {"the file's classifier": 4}
+    assert load(backbone, single)[2]["skipped"] == {"the file's classifier": 2}
+    assert load(backbone, source)[2]["skipped"] == {"the file's classifier": 4}
     with pytest.raises(
         UserError, match=r"no classifier of the distillation token; classes=0 loads the rest$"
     ):
-        load(DeiT(size="tiny", image_size=64, distilled=True, classes=CLASSES), tmp_path, single)
+        load(DeiT(size="tiny", image_size=64, distilled=True, classes=CLASSES), single)
 
 
-def test_grey_images_through_a_patch_embedding(tmp_path):
+def test_grey_images_through_a_patch_embedding():
     source = state_dict("vit_tiny_timm")
-    params, _, record = load(ViT(size="tiny"), tmp_path, source, channels=1)
+    params, _, record = load(ViT(size="tiny"), source, channels=1)
     kernel = source["patch_embed.proj.weight"].sum(1).transpose(1, 2, 0)
     np.testing.assert_allclose(params["patch_embed.kernel"][:, :, 0], kernel, atol=1e-6)
     assert record["stem"] == "summed over 3 channels"
@@ -115,8 +113,8 @@ def test_grey_images_through_a_patch_embedding(tmp_path):
     ],
     ids=["timm", "deit", "transformers", "deit of transformers", "dinov2 of transformers"],
 )
-def test_preprocessing_of_each_layout(config, golden, expected, tmp_path):
-    found = load(config, tmp_path, state_dict(golden))[2]["preprocessing"]
+def test_preprocessing_of_each_layout(config, golden, expected):
+    found = load(config, state_dict(golden))[2]["preprocessing"]
     assert tuple(found[key] for key in ("mean", "interpolation", "crop_fraction", "size")) == expected
 
 
@@ -159,37 +157,37 @@ def test_preprocessing_of_each_layout(config, golden, expected, tmp_path):
         (ViT(), "resnet18_timm", r"does not look like a vision transformer$"),
     ],
 )
-def test_another_network_is_recognised(config, golden, words, tmp_path):
+def test_another_network_is_recognised(config, golden, words):
     with pytest.raises(UserError, match=words):
-        load(config, tmp_path, state_dict(golden))
+        load(config, state_dict(golden))
 
 
-def test_networks_that_jaxlab_has_not_are_named(tmp_path):
+def test_networks_that_jaxlab_has_not_are_named():
     source = state_dict("vit_tiny_timm")
     deep = source | {key.replace(".11.", ".12."): value for key, value in source.items() if ".11." in key}
     with pytest.raises(
         UserError, match=r"with 13 blocks of width 192, patches of 16 pixels, which jaxlab has not$"
     ):
-        load(ViT(size="tiny"), tmp_path, deep)
+        load(ViT(size="tiny"), deep)
     with pytest.raises(UserError, match="register tokens"):
-        load(ViT(size="tiny"), tmp_path, source | {"reg_token": np.zeros((1, 4, 192), np.float32)})
+        load(ViT(size="tiny"), source | {"reg_token": np.zeros((1, 4, 192), np.float32)})
 
 
-def test_a_classifier_of_timms_dinov2_is_refused_by_name(tmp_path):
+def test_a_classifier_of_timms_dinov2_is_refused_by_name():
     source = state_dict("dinov2_small_timm")
     head = {"head.weight": np.zeros((5, 384), np.float32), "head.bias": np.zeros(5, np.float32)}
     with pytest.raises(UserError, match=r"reads the class token alone; classes=0 loads the rest$"):
-        load(DINOv2(image_size=56, classes=5), tmp_path, source | head)
-    assert load(DINOv2(image_size=56), tmp_path, source | head)[2]["skipped"] == {"the file's classifier": 2}
+        load(DINOv2(image_size=56, classes=5), source | head)
+    assert load(DINOv2(image_size=56), source | head)[2]["skipped"] == {"the file's classifier": 2}
 
 
-def test_a_missing_key_of_three_is_named(tmp_path):
+def test_a_missing_key_of_three_is_named():
     source = state_dict("vit_tiny_transformers")
     del source["vit.layers.0.attention.k_proj.weight"]
     with pytest.raises(
         UserError, match=r"2 not expected .*0\.attention\.q_proj\.weight.*1 missing.*0\.attn\.qkv"
     ):
-        load(TINY, tmp_path, source)
+        load(TINY, source)
 
 
 @pytest.mark.parametrize(
@@ -212,12 +210,14 @@ def test_a_missing_key_of_three_is_named(tmp_path):
         (ViT(), {"hidden_size": 768, "num_attention_heads": 6}, "num_attention_heads is 6, expected 12"),
     ],
 )
-def test_a_variant_with_the_same_names_is_refused_by_its_config(config, described, words, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(described))
+def test_a_variant_with_the_same_names_is_refused_by_its_config(config, described, words):
     with pytest.raises(UserError, match=f"describes another network: .*{words}"):
-        load(config, tmp_path, {"cls_token": np.zeros((1, 1, 768), np.float32)})
+        load(config, {"cls_token": np.zeros((1, 1, 768), np.float32)}, {"config.json": described})
 
 
-def test_variants_that_compute_the_same_are_taken(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"architecture": "deit_tiny_patch16_224"}))
-    load(ViT(size="tiny"), tmp_path, state_dict("vit_tiny_timm"))
+def test_variants_that_compute_the_same_are_taken():
+    load(
+        ViT(size="tiny"),
+        state_dict("vit_tiny_timm"),
+        {"config.json": {"architecture": "deit_tiny_patch16_224"}},
+    )
