@@ -42,5 +42,5 @@ def load(
     origin = Origin("arrays", Path("model.safetensors"), "0" * 64, None, beside or {})
     _, params, stats = shapes.split(config, channels)
     arrays = dict(sorted(source.items()))  # as a file of safetensors has them
-    with patch("jaxlab.weights.read", return_value=(arrays, origin)):
+    with patch("jaxlab.weights.load.read", return_value=(arrays, origin)):
         return load_pretrained(config, "arrays", shapes.flat(params), shapes.flat(stats), further)

@@ -220,13 +220,13 @@ class Dense(Model):
         return DenseModule(self, in_channels, rngs)
 
 
-def test_a_users_model_brings_its_own_rules(tmp_path):
+def test_a_users_model_brings_its_own_rules():
     source = {"last.weight": np.ones((4, 3), np.float32), "last.bias": np.arange(4, dtype=np.float32)}
-    params, stats, record = load(Dense(), tmp_path, source)
+    params, stats, record = load(Dense(), source)
     np.testing.assert_array_equal(params["fc.kernel"], np.ones((3, 4)))
     assert (stats, record["layout"], record["used"]) == ({}, "plain", 2)
     with pytest.raises(UserError, match="not one of 5 classes; classes=0 leaves it out"):
-        load(Dense(classes=5), tmp_path, source)
+        load(Dense(classes=5), source)
 
 
 def test_a_users_variant_of_a_family_takes_its_weights():
