@@ -43,7 +43,8 @@ damaged = [
     for name, expected in made["files"].items()
     if not (BUNDLE / name).is_file() or sha256(BUNDLE / name) != expected
 ]
-assert not damaged, f"{BUNDLE}: these files are not as they were made, upload them again: {damaged[:5]}"
+if damaged:
+    raise ValueError(f"{BUNDLE}: these files are not as they were made, upload them again: {damaged[:5]}")
 print(f"bundle {BUNDLE}: {', '.join(run['name'] for run in made['runs'])}\ndata   {DATA}")
 
 # %% [markdown]
@@ -55,7 +56,8 @@ done = subprocess.run(
     [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"], capture_output=True, text=True
 )
 print("\n".join(done.stdout.splitlines()[-1:]))
-assert done.returncode == 0, done.stderr
+if done.returncode:
+    raise RuntimeError(f"pip could not install the bundle's wheels:\n{done.stderr}")
 
 # %% [markdown]
 # Predict the test images with each run (the mean of its folds, where it has some).
@@ -118,7 +120,8 @@ else:
 sample = loaded.test[1]
 submit.write(together, "submission.csv", sample)
 faults = [] if sample is None else submit.check("submission.csv", sample)
-assert not faults, faults
+if faults:
+    raise ValueError("submission.csv: " + "; ".join(faults))
 against = f"checked against {sample}" if sample else "with no sample submission to check against"
 print(f"submission.csv: {len(together.ids):,} rows x {len(together.targets):,} columns, {against}")
 

@@ -132,11 +132,12 @@ def decode(
 def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -> Iterator[np.ndarray]:
     """The images at `positions` in order, as `decode` has them, up to `size` at a time; two batches are made ahead.
 
-    `images.size` has to be set. Raises UserError that names every image of a batch that cannot be decoded.
+    Raises UserError that names every image of a batch that cannot be decoded; and where `images` has no size.
     """
+    if images.size is None:
+        raise UserError("Images.size: to decode batch by batch, expected (height, width), found None")
     if len(positions) == 0:
         return
-    assert images.size is not None
     dtype, shape = first_readable(samples, positions).dtype, (*images.size, images.channels + samples.masks)
     ready: deque[tuple[np.ndarray, list[Future[str | None]]]] = deque()
 

@@ -14,7 +14,7 @@ from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable
 from jaxlab.data.source import Opened, Source
 from jaxlab.encode.cached import CachedFeatures
-from jaxlab.encode.encoder import Dtype, Loaded
+from jaxlab.encode.encoder import Dtype, Loaded, asked_layers
 from jaxlab.encode.extract import FeatureSet, features, load_all
 from jaxlab.encode.image import ImageEncoder, Pool
 from jaxlab.heads import Head, build_network
@@ -71,8 +71,12 @@ def _with_layers(encoder: Loaded, layers: str | None, heads: Sequence[Head], ope
         chosen = tuple(layer for layer in encoder.shapes if layer in read)
     else:
         chosen = tuple(encoder.shapes) if layers == "all" else tuple(layers.replace(" ", "").split(","))
+    if not chosen:
+        raise UserError(
+            "--layers: the config's head reads no layer by its name, so say which to keep (or `all`)"
+        )
     encoder = replace(encoder, config=replace(encoder.config, layers=chosen))
-    assert encoder.layers == chosen  # raises where one is unknown
+    asked_layers(encoder.config, encoder.shapes)  # raises where one is unknown
     return encoder
 
 

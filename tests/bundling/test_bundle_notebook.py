@@ -1,6 +1,7 @@
 """The bundle's notebook is one that Jupyter takes, and its cells are Python."""
 
 import ast
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,15 @@ def test_the_notebook_is_valid_and_says_what_it_was_given():
 def test_pip_is_kept_from_the_network():
     source = "".join(cell["source"] for cell in notebook(None, {})["cells"])
     assert '"--no-index", "--find-links", str(BUNDLE / "wheels")' in source
+
+
+def test_a_bundle_that_was_damaged_on_its_way_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "bundle.json").write_text(json.dumps({"files": {"run.json": "0" * 64}, "runs": []}))
+    (tmp_path / "run.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    (cell,) = [one for one in notebook(None, {})["cells"] if "damaged" in one["source"]]
+    with pytest.raises(ValueError, match=r"not as they were made, upload them again: \['run.json'\]"):
+        exec(cell["source"], {"DATA": str(tmp_path)})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.images import Images, SharedImages, decode, decode_splits, resize
+from jaxlab.data.images import Images, SharedImages, decode, decode_splits, resize, stream
 from jaxlab.data.readers.image_files import file_samples, read_image
 from jaxlab.data.source import Opened, checksums, fingerprint
 
@@ -183,6 +183,11 @@ def test_images_of_other_sizes_need_a_size() -> None:
     with pytest.raises(UserError, match=r"i1: is \(4, 5\).*\(4, 4\); set images.size"):
         decode(of_arrays(images), np.arange(2), Images())
     assert decode(of_arrays(images), np.arange(2), Images(size=(3, 3))).shape == (2, 3, 3, 3)
+
+
+def test_batch_by_batch_a_size_is_needed() -> None:
+    with pytest.raises(UserError, match=r"Images\.size: .*expected \(height, width\), found None"):
+        next(stream(of_arrays([np.zeros((4, 4, 3), np.uint8)]), np.arange(1), Images(), 8))
 
 
 def test_mixed_dtypes_are_refused() -> None:

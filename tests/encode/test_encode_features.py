@@ -12,12 +12,15 @@ import ml_dtypes
 import numpy as np
 import processes
 import pytest
-from encoding import encoder, pixels, samples, weights
+from encoding import NORMALIZE, encoder, pixels, samples, weights
+from flax import nnx
 from rich.console import Console
 
 from jaxlab.core.types import UserError
-from jaxlab.data import Images, Normalize
+from jaxlab.data import Images, Normalize, Simulated
 from jaxlab.encode import ImageEncoder, features, load_all
+from jaxlab.encode.command import extract
+from jaxlab.heads import Head
 from jaxlab.models import LeNet5, ShallowCNN
 
 pytestmark = pytest.mark.slow
@@ -202,6 +205,19 @@ def test_floats_that_are_normalised_already_are_not_normalised_again(file):
 def test_an_unknown_layer_lists_those_there_are(file):
     with pytest.raises(UserError, match=r"LeNet5 has no layer 'fc9'; it has level1, level2, fc1, fc2$"):
         load_all((encoder(file, "level1", "fc9"),))
+
+
+def test_a_head_that_reads_no_layer_by_name_needs_layers(file):
+    """A head from a user's own config need not be made of readouts."""
+
+    class Blind(Head):
+        def build(self, features, targets, rngs):
+            return nnx.Linear(1, len(targets), rngs=rngs)
+
+    given = encoder(file)
+    data = Simulated(images=4, test_images=1, size=16)
+    with pytest.raises(UserError, match="--layers: the config's head reads no layer by its name"):
+        extract(data, given.model, given.images, NORMALIZE, (Blind(),))
 
 
 def test_the_last_layer_is_the_default(file):
