@@ -1,6 +1,6 @@
 """The pages of what a config can name, made from the code: each component with its fields, types and defaults.
 
-    python -m docsite.components FOLDER      # with tools/ on the path; `make docs` does it
+python -m docsite.components FOLDER      # with tools/ on the path; `make docs` does it
 """
 
 import dataclasses
@@ -61,7 +61,8 @@ EXAMPLES = {
     "Simulated": "data = Simulated(images=500, neurons=20, size=32)",
     "Squashed": "head = Squashed(head=Linear())",
     "Sum": 'head = Sum(heads=(Linear(layer="level1"), Linear(layer="level2")))',
-    "TextEncoder": 'encoder = TextEncoder(model=Bert(), tokenizer=Tokenizer(source="all-MiniLM-L6-v2"), column="caption")',
+    "Step": "schedule = Step(epochs=10, factor=0.1)",
+    "TextEncoder": 'encoder = TextEncoder(model=Bert(), tokenizer=Tokenizer(source="MiniLM"), column="caption")',
     "Tokenizer": 'tokenizer = Tokenizer(source="all-MiniLM-L6-v2")',
     "TTA": "tta = TTA(shift=3, mirror=True)",
     "Training": "training = Training(epochs=40, batch_size=50, ema=0.99)",
@@ -94,7 +95,10 @@ def home(cls: Class) -> str:
 
 def room(cls: Class) -> str:
     """The page that it stands on."""
-    return next((r for r in (home(cls), cls.__module__.rpartition(".")[0]) if r in ROOMS), "jaxlab." + cls.__module__.split(".")[1])
+    return next(
+        (r for r in (home(cls), cls.__module__.rpartition(".")[0]) if r in ROOMS),
+        "jaxlab." + cls.__module__.split(".")[1],
+    )
 
 
 def base(cls: Class) -> Class:
@@ -104,7 +108,9 @@ def base(cls: Class) -> Class:
 
 def example(cls: Class) -> str:
     """A line that makes one: of the docstring, of EXAMPLES, or the bare call."""
-    own = [block.text for block in described(cls) if isinstance(block, Code) and f"{cls.__name__}(" in block.text]
+    own = [
+        block.text for block in described(cls) if isinstance(block, Code) and f"{cls.__name__}(" in block.text
+    ]
     return next(iter(own), EXAMPLES.get(cls.__name__, f"{cls.__name__}()"))
 
 
@@ -219,7 +225,9 @@ def _component(cls: Class, level: str, elsewhere: str | None) -> list[str]:
         parts.append(f"Layers: {_cell(about)}")
     if rows := list(fields(cls)):
         table = ["| field | |", "|---|---|"]
-        table += [f"| {_code(f'{name}: {kind}{default}')} | {_cell(about)} |" for name, kind, default, about in rows]
+        table += [
+            f"| {_code(f'{name}: {kind}{default}')} | {_cell(about)} |" for name, kind, default, about in rows
+        ]
         parts.append("\n".join(table))
     return parts
 

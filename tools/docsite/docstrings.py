@@ -50,27 +50,30 @@ def blocks(doc: str, names: Iterable[str]) -> list[Block]:
 def _units(lines: list[str], about: re.Pattern[str]) -> list[list[str]]:
     """Lines that belong together: what is said of a name with its indented lines, a paragraph, or a block of code."""
     units: list[list[str]] = []
-    fresh = True
+    fresh = True  # after an empty line
     for line in lines:
-        if not line.strip():
-            fresh = True
-            continue
-        indented = line.startswith(INDENT)
-        begins = about.match(line) is not None
-        previous = units[-1] if units else [""]
-        if indented and (fresh or previous[-1].rstrip().endswith(":")) and not previous[0].startswith(INDENT):
-            units.append([line])
-        elif fresh or begins or indented != previous[-1].startswith(INDENT) and not indented:
-            units.append([line])
-        else:
-            previous.append(line)
-        fresh = False
+        if line.strip():
+            if not units or _begins(line, units[-1], fresh, about):
+                units.append([line])
+            else:
+                units[-1].append(line)
+        fresh = not line.strip()
     return units
+
+
+def _begins(line: str, before: list[str], fresh: bool, about: re.Pattern[str]) -> bool:
+    """Whether `line` begins a unit, after the lines `before`."""
+    in_code, indented = before[0].startswith(INDENT), line.startswith(INDENT)
+    if indented:
+        return not in_code and (fresh or before[-1].endswith(":"))
+    return fresh or in_code or before[-1].startswith(INDENT) or about.match(line) is not None
 
 
 def _sentences(text: str, about: re.Pattern[str]) -> list[Block]:
     """`a: this. b: that.` as two."""
-    cuts = [m.start() for m in about.finditer(text) if m.start() == 0 or text[m.start() - 2 : m.start()] == ". "]
+    cuts = [
+        m.start() for m in about.finditer(text) if m.start() == 0 or text[m.start() - 2 : m.start()] == ". "
+    ]
     pieces = [text[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     found: list[Block] = []
     for piece in filter(None, pieces):
@@ -109,8 +112,7 @@ def _plain(text: str) -> str:
     """`code` stays; what reStructuredText would take for markup does not."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return text.replace("\\", "\\\\").replace("`", "\\`").replace("*", "\\*").replace("|", "\\|")
-    for k in range(0, len(parts), 2):
-        parts[k] = re.sub(r"([\\*|]|_\b)", r"\\\1", parts[k])
-    code = (part if k % 2 == 0 else f"``{part}``" for k, part in enumerate(parts))
-    return re.sub(r"(``)(?=\w)", r"\1\\ ", "".join(code))
+        return re.sub(r"([\\*|`]|_\b)", r"\\\1", text)
+    plain = [re.sub(r"([\\*|]|_\b)", r"\\\1", part) for part in parts[::2]]
+    after = [("\\ " if part[:1].isalnum() else "") + part for part in plain[1:]]
+    return plain[0] + "".join(f"``{code}``{part}" for code, part in zip(parts[1::2], after, strict=True))
