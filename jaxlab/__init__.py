@@ -8,27 +8,33 @@ values = run.predict("folder/of/images")         # (n, t) float32
 """
 
 import importlib
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from jaxlab.moved import Moved
 
 if TYPE_CHECKING:
     from jaxlab.bundling import bundle
     from jaxlab.core.types import UserError
-    from jaxlab.experiment import Experiment, Folds, Training
+    from jaxlab.experiment import Experiment, Folds, Objective, Training
     from jaxlab.runs.api import load, train
-    from jaxlab.runs.network.run import Run
+    from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
+    from jaxlab.training.runtime import prepare
 
 __version__ = version("jaxlab")
 __all__ = [
     "Experiment",
     "Folds",
+    "Objective",
     "Run",
     "Training",
     "UserError",
     "__version__",
     "bundle",
     "load",
+    "prepare",
     "soup",
     "train",
 ]
@@ -37,12 +43,14 @@ _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
     "Folds": "experiment",
+    "Objective": "experiment",
     "train": "runs.api",
-    "Run": "runs.network.run",
+    "Run": "runs.run",
     "load": "runs.api",
     "bundle": "bundling",
     "soup": "runs.soup.soup",
     "UserError": "core.types",
+    "prepare": "training.runtime",
 }
 
 
@@ -55,3 +63,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+sys.meta_path.append(Moved())

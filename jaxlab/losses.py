@@ -1,5 +1,6 @@
 """Losses: arrays -> one value a sample, so that masks and devices are reduced in one place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -8,6 +9,10 @@ from jaxtyping import Array, Float
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, UserError
+
+Total = Callable[
+    [Array], Array
+]  # (b, ...) values of a device's rows -> their sum over the whole batch, masked rows out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +25,25 @@ class Loss(Component):
 
     def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, " b"]:
         raise NotImplementedError
+
+    def rows(self, outputs: Float[Array, "b t"], truth: Array, total: Total) -> Float[Array, " b"]:
+        """One value a row, whose mean over the whole batch is the loss. total: sums over rows on all devices."""
+        return self(outputs, truth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLoss(Loss):
+    """Base of the losses that look at the whole batch at once, however many devices share it."""
+
+    def of_batch(self, outputs: Float[Array, "b t"], truth: Array, total: Total) -> Float[Array, ""]:
+        """The loss. Whatever is summed over rows is summed by `total`: then it is the same on every device.
+
+        With `training.accumulate` the batch is a micro-batch.
+        """
+        raise NotImplementedError
+
+    def rows(self, outputs: Float[Array, "b t"], truth: Array, total: Total) -> Float[Array, " b"]:
+        return jnp.full(len(outputs), self.of_batch(outputs, truth, total))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ from submit.align import align
 from submit.ensemble import mean, rank_average, trimmed_mean, weighted
 from submit.errors import SubmissionError
 from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vqa_results
-from submit.formats.check import check
 from submit.formats.kaggle import write
+from submit.formats.table import check
 from submit.labels import Labels
 from submit.metrics import ceilings
 from submit.predictions import Predictions

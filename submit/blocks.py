@@ -1,10 +1,13 @@
-"""Arrays with one column a target, taken to float64 a few hundred targets at a time."""
+"""Long work in parts: arrays taken to float64 a few hundred targets at a time, and a progress bar."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from submit.errors import SubmissionError
+
+T = TypeVar("T")
 
 CELLS = 2**20  # values of the largest input taken to float64 at a time
 
@@ -34,3 +37,13 @@ def by_block(score: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarra
 def above_lowest(block: np.ndarray) -> np.ndarray:
     """(..., t) less the lowest value of each target: a constant, whose mean may be rounded, is exactly 0."""
     return block - np.fmin.reduce(block, axis=tuple(range(block.ndim - 1)))
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """`items`, with a progress bar on stderr where that is a terminal and there are several."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = not console.is_terminal or total < 2
+    return track(items, what, total, console=console, transient=True, disable=hidden)

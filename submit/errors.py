@@ -17,6 +17,12 @@ def named(items: Iterable[object], count: int, shown: int = 5) -> str:
     return text if count <= len(some) else f"{text} and {count - len(some):,} more"
 
 
+def either(items: Iterable[str]) -> str:
+    """Each of the items once: "a, b or c"."""
+    *others, last = dict.fromkeys(items)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def shortened(text: str, longest: int = 200) -> str:
     """The text, or its beginning where a whole paragraph stands in the place of a name or a number."""
     return text if len(text) <= longest else f"{text[:longest]}…"

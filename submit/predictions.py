@@ -16,9 +16,9 @@ import pandas as pd
 from submit.errors import SubmissionError, about, named
 from submit.files.atomic import atomic
 from submit.files.csv_table import read_table
-from submit.files.npz import read_npz
+from submit.files.zips import read_npz
 
-Kind = Literal["regression", "logits", "probabilities"]
+ValueKind = Literal["regression", "logits", "probabilities"]
 
 SCHEMA = 1
 # Splits whose truth is known; of a run that keeps both, weights are learned from the first.
@@ -41,7 +41,7 @@ class Predictions:
     ids: np.ndarray
     values: np.ndarray
     targets: np.ndarray
-    kind: Kind = "regression"
+    kind: ValueKind = "regression"
     split: str = "test"
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,8 +57,10 @@ class Predictions:
             )
         if not len(targets):
             raise SubmissionError("targets: expected one or more, found none.")
-        if self.kind not in get_args(Kind):
-            raise SubmissionError(f"kind: expected one of {', '.join(get_args(Kind))}; found {self.kind!r}.")
+        if self.kind not in get_args(ValueKind):
+            raise SubmissionError(
+                f"kind: expected one of {', '.join(get_args(ValueKind))}; found {self.kind!r}."
+            )
         if self.kind == "logits" and len(targets) < 2:
             raise SubmissionError(
                 f"kind 'logits': expected two classes or more, found {str(targets[0])!r} alone, whose softmax is 1. A "
@@ -116,8 +118,8 @@ def _unreadable(path: Path) -> str:
     """Why a path without the suffix of a file of predictions is none, and which file of a run directory is."""
     if not path.exists():
         return "there is no such file."
-    held = sorted((path / "predictions").glob("*.npz"), key=lambda file: (file.stem != "test", file.name))
-    give = f"; it is a folder that holds {', '.join(map(str, held))}: give a file" if held else ""
+    files = sorted((path / "predictions").glob("*.npz"), key=lambda file: (file.stem != "test", file.name))
+    give = f"; it is a folder that holds {', '.join(map(str, files))}: give a file" if files else ""
     return f"expected a .npz or .csv file{give}."
 
 
@@ -161,5 +163,5 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         raise SubmissionError(
             f"provenance: expected a JSON object, found {str(scalars['provenance'])[:60]!r}."
         )
-    kind = cast(Kind, str(scalars["kind"]))
+    kind = cast(ValueKind, str(scalars["kind"]))
     return {**arrays, "kind": kind, "split": str(scalars["split"]), "provenance": provenance}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, about, named
 from submit.files.csv_table import read_header, read_names
-from submit.files.npz import read_npz
+from submit.files.zips import read_npz
 
 _HEADERS = ("target", "targets", "name", "id")  # of the first column, also where a target is so named
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042
@@ -25,7 +25,7 @@ def load_regions(path: str | Path, targets: np.ndarray) -> dict[str, np.ndarray]
     path = Path(path)
     with about(path):
         if path.suffix.lower() == ".npz":
-            regions = checked(read_npz(path), len(targets))
+            regions = checked_masks(read_npz(path), len(targets))
         elif path.suffix.lower() == ".csv":
             regions = _memberships(path, targets)
         else:
@@ -44,7 +44,7 @@ def hemispheres(targets: np.ndarray) -> dict[str, np.ndarray]:
     return {name: stems == name for name in names} if "" not in names and len(names) > 1 else {}
 
 
-def checked(regions: Mapping[str, np.ndarray], targets: int) -> dict[str, np.ndarray]:
+def checked_masks(regions: Mapping[str, np.ndarray], targets: int) -> dict[str, np.ndarray]:
     """Name -> mask. Raises SubmissionError for a mask that is not (targets,) bool: numbers would choose by position."""
     masks = {name: np.asarray(mask) for name, mask in regions.items()}
     faults = [

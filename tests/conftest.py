@@ -1,11 +1,20 @@
-"""What every test starts from: four CPU devices, compiled programs kept between runs, no implicit rank promotion."""
+"""What every test starts from: four CPU devices, compiled programs kept between runs, no implicit rank promotion.
+
+XLA compiles quickly and not well: most of the suite is compilation, and what LLVM makes of a kernel is XLA's business.
+`make test-all` lets it optimise as it does for users, and runs what is marked `exhaustive` too.
+"""
 
 import os
 from pathlib import Path
 
-_FOUR = "--xla_force_host_platform_device_count=4"
-if "--xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FOUR}".strip()
+_ALL = os.environ.get("JAXLAB_TEST_ALL") == "1"
+_FLAGS = ["--xla_force_host_platform_device_count=4"]
+if not _ALL:  # a third of the seconds: kernels emitted in the older, shorter way, and LLVM's passes left out
+    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+for _flag in _FLAGS:
+    if _flag.partition("=")[0] not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_flag}".strip()
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jaxlab"
 os.environ.setdefault("JAXLAB_CACHE", str(_CACHE))  # subprocesses inherit all of this
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE / "xla"))
@@ -13,12 +22,33 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
 import hypothesis  # noqa: E402
+import jaxtyping  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+import signatures  # noqa: E402
+
+signatures.enforce()  # before anything of jaxlab or submit is imported
+
+
+def pytest_collection_modifyitems(config, items):
+    if _ALL:
+        return
+    left = [item for item in items if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
 
 # The same examples each time, so that a commit passes or fails for good; a busy machine is no fault of the code.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
+
+
+@pytest.fixture
+def signatures_off():
+    """For tests that pass what a signature forbids, to see what the code itself says of it."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,11 @@ from tiny_config import experiment as TINY
 
 from jaxlab.core.config import override
 from jaxlab.data.pipeline import Batches
-from jaxlab.experiment import Experiment
-from jaxlab.experiment.folds import Folds
+from jaxlab.experiment import Experiment, Folds
+from jaxlab.experiment.recipe import resolve
+from jaxlab.experiment.task import Task
+from jaxlab.objectives import resolved
 from jaxlab.runs import api
-from jaxlab.runs.network import train as fit
-from jaxlab.runs.network.begin import Start, initial_state
-from jaxlab.runs.network.plan import learning_of, tuning_of
-from jaxlab.runs.network.task import network_shapes, program_of, task_of
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Learning, Program, train_step
@@ -32,12 +30,22 @@ def tiny(root: Path, *settings: str, **parts) -> Experiment:
 
 
 def trained_run(root: Path, run: Path, *settings: str, **parts) -> Path:
-    return fit.train(tiny(root, *settings, **parts), run, console=Console(file=io.StringIO()))
+    return train(tiny(root, *settings, **parts), run)
 
 
 def folded_run(root: Path, run: Path, *settings: str, **parts) -> Path:
-    folds = Folds(experiment=tiny(root, *settings, **parts), folds=2)
-    return api.train(folds, run, console=Console(file=io.StringIO()))
+    return train(Folds(experiment=tiny(root, *settings, **parts), folds=2), run)
+
+
+def train(experiment, run: Path, **options) -> Path:
+    """Without a word."""
+    return api.train(experiment, run, console=Console(file=io.StringIO()), **options)
+
+
+def task_of(experiment: Experiment, targets: tuple[str, ...], images, normalize, **fields) -> Task:
+    """The task that data with these targets, or classes, would make; images are uint8."""
+    objectives = resolved(experiment.goals, dict.fromkeys(experiment.goals, targets))
+    return Task(objectives, images, "uint8", normalize, **fields)
 
 
 class Parts(NamedTuple):
@@ -50,19 +58,13 @@ class Parts(NamedTuple):
 
 
 def parts_of(experiment: Experiment) -> Parts:
-    training, opened = experiment.training, experiment.data.open()
-    task = task_of(experiment, opened)
-    learn, _ = fit.decoded(opened, experiment.split.split(opened.train), task.images)
-    batches = Batches(
-        learn.images, learn.target, learn.label, training.batch_size, experiment.seed, experiment.balance
-    )
-    program, shapes = program_of(experiment, task), network_shapes(experiment, task)
-    tuning, _ = tuning_of(experiment, task, shapes, batches.steps_per_epoch)
-    phases = learning_of(experiment, tuning, shapes, batches.steps_per_epoch)
-    start = Start(task, shapes, tuning, ({}, {}), {})
-    return Parts(
-        program, phases, batches, initial_state(experiment, start, phases[0].optimizer, learn.target)
-    )
+    opened = experiment.data.open()
+    recipe = resolve(experiment, opened)
+    training = experiment.training
+    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
+    learn, _ = recipe.input.portions(opened, recipe.training.positions, layout)
+    batches = Batches(*learn.sent, training.batch_size, experiment.seed, experiment.balance, learn.label)
+    return Parts(recipe.program, recipe.phases, batches, recipe.initial_state(learn))
 
 
 def stirred(variables: Variables) -> Variables:

@@ -97,7 +97,7 @@ def extraction(case: Row) -> None:
 def readout(case: Row) -> None:
     """Prints the seconds of a whole run, checkpoints and validation of each epoch among them; features are there."""
     from jaxlab.encode import features, load_all
-    from jaxlab.runs.network.train import train
+    from jaxlab.runs.api import train
 
     experiment = experiment_of(case, layers=(LAYER,), pool="none")
     features(load_all(experiment.data.encoders), experiment.data.open().train)

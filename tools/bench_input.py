@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from bench_process import once
 from bench_start import simulated
@@ -70,7 +71,7 @@ def main() -> None:
         images = decode(samples, np.arange(len(samples)), how)
         found[f"decode {kind}"] = len(samples) / (time.perf_counter() - start)
     steps = Steps(case)
-    batches = Batches(images, samples.target, None, batch, 0)
+    batches = Batches(images, {"activity": samples.target}, batch, 0)
     found["batches"] = _rate(batches.iterate(), batch, seconds)
     found["batches and put"] = _rate(prefetch(batches.iterate(), steps.layout.put_batch), batch, seconds)
     found["step, resident batch"] = _step_rate(steps, itertools.repeat(steps.batch), seconds)
@@ -86,8 +87,7 @@ def _rate(batches: Iterator[Any], batch: int, seconds: float) -> float:
     while time.perf_counter() - start < seconds:
         last = next(batches)
         taken += 1
-    for array in last.values():
-        getattr(array, "block_until_ready", lambda: None)()
+    jax.block_until_ready(last)
     return taken * batch / (time.perf_counter() - start)
 
 

@@ -19,14 +19,14 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from jaxlab.core import tree  # noqa: E402
-from jaxlab.data import Images, Normalize  # noqa: E402
+from jaxlab.core.types import Samples  # noqa: E402
+from jaxlab.data import Images, Opened, RandomSplit  # noqa: E402
 from jaxlab.experiment import Experiment, Training  # noqa: E402
+from jaxlab.experiment.inputs import Portion  # noqa: E402
+from jaxlab.experiment.recipe import resolve  # noqa: E402
 from jaxlab.heads import Head, Linear  # noqa: E402
 from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
-from jaxlab.runs.network.begin import Start, initial_state  # noqa: E402
-from jaxlab.runs.network.plan import learning_of, tuning_of  # noqa: E402
-from jaxlab.runs.network.task import Task, network_shapes, program_of  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
 from jaxlab.training.step import prediction_step, train_step  # noqa: E402
 
@@ -46,8 +46,26 @@ NETWORKS = {
 def experiment_of(case: dict[str, Any], network: tuple[Model, Head]) -> Experiment:
     """The case's experiment, without augmentation and EMA, which PyTorch's side does not have either."""
     model, head = network
-    training = Training(steps=1000, batch_size=case["batch"])
-    return Experiment(model=model, head=head, optimizer=AdamW(lr=1e-4), training=training)
+    return Experiment(
+        images=Images(size=(case["size"], case["size"])),
+        split=RandomSplit(validation=0.5),
+        model=model,
+        head=head,
+        optimizer=AdamW(lr=1e-4),
+        training=Training(steps=1000, batch_size=case["batch"]),
+    )
+
+
+def opened_of(case: dict[str, Any], batch: dict[str, Any]) -> Opened:
+    """The batch twice, as a source would hand it over: once to learn from, once to validate on."""
+    image, target = batch["image"], np.concatenate([batch["truth"]["activity"]] * 2)
+    samples = Samples(
+        ids=np.arange(len(target)).astype(str),
+        read=lambda position: image[position % len(image)],
+        checksum=lambda position: b"",
+        target=target,
+    )
+    return Opened(samples, None, "regression", tuple(f"n{k}" for k in range(case["targets"])))
 
 
 @dataclass
@@ -60,17 +78,13 @@ class Steps:
     def __post_init__(self) -> None:
         case = self.case
         experiment = experiment_of(case, self.network or NETWORKS[case["model"]])
-        targets = tuple(f"n{k}" for k in range(case["targets"]))
-        task = Task("regression", targets, Images(size=(case["size"], case["size"])), "uint8", Normalize())
-        shapes = network_shapes(experiment, task)
-        tuning, _ = tuning_of(experiment, task, shapes, steps_per_epoch=1)
-        program = program_of(experiment, task, shapes)
-        (learning,) = learning_of(experiment, tuning, shapes, steps_per_epoch=1)
         self.layout = Layout("auto", case["batch"])
         self.host_batch = _batch(case)
         self.batch = self.layout.put_batch(self.host_batch)
-        begin = Start(task, shapes, tuning, ({}, {}), {})
-        state = initial_state(experiment, begin, learning.optimizer, self.host_batch["target"])
+        recipe = resolve(experiment, opened_of(case, self.host_batch))
+        program, (learning,) = recipe.program, recipe.phases
+        ids = np.arange(case["batch"]).astype(str)
+        state = recipe.initial_state(Portion(ids, self.host_batch["image"], self.host_batch["truth"]))
         self.parameters = tree.count(state.params)
         self.state = self.layout.put(state)
         self.variables = self.layout.put(state.variables)
@@ -98,12 +112,12 @@ class Steps:
         jax.block_until_ready(outputs)
 
 
-def _batch(case: dict[str, Any]) -> dict[str, np.ndarray]:
+def _batch(case: dict[str, Any]) -> dict[str, Any]:
     rng, rows = np.random.default_rng(0), case["batch"]
     shape = (rows, case["size"], case["size"], 3)
     return {
         "image": rng.integers(0, 256, shape, dtype=np.uint8),
-        "target": rng.standard_normal((rows, case["targets"]), dtype=np.float32),
+        "truth": {"activity": rng.standard_normal((rows, case["targets"]), dtype=np.float32)},
         "index": np.arange(rows, dtype=np.int32),
     }
 

@@ -119,7 +119,7 @@ def _jaxlab(case: Row) -> None:
     images = decode(samples, np.arange(len(samples)), how)
 
     def epoch(images: np.ndarray) -> None:
-        batches = Batches(images, None, None, BATCH, 0)
+        batches = Batches(images, {}, BATCH, 0)
         stream = batches.iterate()
         _check(next(stream)["image"] for _ in range(batches.steps_per_epoch))
         stream.close()

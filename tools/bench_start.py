@@ -80,8 +80,7 @@ def main() -> None:
 
     from jaxlab.cli import main as cli
     from jaxlab.data.sources.table import KaggleTable
-    from jaxlab.runs.network import begin as run_start
-    from jaxlab.runs.network import train as fit
+    from jaxlab.experiment import experiment, inputs
     from jaxlab.training.journal import Journal
 
     spent["import"] = time.time() - start
@@ -113,8 +112,8 @@ def main() -> None:
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     clocked(KaggleTable, "open", "open data")
-    clocked(run_start, "fingerprint", "open data")
-    clocked(fit, "decode", "decode")
+    clocked(experiment, "fingerprint", "open data")
+    clocked(inputs, "decode_splits", "decode")
     Journal.write = first_record  # type: ignore[method-assign]
     cli.main()
 

@@ -2,7 +2,7 @@
 
     python tools/families.py [--markdown FILE]
 
-Loads every golden of tests/golden/ through a weight file, as a user would, and compares features and logits.
+Loads every golden of tests/reference/goldens/ through a weight file, as a user would, and compares features and logits.
 """
 
 import sys
@@ -17,9 +17,9 @@ from rich.progress import track
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "weights"))
-from goldens import Case, network, outputs  # noqa: E402
-from test_goldens import CASES  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from reference.cases import CASES  # noqa: E402
+from reference.networks import Case, network, outputs  # noqa: E402
 
 from jaxlab.core import tree  # noqa: E402
 

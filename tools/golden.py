@@ -1,33 +1,26 @@
-"""Make the small reference outputs in tests/golden/ with PyTorch, torchvision, timm and transformers.
+"""Make the small reference outputs in tests/reference/goldens/ with PyTorch, torchvision, timm and transformers.
 
 None of these is a dependency: run it in an environment of its own, `python tools/golden.py [name ...]`, and commit
-what it writes. The networks' weights come from a seed (tests/weights/seeded.py), so only outputs are stored.
+what it writes. The networks' weights come from a seed (tests/reference/seeded.py), so only outputs are stored.
 """
 
 import sys
+from importlib import import_module
+from pathlib import Path
 
-import golden_bert
 import golden_common
-import golden_efficientnet
 import golden_layers
-import golden_lenet
-import golden_mobilenetv2
-import golden_resnet
-import golden_shufflenet
-import golden_vit
 import numpy as np
 import torch
 
-FAMILIES = (
-    golden_bert,
-    golden_efficientnet,
-    golden_layers,
-    golden_lenet,
-    golden_mobilenetv2,
-    golden_resnet,
-    golden_shufflenet,
-    golden_vit,
-)
+OTHERS = ("golden_common", "golden_real")  # what all use; what needs packages of weights
+
+
+def jobs() -> dict[str, golden_common.Job]:
+    """Those of golden_layers.py and of each family's golden_<name>.py, a name of jaxlab.weights.FAMILIES."""
+    names = sorted(path.stem for path in Path(__file__).parent.glob("golden_*.py"))
+    modules = [import_module(name) for name in names if name not in OTHERS]
+    return {name: job for module in modules for name, job in module.JOBS.items()}
 
 
 def main() -> None:
@@ -35,12 +28,12 @@ def main() -> None:
     torch.set_num_threads(1)
     out = golden_common.OUT
     out.mkdir(exist_ok=True)
-    jobs = {name: job for family in FAMILIES for name, job in family.JOBS.items()}
-    for name in sys.argv[1:] or [*jobs, "torch_files"]:
+    known = jobs()
+    for name in sys.argv[1:] or [*known, "torch_files"]:
         if name == "torch_files":
             golden_layers.torch_files()
             continue
-        np.savez_compressed(out / f"{name}.npz", **jobs[name]())
+        np.savez_compressed(out / f"{name}.npz", **known[name]())
         print(f"{name}: {(out / f'{name}.npz').stat().st_size} bytes")
 
 

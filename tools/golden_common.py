@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "tests" / "golden"
-sys.path.insert(0, str(ROOT / "tests" / "weights"))
-import photographs as real  # noqa: E402
-import seeded  # noqa: E402
+OUT = ROOT / "tests" / "reference" / "goldens"
+sys.path.insert(0, str(ROOT / "tests"))
+from reference import photographs as real  # noqa: E402
+from reference import seeded  # noqa: E402
 
 IMAGES = (2, 66, 50, 3)  # no multiple of 32 and not square: wrong padding or swapped axes show
 CLASSES = 50

@@ -3,9 +3,9 @@
 from collections import OrderedDict
 
 import numpy as np
-import seeded
 import torch
 from golden_common import OUT, Job, nhwc
+from reference import seeded
 
 
 def layers() -> dict[str, np.ndarray]:

@@ -3,13 +3,12 @@
 from functools import partial
 from typing import Any
 
-import focus
 import numpy as np
-import photographs as real
-import seeded
 import torch
 from golden_common import CLASSES, Job, photographs, reference
 from PIL import Image
+from reference import focus, seeded
+from reference import photographs as real
 
 WIDTHS = {"tiny": 192, "small": 384, "base": 768}
 WIDE, SQUARE = (2, 48, 64, 3), (2, 64, 64, 3)

@@ -10,9 +10,9 @@ from typing import Any
 
 from jaxlab.bundling import wheels
 from jaxlab.bundling.cells import notebook
-from jaxlab.bundling.runs import Member, copy_weights, members_of
+from jaxlab.bundling.runs import BundledRun, copy_weights, members_of
 from jaxlab.core.types import UserError
-from jaxlab.runs.network.run import Which
+from jaxlab.runs.run import Which
 from jaxlab.training.rundir import provenance
 
 SCHEMA = 2
@@ -64,7 +64,7 @@ def bundle(
 
 def _fill(
     folder: Path,
-    members: Sequence[Member],
+    members: Sequence[BundledRun],
     data: str | Path | None,
     everything: bool,
     image: Path | None,
@@ -94,7 +94,7 @@ def _fill(
     (folder / "notebook.ipynb").write_text(json.dumps(book, indent=1) + "\n")
 
 
-def _ensemble(members: Sequence[Member]) -> str:
+def _ensemble(members: Sequence[BundledRun]) -> str:
     """How the notebook will combine them."""
     if len(members) < 2:
         return "of one run, its predictions as they are"
@@ -106,13 +106,13 @@ def _ensemble(members: Sequence[Member]) -> str:
     return "weights learned from the runs' predictions of labelled samples"
 
 
-def _places(members: Sequence[Member]) -> dict[Path, str]:
+def _places(members: Sequence[BundledRun]) -> dict[Path, str]:
     """{file or folder of weights: its place in the bundle}; runs that share weights share a copy."""
     sources = dict.fromkeys(path for member in members for path in member.weights.values())
     return {source: f"weights/{number}/{source.name}" for number, source in enumerate(sources)}
 
 
-def _describe(folder: Path, name: str, members: Sequence[Member]) -> None:
+def _describe(folder: Path, name: str, members: Sequence[BundledRun]) -> None:
     """README.txt, dataset-metadata.json for Kaggle's own command, and bundle.json.
 
     That has the SHA-256 of all that the notebook reads; of nothing else, since the notebook itself and the metadata are
@@ -138,7 +138,7 @@ def _describe(folder: Path, name: str, members: Sequence[Member]) -> None:
     (folder / "bundle.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _record(member: Member, places: dict[Path, str]) -> dict[str, Any]:
+def _record(member: BundledRun, places: dict[Path, str]) -> dict[str, Any]:
     """What the notebook needs to know of a run."""
     place, labelled = Path("runs", member.name), member.labelled
     return {

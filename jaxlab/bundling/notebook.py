@@ -66,6 +66,7 @@ import jaxlab
 import numpy as np
 import submit
 
+jaxlab.prepare()  # all cores, and memory kept, before JAX starts
 predicted = {}
 for run in made["runs"]:
     settings = [f"{field}={BUNDLE / place}" for field, place in run["weights"].items()]

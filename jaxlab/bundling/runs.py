@@ -9,9 +9,7 @@ from pathlib import Path
 from jaxlab.core.config import locations
 from jaxlab.core.types import UserError
 from jaxlab.runs.api import load
-from jaxlab.runs.folds import FoldsRun
-from jaxlab.runs.network.run import Which
-from jaxlab.runs.ridge import RidgeRun
+from jaxlab.runs.run import Which
 from jaxlab.training.checkpoint import Saved, copy_for_predicting
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.weights.read import SUFFIXES, find
@@ -22,7 +20,7 @@ _FILES = ("config.json", "config.py", "run.json", "metrics.jsonl")
 
 
 @dataclass(frozen=True)
-class Member:
+class BundledRun:
     """A run as the user names it.
 
     which: the checkpoint to predict with, as `predict_split` has it.
@@ -51,7 +49,7 @@ class Member:
             copy_for_predicting(checkpoint, target / inside / "checkpoints")
 
 
-def members_of(paths: Sequence[Path], which: Which | None) -> list[Member]:
+def members_of(paths: Sequence[Path], which: Which | None) -> list[BundledRun]:
     """The runs at `paths`. Raises UserError with what is amiss in any of them."""
     problems: list[str] = []
     members = []
@@ -68,23 +66,19 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[Member]:
     return members
 
 
-def _member(path: Path, which: Which | None) -> Member:
+def _member(path: Path, which: Which | None) -> BundledRun:
     run = load(path)
     chosen = run.usual if which is None else which
-    parts = run.folds if isinstance(run, FoldsRun) else [run]
     checkpoints = {
-        str(part.rundir.path.relative_to(path)): part.checkpoint
-        if isinstance(part, RidgeRun)
-        else part.checkpoint(chosen)
-        for part in parts
+        str(member.rundir.path.relative_to(path)): member.checkpoint(chosen) for member in run.members
     }
-    found = locations(parts[0].experiment)  # of folds, the same in all
+    found = locations(run.members[0].experiment)  # of folds, the same in all
     weights = {
         name: _weights(name, source) for name, source in found.items() if "encoders" in name.split(".")
     }
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
     labelled = _labelled(run.rundir, list(checkpoints.values()))
-    return Member(path, chosen, checkpoints, weights, roots, labelled)
+    return BundledRun(path, chosen, checkpoints, weights, roots, labelled)
 
 
 def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:

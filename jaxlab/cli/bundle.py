@@ -5,16 +5,20 @@ from typing import Any
 
 import click
 
+from jaxlab.cli.arguments import CheckpointName, RunPath, importing
+
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The folder to make."
 )
 @click.option(
     "--data", metavar="PATH", help="The competition's folder on Kaggle.  [default: the notebook looks for it]"
 )
-@click.option("--checkpoint", help="best, last or a step.  [default: best; of folds, last]")
+@click.option(
+    "--checkpoint", type=CheckpointName(), help="best, last or a step.  [default: best; of folds, last]"
+)
 @click.option(
     "--everything", is_flag=True, help="Bring all dependencies, for a machine like this one without any."
 )
@@ -22,13 +26,12 @@ import click
     "--image", type=click.Path(path_type=Path), metavar="FREEZE.txt",
     help="What `pip freeze` prints on Kaggle, if its image has changed.",
 )  # fmt: skip
-def bundle(runs: tuple[Path, ...], out: Path, checkpoint: str | None, **options: Any) -> None:
+def bundle(runs: tuple[Path, ...], out: Path, checkpoint: Any, **options: Any) -> None:
     """Bundle RUNS into one folder for Kaggle without a network.
 
     It holds checkpoints, weights, wheels, and a notebook that writes submission.csv. The wheels are jaxlab's own and
     what Kaggle's image lacks of its dependencies.
     """
-    from jaxlab.bundling import bundle as make
-
-    which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
-    make(runs, out, which=which, **options, tell=lambda line: click.echo(line, err=True))
+    with importing():
+        from jaxlab.bundling import bundle as make
+    make(runs, out, which=checkpoint, **options, tell=lambda line: click.echo(line, err=True))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jaxlab.cli.arguments import Output, importing
 from jaxlab.core.types import UserError
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
 
     CONFIG defines an `experiment`: an Experiment, or a source of data alone.
     """
-    from jaxlab.core.config import identity
-    from jaxlab.data.prepare.prepare import prepare as write
-    from jaxlab.training.rundir import provenance
-
-    source, images = _data_of(config, settings, size)
+    with importing():
+        source, images = _data_of(config, settings, size)
+        from jaxlab.core.config import identity
+        from jaxlab.data.prepare.prepare import prepare as write
+        from jaxlab.training.rundir import provenance
     opened = source.open()
     write(opened, images, out, {"source": identity(source), "images": identity(images), **provenance()})
     test = 0 if opened.test is None else len(opened.test)
@@ -55,10 +56,11 @@ def _data_of(
     from dataclasses import replace
 
     from jaxlab.core.config import load_file, override
+
+    found = override(load_file(config), settings)
     from jaxlab.data import Images, Source
     from jaxlab.experiment import Experiment
 
-    found = override(load_file(config), settings)
     if isinstance(found, Source):
         return found, Images(size=size)
     if not isinstance(found, Experiment):
@@ -82,11 +84,9 @@ def _data_of(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",
     help="Override a field, e.g. data.root=FOLDER.",
 )  # fmt: skip
+@click.option("--out", type=Output(".html"), metavar="PAGE.html", help="Write a page with pictures.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PAGE.html", help="Write a page with pictures."
-)
-@click.option(
-    "--duplicates", type=click.Path(path_type=Path), metavar="FILE.csv",
+    "--duplicates", type=Output(".csv"), metavar="FILE.csv",
     help="Write the ids of images that look like one of another split.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -99,10 +99,12 @@ def audit(
     within and across training, validation and test data.
     """
     from jaxlab.core.config import load_file, override
-    from jaxlab.experiment import Experiment
-    from jaxlab.report import audit as examination
 
-    experiment = override(load_file(config), settings)
+    with importing():
+        experiment = override(load_file(config), settings)
+        from jaxlab.experiment import Experiment
     if not isinstance(experiment, Experiment):
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
+    with importing():
+        from jaxlab.report import audit as examination
     examination.show(experiment, out=out, duplicates=duplicates, as_json=as_json)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
+from jaxlab.cli.arguments import CheckpointName, Output, RunPath, importing, prepare
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.data import data
 from jaxlab.cli.soup import soup
@@ -24,9 +25,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            from submit import SubmissionError  # here, because it brings pandas along
-
-            if not isinstance(error, UserError | SubmissionError):
+            loaded = sys.modules.get("submit.errors")  # pandas comes along: it is not imported for this alone
+            if not isinstance(error, (UserError, loaded.SubmissionError) if loaded else UserError):
                 raise
             click.echo(f"error: {error}", err=True)
             sys.exit(1)
@@ -77,27 +77,38 @@ def train(
     folds: int | None,
     stop_after: str | None,
 ) -> None:
-    """Train the experiment in CONFIG, or go on where its run stopped."""
+    """Train the experiment in CONFIG, or go on where its run stopped.
+
+    Where CONFIG names no data, it is a trial: on simulated neurons, made small, in a run directory of its own.
+    """
     from jaxlab.training.budget import Budget
 
     budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
-    from jaxlab.encode import Ridge
-    from jaxlab.experiment.folds import Folds, in_folds
-    from jaxlab.runs import api
-    from jaxlab.runs.network.train import default_run
-
-    experiment = _experiment(config, settings, Ridge, Folds)
+    with importing():
+        experiment = _experiment(config, settings)
+        from jaxlab.experiment.folds import in_folds
+        from jaxlab.experiment.trial import simulated, trial, unnamed
     if folds is not None:
         experiment = in_folds(experiment, folds)
-    name = config.stem
+    prepare()
+    name, root = config.stem, unnamed(experiment)
+    if root is not None:
+        _say(
+            f"trial: no data are named ({root}), so that simulated neurons take their place; made small, for minutes"
+        )
     if smoke:
-        whole, experiment, name = experiment, experiment.smoke(), f"{config.stem}-smoke"
+        whole, experiment, name = experiment, experiment.smoke(), f"{name}-smoke"
         within = (getattr(one, "experiment", one) for one in (whole, experiment))
         before, now = ([getattr(one, part, None) for part in ("model", "data", "encoders")] for one in within)
         if before != now:
-            click.echo("smoke: the pretrained weights are not downloaded", err=True)
+            _say("smoke: the pretrained weights are not downloaded")
+        experiment = simulated(experiment) if root is not None else experiment
+    elif root is not None:
+        experiment, name = trial(experiment, lambda line: _say(f"trial: {line}")), f"{name}-trial"
+    with importing():
+        from jaxlab.runs import api
     if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
-        shutil.rmtree(default_run(experiment, name), ignore_errors=True)
+        shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
     path = api.train(
         experiment,
         run,
@@ -107,17 +118,35 @@ def train(
         stop_after=budget,
     )
     click.echo(path)
+    if root is not None:
+        _say_what_is_next(config, path, root)
 
 
-def _experiment(config: Path, settings: tuple[str, ...], *others: type) -> Any:
-    """The experiment in CONFIG, or one of the `others` kinds."""
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _say_what_is_next(config: Path, path: Path, root: str) -> None:
+    """The commands to type after a trial."""
+    _say(
+        "trial: its scores say nothing about your data. Next:\n"
+        f"  jaxlab predict {path} --out submission.csv      what a run ends in\n"
+        f"  jaxlab train {config} --set {root}=FOLDER      on your own data, at full size\n"
+        "  jaxlab simulate FOLDER      to see what such a folder holds"
+    )
+
+
+def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
+    """What is to be trained in CONFIG. First of all the file is looked at."""
     from jaxlab.core.config import load_file
-    from jaxlab.experiment import Experiment
-    from jaxlab.experiment.folds import overridden
 
-    experiment = overridden(load_file(config), settings)
-    if not isinstance(experiment, (Experiment, *others)):
-        wanted = " or ".join(f"{kind.__name__}(...)" for kind in (Experiment, *others))
+    experiment = load_file(config).overridden(settings)
+    from jaxlab.encode import Ridge
+    from jaxlab.experiment import Experiment, Study
+
+    kinds = (Experiment, Ridge, Study)
+    if not isinstance(experiment, kinds):
+        wanted = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
         raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
     return experiment
 
@@ -136,15 +165,21 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     Those of labelled and test images go to $JAXLAB_CACHE/features, under what they depend on: weights, preprocessing
     and images. What is there already is not computed again.
     """
-    from jaxlab.encode.command import extract
-
-    experiment = _experiment(config, settings)
-    parts = (experiment.data, experiment.model, experiment.images, experiment.normalize, experiment.head)
-    extract(*parts, **options)
+    with importing():
+        experiment = _experiment(config, settings)
+        from jaxlab.encode.command import extract
+        from jaxlab.experiment import Experiment
+    if not isinstance(experiment, Experiment):
+        raise UserError(
+            f"config {config}: expected experiment = Experiment(...), found {type(experiment).__name__}"
+        )
+    prepare()
+    parts = (experiment.data, experiment.model, experiment.images, experiment.normalize)
+    extract(*parts, [one.head for one in experiment.goals.values()], **options)
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath())
 @_set
 @click.option(
     "--checkpoints", type=click.Choice(["best", "last", "all"]),
@@ -159,10 +194,10 @@ def evaluate(
     Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
     of inference, those with it are shown beside them.
     """
-    from jaxlab.runs.api import load
-
-    loaded: Any = load(run, settings)
-    scores = loaded.evaluate_checkpoints(checkpoints or loaded.usual)
+    with importing():
+        from jaxlab.runs.api import load
+    prepare()
+    scores = load(run, settings).evaluate_checkpoints(checkpoints)
     click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
 
 
@@ -180,16 +215,18 @@ def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
 
 
 @main.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="FILE.csv (checked) or FILE.npz.")
+@click.argument("runs", nargs=-1, required=True, type=RunPath())
+@click.option("--out", type=Output(".csv", ".npz"), help="FILE.csv (checked) or FILE.npz.")
 @_set
-@click.option("--checkpoint", help="best, last or a step.  [default: best; of folds, last]")
+@click.option(
+    "--checkpoint", type=CheckpointName(), help="best, last or a step.  [default: best; of folds, last]"
+)
 @click.option(
     "--split", type=click.Choice(["test", "validation", "out_of_fold"]), default="test", show_default=True,
     help="What to predict; out_of_fold for folds and ridge regression.",
 )  # fmt: skip
 def predict(
-    runs: tuple[Path, ...], out: Path | None, settings: tuple[str, ...], checkpoint: str | None, split: str
+    runs: tuple[Path, ...], out: Path | None, settings: tuple[str, ...], checkpoint: Any, split: str
 ) -> None:
     """Predict test images with RUNS, and write their mean to OUT.
 
@@ -198,11 +235,10 @@ def predict(
     is written.
     `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
     """
-    from jaxlab.runs.api import predict_runs
-
-    which: Any = int(checkpoint) if checkpoint and checkpoint.isdigit() else checkpoint
-    for line in predict_runs(runs, out, settings, which, split):
-        click.echo(line, err=True)
+    with importing():
+        from jaxlab.runs.predict import predict_runs
+    prepare()
+    predict_runs(runs, out, settings, checkpoint, split, log=_say)
 
 
 @main.command()
@@ -243,6 +279,7 @@ def doctor() -> None:
     """Show which devices JAX sees, and what is amiss."""
     from jaxlab.report import doctor as examination
 
+    prepare()
     sys.exit(0 if examination.show() else 1)
 
 

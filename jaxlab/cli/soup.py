@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from jaxlab.cli.arguments import RunPath, importing, prepare
+
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The new run directory.")
 @click.option("--greedy", is_flag=True, help="Take a member only where the validation score does not fall.")
 @click.option(
@@ -29,6 +31,7 @@ def soup(runs: tuple[Path, ...], out: Path, **options: Any) -> None:
     at the cost of one. All is chosen and scored on validation images, which a greedy soup's members must share;
     batch-norm statistics are measured on training images.
     """
-    from jaxlab.runs.soup.soup import soup as make
-
+    with importing():
+        from jaxlab.runs.soup.soup import soup as make
+    prepare()
     click.echo(make(runs, out, **options))

@@ -10,12 +10,13 @@ import json
 import re
 import runpy
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from jaxlab.core.registry import DefinedClass, check_name, defined
 from jaxlab.core.types import UserError
 
 _LOCATION = "where something lies: never part of what an experiment is"
@@ -31,10 +32,17 @@ class Component:
     """
 
     types: ClassVar[dict[str, type["Component"]]] = {}
+    definitions: ClassVar[dict[str, DefinedClass]] = {}
     afterwards: ClassVar[bool] = False  # says how a trained network is used: no part of what an experiment is
+    undecayed: ClassVar[
+        tuple[str, ...]
+    ] = ()  # last names of parameters of its network that weight decay spares
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        definition = defined(cls)
+        check_name(definition, Component.definitions.get(cls.__name__))
+        Component.definitions[cls.__name__] = definition
         Component.types[cls.__name__] = cls
 
     def __post_init__(self) -> None:
@@ -45,6 +53,10 @@ class Component:
 
     def check(self) -> None:
         """Raise UserError where fields contradict one another, with the expected and the actual value."""
+
+    def overridden(self, settings: Iterable[str]) -> Self:
+        """With the settings of a command line, as `override` takes them."""
+        return override(self, settings)
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
@@ -94,6 +106,15 @@ def _readable(hint: Any) -> str:
     return text.replace(repr(_LOCATION), "a path").replace("NoneType", "None")
 
 
+_PLAIN = (
+    UserError,
+    TypeError,
+    NameError,
+    SyntaxError,
+    ImportError,
+    AttributeError,
+)  # their messages say it all
+
 # -- files ---------------------------------------------------------------------------------------------------
 
 
@@ -105,7 +126,7 @@ def load_file(path: Path) -> Component:
         )
     try:
         found = runpy.run_path(str(path)).get("experiment")
-    except (UserError, TypeError, NameError, SyntaxError, ImportError, AttributeError) as error:
+    except Exception as error:  # of the config's own lines, or of what they call
         raise UserError(f"config {path}{_line(error, path)}: {_explained(error)}") from error
     if not isinstance(found, Component):
         raise UserError(f"config {path}: expected a variable `experiment = Experiment(...)`, found {found!r}")
@@ -124,6 +145,8 @@ def _line(error: Exception, path: Path) -> str:
 def _explained(error: Exception) -> str:
     """Python's own message; of an unknown keyword with the nearest field names, and of a missing one as a field."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
+    if not isinstance(error, _PLAIN):
+        return f"{type(error).__name__}: {text}"
     if missing := re.match(r"(\w+)\.__init__\(\) missing .* keyword-only arguments?: (.*)", text):
         return f"{missing[1]} needs {missing[2]}"
     unknown = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
@@ -165,6 +188,8 @@ def _replaced(node: Any, settings: list[Setting]) -> Any:
     values = {head: _value(node, head, [s for s in settings if s[0][0] == head]) for head in heads}
     if isinstance(node, tuple):
         return tuple(values.get(str(position), item) for position, item in enumerate(node))
+    if isinstance(node, Mapping):
+        return {**node, **values}
     return dataclasses.replace(node, **values)
 
 
@@ -185,6 +210,10 @@ def _child(node: Any, head: str, first: Setting) -> Any:
         if head not in map(str, range(len(node))):
             raise UserError(f"--set {setting}: {head!r} is not a position in a list of {len(node)}")
         return node[int(head)]
+    if isinstance(node, Mapping):
+        if head not in node:
+            raise UserError(f"--set {setting}: there is no {head!r}; there are {', '.join(node) or 'none'}")
+        return node[head]
     if not isinstance(node, Component):
         raise UserError(f"--set {setting}: {node!r} has no fields, so no {head!r}")
     hints = _hints(type(node))
@@ -205,8 +234,8 @@ def _has_field(value: Any, name: str) -> bool:
 def _parsed(node: Any, name: str, text: str, setting: str) -> Any:
     """`text` as a Python literal where the field takes one, else as the bare word."""
     whole = "a part is chosen in the config file, --set changes fields of it"
-    if isinstance(node, tuple):
-        if isinstance(node[int(name)], Component):
+    if isinstance(node, tuple | Mapping):
+        if isinstance(node[name] if isinstance(node, Mapping) else node[int(name)], Component):
             raise UserError(f"--set {setting}: {whole}")
         return _readings(text)[0]  # checked with the whole field
     error: ValidationError | None = None
@@ -236,14 +265,35 @@ def _readings(text: str) -> list[Any]:
 # -- JSON ----------------------------------------------------------------------------------------------------
 
 
+LATER = {
+    "later": True
+}  # metadata of a field that earlier versions did not know, so that its default changes no hash
+
+
 def to_json(value: Any) -> Any:
-    """Components as `{"type": name, field: value}`, tuples as lists."""
+    """Components as `{"type": name, field: value}`, tuples as lists; a field that came LATER only where it is set."""
     if isinstance(value, Component):
-        fields = {name: to_json(getattr(value, name)) for name in _hints(type(value))}
+        fields = {name: to_json(item) for name, _, item in _written(value)}
         return {"type": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {name: to_json(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
     return value
+
+
+def _written(config: Component) -> Iterator[tuple[str, Any, Any]]:
+    """(name, hint, value) of the fields that JSON has."""
+    hints = _hints(type(config))
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not (field.metadata == LATER and value == _default(field)):
+            yield field.name, hints[field.name], value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def from_json(data: Any) -> Any:
@@ -252,6 +302,8 @@ def from_json(data: Any) -> Any:
         return tuple(from_json(item) for item in data)
     if not isinstance(data, Mapping):
         return data
+    if "type" not in data:
+        return {name: from_json(item) for name, item in data.items()}
     cls = Component.types.get(data["type"])
     if cls is None:
         raise UserError(
@@ -272,19 +324,33 @@ def identity(value: Any) -> Any:
     """
     if isinstance(value, Component):
         fields = {}
-        for name, hint in _hints(type(value)).items():
-            item = getattr(value, name)
+        for name, hint, item in _written(value):
             if isinstance(item, Component) and item.afterwards:
                 continue
             fields[name] = item is not None if _is_location(hint) else identity(item)
         return {"type": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {name: identity(item) for name, item in value.items()}
     return [identity(item) for item in value] if isinstance(value, tuple) else value
+
+
+def components(value: Any) -> Iterator[Component]:
+    """`value`, where it is a component, and all components within it."""
+    if isinstance(value, Component):
+        yield value
+        for name in _hints(type(value)):
+            yield from components(getattr(value, name))
+    elif isinstance(value, tuple | Mapping):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from components(item)
 
 
 def locations(value: Any, path: str = "") -> dict[str, str]:
     """{field, as `--set` names it: path or hub id} of each location that is set."""
     if isinstance(value, tuple):
         inside = [(str(position), item, False) for position, item in enumerate(value)]
+    elif isinstance(value, Mapping):
+        inside = [(name, item, False) for name, item in value.items()]
     elif isinstance(value, Component):
         hints = _hints(type(value)).items()
         inside = [(name, getattr(value, name), _is_location(hint)) for name, hint in hints]
@@ -317,8 +383,15 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         names = list(dict.fromkeys([*old, *new]))
         found = [differences(old.get(n), new.get(n), f"{path}.{n}" if path else n) for n in names]
+        if _named_parts(old) and old.keys() == new.keys() and list(old) != list(new):  # the first counts most
+            found.append([f"{path}: order {', '.join(old)} -> {', '.join(new)}"])
         return [line for lines in found for line in lines]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [line for k, (a, b) in pairs for line in differences(a, b, f"{path}.{k}")]
     return [] if old == new else [f"{path}: {json.dumps(old)} -> {json.dumps(new)}"]
+
+
+def _named_parts(data: Mapping[str, Any]) -> bool:
+    """Whether this is the JSON of a mapping of components."""
+    return "type" not in data and all(isinstance(part, dict) and "type" in part for part in data.values())

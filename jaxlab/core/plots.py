@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from submit.metrics.table import headline_of, score_of
+
 
 def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     """Loss by step and epoch, learning rate, and the headline score by epoch, from metrics.jsonl's records."""
@@ -12,17 +14,19 @@ def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     of = {split: [r for r in records if r["split"] == split] for split in ("step", "train", "validation")}
     if not of["validation"]:
         return
-    score = "pearson" if "pearson" in of["validation"][0] else "accuracy"
+    score = score_of(headline_of(of["validation"][0]))
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     loss, right, rate = figure.subplots(1, 3)
     loss.plot(*_xy(of["step"], "loss"), color="0.8", lw=0.8, label="each step")
     for split, colour in (("train", "C0"), ("validation", "C1")):
         loss.plot(*_xy(of[split], "loss"), color=colour, label=split)
-        right.plot(*_xy(of[split], score), color=colour, label=split)
+        right.plot(*_xy(of[split], score.name), color=colour, label=split)
     rate.plot(*_xy(of["step"], "learning_rate"), color="C2")
-    best = max(of["validation"], key=lambda record: record[score])
-    right.plot(best["step"], best[score], "o", color="C1", label=f"best {best[score]:.3f}")
-    for axes, title in ((loss, "loss"), (right, _TITLES[score]), (rate, "learning rate")):
+    steps, values = _xy(of["validation"], score.name)
+    if values:
+        best = (max if score.better == "higher" else min)(values)
+        right.plot(steps[values.index(best)], best, "o", color="C1", label=f"best {best:.3f}")
+    for axes, title in ((loss, "loss"), (right, score.label), (rate, "learning rate")):
         axes.set(title=title, xlabel="step")
         axes.spines[["top", "right"]].set_visible(False)
     loss.legend(frameon=False)
@@ -31,11 +35,8 @@ def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-_TITLES = {"pearson": "mean Pearson r", "accuracy": "accuracy"}
-
-
 def _xy(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
-    kept = [record for record in records if name in record]
+    kept = [record for record in records if record.get(name) is not None]  # where it was defined
     return [record["step"] for record in kept], [record[name] for record in kept]
 
 

@@ -3,17 +3,22 @@
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import grain
 import numpy as np
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, Shown
 from jaxlab.data.images import ImageRows
 
-HostBatch = dict[str, np.ndarray]
-Gathered = Mapping[str, ImageRows]
+if TYPE_CHECKING:
+    import grain
+else:
+    grain = Late("grain")
+
+HostBatch = dict[str, Any]
+Truth = Mapping[str, np.ndarray]
 T = TypeVar("T")
 _ENDLESS = 1 << 40  # batches: a range as long as no run is
 
@@ -21,25 +26,25 @@ _ENDLESS = 1 << 40  # batches: a range as long as no run is
 class Batches:
     """Shuffled training batches without end: every epoch is another permutation, its remainder dropped.
 
-    images: (n, h, w, c), or shared. target: (n, t) float32 or None. label: (n,) int32 or None; a `balance` needs it,
-    and decides what an epoch shows.
-    `batches[k]` is {"image": (b, h, w, c), "target": (b, t) or "label": (b,), "index": (b,) int32}, where
-    index is the position in these arrays. Raises UserError when there are fewer samples than a batch holds.
+    images: (n, h, w, c), or shared. truth: {objective: (n, t) float32 numbers or (n,) int32 classes}.
+    label: (n,) int32 or None; a `balance` needs it, and decides what an epoch shows.
+    `batches[k]` is {"image": (b, h, w, c), "truth": {objective: (b, ...)}, "index": (b,) int32}, where index is the
+    position in these arrays. Raises UserError when there are fewer samples than a batch holds.
     """
 
     def __init__(
         self,
         images: ImageRows,
-        target: np.ndarray | None,
-        label: np.ndarray | None,
+        truth: Truth,
         batch_size: int,
         seed: int,
         balance: Balance | None = None,
+        label: np.ndarray | None = None,
     ) -> None:
         n = epoch_length(len(images), label, balance)
         check_batch_size(batch_size, n)
         self.steps_per_epoch, self._batch_size = n // batch_size, batch_size
-        self._arrays = _named(images, target, label)
+        self._images, self._truth = images, truth
         if balance is not None and label is not None:
             self._epoch = functools.lru_cache(4)(functools.partial(balance.epoch, label, seed))
             self._batches = grain.MapDataset.range(_ENDLESS).map(self._balanced)
@@ -53,13 +58,13 @@ class Batches:
         return self._batches[step]
 
     def _gather(self, index: Sequence[int]) -> HostBatch:
-        return _gather(self._arrays, np.array(index, np.int32))
+        return _gather(self._images, self._truth, np.array(index, np.int32))
 
     def _balanced(self, step: int) -> HostBatch:
         epoch, place = divmod(step, self.steps_per_epoch)
         shown: Shown = self._epoch(epoch)
         rows = slice(place * self._batch_size, (place + 1) * self._batch_size)
-        batch = _gather(self._arrays, shown.index[rows])
+        batch = _gather(self._images, self._truth, shown.index[rows])
         for axis, mirrored in enumerate(shown.mirror[rows].T, 1):
             batch["image"][mirrored] = np.flip(batch["image"][mirrored], axis)
         return batch
@@ -90,14 +95,12 @@ def check_batch_size(batch_size: int, samples: int) -> None:
         raise UserError(f"batch size {batch_size}: expected between 1 and the {samples} training samples")
 
 
-def evaluation_batches(
-    images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, batch_size: int
-) -> Iterator[HostBatch]:
+def evaluation_batches(images: ImageRows, truth: Truth, batch_size: int) -> Iterator[HostBatch]:
     """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample."""
-    arrays, n = _named(images, target, label), len(images)
+    n = len(images)
     for start in range(0, n, batch_size):
         rows = np.arange(start, start + batch_size, dtype=np.int32)
-        yield {**_gather(arrays, np.minimum(rows, n - 1)), "mask": rows < n}
+        yield {**_gather(images, truth, np.minimum(rows, n - 1)), "mask": rows < n}
 
 
 def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth: int = 2) -> Iterator[T]:
@@ -110,10 +113,6 @@ def prefetch(batches: Iterator[HostBatch], put: Callable[[HostBatch], T], depth:
     yield from ready
 
 
-def _named(images: ImageRows, target: np.ndarray | None, label: np.ndarray | None) -> Gathered:
-    arrays = {"image": images, "target": target, "label": label}
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def _gather(arrays: Gathered, index: np.ndarray) -> HostBatch:
-    return {**{name: array[index] for name, array in arrays.items()}, "index": index}
+def _gather(images: ImageRows, truth: Truth, index: np.ndarray) -> HostBatch:
+    chosen = {name: array[index] for name, array in truth.items()}
+    return {"image": images[index], "truth": chosen, "index": index}

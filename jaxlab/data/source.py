@@ -11,6 +11,8 @@ import numpy as np
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, Samples
 
+TO_TRY = "`jaxlab simulate FOLDER` writes a Kaggle folder of simulated neurons to try it out"  # ends messages on a root
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -33,6 +35,11 @@ class Opened:
     classes: tuple[str, ...] = ()
     rois: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes that `label` numbers."""
+        return self.targets if self.kind == "classification" else self.classes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Component):
@@ -53,8 +60,11 @@ class Source(Component):
         return opened.test, opened.sample_submission
 
 
-def fingerprint(opened: Opened) -> str:
-    """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image."""
+def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
+    """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image.
+
+    columns: further ones that are learned from.
+    """
     train = opened.train
     sha = hashlib.sha256("\n".join([opened.kind, *opened.targets, "", *train.ids.tolist()]).encode())
     for values in (train.target, train.label):
@@ -64,6 +74,8 @@ def fingerprint(opened: Opened) -> str:
         flat = np.ascontiguousarray(values).reshape(-1)
         sha.update(flat.view(np.uint8).data)  # not copied: targets can be gigabytes
     sha.update(checksums(train, np.arange(len(train))))
+    for name in columns:
+        sha.update("\n".join([name, *np.asarray(train.columns[name]).astype(str).tolist()]).encode())
     return sha.hexdigest()
 
 

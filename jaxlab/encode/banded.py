@@ -7,12 +7,18 @@ from one factorization: dS/dg_b = <G, K'_b C> - <H, K_b C>, where G = dS/dP and 
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import optax
-import scipy.linalg
 
+from jaxlab.core.late import Late
 from jaxlab.encode.eigen import centred
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = Late("scipy.linalg")
 
 _STEPS, _RATE = 30, 0.1
 
@@ -65,10 +71,10 @@ def _score(
     """Mean correlation of a fold, its slopes along the bands' weights, and along the penalty."""
     matrix = _weighted(inner, shares) + alpha * np.eye(inner.shape[1], dtype=np.float32)
     onto = _weighted(cross, shares)
-    factor = scipy.linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
-    solved = scipy.linalg.cho_solve(factor, learned, check_finite=False).astype(np.float32)
+    factor = linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+    solved = linalg.cho_solve(factor, learned, check_finite=False).astype(np.float32)
     score, by_output = _correlation(onto @ solved, truth)
-    back = scipy.linalg.cho_solve(factor, onto.T @ by_output, check_finite=False).astype(np.float32)
+    back = linalg.cho_solve(factor, onto.T @ by_output, check_finite=False).astype(np.float32)
     slopes = [
         float((by_output * (c @ solved)).sum() - (back * (k @ solved)).sum())
         for c, k in zip(cross, inner, strict=True)

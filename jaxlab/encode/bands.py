@@ -7,12 +7,19 @@ A band is one layer at one blur. Its features are scaled together, so that the m
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.ndimage import gaussian_filter1d
+
+from jaxlab.core.late import Late
+
+if TYPE_CHECKING:
+    from scipy import ndimage
+else:
+    ndimage = Late("scipy.ndimage")
 
 _BLOCK = 1 << 28  # values of one block of rows: 1 GB in float32
 _FEW = 256  # rows whose mean stands for that of all
@@ -159,4 +166,4 @@ def _blurred(x: Array, blur: float) -> Float[Array, "b d"]:
 @functools.cache
 def blur_matrix(size: int, blur: float) -> np.ndarray:
     """(size, size) float32: a Gaussian filter along one axis, of standard deviation blur * size, edges mirrored."""
-    return gaussian_filter1d(np.eye(size), blur * size, axis=0, mode="reflect").astype(np.float32)
+    return ndimage.gaussian_filter1d(np.eye(size), blur * size, axis=0, mode="reflect").astype(np.float32)

@@ -20,7 +20,6 @@ from jaxlab.encode.image import ImageEncoder, Pool
 from jaxlab.heads import Head, build_network
 from jaxlab.heads.base import ReadoutModule
 from jaxlab.models.base import Model
-from jaxlab.training import runtime
 
 
 def extract(
@@ -28,7 +27,7 @@ def extract(
     model: Model,
     images: Images,
     normalize: Normalize | None,
-    head: Head,
+    heads: Sequence[Head],
     *,
     layers: str | None = None,
     pool: Pool | None = None,
@@ -41,7 +40,6 @@ def extract(
     CachedFeatures have encoders of their own, which say all of it.
     Raises UserError for unknown layers, before anything is computed, and as `features`.
     """
-    runtime.prepare()
     console = console or Console()
     opened = data.open()
     if isinstance(data, CachedFeatures):
@@ -57,7 +55,7 @@ def extract(
         plain = ImageEncoder(
             model=model, images=sized, normalize=normalize, pool=pool or "none", dtype=dtype or "float32"
         )
-        encoders = (_with_layers(plain.load(), layers, head, opened),)
+        encoders = (_with_layers(plain.load(), layers, heads, opened),)
     splits = {"labelled": opened.train, "test": opened.test}
     for name, samples in splits.items():
         if samples is not None:
@@ -67,9 +65,10 @@ def extract(
                 console.print(str(folder), highlight=False, markup=False, soft_wrap=True)
 
 
-def _with_layers(encoder: Loaded, layers: str | None, head: Head, opened: Opened) -> Loaded:
+def _with_layers(encoder: Loaded, layers: str | None, heads: Sequence[Head], opened: Opened) -> Loaded:
     if layers is None:
-        chosen = read_by(head, encoder, opened.targets)
+        read = {layer for head in heads for layer in read_by(head, encoder, opened.targets)}
+        chosen = tuple(layer for layer in encoder.shapes if layer in read)
     else:
         chosen = tuple(encoder.shapes) if layers == "all" else tuple(layers.replace(" ", "").split(","))
     encoder = replace(encoder, config=replace(encoder.config, layers=chosen))

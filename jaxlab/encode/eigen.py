@@ -5,12 +5,18 @@ X_new V (S + alpha)^-1 V'X'y: a product of `right` = X_new V, a diagonal, and `l
 with K = XX' = U S U', the same holds for left = U and right = K_new U, so both forms go one way from here on.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
+
+from jaxlab.core.late import Late
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = Late("scipy.linalg")
 
 _DOUBLE = 4096  # matrices up to this size are decomposed in float64
 
@@ -55,7 +61,7 @@ def _eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     double = len(matrix) <= _DOUBLE
     if jax.default_backend() == "cpu":
         matrix = matrix.astype(np.float64 if double else np.float32)
-        values, vectors = scipy.linalg.eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+        values, vectors = linalg.eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
     else:
         with jax.enable_x64(double):
             values, vectors = jax.device_get(jnp.linalg.eigh(jnp.asarray(matrix)))

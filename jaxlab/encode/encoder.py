@@ -20,7 +20,7 @@ from jaxlab.training.step import initial_parameters
 from jaxlab.weights import load_pretrained
 
 Dtype = Literal["float32", "bfloat16"]
-Variables = tuple[tree.Flat, tree.Flat]  # parameters and batch statistics
+FrozenVariables = tuple[tree.Flat, tree.Flat]  # parameters and batch statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class Loaded:
         """(variables, batch) -> {layer: rows}, compiled; the layers above the last of them are not computed."""
 
         def encode(
-            variables: Variables, batch: Mapping[str, Array], axis_name: str | None = None
+            variables: FrozenVariables, batch: Mapping[str, Array], axis_name: str | None = None
         ) -> dict[str, Array]:
             features = self.forward(self.frozen.merged(variables), batch)
             return {layer: features[layer].astype(self.config.dtype) for layer in layers}
@@ -137,10 +137,10 @@ class Frozen:
     graphdef: nnx.GraphDef
     params: nnx.State
     stats: nnx.State
-    variables: Variables
+    variables: FrozenVariables
     weights: dict[str, Any] | None
 
-    def merged(self, variables: Variables) -> Any:
+    def merged(self, variables: FrozenVariables) -> Any:
         """The module with `variables` in it; under jit."""
         params, stats = variables
         return nnx.merge(

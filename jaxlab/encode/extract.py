@@ -17,8 +17,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
 from jaxlab.encode.store import Folder, Layer, Rows
-from jaxlab.training import runtime
-from jaxlab.training.display import Rate
+from jaxlab.training.display import ImagesPerSecond
 from jaxlab.training.rundir import provenance
 from jaxlab.training.sharding import Layout
 
@@ -27,7 +26,7 @@ CPU_ROWS, ROWS = 16, 64  # of a batch on each device
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredLayer:
     """One layer in the store. seconds: that making it took, together with those made beside it; None: it was there."""
 
     folder: Folder
@@ -42,7 +41,7 @@ class FeatureSet:
     """Features of samples by name. ids: (n,) of the samples."""
 
     ids: np.ndarray
-    kept: Mapping[str, Kept]
+    kept: Mapping[str, StoredLayer]
 
     def __getitem__(self, name: str) -> np.ndarray:
         """(n, ...) float32 or bfloat16, in the order of the samples; memory-mapped where no two share a row."""
@@ -77,21 +76,20 @@ def features(
 
     Raises UserError for images that cannot be read, a column that the samples have not, or a full disk.
     """
-    runtime.prepare()
     console = console or Console(stderr=True)
     rows = np.arange(len(samples)) if rows is None else rows
     if len(rows) == 0:
         raise UserError("features: expected one sample or more, found none")
-    kept: dict[str, Kept] = {}
+    kept: dict[str, StoredLayer] = {}
     for encoder in encoders:
         made = _kept(encoder, encoder.stimuli(samples, rows), console)
         kept |= {name: made[layer] for name, layer in encoder.named.items()}
     return FeatureSet(samples.ids[rows], kept)
 
 
-def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, Kept]:
+def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, StoredLayer]:
     """{layer: what is kept of it}; those that are missing are computed together."""
-    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    log = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     config, folder = encoder.config, Folder(_key(encoder, stimuli))
     layers = [
         Layer(name, encoder.pool, (len(stimuli), *encoder.shapes[name]), config.dtype)
@@ -100,18 +98,18 @@ def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, Kept
     found = {layer: folder.open(layer) for layer in layers}
     took: dict[Layer, float | None] = dict.fromkeys(layers)
     if any(array is None for array in found.values()):
-        with folder.locked(tell):  # another process may have made them meanwhile
+        with folder.locked(log):  # another process may have made them meanwhile
             if missing := [layer for layer in layers if folder.open(layer) is None]:
                 seconds = _make(encoder, stimuli, folder, missing, console)
                 took |= dict.fromkeys(missing, seconds)
                 names = examples(layer.name for layer in missing)
-                tell(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
+                log(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
         found = {layer: folder.open(layer) for layer in layers}
     kept = {}
     for layer, array in found.items():
         if array is None:
             raise UserError(f"{folder.path / layer.file}: was removed or changed while it was in use")
-        kept[layer.name] = Kept(folder, layer, array, stimuli.row_of, took[layer])
+        kept[layer.name] = StoredLayer(folder, layer, array, stimuli.row_of, took[layer])
     return kept
 
 
@@ -173,7 +171,7 @@ def _bar(console: Console) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TextColumn("{task.completed}/{task.total}"),
-        Rate(1),
+        ImagesPerSecond(1),
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,

@@ -15,7 +15,7 @@ from jaxlab.encode.folds import coefficients
 
 PRIMAL_BYTES = 2 << 30
 
-Arrays = dict[str, dict[str, np.ndarray]]
+Leaves = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Fitted:
                 out += kernel(array, train[self.layers[band]], scaling) @ self.rows
         return out
 
-    def to_arrays(self) -> Arrays:
+    def to_arrays(self) -> Leaves:
         """As a checkpoint holds it."""
         params = (
             {"rows": self.rows}
@@ -74,7 +74,7 @@ class Fitted:
         return {"bands": bands, "features": self.fingerprint}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, record: Mapping[str, Any]) -> "Fitted":
+    def from_arrays(cls, arrays: Leaves, record: Mapping[str, Any]) -> "Fitted":
         """The inverse of `to_arrays` and `record`."""
         params, constants = arrays["params"], arrays["constants"]
         bands: dict[str, Any] = record["bands"]

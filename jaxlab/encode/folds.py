@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxlab.encode.eigen import Basis
 
-Score = Literal["pearson", "r2"]
+RidgeScore = Literal["pearson", "r2"]
 _CELLS = 1 << 26  # of the largest array of one chunk of targets: 256 MB in float32
 
 
@@ -24,7 +24,7 @@ class Fold(NamedTuple):
     new: np.ndarray
 
 
-def scores(fold: Fold, targets: np.ndarray, alphas: Sequence[float], score: Score) -> np.ndarray:
+def scores(fold: Fold, targets: np.ndarray, alphas: Sequence[float], score: RidgeScore) -> np.ndarray:
     """(a, t) float32: how well each penalty predicts each target (n, t) on the fold's new rows.
 
     pearson: correlation. r2: 1 - SSE / SST. A target that is constant there, or is predicted so, scores 0.

@@ -19,19 +19,16 @@ SHARE = 0.8  # of a device's memory, at most
 class Resident:
     """Called with a host batch whose "image" is rows of a FeatureSet, (b,) int32, gives the batch on the devices.
 
-    There "image" is {name: (b, ...)}, and "target" or "label" are added where they are known. target: (n, t) or None.
-    label: (n,) or None. Raises UserError where a device's memory does not hold the set.
+    There "image" is {name: (b, ...)}, and "truth" is of these rows. truth: {objective: (n, ...)}.
+    Raises UserError where a device's memory does not hold the set.
     """
 
-    def __init__(
-        self, layout: Layout, features: FeatureSet, target: np.ndarray | None, label: np.ndarray | None
-    ):
+    def __init__(self, layout: Layout, features: FeatureSet, truth: Mapping[str, np.ndarray]):
         arrays = {name: kept.array for name, kept in features.kept.items()}
         row_of = {name: k.row_of for name, k in features.kept.items() if k.row_of is not None}
-        truth = {n: x for n, x in (("target", target), ("label", label)) if x is not None}
         _check_room(layout, arrays, truth)
         small = {name: rows.astype(np.int32) for name, rows in row_of.items()}
-        self._tables = jax.device_put((arrays, small, truth), layout.replicated)
+        self._tables = jax.device_put((arrays, small, dict(truth)), layout.replicated)
         self._put = layout.put_batch
         self._gather = layout.compile(_gather, batch_at=1, arguments=2, rows_out=True)
 
@@ -46,7 +43,7 @@ def _gather(tables: Any, batch: Batch, axis_name: str | None = None) -> dict[str
         name: _take(array, _take(row_of[name], rows) if name in row_of else rows)
         for name, array in arrays.items()
     }
-    return {**batch, **{name: _take(array, rows) for name, array in truth.items()}, "image": features}
+    return {**batch, "truth": {name: _take(array, rows) for name, array in truth.items()}, "image": features}
 
 
 def _take(array: Array, rows: Array) -> Array:

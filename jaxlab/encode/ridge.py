@@ -19,7 +19,7 @@ from jaxlab.encode.design import Design, Designs, combined
 from jaxlab.encode.encoder import Encoder
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, solve
-from jaxlab.encode.folds import Fold, Score
+from jaxlab.encode.folds import Fold, RidgeScore
 
 _TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
 
@@ -49,7 +49,7 @@ class Ridge(Component):
     combine: Literal["sum", "banded", "best"] = "sum"
     standardize: bool = False
     alphas: tuple[float, ...] = tuple(float(alpha) for alpha in np.logspace(-3, 4, 15))
-    score: Score = "pearson"
+    score: RidgeScore = "pearson"
     split: KFold = KFold()
     limit: int | None = None
 
@@ -70,7 +70,7 @@ class Ridge(Component):
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class BandScore:
     """How well a band, or all of them, predict: (t,) scores over folds at each target's penalty, and those (t,)."""
 
     name: str
@@ -86,7 +86,7 @@ class Outcome:
     """
 
     fitted: Fitted
-    rows: list[Row]
+    rows: list[BandScore]
     out_of_fold: np.ndarray
 
 
@@ -133,19 +133,19 @@ def _folds(design: Design, fold: np.ndarray) -> Iterator[Fold]:
         yield Fold(design.fold(number, train, new), train, new)
 
 
-def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray) -> Row:
+def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray) -> BandScore:
     """Of equal scores the larger penalty is taken."""
     descending = sorted(config.alphas, reverse=True)
     mean = np.mean([folds.scores(fold, targets, descending, config.score) for fold in by_fold], axis=0)
     best = mean.argmax(0)
     alpha = np.asarray(descending, np.float32)[best]
-    return Row(name, np.take_along_axis(mean, best[None], axis=0)[0], alpha)
+    return BandScore(name, np.take_along_axis(mean, best[None], axis=0)[0], alpha)
 
 
 def _weights(
     config: Ridge,
     bands: Sequence[Band],
-    rows: Sequence[Row],
+    rows: Sequence[BandScore],
     targets: np.ndarray,
     fold: np.ndarray,
     step: Callable[[str], None],

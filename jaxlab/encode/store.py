@@ -72,7 +72,7 @@ class Folder:
         return array if array is None or layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
 
     @contextlib.contextmanager
-    def locked(self, tell: Callable[[str], None]) -> Iterator[None]:
+    def locked(self, log: Callable[[str], None]) -> Iterator[None]:
         """Alone in the folder: another process that makes features there is waited for. A kill frees the lock."""
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Folder:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                tell(f"{self.path}: another process makes these features; waiting for it")
+                log(f"{self.path}: another process makes these features; waiting for it")
                 lock.acquire()
         try:
             yield

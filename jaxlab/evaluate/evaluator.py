@@ -10,8 +10,8 @@ from rich.progress import track
 
 from jaxlab.core.types import Batch
 from jaxlab.data.images import ImageRows
-from jaxlab.data.pipeline import Batches, HostBatch, evaluation_batches, prefetch
-from jaxlab.metrics import Sums, start
+from jaxlab.data.pipeline import Batches, HostBatch, Truth, evaluation_batches, prefetch
+from jaxlab.metrics import SumsByObjective
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program, evaluation_step, measuring_step, prediction_step
@@ -25,42 +25,46 @@ class Evaluator:
     Its methods' `put` brings host batches to the devices; default: the layout's `put_batch`.
     """
 
-    def __init__(self, program: Program, layout: Layout, batch_size: int, outputs: int):
+    def __init__(self, program: Program, layout: Layout, batch_size: int):
+        self.program = program
         self._layout = layout
         self._batch_size = batch_size
-        self._kind, self._outputs = program.kind, outputs
         self._evaluate = layout.compile(partial(evaluation_step, program), batch_at=2, arguments=3, donate=1)
         self._predict = layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
         )
         self._measure = cache(
-            lambda held: layout.compile(partial(measuring_step, program, held), batch_at=2, arguments=3)
+            lambda frozen_norms: layout.compile(
+                partial(measuring_step, program, frozen_norms), batch_at=2, arguments=3
+            )
         )
 
-    def no_sums(self) -> Sums:
+    def no_sums(self) -> SumsByObjective:
         """Empty sums, on the devices."""
-        return self._layout.put(start(self._kind, self._outputs))
+        return self._layout.put(self.program.start())
 
     def evaluate(
         self,
         variables: Variables,
         images: ImageRows,
-        target: np.ndarray | None,
-        label: np.ndarray | None,
+        truth: Truth,
         put: Put | None = None,
-    ) -> Sums:
-        """The scores' sums over a split; one transfer back, made when they are computed."""
+    ) -> SumsByObjective:
+        """The scores' sums over a split; one transfer back, made when they are computed.
+
+        truth: {objective: (n, ...)}, or {} where `put` has it on the devices.
+        """
         sums = self.no_sums()
-        for batch in self._batches(images, target, label, put):
+        for batch in self._batches(images, truth, put):
             sums = self._evaluate(variables, sums, batch)
         return sums
 
     def predict(self, variables: Variables, images: ImageRows, put: Put | None = None) -> np.ndarray:
         """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
-        out = np.empty((len(images), self._outputs), np.float32)
+        out = np.empty((len(images), len(self.program.objective.targets)), np.float32)
         console = Console(stderr=True)
         batches = track(
-            self._batches(images, None, None, put),
+            self._batches(images, {}, put),
             "predicting",
             -(-len(images) // self._batch_size),
             console=console,
@@ -74,21 +78,19 @@ class Evaluator:
         return out
 
     def measure(
-        self, variables: Variables, held: frozenset[str], images: ImageRows, put: Put | None = None
+        self, variables: Variables, frozen_norms: frozenset[str], images: ImageRows, put: Put | None = None
     ) -> Variables:
         """`variables` with the batch-norm statistics that these parameters have on `images`: the average over batches.
 
         As Izmailov et al. 2018, section 3.3: statistics of other parameters, averaged or not, are not theirs. Batches
-        are whole and drawn at random, without the remainder. held: paths of batch norms that keep theirs.
+        are whole and drawn at random, without the remainder. frozen_norms: paths of batch norms that keep theirs.
         """
-        batches = Batches(images, None, None, self._batch_size, seed=0)
+        batches = Batches(images, {}, self._batch_size, seed=0)
         whole = islice(batches.iterate(), batches.steps_per_epoch)
         for count, batch in enumerate(prefetch(whole, put or self._layout.put_batch)):
-            variables = self._measure(held)(variables, np.float32(count), batch)
+            variables = self._measure(frozen_norms)(variables, np.float32(count), batch)
         return variables
 
-    def _batches(
-        self, images: ImageRows, target: np.ndarray | None, label: np.ndarray | None, put: Put | None
-    ) -> Iterator[Batch]:
-        batches: Iterator[HostBatch] = evaluation_batches(images, target, label, self._batch_size)
+    def _batches(self, images: ImageRows, truth: Truth, put: Put | None) -> Iterator[Batch]:
+        batches: Iterator[HostBatch] = evaluation_batches(images, truth, self._batch_size)
         return prefetch(batches, put or self._layout.put_batch)

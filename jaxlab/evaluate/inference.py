@@ -13,11 +13,13 @@ from jaxtyping import Array, Float, Int
 from rich.console import Console
 
 from jaxlab.core.config import Component
-from jaxlab.core.types import Batch, Kind, UserError
+from jaxlab.core.types import Batch, UserError
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.refine import Refine, refined_output, refined_statistics
 from jaxlab.evaluate.tta import TTA, averaged
-from jaxlab.metrics import Sums
+from jaxlab.metrics import SumsByObjective
+from jaxlab.metrics.reduce import total
+from jaxlab.objectives import Resolved
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program
@@ -42,10 +44,10 @@ class Inference(Component):
                 "alone; set inference.tta.shift, mirror, zoom or crops, or inference.refine.objective=features"
             )
 
-    def check_kind(self, kind: Kind) -> None:
+    def check_objective(self, objective: Resolved) -> None:
         """Raises UserError where refining such predictions would leave them as they are."""
         views = len(self.tta.views().scale)
-        if self.refine.adapts == "output" and kind == "regression" and views < 3:
+        if self.refine.adapts == "output" and views < objective.fewest_views:
             raise UserError(
                 f'inference.refine.adapts="output": expected three views or more of inference.tta, found {views}, '
                 "which agree best on the mean that they have without; shift makes nine"
@@ -85,13 +87,14 @@ def inference_step(
 
 
 def score_step(
-    program: Program, variables: Variables, sums: Sums, batch: Batch, axis_name: str | None = None
-) -> Sums:
-    """`sums` with a batch added, of which batch["prediction"] is predicted."""
-    outputs = program.encoded(batch["prediction"], variables.constants)
-    losses = program.loss(outputs, program.truth(batch, variables.constants))
-    truth = batch["label"] if program.kind == "classification" else batch["target"]
-    return sums.add(batch["prediction"], truth, losses, batch["mask"], axis_name)
+    program: Program, variables: Variables, sums: SumsByObjective, batch: Batch, axis_name: str | None = None
+) -> SumsByObjective:
+    """`sums` of the predicted objective with a batch added, of which batch["prediction"] is predicted."""
+    one, constants = program.objective, variables.constants
+    truth = batch["truth"][one.name]
+    sum_over = partial(total, mask=batch["mask"], axis_name=axis_name)
+    losses = one.losses(one.encoded(batch["prediction"], constants), truth, constants, sum_over)
+    return {one.name: sums[one.name].add(batch["prediction"], truth, losses, batch["mask"], axis_name)}
 
 
 class InferenceEvaluator(Evaluator):
@@ -107,12 +110,12 @@ class InferenceEvaluator(Evaluator):
         program: Program,
         layout: Layout,
         batch_size: int,
-        outputs: int,
         inference: Inference,
         norms: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ):
-        super().__init__(program, layout, batch_size, outputs)
+        program = program.alone()
+        super().__init__(program, layout, batch_size)
         self.inference = inference
         self.batches = self.unrefined = 0
         self._clock, self._until = clock, 0.0
@@ -121,7 +124,7 @@ class InferenceEvaluator(Evaluator):
         self._score = layout.compile(partial(score_step, program), batch_at=2, arguments=3, donate=1)
         self._predict, self._evaluate = self._predict_in_time, self._evaluate_in_time
 
-    def evaluate(self, *split: Any) -> Sums:
+    def evaluate(self, *split: Any) -> SumsByObjective:
         """As `Evaluator.evaluate`."""
         with self._bounded():
             return super().evaluate(*split)
@@ -160,23 +163,8 @@ class InferenceEvaluator(Evaluator):
         rows = self._infer(variables, batch, np.int32(0 if late else refine.steps))
         return jax.block_until_ready(rows)  # or the clock would time how fast batches are queued
 
-    def _evaluate_in_time(self, variables: Variables, sums: Sums, batch: Batch) -> Sums:
+    def _evaluate_in_time(self, variables: Variables, sums: SumsByObjective, batch: Batch) -> SumsByObjective:
         return self._score(variables, sums, {**batch, "prediction": self._predict_in_time(variables, batch)})
-
-
-def moved(before: np.ndarray, after: np.ndarray, kind: Kind) -> float:
-    """How far predictions (n, t) were moved from those of the images as they are.
-
-    Of numbers, the root mean square difference in standard deviations over samples, of those targets whose predictions
-    vary; of classes, the share of samples with another first choice.
-    """
-    if kind == "classification":
-        return float((before.argmax(1) != after.argmax(1)).mean())
-    deviation = before.std(0, dtype=np.float64)
-    varies = deviation > 0
-    if not varies.any():
-        return 0.0
-    return float(np.sqrt(np.square((after - before)[:, varies] / deviation[varies]).mean()))
 
 
 def together(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -186,12 +174,10 @@ def together(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**records[0], **sums, "moved": moved}
 
 
-def summary(record: Mapping[str, Any], kind: str) -> str:
-    """A line on what inference did, from its record in predictions' provenance."""
+def summary(record: Mapping[str, Any], objective: Resolved) -> str:
+    """A line on what inference did, from its record in the provenance of predictions of an objective."""
     line = f"{record['views']} view{'s'[: record['views'] > 1]} of each image"
     if record["adapts"] is not None:
         refined = record["batches"] - record["unrefined"]
         line += f", {record['adapts']} refined for {refined} of {record['batches']} batches"
-    if kind == "classification":
-        return f"{line}: {record['moved']:.1%} of images have another first choice than without"
-    return f"{line}: predictions moved by {record['moved']:.3g} of their standard deviation"
+    return f"{line}: {objective.moved_text(record['moved'])}"

@@ -20,7 +20,7 @@ from jaxlab.core import tree
 from jaxlab.core.config import Component
 from jaxlab.core.types import EVALUATION, Batch, UserError
 from jaxlab.data.device.augment import intensities
-from jaxlab.evaluate.tta import View, mean_of, predicted
+from jaxlab.evaluate.tta import View, predicted
 from jaxlab.metrics.reduce import total
 from jaxlab.models.order import order
 from jaxlab.training.state import Variables
@@ -106,9 +106,9 @@ def refined_output(
     spread about their median, by its median absolute value (Huber 1981): robust, and at normal errors nearly a mean.
     The objective's curvature is at most 1 + stay, so that steps of 1 / (1 + stay) never raise it.
     """
-    levels, logarithms = intensities(batch["image"]), program.kind == "classification"
+    levels = intensities(batch["image"])
     values = jax.lax.map(lambda view: predicted(program, variables, levels, view), views)
-    start = _mean(values, logarithms)
+    start = program.objective.mean_over_views(values)
     reach = _EFFICIENT * jnp.median(jnp.abs(values - jnp.median(values, axis=0)[None]), axis=0)
 
     def step(_: Any, output: Array) -> Array:
@@ -116,7 +116,7 @@ def refined_output(
         return output - (pull + refine.stay * (output - start)) / (1 + refine.stay)
 
     output = jax.lax.fori_loop(0, steps, step, start)
-    return jax.nn.log_softmax(output) if logarithms else output
+    return program.objective.valid(output)
 
 
 def refined_statistics(
@@ -160,7 +160,7 @@ def refined_statistics(
     return moved(change)
 
 
-class Objective(NamedTuple):
+class Refined(NamedTuple):
     """sums: over a device's rows, for statistics as they are in `Variables`. value: of the sums over all devices."""
 
     sums: Callable[[Variables], tree.Flat]
@@ -169,7 +169,7 @@ class Objective(NamedTuple):
 
 def objective_of(
     program: Program, refine: Refine, norms: tuple[str, ...], views: View, trained: Variables, batch: Batch
-) -> Objective:
+) -> Refined:
     """What a batch's statistics are refined to lower.
 
     "consistency", of numbers z (in standard deviations of the training targets): the mean over rows and targets of
@@ -183,28 +183,22 @@ def objective_of(
     if refine.objective == "features":
         images = program.prepare(batch["image"], None)
         return _features(program, images, mask, count, refine.compared(norms))
-    levels, logarithms = intensities(batch["image"]), program.kind == "classification"
+    levels, predicts = intensities(batch["image"]), program.objective
 
     def per_view(variables: Variables) -> Array:
         one = jax.checkpoint(lambda view: predicted(program, variables, levels, view))
         return jax.lax.map(one, views)
 
-    start = _mean(per_view(trained), logarithms)
+    start = predicts.mean_over_views(per_view(trained))
 
     def sums(variables: Variables) -> tree.Flat:
-        values = per_view(variables)
-        if logarithms:
-            each = _entropy(_mean(values, True), start, refine.stay)
-        else:
-            scale = trained.constants["target_scale"][None]
-            spread, away = values.var(0), jnp.square(values.mean(0) - start)
-            each = ((spread + refine.stay * away) / jnp.square(scale)).mean(1)
+        each = predicts.disagreement(per_view(variables), start, refine.stay, trained.constants)
         return {"inconsistency": total(each, mask, None), "rows": count}
 
-    return Objective(sums, lambda sums: sums["inconsistency"] / jnp.maximum(sums["rows"], 1))
+    return Refined(sums, lambda sums: sums["inconsistency"] / jnp.maximum(sums["rows"], 1))
 
 
-def _features(program: Program, images: Any, mask: Array, count: Array, norms: tuple[str, ...]) -> Objective:
+def _features(program: Program, images: Any, mask: Array, count: Array, norms: tuple[str, ...]) -> Refined:
     def sums(variables: Variables) -> tree.Flat:
         moments = program.apply(variables, images, EVALUATION, observed=norms).moments
         found = {name: total(jnp.moveaxis(both, 1, 0), mask, None) for name, both in moments.items()}
@@ -217,17 +211,7 @@ def _features(program: Program, images: Any, mask: Array, count: Array, norms: t
             layers.append((jnp.abs(mean) + jnp.abs(square - jnp.square(mean) - 1)).mean())
         return jnp.stack(layers).mean()
 
-    return Objective(sums, value)
-
-
-def _entropy(p: Float[Array, "b t"], start: Float[Array, "b t"], stay: float) -> Float[Array, " b"]:
-    """Of logarithms of probabilities: the entropy of p, and `stay` times KL(start || p)."""
-    return -(jnp.exp(p) * p).sum(1) + stay * (jnp.exp(start) * (start - p)).sum(1)
-
-
-def _mean(values: Float[Array, "v b t"], logarithms: bool) -> Float[Array, "b t"]:
-    summed = jax.nn.logsumexp(values, axis=0) if logarithms else values.sum(0)
-    return mean_of(summed, len(values), logarithms)
+    return Refined(sums, value)
 
 
 def _over_devices(sums: Any, axis_name: str | None) -> Any:

@@ -1,10 +1,17 @@
 """Scores of predictions on the host, under the names that a network's validation has."""
 
+from typing import TYPE_CHECKING
+
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlab.core.late import Late
 from jaxlab.metrics import ClassificationSums
-from submit import metrics
+
+if TYPE_CHECKING:
+    from submit import metrics
+else:
+    metrics = Late("submit.metrics")
 
 
 def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None = None) -> dict[str, float]:

@@ -99,9 +99,7 @@ def predicted(
 ) -> Float[Array, "b t"]:
     """Predictions from one view, in the targets' own units; of classes the logarithms of their probabilities."""
     outputs = program.apply(variables, program.prepare(seen(levels, view), None), EVALUATION).outputs
-    if program.kind == "classification":
-        return jax.nn.log_softmax(outputs)
-    return program.in_units(outputs, variables.constants)
+    return program.objective.viewed(program.objective.own(outputs), variables.constants)
 
 
 def averaged(program: Program, views: View, variables: Variables, batch: Batch) -> Float[Array, "b t"]:
@@ -112,21 +110,13 @@ def averaged(program: Program, views: View, variables: Variables, batch: Batch) 
     """
     if len(views.scale) == 1:
         return prediction_step(program, variables, batch)
-    levels = intensities(batch["image"])
-    logarithms = program.kind == "classification"
+    levels, objective = intensities(batch["image"]), program.objective
 
     def add(total: Array, view: View) -> tuple[Array, None]:
-        values = predicted(program, variables, levels, view)
-        return (jnp.logaddexp(total, values) if logarithms else total + values), None
+        return objective.add(total, predicted(program, variables, levels, view)), None
 
     like = jax.eval_shape(
         lambda view: predicted(program, variables, levels, view), View(*(x[0] for x in views))
     )
-    nothing = jnp.full(like.shape, -jnp.inf if logarithms else 0.0)
-    total, _ = jax.lax.scan(add, nothing, views)
-    return mean_of(total, len(views.scale), logarithms)
-
-
-def mean_of(total: Float[Array, "b t"], count: int, logarithms: bool) -> Float[Array, "b t"]:
-    """The mean, from a sum over `count` views or its logarithm."""
-    return total - np.log(count).astype(np.float32) if logarithms else total / count
+    total, _ = jax.lax.scan(add, jnp.full(like.shape, objective.nothing), views)
+    return objective.mean(total, len(views.scale))

@@ -1,6 +1,8 @@
-"""What a person writes: an experiment, and the folds of one."""
+"""What a person writes: an experiment, its objectives, and studies of it."""
 
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
+from jaxlab.experiment.study import Study
+from jaxlab.objectives import Objective
 
-__all__ = ["Experiment", "Folds", "Training"]
+__all__ = ["Experiment", "Folds", "Objective", "Study", "Training"]

@@ -1,19 +1,20 @@
 """The root of a config: what an experiment consists of, and which parts go together."""
 
 import math
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import jax
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import LATER, Component
 from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, MirrorCopies
 from jaxlab.data.device.augment import Augmentation, Flip, Normalize
 from jaxlab.data.device.channels import Channel
 from jaxlab.data.device.mix import Mix
 from jaxlab.data.images import Images
-from jaxlab.data.source import Source
+from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import RandomSplit, Split
 from jaxlab.encode import CachedFeatures
@@ -23,8 +24,8 @@ from jaxlab.losses import Loss, Mse
 from jaxlab.models.base import Model
 from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.objectives import KINDS, Objective
 from jaxlab.optim import AdamW, FineTune, Optimizer
-from jaxlab.training.runtime import prepare
 from jaxlab.training.sharding import Parallel
 from jaxlab.weights.read import without_download
 
@@ -90,6 +91,8 @@ class Experiment(Component):
     balance: how an epoch shows classes equally often. augment, mix: of training images alone.
     channels: further input channels, computed from the image.
     normalize: default the one that belongs to the pretrained weights, else ImageNet's.
+    head, loss: of the one objective. objectives: several by name, in place of both; the first is the primary one, which
+        picks the best checkpoint and is what is predicted.
     limit: train and validate on no more than so many samples each (for a quick look).
     inference: how the trained network predicts; no part of what it is, so that a run may be given another.
     """
@@ -105,6 +108,7 @@ class Experiment(Component):
     model: Model = ShallowCNN()
     head: Head = Linear()
     loss: Loss = Mse()
+    objectives: dict[str, Objective] = field(default_factory=dict, hash=False, metadata=LATER)
     optimizer: Optimizer = AdamW()
     finetune: FineTune = FineTune()
     training: Training = Training(epochs=30)
@@ -117,8 +121,29 @@ class Experiment(Component):
             raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+        self._check_objectives()
         self._check_mirrors()
         self._check_features()
+
+    @property
+    def goals(self) -> dict[str, Objective]:
+        """The objectives by name, the primary one first: those given, or the one of `head` and `loss`."""
+        name = KINDS[self.loss.kind].usual_truth
+        return self.objectives or {name: Objective(head=self.head, loss=self.loss)}
+
+    def fingerprint(self, opened: Opened) -> str:
+        """Of the labelled data, with those columns that are learned from."""
+        truths = dict.fromkeys(one.truth for one in self.goals.values())
+        return fingerprint(opened, [name for name in truths if name in opened.train.columns])
+
+    def _check_objectives(self) -> None:
+        if self.objectives and (self.head, self.loss) != (Linear(), Mse()):
+            raise UserError(
+                "Experiment: expected head and loss, or objectives, found both; put head and loss into an objective"
+            )
+        if wrong := [name for name in self.objectives if not re.fullmatch(r"[A-Za-z]\w*", name)]:
+            raise UserError(f"Experiment.objectives: expected names of letters and digits, found {wrong}")
+        _ = self.goals
 
     def _check_mirrors(self) -> None:
         """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""
@@ -169,7 +194,6 @@ class Experiment(Component):
 
         Weights are loaded from a file or folder, but not downloaded from a hub.
         """
-        prepare()
         batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data

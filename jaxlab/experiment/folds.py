@@ -1,26 +1,23 @@
 """An experiment once for each fold: every labelled sample is predicted by a network that did not learn it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Self
 
-from jaxlab.core.config import Component, override
+from jaxlab.core.config import Component
 from jaxlab.core.types import UserError
 from jaxlab.data.split import GroupedSplit, KFold, RandomSplit
 from jaxlab.experiment.experiment import Experiment
-
-C = TypeVar("C", bound=Component)
+from jaxlab.experiment.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folds(Component):
+class Folds(Study):
     """`experiment` trained `folds` times, each time validated on another fold, which the others learn from.
 
     The experiment's split says how samples are dealt to folds: RandomSplit by its seed, GroupedSplit by its groups,
     KFold as it is, though its own `fold` counts for nothing.
     """
 
-    experiment: Experiment = Experiment()
     folds: int = 5
 
     def check(self) -> None:
@@ -50,6 +47,12 @@ class Folds(Component):
         """The experiment that validates on fold `number`, from 0."""
         return replace(self.experiment, split=replace(self.split, fold=number))
 
+    def variants(self) -> dict[str, Experiment]:
+        return {f"fold{number}": self.fold(number) for number in range(self.folds)}
+
+    def title(self, number: int) -> str:
+        return f"fold {number + 1} of {self.folds}"
+
     def smoke(self) -> Self:
         """Two folds of the experiment made tiny."""
         small = self.experiment.smoke()
@@ -66,10 +69,3 @@ def in_folds(experiment: Component, folds: int) -> Folds:
             "its out-of-fold predictions already"
         )
     return Folds(experiment=experiment, folds=folds)
-
-
-def overridden(config: C, settings: Iterable[str]) -> C:
-    """As `override`; of Folds, fields of its experiment, so that the same settings suit both."""
-    if isinstance(config, Folds):
-        return replace(config, experiment=override(config.experiment, settings))
-    return override(config, settings)

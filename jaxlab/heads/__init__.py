@@ -4,6 +4,7 @@ from jaxlab.heads.base import Head
 from jaxlab.heads.combine import ROI, PerROI, Sum
 from jaxlab.heads.factorized import Factorized
 from jaxlab.heads.gaussian import Gaussian
+from jaxlab.heads.joint import Joint
 from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
 from jaxlab.heads.squashed import Squashed
@@ -13,6 +14,7 @@ __all__ = [
     "Factorized",
     "Gaussian",
     "Head",
+    "Joint",
     "Linear",
     "LowRank",
     "Network",

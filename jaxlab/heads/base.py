@@ -14,8 +14,8 @@ from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
 from jaxlab.nn.norm import BatchNorm
 
-Features = dict[str, Array]
-Shapes = dict[str, Any]  # features by name as jax.ShapeDtypeStruct, the leading axis the batch
+FeatureMaps = dict[str, Array]
+FeatureShapes = dict[str, Any]  # features by name as jax.ShapeDtypeStruct, the leading axis the batch
 EPSILON = 1e-3  # a channel of far less variance than this is silent, and stays small
 
 
@@ -23,7 +23,7 @@ EPSILON = 1e-3  # a channel of far less variance than this is silent, and stays 
 class Head(Component):
     """Base of all heads."""
 
-    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "HeadModule":
+    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "HeadModule":
         """A module from features to (b, t) outputs, one a target or class."""
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ def refuse_transforms(field: str, head: Head) -> None:
 class HeadModule(nnx.Module):
     """Base of what heads build."""
 
-    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         raise NotImplementedError
 
     def penalty(self) -> Float[Array, ""]:
@@ -82,14 +82,14 @@ class Readout(Head):
         """The module that reads one layer, whose features have `shape` without the batch."""
         raise NotImplementedError
 
-    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "ReadoutModule":
+    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "ReadoutModule":
         shapes = {name: tuple(features[name].shape[1:]) for name in self._layers(features)}
         parts = {name: self.part(shape, len(targets), rngs) for name, shape in shapes.items()}
         plain = partial(BatchNorm, eps=EPSILON, affine=False)  # the weights that follow scale as well
         norms = {name: plain(shape[-1]) for name, shape in shapes.items() if self.normalize}
         return ReadoutModule(parts, norms, len(targets), self.dropout)
 
-    def _layers(self, features: Shapes) -> tuple[str, ...]:
+    def _layers(self, features: FeatureShapes) -> tuple[str, ...]:
         names = (self.layer,) if isinstance(self.layer, str) else self.layer or (list(features)[-1],)
         if unknown := [name for name in names if name not in features]:
             several = '. Several are written as ("a", "b")' if any("," in name for name in unknown) else ""
@@ -115,7 +115,7 @@ class SpatialReadout(Readout):
 
     normalize: bool = True
 
-    def _layers(self, features: Shapes) -> tuple[str, ...]:
+    def _layers(self, features: FeatureShapes) -> tuple[str, ...]:
         names = super()._layers(features)
         spatial = [name for name, shape in features.items() if len(shape.shape) == 4]
         if flat := [name for name in names if name not in spatial]:
@@ -148,7 +148,7 @@ class ReadoutModule(HeadModule):
         self.names = tuple(parts)
         self.dropout = dropout
 
-    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         outputs = self.bias[...][None]
         for number, name in enumerate(self.names):
             own, x = fork(mode, number), features[name]

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import Mode, UserError
-from jaxlab.heads.base import Features, Head, HeadModule, Shapes, fork, refuse_transforms
+from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, fork, refuse_transforms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class PerROI(Head):
         if not names or len(set(names)) < len(names):
             raise UserError(f"PerROI.parts: expected one or more of different names, found {names}")
 
-    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "PerROIModule":
+    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "PerROIModule":
         columns = self._columns(targets)
         modules = {
             part.name: part.head.build(features, tuple(targets[k] for k in own), rngs)
@@ -87,7 +87,7 @@ class PerROIModule(HeadModule):
         self.order = tuple(np.argsort(joined).tolist())
         self.shares = tuple(len(own) / len(joined) for own in columns)
 
-    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         outputs = [self.parts[name](features, fork(mode, k)) for k, name in enumerate(self.names)]
         order = np.array(self.order)
         return jnp.concatenate(outputs, axis=1).at[:, order].get(unique_indices=True)
@@ -110,7 +110,7 @@ class Sum(Head):
         for number, head in enumerate(self.heads):
             refuse_transforms(f"Sum.heads.{number}", head)
 
-    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SumModule":
+    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SumModule":
         return SumModule([head.build(features, targets, rngs) for head in self.heads])
 
 
@@ -120,7 +120,7 @@ class SumModule(HeadModule):
     def __init__(self, heads: list[HeadModule]):
         self.heads = nnx.List(heads)
 
-    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         first, *others = (head(features, fork(mode, k)) for k, head in enumerate(self.heads))
         return sum(others, first)
 

@@ -3,7 +3,7 @@
 import functools
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ class Gaussian(SpatialReadout):
         root start uniformly in +-init_sigma; an isotropic standard deviation starts as init_sigma.
     l1: what the L1 norm of a target's weights adds to the loss, averaged over targets.
     """
+
+    undecayed: ClassVar[tuple[str, ...]] = ("mu", "sigma")
 
     covariance: Literal["full", "isotropic"] = "full"
     init_mu_range: float = 0.1

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode
-from jaxlab.heads.base import Features, Head, HeadModule, fork
+from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork
+from jaxlab.heads.joint import Joint
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
 
@@ -21,7 +22,7 @@ class Network(nnx.Module):
         self.head = head
 
     def __call__(
-        self, images: Float[Array, "b h w c"] | Features, mode: Mode = EVALUATION
+        self, images: Float[Array, "b h w c"] | FeatureMaps, mode: Mode = EVALUATION
     ) -> Float[Array, "b t"]:
         return self.head(self.backbone(images, mode), fork(mode, _HEAD))
 
@@ -31,17 +32,18 @@ class Network(nnx.Module):
 
 
 def build_network(
-    model: Any, head: Head, image_shape: tree.Shape, targets: tuple[str, ...], rngs: nnx.Rngs
+    model: Any, head: Head | Joint, image_shape: tree.Shape, targets: Any, rngs: nnx.Rngs
 ) -> Network:
     """`model.build` and `head.build` joined. Trace it (jit, eval_shape): nothing in it should run eagerly.
 
-    image_shape: (h, w, c), or the shape of each cached feature by name. targets: their names, or those of classes.
+    image_shape: (h, w, c), or the shape of each cached feature by name. targets: a tuple of their names, or those of
+    classes; of a Joint, {objective: such a tuple}.
     """
     seen = tuple(image_shape) if isinstance(image_shape, Mapping) else image_shape[-1]
     backbone = model.build(seen, rngs)
     order: list[str] = []  # eval_shape sorts its result by name
 
-    def features_of(module: Any, x: Array) -> Features:
+    def features_of(module: Any, x: Array) -> FeatureMaps:
         features = module(x, EVALUATION)
         order[:] = features
         return features

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.types import Mode, UserError
-from jaxlab.heads.base import Features, Head, HeadModule, Shapes, refuse_transforms
+from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, refuse_transforms
 from jaxlab.nn.norm import BatchNorm
 
 _EDGE = 1 - 1e-4  # outputs are read as no more: 4.95 scales from the mean
@@ -28,7 +28,7 @@ class Squashed(Head):
         if self.scale <= 0:
             raise UserError(f"Squashed.scale: expected more than 0, found {self.scale}")
 
-    def build(self, features: Shapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SquashedModule":
+    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SquashedModule":
         return SquashedModule(self.head.build(features, targets, rngs), len(targets))
 
     def encode(self, z: Float[Array, "b t"]) -> Float[Array, "b t"]:
@@ -45,7 +45,7 @@ class SquashedModule(HeadModule):
         self.inner = inner
         self.norm = BatchNorm(targets)
 
-    def __call__(self, features: Features, mode: Mode) -> Float[Array, "b t"]:
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         return jnp.tanh(self.norm(self.inner(features, mode).astype(jnp.float32), mode))
 
     def penalty(self) -> Float[Array, ""]:

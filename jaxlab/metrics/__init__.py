@@ -4,16 +4,10 @@ Sums are made with `start`, grown with `add` inside a compiled step, and read wi
 The definitions are those of `submit.metrics`; a test holds the two equal.
 """
 
-from jaxlab.core.types import Kind
 from jaxlab.metrics.classification import ClassificationSums
 from jaxlab.metrics.regression import RegressionSums
 
 Sums = RegressionSums | ClassificationSums
+SumsByObjective = dict[str, Sums]
 
-
-def start(kind: Kind, outputs: int) -> Sums:
-    """Empty sums for a task with `outputs` targets or classes."""
-    return RegressionSums.start(outputs) if kind == "regression" else ClassificationSums.start(outputs)
-
-
-__all__ = ["ClassificationSums", "RegressionSums", "Sums", "start"]
+__all__ = ["ClassificationSums", "RegressionSums", "Sums", "SumsByObjective"]

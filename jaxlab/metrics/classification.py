@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlab.metrics.reduce import total
-from submit.metrics import rates
 
 
 @jax.tree_util.register_dataclass
@@ -68,6 +67,8 @@ class ClassificationSums:
         Macro is the mean over the classes that are there or predicted, 0 / 0 counting 0; micro, that of all samples
         together, is the accuracy but where labels are -1.
         """
+        from submit.metrics import rates  # brings pandas along, for which a config does not wait
+
         sums = jax.device_get(self)
         count = max(float(sums.count), 1.0)
         found = {"loss": float(sums.loss) / count, "accuracy": float(sums.right.sum()) / count}

@@ -12,7 +12,9 @@ class Model(Component):
     """Base of all model configs.
 
     A module made by `build` is called `module(images, mode)` and returns its features by layer, stem to last.
-    A family whose weights can be loaded has a field `pretrained`: a file, a folder with one, or a hub id.
+    A family whose weights can be loaded has a field `pretrained`: a file, a folder with one, or a hub id. How files
+    name them is said in jaxlab/weights/families.py, or by a class attribute `family` where the model is not jaxlab's.
+    `undecayed`: last names of parameters that weight decay spares though they are no vectors, as positions and tokens.
     """
 
     def build(self, in_channels: int, rngs: nnx.Rngs) -> nnx.Module:

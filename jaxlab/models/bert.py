@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxlab.core.config import Component, Location
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
-from jaxlab.nn.attention import KERNEL, attention
+from jaxlab.nn.attention import KERNEL, dot_product_attention
 from jaxlab.nn.layers import gelu
 
 
@@ -58,7 +58,7 @@ class BertModule(nnx.Module):
         self.positions = _embedding(config.positions, width, rngs)
         self.types = _embedding(2, width, rngs)
         self.norm = _layer_norm(width, rngs)
-        self.layers = nnx.List(Layer(config, index, rngs) for index in range(config.layers))
+        self.layers = nnx.List(BertLayer(config, index, rngs) for index in range(config.layers))
         self.config = config
 
     def __call__(
@@ -82,7 +82,7 @@ class BertModule(nnx.Module):
         return features
 
 
-class Layer(nnx.Module):
+class BertLayer(nnx.Module):
     """Attention and a two-layer perceptron, each added to what it reads and then normalised."""
 
     def __init__(self, config: Bert, index: int, rngs: nnx.Rngs):
@@ -106,10 +106,10 @@ class Layer(nnx.Module):
 
     def _attended(self, x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b n d"]:
         def heads(y: Array) -> Array:
-            return y.reshape(*y.shape[:2], self.heads, -1).transpose(0, 2, 1, 3)
+            return y.reshape(*y.shape[:2], self.heads, -1)
 
-        found = attention(heads(self.query(x)), heads(self.key(x)), heads(self.value(x)), mask)
-        return self.proj(found.transpose(0, 2, 1, 3).reshape(x.shape))
+        found = dot_product_attention(heads(self.query(x)), heads(self.key(x)), heads(self.value(x)), mask)
+        return self.proj(found.reshape(x.shape))
 
 
 def masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:

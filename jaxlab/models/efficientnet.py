@@ -10,7 +10,7 @@ from flax import nnx
 from jaxlab.core.config import Location
 from jaxlab.core.types import UserError
 from jaxlab.models.base import Model
-from jaxlab.models.mbconv import Block, Convention, MBConvNet, Style, round_channels
+from jaxlab.models.mbconv import Convention, MBConvNet, MBConvSpec, Style, round_channels
 
 Variant = Literal["b0", "b1", "b2", "b3", "b4", "lite0", "lite1", "lite2", "lite3", "lite4"]
 SCALES = {"0": (1.0, 1.0), "1": (1.0, 1.1), "2": (1.1, 1.2), "3": (1.2, 1.4), "4": (1.4, 1.8)}  # width, depth
@@ -69,7 +69,7 @@ class EfficientNet(Model):
         )
 
 
-def stages(config: EfficientNet) -> list[list[Block]]:
+def stages(config: EfficientNet) -> list[list[MBConvSpec]]:
     """The blocks of each stage. Lite's stem and head keep their width, its first and last stage their depth."""
     width, depth = SCALES[config.variant[-1]]
     channels = STEM if config.lite else round_channels(STEM * width)
@@ -80,7 +80,7 @@ def stages(config: EfficientNet) -> list[list[Block]]:
         for k in range(count if unscaled else math.ceil(count * depth)):
             squeeze = 0 if config.lite else channels // 4
             wider = round_channels(out_channels * width)
-            blocks.append(Block(channels, wider, kernel, stride if k == 0 else 1, expansion, squeeze))
+            blocks.append(MBConvSpec(channels, wider, kernel, stride if k == 0 else 1, expansion, squeeze))
             channels = wider
         found.append(blocks)
     return found

@@ -17,7 +17,7 @@ EPSILON = {"pytorch": 1e-5, "tensorflow": 1e-3}
 
 
 @dataclass(frozen=True)
-class Block:
+class MBConvSpec:
     """One inverted residual. squeeze: the channels of its squeeze-and-excitation, 0 for none."""
 
     in_channels: int
@@ -47,7 +47,7 @@ class MBConvNet(nnx.Module):
 
     def __init__(
         self,
-        blocks: Sequence[Block],
+        blocks: Sequence[MBConvSpec],
         style: Style,
         *,
         in_channels: int,
@@ -80,7 +80,7 @@ class MBConvNet(nnx.Module):
 class MBConv(nnx.Module):
     """1 x 1 expansion, depthwise, squeeze-and-excitation, linear 1 x 1 projection; a shortcut where shapes agree."""
 
-    def __init__(self, block: Block, style: Style, drop_rate: float, *, layer: int, rngs: nnx.Rngs):
+    def __init__(self, block: MBConvSpec, style: Style, drop_rate: float, *, layer: int, rngs: nnx.Rngs):
         wide = block.in_channels * block.expansion
         self.expand = ConvNorm(block.in_channels, wide, 1, style, rngs=rngs) if block.expansion > 1 else None
         self.depthwise = ConvNorm(

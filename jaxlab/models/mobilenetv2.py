@@ -8,7 +8,7 @@ from flax import nnx
 from jaxlab.core.config import Location
 from jaxlab.core.types import UserError
 from jaxlab.models.base import Model
-from jaxlab.models.mbconv import Block, Convention, MBConvNet, Style, round_channels
+from jaxlab.models.mbconv import Convention, MBConvNet, MBConvSpec, Style, round_channels
 
 STAGES = (  # blocks, stride of the first, expansion, output channels
     (1, 1, 1, 16),
@@ -62,13 +62,13 @@ class MobileNetV2(Model):
         )
 
 
-def stages(config: MobileNetV2) -> list[list[Block]]:
+def stages(config: MobileNetV2) -> list[list[MBConvSpec]]:
     """The blocks of each stage."""
     channels = round_channels(STEM * config.width)
     found = []
     for count, stride, expansion, out_channels in STAGES:
         wider = round_channels(out_channels * config.width)
-        first = Block(channels, wider, 3, stride, expansion)
-        found.append([first, *[Block(wider, wider, 3, 1, expansion)] * (count - 1)])
+        first = MBConvSpec(channels, wider, 3, stride, expansion)
+        found.append([first, *[MBConvSpec(wider, wider, 3, 1, expansion)] * (count - 1)])
         channels = wider
     return found

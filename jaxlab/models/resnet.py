@@ -15,7 +15,7 @@ from jaxlab.nn.layers import BatchNorm, average_pool, blur_pool, conv, max_pool
 
 WIDTHS = (64, 128, 256, 512)
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-Path = tuple[int, float]
+DropSite = tuple[int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,12 @@ class ResNetModule(nnx.Module):
         return features
 
 
-class Block(nnx.Module):
+class ResNetBlock(nnx.Module):
     """A branch and a shortcut beside it. path: the block's number in the network, its rate of stochastic depth."""
 
     expansion: int
 
-    def __init__(self, in_channels: int, width: int, stride: int, blur: bool, path: Path, rngs: nnx.Rngs):
+    def __init__(self, in_channels: int, width: int, stride: int, blur: bool, path: DropSite, rngs: nnx.Rngs):
         self.downsample = _shortcut(in_channels, width * self.expansion, stride, rngs)
         self.blur = blur and stride > 1
         self.stride = 1 if self.blur else stride  # of the 3 x 3 convolution
@@ -99,12 +99,12 @@ class Block(nnx.Module):
         raise NotImplementedError
 
 
-class BasicBlock(Block):
+class BasicBlock(ResNetBlock):
     """Two 3 x 3 convolutions."""
 
     expansion = 1
 
-    def __init__(self, in_channels: int, width: int, stride: int, blur: bool, path: Path, rngs: nnx.Rngs):
+    def __init__(self, in_channels: int, width: int, stride: int, blur: bool, path: DropSite, rngs: nnx.Rngs):
         super().__init__(in_channels, width, stride, blur, path, rngs)
         self.conv1 = conv(in_channels, width, 3, stride=self.stride, rngs=rngs)
         self.bn1 = BatchNorm(width)
@@ -117,12 +117,12 @@ class BasicBlock(Block):
         return self.bn2(self.conv2(y), mode)
 
 
-class Bottleneck(Block):
+class Bottleneck(ResNetBlock):
     """1 x 1, 3 x 3 (which strides) and 1 x 1 convolutions."""
 
     expansion = 4
 
-    def __init__(self, in_channels: int, width: int, stride: int, blur: bool, path: Path, rngs: nnx.Rngs):
+    def __init__(self, in_channels: int, width: int, stride: int, blur: bool, path: DropSite, rngs: nnx.Rngs):
         super().__init__(in_channels, width, stride, blur, path, rngs)
         self.conv1 = conv(in_channels, width, 1, rngs=rngs)
         self.bn1 = BatchNorm(width)

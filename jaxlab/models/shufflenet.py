@@ -53,7 +53,7 @@ class ShuffleNetV2Module(nnx.Module):
         channels = STEM
         for number, (width, count) in enumerate(zip(WIDTHS[config.width], BLOCKS, strict=True), 2):
             first = DownBlock(channels, width // 2, config.blur, rngs)
-            others = [Block(width // 2, rngs) for _ in range(count - 1)]
+            others = [ShuffleBlock(width // 2, rngs) for _ in range(count - 1)]
             setattr(self, f"stage{number}", nnx.List([first, *others]))
             channels = width
         self.conv5 = conv(channels, LAST, 1, rngs=rngs)
@@ -76,7 +76,7 @@ class ShuffleNetV2Module(nnx.Module):
         return features
 
 
-class Block(nnx.Module):
+class ShuffleBlock(nnx.Module):
     """The second half of the channels goes through the branch, the first half past it; then they are interleaved."""
 
     def __init__(self, width: int, rngs: nnx.Rngs):

@@ -1,7 +1,7 @@
 """Vision transformers: ViT (Dosovitskiy et al. 2021), DeiT (Touvron et al. 2021), DINOv2 (Oquab et al. 2024)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,7 @@ from jaxlab.core.rng import depth_rates, drop_path, dropout
 from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
 from jaxlab.nn.attention import KERNEL, SelfAttention
+from jaxlab.nn.convolution import convolve
 from jaxlab.nn.layers import gelu, unfused_gradient
 from jaxlab.nn.positions import antialiased, interpolated, resized
 
@@ -42,6 +43,7 @@ class VisionTransformer(Model):
     dropout: float = 0.0
     drop_path: float = 0.0
 
+    undecayed: ClassVar[tuple[str, ...]] = ("cls_token", "dist_token", "pos_embed")
     patch: ClassVar[int] = 16
     layer_scale: ClassVar[float | None] = None  # at first
     classifier_reads_mean: ClassVar[bool] = False  # beside the class token
@@ -127,7 +129,7 @@ class VisionTransformerModule(nnx.Module):
             (config.patch, config.patch),
             strides=config.patch,
             padding="VALID",
-            conv_general_dilated=_patches,
+            conv_general_dilated=convolve,
             rngs=rngs,
         )
         normal = nnx.initializers.truncated_normal(0.02)
@@ -136,7 +138,9 @@ class VisionTransformerModule(nnx.Module):
         count = config.prefix + (config.image_size // config.patch) ** 2
         self.pos_embed = nnx.Param(normal(rngs.params(), (1, count, width)))
         rates = depth_rates(config.drop_path, BLOCKS)
-        self.blocks = nnx.List(Block(config, k, rates[k], width, heads, rngs) for k in range(BLOCKS))
+        self.blocks = nnx.List(
+            TransformerBlock(config, k, rates[k], width, heads, rngs) for k in range(BLOCKS)
+        )
         self.norm = layer_norm(width, config, rngs)
         inputs = 2 * width if config.classifier_reads_mean else width
         self.head = _classifier(inputs, config.classes, rngs)
@@ -193,7 +197,7 @@ class VisionTransformerModule(nnx.Module):
         return self.head(features["cls"])
 
 
-class Block(nnx.Module):
+class TransformerBlock(nnx.Module):
     """Attention and a two-layer perceptron, each normalised before and added to what it reads."""
 
     def __init__(
@@ -233,10 +237,3 @@ def layer_norm(width: int, config: VisionTransformer, rngs: nnx.Rngs) -> nnx.Lay
 
 def _classifier(inputs: int, classes: int, rngs: nnx.Rngs) -> nnx.Linear | None:
     return nnx.Linear(inputs, classes, kernel_init=KERNEL, rngs=rngs) if classes else None
-
-
-def _patches(x: Array, kernel: Array, strides: Any, _padding: Any, **_options: Any) -> Array:
-    """A convolution whose stride is its kernel's size: each patch as one row, times the kernel as one matrix."""
-    (b, h, w, c), (down, across) = x.shape, strides
-    tiles = x.reshape(b, h // down, down, w // across, across, c).transpose(0, 1, 3, 2, 4, 5)
-    return tiles.reshape(b, h // down, w // across, -1) @ kernel.reshape(-1, kernel.shape[-1])

@@ -3,14 +3,14 @@
 All take (b, h, w, c) and compute in the dtype of their inputs; batch-norm statistics are always float32.
 """
 
-import math
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.nn.convolution import convolve
+from jaxlab.nn.cpu import layers as cpu
+from jaxlab.nn.cpu import on_cpu
 from jaxlab.nn.norm import BatchNorm as BatchNorm  # every family takes its layers from here
 
 
@@ -50,53 +50,21 @@ def conv(
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x Phi(x) by erf, in float32, as PyTorch has it; the erfc of jax.nn.gelu takes 3 times as long on a CPU."""
+    """x Phi(x), not its approximation by tanh, in float32, as PyTorch has it."""
     wide = x.astype(jnp.float32)
-    return (0.5 * wide * (1 + jax.lax.erf(wide * math.sqrt(0.5)))).astype(x.dtype)
+    return (cpu.gelu(wide) if on_cpu() else jax.nn.gelu(wide, approximate=False)).astype(x.dtype)
 
 
 def unfused_gradient(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x, for the sums of a deep residual network: on a CPU its gradient is computed once and kept.
-
-    XLA else computes it anew, with those of all later sums that it consists of, in each transposed copy for a weight's
-    gradient: time quadratic in depth (ViT-tiny's train step takes twice as long, and three times to compile).
-    """
-    return _unfused(x) if jax.default_backend() == "cpu" else x
-
-
-@jax.custom_vjp
-def _unfused(x: Array) -> Array:
-    return x
-
-
-def _through_condition(_: None, gradient: Array) -> tuple[Array]:
-    """XLA fuses nothing across a conditional, and a barrier keeps it from seeing that this one always holds."""
-    always = jax.lax.optimization_barrier(True)
-    return (jax.lax.cond(always, lambda g: g, jnp.zeros_like, gradient),)
-
-
-_unfused.defvjp(lambda x: (x, None), _through_condition)
+    """x, for the sums of a deep residual network, whose gradient is best kept on a CPU."""
+    return cpu.unfused_gradient(x) if on_cpu() else x
 
 
 def max_pool(x: Float[Array, "b h w c"], stride: int = 2) -> Float[Array, "b h2 w2 c"]:
-    """3 x 3 maxima, padded by 1; of equal values the first in row order takes the gradient.
-
-    On a CPU written as three shifted maxima along each axis: the gradient of XLA's reduce_window takes 4 times as
-    long there, and nine at once spend a fifth of a ShallowCNN's step on their masks.
-    """
-    if jax.default_backend() != "cpu":
-        return nnx.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
-    return _max_along(_max_along(x, 2, stride), 1, stride)
-
-
-def _max_along(x: Array, axis: int, stride: int) -> Array:
-    """Maxima of three neighbours along one axis, padded by 1; unlike maximum's, ties are not shared."""
-    size = x.shape[axis]
-    padded = jnp.pad(x, [(1, 1) if k == axis else (0, 0) for k in range(x.ndim)], constant_values=-jnp.inf)
-    best, *others = (jax.lax.slice_in_dim(padded, k, k + size, stride, axis) for k in range(3))
-    for other in others:
-        best = jnp.where((other > best) | jnp.isnan(other), other, best)
-    return best
+    """3 x 3 maxima, padded by 1; of equal values the first in row order takes the gradient."""
+    if on_cpu():
+        return cpu.max_pool(x, stride)
+    return nnx.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
 
 
 def blur_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
@@ -114,5 +82,6 @@ def _blur_along(x: Array, axis: int) -> Array:
 
 def average_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     """Mean over the image, accumulated in float32."""
-    b, h, w, c = x.shape
-    return x.reshape(b, h * w, c).mean(1, dtype=jnp.float32).astype(x.dtype)
+    if on_cpu():
+        return cpu.average_pool(x)
+    return x.mean((1, 2), dtype=jnp.float32).astype(x.dtype)

@@ -1,11 +1,15 @@
 """Batch normalisation, which backbones and readouts share."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.types import Mode
+from jaxlab.nn.cpu import layers as cpu
+from jaxlab.nn.cpu import on_cpu
 
 
 class BatchNorm(nnx.Module):
@@ -31,37 +35,45 @@ class BatchNorm(nnx.Module):
         self.observed = False
 
     def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
-        rows = x.reshape(-1, x.shape[-1])  # alone on a CPU, XLA reduces over (b, h, w) 3 times slower
+        values = cpu.rows(x) if on_cpu() else x
         if (mode.train or mode.momentum is not None) and not self.use_running_average:
-            centred, var = self._centred(rows.astype(jnp.float32), mode)
+            centred, var = self._centred(values.astype(jnp.float32), mode)
         else:
-            centred, var = rows - self.mean[...][None], self.var[...]
+            centred, var = values - _along(self.mean[...], values), self.var[...]
         slope = jax.lax.rsqrt(var + self.eps)
         if self.observed:
-            normalised = (centred * slope[None]).astype(jnp.float32).reshape(len(x), -1, x.shape[-1])
+            normalised = (centred * _along(slope, centred)).astype(jnp.float32)
+            normalised = normalised.reshape(len(x), -1, x.shape[-1])
             moments = jnp.stack([normalised.mean(1), jnp.square(normalised).mean(1)])
             self.moments = nnx.Intermediate(moments)
         if self.scale is None or self.bias is None:
-            return (centred * slope[None]).astype(x.dtype).reshape(x.shape)
+            return (centred * _along(slope, centred)).astype(x.dtype).reshape(x.shape)
         slope = self.scale[...] * slope
-        return (centred * slope[None] + self.bias[...][None]).astype(x.dtype).reshape(x.shape)
+        scaled = centred * _along(slope, centred) + _along(self.bias[...], centred)
+        return scaled.astype(x.dtype).reshape(x.shape)
 
     def _centred(
-        self, rows: Float[Array, "n c"], mode: Mode
-    ) -> tuple[Float[Array, "n c"], Float[Array, " c"]]:
-        """The rows less their mean, and their biased variance; moves the running statistics."""
+        self, values: Float[Array, "*n c"], mode: Mode
+    ) -> tuple[Float[Array, "*n c"], Float[Array, " c"]]:
+        """The values less their mean, and their biased variance; moves the running statistics."""
         axis_name = mode.axis_name
         momentum = self.momentum if mode.momentum is None else mode.momentum
-        mean = _mean(rows, axis_name)
-        centred = rows - mean[None]
+        mean = _mean(values, axis_name)
+        centred = values - _along(mean, values)
         var = _mean(jnp.square(centred), axis_name)
-        count = len(rows) if axis_name is None else len(rows) * jax.lax.axis_size(axis_name)
+        positions = math.prod(values.shape[:-1])
+        count = positions if axis_name is None else positions * jax.lax.axis_size(axis_name)
         unbiased = var * (count / max(count - 1, 1))
         for running, new in ((self.mean, mean), (self.var, unbiased)):
             running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
         return centred, var
 
 
-def _mean(rows: Float[Array, "n c"], axis_name: str | None) -> Float[Array, " c"]:
-    mean = rows.mean(0)
+def _mean(values: Float[Array, "*n c"], axis_name: str | None) -> Float[Array, " c"]:
+    mean = values.mean(tuple(range(values.ndim - 1)))
     return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+
+def _along(channels: Float[Array, " c"], values: Float[Array, "*n c"]) -> Float[Array, "*one c"]:
+    """With as many axes as the values: shapes are never promoted by themselves."""
+    return jnp.expand_dims(channels, tuple(range(values.ndim - 1)))

@@ -1,9 +1,8 @@
-"""Optimizers, learning-rate schedules, fine-tuning and parameter averaging."""
+"""Optimizers, learning-rate schedules and fine-tuning."""
 
-from jaxlab.optim.ema import ema_update
 from jaxlab.optim.finetune import FineTune, Freeze, Rate
 from jaxlab.optim.groups import Groups
-from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer
+from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer, undecayed
 from jaxlab.optim.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
 from jaxlab.optim.tuning import Tuning
 
@@ -24,5 +23,5 @@ __all__ = [
     "Schedule",
     "Step",
     "Tuning",
-    "ema_update",
+    "undecayed",
 ]

@@ -1,21 +1,28 @@
 """Optimizers as optax chains: clip, then L2, direction, decoupled decay. The rate is applied by `groups`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import optax
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import Component, components
 from jaxlab.core.types import UserError
 from jaxlab.optim.schedules import Constant, Schedule
 
-# Where a readout looks and what a transformer's tokens are: nothing speaks for their being near 0.
-_SPARED = ("mu", "sigma", "pos_embed", "cls_token", "dist_token")
+
+def undecayed(config: Component) -> frozenset[str]:
+    """Last names of the parameters that decay spares though they are no vectors, as the parts of `config` name them.
+
+    Where a readout looks and what a transformer's tokens are: nothing speaks for their being near 0.
+    """
+    return frozenset(name for part in components(config) for name in part.undecayed)
 
 
-def decayed(params: dict[str, Any]) -> dict[str, bool]:
-    """Which leaves are decayed: kernels (two axes or more), not biases, the scales of norms, positions or tokens."""
-    return {path: leaf.ndim > 1 and path.rpartition(".")[2] not in _SPARED for path, leaf in params.items()}
+def decayed(params: dict[str, Any], spared: Collection[str]) -> dict[str, bool]:
+    """Which leaves are decayed: kernels (two axes or more), not biases, the scales of norms or what is `spared`."""
+    return {path: leaf.ndim > 1 and path.rpartition(".")[2] not in spared for path, leaf in params.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +67,18 @@ class Optimizer(Component):
             parts.append(optax.clip_by_global_norm(self.clip_norm))
         return optax.chain(*parts)
 
-    def build(self) -> optax.GradientTransformation:
-        """Clipped gradients of flat parameters made into what the rate multiplies and parameters lose."""
+    def build(self, spared: Collection[str]) -> optax.GradientTransformation:
+        """Clipped gradients of flat parameters made into what the rate multiplies and parameters lose.
+
+        spared: last names of parameters that are not decayed, see `undecayed`.
+        """
+        mask = partial(decayed, spared=spared)
         parts = []
         if self.l2:
-            parts.append(optax.add_decayed_weights(self.l2, mask=decayed))
+            parts.append(optax.add_decayed_weights(self.l2, mask=mask))
         parts.append(self.direction())
         if self.weight_decay:
-            parts.append(optax.add_decayed_weights(self.weight_decay, mask=decayed))
+            parts.append(optax.add_decayed_weights(self.weight_decay, mask=mask))
         return optax.chain(*parts)
 
 

@@ -140,6 +140,9 @@ class Plateau(Schedule):
     then the rate is the base rate.
     """
 
+    # Not optax.contrib.reduce_on_plateau, which drops at the same epochs: it would keep a second best score and the
+    # scale in the optimizer's state, takes only scores that fall (its rtol is wrong for negated ones), and acts in a
+    # step, while validation, patience and the best checkpoint are the loop's.
     factor: float = 0.1
     patience: int = 5
 

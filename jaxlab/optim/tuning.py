@@ -1,4 +1,4 @@
-"""What a fine-tuning makes of one network's parameters: groups by start, batch norms held, and a record of it."""
+"""What a fine-tuning makes of one network's parameters: groups by start, batch norms frozen, and a record of it."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,9 @@ class Tuning:
             found.setdefault(_step(epochs, steps_per_epoch), {})[path] = self.factor[path]
         return dict(sorted(found.items()))
 
-    def held(self, training: Collection[str], params: Iterable[str], stats: Iterable[str]) -> frozenset[str]:
+    def frozen_norms(
+        self, training: Collection[str], params: Iterable[str], stats: Iterable[str]
+    ) -> frozenset[str]:
         """Paths of the batch norms that keep their running statistics while the parameters `training` train.
 
         Those all of whose own parameters are frozen; with `frozen_statistics` those of the backbone.
@@ -56,7 +58,7 @@ class Tuning:
         """
         norms = {_module(path) for path in stats}
         bare = norms - {_module(path) for path in layer_of}  # a readout's, which have no parameters
-        held = self.held(self.factor, layer_of, stats)
+        frozen = self.frozen_norms(self.factor, layer_of, stats)
         alike: dict[tuple, list[str]] = {}
         for path in layer_of:
             trains = "yes" if path in self.factor else "unread" if path in unread else "no"
@@ -76,7 +78,7 @@ class Tuning:
                     "trains": trains,
                     "rate": None if factor is None else lr * factor,
                     "after_epoch": after,
-                    "statistics": None if not own else "frozen" if own <= held else "train",
+                    "statistics": None if not own else "frozen" if own <= frozen else "train",
                 }
             )
         return entries

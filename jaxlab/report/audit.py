@@ -38,16 +38,16 @@ def show(
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
         render(report, console or Console())
-    tell = Console(stderr=True)
+    errors = Console(stderr=True)
     if duplicates is not None:
         samples = write_duplicates(found, duplicates)
-        tell.print(
+        errors.print(
             f"{duplicates}: {samples} samples whose image looks like one of another split",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
     if out is not None:
         write_page(found, report, out)
-        tell.print(f"{out}: written", highlight=False, soft_wrap=True)
+        errors.print(f"{out}: written", highlight=False, soft_wrap=True)
 
 
 def describe(found: Audit, source: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from jaxlab.core.config import differences
 from jaxlab.core.types import UserError
 from jaxlab.report.leaves import difference, without_devices
 from jaxlab.report.located import Located
-from jaxlab.training.checkpoint import Arrays, Saved
+from jaxlab.training.checkpoint import Leaves, Saved
 
 
 def compare(here: Located, there: Located) -> dict[str, Any]:
@@ -44,14 +44,14 @@ def _lines(here: dict[str, Any] | None, there: dict[str, Any] | None) -> list[st
     return differences(here, there) if here and there else []
 
 
-def _read(checkpoint: Saved) -> Arrays:
+def _read(checkpoint: Saved) -> Leaves:
     if fault := checkpoint.fault():
         raise UserError(f"--diff: checkpoint {checkpoint.path} is damaged: {fault}")
     without_devices()
     return checkpoint.arrays()
 
 
-def _arrays(here: Arrays, there: Arrays) -> dict[str, Any]:
+def _arrays(here: Leaves, there: Leaves) -> dict[str, Any]:
     from jaxlab.core import tree
 
     a, b = _flat(here), _flat(there)
@@ -69,7 +69,7 @@ def _arrays(here: Arrays, there: Arrays) -> dict[str, Any]:
     }
 
 
-def _flat(arrays: Arrays) -> dict[str, np.ndarray]:
+def _flat(arrays: Leaves) -> dict[str, np.ndarray]:
     return {
         f"{field}.{path}": np.asarray(leaf) for field, named in arrays.items() for path, leaf in named.items()
     }

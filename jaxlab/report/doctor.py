@@ -55,7 +55,6 @@ def examine() -> Findings:
 
     from jaxlab.training import runtime
 
-    runtime.prepare()
     devices, failure = _devices()
     name = devices[0].platform if devices else None
     warnings = [f"JAX does not start: {failure}"] if failure else []

@@ -7,11 +7,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-Entry = dict[str, Any]
+TuningEntry = dict[str, Any]
 _ALIKE = ("trains", "rate", "after_epoch", "statistics")
 
 
-def training_table(entries: Sequence[Entry]) -> Table:
+def training_table(entries: Sequence[TuningEntry]) -> Table:
     """entries: run.json's "finetune", in the network's order. Neighbouring layers that train alike share lines."""
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title="training", title_justify="left"
@@ -31,18 +31,18 @@ def training_table(entries: Sequence[Entry]) -> Table:
     return table
 
 
-def _merged(entries: Sequence[Entry]) -> Iterator[list[list[Entry]]]:
+def _merged(entries: Sequence[TuningEntry]) -> Iterator[list[list[TuningEntry]]]:
     """Runs of layers, each layer a list of its entries, that are alike but for their sizes."""
     by_layer = [list(group) for _, group in itertools.groupby(entries, key=lambda entry: entry["layer"])]
     for _, run in itertools.groupby(by_layer, key=_signature):
         yield list(run)
 
 
-def _signature(layer: Sequence[Entry]) -> list[tuple[Any, ...]]:
+def _signature(layer: Sequence[TuningEntry]) -> list[tuple[Any, ...]]:
     return [tuple(entry[name] for name in _ALIKE) for entry in layer]
 
 
-def _cells(entry: Entry) -> tuple[str, str, str]:
+def _cells(entry: TuningEntry) -> tuple[str, str, str]:
     rate = "-" if entry["rate"] is None else f"{entry['rate']:.3g}"
     after = entry["after_epoch"]
     when = {"no": "never", "unread": "never: not read"}.get(entry["trains"])
@@ -50,5 +50,5 @@ def _cells(entry: Entry) -> tuple[str, str, str]:
     return rate, when, {"train": "trains", "frozen": "frozen", None: "-"}[entry["statistics"]]
 
 
-def _style(entry: Entry) -> str | None:
+def _style(entry: TuningEntry) -> str | None:
     return None if entry["trains"] == "yes" else "dim"

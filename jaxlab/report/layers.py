@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 Leaf = dict[str, Any]
 
 
-class Row(NamedTuple):
+class TreeRow(NamedTuple):
     """One line: a module with the leaves below it, or one leaf. name: its path below the line above it."""
 
     depth: int
@@ -17,7 +17,7 @@ class Row(NamedTuple):
     is_leaf: bool
 
 
-def rows(leaves: dict[str, Leaf], depth: int = 0) -> Iterator[Row]:
+def rows(leaves: dict[str, Leaf], depth: int = 0) -> Iterator[TreeRow]:
     """Modules before what they hold, in the paths' order with numbers counted (2 before 10).
 
     A module that holds a single thing shares its line.
@@ -26,15 +26,15 @@ def rows(leaves: dict[str, Leaf], depth: int = 0) -> Iterator[Row]:
     yield from _rows(sorted(parts, key=lambda item: _natural(item[0])), depth)
 
 
-def _rows(items: list[tuple[tuple[str, ...], Leaf]], depth: int) -> Iterator[Row]:
+def _rows(items: list[tuple[tuple[str, ...], Leaf]], depth: int) -> Iterator[TreeRow]:
     for _, group in itertools.groupby(items, key=lambda item: item[0][0]):
         members = list(group)
         if len(members) == 1:
-            yield Row(depth, ".".join(members[0][0]), [members[0][1]], True)
+            yield TreeRow(depth, ".".join(members[0][0]), [members[0][1]], True)
             continue
         columns = zip(*(path for path, _ in members), strict=False)
         shared = [names[0] for names in itertools.takewhile(lambda names: len(set(names)) == 1, columns)]
-        yield Row(depth, ".".join(shared), [leaf for _, leaf in members], False)
+        yield TreeRow(depth, ".".join(shared), [leaf for _, leaf in members], False)
         yield from _rows([(path[len(shared) :] or ("value",), leaf) for path, leaf in members], depth + 1)
 
 

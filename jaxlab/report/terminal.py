@@ -61,17 +61,24 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         if config["type"] == "Folds":
             yield "folds", str(config["folds"])
         config = config.get("experiment", config)
-        parts = ("data", "model", "head", "loss", "optimizer")
+        objectives = config.get("objectives") or {}
+        parts = ("data", "model", *(() if objectives else ("head", "loss")), "optimizer")
         names = [config[part]["type"] for part in parts if isinstance(config.get(part), dict)]
         yield "config", ", ".join(names)
+        for name, one in objectives.items():
+            of = f" of {one['of']}" if one["of"] else ""
+            yield (
+                "objective",
+                f"{name}: {one['head']['type']}, {one['loss']['type']}{of}, weight {one['weight']:g}",
+            )
     if entries and entries[-1]["epoch"] is not None:
         asked = ((config or {}).get("training") or {}).get("epochs")
         of = f" of {asked:g}" if asked else ""
         yield "step", f"{entries[-1]['step']:,} (epoch {entries[-1]['epoch']}{of})"
     if entries and entries[-1]["parameters"] is not None:
         params = entries[-1]["leaves"]["params"].values()
-        held = _size(sum(leaf["bytes"] or 0 for leaf in params))
-        yield "parameters", f"{entries[-1]['parameters']:,} in {len(params)} leaves, {held}"
+        size = _size(sum(leaf["bytes"] or 0 for leaf in params))
+        yield "parameters", f"{entries[-1]['parameters']:,} in {len(params)} leaves, {size}"
     if best:
         yield "best", f"{best['metric'].replace('_', ' ')} {_figure(best['value'])} at step {best['step']:,}"
     if run and "soup" in run:

@@ -1,9 +1,9 @@
 """Ridge regression as a run: fitted into a run directory, loaded from there, and predicting."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,53 +19,58 @@ from jaxlab.data.sources.users_images import given_samples
 from jaxlab.data.split import spread
 from jaxlab.encode import FeatureSet, Loaded, features, load_all
 from jaxlab.encode.fitted import Fitted
-from jaxlab.encode.ridge import Outcome, Ridge, Row, fit
+from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
 from jaxlab.evaluate.scores import scores_of
-from jaxlab.runs.network.begin import changed_encoders, check_same
-from jaxlab.training import journal, runtime
+from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.objectives import Objective, Regression, Resolved, resolved
+from jaxlab.runs.checks import check_same
+from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
+from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
-from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.training.display import Session
+from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
+_OBJECTIVES = {Regression.usual_truth: Objective()}  # of the data's targets; its head and loss play no part
 
-def fit_run(
+
+def train_ridge(
     config: Ridge,
     rundir: RunDirectory,
     *,
     source: str | None = None,
     allow_config_change: bool = False,
-    console: Console | None = None,
+    session: Session | None = None,
 ) -> Path:
     """Fit `config` into the run directory: its solution, out-of-fold predictions, scores by band and region.
 
     Raises UserError for anything wrong with the data, the config or the directory, before features are computed.
     """
-    runtime.prepare()
-    console = console or Console(stderr=True)
-    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    session = session or Session()
+    if session.budget.limited:
+        session.log("stop-after: does not apply to Ridge, which is fitted in one piece")
     opened = config.data.open()
-    if opened.kind != "regression":
+    if opened.train.target is None:
         raise UserError(
             f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
         )
     encoders = load_all(config.encoders)
     for encoder in encoders:
-        tell(f"encoder {encoder.about}")
+        session.log(f"encoder {encoder.about}")
     info = _info(opened, encoders)
     if rundir.exists():
-        check_same(config, rundir, info, rundir.info(), allow_config_change, tell)
+        check_same(config, rundir, info, allow_config_change, session)
         if saved(rundir.checkpoints) and not allow_config_change:
-            tell(f"{rundir.path}: is fitted already")
+            session.log(f"{rundir.path}: is fitted already")
             return rundir.path
     rows = training_rows(config, opened.train)
-    found = features(encoders, opened.train, rows, console)
-    assert opened.train.target is not None
+    found = features(encoders, opened.train, rows, session.console)
     targets, fold = opened.train.target[rows], _numbers(config, opened.train, rows)
-    with console.status("ridge") as status:
+    with session.console.status("ridge") as status:
         outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
     rundir.create(to_json(config), source, info)
     _keep(config, rundir, outcome, targets, opened, found.ids)
-    _report(console, config, outcome, opened)
+    _report(session.console, config, outcome, opened)
     return rundir.path
 
 
@@ -88,22 +93,13 @@ def _numbers(config: Ridge, samples: Samples, rows: np.ndarray) -> np.ndarray:
 def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
     records = [encoder.record() for encoder in encoders]
     dtype = str(first_readable(opened.train, np.arange(len(opened.train))).dtype)
-    return {
-        "task": {
-            "kind": opened.kind,
-            "targets": list(opened.targets),
-            "image_dtype": dtype,
-            "encoders": records,
-        },
-        "weights": None,
-        "data": {"fingerprint": fingerprint(opened)},
-        "devices": {
-            "platform": jax.default_backend(),
-            "used": jax.local_device_count(),
-            "cores": runtime.cores(),
-        },
-        **provenance(),
+    task = {
+        "kind": opened.kind,
+        "targets": list(opened.targets),
+        "image_dtype": dtype,
+        "encoders": records,
     }
+    return record(task, fingerprint(opened), jax.local_device_count())
 
 
 def _keep(
@@ -121,11 +117,11 @@ def _keep(
     checkpoints = Checkpoints(rundir.checkpoints)
     checkpoints.save(outcome.fitted.to_arrays(), meta)
     checkpoints.close()
-    record = journal.Journal(rundir.path, -1)
-    record.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
-    record.close()
-    made = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
-    made.save(rundir.predictions("out_of_fold"))
+    scores = journal.Journal(rundir.path, -1)
+    scores.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
+    scores.close()
+    predictions = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
+    predictions.save(rundir.predictions("out_of_fold"))
     score_bars({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
 
 
@@ -148,7 +144,7 @@ def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -
             )
 
 
-def _by_region(rows: Sequence[Row], regions: Mapping[str, np.ndarray]) -> Table:
+def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> Table:
     """A line for each region: its targets, the mean score of what predicts, and the band that does best alone."""
     *bands, final = rows
     alone = ("best band", "alone") if bands else ()
@@ -162,49 +158,32 @@ def _by_region(rows: Sequence[Row], regions: Mapping[str, np.ndarray]) -> Table:
     return table
 
 
-class RidgeRun:
+class RidgeRun(Run):
     """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
 
-    usual: Literal["best"] = "best"  # there is but one
-
-    def __init__(self, rundir: RunDirectory, experiment: Ridge):
-        self.rundir, self.experiment = rundir, experiment
-        self.info = rundir.info()
-        self.kind = "regression"
-        self.targets: tuple[str, ...] = tuple(self.info["task"]["targets"])
+    splits = ("test", "out_of_fold")
 
     @cached_property
-    def opened(self) -> Opened:
-        """The run's source, opened."""
-        return self.experiment.data.open()
+    def primary(self) -> Resolved:
+        return resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, tuple(self.info["task"]["targets"])))[0]
 
-    @cached_property
-    def test(self) -> tuple[Samples | None, Path | None]:
-        """The samples to predict and the sample submission, where there are any."""
-        return self.experiment.data.open_test()
-
-    @cached_property
-    def checkpoint(self) -> Saved:
-        """The solution on disk. Raises UserError where it is damaged."""
+    def checkpoint(self, which: Which = "best") -> Saved:
+        """The solution on disk; there is but one, of step 0. Raises UserError where it is damaged."""
+        if which not in ("best", "last", 0):
+            raise UserError(
+                f"{self.rundir.path}: expected best, last or 0 of a ridge regression, found {which!r}"
+            )
         checkpoint = saved(self.rundir.checkpoints)[-1]
         if (fault := checkpoint.fault()) is not None:
             raise UserError(f"{self.rundir.path}: the solution is damaged ({fault}); fit it again")
         return checkpoint
 
-    def predict(
-        self, images: np.ndarray | str | Path | Sequence[str | Path], which: Any = "best"
-    ) -> np.ndarray:
-        """(n, t) float32 predictions in the targets' units, of images as `Run.predict` takes them."""
+    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
         samples = given_samples(images, self.info["task"]["image_dtype"])
-        return self._predict(samples, np.arange(len(samples)))
+        return self._predict(samples, np.arange(len(samples)), which)
 
-    def predict_split(
-        self, split: Literal["test", "out_of_fold"] = "test", which: Any = "best"
-    ) -> Predictions:
-        """Predictions for a split, with ids, target names and provenance; those out of fold are as fitting left them.
-
-        Raises UserError for any other split: it learns from all labelled samples.
-        """
+    def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
+        """Those out of fold are as fitting left them; it learns from all labelled samples."""
         if split == "out_of_fold":
             kept = Predictions.load(self.rundir.predictions(split))
             return self.named(kept.ids, kept.values, split)
@@ -213,28 +192,30 @@ class RidgeRun:
                 f"{self.rundir.path}: ridge regression learns from all labelled samples, so that there is no "
                 f"{split} to predict; --split out_of_fold has each sample predicted by the folds that it is not in"
             )
-        samples = self.test[0]
-        if samples is None:
-            raise UserError(
-                f"{type(self.experiment.data).__name__}: these data have no test images to predict"
-            )
-        return self.named(samples.ids, self._predict(samples, np.arange(len(samples))), split)
+        samples = self.test_samples()
+        return self.named(samples.ids, self._predict(samples, np.arange(len(samples)), which), split)
 
-    def evaluate_checkpoints(self, which: Any = "best") -> dict[int, dict[str, dict[str, float]]]:
-        """{0: {"train": scores, "validation": those of the out-of-fold predictions}}."""
+    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
+        """{"train": scores, "validation": those of the out-of-fold predictions}."""
         rows = training_rows(self.experiment, self.opened.train)
-        assert self.opened.train.target is not None
-        targets, ceiling = self.opened.train.target[rows], self.opened.ceiling
+        truth = self.primary.truth(self.opened.train)
+        if truth is None:
+            raise UserError(f"{self.rundir.path}: the data have no targets that are numbers")
         guessed = Predictions.load(self.rundir.predictions("out_of_fold"))
         if guessed.ids.tolist() != self.opened.train.ids[rows].tolist():
             raise UserError(
                 f"{self.rundir.path}: its out-of-fold predictions are of other samples than the data's"
             )
-        by_split = {"train": self._predict(self.opened.train, rows), "validation": guessed.values}
-        return {0: {name: scores_of(values, targets, ceiling) for name, values in by_split.items()}}
+        by_split = {"train": self._predict(self.opened.train, rows, which), "validation": guessed.values}
+        ceiling = self.opened.ceiling
+        return {name: scores_of(values, truth[rows], ceiling) for name, values in by_split.items()}
 
-    def _predict(self, samples: Samples, rows: np.ndarray) -> np.ndarray:
-        fitted = Fitted.from_arrays(self.checkpoint.arrays(), self.checkpoint.meta()["ridge"])
+    def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, NamedScores]]:
+        return {0: self.evaluate(None if which == "all" else which)}
+
+    def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:
+        checkpoint = self.checkpoint(self.usual if which is None else which)
+        fitted = Fitted.from_arrays(checkpoint.arrays(), checkpoint.meta()["ridge"])
         train: FeatureSet | None = None
         if fitted.weights is None:
             learned = self.opened.train
@@ -254,9 +235,6 @@ class RidgeRun:
 
     def named(self, ids: np.ndarray, values: np.ndarray, split: str) -> Predictions:
         """Values (n, t) with the names of samples and targets, and their provenance."""
-        made = {"run": self.rundir.path.name, "step": 0, "digest": self.checkpoint.meta()["digest"]}
         scores = {"out_of_fold": journal.validations(self.rundir.metrics).get(0, {})}
-        origin = {**made, "scores": scores, "config": self.rundir.config(), "data": self.info["data"]}
-        return Predictions(
-            ids, values, np.array(self.targets), "regression", split, {**origin, **provenance()}
-        )
+        origin = self.origin(scores, step=0, digest=self.checkpoint().meta()["digest"])
+        return Predictions(ids, values, np.array(self.targets), self.primary.written, split, origin)

@@ -75,7 +75,7 @@ def parsed(text: str) -> float:
     return 3600.0 * hours + 60 * minutes + seconds
 
 
-def spoken(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """The time as `parsed` reads it, without what is 0: 8h30m, 45m10s, 90s as 1m30s."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

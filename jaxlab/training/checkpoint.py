@@ -6,6 +6,10 @@ checkpoints/<step>/manifest.json  {file: SHA-256}, written last, before the fold
 
 A checkpoint is written under a temporary name and renamed when it is whole: a killed process or a full disk
 leaves the earlier ones as they were.
+
+Orbax writes and reads the arrays; its CheckpointManager does not keep the checkpoints, because it changes files after
+the last moment at which a manifest could be written, removes under a checkpoint's name, refuses to write a damaged step
+anew, and would remove the one that a run went on from (tests/training/test_orbax.py asks both).
 """
 
 import contextlib
@@ -26,7 +30,7 @@ import numpy as np
 
 from jaxlab.core.types import UserError
 
-Arrays = dict[str, dict[str, np.ndarray]]
+Leaves = dict[str, dict[str, np.ndarray]]
 _PARTIAL = ".partial"
 _PREDICTING = ("params", "ema", "stats", "constants")  # the fields that predicting reads
 
@@ -61,7 +65,7 @@ class Saved:
                 return f"{file} does not have the SHA-256 that its manifest gives"
         return None
 
-    def arrays(self, only: tuple[str, ...] | None = None) -> Arrays:
+    def arrays(self, only: tuple[str, ...] | None = None) -> Leaves:
         """{field: {path: array}} as saved, on the host; `only` some fields."""
         import orbax.checkpoint as ocp
 
@@ -86,7 +90,7 @@ def copy_for_predicting(checkpoint: Saved, folder: Path) -> None:
     """Write a copy under `folder` without what only training needs, such as optimizer state."""
     meta = checkpoint.meta()
     kept = [field for field in _PREDICTING if field in meta["leaves"]]
-    arrays: Arrays = {field: {} for field in kept}
+    arrays: Leaves = {field: {} for field in kept}
     arrays |= checkpoint.arrays(tuple(field for field in kept if meta["leaves"][field]))
     about = {name: value for name, value in meta.items() if name not in ("schema", "digest", "leaves")}
     _write_folder(folder / str(checkpoint.step), arrays, about)
@@ -116,7 +120,7 @@ class Checkpoints:
         for left in folder.glob(f"*{_PARTIAL}") if folder.is_dir() else ():
             shutil.rmtree(left)
 
-    def save(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+    def save(self, arrays: Leaves, meta: dict[str, Any]) -> None:
         """Start writing `arrays` (host copies) as step meta["step"]; waits for an earlier write first.
 
         Raises UserError where the earlier write failed (disk full): the last good checkpoint stays.
@@ -137,7 +141,7 @@ class Checkpoints:
         finally:
             self._worker.shutdown()
 
-    def _write(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+    def _write(self, arrays: Leaves, meta: dict[str, Any]) -> None:
         final = self.folder / str(meta["step"])
         partial = final.with_name(final.name + _PARTIAL)
         try:
@@ -166,7 +170,7 @@ class Checkpoints:
                 shutil.rmtree(checkpoint.path.rename(doomed))
 
 
-def _write_folder(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
+def _write_folder(folder: Path, arrays: Leaves, meta: dict[str, Any]) -> None:
     import orbax.checkpoint as ocp
 
     from jaxlab.core import tree

@@ -1,4 +1,4 @@
-"""Progress in a terminal (a bar, then a table) or, elsewhere, plain lines."""
+"""Progress in a terminal (a bar, then a table) or, elsewhere, plain lines; and the session that it is shown in."""
 
 import time
 
@@ -7,8 +7,32 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
+from jaxlab.training.budget import Budget
+from submit.metrics.table import headline_of
 
-class Rate(ProgressColumn):
+
+class Session:
+    """What a command brings to each run that it trains: where it is told of, and the time that it has.
+
+    title: said before each of a run's epochs. began: the budget's time at which the run came up.
+    """
+
+    def __init__(self, console: Console | None = None, budget: Budget | None = None, title: str = ""):
+        self.console = console or Console(stderr=True)
+        self.budget = budget or Budget()
+        self.title = title
+        self.began = self.budget.used
+
+    def log(self, text: str) -> None:
+        """A plain line, as it is: no markup in paths, no breaks in a log."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def within(self, title: str) -> "Session":
+        """The same for one run of several."""
+        return Session(self.console, self.budget, title)
+
+
+class ImagesPerSecond(ProgressColumn):
     """images/s, of progress counted in batches."""
 
     def __init__(self, batch_size: int):
@@ -35,7 +59,7 @@ class TerminalDisplay:
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("loss {task.fields[loss]:.4f}"),
-            Rate(batch_size),
+            ImagesPerSecond(batch_size),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
@@ -59,7 +83,7 @@ class TerminalDisplay:
         self._bar.update(self._task, completed=step, epoch=epoch, loss=loss)
 
     def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
-        name = headline(validation)
+        name = headline_of(validation)
         self.console.print(
             f"{self._before}epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
             f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}{self._rate()}",
@@ -90,8 +114,3 @@ class TerminalDisplay:
             shown = f"{train[name]:.4g}" if name in train else ""
             table.add_row(name.replace("_", " "), shown, f"{value:.4g}")
         self.console.print(table)
-
-
-def headline(scores: dict[str, float]) -> str:
-    """The one score to show: Pearson r or accuracy."""
-    return "pearson" if "pearson" in scores else "accuracy"

@@ -3,16 +3,13 @@
 import contextlib
 import json
 import math
-import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import scalar
-
 from jaxlab.core.types import UserError
+from jaxlab.training.events import EventFile
 
 
 class Journal:
@@ -26,18 +23,16 @@ class Journal:
         self.path = folder / "metrics.jsonl"
         with _writing(self.path):
             _cut(self.path, from_step)
-            self._file = self.path.open("a")
+            self._file = self.path.open("a", buffering=1)  # whole lines, for whoever reads or adds meanwhile
         with _writing(folder / "events"):
-            self._events = _events(folder / "events", from_step)
+            self._events = EventFile(folder / "events", from_step)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """One record. Splits: "step" (each update), "train" and "validation" (each epoch)."""
         with _writing(self.path):
-            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-            self._file.write(json.dumps({"step": step, "epoch": epoch, "split": split, **finite}) + "\n")
+            self._file.write(_line({"step": step, "epoch": epoch, "split": split, **values}))
             for name, value in values.items():
-                summary = scalar(f"{split}/{name}", value)
-                self._events.write_event(Event(wall_time=time.time(), step=step, summary=summary))
+                self._events.scalar(f"{split}/{name}", value, step)
 
     def flush(self) -> None:
         """Everything written is in the file, whatever becomes of the process."""
@@ -62,26 +57,20 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _events(folder: Path, from_step: int) -> EventsWriter:
-    """An event file, written as it comes: SummaryWriter's thread ends in tracebacks when the disk is full."""
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = EventsWriter(str(folder / "events"))
-    if from_step:  # TensorBoard then hides what an earlier process wrote past this step
-        writer.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
-    return writer
-
-
 def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl, of one split or all; a last line cut short by a kill is left out."""
+    """The records of a metrics.jsonl, of one split or all.
+
+    A last line cut short by a kill is left out; a warning names any other line that is no record.
+    """
     if not path.exists():
         return []
     records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return [record for record in records if split in (None, record["split"])]
+    for number, (_, record) in enumerate(_lines(path), 1):
+        if record is None:  # said once, whoever reads it again
+            warnings.warn(f"{path}:{number} is no record of a step or an epoch; it is left out", stacklevel=1)
+        elif split in (None, record["split"]):
+            records.append(record)
+    return records
 
 
 def validations(path: Path) -> dict[int, dict[str, float | None]]:
@@ -93,8 +82,52 @@ def validations(path: Path) -> dict[int, dict[str, float | None]]:
     }
 
 
+def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Records ("step", "epoch", "split" and values) at the end of a metrics.jsonl, in place of a line cut short."""
+    with _writing(path), path.open("ab") as file:
+        rest = path.read_bytes().rpartition(b"\n")[2]
+        if rest and _record(rest) is None:
+            file.truncate(file.tell() - len(rest))
+        elif rest:
+            file.write(b"\n")
+        file.write("".join(map(_line, records)).encode())
+
+
 def _cut(path: Path, step: int) -> None:
-    kept = [record for record in read(path) if record["step"] <= step]
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-    partial.replace(path)
+    """Leaves out records past `step` and a last line cut short; all other lines stay as they are, byte by byte."""
+    if not path.exists():
+        return
+    kept = [line for line, record in _lines(path) if record is None or record["step"] <= step]
+    whole = b"".join(line + b"\n" for line in kept)
+    if whole != path.read_bytes():
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(whole)
+        partial.replace(path)
+
+
+def _lines(path: Path) -> list[tuple[bytes, dict[str, Any] | None]]:
+    """Each line and its record, None where it is none. A last line without its end counts if it is a record."""
+    *lines, rest = path.read_bytes().split(b"\n")
+    if _record(rest) is not None:
+        lines.append(rest)
+    return [(line, _record(line)) for line in lines]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    whole = (
+        isinstance(record, dict) and type(record.get("step")) is int and isinstance(record.get("split"), str)
+    )
+    return record if whole else None
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """A value that is not finite becomes null: JSON has no NaN."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in record.items()
+    }
+    return json.dumps(finite) + "\n"

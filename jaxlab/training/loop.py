@@ -10,22 +10,59 @@ It knows no config: everything comes as an argument.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from jaxlab.core.types import UserError
-from jaxlab.metrics import Sums
-from jaxlab.training.budget import Budget, spoken
-from jaxlab.training.checkpoint import Arrays, Checkpoints
+from jaxlab.metrics import SumsByObjective
+from jaxlab.training.budget import Budget, duration_text
+from jaxlab.training.checkpoint import Checkpoints, Leaves
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
-from jaxlab.training.progress import Progress
 from jaxlab.training.state import TrainState, Variables
+from submit.metrics.table import score_of
 
 LAG = 2  # steps between a step's dispatch and the reading of its loss
+
+
+@dataclass
+class Progress:
+    """What the loop knows besides the state; saved with each checkpoint.
+
+    best: {"metric", "value", "step", "epoch"} of the best validation so far, or None. stale: epochs since.
+    plateau: epochs since the last improvement or drop of the learning rate.
+    """
+
+    best: dict[str, Any] | None = None
+    stale: int = 0
+    plateau: int = 0
+
+    def update(self, metric: str, value: float, step: int, epoch: int) -> bool:
+        """Take in an epoch's validation; True where it is the best so far (NaN never is)."""
+        better = improves(metric, value, None if self.best is None else self.best["value"])
+        if better:
+            self.best = {"metric": metric, "value": value, "step": step, "epoch": epoch}
+            self.stale = self.plateau = 0
+        else:
+            self.stale += 1
+            self.plateau += 1
+        return better
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def improves(metric: str, new: float, old: float | None) -> bool:
+    """Whether `new` is the better score. metric: a score's name, or objective/name."""
+    return score_of(metric.rpartition("/")[2]).improves(new, old)
+
+
+def sign_of(metric: str) -> int:
+    """1 where more of a score is better, -1 where less is."""
+    return 1 if improves(metric, 1.0, 0.0) else -1
 
 
 @dataclass(frozen=True)
@@ -85,15 +122,17 @@ class Fit:
     """One run of the loop, from `state` to the plan's last step or an early stop.
 
     phases: in order; the first begins at 0. batches: from a first step, the batches on the devices.
-    evaluate: Variables -> validation scores. no_sums: empty sums on the devices. batch_ids: step -> its ids.
+    scores: sums -> scores. evaluate: Variables -> validation scores. no_sums: empty sums on the devices.
+    batch_ids: step -> its ids.
     budget: the time in which it has to end, with a checkpoint.
     """
 
     plan: Plan
     phases: Sequence[Phase]
     batches: Callable[[int], Iterator[Any]]
+    scores: Callable[[SumsByObjective], dict[str, float]]
     evaluate: Callable[[Variables], dict[str, float]]
-    no_sums: Callable[[], Sums]
+    no_sums: Callable[[], SumsByObjective]
     batch_ids: Callable[[int], list[str]]
     journal: Journal
     checkpoints: Checkpoints
@@ -191,7 +230,7 @@ class Fit:
     def _end_epoch(self, state: TrainState, step: int) -> TrainState:
         self._read()
         epoch = self.plan.epoch(step)
-        train = state.sums.compute()
+        train = self.scores(state.sums)
         validation = self.evaluate(state.variables)
         if self.plan.metric not in validation:
             raise UserError(
@@ -220,7 +259,7 @@ class Fit:
         if self.plan.gives_up(self.progress):
             self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
         else:
-            after = f" after {spoken(self.budget.used)}" if self.budget.stopped else ""
+            after = f" after {duration_text(self.budget.used)}" if self.budget.stopped else ""
             self.display.note(
                 f"stopped{after} at step {step} of {self.plan.steps}; the same command goes on from there"
             )
@@ -237,7 +276,7 @@ class Fit:
             self.checkpoints.wait()  # so that its whole time is known
 
 
-def _not_finite_leaves(arrays: Arrays, limit: int = 5) -> list[str]:
+def _not_finite_leaves(arrays: Leaves, limit: int = 5) -> list[str]:
     """The first `limit` parameters and batch statistics that hold a value that is not finite."""
     named = (pair for field in ("params", "stats", "ema") for pair in arrays[field].items())
     return [name for name, leaf in named if not np.isfinite(leaf).all()][:limit]

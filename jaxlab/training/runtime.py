@@ -1,7 +1,7 @@
-"""What is set before JAX starts: one device a core on CPU hosts, compiled programs kept on disk, memory kept."""
+"""What commands set before JAX starts: one device a core on CPU hosts, compiled programs kept on disk, memory kept."""
 
-import contextlib
 import os
+import warnings
 
 import jax
 
@@ -15,15 +15,38 @@ def cores() -> int:
 
 
 def prepare() -> None:
-    """Set all three; the first two unless the user's environment or a JAX that has already started says otherwise."""
+    """Make this process ready to compute, as each `jaxlab` command does: a notebook or script may ask for it, once.
+
+    Call it before JAX computes anything. It changes the process for all that runs in it:
+
+    - On a CPU, XLA gets one device a core, which halves the time of a step (`jax_num_cpu_devices`); not where
+      JAX_NUM_CPU_DEVICES or XLA_FLAGS say how many. After JAX has started it is too late: a warning says so.
+    - Compiled programs are kept in $JAXLAB_CACHE/xla (`jax_compilation_cache_dir`), unless they are kept elsewhere.
+    - The C library keeps memory that was used (mallopt; Linux with glibc): see jaxlab.training.memory.
+
+    Without it, jaxlab leaves allocator and JAX's settings as they are.
+    """
     keep_memory()
-    forced = "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not forced and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        with contextlib.suppress(RuntimeError):  # JAX runs already (a notebook): its devices stay as they are
-            jax.config.update("jax_num_cpu_devices", cores())
+    _use_all_cores()
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _use_all_cores() -> None:
+    forced = "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    asked = (
+        jax.config.values["jax_num_cpu_devices"] != -1
+    )  # by JAX_NUM_CPU_DEVICES, by the user, by us before
+    if forced or asked:
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", cores())
+    except RuntimeError:
+        message = (
+            "JAX has started already, so that its CPU devices stay as they are: call jaxlab.prepare() before"
+        )
+        warnings.warn(message, stacklevel=3)
 
 
 def compute_dtype(asked: str) -> str:

@@ -51,10 +51,10 @@ class Layout:
         host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), jax.device_get(state))
         return jax.device_put(host, self.replicated)
 
-    def put_batch(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    def put_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A host batch split over devices; under pmap with a leading device axis."""
         if self.parallel == "pmap":
-            batch = {name: x.reshape(self.count, -1, *x.shape[1:]) for name, x in batch.items()}
+            batch = jax.tree.map(lambda x: x.reshape(self.count, -1, *x.shape[1:]), batch)
         return jax.device_put(batch, self.split)
 
     def compile(

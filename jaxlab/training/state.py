@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
-from jaxlab.metrics import Sums
+from jaxlab.metrics import SumsByObjective
 
 
 @jax.tree_util.register_dataclass
@@ -18,7 +18,8 @@ class TrainState:
     """step: updates made. params, stats: flat, by dotted path. ema: as params, or None.
 
     constants: what data gave the model (targets' mean and scale), never trained.
-    rate_scale: factor of the schedule's learning rate, lowered on a plateau. sums: this epoch's training scores.
+    rate_scale: factor of the schedule's learning rate, lowered on a plateau.
+    sums: this epoch's training scores, by objective.
     """
 
     step: Int[Array, ""]
@@ -28,7 +29,7 @@ class TrainState:
     opt_state: Any
     ema: Flat | None
     rate_scale: Float[Array, ""]
-    sums: Sums
+    sums: SumsByObjective
 
     @property
     def variables(self) -> "Variables":
@@ -43,6 +44,7 @@ class TrainState:
     def from_arrays(self, stored: dict[str, dict[str, np.ndarray]]) -> Self:
         """A state shaped as this one that holds `stored`. Raises UserError naming every leaf that differs."""
         problems: list[str] = []
+        stored = {**stored, "sums": _by_objective(stored.get("sums", {}), list(self.sums))}
         new = {
             f.name: _restored(f.name, getattr(self, f.name), stored.get(f.name, {}), problems)
             for f in fields(self)
@@ -63,6 +65,13 @@ class Variables:
     params: Flat
     stats: Flat
     constants: Flat
+
+
+def _by_objective(sums: dict[str, np.ndarray], objectives: list[str]) -> dict[str, np.ndarray]:
+    """Sums under their objective's name, which those of jaxlab 0.1 lack: it knew one objective."""
+    if len(objectives) == 1 and not any("." in name for name in sums):
+        return {f"{objectives[0]}.{name}": leaf for name, leaf in sums.items()}
+    return sums
 
 
 def _named(tree: Any) -> dict[str, np.ndarray]:

@@ -4,25 +4,28 @@ All take an optional axis name: under pmap sums are reduced over it; under jit i
 already. Nothing else differs between one device and many.
 """
 
-from collections.abc import Callable, Collection
+import functools
+import operator
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core import tree
 from jaxlab.core.rng import row_keys, step_key
-from jaxlab.core.types import EVALUATION, Batch, Kind, Mode
+from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
-from jaxlab.heads import Head
-from jaxlab.losses import Loss
-from jaxlab.metrics import Sums
+from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
-from jaxlab.optim import Groups, ema_update
+from jaxlab.objectives import Resolved
+from jaxlab.optim import Groups
 from jaxlab.training.state import TrainState, Variables
 
 Reported = dict[str, Array]
@@ -54,29 +57,39 @@ class Program:
     """The parts of a forward pass and its scores; all of it static, nothing of it changes while training.
 
     shapes: the network's (graphdef, params, stats) as nnx.split gives them, of shapes only.
+    objectives: the primary one first. predicted: the one that predictions are of.
     prepare: augmentation, mixing and normalisation. mix: what it mixes by, so that losses are mixed alike.
     dtype: of the forward and backward pass.
     """
 
     shapes: tuple[nnx.GraphDef, nnx.State, nnx.State]
-    kind: Kind
+    objectives: tuple[Resolved, ...]
     prepare: Prepare
-    head: Head
-    loss: Loss
     mix: Mix | None = None
     dtype: str = "float32"
+    predicted: int = 0
+
+    @property
+    def objective(self) -> Resolved:
+        """The one that predictions are of."""
+        return self.objectives[self.predicted]
+
+    def alone(self) -> Self:
+        """The same network, scored by the predicted objective alone."""
+        return replace(self, objectives=(self.objective,), predicted=0)
 
     def apply(
         self,
         variables: Variables,
         images: Any,
         mode: Mode,
-        held: Collection[str] = (),
+        frozen_norms: Collection[str] = (),
         observed: Collection[str] = (),
     ) -> Forward:
-        """Outputs are encoded targets or logits.
+        """Outputs are encoded targets or logits, of all objectives side by side.
 
-        held: paths of batch norms that use their running statistics. observed: of those whose moments are wanted.
+        frozen_norms: paths of batch norms that use their running statistics. observed: of those whose moments are
+        wanted.
         """
         graphdef, params, stats = self.shapes
         cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
@@ -87,7 +100,7 @@ class Program:
             if not isinstance(module, nnx.Module):
                 continue
             name = ".".join(map(str, path))
-            if name in held:
+            if name in frozen_norms:
                 module.set_attributes(use_running_average=True)
             if name in observed:
                 module.set_attributes(observed=True)
@@ -97,60 +110,80 @@ class Program:
         moments = {path.removesuffix(".moments"): leaf for path, leaf in left.items()}
         return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"), moments)
 
-    def truth(self, batch: Batch, constants: tree.Flat) -> Array:
-        """What the loss compares outputs with: labels, or encoded targets (first standardised as the training data)."""
-        if self.kind == "classification":
-            return batch["label"]
-        return self.encoded(batch["target"], constants)
+    def losses(
+        self, outputs: Array, batch: Batch, constants: tree.Flat, axis_name: str | None
+    ) -> dict[str, Array]:
+        """{objective: one a row}."""
+        sum_over = partial(total, mask=batch.get("mask"), axis_name=axis_name)
+        return {
+            one.name: one.losses(one.own(outputs), batch["truth"][one.name], constants, sum_over)
+            for one in self.objectives
+        }
 
-    def encoded(self, values: Array, constants: tree.Flat) -> Array:
-        """Values in the targets' own units as outputs are, standardised and encoded; logits as they are."""
-        if self.kind == "classification":
-            return values
-        return self.head.encode((values - constants["target_mean"][None]) / constants["target_scale"][None])
-
-    def training_losses(self, outputs: Array, batch: Batch, constants: tree.Flat, keys: Array) -> Array:
-        """One a row; of images that `prepare` mixed by the same keys, by the shares that they have of two targets."""
-        truth = self.truth(batch, constants)
-        losses = self.loss(outputs, truth)
+    def training_losses(
+        self, outputs: Array, batch: Batch, constants: tree.Flat, keys: Array, axis_name: str | None
+    ) -> dict[str, Array]:
+        """`losses`; of images that `prepare` mixed by the same keys, by the shares that they have of two truths."""
+        losses = self.losses(outputs, batch, constants, axis_name)
         if self.mix is None:
             return losses
-        partner = self.loss(outputs, partners(truth))
-        return self.mix.losses(losses, partner, keys, *batch["image"].shape[1:3])
+        others = {**batch, "truth": jax.tree.map(partners, batch["truth"])}
+        partner = self.losses(outputs, others, constants, axis_name)
+        size = batch["image"].shape[1:3]
+        return {name: self.mix.losses(own, partner[name], keys, *size) for name, own in losses.items()}
 
-    def in_units(self, outputs: Array, constants: tree.Flat) -> Array:
-        """Outputs in the targets' own units; logits as they are."""
-        if self.kind == "classification":
-            return outputs
-        z = self.head.decode(outputs)
-        return z * constants["target_scale"][None] + constants["target_mean"][None]
+    def weighted(self, losses: Mapping[str, Any]) -> Any:
+        """The sum over objectives, each with its weight."""
+        return functools.reduce(operator.add, (one.weight * losses[one.name] for one in self.objectives))
+
+    def start(self) -> SumsByObjective:
+        """Empty sums."""
+        return {one.name: one.start() for one in self.objectives}
 
     def add(
         self,
-        sums: Sums,
+        sums: SumsByObjective,
         outputs: Array,
-        losses: Array,
+        losses: Mapping[str, Array],
         batch: Batch,
         constants: tree.Flat,
         axis_name: str | None,
-    ) -> Sums:
-        """`sums` with a batch added, in the targets' own units."""
-        truth = batch["label"] if self.kind == "classification" else batch["target"]
-        outputs, losses = jax.lax.stop_gradient((self.in_units(outputs, constants), losses))
-        return sums.add(outputs, truth, losses, batch.get("mask"), axis_name)
+    ) -> SumsByObjective:
+        """`sums` with a batch added, in the truths' own units."""
+        outputs, losses = jax.lax.stop_gradient((outputs, losses))
+        return {
+            one.name: sums[one.name].add(
+                one.in_units(one.own(outputs), constants), batch["truth"][one.name], losses[one.name],
+                batch.get("mask"), axis_name,
+            )
+            for one in self.objectives
+        }  # fmt: skip
+
+    def scores(self, sums: SumsByObjective, ceiling: np.ndarray | None = None) -> dict[str, float]:
+        """The primary objective's scores by their names; of several objectives those of each as `objective/score`.
+
+        "loss" is that of training: the weighted sum. ceiling: as in `Resolved.scores`.
+        """
+        each = {one.name: one.scores(sums[one.name], ceiling) for one in self.objectives}
+        primary = each[self.objectives[0].name]
+        if len(each) == 1:
+            return primary
+        loss = self.weighted({name: scores["loss"] for name, scores in each.items()})
+        named = {f"{name}/{score}": value for name, scores in each.items() for score, value in scores.items()}
+        return {**primary, "loss": loss, **named}
 
 
 @dataclass(frozen=True)
 class Learning:
     """How steps change the state from step `first` on; static, one for each phase of a run.
 
-    trains: paths of the parameters that gradients are taken of. held: as in `Program.apply`.
+    trains: paths of the parameters that gradients are taken of. frozen_norms: as in `Program.apply`.
     rate: update's number -> learning rate. accumulate: micro-batches whose gradients make one update.
     """
 
     first: int
     trains: tuple[str, ...]
-    held: frozenset[str]
+    frozen_norms: frozenset[str]
     optimizer: Groups
     rate: Callable[[Array], Array]
     seed: int
@@ -174,17 +207,17 @@ def train_step(
         return (jax.tree.map(jnp.add, grads, new), stats, sums, summed + loss), None
 
     def objective(
-        trained: tree.Flat, stats: tree.Flat, sums: Sums, piece: Batch, keys: Array
+        trained: tree.Flat, stats: tree.Flat, sums: SumsByObjective, piece: Batch, keys: Array
     ) -> tuple[Array, tuple]:
         split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
         images = program.prepare(piece["image"], split[0])
         mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
         variables = Variables(state.params | trained, stats, state.constants)
-        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.held)
-        losses = program.training_losses(outputs, piece, state.constants, split[0])
+        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.frozen_norms)
+        losses = program.training_losses(outputs, piece, state.constants, split[0], axis_name)
         sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
-        loss = losses.sum() / rows_in_all
-        return loss + penalty * (len(losses) / rows_in_all), (loss, stats, sums)
+        loss = program.weighted(losses).sum() / rows_in_all
+        return loss + penalty * (len(outputs) / rows_in_all), (loss, stats, sums)
 
     rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
     zeros = jax.tree.map(jnp.zeros_like, trained)
@@ -212,19 +245,24 @@ def _micro_batches(tree_: Any, parts: int) -> Any:
 
 
 def _averaged(learning: Learning, state: TrainState, params: tree.Flat) -> tree.Flat | None:
-    """The moving average after an update; of a parameter that does not train it is the parameter."""
+    """The moving average after an update; of a parameter that does not train it is the parameter.
+
+    The decay rises as min(decay, (1 + step) / (10 + step)), so that a short run is not held at its start.
+    """
     if learning.ema_decay is None or state.ema is None:
         return state.ema
     before, now = ({path: tree_[path] for path in learning.trains} for tree_ in (state.ema, params))
-    return state.ema | ema_update(before, now, learning.ema_decay, state.step)
+    kept = jnp.minimum(learning.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+    # Not optax.incremental_update: its two products round otherwise, and runs go on from older checkpoints.
+    return state.ema | optax.tree.add_scale(before, 1.0 - kept, optax.tree.sub(now, before))
 
 
 def evaluation_step(
-    program: Program, variables: Variables, sums: Sums, batch: Batch, axis_name: str | None = None
-) -> Sums:
+    program: Program, variables: Variables, sums: SumsByObjective, batch: Batch, axis_name: str | None = None
+) -> SumsByObjective:
     """`sums` with an evaluation batch added; rows where `mask` is False count as nothing."""
     outputs = program.apply(variables, program.prepare(batch["image"], None), EVALUATION).outputs
-    losses = program.loss(outputs, program.truth(batch, variables.constants))
+    losses = program.losses(outputs, batch, variables.constants, axis_name)
     return program.add(sums, outputs, losses, batch, variables.constants, axis_name)
 
 
@@ -233,12 +271,12 @@ def prediction_step(
 ) -> Float[Array, "b t"]:
     """Predictions in the targets' own units, or logits."""
     outputs = program.apply(variables, program.prepare(batch["image"], None), EVALUATION).outputs
-    return program.in_units(outputs, variables.constants)
+    return program.objective.in_units(program.objective.own(outputs), variables.constants)
 
 
 def measuring_step(
     program: Program,
-    held: Collection[str],
+    frozen_norms: Collection[str],
     variables: Variables,
     count: Float[Array, ""],
     batch: Batch,
@@ -246,10 +284,10 @@ def measuring_step(
 ) -> Variables:
     """`variables` with batch-norm statistics averaged over the `count` batches before and this one, all weighted alike.
 
-    They are those of images as evaluation sees them, without dropout. held: as in `Program.apply`.
+    They are those of images as evaluation sees them, without dropout. frozen_norms: as in `Program.apply`.
     """
     mode = Mode(axis_name=axis_name, momentum=1 / (count + 1))
-    stats = program.apply(variables, program.prepare(batch["image"], None), mode, held).stats
+    stats = program.apply(variables, program.prepare(batch["image"], None), mode, frozen_norms).stats
     return replace(variables, stats=stats)
 
 

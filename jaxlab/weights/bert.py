@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxlab.models.bert import Bert
-from jaxlab.weights.match import Layout, Rule, Skip
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout, KeyRule, KeySkip
 from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import linear
 
@@ -21,9 +22,9 @@ LINEAR = {
 }
 NORMS = {"attention.output.LayerNorm": "norm1", "output.LayerNorm": "norm2"}
 SKIPS = (
-    Skip(r".*\bpooler\..*", "the pooler, of next-sentence prediction alone"),
-    Skip(r"(cls|classifier|qa_outputs)\..*", "the file's classifier"),
-    Skip(r".*\bembeddings\.position_ids", "the numbers of the positions"),
+    KeySkip(r".*\bpooler\..*", "the pooler, of next-sentence prediction alone"),
+    KeySkip(r"(cls|classifier|qa_outputs)\..*", "the file's classifier"),
+    KeySkip(r".*\bembeddings\.position_ids", "the numbers of the positions"),
 )
 # What a config.json must say, where it says anything, for the same computation: names and shapes do not show it.
 COMPUTED = {
@@ -35,33 +36,33 @@ COMPUTED = {
 }
 
 
-def layout(config: Bert, keys: Iterable[str]) -> Layout:
+def layout(config: Bert, keys: Iterable[str]) -> KeyLayout:
     """transformers', with the prefix that a BERT has within a larger model (`bert.`), or without."""
     words = next((key for key in keys if key.endswith(WORDS)), WORDS)
     prefix = re.escape(words.removesuffix(WORDS))
     embeddings, block = rf"{prefix}embeddings", rf"{prefix}encoder\.layer\.(\d+)"
     rules = [
-        Rule(rf"{embeddings}\.word_embeddings\.weight", "words.embedding"),
-        Rule(rf"{embeddings}\.position_embeddings\.weight", "positions.embedding"),
-        Rule(rf"{embeddings}\.token_type_embeddings\.weight", "types.embedding"),
+        KeyRule(rf"{embeddings}\.word_embeddings\.weight", "words.embedding"),
+        KeyRule(rf"{embeddings}\.position_embeddings\.weight", "positions.embedding"),
+        KeyRule(rf"{embeddings}\.token_type_embeddings\.weight", "types.embedding"),
         *_norm(rf"{embeddings}\.LayerNorm", "norm"),
     ]
     for theirs, ours in LINEAR.items():
         rules += linear(rf"{block}\.{re.escape(theirs)}", rf"layers.\1.{ours}")
     for theirs, ours in NORMS.items():
         rules += _norm(rf"{block}\.{re.escape(theirs)}", rf"layers.\1.{ours}")
-    return Layout("transformers", tuple(rules), SKIPS, None)
+    return KeyLayout("transformers", tuple(rules), SKIPS, None)
 
 
-def _norm(pattern: str, target: str) -> tuple[Rule, ...]:
+def _norm(pattern: str, target: str) -> tuple[KeyRule, ...]:
     """Files that began in TensorFlow, bert-base-uncased among them, say gamma and beta."""
     return (
-        Rule(rf"{pattern}\.(?:weight|gamma)", f"{target}.scale"),
-        Rule(rf"{pattern}\.(?:bias|beta)", f"{target}.bias"),
+        KeyRule(rf"{pattern}\.(?:weight|gamma)", f"{target}.scale"),
+        KeyRule(rf"{pattern}\.(?:bias|beta)", f"{target}.bias"),
     )
 
 
-def hint(config: Bert, arrays: Mapping[str, Any], found: Layout) -> str:
+def hint(config: Bert, arrays: Mapping[str, Any], found: KeyLayout) -> str:
     """What the file seems to hold, where that is a BERT of another size or none at all."""
     words = next((array for key, array in arrays.items() if key.endswith(WORDS) and array.ndim == 2), None)
     if words is None:
@@ -88,3 +89,14 @@ def check_metadata(config: Bert, metadata: Mapping[str, Any], about: str) -> Non
     described = metadata.get("config.json", {})
     expected = COMPUTED | {"num_attention_heads": (config.heads,)}
     refuse(about, differing(described, expected))
+
+
+FAMILY = Family(
+    name="bert",
+    models=(Bert,),
+    layout=layout,
+    stem=None,
+    classifier=None,
+    hint=hint,
+    check_metadata=check_metadata,
+)

@@ -11,20 +11,20 @@ import numpy as np
 
 from jaxlab.models.efficientnet import EfficientNet, stages
 from jaxlab.weights import mbconv
-from jaxlab.weights.match import Layout
-from jaxlab.weights.mbconv import Names, block_rules, checked, ends, finished
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout
+from jaxlab.weights.mbconv import BlockNames, block_rules, checked, ends, finished
 from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import IMAGENET
 
-STEM, hint = mbconv.STEM, mbconv.hint
 NAMES = {
-    "efficientnet-pytorch": Names(
+    "efficientnet-pytorch": BlockNames(
         ("_expand_conv", "_bn0"),
         ("_depthwise_conv", "_bn1"),
         ("_project_conv", "_bn2"),
         ("_se_reduce", "_se_expand"),
     ),
-    "transformers": Names(
+    "transformers": BlockNames(
         (r"expansion\.expand_conv", r"expansion\.expand_bn"),
         (r"depthwise_conv\.depthwise_conv", r"depthwise_conv\.depthwise_norm"),
         (r"projection\.project_conv", r"projection\.project_bn"),
@@ -43,7 +43,7 @@ TRANSFORMERS = {  # what its config.json may say where it describes this network
 }
 
 
-def layout(config: EfficientNet, arrays: Mapping[str, np.ndarray]) -> Layout:
+def layout(config: EfficientNet, arrays: Mapping[str, np.ndarray]) -> KeyLayout:
     """The layout that these arrays' keys have. Raises UserError where it needs the other convention."""
     embedder = next((key for key in arrays if key.endswith("embeddings.convolution.weight")), None)
     if embedder is not None:
@@ -57,7 +57,7 @@ def layout(config: EfficientNet, arrays: Mapping[str, np.ndarray]) -> Layout:
     return mbconv.timm(config, stages(config), {**trained, "interpolation": "bicubic"})
 
 
-def _lukemelas(config: EfficientNet) -> Layout:
+def _lukemelas(config: EfficientNet) -> KeyLayout:
     name = "efficientnet-pytorch"
     rules = [
         *ends(("_conv_stem", "_bn0"), ("_conv_head", "_bn1")),
@@ -69,7 +69,7 @@ def _lukemelas(config: EfficientNet) -> Layout:
     return finished(config, name, rules, "_fc", "_conv_stem.weight", trained)
 
 
-def _transformers(config: EfficientNet, stem: str) -> Layout:
+def _transformers(config: EfficientNet, stem: str) -> KeyLayout:
     """A model saved without its classifier lacks the prefix `efficientnet.`."""
     prefix = re.escape(stem.removesuffix("embeddings.convolution.weight"))
     embeddings, encoder = rf"{prefix}embeddings\.", rf"{prefix}encoder\."
@@ -83,7 +83,7 @@ def _transformers(config: EfficientNet, stem: str) -> Layout:
     return finished(config, "transformers", rules, "classifier", stem, _trained(IMAGENET, size, size + 32))
 
 
-def _torchvision(config: EfficientNet) -> Layout:
+def _torchvision(config: EfficientNet) -> KeyLayout:
     """Numbers the stages from 1 and a block's layers from 0, of which the first may be missing."""
     rules = ends((r"features\.0\.0", r"features\.0\.1"), (r"features\.8\.0", r"features\.8\.1"))
     number = 0
@@ -91,7 +91,7 @@ def _torchvision(config: EfficientNet) -> Layout:
         for place, block in enumerate(blocks):
             first = 0 if block.expansion > 1 else -1
             layer = [rf"block\.{first + k}" for k in range(4)]
-            names = Names(
+            names = BlockNames(
                 (rf"{layer[0]}\.0", rf"{layer[0]}\.1") if block.expansion > 1 else None,
                 (rf"{layer[1]}\.0", rf"{layer[1]}\.1"),
                 (rf"{layer[3]}\.0", rf"{layer[3]}\.1"),
@@ -124,3 +124,14 @@ def check_metadata(config: EfficientNet, metadata: Mapping[str, Any], about: str
     if described.get("model_type") == "efficientnet":
         problems += differing(described, TRANSFORMERS)
     refuse(about, problems)
+
+
+FAMILY = Family(
+    name="efficientnet",
+    models=(EfficientNet,),
+    layout=layout,
+    stem=mbconv.STEM,
+    classifier=mbconv.CLASSIFIER,
+    hint=mbconv.hint,
+    check_metadata=check_metadata,
+)

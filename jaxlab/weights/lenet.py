@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from jaxlab.models.lenet import LeNet5
-from jaxlab.weights.match import Layout, Rule
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout, KeyRule
 from jaxlab.weights.rules import classifier, conv, linear
 
-STEM = "conv1.kernel"  # the leaf that sees the image
 
-
-def layout(config: LeNet5, keys: Iterable[str]) -> Layout:
+def layout(config: LeNet5, keys: Iterable[str]) -> KeyLayout:
     """The only one, whatever the keys."""
 
     def turned(array: np.ndarray) -> np.ndarray:
@@ -23,12 +22,16 @@ def layout(config: LeNet5, keys: Iterable[str]) -> Layout:
         return maps.transpose(2, 1, 0).reshape(-1, len(array))
 
     _, fc1_bias = linear("fc1", "fc1")
-    rules = (*conv(r"conv([12])", r"conv\1", bias=True), Rule(r"fc1\.weight", "fc1.kernel", turned), fc1_bias)
+    rules = (
+        *conv(r"conv([12])", r"conv\1", bias=True),
+        KeyRule(r"fc1\.weight", "fc1.kernel", turned),
+        fc1_bias,
+    )
     last, skips = classifier("fc3", "fc3", config.classes)
-    return Layout("PyTorch", (*rules, *linear("fc2", "fc2"), *last), skips, "conv1.weight")
+    return KeyLayout("PyTorch", (*rules, *linear("fc2", "fc2"), *last), skips, "conv1.weight")
 
 
-def hint(config: LeNet5, arrays: Mapping[str, Any], found: Layout) -> str:
+def hint(config: LeNet5, arrays: Mapping[str, Any], found: KeyLayout) -> str:
     """What the file seems to hold, where that is a LeNet-5 for images of another size, or none at all."""
     kernel = arrays.get("fc1.weight")
     if kernel is None or kernel.ndim != 2:
@@ -39,5 +42,11 @@ def hint(config: LeNet5, arrays: Mapping[str, Any], found: Layout) -> str:
     return f"The file looks like LeNet5(grid={grid}), the config is LeNet5(grid={config.grid})"
 
 
-def check_metadata(config: LeNet5, metadata: Mapping[str, Any], about: str) -> None:
-    """No library writes any."""
+FAMILY = Family(  # no library writes metadata
+    name="lenet",
+    models=(LeNet5,),
+    layout=layout,
+    stem="conv1.kernel",
+    classifier="fc3",
+    hint=hint,
+)

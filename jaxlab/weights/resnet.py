@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxlab.models.resnet import BLOCKS, ResNet
-from jaxlab.weights.match import Layout, Rule, renamed
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout, KeyRule, renamed
 from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import COUNTERS, IMAGENET, classifier, conv, norm
 
-STEM = "conv1.kernel"  # the leaf that sees the image
 # Blocks of each stage, and whether they are bottlenecks.
 DEPTHS = {
     ((2, 2, 2, 2), False): 18,
@@ -20,13 +20,13 @@ DEPTHS = {
 }
 
 
-def layout(config: ResNet, keys: Iterable[str]) -> Layout:
+def layout(config: ResNet, keys: Iterable[str]) -> KeyLayout:
     """The layout that these source keys have."""
     embedder = next((key for key in keys if key.endswith("embedder.embedder.convolution.weight")), None)
     return _torchvision(config) if embedder is None else _transformers(config, embedder)
 
 
-def _torchvision(config: ResNet) -> Layout:
+def _torchvision(config: ResNet) -> KeyLayout:
     """timm has the same names for its plain ResNets."""
     block = r"layer(\d)\.(\d+)"
     rules = (
@@ -40,7 +40,7 @@ def _torchvision(config: ResNet) -> Layout:
     return _with_classifier(config, "torchvision/timm", rules, "fc", "conv1.weight")
 
 
-def _transformers(config: ResNet, stem: str) -> Layout:
+def _transformers(config: ResNet, stem: str) -> KeyLayout:
     """Counts stages and layers from 0; a model saved without its classifier lacks the prefix `resnet.`."""
     prefix = re.escape(stem.removesuffix("embedder.embedder.convolution.weight"))
     embedder = rf"{prefix}embedder\.embedder"
@@ -59,12 +59,14 @@ def _transformers(config: ResNet, stem: str) -> Layout:
     return _with_classifier(config, "transformers", tuple(rules), r"classifier\.1", stem)
 
 
-def _with_classifier(config: ResNet, name: str, rules: tuple[Rule, ...], pattern: str, stem: str) -> Layout:
+def _with_classifier(
+    config: ResNet, name: str, rules: tuple[KeyRule, ...], pattern: str, stem: str
+) -> KeyLayout:
     last, skips = classifier(pattern, "fc", config.classes)
-    return Layout(name, rules + last, (COUNTERS, *skips), stem, preprocessing=IMAGENET)
+    return KeyLayout(name, rules + last, (COUNTERS, *skips), stem, preprocessing=IMAGENET)
 
 
-def hint(config: ResNet, keys: Iterable[str], found: Layout) -> str:
+def hint(config: ResNet, keys: Iterable[str], found: KeyLayout) -> str:
     """What the file seems to hold, where that is another depth or no ResNet at all."""
     paths = list(renamed(keys, found.rules).values())
     blocks = [
@@ -94,3 +96,14 @@ def check_metadata(config: ResNet, metadata: Mapping[str, Any], about: str) -> N
         problems.append(f"architecture is {architecture!r}, expected {name!r}")
     problems += differing(described, {"downsample_in_bottleneck": (False,), "hidden_act": ("relu",)})
     refuse(about, problems)
+
+
+FAMILY = Family(
+    name="resnet",
+    models=(ResNet,),
+    layout=layout,
+    stem="conv1.kernel",
+    classifier="fc",
+    hint=hint,
+    check_metadata=check_metadata,
+)

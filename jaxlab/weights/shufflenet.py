@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxlab.models.shufflenet import WIDTHS, ShuffleNetV2
-from jaxlab.weights.match import Layout
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout
 from jaxlab.weights.rules import COUNTERS, IMAGENET, classifier, conv, norm
 
-STEM = "conv1.kernel"  # the leaf that sees the image
 # What stands at each place of torchvision's two sequences.
 CONVOLUTIONS = {"branch1.0": "depthwise", "branch1.2": "pointwise"} | {
     "branch2.0": "first",
@@ -16,7 +16,7 @@ CONVOLUTIONS = {"branch1.0": "depthwise", "branch1.2": "pointwise"} | {
 }
 
 
-def layout(config: ShuffleNetV2, keys: Iterable[str]) -> Layout:
+def layout(config: ShuffleNetV2, keys: Iterable[str]) -> KeyLayout:
     """torchvision's, whatever the keys."""
     rules = [
         *conv("conv1.0", "conv1"),
@@ -29,12 +29,12 @@ def layout(config: ShuffleNetV2, keys: Iterable[str]) -> Layout:
         block, target = rf"(stage\d\.\d+\.{branch})", rf"\1.{name}"
         rules += [*conv(rf"{block}\.{number}", target), *norm(rf"{block}\.{int(number) + 1}", f"{target}_bn")]
     last, skips = classifier("fc", "fc", config.classes)
-    return Layout(
+    return KeyLayout(
         "torchvision", (*rules, *last), (COUNTERS, *skips), "conv1.0.weight", preprocessing=IMAGENET
     )
 
 
-def hint(config: ShuffleNetV2, arrays: Mapping[str, Any], found: Layout) -> str:
+def hint(config: ShuffleNetV2, arrays: Mapping[str, Any], found: KeyLayout) -> str:
     """What the file seems to hold, where that is another width or no ShuffleNetV2 at all."""
     kernel = arrays.get("stage2.1.branch2.0.weight")
     if kernel is None or kernel.ndim != 4:
@@ -48,5 +48,11 @@ def hint(config: ShuffleNetV2, arrays: Mapping[str, Any], found: Layout) -> str:
     return f"The file looks like {name}, the config is ShuffleNetV2(width={config.width})"
 
 
-def check_metadata(config: ShuffleNetV2, metadata: Mapping[str, Any], about: str) -> None:
-    """torchvision writes no metadata."""
+FAMILY = Family(  # torchvision writes no metadata
+    name="shufflenet",
+    models=(ShuffleNetV2,),
+    layout=layout,
+    stem="conv1.kernel",
+    classifier="fc",
+    hint=hint,
+)

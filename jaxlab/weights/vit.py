@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxlab.models.vit import BLOCKS, SIZES, DeiT, DINOv2, VisionTransformer, ViT
-from jaxlab.weights.match import Layout, Rule, Skip, renamed
+from jaxlab.weights.family import Family
+from jaxlab.weights.match import KeyLayout, KeyRule, KeySkip, renamed
 from jaxlab.weights.metadata import differing, refuse
 from jaxlab.weights.rules import IMAGENET, classifier, conv, layer_norm, linear
 
@@ -18,7 +19,7 @@ MASK = "the token of masked patches"
 TRANSFORMERS_STEM = "embeddings.patch_embeddings.projection.weight"
 
 
-def layout(config: VisionTransformer, arrays: dict[str, np.ndarray]) -> Layout:
+def layout(config: VisionTransformer, arrays: dict[str, np.ndarray]) -> KeyLayout:
     """The layout that these arrays' keys have. Of transformers' `arrays`, queries, keys and values are joined."""
     stem = next((key for key in arrays if key.endswith(TRANSFORMERS_STEM)), None)
     if stem is not None:
@@ -27,16 +28,16 @@ def layout(config: VisionTransformer, arrays: dict[str, np.ndarray]) -> Layout:
     return _torchvision(config) if "conv_proj.weight" in arrays else _timm(config)
 
 
-def _timm(config: VisionTransformer) -> Layout:
+def _timm(config: VisionTransformer) -> KeyLayout:
     """The names of DeiT's and DINOv2's authors too."""
     block, target = r"blocks\.(\d+)", r"blocks.\1"
     rules = (
         *conv(r"patch_embed\.proj", "patch_embed", bias=True),
-        *(Rule(name, name) for name in ("cls_token", "dist_token", "pos_embed")),
+        *(KeyRule(name, name) for name in ("cls_token", "dist_token", "pos_embed")),
         *layer_norm(rf"{block}\.norm1", f"{target}.norm1"),
         *linear(rf"{block}\.attn\.qkv", f"{target}.attn.qkv"),
         *linear(rf"{block}\.attn\.proj", f"{target}.attn.proj"),
-        Rule(rf"{block}\.ls([12])\.gamma", rf"{target}.scale\2"),
+        KeyRule(rf"{block}\.ls([12])\.gamma", rf"{target}.scale\2"),
         *layer_norm(rf"{block}\.norm2", f"{target}.norm2"),
         *linear(rf"{block}\.mlp\.fc([12])", rf"{target}.fc\2"),
         *layer_norm("norm", "norm"),
@@ -50,20 +51,20 @@ def _timm(config: VisionTransformer) -> Layout:
         "crop_fraction": 0.9 if side == 224 else 1.0,
         "size": side,
     }
-    skips = (Skip("mask_token", MASK),)
+    skips = (KeySkip("mask_token", MASK),)
     return _with_classifiers("timm", rules, heads, skips, "patch_embed.proj.weight", prepared)
 
 
-def _torchvision(config: VisionTransformer) -> Layout:
+def _torchvision(config: VisionTransformer) -> KeyLayout:
     """Its published files name the perceptron's layers linear_1 and linear_2, its models mlp.0 and mlp.3."""
     block, target = r"encoder\.layers\.encoder_layer_(\d+)", r"blocks.\1"
     rules = (
         *conv("conv_proj", "patch_embed", bias=True),
-        Rule("class_token", "cls_token"),
-        Rule(r"encoder\.pos_embedding", "pos_embed"),
+        KeyRule("class_token", "cls_token"),
+        KeyRule(r"encoder\.pos_embedding", "pos_embed"),
         *layer_norm(rf"{block}\.ln_([12])", rf"{target}.norm\2"),
-        Rule(rf"{block}\.self_attention\.in_proj_weight", f"{target}.attn.qkv.kernel", np.transpose),
-        Rule(rf"{block}\.self_attention\.in_proj_bias", f"{target}.attn.qkv.bias"),
+        KeyRule(rf"{block}\.self_attention\.in_proj_weight", f"{target}.attn.qkv.kernel", np.transpose),
+        KeyRule(rf"{block}\.self_attention\.in_proj_bias", f"{target}.attn.qkv.bias"),
         *linear(rf"{block}\.self_attention\.out_proj", f"{target}.attn.proj"),
         *linear(rf"{block}\.mlp\.(?:0|linear_1)", f"{target}.fc1"),
         *linear(rf"{block}\.mlp\.(?:3|linear_2)", f"{target}.fc2"),
@@ -74,20 +75,20 @@ def _torchvision(config: VisionTransformer) -> Layout:
     return _with_classifiers("torchvision", rules, heads, (), "conv_proj.weight", prepared)
 
 
-def _transformers(config: VisionTransformer, stem: str) -> Layout:
+def _transformers(config: VisionTransformer, stem: str) -> KeyLayout:
     """Files have one set of names, models of transformers 5 another; without a classifier there is no prefix."""
     prefix = re.escape(stem.removesuffix(TRANSFORMERS_STEM))
     embeddings = rf"{prefix}embeddings"
     block, target = rf"{prefix}(?:encoder\.layer|layers)\.(\d+)", r"blocks.\1"
     rules = (
         *conv(rf"{embeddings}\.patch_embeddings\.projection", "patch_embed", bias=True),
-        Rule(rf"{embeddings}\.cls_token", "cls_token"),
-        Rule(rf"{embeddings}\.distillation_token", "dist_token"),
-        Rule(rf"{embeddings}\.position_embeddings", "pos_embed"),
+        KeyRule(rf"{embeddings}\.cls_token", "cls_token"),
+        KeyRule(rf"{embeddings}\.distillation_token", "dist_token"),
+        KeyRule(rf"{embeddings}\.position_embeddings", "pos_embed"),
         *layer_norm(rf"{block}\.(?:norm1|layernorm_before)", f"{target}.norm1"),
         *linear(rf"{block}\.attention\.qkv", f"{target}.attn.qkv"),
         *linear(rf"{block}\.attention\.(?:output\.dense|o_proj)", f"{target}.attn.proj"),
-        Rule(rf"{block}\.layer_scale([12])\.lambda1", rf"{target}.scale\2"),
+        KeyRule(rf"{block}\.layer_scale([12])\.lambda1", rf"{target}.scale\2"),
         *layer_norm(rf"{block}\.(?:norm2|layernorm_after)", f"{target}.norm2"),
         *linear(rf"{block}\.(?:intermediate\.dense|mlp\.fc1)", f"{target}.fc1"),
         *linear(rf"{block}\.(?:output\.dense|mlp\.fc2)", f"{target}.fc2"),
@@ -99,8 +100,8 @@ def _transformers(config: VisionTransformer, stem: str) -> Layout:
         heads = [*plain, classifier("cls_classifier", "head", config.classes)]
         heads.append(classifier("distillation_classifier", "head_dist", config.classes))
     skips = (
-        Skip(rf"{embeddings}\.mask_token", MASK),
-        Skip(rf"{prefix}pooler\.dense\.(weight|bias)", "the pooler, which no classifier reads"),
+        KeySkip(rf"{embeddings}\.mask_token", MASK),
+        KeySkip(rf"{prefix}pooler\.dense\.(weight|bias)", "the pooler, which no classifier reads"),
     )
     whole = HALVES | {"interpolation": "bilinear", "crop_fraction": 1.0, "size": config.image_size}
     side = 224 if isinstance(config, DINOv2) else config.image_size
@@ -111,15 +112,15 @@ def _transformers(config: VisionTransformer, stem: str) -> Layout:
 
 def _with_classifiers(
     name: str,
-    rules: tuple[Rule, ...],
-    heads: list[tuple[tuple[Rule, ...], tuple[Skip, ...]]],
-    skips: tuple[Skip, ...],
+    rules: tuple[KeyRule, ...],
+    heads: list[tuple[tuple[KeyRule, ...], tuple[KeySkip, ...]]],
+    skips: tuple[KeySkip, ...],
     stem: str,
     prepared: Mapping[str, Any],
-) -> Layout:
+) -> KeyLayout:
     loaded = [rule for last, _ in heads for rule in last]
     left = [skip for _, left in heads for skip in left]
-    return Layout(name, (*rules, *loaded), (*skips, *left), stem, preprocessing=prepared)
+    return KeyLayout(name, (*rules, *loaded), (*skips, *left), stem, preprocessing=prepared)
 
 
 def _join(arrays: dict[str, np.ndarray]) -> None:
@@ -137,7 +138,7 @@ def _join(arrays: dict[str, np.ndarray]) -> None:
 # -- what does not fit ---------------------------------------------------------------------------------------
 
 
-def hint(config: VisionTransformer, arrays: Mapping[str, np.ndarray], found: Layout) -> str:
+def hint(config: VisionTransformer, arrays: Mapping[str, np.ndarray], found: KeyLayout) -> str:
     """What the file seems to hold, where that is another size or family, or no vision transformer at all."""
     if any(key.endswith(("reg_token", "register_tokens")) for key in arrays):
         return "The file has register tokens, which jaxlab's models have not"
@@ -206,3 +207,14 @@ def _architectures(config: VisionTransformer) -> tuple[str, str]:
         return rf"deit_{config.size}_distilled_patch16_\d+", f"deit_{config.size}_distilled_patch16_224"
     family = type(config).__name__.lower()
     return rf"(vit|deit)_{config.size}_patch16_\d+(_in21k|_sam|_dino)?", f"{family}_{config.size}_patch16_224"
+
+
+FAMILY = Family(
+    name="vit",
+    models=(DINOv2, DeiT, ViT),
+    layout=layout,
+    stem=STEM,
+    classifier="head",
+    hint=hint,
+    check_metadata=check_metadata,
+)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from submit import ensemble as combine
 from submit.ensemble.members import (
-    Member,
+    MemberFiles,
     find_members,
     load_fresh,
     load_labelled,
@@ -22,6 +22,7 @@ from submit.ensemble.members import (
 )
 from submit.errors import SubmissionError, refuse
 from submit.formats import kaggle
+from submit.metrics.table import score_of
 from submit.predictions import Predictions
 from submit.regions import load_regions
 from submit.truth import load_truth
@@ -77,32 +78,32 @@ def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method:
     """
     if out.suffix.lower() not in (".npz", ".csv"):
         raise SubmissionError(f"--out {out}: expected a .npz or .csv file.")
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    _refuse_unused(method, given)
-    found = find_members(members, given.get("learn", ()))
-    result = _learned(method, found, given) if method in _LEARNED else _plain(method, found, given)
+    chosen = {name: value for name, value in options.items() if value not in (None, ())}
+    _refuse_unused(method, chosen)
+    found = find_members(members, chosen.get("learn", ()))
+    result = _learned(method, found, chosen) if method in _LEARNED else _plain(method, found, chosen)
     _write(result, out, against)
     click.echo(
         f"{out}: {len(members)} predictions combined, {len(result):,} samples, {len(result.targets):,} targets"
     )
 
 
-def _refuse_unused(method: str, given: dict[str, Any]) -> None:
+def _refuse_unused(method: str, chosen: dict[str, Any]) -> None:
     faults = [
         f"--{name} goes with --method {' or '.join(_ONLY[name])}, not with {method}."
-        for name in given
+        for name in chosen
         if method not in _ONLY[name]
     ]
-    if method in _LEARNED and "truth" not in given:
+    if method in _LEARNED and "truth" not in chosen:
         faults.append(f"--method {method} needs --truth, a table of the labelled samples' ids and targets.")
-    if method == "stack" and (given.get("by") == "roi") != ("rois" in given):
+    if method == "stack" and (chosen.get("by") == "roi") != ("rois" in chosen):
         faults.append("--by roi and --rois FILE go together.")
     if faults:
         raise SubmissionError("\n".join(faults))
 
 
-def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
-    weights = _weights(given["weights"], len(members)) if "weights" in given else None
+def _plain(method: str, members: list[MemberFiles], chosen: dict[str, Any]) -> Predictions:
+    weights = _weights(chosen["weights"], len(members)) if "weights" in chosen else None
     names, varies = [str(member.test) for member in members], []
 
     def loaded() -> Iterator[Predictions]:
@@ -113,7 +114,7 @@ def _plain(method: str, members: list[Member], given: dict[str, Any]) -> Predict
     if method == "rank":
         return combine.rank_average(loaded(), names)
     if method == "trimmed":
-        share = {name: given[name] for name in ("share",) if name in given}
+        share = {name: chosen[name] for name in ("share",) if name in chosen}
         result = combine.trimmed_mean(loaded(), names=names, **share)
     elif weights is None:
         result = combine.mean(loaded(), names)
@@ -128,17 +129,17 @@ def _warn(lines: list[str]) -> None:
         click.echo(f"Warning: {line}", err=True)
 
 
-def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predictions:
+def _learned(method: str, members: list[MemberFiles], chosen: dict[str, Any]) -> Predictions:
     labelled = load_labelled(members)
-    truth = load_truth(given["truth"], labelled[0])
+    truth = load_truth(chosen["truth"], labelled[0])
     ways: dict[str, Callable[..., combine.Combination]] = {
         "greedy": combine.greedy, "stack": combine.stack, "best": combine.best,
     }  # fmt: skip
-    how: dict[str, Any] = {name: given[name] for name in ("statistic", "by") if name in given}
-    if "rois" in given:
+    how: dict[str, Any] = {name: chosen[name] for name in ("statistic", "by") if name in chosen}
+    if "rois" in chosen:
         if not isinstance(truth, Predictions):
             raise SubmissionError("--rois: regions are of targets; the truth holds class names.")
-        how["regions"] = load_regions(given["rois"], truth.targets)
+        how["regions"] = load_regions(chosen["rois"], truth.targets)
     names = [member.name for member in members]
     learn = partial(ways[method], labelled, truth, names=names)
     with Console(stderr=True).status("learning weights"):
@@ -149,7 +150,7 @@ def _learned(method: str, members: list[Member], given: dict[str, Any]) -> Predi
     return result
 
 
-def _fresh(members: list[Member], labelled: list[Predictions]) -> Iterator[Predictions]:
+def _fresh(members: list[MemberFiles], labelled: list[Predictions]) -> Iterator[Predictions]:
     """Every member's test predictions, with a warning of those that were made otherwise than the labelled ones."""
     for member, known, test in zip(members, labelled, load_fresh(members, labelled), strict=True):
         _warn(unlike_inference(member, known, test))
@@ -158,7 +159,7 @@ def _fresh(members: list[Member], labelled: list[Predictions]) -> Iterator[Predi
 
 def _report(found: combine.Combination) -> None:
     """The members with their scores and weights, then each way's score."""
-    score = {"pearson": "r", "pearson_median": "median r"}.get(found.metric, found.metric)
+    score = score_of(found.metric).short or score_of(found.metric).label
     many = len(found.weights) > 1
     table = Table("member", score, "weight", *(("lowest", "highest") if many else ()), box=None)
     low, high = found.weights.min(0), found.weights.max(0)

@@ -1,4 +1,4 @@
-"""Commands on submissions of other forms than Kaggle's: write, vqa."""
+"""Commands on submissions in their challenge's format: write, check, vqa."""
 
 import json
 from collections.abc import Sequence
@@ -9,53 +9,69 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from submit.errors import SubmissionError
-from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vqa_results
+from submit.errors import SubmissionError, either
+from submit.formats import vqa_results
+from submit.formats.table import FORMATS
+from submit.formats.table import check as checked
 from submit.formats.vqa_results import VQAScores
-from submit.labels import Labels
-from submit.predictions import Predictions
 
 _FILE = click.Path(path_type=Path)
-_SUFFIXES = {
-    "kaggle": (".csv",),
-    "algonauts2023": (".zip", ""),
-    "algonauts2021": (".zip", ".pkl"),
-    "vqa": (".json",),
-    "sensorium": ("",),
-}
+_BY_NAME = {form.name: form for form in FORMATS}
+_SUFFIXES = sorted({suffix for form in FORMATS for suffix in form.writes if suffix})
+_AGAINST = f"What gives rows, names and sizes: {', '.join(dict.fromkeys(form.against for form in FORMATS))}."
 
 
-@click.command()
-@click.argument("predictions", nargs=-1, required=True)
-@click.option("--format", "form", type=click.Choice(list(_SUFFIXES)), required=True, help="The challenge's.")
-@click.option("--out", type=_FILE, required=True, help="What to write: .csv, .json, .pkl, .zip, or a folder.")
-@click.option(
-    "--against",
-    type=_FILE,
-    help="What gives rows, names and sizes: a sample submission, the challenge's data, VQA's questions.",
+def _usages() -> str:
+    """The formats, one below the other, each with its usage beside it."""
+    width = max(map(len, _BY_NAME)) + 2
+    lines = [
+        ("" if number else name).ljust(width) + line
+        for name, form in _BY_NAME.items()
+        for number, line in enumerate(form.usage)
+    ]
+    return "\n".join(lines)
+
+
+@click.command(
+    help=f"Write PREDICTIONS (npz) in the form of a challenge, checked.\n\n"
+    f"Where there is a fault nothing is written.\n\n\b\n{_usages()}"
 )
-def write(predictions: tuple[str, ...], form: str, out: Path, against: Path | None) -> None:
-    """Write PREDICTIONS (npz) in the form of a challenge, checked.
-
-    Where there is a fault nothing is written.
-
-    \b
-    kaggle         a CSV. --against sample_submission.csv
-    algonauts2023  a zip, or a folder. PREDICTIONS: subj01=FILE ... subj08=FILE,
-                   or a folder of subj01.npz ...; a subject may have several
-                   files, such as one a hemisphere.
-                   --against the folder of subj01, ..., which also tells one
-                   subject's predictions from another's, by their images
-    algonauts2021  a zip, or a pickle. PREDICTIONS: sub01=FILE ... sub10=FILE.
-                   --against the folder of mini_track and full_track
-    vqa            a JSON. --against the JSON of questions
-    sensorium      a folder of two CSVs. --against the session's folder (must)
-    """
-    if out.suffix.lower() not in _SUFFIXES[form]:
-        expected = " or ".join(suffix or "folder" for suffix in _SUFFIXES[form])
-        raise SubmissionError(f"--out {out}: expected a {expected} for {form}.")
-    for path in _written(predictions, form, out, against):
+@click.argument("predictions", nargs=-1, required=True)
+@click.option("--format", "name", type=click.Choice(list(_BY_NAME)), required=True, help="The challenge's.")
+@click.option(
+    "--out",
+    type=_FILE,
+    required=True,
+    help=f"What to write: {', '.join(_SUFFIXES)}, or a folder.",
+)
+@click.option("--against", type=_FILE, help=_AGAINST)
+def write(predictions: tuple[str, ...], name: str, out: Path, against: Path | None) -> None:
+    form = _BY_NAME[name]
+    if out.suffix.lower() not in form.writes:
+        expected = either(suffix or "folder" for suffix in form.writes)
+        raise SubmissionError(f"--out {out}: expected a {expected} for {name}.")
+    if not form.by_subject and len(predictions) != 1:
+        raise SubmissionError(f"{name}: expected one file of predictions, found {len(predictions)}.")
+    source = _by_subject(predictions) if form.by_subject else Path(predictions[0])
+    written = form.write(source, out, against)
+    if against is None and form.unchecked:
+        click.echo(f"Warning: {out}: {form.unchecked}", err=True)
+    for path in written:
         click.echo(f"{path}: written")
+
+
+@click.command(
+    help=f"Check FILE, and list every fault.\n\nIt may be {either(form.title for form in FORMATS)}."
+)
+@click.argument("file", type=_FILE)
+@click.option("--against", type=_FILE, help=_AGAINST)
+def check(file: Path, against: Path | None) -> None:
+    faults = checked(file, against)
+    if faults:
+        raise click.ClickException(
+            f"{file} is not a valid submission:\n" + "\n".join(f"- {fault}" for fault in faults)
+        )
+    click.echo(f"{file}: a valid submission")
 
 
 @click.command()
@@ -75,40 +91,17 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
         Console().print(_table(found))
 
 
-def _written(texts: Sequence[str], form: str, out: Path, against: Path | None) -> list[Path]:
-    if form == "algonauts2023":
-        return [algonauts.write(_members(texts), out, against)]
-    if form == "algonauts2021":
-        return [algonauts2021.write(_members(texts), out, against)]
-    if len(texts) != 1:
-        raise SubmissionError(f"{form}: expected one file of predictions, found {len(texts)}.")
-    path = Path(texts[0])
-    if form == "vqa":
-        answers = Labels.load(path) if path.suffix.lower() == ".csv" else Predictions.load(path)
-        return [vqa_results.write(answers, out, against)]
-    if form == "kaggle":
-        written = kaggle.write(Predictions.load(path), out, against)
-        if against is None:
-            click.echo(f"Warning: {out}: {kaggle.UNCHECKED}", err=True)
-        return [written]
-    if against is None:
-        raise SubmissionError(
-            "sensorium: name the session's folder, which holds trials and neurons (--against)."
-        )
-    return sensorium.write(Predictions.load(path), out, against)
-
-
-def _members(texts: Sequence[str]) -> dict[str, list[Path]] | Path:
+def _by_subject(texts: Sequence[str]) -> dict[str, list[Path]] | Path:
     """The files of each subject, or the one file or folder that was given without a subject."""
     if len(texts) == 1 and ("=" not in texts[0] or Path(texts[0]).exists()):
         return Path(texts[0])
-    members: dict[str, list[Path]] = {}
+    subjects: dict[str, list[Path]] = {}
     for text in texts:
         subject, equals, path = text.partition("=")
         if not equals:
             raise SubmissionError(f"expected predictions by subject, as in subj01=FILE; found {text!r}.")
-        members.setdefault(subject, []).append(Path(path))
-    return members
+        subjects.setdefault(subject, []).append(Path(path))
+    return subjects
 
 
 def _table(found: VQAScores) -> Table:

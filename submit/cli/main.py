@@ -3,8 +3,8 @@
 import click
 
 from submit.cli.ensemble import ensemble
-from submit.cli.files import check, explain
-from submit.cli.formats import vqa, write
+from submit.cli.explain import explain
+from submit.cli.formats import check, vqa, write
 from submit.cli.scores import compare, probe, rosetta, score
 from submit.errors import SubmissionError
 

@@ -13,7 +13,7 @@ from submit.errors import SubmissionError, about
 from submit.files.csv_table import read_ids
 from submit.regions import hemispheres, load_regions
 from submit.scores.compare import compare as compared
-from submit.scores.pairing import Classes, pair
+from submit.scores.pairing import PairedClasses, paired
 from submit.scores.probe import probe as probed
 from submit.scores.repeats import load_repeats
 from submit.scores.rosetta import Rosetta
@@ -77,9 +77,9 @@ def rosetta(
     are shown by hemisphere without it. A .npz of --repeats holds ids (n,), targets (t,) and values (n, repeats, t), NaN
     where one is missing.
     """
-    both = pair(predictions, truth)
+    both = paired(predictions, truth)
     found: Rosetta | ClassRosetta
-    if isinstance(both, Classes):
+    if isinstance(both, PairedClasses):
         options = {"--ceiling": ceiling, "--rois": rois, "--repeats": repeats}
         if given := [name for name, value in options.items() if value is not None]:
             raise SubmissionError(f"{', '.join(given)}: for numbers, but {truth} holds class names.")
@@ -129,7 +129,7 @@ def probe(predictions: Path, truth: Path, as_json: bool) -> None:
     more than chance. An exchange of a few columns that are much alike, or badly predicted, can go unseen, and one
     among more than 1,024 columns is not looked for.
     """
-    both = pair(predictions, truth)
+    both = paired(predictions, truth)
     found = probed(both)
     if as_json:
         click.echo(json.dumps(found.to_dict()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from submit.ensemble.matching import blocks, combined_kind, in_float64, match_first, name_of
+from submit.ensemble.matching import combined_kind, in_float64, match_first, name_of, row_slices
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
 
@@ -22,8 +22,8 @@ def mean(members: Iterable[Predictions], names: Sequence[str] | None = None) -> 
     """
     first, total, parts = added(members, None, names=names)
     total /= len(parts)
-    made = {"method": "mean", "ensemble": parts}
-    return Predictions(first.ids, total, first.targets, combined_kind(first.kind), first.split, made)
+    provenance = {"method": "mean", "ensemble": parts}
+    return Predictions(first.ids, total, first.targets, combined_kind(first.kind), first.split, provenance)
 
 
 def weighted(
@@ -35,8 +35,8 @@ def weighted(
         raise SubmissionError(f"weights: expected numbers of at least 0, not all 0; found {list(weights)}.")
     first, total, parts = added(members, list(array), names=names)
     total /= array.sum()
-    made = {"method": "weighted mean", "ensemble": parts}
-    return Predictions(first.ids, total, first.targets, combined_kind(first.kind), first.split, made)
+    provenance = {"method": "weighted mean", "ensemble": parts}
+    return Predictions(first.ids, total, first.targets, combined_kind(first.kind), first.split, provenance)
 
 
 def added(
@@ -60,7 +60,7 @@ def added(
         if first is None:
             first, total = member, np.zeros(member.values.shape, np.float64)
         same = match_first(member, first, name_of(names, number), name_of(names, 0), targets)
-        for rows in blocks(len(same)):
+        for rows in row_slices(len(same)):
             total[rows] += in_float64(same, rows) * weight
         parts.append({"weight": float(np.mean(weight)), "provenance": dict(member.provenance)})
     if first is None:

@@ -9,7 +9,7 @@ import numpy as np
 from submit.ensemble.averaging import added
 from submit.ensemble.matching import combined_kind
 from submit.errors import SubmissionError
-from submit.predictions import Kind, Predictions
+from submit.predictions import Predictions, ValueKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Combination:
     for each group of targets; group: (t,) the row that a target takes; groups: g names, None for one a target.
     offset: (t,) or 0, in the targets' units, added to the weighted sum. penalty: of stacking.
     samples: how many it was learned from. constant: how many targets' truth is constant or not finite there; their r
-    counts 0, and stacking gives them the mean. metric: "pearson", "pearson_median" or "accuracy", of singles (m,), each
+    counts 0, and stacking gives them the mean. metric: the name in `submit.metrics.table` of singles (m,), each
     member alone on these samples, and of scores, by method, each part of them combined by weights learned from the
     others.
     """
@@ -28,7 +28,7 @@ class Combination:
     method: str
     members: tuple[str, ...]
     targets: np.ndarray
-    kind: Kind
+    kind: ValueKind
     weights: np.ndarray
     groups: tuple[str, ...] | None
     group: np.ndarray
@@ -61,8 +61,12 @@ class Combination:
                 f"the predictions are of kind {first.kind!r}; the weights were learned from {self.kind!r}."
             )
         total += self.offset
-        made = {**self.record(), "ensemble": parts, "scores": {"out_of_fold": {self.metric: self.score}}}
-        return Predictions(first.ids, total, self.targets, self.kind, first.split, made)
+        provenance = {
+            **self.record(),
+            "ensemble": parts,
+            "scores": {"out_of_fold": {self.metric: self.score}},
+        }
+        return Predictions(first.ids, total, self.targets, self.kind, first.split, provenance)
 
     def record(self) -> dict[str, Any]:
         """How the weights came to be, ready for JSON; of weights for each target, only their spread."""

@@ -20,7 +20,7 @@ class Evidence(Protocol):
 
     @property
     def metric(self) -> str:
-        """What the scores are."""
+        """What the scores are, by its name in `submit.metrics.table`; the higher the better."""
 
     @property
     def members(self) -> int:

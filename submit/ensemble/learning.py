@@ -13,15 +13,16 @@ from typing import Any, Literal
 import numpy as np
 
 from submit.ensemble.combination import Combination
+from submit.ensemble.cross_products import CrossProducts, Statistic
 from submit.ensemble.evidence import Weights, best_single, greedy_selection, nested_score, singles, uniform
-from submit.ensemble.moments import Moments, Statistic
-from submit.ensemble.sharing import Shared
+from submit.ensemble.sharing import SharedSamples
 from submit.ensemble.stacking import stacking
 from submit.errors import SubmissionError, about
 from submit.labels import Labels
-from submit.metrics.policy import degenerate
+from submit.metrics.regression import degenerate
+from submit.metrics.table import score_of
 from submit.predictions import Predictions
-from submit.regions import checked
+from submit.regions import checked_masks
 
 By = Literal["all", "roi", "target"]
 Regions = Mapping[str, np.ndarray]
@@ -48,9 +49,9 @@ def greedy(
 
     It maximises the mean (or median) Pearson r over targets, or for classes the accuracy. The weights sum to 1.
     truth: with the members' targets, in any order; for classes, `Labels`. names: of the members, for messages.
-    Raises SubmissionError where members and truth do not fit (`submit.ensemble.sharing.Shared.of`).
+    Raises SubmissionError where members and truth do not fit (`submit.ensemble.sharing.SharedSamples.of`).
     """
-    shared = Shared.of(members, truth, names)
+    shared = SharedSamples.of(members, truth, names)
     return _learned(shared, _simple(shared, statistic), "greedy")
 
 
@@ -71,7 +72,7 @@ def stack(
     r sees neither; squared error and explained variance want members in the truth's units, as their plain mean does.
     Otherwise as `greedy`; for regressions only.
     """
-    shared = Shared.of(members, truth, names)
+    shared = SharedSamples.of(members, truth, names)
     ways = _simple(shared, statistic)
     way = {f"stack ({by})": _stacking(shared, ways["mean"].evidence, by, regions)}
     return _learned(shared, {**ways, **way}, f"stack ({by})")
@@ -89,7 +90,7 @@ def best(
 
     They are compared by cross-validation, as `Combination.scores` holds; of equal ones the first is taken.
     """
-    shared = Shared.of(members, truth, names)
+    shared = SharedSamples.of(members, truth, names)
     ways = _simple(shared, statistic)
     if shared.kind == "regression":
         every: list[By] = ["all", "roi", "target"] if regions else ["all", "target"]
@@ -97,16 +98,16 @@ def best(
     return _learned(shared, ways, None)
 
 
-def _simple(shared: Shared, statistic: Statistic) -> dict[str, _Way]:
+def _simple(shared: SharedSamples, statistic: Statistic) -> dict[str, _Way]:
     """The ways that give all targets the same weights."""
     group = np.zeros(len(shared.targets), int)
-    evidence: Any = shared.moments(group, statistic) if shared.kind == "regression" else shared.votes()
+    evidence: Any = shared.cross_products(group, statistic) if shared.kind == "regression" else shared.votes()
     learners = {"single": best_single, "mean": uniform, "greedy": greedy_selection}
     return {name: _Way(learner, evidence, group) for name, learner in learners.items()}
 
 
-def _stacking(shared: Shared, evidence: Any, by: By, regions: Regions | None) -> _Way:
-    if not isinstance(evidence, Moments):
+def _stacking(shared: SharedSamples, evidence: Any, by: By, regions: Regions | None) -> _Way:
+    if not isinstance(evidence, CrossProducts):
         raise SubmissionError("Stacking is for regressions; of classes, choose greedy selection or a mean.")
     groups, group = _grouped(by, len(shared.targets), regions)
     return _Way(stacking, replace(evidence, group=group), group, groups)
@@ -121,17 +122,18 @@ def _grouped(by: By, count: int, regions: Regions | None) -> tuple[tuple[str, ..
     if not regions:
         raise SubmissionError("Stacking by region needs regions of targets.")
     with about("regions"):
-        masks = checked(regions, count)
+        masks = checked_masks(regions, count)
     names = [*masks, "no region"]
     first = np.argmax([*masks.values(), np.ones(count, bool)], axis=0)
     there, group = np.unique(first, return_inverse=True)
     return tuple(names[i] for i in there), group
 
 
-def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Combination:
+def _learned(shared: SharedSamples, ways: Mapping[str, _Way], chosen: str | None) -> Combination:
     """All ways scored; the weights of the chosen one, or of the best."""
     scores = {name: nested_score(way.evidence, way.learner) for name, way in ways.items()}
-    method = chosen or max(scores, key=lambda name: scores[name])
+    metric = next(iter(ways.values())).evidence.metric
+    method = chosen or max(scores, key=lambda name: score_of(metric).worth(scores[name]))
     way = ways[method]
     weights = way.learner(way.evidence)
     return Combination(
@@ -146,7 +148,7 @@ def _learned(shared: Shared, ways: Mapping[str, _Way], chosen: str | None) -> Co
         penalty=weights.penalty,
         samples=len(shared.ids),
         constant=int(degenerate(shared.truth).sum()) if shared.kind == "regression" else 0,
-        metric=way.evidence.metric,
+        metric=metric,
         singles=singles(way.evidence),
         scores=scores,
     )

@@ -7,17 +7,17 @@ from scipy.special import softmax
 
 from submit.align import align
 from submit.errors import SubmissionError, named
-from submit.predictions import Kind, Predictions
+from submit.predictions import Predictions, ValueKind
 
 _ROWS = 64  # samples taken to float64 at a time
 
 
-def blocks(rows: int) -> Iterator[slice]:
+def row_slices(rows: int) -> Iterator[slice]:
     """Slices of a few samples each, which together are all of them."""
     return (slice(i, i + _ROWS) for i in range(0, rows, _ROWS))
 
 
-def combined_kind(kind: Kind) -> Kind:
+def combined_kind(kind: ValueKind) -> ValueKind:
     """The kind of a combination: logits become probabilities."""
     return "regression" if kind == "regression" else "probabilities"
 

@@ -20,7 +20,7 @@ _UNLIKE = 20  # times: predictions of one thing, if poor ones and good ones, do 
 
 
 @dataclass(frozen=True)
-class Member:
+class MemberFiles:
     """test: the file to combine. labelled: of the same model, predictions of labelled samples. name: for messages."""
 
     name: str
@@ -28,7 +28,7 @@ class Member:
     labelled: Path | None
 
 
-def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[Member]:
+def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[MemberFiles]:
     """A member for each path: a file of predictions, or a run directory, which keeps them in predictions/.
 
     labelled: one for each path that is a file, in their order, or none at all. A directory's are its
@@ -58,11 +58,11 @@ def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[Member
     return members
 
 
-def _of_file(path: Path, labelled: Path | None) -> Member:
-    return Member(str(labelled or path), path, labelled)
+def _of_file(path: Path, labelled: Path | None) -> MemberFiles:
+    return MemberFiles(str(labelled or path), path, labelled)
 
 
-def _in_run(path: Path) -> Member:
+def _in_run(path: Path) -> MemberFiles:
     folder = path / "predictions"
     if not (folder / "test.npz").is_file():
         raise SubmissionError(
@@ -70,7 +70,7 @@ def _in_run(path: Path) -> Member:
             f"`jaxlab predict {path}` makes it."
         )
     there = [file for name in LABELLED if (file := folder / f"{name}.npz").is_file()]
-    return Member(str(path), folder / "test.npz", there[0] if there else None)
+    return MemberFiles(str(path), folder / "test.npz", there[0] if there else None)
 
 
 def load_test(path: Path) -> Predictions:
@@ -79,8 +79,8 @@ def load_test(path: Path) -> Predictions:
     A sidecar counts where it is of this very file.
     """
     predictions = Predictions.load(path)
-    made = dict(predictions.provenance) or _beside(path) or {"file": str(path)}
-    return replace(predictions, provenance=made)
+    provenance = dict(predictions.provenance) or _beside(path) or {"file": str(path)}
+    return replace(predictions, provenance=provenance)
 
 
 def _beside(path: Path) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _beside(path: Path) -> dict[str, Any]:
     return {} if kept.faults else dict(kept.record["provenance"])
 
 
-def load_labelled(members: Sequence[Member]) -> list[Predictions]:
+def load_labelled(members: Sequence[MemberFiles]) -> list[Predictions]:
     """Every member's predictions of labelled samples. Raises SubmissionError naming all that have none."""
     without = [member.name for member in members if member.labelled is None]
     if without:
@@ -105,7 +105,7 @@ def load_labelled(members: Sequence[Member]) -> list[Predictions]:
     return [Predictions.load(member.labelled) for member in members if member.labelled is not None]
 
 
-def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> Iterator[Predictions]:
+def load_fresh(members: Sequence[MemberFiles], labelled: Sequence[Predictions]) -> Iterator[Predictions]:
     """Every member's test predictions, one after another.
 
     Raises SubmissionError where they are the `labelled` ones, or of the run that another member's labelled ones are of.
@@ -131,7 +131,7 @@ def load_fresh(members: Sequence[Member], labelled: Sequence[Predictions]) -> It
         yield test
 
 
-def unlike_inference(member: Member, known: Predictions, test: Predictions) -> list[str]:
+def unlike_inference(member: MemberFiles, known: Predictions, test: Predictions) -> list[str]:
     """A sentence where a member's predictions that weights are learned from were made with other views or refinement.
 
     Empty where either does not record how it was made.

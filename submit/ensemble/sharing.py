@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from submit.align import align, differences, positions
+from submit.ensemble.cross_products import CrossProducts, Statistic
 from submit.ensemble.matching import combined_kind, in_float64, refuse_not_finite
-from submit.ensemble.moments import Moments, Statistic
 from submit.ensemble.votes import Votes
 from submit.errors import SubmissionError, named
 from submit.labels import Labels
-from submit.metrics.policy import degenerate
-from submit.predictions import Kind, Predictions
+from submit.metrics.regression import degenerate
+from submit.predictions import Predictions, ValueKind
 
 _FEWEST = 20  # samples
 _PARTS = 5
@@ -21,7 +21,7 @@ _HONEST = ("validation", "out_of_fold", "")  # splits that a network did not lea
 
 
 @dataclass(frozen=True, eq=False)
-class Shared:
+class SharedSamples:
     """Members and truth in one order of samples, the first member's, and of targets, the truth's or the first member's.
 
     Arrays that are in this order already are not copied.
@@ -39,7 +39,7 @@ class Shared:
         return self.members[0].ids
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ValueKind:
         """What a combination is."""
         return combined_kind(self.members[0].kind)
 
@@ -54,7 +54,7 @@ class Shared:
         members: Sequence[Predictions],
         truth: Predictions | Labels,
         names: Sequence[str] | None = None,
-    ) -> "Shared":
+    ) -> "SharedSamples":
         """Those of the ids that all members have.
 
         Raises SubmissionError, with names, counts and ids, for members of a split such as "test", of another kind,
@@ -91,10 +91,10 @@ class Shared:
         part[np.argsort(self.ids)] = np.random.default_rng(0).permutation(len(part)) % _PARTS
         return part
 
-    def moments(self, group: np.ndarray, statistic: Statistic) -> Moments:
+    def cross_products(self, group: np.ndarray, statistic: Statistic) -> CrossProducts:
         """Of a regression; group: (t,) the row of weights that each target takes."""
         values = [member.values for member in self.members]
-        return Moments.of(values, self.truth, self.part(), group, statistic)
+        return CrossProducts.of(values, self.truth, self.part(), group, statistic)
 
     def votes(self) -> Votes:
         """Of classes."""

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from submit.ensemble.matching import (
-    blocks,
     combined_kind,
     in_float64,
     match_first,
     name_of,
     refuse_not_finite,
+    row_slices,
 )
 from submit.errors import SubmissionError
 from submit.predictions import Predictions
@@ -46,7 +46,9 @@ def rank_average(members: Iterable[Predictions], names: Sequence[str] | None = N
         below = np.floor(place).astype(np.int64)
         low, high = (np.take_along_axis(curve, np.minimum(below + k, n - 1), 0) for k in (0, 1))
         out[:, columns] = low + (place - below) * (high - low)
-    return Predictions(first.ids, out, first.targets, "regression", first.split, _made("rank average", kept))
+    return Predictions(
+        first.ids, out, first.targets, "regression", first.split, _provenance("rank average", kept)
+    )
 
 
 def trimmed_mean(
@@ -72,15 +74,15 @@ def trimmed_mean(
             f"predictions at either end; found {share:g}."
         )
     cut, out = int(share * len(kept)), np.empty(first.values.shape, np.float32)
-    for rows in blocks(len(out)):
+    for rows in row_slices(len(out)):
         block = np.sort(np.stack([in_float64(member, rows) for member in kept]), axis=0)
         middle = block[cut : len(kept) - cut].mean(0)
         if first.kind != "regression":
             whole = middle.sum(1, keepdims=True)  # 0 where every class has lost the members that vote for it
             middle = np.where(whole > 0, middle / np.where(whole > 0, whole, 1), block.mean(0))
         out[rows] = middle
-    kind, made = combined_kind(first.kind), _made(f"trimmed mean, {cut} cut at either end", kept)
-    return Predictions(first.ids, out, first.targets, kind, first.split, made)
+    kind, provenance = combined_kind(first.kind), _provenance(f"trimmed mean, {cut} cut at either end", kept)
+    return Predictions(first.ids, out, first.targets, kind, first.split, provenance)
 
 
 def _all(members: Iterable[Predictions], names: Sequence[str] | None) -> list[Predictions]:
@@ -94,6 +96,6 @@ def _all(members: Iterable[Predictions], names: Sequence[str] | None) -> list[Pr
     return kept
 
 
-def _made(method: str, kept: list[Predictions]) -> dict[str, object]:
+def _provenance(method: str, kept: list[Predictions]) -> dict[str, object]:
     parts = [{"weight": 1 / len(kept), "provenance": dict(member.provenance)} for member in kept]
     return {"method": method, "ensemble": parts}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from submit.ensemble.cross_products import CrossProducts
 from submit.ensemble.evidence import Weights
-from submit.ensemble.moments import Moments
 from submit.ensemble.nonnegative import nonnegative
 
 PENALTIES = np.logspace(2, -4, 13)  # strongest first, which is kept where several do alike
@@ -12,7 +12,7 @@ _LEAST = (
 )
 
 
-def stacking(moments: Moments) -> Weights:
+def stacking(products: CrossProducts) -> Weights:
     """Weights with the penalty that does best where each part is combined by weights learned from the others.
 
     For each group of targets the w >= 0 with the smallest
@@ -20,26 +20,26 @@ def stacking(moments: Moments) -> Weights:
     p and y less their means (Breiman 1996, Stacked regressions, has w >= 0 without penalty). Dividing by var(y)
     makes a penalty mean the same for every target. One is chosen for all groups.
     """
-    systems = [_system(moments.without(part)) for part in range(moments.parts)]
-    scores = [moments.score([_solved(*system, penalty) for system in systems]) for penalty in PENALTIES]
+    systems = [_system(products.without(part)) for part in range(products.parts)]
+    scores = [products.score([_solved(*system, penalty) for system in systems]) for penalty in PENALTIES]
     penalty = float(PENALTIES[int(np.argmax(scores))])
-    return Weights(_solved(*_system(moments), penalty), penalty)
+    return Weights(_solved(*_system(products), penalty), penalty)
 
 
-def _system(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+def _system(products: CrossProducts) -> tuple[np.ndarray, np.ndarray]:
     """(g, m, m) mean products of members and (g, m) of members with the truth, each target divided by var(y).
 
     A target without variance adds nothing; a group of such targets alone takes the mean.
     """
-    both = moments.covariance
+    both = products.covariance
     variance = both[:, -1, -1]
     scaled = np.divide(
         both, variance[:, None, None], out=np.zeros_like(both), where=variance[:, None, None] > 0
     )
-    groups = int(moments.group.max()) + 1
+    groups = int(products.group.max()) + 1
     total = np.zeros((groups, *both.shape[1:]))
-    np.add.at(total, moments.group, scaled)
-    total /= np.maximum(np.bincount(moments.group, weights=variance > 0), 1)[:, None, None]
+    np.add.at(total, products.group, scaled)
+    total /= np.maximum(np.bincount(products.group, weights=variance > 0), 1)[:, None, None]
     return total[:, :-1, :-1], total[:, :-1, -1]
 
 

@@ -17,7 +17,7 @@ class Votes:
 
     @property
     def metric(self) -> str:
-        """What the scores are."""
+        """What the scores are, by its name in `submit.metrics.table`."""
         return "accuracy"
 
     @property

@@ -1,4 +1,4 @@
-"""Reading a CSV with an id column and target columns: ids as text, numbers as float32, faults kept by position.
+"""Reading a whole CSV of an id column and target columns: ids as text, numbers as float32, faults by position.
 
 pandas reads a table column by column, which for 40,000 columns costs a gigabyte. Here a few rows at a time are
 laid out as one long column, which pandas parses twice as fast in a fraction of the memory.
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, shortened
-from submit.files.csv_rows import Ragged, header_of, opened, record_blocks
+from submit.files.csv_records import Ragged, header_of, open_csv, record_blocks
 
 _KEPT = 100  # cells that are not numbers: all are counted, so many are kept to be named
 
@@ -127,7 +127,7 @@ def read_table(path: str | Path, id_column: str | None = None, columns: Collecti
     ids: list[np.ndarray] = []
     blocks: list[np.ndarray] = []
     cells: list[Cells] = []
-    with opened(path) as file:
+    with open_csv(path) as file:
         header = header_of(file, id_column)
         key, ragged = id_place(header, id_column, columns), Ragged(len(header))
         others = [name for i, name in enumerate(header) if i != key]
@@ -162,7 +162,7 @@ def id_place(header: list[str], id_column: str | None, columns: Collection[str])
 
 def read_header(path: str | Path) -> list[str]:
     """The column names of a CSV. Raises SubmissionError as `read_table` does."""
-    with opened(path) as file:
+    with open_csv(path) as file:
         return header_of(file)
 
 
@@ -171,7 +171,7 @@ def read_ids(path: str | Path) -> np.ndarray:
 
     Raises SubmissionError for a file that is absent, not UTF-8, or without a row.
     """
-    with opened(path) as file:
+    with open_csv(path) as file:
         rows = [row for row in csv.reader(file) if row]
         if len(rows) < 2:
             raise SubmissionError("expected a header and a row for each id, found no row.")
@@ -183,7 +183,7 @@ def read_names(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
 
     Raises SubmissionError as `read_table` does, and for another number of columns.
     """
-    with opened(path) as file:
+    with open_csv(path) as file:
         header, ragged = header_of(file), Ragged(2)
         if len(header) != 2:
             raise SubmissionError(f"expected an id and a label column, found {len(header)} columns.")

@@ -37,7 +37,7 @@ def load_plain(file: IO[bytes]) -> Any:
     anything is made or called, for any other class or function, and SubmissionError for what is no pickle.
     """
     try:
-        return _plain(_Unpickler(file, encoding="latin1").load())
+        return _plain(_PlainUnpickler(file, encoding="latin1").load())
     except UnsafePickle:
         raise
     except Exception as error:  # of pickle and numpy, by what is damaged
@@ -60,7 +60,7 @@ class _Inert:
 _STANDINS = {name: type(name, (_Inert,), {"maker": name}) for name in _KEPT.values()}
 
 
-class _Unpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type[_Inert]:
         if (module, name) not in _KEPT:
             raise UnsafePickle(f"its pickle asks for {module}.{name}; such a file can run programs.")

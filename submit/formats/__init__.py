@@ -1,1 +1,1 @@
-"""Challenges' submission files: one file a format, each with `write` and `check`."""
+"""Challenges' submission files: one file a format, with `write`, `check` and its line of the table, `FORMAT`."""

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from submit.blocks import progress
 from submit.errors import SubmissionError, named, refuse
 from submit.files.atomic import atomic, atomic_folder
 from submit.files.zips import open_zip
@@ -28,8 +29,15 @@ from submit.formats.algonauts_layout import (
     file_names,
     layout,
 )
-from submit.formats.subjects import Source, area_values, by_subject, opened, subject_faults, value_faults
-from submit.progress import shown
+from submit.formats.format import Format
+from submit.formats.subjects import (
+    PredictionsOrFile,
+    area_values,
+    by_subject,
+    subject_faults,
+    subject_part,
+    value_faults,
+)
 from submit.provenance.record import keep
 
 _ROWS = 64  # written at a time
@@ -37,7 +45,7 @@ _Add = Callable[[str, np.ndarray], None]
 
 
 def write(
-    predictions: Mapping[str, Source | Sequence[Source]] | Source,
+    predictions: Mapping[str, PredictionsOrFile | Sequence[PredictionsOrFile]] | PredictionsOrFile,
     path: str | Path,
     root: str | Path | None = None,
 ) -> Path:
@@ -59,9 +67,9 @@ def write(
     provenance: dict[str, Any] = {}
     wanted = [name for name in subjects if name in members]
     with _destination(Path(path), faults) as add:
-        for name in shown(wanted, len(wanted), f"writing {Path(path).name}"):
+        for name in progress(wanted, len(wanted), f"writing {Path(path).name}"):
             _add_subject(name, subjects[name], members[name], add, seen, faults, provenance)
-    keep(path, {"format": "algonauts2023", "subjects": provenance})
+    keep(path, {"format": FORMAT.name, "subjects": provenance})
     return Path(path)
 
 
@@ -81,7 +89,7 @@ def check(path: str | Path, root: str | Path | None = None) -> list[str]:
 def _add_subject(
     name: str,
     subject: Subject,
-    sources: Iterable[Source],
+    sources: Iterable[PredictionsOrFile],
     add: _Add,
     seen: dict[str, str],
     faults: list[str],
@@ -89,7 +97,7 @@ def _add_subject(
 ) -> None:
     """Both hemispheres, or their faults."""
     try:
-        parts = [opened(source, name, HEMISPHERES, subject.images, subject.names) for source in sources]
+        parts = [subject_part(source, name, HEMISPHERES, subject.images, subject.names) for source in sources]
     except SubmissionError as error:
         faults.append(str(error))
         return
@@ -183,7 +191,7 @@ def _file_faults(files: _Files, expected: Mapping[str, tuple[int, int]]) -> list
         faults.append(f"{len(again):,} files are in it more than once: {named(again, len(again))}")
     ours = [(name, open_it) for name, (_, open_it) in zip(inner, files, strict=True) if name in expected]
     seen: dict[str, str] = {}
-    for name, open_it in shown(ours, len(ours), "checking"):
+    for name, open_it in progress(ours, len(ours), "checking"):
         faults += [f"{name}: {fault}" for fault in _array_faults(name, open_it, expected[name], seen)]
     return faults
 
@@ -221,3 +229,23 @@ def _repeated(name: str, values: np.ndarray, seen: dict[str, str]) -> list[str]:
     """A fault where one of the arrays `seen`, digest -> name, is the same: one run that was given for two subjects."""
     first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(values).data).hexdigest(), name)
     return [] if first == name else [f"its values are those of {first}; was one run given for two subjects?"]
+
+
+FORMAT = Format(
+    name="algonauts2023",
+    writes=(".zip", ""),
+    reads=(".zip", ""),
+    recognise=lambda file: (file.suffix == ".zip" or file.path.is_dir()) and not file.is_csv,
+    write=lambda predictions, path, root: [write(predictions, path, root)],
+    check=check,
+    against="the challenge's data",
+    title="a zip or folder of Algonauts 2023",
+    usage=(
+        "a zip, or a folder. PREDICTIONS: subj01=FILE ... subj08=FILE,",
+        "or a folder of subj01.npz ...; a subject may have several",
+        "files, such as one a hemisphere.",
+        "--against the folder of subj01, ..., which also tells one",
+        "subject's predictions from another's, by their images",
+    ),
+    by_subject=True,
+)

@@ -20,20 +20,21 @@ from typing import Any
 import numpy as np
 
 from submit.align import differences
+from submit.blocks import progress
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.pickles import load_plain
 from submit.files.zips import names_in, open_zip
+from submit.formats.format import Format
 from submit.formats.subjects import (
-    Part,
-    Source,
+    PredictionsOrFile,
+    SubjectPart,
     area_values,
     by_subject,
-    opened,
     subject_faults,
+    subject_part,
     value_faults,
 )
-from submit.progress import shown
 from submit.provenance.record import keep
 
 VIDEOS = 102
@@ -46,7 +47,7 @@ _NUMPY_2, _NUMPY_1 = b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"
 
 
 def write(
-    predictions: Mapping[str, Source | Sequence[Source]] | Source,
+    predictions: Mapping[str, PredictionsOrFile | Sequence[PredictionsOrFile]] | PredictionsOrFile,
     path: str | Path,
     root: str | Path | None = None,
 ) -> Path:
@@ -59,11 +60,11 @@ def write(
     """
     members = by_subject(predictions)
     faults = subject_faults(members, SUBJECTS)
-    parts: dict[str, list[Part]] = {}
-    for name in shown([name for name in SUBJECTS if name in members], len(SUBJECTS), "reading"):
+    parts: dict[str, list[SubjectPart]] = {}
+    for name in progress([name for name in SUBJECTS if name in members], len(SUBJECTS), "reading"):
         try:
             every = [region for regions in REGIONS.values() for region in regions]
-            parts[name] = [opened(source, name, every, VIDEOS) for source in members[name]]
+            parts[name] = [subject_part(source, name, every, VIDEOS) for source in members[name]]
         except SubmissionError as error:
             faults.append(str(error))
     areas = {str(area) for some in parts.values() for part in some for area in np.unique(part.area) if area}
@@ -78,7 +79,7 @@ def write(
         else:
             file.write(pickled)
     subjects = {name: [dict(part.provenance) for part in some] for name, some in parts.items()}
-    keep(path, {"format": "algonauts2021", "track": track, "subjects": subjects})
+    keep(path, {"format": FORMAT.name, "track": track, "subjects": subjects})
     return Path(path)
 
 
@@ -106,7 +107,7 @@ def check(path: str | Path, root: str | Path | None = None) -> list[str]:
 
 
 def _content(
-    parts: Mapping[str, Sequence[Part]],
+    parts: Mapping[str, Sequence[SubjectPart]],
     areas: set[str],
     track: str,
     root: str | Path | None,
@@ -182,3 +183,20 @@ def _array_faults(values: Any, voxels: int | None) -> list[str]:
 
 def _array(texts: Iterable[str]) -> np.ndarray:
     return np.array(list(texts), np.str_)
+
+
+FORMAT = Format(
+    name="algonauts2021",
+    writes=(".zip", ".pkl"),
+    reads=(".zip", ".pkl"),
+    recognise=lambda file: file.suffix == ".pkl" or ".pkl" in file.inside,
+    write=lambda predictions, path, root: [write(predictions, path, root)],
+    check=check,
+    against="the challenge's data",
+    title="a pickle of Algonauts 2021",
+    usage=(
+        "a zip, or a pickle. PREDICTIONS: sub01=FILE ... sub10=FILE.",
+        "--against the folder of mini_track and full_track",
+    ),
+    by_subject=True,
+)

@@ -20,8 +20,9 @@ import pandas as pd
 from submit.align import align, differences
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
-from submit.files.csv_lines import number_lists
 from submit.files.csv_table import read_header
+from submit.files.csv_writing import number_lists
+from submit.formats.format import Format
 from submit.predictions import Predictions, names
 from submit.provenance.record import keep
 
@@ -126,7 +127,7 @@ def _write_tier(ordered: Predictions, part: Trials, path: Path) -> Path:
                 (trial, image, f"[{numbers}]", neurons) for trial, image, numbers in cells
             )
             file.write(text.getvalue().encode())
-    keep(path, {"format": "sensorium", **ordered.provenance})
+    keep(path, {"format": FORMAT.name, **ordered.provenance})
     return path
 
 
@@ -213,3 +214,24 @@ def _numbers(text: str) -> np.ndarray | None:
         return np.array(text[1:-1].split(","), np.float64)
     except ValueError:
         return None
+
+
+def _write_file(predictions: Path, folder: Path, session: Path | None) -> list[Path]:
+    if session is None:
+        raise SubmissionError(
+            "sensorium: name the session's folder, which holds trials and neurons (--against)."
+        )
+    return write(Predictions.load(predictions), folder, session)
+
+
+FORMAT = Format(
+    name="sensorium",
+    writes=("",),
+    reads=(".csv",),
+    recognise=lambda file: set(COLUMNS) <= set(file.header),
+    write=_write_file,
+    check=check,
+    against="Sensorium's session",
+    title="Sensorium's CSV",
+    usage=("a folder of two CSVs. --against the session's folder (must)",),
+)

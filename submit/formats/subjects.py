@@ -17,12 +17,12 @@ from submit.align import differences, matched
 from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions
 
-Source = Predictions | str | Path
+PredictionsOrFile = Predictions | str | Path
 _TARGET = r"^(?:(?P<subject>[^.]+)\.)?(?P<area>[^.]+)\.(?P<number>\d{1,7})$"  # all up to it are counted
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SubjectPart:
     """A subject's predictions (n, t); rows puts the samples in order.
 
     area: (t,) of each target, empty where it is another subject's. number: (t,) of its vertex or voxel.
@@ -36,16 +36,16 @@ class Part:
 
 
 def by_subject(
-    predictions: Mapping[str, Source | Sequence[Source]] | Source,
-) -> dict[str, Sequence[Source]]:
+    predictions: Mapping[str, PredictionsOrFile | Sequence[PredictionsOrFile]] | PredictionsOrFile,
+) -> dict[str, Sequence[PredictionsOrFile]]:
     """The predictions or files of each subject, however they were given.
 
     Raises SubmissionError for a folder without npz, and predictions whose targets name no subject.
     """
     if isinstance(predictions, Mapping):
         return {
-            name: [given] if isinstance(given, Predictions | str | Path) else given
-            for name, given in predictions.items()
+            name: [sources] if isinstance(sources, Predictions | str | Path) else sources
+            for name, sources in predictions.items()
         }
     if not isinstance(predictions, Predictions):
         path = Path(predictions)
@@ -64,19 +64,23 @@ def by_subject(
     return {name: [predictions] for name in subjects}
 
 
-def subject_faults(given: Collection[str], expected: Sequence[str]) -> list[str]:
+def subject_faults(subjects: Collection[str], expected: Sequence[str]) -> list[str]:
     """Sentences on subjects that are missing or unknown; one on how they are named where none is known."""
-    if given and not set(given) & set(expected):
+    if subjects and not set(subjects) & set(expected):
         called = f"{expected[0]} to {expected[-1]}" if len(expected) > 1 else expected[0]
         return [
-            f"expected subjects named {called}, as in {expected[0]}=FILE; found {named(given, len(given))}"
+            f"expected subjects named {called}, as in {expected[0]}=FILE; found {named(subjects, len(subjects))}"
         ]
-    return differences(np.array(list(given)), np.array(list(expected)), "subjects", "the predictions")
+    return differences(np.array(list(subjects)), np.array(list(expected)), "subjects", "the predictions")
 
 
-def opened(
-    source: Source, subject: str, areas: Collection[str], images: int, ids: np.ndarray | None = None
-) -> Part:
+def subject_part(
+    source: PredictionsOrFile,
+    subject: str,
+    areas: Collection[str],
+    images: int,
+    ids: np.ndarray | None = None,
+) -> SubjectPart:
     """A subject's predictions, or a part of them.
 
     images: number of test images. ids: theirs in the order of the rows, or None to go by the order of the names, which
@@ -96,7 +100,7 @@ def opened(
                 f"'{min(areas)}.00042': {named(odd, len(odd))}."
             )
         own = (parsed["subject"].isna() | (parsed["subject"] == subject)).to_numpy()
-        return Part(
+        return SubjectPart(
             predictions.values,
             _rows(predictions.ids, images, ids),
             np.where(own, parsed["area"].to_numpy(np.str_), ""),
@@ -106,7 +110,7 @@ def opened(
 
 
 def area_values(
-    parts: Sequence[Part], area: str, images: int, size: int | None
+    parts: Sequence[SubjectPart], area: str, images: int, size: int | None
 ) -> tuple[np.ndarray, list[str]]:
     """(images, size) float32 out of a subject's parts, and its faults: targets missing, repeated, unknown.
 

@@ -17,6 +17,7 @@ import pandas as pd
 from submit.align import differences, matched
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
+from submit.formats.format import Format
 from submit.labels import Labels
 from submit.metrics.vqa import vqa_accuracy
 from submit.predictions import Predictions
@@ -70,7 +71,10 @@ def write(predictions: Predictions | Labels, path: str | Path, questions: str | 
             ]
             file.write(((",\n" if start else "") + ",\n".join(lines)).encode())
         file.write(b"]\n")
-    keep(path, {"format": "vqa", **(predictions.provenance if isinstance(predictions, Predictions) else {})})
+    keep(
+        path,
+        {"format": FORMAT.name, **(predictions.provenance if isinstance(predictions, Predictions) else {})},
+    )
     return Path(path)
 
 
@@ -100,14 +104,14 @@ def score(results: Predictions | Labels | str | Path, annotations: str | Path) -
     labels = _labels(results)
     entries = _entries(annotations, "annotations", ("question_id", "answers", *_TYPES))
     with about(annotations):
-        given = [_given(entry) for entry in entries]
-        if len(lengths := Counter(map(len, given))) > 1 or min(lengths) < 2:
+        answers = [_annotators_answers(entry) for entry in entries]
+        if len(lengths := Counter(map(len, answers))) > 1 or min(lengths) < 2:
             raise SubmissionError(
                 f"expected as many answers (10) to each question, found {', '.join(map(str, sorted(lengths)))}."
             )
     ids = np.array([str(entry["question_id"]) for entry in entries], np.str_)
     order = matched(labels.ids, ids, "questions", "the results")
-    accuracy = vqa_accuracy(labels.labels[order].tolist(), given)
+    accuracy = vqa_accuracy(labels.labels[order].tolist(), answers)
     by_answer, by_question = (_means(accuracy, [str(entry[kind]) for entry in entries]) for kind in _TYPES)
     return VQAScores(len(ids), float(accuracy.mean()), by_answer, by_question)
 
@@ -212,10 +216,28 @@ def _entries(path: str | Path, name: str, keys: Sequence[str]) -> list[dict[str,
     return found
 
 
-def _given(entry: dict[str, Any]) -> list[str]:
+def _annotators_answers(entry: dict[str, Any]) -> list[str]:
     try:
         return [str(answer["answer"]) for answer in entry["answers"]]
     except (TypeError, KeyError):
         raise SubmissionError(
             f"question {entry['question_id']}: expected answers as a list of {{'answer': ...}}."
         ) from None
+
+
+def _write_file(predictions: Path, path: Path, questions: Path | None) -> list[Path]:
+    csv = predictions.suffix.lower() == ".csv"
+    return [write(Labels.load(predictions) if csv else Predictions.load(predictions), path, questions)]
+
+
+FORMAT = Format(
+    name="vqa",
+    writes=(".json",),
+    reads=(".json",),
+    recognise=lambda file: file.suffix == ".json",
+    write=_write_file,
+    check=check,
+    against="VQA's questions",
+    title="VQA's JSON",
+    usage=("a JSON. --against the JSON of questions",),
+)

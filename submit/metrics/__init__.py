@@ -32,8 +32,7 @@ from submit.metrics.normalised import (
     nx414_variance,
     shares,
 )
-from submit.metrics.policy import Constant
-from submit.metrics.regression import explained_variance, mse, pearson, r2, undefined
+from submit.metrics.regression import Constant, explained_variance, mse, pearson, r2, undefined
 from submit.metrics.repeats import (
     correlation_to_average,
     feve,

@@ -7,6 +7,7 @@ import numpy as np
 from submit.errors import SubmissionError
 
 Average = Literal["macro", "micro"]
+AVERAGES: tuple[Average, ...] = ("macro", "micro")
 
 
 def top_k_accuracy(scores: np.ndarray, truth: np.ndarray, k: int) -> float:

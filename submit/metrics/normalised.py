@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from submit.errors import SubmissionError, named
-from submit.regions import checked
+from submit.regions import checked_masks
 
 
 def noise_normalised(r: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
@@ -50,7 +50,7 @@ def algonauts2021(r: np.ndarray, reliability: np.ndarray, rois: Mapping[str, np.
     reliability = shares(np.clip(reliability, 0, None), r.shape[-1])
     means = [
         normalised.mean()
-        for mask in checked(rois, len(reliability)).values()
+        for mask in checked_masks(rois, len(reliability)).values()
         if len(normalised := noise_normalised(r[mask], reliability[mask]))
     ]
     return float(np.mean(means)) if means else float("nan")

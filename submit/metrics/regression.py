@@ -1,12 +1,14 @@
 """Scores of numbers: correlation, explained variance, R2 and squared error of each target."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from submit.blocks import by_block
 from submit.errors import SubmissionError
-from submit.metrics.policy import Constant, degenerate, settled
+
+Constant = Literal["zero", "nan", "drop"]
 
 
 def pearson(pred: np.ndarray, truth: np.ndarray, constant: Constant = "zero") -> np.ndarray:
@@ -46,6 +48,21 @@ def undefined(pred: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return degenerate(pred) | degenerate(truth)
 
 
+def fill_undefined(values: np.ndarray, without: np.ndarray, constant: Constant) -> np.ndarray:
+    """values (t,) with 0 or NaN for the targets (t,) `without` a score, or with those left out ("drop")."""
+    if constant == "drop":
+        return values[~without]
+    if constant not in ("zero", "nan"):
+        raise SubmissionError(f"constant: expected 'zero', 'nan' or 'drop'; found {constant!r}.")
+    return np.where(without, 0.0 if constant == "zero" else np.nan, values)
+
+
+def degenerate(values: np.ndarray) -> np.ndarray:
+    """(t,) bool: which columns of (n, t) are constant or hold a value that is not finite."""
+    low, high = values.min(0), values.max(0)  # a NaN comes through as NaN
+    return ~(np.isfinite(low) & np.isfinite(high)) | (low == high)
+
+
 def _pair(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pred, truth = np.asarray(pred), np.asarray(truth)
     if pred.shape != truth.shape or pred.ndim != 2 or not len(pred):
@@ -65,4 +82,4 @@ def _per_target(
     pred, truth = _pair(pred, truth)
     values = by_block(score, pred, truth)
     without = degenerate(truth) | (degenerate(pred) if both else ~np.isfinite(pred).all(0))
-    return settled(values, without, constant)
+    return fill_undefined(values, without, constant)

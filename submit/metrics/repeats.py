@@ -11,7 +11,7 @@ import numpy as np
 from submit.blocks import above_lowest, by_block
 from submit.errors import SubmissionError
 from submit.metrics.ceilings import explainable_variance
-from submit.metrics.policy import Constant, settled
+from submit.metrics.regression import Constant, fill_undefined
 from submit.metrics.summed import Summed, Terms, correlation, moments, ratio, squares
 
 
@@ -126,7 +126,7 @@ def _per_target(
     score: Callable[..., np.ndarray], pred: np.ndarray, repeats: np.ndarray, constant: Constant
 ) -> np.ndarray:
     values = by_block(score, *_checked(pred, repeats))
-    return settled(values, ~np.isfinite(values), constant)
+    return fill_undefined(values, ~np.isfinite(values), constant)
 
 
 def _checked(pred: np.ndarray, repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -61,16 +61,16 @@ def vqa_accuracy(
     predicted: (n,) answers. answers: (n, a) of a annotators, a = 10 in VQA v2. All are normalised first; the
     benchmark's code leaves those as they stand on which all annotators agree to the letter.
     """
-    given = np.asarray(answers, dtype=object)
-    if given.ndim != 2 or given.shape[1] < 2 or len(given) != len(predicted):
+    texts = np.asarray(answers, dtype=object)
+    if texts.ndim != 2 or texts.shape[1] < 2 or len(texts) != len(predicted):
         raise SubmissionError(
             "expected (n,) predicted answers and (n, 2 or more) of annotators; "
-            f"found {len(predicted)} and {given.shape}."
+            f"found {len(predicted)} and {texts.shape}."
         )
-    known = {text: normalise(text) for text in {*predicted, *given.ravel()}}
-    annotators = given.shape[1]
+    known = {text: normalise(text) for text in {*predicted, *texts.ravel()}}
+    annotators = texts.shape[1]
     same = np.array(
-        [sum(known[text] == known[ours] for text in row) for ours, row in zip(predicted, given, strict=True)],
+        [sum(known[text] == known[ours] for text in row) for ours, row in zip(predicted, texts, strict=True)],
         dtype=np.float64,
     )
     by_one_of_them = np.minimum((same - 1) / 3, 1)  # the annotator left out gave this answer

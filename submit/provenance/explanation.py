@@ -25,7 +25,7 @@ class Node:
     part: str
     weight: float | None
     share: float | None
-    made: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     below: tuple["Node", ...]
 
     def leaves(self) -> Iterator["Node"]:
@@ -45,23 +45,23 @@ def tree(provenance: Mapping[str, Any]) -> Node:
 
 
 def _node(
-    made: Mapping[str, Any], part: str, weight: float | None, share: float | None, names: dict[str, int]
+    provenance: Mapping[str, Any], part: str, weight: float | None, share: float | None, names: dict[str, int]
 ) -> Node:
-    parts = _parts(made)
+    parts = _parts(provenance)
     total = sum(item[1] for item in parts if item[1] is not None)
     below = []
-    for label, own, provenance in parts:
+    for label, own, inner in parts:
         part_share = share if own is None else None if share is None or not total else share * own / total
-        below.append(_node(provenance, label, own, part_share, names))
-    return Node(_name(made, bool(parts), names), part, weight, share, made, tuple(below))
+        below.append(_node(inner, label, own, part_share, names))
+    return Node(_name(provenance, bool(parts), names), part, weight, share, provenance, tuple(below))
 
 
-def _parts(made: Mapping[str, Any]) -> list[tuple[str, float | None, Mapping[str, Any]]]:
+def _parts(provenance: Mapping[str, Any]) -> list[tuple[str, float | None, Mapping[str, Any]]]:
     """(part, weight, provenance) of what it was made of: an ensemble's members, subjects' predictions, or folds.
 
     Facts under the same names that hold no such lists, as `"folds": 5`, are a user's own.
     """
-    ensemble, subjects, folds = (made.get(key) for key in ("ensemble", "subjects", "folds"))
+    ensemble, subjects, folds = (provenance.get(key) for key in ("ensemble", "subjects", "folds"))
     if isinstance(ensemble, list):
         return [("", float(item["weight"]), item["provenance"]) for item in ensemble]
     if isinstance(subjects, Mapping):
@@ -69,17 +69,19 @@ def _parts(made: Mapping[str, Any]) -> list[tuple[str, float | None, Mapping[str
     return [(f"fold {k}", None, item) for k, item in enumerate(folds)] if isinstance(folds, list) else []
 
 
-def _name(made: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str:
+def _name(provenance: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str:
     if composed:
-        return str(made.get("run") or made.get("method") or made.get("format") or "ensemble")
-    name = str(made.get("run", made.get("file", "predictions of unknown origin")))
+        return str(
+            provenance.get("run") or provenance.get("method") or provenance.get("format") or "ensemble"
+        )
+    name = str(provenance.get("run", provenance.get("file", "predictions of unknown origin")))
     names[name] = names.get(name, 0) + 1
     return name if names[name] == 1 else f"{name} #{names[name]}"
 
 
-def inferred(made: Mapping[str, Any]) -> str | None:
-    """From which views of an image predictions were made, and after which refinement; None where that is not told."""
-    record = made.get("inference")
+def inference(provenance: Mapping[str, Any]) -> str | None:
+    """From which views of an image predictions were made, after which refinement; None where not recorded."""
+    record = provenance.get("inference")
     if not isinstance(record, Mapping) or "views" not in record:
         return None
     line = f"{record['views']} view{'s' if record['views'] != 1 else ''} of each image"
@@ -95,9 +97,9 @@ def inferred(made: Mapping[str, Any]) -> str | None:
     return f"{line} for {batches - late} of {batches} batches"
 
 
-def averaged(made: Mapping[str, Any]) -> int | None:
+def soup_size(provenance: Mapping[str, Any]) -> int | None:
     """How many checkpoints a soup's weights are the mean of; None where it is no soup."""
-    soup = made.get("soup")
+    soup = provenance.get("soup")
     members = soup.get("members") if isinstance(soup, Mapping) else None
     if not isinstance(members, list):
         return None
@@ -107,23 +109,27 @@ def averaged(made: Mapping[str, Any]) -> int | None:
 Grouped = dict[str, list[str]]
 
 
-def differences(members: list[Node]) -> dict[str, Grouped]:
+def differing_settings(members: list[Node]) -> dict[str, Grouped]:
     """{setting: {value: names of the members that have it}} of the settings in which members differ.
 
     Settings are those of config (`config.optimizer.lr`), python, packages and commit; what a member does not
     have is "-". Members that record no config are left out.
     """
-    known = [member for member in members if "config" in member.made]
-    flat = {member.name: flat_settings({key: member.made.get(key) for key in _COMPARED}) for member in known}
+    known = [member for member in members if "config" in member.provenance]
+    flat = {
+        member.name: flat_settings({key: member.provenance.get(key) for key in _COMPARED}) for member in known
+    }
     keys = dict.fromkeys(key for values in flat.values() for key in values)
     found = {key: _grouped({name: values.get(key, _ABSENT) for name, values in flat.items()}) for key in keys}
     return {key: groups for key, groups in found.items() if len(groups) > 1}
 
 
-def data(members: list[Node]) -> Grouped:
+def data_fingerprints(members: list[Node]) -> Grouped:
     """{fingerprint of the data learnt from: names of the members}; "-" where none is recorded."""
-    made = {member.name: member.made.get("data") for member in members}
-    found = {name: one.get("fingerprint") if isinstance(one, Mapping) else one for name, one in made.items()}
+    recorded = {member.name: member.provenance.get("data") for member in members}
+    found = {
+        name: one.get("fingerprint") if isinstance(one, Mapping) else one for name, one in recorded.items()
+    }
     return _grouped({name: str(value or _ABSENT) for name, value in found.items()})
 
 
@@ -159,12 +165,12 @@ def to_dict(kept: Kept) -> dict[str, Any]:
                 "name": member.name,
                 "part": member.part,
                 "share": member.share,
-                "step": member.made.get("step"),
-                "digest": member.made.get("digest"),
-                "scores": member.made.get("scores"),
+                "step": member.provenance.get("step"),
+                "digest": member.provenance.get("digest"),
+                "scores": member.provenance.get("scores"),
             }
             for member in members
         ],
-        "differences": differences(members),
-        "data": data(members),
+        "differences": differing_settings(members),
+        "data": data_fingerprints(members),
     }

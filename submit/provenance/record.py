@@ -76,8 +76,8 @@ def read(path: str | Path) -> Kept:
     path = Path(path)
     file = path if path.name.endswith(_SUFFIX) else sidecar(path)
     if path.suffix.lower() == ".npz" and not file.exists():
-        made = dict.fromkeys(_KEYS, None) | {"provenance": dict(Predictions.load(path).provenance)}
-        return Kept(path, {"schema": SCHEMA, **made, "file": _identity(path)}, [])
+        record = dict.fromkeys(_KEYS, None) | {"provenance": dict(Predictions.load(path).provenance)}
+        return Kept(path, {"schema": SCHEMA, **record, "file": _identity(path)}, [])
     with about(file):
         record = _checked(_json(file))
     submission = file.parent / file.name.removesuffix(_SUFFIX)

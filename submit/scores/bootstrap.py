@@ -20,16 +20,15 @@ from typing import Any, Literal
 import numpy as np
 
 from submit import metrics
-from submit.blocks import blocks
+from submit.blocks import blocks, progress
 from submit.errors import SubmissionError
 from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed
-from submit.progress import shown
 
 __all__ = ["Interval", "difference", "interval"]
 
 DRAWS = 1000
 
-Score = Literal["pearson", "explained_variance", "accuracy"]
+ScoreName = Literal["pearson", "explained_variance", "accuracy"]
 Aggregate = Literal["mean", "median"]
 
 _CELLS = 2**21  # scores (draws x targets) and weights (draws x samples) in memory at a time
@@ -58,7 +57,7 @@ class Interval:
 def interval(
     pred: np.ndarray,
     truth: np.ndarray,
-    score: Score = "pearson",
+    score: ScoreName = "pearson",
     aggregate: Aggregate = "mean",
     draws: int = DRAWS,
     seed: int = 0,
@@ -68,7 +67,7 @@ def interval(
     pred, truth: (n, t), of which the mean or median over targets is taken, an undefined target counting 0; or for
     "accuracy" (n,) classes. Raises SubmissionError for other shapes and names.
     """
-    (value,), every = drawn(pred, truth, score, (aggregate,), draws, seed)
+    (value,), every = resampled(pred, truth, score, (aggregate,), draws, seed)
     return Interval.of(value, every[:, 0])
 
 
@@ -76,14 +75,14 @@ def difference(
     first: np.ndarray,
     second: np.ndarray,
     truth: np.ndarray,
-    score: Score = "pearson",
+    score: ScoreName = "pearson",
     aggregate: Aggregate = "mean",
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval:
     """The score of `first` less that of `second`, two predictions of the same samples, with its paired interval."""
     ((one,), of_one), ((other,), of_other) = (
-        drawn(side, truth, score, (aggregate,), draws, seed) for side in (first, second)
+        resampled(side, truth, score, (aggregate,), draws, seed) for side in (first, second)
     )
     return Interval.of(one - other, (of_one - of_other)[:, 0])
 
@@ -119,7 +118,7 @@ def per_target(
     """
     samples, targets = len(arrays[0]), arrays[0].shape[-1]
     parts = -(-draws // _at_a_time(samples, targets))
-    for weight in shown(weights(samples, draws, seed, targets), parts, "resampling"):
+    for weight in progress(weights(samples, draws, seed, targets), parts, "resampling"):
         found = {name: np.empty((len(weight), targets)) for name in scores}
         for which, block in blocks(*arrays):
             with np.errstate(all="ignore"):
@@ -133,10 +132,10 @@ def per_target(
         yield found
 
 
-def drawn(
+def resampled(
     pred: np.ndarray,
     truth: np.ndarray,
-    score: Score = "pearson",
+    score: ScoreName = "pearson",
     aggregates: Sequence[Aggregate] = ("mean",),
     draws: int = DRAWS,
     seed: int = 0,

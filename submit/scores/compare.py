@@ -9,10 +9,11 @@ import numpy as np
 
 from submit.errors import SubmissionError, about
 from submit.labels import Labels
+from submit.metrics.table import SCORES
 from submit.predictions import Predictions
 from submit.scores import bootstrap
 from submit.scores.bootstrap import Interval
-from submit.scores.pairing import Classes, Numbers, pair
+from submit.scores.pairing import PairedClasses, PairedNumbers, paired
 from submit.scores.rosetta import plain
 
 
@@ -20,7 +21,7 @@ from submit.scores.rosetta import plain
 class Compared:
     """score: of one prediction; difference: that less the first prediction's, None for the first itself.
 
-    measure: "mean Pearson r", "median Pearson r" or "accuracy". samples: scored; left_out: of the solution, not so.
+    measure: the label of a score in `submit.metrics.table`. samples: scored; left_out: of the solution, not so.
     """
 
     name: str
@@ -50,7 +51,7 @@ def compare(
     left_out = 0
     for path in predictions:
         with about(path):
-            one = pair(path, solution)
+            one = paired(path, solution)
             if of_first is None:
                 left_out = one.left_out
             elif one.left_out:
@@ -69,10 +70,12 @@ def compare(
     return found
 
 
-def _scored(one: Numbers | Classes, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def _scored(one: PairedNumbers | PairedClasses, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """The measures, the (k,) scores of all samples, and the (d, k) scores of each draw."""
-    if isinstance(one, Classes):
-        return ("accuracy",), *bootstrap.drawn(one.predicted, one.truth, "accuracy", seed=seed)
-    measures = ("mean Pearson r", "median Pearson r")
+    if isinstance(one, PairedClasses):
+        return (SCORES["accuracy"].label,), *bootstrap.resampled(
+            one.predicted, one.truth, "accuracy", seed=seed
+        )
+    measures = (SCORES["pearson"].label, SCORES["pearson_median"].label)
     both: tuple[bootstrap.Aggregate, ...] = ("mean", "median")
-    return measures, *bootstrap.drawn(one.predicted, one.truth, "pearson", both, seed=seed)
+    return measures, *bootstrap.resampled(one.predicted, one.truth, "pearson", both, seed=seed)

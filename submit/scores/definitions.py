@@ -24,7 +24,7 @@ OF_PRESENTATIONS: Mapping[str, Summed] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Definition:
+class ChallengeScore:
     """score: the name above of what it is made of; counted: (t,) bool, over which targets.
 
     formula: (..., k) scores and, where there is one, their (k,) ceiling -> (..., k).
@@ -46,15 +46,15 @@ class Definition:
 
 def definitions(
     targets: int, ceiling: np.ndarray | None = None, repeats: np.ndarray | None = None
-) -> tuple[dict[str, Definition], dict[str, str]]:
+) -> tuple[dict[str, ChallengeScore], dict[str, str]]:
     """Those that can be computed, by name, and of the others what they need.
 
     ceiling: (t,) share of the averages' variance that is signal. repeats: (n, r, t), which give the reliability of
     Algonauts 2021; without them, or with more than can be split in halves, the ceiling stands for it.
     """
     every = np.ones(targets, bool)
-    found = {name: Definition(name, every) for name in OF_AVERAGES}
-    found["Algonauts, uncorrected"] = Definition("Pearson r", every, metrics.algonauts2023)
+    found = {name: ChallengeScore(name, every) for name in OF_AVERAGES}
+    found["Algonauts, uncorrected"] = ChallengeScore("Pearson r", every, metrics.algonauts2023)
     names = ("Algonauts 2023", "NX-414, r / sqrt(NC)", "NX-414, EV / NC", OVER_REGIONS)
     lacking: dict[str, str] = {}
     if ceiling is None:
@@ -64,16 +64,16 @@ def definitions(
         reliability = ceiling
         if repeats is not None and repeats.shape[1] <= ceilings.MOST_REPEATS:
             reliability = np.clip(ceilings.split_half_reliability(repeats), 0, 1)
-        made = (
-            Definition("Pearson r", every, metrics.algonauts2023, ceiling),
-            Definition("Pearson r", known, metrics.nx414_correlation, percent),
-            Definition("explained variance", known, metrics.nx414_variance, percent),
-            Definition("Pearson r", reliability > 0, metrics.noise_normalised, reliability),
+        normalised = (
+            ChallengeScore("Pearson r", every, metrics.algonauts2023, ceiling),
+            ChallengeScore("Pearson r", known, metrics.nx414_correlation, percent),
+            ChallengeScore("explained variance", known, metrics.nx414_variance, percent),
+            ChallengeScore("Pearson r", reliability > 0, metrics.noise_normalised, reliability),
         )
-        found |= dict(zip(names, made, strict=True))
+        found |= dict(zip(names, normalised, strict=True))
     if repeats is None:
         lacking |= dict.fromkeys(OF_PRESENTATIONS, "repeats")
     else:
-        found |= {name: Definition(name, every) for name in OF_PRESENTATIONS}
-        found[_FEVE] = Definition(_FEVE, ceilings.explainable_variance(repeats) >= LEAST_FEV)
+        found |= {name: ChallengeScore(name, every) for name in OF_PRESENTATIONS}
+        found[_FEVE] = ChallengeScore(_FEVE, ceilings.explainable_variance(repeats) >= LEAST_FEV)
     return found, lacking

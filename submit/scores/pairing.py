@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from submit.align import align, matched, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.files.csv_table import read_header
 from submit.labels import Labels, is_text
+from submit.metrics.table import Kind
 from submit.predictions import LABELLED, Predictions
 from submit.truth import load_true, load_truth
 
@@ -17,12 +19,14 @@ Side = Predictions | Labels | str | Path
 
 
 @dataclass(frozen=True, eq=False)
-class Numbers:
+class PairedNumbers:
     """predicted and truth (n, t) float32, in the solution's order of ids (n,) and targets (t,).
 
     place (n,) and column (t,): where each sample and target lies in the predictions.
-    left_out: how many samples of the solution are not predicted, which `pair` allows for some splits.
+    left_out: how many samples of the solution are not predicted, which `paired` allows for some splits.
     """
+
+    kind: ClassVar[Kind] = "regression"
 
     ids: np.ndarray
     targets: np.ndarray
@@ -38,13 +42,15 @@ class Numbers:
 
 
 @dataclass(frozen=True, eq=False)
-class Classes:
+class PairedClasses:
     """predicted and truth (n,) numbers of `classes` (c,), in the solution's order of ids; predicted is -1 where a
     score is not finite.
 
     scores: (n, c) where the predictions hold them, else None and `classes` are those that occur.
-    place, left_out: as in Numbers.
+    place, left_out: as in PairedNumbers.
     """
+
+    kind: ClassVar[Kind] = "classification"
 
     ids: np.ndarray
     classes: np.ndarray
@@ -59,7 +65,9 @@ class Classes:
         return Labels(self.ids, self.classes[self.truth])
 
 
-def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -> Numbers | Classes:
+def paired(
+    predictions: Side, solution: Side, without: np.ndarray | None = None
+) -> PairedNumbers | PairedClasses:
     """Predictions, or the file that holds them, and a solution or its CSV, matched by id and target name.
 
     Class names are taken for classes where the solution has one column of text (and no fractions), or one column of
@@ -70,10 +78,10 @@ def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -
     at all.
     """
     ours, truth = _loaded(predictions, solution)
-    held = len(truth.ids)
+    total = len(truth.ids)
     if _of_labelled(ours):
         truth = with_ids(truth, ours.ids)
-    left_out = held - len(truth.ids)
+    left_out = total - len(truth.ids)
     if without is not None:
         ours, truth = without_ids(ours, without), without_ids(truth, without)
     if not len(truth.ids):
@@ -84,7 +92,7 @@ def pair(predictions: Side, solution: Side, without: np.ndarray | None = None) -
         raise SubmissionError("The predictions are class names, the solution holds numbers.")
     values = align(ours, truth.ids, truth.targets).values
     place, column = _places(ours.ids, truth.ids), _places(ours.targets, truth.targets)
-    return Numbers(truth.ids, truth.targets, values, truth.values, place, column, left_out)
+    return PairedNumbers(truth.ids, truth.targets, values, truth.values, place, column, left_out)
 
 
 def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Predictions | Labels]:
@@ -124,14 +132,14 @@ def _places(have: np.ndarray, want: np.ndarray) -> np.ndarray:
     return pd.Index(have).get_indexer(pd.Index(want))
 
 
-def _classes(predictions: Predictions | Labels, solution: Labels) -> Classes:
+def _classes(predictions: Predictions | Labels, solution: Labels) -> PairedClasses:
     order = matched(predictions.ids, solution.ids, "ids", "the predictions")
     place = np.arange(len(solution.ids))[order] if isinstance(order, slice) else order
     if isinstance(predictions, Labels):
         both = np.concatenate([predictions.labels[order], solution.labels])
         classes, numbers = np.unique(both, return_inverse=True)
         predicted, truth = np.split(numbers, 2)
-        return Classes(solution.ids, classes, predicted, truth, None, place)
+        return PairedClasses(solution.ids, classes, predicted, truth, None, place)
     truth = _places(predictions.targets, solution.labels)
     unknown = np.unique(solution.labels[truth < 0])
     if len(unknown):
@@ -141,4 +149,4 @@ def _classes(predictions: Predictions | Labels, solution: Labels) -> Classes:
         )
     scores = predictions.values[order]
     predicted = np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
-    return Classes(solution.ids, predictions.targets, predicted, truth, scores, place)
+    return PairedClasses(solution.ids, predictions.targets, predicted, truth, scores, place)

@@ -13,9 +13,10 @@ import numpy as np
 from scipy import stats
 
 from submit.errors import SubmissionError
+from submit.metrics.table import headline
 from submit.scores.exchanged_columns import MOST_COLUMNS, exchanged
 from submit.scores.exchanged_orders import Rearrangement, rearrangements
-from submit.scores.pairing import Classes, Numbers
+from submit.scores.pairing import PairedClasses, PairedNumbers
 
 SHUFFLES = 1000
 
@@ -26,7 +27,7 @@ _CHANCE = 0.001  # of an order of ids, or of columns, being called better where 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """score: by id, the mean Pearson r or accuracy, over `samples`; shuffled: (s,) that of shuffled ids.
+    """score: by id, the headline score (`measure`), over `samples`; shuffled: (s,) that of shuffled ids.
 
     rows, columns: the same in other orders of ids and of targets or classes, by description, best first.
     findings: sentences on what seems misaligned; empty when nothing does. See `probe` for what goes unseen.
@@ -75,7 +76,7 @@ class _Order:
         return cls(float(each.sum(dtype=np.float64)), chance)
 
 
-def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> Probe:
+def probe(pair: PairedNumbers | PairedClasses, shuffles: int = SHUFFLES, seed: int = 0) -> Probe:
     """The score by id beside those of shuffled ids, of other orders of ids, and of other orders of columns.
 
     Another order is called better where a t-test over samples says so: neighbours that are alike, as where samples
@@ -88,9 +89,9 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
         raise SubmissionError(f"expected {_FEWEST} samples or more to shuffle; found {len(pair.ids)}.")
     some = _spread(len(pair.ids))
     a, b = _factors(pair, some)
-    ids, names = pair.ids[some], pair.targets if isinstance(pair, Numbers) else pair.classes
-    column = pair.column if isinstance(pair, Numbers) else np.arange(len(names))
-    what = "targets" if isinstance(pair, Numbers) else "classes"
+    ids, names = pair.ids[some], pair.targets if isinstance(pair, PairedNumbers) else pair.classes
+    column = pair.column if isinstance(pair, PairedNumbers) else np.arange(len(names))
+    what = "targets" if isinstance(pair, PairedNumbers) else "classes"
     every = a @ b.T  # of each sample's values as another's
     score = float(np.trace(every))
     shuffled = _shuffled(every, shuffles, seed)
@@ -109,9 +110,8 @@ def probe(pair: Numbers | Classes, shuffles: int = SHUFFLES, seed: int = 0) -> P
             f"by name the {what} score {score:.4f}, not above what {shuffles:,} shuffles of them reach "
             f"({highest:.4f}): they are exchanged, or the same is predicted for all."
         )
-    measure = "mean Pearson r" if isinstance(pair, Numbers) else "accuracy"
     by_row, by_column = ({name: order.score for name, order in each.items()} for each in (rows, columns))
-    return Probe(measure, len(ids), score, shuffled, by_row, by_column, tuple(findings))
+    return Probe(headline(pair.kind).label, len(ids), score, shuffled, by_row, by_column, tuple(findings))
 
 
 def _spread(samples: int) -> np.ndarray | slice:
@@ -122,9 +122,9 @@ def _spread(samples: int) -> np.ndarray | slice:
     return (starts[:, None] + np.arange(_RUN)).ravel()
 
 
-def _factors(pair: Numbers | Classes, some: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+def _factors(pair: PairedNumbers | PairedClasses, some: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
     """a, b (n, t) float32; zero where a column is constant or not finite, or a sample has no class."""
-    if isinstance(pair, Numbers):
+    if isinstance(pair, PairedNumbers):
         a, b = (_unit(side[some]) for side in (pair.predicted, pair.truth))
         return a / np.float32(a.shape[1]), b
     classes = np.arange(len(pair.classes))

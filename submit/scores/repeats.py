@@ -8,7 +8,7 @@ import pandas as pd
 from submit.align import matched
 from submit.errors import SubmissionError, about
 from submit.files.csv_table import read_table
-from submit.files.npz import read_npz
+from submit.files.zips import read_npz
 from submit.predictions import names
 
 _KEYS = ("ids", "values", "targets")

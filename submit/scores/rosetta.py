@@ -11,17 +11,17 @@ from submit.blocks import by_block
 from submit.errors import SubmissionError
 from submit.metrics import ceilings
 from submit.metrics.summed import Summed
-from submit.regions import checked
+from submit.regions import checked_masks
 from submit.scores import bootstrap
 from submit.scores.bootstrap import Interval
-from submit.scores.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, Definition, definitions
-from submit.scores.pairing import Numbers
+from submit.scores.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, ChallengeScore, definitions
+from submit.scores.pairing import PairedNumbers
 
 OVERALL = "overall"
 
 
 @dataclass(frozen=True)
-class Row:
+class RegionScore:
     """One definition in one region: the mean and the median over `targets` targets, NaN where there is none."""
 
     region: str
@@ -41,7 +41,7 @@ class Rosetta:
 
     samples: int
     targets: int
-    rows: tuple[Row, ...]
+    rows: tuple[RegionScore, ...]
     left_out: Mapping[str, str]
     constant: int
     not_finite: int
@@ -53,7 +53,7 @@ class Rosetta:
 
 
 def rosetta(
-    pair: Numbers,
+    pair: PairedNumbers,
     ceiling: np.ndarray | None = None,
     regions: Mapping[str, np.ndarray] | None = None,
     repeats: np.ndarray | None = None,
@@ -67,7 +67,7 @@ def rosetta(
     An interval draws samples anew; ceilings, and which targets are counted, stay as they are.
     Raises SubmissionError for ceilings, masks and repeats that do not fit, and for a region of the name "overall".
     """
-    regions = checked(regions or {}, len(pair.targets))
+    regions = checked_masks(regions or {}, len(pair.targets))
     if OVERALL in regions:
         raise SubmissionError(
             f"regions: {OVERALL!r} is the name of all targets; call that region something else."
@@ -91,7 +91,7 @@ def rosetta(
     for area, name in ((area, name) for area in areas for name in defined):
         values, samples = whole[area, name][0], np.concatenate(drawn[area, name])
         mean, median = (Interval.of(value, samples[:, k]) for k, value in enumerate(values))
-        rows.append(Row(area, name, int((defined[name].counted & areas[area]).sum()), mean, median))
+        rows.append(RegionScore(area, name, int((defined[name].counted & areas[area]).sum()), mean, median))
     return Rosetta(len(pair.ids), len(pair.targets), tuple(rows), left_out, **_undefined(pair))
 
 
@@ -106,12 +106,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _scored(pair: Numbers, repeats: np.ndarray | None) -> list[tuple[Mapping[str, Summed], np.ndarray]]:
+def _scored(pair: PairedNumbers, repeats: np.ndarray | None) -> list[tuple[Mapping[str, Summed], np.ndarray]]:
     """Scores of predictions, and what these are compared with."""
     return [(OF_AVERAGES, pair.truth), *([] if repeats is None else [(OF_PRESENTATIONS, repeats)])]
 
 
-def _scores(pair: Numbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
+def _scores(pair: PairedNumbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
     """Name -> (1, t) of all samples."""
     found = {}
     for scores, truth in _scored(pair, repeats):
@@ -122,7 +122,7 @@ def _scores(pair: Numbers, repeats: np.ndarray | None) -> dict[str, np.ndarray]:
 
 
 def _draws(
-    pair: Numbers, repeats: np.ndarray | None, draws: int, seed: int
+    pair: PairedNumbers, repeats: np.ndarray | None, draws: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Name -> (d, t) of some draws after another: first the scores of averages, then those of presentations."""
     for scores, truth in _scored(pair, repeats):
@@ -130,7 +130,7 @@ def _draws(
 
 
 def _aggregated(
-    defined: Mapping[str, Definition], areas: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
+    defined: Mapping[str, ChallengeScore], areas: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
     """(area, definition) -> (d, 2) mean and median over targets, of the definitions whose (d, t) scores are here."""
     found: dict[tuple[str, str], np.ndarray] = {}
@@ -160,7 +160,7 @@ def _over_regions(regions: list[np.ndarray]) -> np.ndarray:
     return np.stack([overall, np.full_like(overall, np.nan)], axis=1)
 
 
-def _undefined(pair: Numbers) -> dict[str, Any]:
+def _undefined(pair: PairedNumbers) -> dict[str, Any]:
     r = metrics.pearson(pair.predicted, pair.truth, constant="nan")
     finite = np.isfinite(pair.predicted).all(0) & np.isfinite(pair.truth).all(0)
     policies = {

@@ -10,7 +10,7 @@ from submit import metrics
 from submit.metrics.classification import Average
 from submit.scores import bootstrap
 from submit.scores.bootstrap import Interval
-from submit.scores.pairing import Classes
+from submit.scores.pairing import PairedClasses
 from submit.scores.rosetta import plain
 
 _RATES = ("precision", "recall", "F1")
@@ -47,7 +47,7 @@ class ClassRosetta:
         return plain(asdict(self))
 
 
-def rosetta_classes(pair: Classes, draws: int = bootstrap.DRAWS, seed: int = 0) -> ClassRosetta:
+def rosetta_classes(pair: PairedClasses, draws: int = bootstrap.DRAWS, seed: int = 0) -> ClassRosetta:
     """Every score of classes in `submit.metrics`, as scikit-learn with zero_division=0."""
     hits = {"accuracy": pair.predicted == pair.truth}
     if pair.scores is not None and len(pair.classes) > 5:
@@ -69,7 +69,7 @@ def rosetta_classes(pair: Classes, draws: int = bootstrap.DRAWS, seed: int = 0) 
     return ClassRosetta(len(pair.ids), scores, classes, rows, int((pair.predicted < 0).sum()))
 
 
-def _sides(pair: Classes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sides(pair: PairedClasses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The class of each sample that is predicted well, else -1; the predicted class; the true one."""
     return np.where(pair.predicted == pair.truth, pair.truth, -1), pair.predicted, pair.truth
 
@@ -81,7 +81,7 @@ def _shares(right: dict[str, np.ndarray], draws: int, seed: int) -> dict[str, In
     return {name: Interval.of(every[:, k].mean(), shares[:, k]) for k, name in enumerate(right)}
 
 
-def _rates(pair: Classes, draws: int, seed: int) -> dict[str, Interval]:
+def _rates(pair: PairedClasses, draws: int, seed: int) -> dict[str, Interval]:
     """Precision, recall and F1, macro and micro: from three counts of each class, made anew for every draw."""
     samples, classes = len(pair.ids), len(pair.classes)
     counted = [_one_hot(side, classes) for side in _sides(pair)]

@@ -11,8 +11,7 @@ from submit import metrics
 from submit.errors import SubmissionError, about
 from submit.labels import Labels
 from submit.predictions import Predictions
-from submit.scores.pairing import Classes, Numbers
-from submit.scores.pairing import pair as paired
+from submit.scores.pairing import PairedClasses, PairedNumbers, paired
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +110,14 @@ def score(
     Raises SubmissionError when otherwise an id or a target of one side is not on the other.
     """
     pair = paired(predictions, solution, without)
-    if isinstance(pair, Numbers):
+    if isinstance(pair, PairedNumbers):
         return _regression(pair, ceiling)
     if ceiling is not None:
         raise SubmissionError("A ceiling goes with regression targets; this solution holds class names.")
     return _classification(pair)
 
 
-def _regression(pair: Numbers, ceiling: np.ndarray | str | Path | None) -> Scores:
+def _regression(pair: PairedNumbers, ceiling: np.ndarray | str | Path | None) -> Scores:
     ours, truth = pair.predicted, pair.truth
     r = metrics.pearson(ours, truth)
     normalised = None if ceiling is None else _normalised(r, ceiling)
@@ -147,7 +146,7 @@ def _normalised(r: np.ndarray, ceiling: np.ndarray | str | Path) -> np.ndarray:
     return normalised
 
 
-def _classification(pair: Classes) -> ClassScores:
+def _classification(pair: PairedClasses) -> ClassScores:
     accuracy = metrics.accuracy(pair.predicted, pair.truth)
     if pair.scores is None:
         return ClassScores(len(pair.ids), accuracy, left_out=pair.left_out)

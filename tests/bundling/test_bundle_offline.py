@@ -32,12 +32,12 @@ from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
 from jaxlab.heads import Linear
 from jaxlab.models import LeNet5, ShallowCNN
-from jaxlab.runs.network.run import Run
+from jaxlab.runs.network.run import NetworkRun
 from jaxlab.training.checkpoint import saved
 from submit.cli.ensemble import ensemble
 
 ROOT = Path(__file__).parents[2]
-LACKING = ("jaxtyping", "wadler_lindig", "tensorboardX")
+LACKING = ("jaxtyping", "wadler_lindig")
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +168,10 @@ def test_the_notebook_predicts_without_a_network(made, kaggle, place, tmp_path):
 
 @pytest.mark.slow
 def test_checkpoints_are_those_that_predict_and_labelled_predictions_of_the_same(place, monkeypatch):
-    asked, checkpoint = [], Run.checkpoint
-    monkeypatch.setattr(Run, "checkpoint", lambda run, which: asked.append(which) or checkpoint(run, which))
+    asked, checkpoint = [], NetworkRun.checkpoint
+    monkeypatch.setattr(
+        NetworkRun, "checkpoint", lambda run, which: asked.append(which) or checkpoint(run, which)
+    )
     network, ridge, fold = members_of([place / "network", place / "ridge", place / "network/fold0"], None)
     assert asked == ["last", "last", "best"]  # the best of a fold was picked on its out-of-fold samples
     assert list(network.checkpoints) == ["fold0", "fold1"]

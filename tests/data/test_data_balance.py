@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from jaxlab.data.balance import MirrorCopies, Oversample
 from jaxlab.data.pipeline import Batches, epoch_length
 
 LABEL = np.repeat(np.int32([0, 1, 3]), [10, 4, 7])  # no sample of class 2
+TRUTH = {"label": LABEL}
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 4, 5, 3), dtype=np.uint8)
 
 
@@ -58,13 +60,13 @@ def test_the_notes_case_four_small_classes_doubled_beside_a_large_one() -> None:
 
 @pytest.mark.parametrize("balance", [Oversample(), MirrorCopies()])
 def test_batches_are_a_pure_function_of_seed_and_step(balance) -> None:
-    made, again, other = (Batches(IMAGES, None, LABEL, 7, seed, balance) for seed in (0, 0, 1))
+    made, again, other = (Batches(IMAGES, TRUTH, 7, seed, balance, LABEL) for seed in (0, 0, 1))
     assert made.steps_per_epoch == balance.length(LABEL) // 7
     for start in (0, 2, 5, 100):
         iterator = made.iterate(start)
         for step, batch in enumerate(islice(iterator, 6), start):
-            for name in ("image", "label", "index"):
-                np.testing.assert_array_equal(batch[name], again[step][name])
+            for mine, its in zip(jax.tree.leaves(batch), jax.tree.leaves(again[step]), strict=True):
+                np.testing.assert_array_equal(mine, its)
         iterator.close()
     assert any((made[k]["index"] != other[k]["index"]).any() for k in range(3))
     orders = {
@@ -75,14 +77,14 @@ def test_batches_are_a_pure_function_of_seed_and_step(balance) -> None:
 
 
 def test_a_batch_holds_the_mirrored_images() -> None:
-    made, shown = Batches(IMAGES, None, LABEL, 24, 0, MirrorCopies(vertical=True)), None
+    made, shown = Batches(IMAGES, TRUTH, 24, 0, MirrorCopies(vertical=True), LABEL), None
     shown = MirrorCopies(vertical=True).epoch(LABEL, 0, 0)
     batch = made[0]
     assert shown.mirror[:24].any(0).all()
     for image, index, (down, across) in zip(batch["image"], shown.index, shown.mirror, strict=False):
         expected = IMAGES[index][::-1] if down else IMAGES[index]
         np.testing.assert_array_equal(image, expected[:, ::-1] if across else expected)
-    np.testing.assert_array_equal(batch["label"], LABEL[shown.index[:24]])
+    np.testing.assert_array_equal(batch["truth"]["label"], LABEL[shown.index[:24]])
 
 
 def test_balance_needs_classes_and_an_axis() -> None:
@@ -91,4 +93,4 @@ def test_balance_needs_classes_and_an_axis() -> None:
     with pytest.raises(UserError, match="MirrorCopies: expected horizontal or vertical, found neither"):
         MirrorCopies(horizontal=False)
     with pytest.raises(UserError, match="batch size 25: expected between 1 and the 24 training samples"):
-        Batches(IMAGES, None, LABEL, 25, 0, MirrorCopies())
+        Batches(IMAGES, TRUTH, 25, 0, MirrorCopies(), LABEL)

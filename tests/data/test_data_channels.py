@@ -21,7 +21,7 @@ from jaxlab.data.device.channels import (
     compute_channels,
     count_channels,
 )
-from jaxlab.data.device.preprocess import Inputs
+from jaxlab.data.device.preprocess import Preprocess
 
 RNG = np.random.default_rng(0)
 LUMA = np.stack([ndimage.gaussian_filter(RNG.random((23, 30)), 1.2) for _ in range(2)]).astype(np.float32)
@@ -159,9 +159,9 @@ def test_channels_come_in_turn_from_the_luma_of_colours() -> None:
 # -- what the network sees ----------------------------------------------------------------------------------------
 
 
-def inputs(**parts) -> Inputs:
+def inputs(**parts) -> Preprocess:
     fields = {"augmentations": (), "mix": None, "channels": (), "masks": 0, "normalize": Normalize()}
-    return Inputs(**{**fields, **parts})
+    return Preprocess(**{**fields, **parts})
 
 
 def test_colours_then_masks_then_channels() -> None:

@@ -15,7 +15,7 @@ from jaxlab.data import EasyVQA, GroupedSplit, Images
 from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
-from jaxlab.runs.network import train as fit
+from jaxlab.runs import api
 
 needs_easy_vqa = pytest.mark.skipif(
     importlib.util.find_spec("easy_vqa") is None, reason="easy-vqa (jaxlab[easyvqa]) is not installed"
@@ -54,7 +54,7 @@ def test_it_is_trained_on_and_predicted(tmp_path: Path) -> None:
         training=Training(steps=2, batch_size=8, parallel="single"),
         limit=64,
     )
-    run = fit.train(experiment, tmp_path / "run", console=Console(file=io.StringIO()))
+    run = api.train(experiment, tmp_path / "run", console=Console(file=io.StringIO()))
     assert jaxlab.load(run).predict_split("test").values.shape == (9673, 13)
 
 

@@ -17,7 +17,7 @@ from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
-from jaxlab.runs.network import train as fit
+from jaxlab.runs import api
 
 
 def picture(path: Path, value: int = 0) -> None:
@@ -161,7 +161,7 @@ def test_folders_are_trained_on_and_predicted(root: Path, splits: bool) -> None:
         loss=CrossEntropy(),
         training=Training(steps=2, batch_size=4, parallel="single"),
     )
-    run = fit.train(experiment, root.parent / "run", console=Console(file=io.StringIO()))
+    run = api.train(experiment, root.parent / "run", console=Console(file=io.StringIO()))
     predicted = jaxlab.load(run).predict_split("test")
     assert predicted.ids.tolist() == ["a.png", "b.png"]
     assert predicted.targets.tolist() == ["cat", "dog"]

@@ -17,7 +17,7 @@ from jaxlab.data import Images, KaggleTable, RandomSplit
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.experiment import Experiment, Training
 from jaxlab.models import ShallowCNN
-from jaxlab.runs.network import train as fit
+from jaxlab.runs import api
 
 TABLE = pd.DataFrame({"image_id": [f"{k:04d}" for k in range(4)], "n0": [1.5, 2, -1, 0], "n1": [3, 1, 4, 1]})
 
@@ -125,7 +125,7 @@ def test_a_parquet_table_is_trained_on_and_predicted(folder: Path, tmp_path: Pat
         model=ShallowCNN(channels=(4,), kernel_sizes=(3,)),
         training=Training(steps=2, batch_size=2, parallel="single"),
     )
-    run = fit.train(experiment, tmp_path / "run", console=Console(file=io.StringIO()))
+    run = api.train(experiment, tmp_path / "run", console=Console(file=io.StringIO()))
     predicted = jaxlab.load(run).predict_split("test")
     assert predicted.ids.tolist() == ["0000", "0001", "0002", "0003"]
     assert predicted.targets.tolist() == ["n0", "n1"]

@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,23 +14,24 @@ N = 23
 IMAGES = np.arange(N, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
 TARGET = np.arange(2 * N, dtype=np.float32).reshape(N, 2)
 LABEL = np.arange(N, dtype=np.int32) % 3
+BOTH = {"a": TARGET, "b": LABEL}
 
 
 def batches(batch_size: int = 5, seed: int = 0) -> Batches:
-    return Batches(IMAGES, TARGET, None, batch_size, seed)
+    return Batches(IMAGES, {"a": TARGET}, batch_size, seed)
 
 
 def test_every_array_is_gathered_by_the_same_index() -> None:
-    made = Batches(IMAGES, TARGET, LABEL, 5, 0)
+    made = Batches(IMAGES, BOTH, 5, 0)
     for step in range(8):
         batch = made[step]
         index = batch["index"]
         assert (index.dtype, index.shape) == (np.int32, (5,))
         assert batch["image"].dtype == np.uint8
         np.testing.assert_array_equal(batch["image"], IMAGES[index])
-        np.testing.assert_array_equal(batch["target"], TARGET[index])
-        np.testing.assert_array_equal(batch["label"], LABEL[index])
-    assert set(batches()[0]) == {"image", "target", "index"}
+        np.testing.assert_array_equal(batch["truth"]["a"], TARGET[index])
+        np.testing.assert_array_equal(batch["truth"]["b"], LABEL[index])
+    assert set(batches()[0]) == {"image", "truth", "index"}
 
 
 def test_an_epoch_shows_no_sample_twice_and_epochs_differ() -> None:
@@ -70,24 +72,24 @@ def test_a_batch_needs_enough_samples(batch_size: int) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 5, 23, 64])
 def test_evaluation_shows_every_sample_once_in_order(batch_size: int) -> None:
-    made = list(evaluation_batches(IMAGES, TARGET, None, batch_size))
+    made = list(evaluation_batches(IMAGES, {"a": TARGET}, batch_size))
     assert all(len(batch["image"]) == len(batch["mask"]) == batch_size for batch in made)
     shown = np.concatenate([batch["index"][batch["mask"]] for batch in made])
     np.testing.assert_array_equal(shown, np.arange(N))
-    values = np.concatenate([batch["target"][batch["mask"]] for batch in made])
+    values = np.concatenate([batch["truth"]["a"][batch["mask"]] for batch in made])
     np.testing.assert_array_equal(values, TARGET)
-    assert set(next(evaluation_batches(IMAGES, None, None, 5))) == {"image", "index", "mask"}
+    assert next(evaluation_batches(IMAGES, {}, 5))["truth"] == {}
 
 
 def test_shared_images_make_the_same_batches() -> None:
     rows = np.arange(N) // 4
     shared, plain = SharedImages(IMAGES[::4], rows), IMAGES[::4][rows]
-    one, other = (Batches(images, TARGET, LABEL, 5, 3) for images in (shared, plain))
+    one, other = (Batches(images, BOTH, 5, 3) for images in (shared, plain))
     for step in range(6):
         assert one[step].keys() == other[step].keys()
-        for name, values in one[step].items():
-            np.testing.assert_array_equal(values, other[step][name])
-    pairs = zip(*(evaluation_batches(images, None, LABEL, 5) for images in (shared, plain)), strict=True)
+        for mine, its in zip(jax.tree.leaves(one[step]), jax.tree.leaves(other[step]), strict=True):
+            np.testing.assert_array_equal(mine, its)
+    pairs = zip(*(evaluation_batches(images, {"b": LABEL}, 5) for images in (shared, plain)), strict=True)
     for first, second in pairs:
         np.testing.assert_array_equal(first["image"], second["image"])
 

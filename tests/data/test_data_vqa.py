@@ -17,7 +17,7 @@ from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
-from jaxlab.runs.network import train as fit
+from jaxlab.runs import api
 from jaxlab.training import journal
 from submit.metrics.vqa import vqa_accuracy
 
@@ -253,7 +253,7 @@ def test_training_leaves_unknown_answers_out_and_validation_counts_them_as_wrong
         loss=CrossEntropy(),
         training=Training(steps=2, batch_size=6, parallel="single"),
     )
-    run = fit.train(experiment, tmp_path / "run", console=Console(file=out))
+    run = api.train(experiment, tmp_path / "run", console=Console(file=out))
     assert (
         "3 of 10 samples have none of the 2 classes: they are left out of training, and the 1 of 2 for validation "
         "count as wrong" in out.getvalue()

@@ -90,6 +90,10 @@ Not of anything else.
 
 As this:
     Linear(layer="a")
+
+- one,
+  of two
+- the other
 """
     assert docstrings.blocks(doc, ["layer", "dropout", "rate"]) == [
         Paragraph("A readout."),
@@ -98,6 +102,8 @@ As this:
         Paragraph("Not of anything else."),
         Paragraph("As this:"),
         Code('Linear(layer="a")'),
+        Paragraph("- one, of two"),
+        Paragraph("- the other"),
     ]
 
 

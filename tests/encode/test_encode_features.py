@@ -1,17 +1,16 @@
 """Features are those of the network itself, made once, and under a key that names all that they depend on."""
 
 import io
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import encoding
+import filled
 import jax
 import ml_dtypes
 import numpy as np
+import processes
 import pytest
 from encoding import encoder, pixels, samples, weights
 from rich.console import Console
@@ -134,36 +133,8 @@ def test_some_of_the_samples(file):
     np.testing.assert_allclose(found["level1"][0], encoding.level1(file, images[6]), atol=2e-6)
 
 
-PROGRAM = """
-import os, sys
-sys.path.insert(0, {folder!r})
-from pathlib import Path
-from jaxlab.encode import extract, features, load_all, store
-from encoding import encoder, pixels, samples
-store.FLUSH_SECONDS = 0.0
-record = store.Folder._record
-def recorded(self, arrays, progress, done):
-    record(self, arrays, progress, done)
-    print("done", done, flush=True)
-    if done == int(sys.argv[2]):
-        os.kill(os.getpid(), 9)
-store.Folder._record = recorded
-features(load_all((encoder(Path(sys.argv[1]), "level1", "fc2"),)), samples(pixels(400)))
-"""
-
-
-def started(file: Path, cache: Path, dies_at: int) -> subprocess.Popen:
-    program = PROGRAM.format(folder=str(Path(__file__).parent))
-    environment = {**os.environ, "JAXLAB_CACHE": str(cache)}
-    command = [sys.executable, "-c", program, str(file), str(dies_at)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-
-def run(file: Path, cache: Path, dies_at: int) -> subprocess.CompletedProcess:
-    process = started(file, cache, dies_at)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+def run(file: Path, cache: Path, dies_at: int) -> processes.Ended:
+    return processes.run(filled.until, file, dies_at, env={"JAXLAB_CACHE": str(cache)})
 
 
 def test_killed_and_resumed_equals_never_stopped(file, tmp_path):
@@ -186,10 +157,14 @@ def test_killed_and_resumed_equals_never_stopped(file, tmp_path):
 
 
 def test_two_processes_at_once_compute_it_once(file, tmp_path):
-    pair = [started(file, tmp_path / "both", -1) for _ in range(2)]
-    outputs = [process.communicate(timeout=300) for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], outputs
-    assert sorted(out.count("done 400") for out, _ in outputs) in ([0, 1], [0, 2])
+    env = {"JAXLAB_CACHE": str(tmp_path / "both")}
+    with (
+        processes.Process(filled.until, file, -1, env=env) as one,
+        processes.Process(filled.until, file, -1, env=env) as other,
+    ):
+        both = one.ended(), other.ended()
+    assert [ended.returncode for ended in both] == [0, 0], both
+    assert sorted(ended.stdout.count("done 400") for ended in both) in ([0, 1], [0, 2])
     (folder,) = (tmp_path / "both" / "features").iterdir()
     images = pixels(400)
     stored = np.load(folder / "level1.none.float32.npy")

@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import filled
 import ml_dtypes
 import numpy as np
+import processes
 import pytest
 
 from jaxlab.core.types import UserError
@@ -158,17 +158,8 @@ def test_a_folder_that_cannot_be_made_is_an_error(folder, tmp_path):
         fill(folder, LAYER)
 
 
-HOLD = """
-import sys, time
-from jaxlab.encode.store import Folder
-with Folder("key").locked(print):
-    print("held", flush=True)
-    time.sleep(float(sys.argv[1]))
-"""
-
-
 def test_a_second_process_waits_for_the_first(folder):
-    with subprocess.Popen([sys.executable, "-c", HOLD, "1"], stdout=subprocess.PIPE, text=True) as other:
+    with processes.Process(filled.hold, 1) as other:
         assert other.stdout.readline() == "held\n"
         said = []
         with folder.locked(said.append):
@@ -177,10 +168,9 @@ def test_a_second_process_waits_for_the_first(folder):
 
 
 def test_a_killed_process_holds_no_lock(folder):
-    with subprocess.Popen([sys.executable, "-c", HOLD, "60"], stdout=subprocess.PIPE, text=True) as other:
+    with processes.Process(filled.hold, 60) as other:
         assert other.stdout.readline() == "held\n"
         other.kill()
-        other.wait()
     start = time.monotonic()
     assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
     assert time.monotonic() - start < 50  # it did not wait for the sleeper

@@ -4,18 +4,19 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import jax
+import killed
 import numpy as np
+import processes
 import pytest
 from click.testing import CliRunner
 from encoding import encoder, pixels, weights
 from rich.console import Console
-from tiny import tiny
+from tiny import task_of, tiny
 
 from jaxlab.cli.main import main
 from jaxlab.core.config import to_json
@@ -26,13 +27,15 @@ from jaxlab.encode.command import _table
 from jaxlab.encode.extract import Kept
 from jaxlab.encode.store import Layer
 from jaxlab.experiment import Experiment, Training
+from jaxlab.experiment.inputs import input_of
+from jaxlab.experiment.task import Task
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5
 from jaxlab.optim import SGD, AdamW, FineTune, Freeze
+from jaxlab.runs import api
 from jaxlab.runs.api import load
-from jaxlab.runs.network import train as fit
-from jaxlab.runs.network.task import Task, input_shape
 from jaxlab.training import journal
+from jaxlab.training.sharding import Layout
 
 LAYERS = ("level1", "fc1")
 HEAD = Linear(layer=LAYERS, normalize=True, dropout=0.2)
@@ -77,7 +80,7 @@ def in_the_loop(root, file, **fields) -> Experiment:
 
 def trained(experiment, run) -> tuple[Path, str]:
     said = io.StringIO()
-    return fit.train(experiment, run, console=Console(file=said, width=200)), said.getvalue()
+    return api.train(experiment, run, console=Console(file=said, width=200)), said.getvalue()
 
 
 def losses(run) -> list[float]:
@@ -135,17 +138,20 @@ def test_spatial_readouts_read_cached_layers(arrays_npz, file, tmp_path):
 @pytest.mark.slow
 def test_only_positions_leave_the_host(arrays_npz, file, tmp_path, monkeypatch):
     sent = set()
-    put = fit.Layout.put_batch
+    put = Layout.put_batch
 
     def seen(self, batch):
-        sent.add((tuple(sorted(batch)), tuple(x.shape[1:] for x in batch.values())))
+        sent.add((tuple(sorted(batch)), tuple(x.shape[1:] for x in jax.tree.leaves(batch))))
         return put(self, batch)
 
     experiment = cached(arrays_npz, file)
     trained(experiment, tmp_path / "first")  # the features
-    monkeypatch.setattr(fit.Layout, "put_batch", seen)
+    monkeypatch.setattr(Layout, "put_batch", seen)
     trained(experiment, tmp_path / "second")
-    assert sent == {(("image", "index"), ((), ())), (("image", "index", "mask"), ((), (), ()))}
+    assert sent == {
+        (("image", "index", "truth"), ((), ())),
+        (("image", "index", "mask", "truth"), ((), (), ())),
+    }
 
 
 @pytest.mark.slow
@@ -184,21 +190,9 @@ from test_encode_training import cached
 experiment = cached({str(arrays_npz)!r}, Path({str(file)!r}))
 """
     config.write_text(program)
-    code = f"""
-import os
-from jaxlab.training import display
-step = display.TerminalDisplay.step
-def dies(self, number, epoch, loss):
-    step(self, number, epoch, loss)
-    if number == 13:
-        os.kill(os.getpid(), 9)
-display.TerminalDisplay.step = dies
-from jaxlab.cli.main import main
-main(["train", {str(config)!r}, "--run", {str(tmp_path / "run")!r}])
-"""
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
-    code = code.replace("number == 13", "False")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    arguments = ["train", str(config), "--run", str(tmp_path / "run")]
+    assert processes.run(killed.train, arguments, "step", 13).returncode == -signal.SIGKILL
+    done = processes.run(killed.train, arguments)
     assert done.returncode == 0, done.stderr
     assert re.search(r"going on from step (5|10)", done.stderr)
     assert losses(tmp_path / "run") == losses(whole)
@@ -251,13 +245,13 @@ def test_parts_that_do_not_go_together_are_refused(arrays_npz, file):
 
 def test_a_task_of_features_survives_json(file):
     record = {"encoder": {}, "digest": "d", "layers": {"b": [2, 2, 3], "a": [5]}, "weights": None}
-    task = Task("regression", ("t",), Images(size=(8, 8)), "uint8", Normalize(), encoders=(record,))
-    again = Task.from_json(json.loads(json.dumps(task.to_json())))
-    assert again == task
     experiment = Experiment(data=Simulated())
-    assert list(input_shape(experiment, again).items()) == [("b", (2, 2, 3)), ("a", (5,))]
+    task = task_of(experiment, ("t",), Images(size=(8, 8)), Normalize(), encoders=(record,))
+    again = Task.from_json(json.loads(json.dumps(task.to_json())), experiment.goals)
+    assert again.same_as(task)
+    assert list(input_of(experiment, again).shape.items()) == [("b", (2, 2, 3)), ("a", (5,))]
     old = {name: value for name, value in task.to_json().items() if name != "encoders"}
-    assert input_shape(experiment, Task.from_json(old)) == (8, 8, 3)
+    assert input_of(experiment, Task.from_json(old, experiment.goals)).shape == (8, 8, 3)
 
 
 def test_smoke_downloads_no_encoder(arrays_npz, file):

@@ -16,7 +16,7 @@ import jaxlab
 import submit
 from jaxlab.cli.main import main
 from jaxlab.data import Simulated
-from jaxlab.encode.ridge import Row
+from jaxlab.encode.ridge import BandScore
 from jaxlab.runs import ridge as ridge_run
 from submit import Predictions
 
@@ -64,7 +64,7 @@ def test_a_run_predicts_a_valid_submission(place):
     run = jaxlab.load(place / "run")
     test = Predictions.load(place / "run/predictions/test.npz")
     np.testing.assert_allclose(run.predict(place / "data/test"), test.values, rtol=1e-5, atol=1e-5)
-    assert test.provenance["digest"] == run.checkpoint.meta()["digest"]
+    assert test.provenance["digest"] == run.checkpoint().meta()["digest"]
     assert test.provenance["config"]["type"] == "Ridge"
     assert (place / "run/plots/bands.png").is_file()
 
@@ -92,7 +92,7 @@ def test_predictions_bring_their_scores_along(place):
     assert again.provenance == fitted.provenance
     (record,) = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert fitted.provenance["scores"]["out_of_fold"]["pearson"] == record["pearson"]
-    assert fitted.provenance["digest"] == jaxlab.load(run).checkpoint.meta()["digest"]
+    assert fitted.provenance["digest"] == jaxlab.load(run).checkpoint().meta()["digest"]
     refused = run_command("predict", run, "--split", "validation", code=1)
     assert "ridge regression learns from all labelled samples" in refused
 
@@ -149,10 +149,10 @@ def test_regions_have_a_line_each():
     from rich.console import Console
 
     rows = [
-        Row(name, np.array(score), np.ones(4))
+        BandScore(name, np.array(score), np.ones(4))
         for name, score in (("a", [1.0, 0, 0, 0]), ("b", [0, 0, 1.0, 0]))
     ]
-    rows.append(Row("sum", np.array([0.5, 0.7, 0.1, 0.3]), np.ones(4)))
+    rows.append(BandScore("sum", np.array([0.5, 0.7, 0.1, 0.3]), np.ones(4)))
     regions = {f"region{k}": np.arange(4) // 2 == k for k in range(2)}
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(ridge_run._by_region(rows, regions))

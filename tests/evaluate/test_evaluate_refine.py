@@ -23,14 +23,18 @@ from jaxlab.evaluate.refine import Refine, norms_of, objective_of, refined_outpu
 from jaxlab.evaluate.tta import TTA
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear, build_network
+from jaxlab.losses import CrossEntropy, Mse
 from jaxlab.models import Features, LeNet5, ShallowCNN
-from jaxlab.runs.api import predict_runs
-from jaxlab.runs.network.run import Run
+from jaxlab.objectives import Classification, Regression
+from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.predict import predict_runs
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from submit import Predictions
 
 TWO = TTA(mirror=True)
+NUMBERS = Regression("a", "activity", Linear(), Mse(), ("x", "y"))
+CLASSES = Classification("a", "label", Linear(), CrossEntropy(), ("x", "y"))
 NORMS = ("backbone.levels.0.norm", "backbone.levels.1.norm")
 
 
@@ -58,9 +62,9 @@ def test_two_numbers_agree_best_on_their_mean():
     """What refining them would do nothing to is refused, when the run is loaded; probabilities it moves."""
     asked = Inference(tta=TWO, refine=Refine(adapts="output"))
     with pytest.raises(UserError, match=r"expected three views or more of inference\.tta, found 2"):
-        asked.check_kind("regression")
-    asked.check_kind("classification")
-    replace(asked, tta=TTA(zoom=0.1)).check_kind("regression")
+        asked.check_objective(NUMBERS)
+    asked.check_objective(CLASSES)
+    replace(asked, tta=TTA(zoom=0.1)).check_objective(NUMBERS)
 
 
 def test_batch_norms_are_needed_and_named():
@@ -98,7 +102,7 @@ def test_outputs_minimise_hubers_objective(monkeypatch):
     values = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
     values[4] += 20
     monkeypatch.setattr("jaxlab.evaluate.refine.predicted", lambda *parts: parts[3])
-    program = type("Program", (), {"kind": "regression"})()
+    program = type("Program", (), {"objective": NUMBERS})()
     batch = {"image": np.zeros((3, 4, 4, 1), np.uint8)}
     for stay in (0.0, 0.5):
         refine = Refine(adapts="output", stay=stay)
@@ -188,7 +192,7 @@ def test_four_devices_refine_as_one(tiny_parts):
     found = []
     for kind in ("pmap", "data", "single"):
         layout = Layout(kind, 8)
-        evaluator = InferenceEvaluator(program, layout, 8, 5, asked, NORMS)
+        evaluator = InferenceEvaluator(program, layout, 8, asked, NORMS)
         found.append(evaluator.predict(layout.put(variables), images[:11]))
     np.testing.assert_allclose(found[0], found[2], rtol=1e-4)
     np.testing.assert_allclose(found[1], found[2], rtol=1e-4)
@@ -201,9 +205,9 @@ def test_what_comes_after_its_time_is_not_refined(tiny_parts, capsys):
     layout, refine = Layout("single", 8), Refine(adapts="output", seconds=10, stay=0.0)
     now = iter([0.0, 9.0, 10.0, 11.0])
     timed = InferenceEvaluator(
-        program, layout, 8, 5, Inference(tta=TTA(shift=2), refine=refine), clock=now.__next__
+        program, layout, 8, Inference(tta=TTA(shift=2), refine=refine), clock=now.__next__
     )
-    mean = InferenceEvaluator(program, layout, 8, 5, Inference(tta=TTA(shift=2)))
+    mean = InferenceEvaluator(program, layout, 8, Inference(tta=TTA(shift=2)))
     placed = layout.put(variables)
     found, without = timed.predict(placed, images[:20]), mean.predict(placed, images[:20])
     assert not np.allclose(found[:8], without[:8], rtol=1e-4)
@@ -228,12 +232,13 @@ def test_a_run_reports_with_and_without_and_stays_as_it_was(trained, tmp_path):
         0,
     )
     assert record["moved"] > 0
-    line = inference.summary(record, "regression")
+    line = inference.summary(record, NUMBERS)
     assert line.startswith(
         "2 views of each image, statistics refined for 1 of 1 batches: predictions moved by 0."
     )
     copy = shutil.copytree(trained, tmp_path / "copy")
-    told = list(predict_runs([copy], tmp_path / "out.npz", settings))
+    told: list[str] = []
+    predict_runs([copy], tmp_path / "out.npz", settings, log=told.append)
     assert told[1] == f"{copy}: {line}"
     np.testing.assert_array_equal(Predictions.load(tmp_path / "out.npz").values, found.values)
     assert jaxlab.load(trained).checkpoint().meta()["digest"] == digest
@@ -242,11 +247,11 @@ def test_a_run_reports_with_and_without_and_stays_as_it_was(trained, tmp_path):
 
 def test_moves_are_told_in_deviations_and_in_classes():
     before = np.array([[1.0, 5.0], [3.0, 5.0]])
-    assert inference.moved(before, before + np.array([[0.5, 9.0]]), "regression") == pytest.approx(0.5)
+    assert NUMBERS.moved(before, before + np.array([[0.5, 9.0]])) == pytest.approx(0.5)
     logits = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert inference.moved(logits, np.array([[2.0, 0.0], [2.0, 1.0]]), "classification") == 0.5
+    assert CLASSES.moved(logits, np.array([[2.0, 0.0], [2.0, 1.0]])) == 0.5
     record = {"views": 1, "adapts": None, "batches": 0, "unrefined": 0, "moved": 0.5}
-    assert inference.summary(record, "classification") == (
+    assert inference.summary(record, CLASSES) == (
         "1 view of each image: 50.0% of images have another first choice than without"
     )
 
@@ -256,7 +261,7 @@ def test_a_network_without_batch_norms_is_refused_when_its_run_is_loaded(trained
     experiment = tiny(trained, "inference.refine.adapts=statistics", "inference.refine.objective=features")
     bare = replace(experiment, model=ShallowCNN(channels=(4, 6), kernel_sizes=(3, 3), norm="layer"))
     with pytest.raises(UserError, match="expected a network with batch norms, but this one has none"):
-        Run(RunDirectory(trained), bare)
+        NetworkRun(RunDirectory(trained), bare)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from jaxlab.evaluate.tta import TTA, View, seen
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
-from jaxlab.runs.api import predict_runs
+from jaxlab.runs.predict import predict_runs
 from jaxlab.training.sharding import Layout
 from submit import Predictions, metrics
 
@@ -103,8 +103,8 @@ def test_views_of_the_image_alone_are_plain_predictions_bit_for_bit(arrays_npz):
     program, _, _, state = parts_of(tiny(arrays_npz, "training.parallel=single"))
     layout = Layout("single", 8)
     images = np.load(arrays_npz)["images"][:11]
-    plain = Evaluator(program, layout, 8, 5).predict(placed(state, layout), images)
-    same = InferenceEvaluator(program, layout, 8, 5, Inference()).predict(placed(state, layout), images)
+    plain = Evaluator(program, layout, 8).predict(placed(state, layout), images)
+    same = InferenceEvaluator(program, layout, 8, Inference()).predict(placed(state, layout), images)
     np.testing.assert_array_equal(same, plain)
 
 
@@ -170,15 +170,16 @@ def test_classes_take_the_logarithm_of_their_mean_probability(arrays_npz, tmp_pa
     parts = {"data": Arrays(), "head": Linear(), "loss": CrossEntropy()}
     program, _, _, state = parts_of(tiny(tmp_path / "labels.npz", "training.parallel=single", **parts))
     layout, images = Layout("single", 8), arrays["images"][:8]
-    plain = Evaluator(program, layout, 8, 2)
+    plain = Evaluator(program, layout, 8)
     variables = placed(state, layout)
     logits = np.stack(
         [plain.predict(variables, view).astype(np.float64) for view in (images, images[:, :, ::-1])]
     )
     expected = logsumexp(logits - logsumexp(logits, axis=2, keepdims=True), axis=0) - np.log(2)
-    averaged = InferenceEvaluator(program, layout, 8, 2, Inference(tta=TTA(mirror=True)))
+    averaged = InferenceEvaluator(program, layout, 8, Inference(tta=TTA(mirror=True)))
     np.testing.assert_allclose(averaged.predict(variables, images), expected, rtol=1e-5, atol=1e-6)
-    scores = averaged.evaluate(variables, images, None, labels[:8].astype(np.int32)).compute()
+    sums = averaged.evaluate(variables, images, {"label": labels[:8].astype(np.int32)})
+    scores = averaged.program.scores(sums)
     assert scores["accuracy"] == pytest.approx(np.mean(expected.argmax(1) == labels[:8]))
 
 
@@ -191,9 +192,10 @@ def test_four_devices_predict_as_one(arrays_npz, parallel):
     found = []
     for kind in (parallel, "single"):
         layout = Layout(kind, 8)
-        evaluator = InferenceEvaluator(program, layout, 8, 5, Inference(tta=TTA(zoom=0.1)))
+        evaluator = InferenceEvaluator(program, layout, 8, Inference(tta=TTA(zoom=0.1)))
         variables = placed(state, layout)
-        scores = evaluator.evaluate(variables, images, target, None).compute()
+        sums = evaluator.evaluate(variables, images, {"activity": target})
+        scores = evaluator.program.scores(sums)
         found.append((evaluator.predict(variables, images), scores))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
     assert found[0][1] == pytest.approx(found[1][1], rel=1e-4)
@@ -219,7 +221,8 @@ def test_folds_tell_of_views_and_show_scores_with_and_without(folded, tmp_path):
     assert shown["all"]["out_of_fold_tta"]["pearson"] == pytest.approx(pearson)
     assert shown["all"]["out_of_fold"]["pearson"] != shown["all"]["out_of_fold_tta"]["pearson"]
 
-    told = list(predict_runs([run], tmp_path / "out.npz", ASKED))
+    told: list[str] = []
+    predict_runs([run], tmp_path / "out.npz", ASKED, log=told.append)
     assert told[1].startswith(f"{run}: 18 views of each image: predictions moved by 0.")
     made = Predictions.load(tmp_path / "out.npz").provenance
     moves = [fold["provenance"]["inference"]["moved"] for fold in made["ensemble"]]

@@ -91,7 +91,7 @@ def test_targets_belong_to_exactly_one_part(patterns, message):
     parts = tuple(ROI(name=f"p{k}", targets=p, head=Linear()) for k, p in enumerate(patterns))
     expected = "PerROI.parts: expected each of 6 targets to match exactly one part, found "
     with pytest.raises(UserError, match=re.escape(expected) + ".*" + re.escape(message)):
-        PerROI(parts=parts).build(shapes_of(), TARGETS, None)
+        PerROI(parts=parts).build(shapes_of(), TARGETS, nnx.Rngs(0))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_squashing_of_bfloat16_features_is_undone_as_well():
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
     z = jnp.linspace(-4, 4, 33, dtype=jnp.bfloat16)[:, None]  # each of them has an exact value
     outputs = evaluated(nnx.merge(graphdef, half, stats), {"x": z})
-    np.testing.assert_allclose(head.decode(outputs), np.linspace(-4, 4, 33)[:, None], rtol=2e-3)
+    np.testing.assert_allclose(head.decode(jnp.asarray(outputs)), np.linspace(-4, 4, 33)[:, None], rtol=2e-3)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.5])

@@ -111,11 +111,11 @@ def test_wholly_masked_batches_add_nothing():
 
 
 def test_sums_over_four_devices_equal_those_of_one():
-    x, y = data(n=24)
-    mask = np.arange(24) < 17  # the last device holds only padding
+    x, y = map(jnp.asarray, data(n=24))
+    mask = jnp.arange(24) < 17  # the last device holds only padding
     loss = jnp.ones(24)
     one = RegressionSums.start(6).add(x, y, loss, mask)
-    rows = lambda a: np.asarray(a).reshape(4, 6, *a.shape[1:])  # noqa: E731
+    rows = lambda a: a.reshape(4, 6, *a.shape[1:])  # noqa: E731
     several = jax.pmap(lambda *batch: RegressionSums.start(6).add(*batch, axis_name="d"), "d", out_axes=None)(
         rows(x), rows(y), rows(loss), rows(mask)
     )

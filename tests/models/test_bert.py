@@ -10,7 +10,7 @@ from flax import nnx
 
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.bert import Bert
-from jaxlab.nn.attention import attention
+from jaxlab.nn.attention import dot_product_attention
 
 TINY = Bert(layers=2, width=16, heads=2, vocabulary=20, positions=8)
 
@@ -72,10 +72,10 @@ def test_more_tokens_than_positions_are_refused():
 def test_attention_leaves_masked_tokens_out():
     """Beside attention over the others alone."""
     rng = np.random.default_rng(0)
-    q, k, v = (jnp.asarray(rng.normal(size=(1, 2, 5, 4)), jnp.float32) for _ in range(3))
-    found = attention(q, k, v, jnp.array([[True, False, True, True, False]]))
+    q, k, v = (jnp.asarray(rng.normal(size=(1, 5, 2, 4)), jnp.float32) for _ in range(3))
+    found = dot_product_attention(q, k, v, jnp.array([[True, False, True, True, False]]))
     kept = jnp.array([0, 2, 3])
-    np.testing.assert_allclose(found, attention(q, k[:, :, kept], v[:, :, kept]), atol=1e-6)
+    np.testing.assert_allclose(found, dot_product_attention(q, k[:, kept], v[:, kept]), atol=1e-6)
 
 
 @pytest.mark.slow

@@ -10,9 +10,13 @@ from flax import nnx
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode
-from jaxlab.models.mbconv import Block, MBConvNet, SqueezeExcite, Style
+from jaxlab.models.mbconv import MBConvNet, MBConvSpec, SqueezeExcite, Style
 
-BLOCKS = (Block(8, 8, 3, 1, 1, squeeze=2), Block(8, 16, 5, 2, 6, squeeze=2), Block(16, 16, 3, 1, 6))
+BLOCKS = (
+    MBConvSpec(8, 8, 3, 1, 1, squeeze=2),
+    MBConvSpec(8, 16, 5, 2, 6, squeeze=2),
+    MBConvSpec(16, 16, 3, 1, 6),
+)
 STYLE = Style(jax.nn.silu, "tensorflow")
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models import DeiT, DINOv2, ViT, vit
-from jaxlab.nn.attention import attention
+from jaxlab.nn.attention import dot_product_attention
 
 
 def features_of(config, images, mode=EVALUATION):
@@ -121,10 +121,10 @@ def test_bfloat16_in_bfloat16_out(monkeypatch):
 def test_attention_in_bfloat16_sums_in_float32():
     """1025 equal weights: their sum in bfloat16 would stop at 256."""
     rng = np.random.default_rng(0)
-    q, k = jnp.zeros((1, 1, 2, 4), jnp.bfloat16), jnp.zeros((1, 1, 1025, 4), jnp.bfloat16)
-    v = jnp.asarray(rng.uniform(1, 2, (1, 1, 1025, 4)), jnp.bfloat16)
-    wanted = np.asarray(v, np.float64).mean(2, keepdims=True).repeat(2, 2)
-    np.testing.assert_allclose(np.asarray(attention(q, k, v), np.float64), wanted, rtol=2**-8)
+    q, k = jnp.zeros((1, 2, 1, 4), jnp.bfloat16), jnp.zeros((1, 1025, 1, 4), jnp.bfloat16)
+    v = jnp.asarray(rng.uniform(1, 2, (1, 1025, 1, 4)), jnp.bfloat16)
+    wanted = np.asarray(v, np.float64).mean(1, keepdims=True).repeat(2, 1)
+    np.testing.assert_allclose(np.asarray(dot_product_attention(q, k, v), np.float64), wanted, rtol=2**-8)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from jaxlab.core.config import from_json, override, to_json
 from jaxlab.core.types import UserError
 from jaxlab.optim import SGD, Adam, AdamW, FineTune, Freeze, Groups, Rate
 from jaxlab.optim.tuning import notes, summary
+from jaxlab.training.state import _named
 
 LAYERS = ("stem", "block1", "block2", "pool", "readout")
 SHAPES = {
@@ -39,7 +40,7 @@ def test_everything_trains_alike_by_default():
     tuning = resolve()
     assert tuning.factor == dict.fromkeys(SHAPES, 1.0)
     assert tuning.starts(4) == {0: tuning.factor}
-    assert tuning.held(tuning.factor, SHAPES, STATS) == frozenset()
+    assert tuning.frozen_norms(tuning.factor, SHAPES, STATS) == frozenset()
 
 
 def test_layer_decay_counts_the_layers_after_that_have_parameters():
@@ -97,13 +98,16 @@ def test_what_starts_within_the_last_epoch_has_a_step_left():
 
 def test_batch_norms_whose_parameters_are_frozen_are_held():
     frozen = resolve(rules=(Freeze(through="stem"),))
-    assert frozen.held(frozen.factor, SHAPES, STATS) == {"backbone.stem.bn"}
+    assert frozen.frozen_norms(frozen.factor, SHAPES, STATS) == {"backbone.stem.bn"}
     part = resolve(rules=(Freeze(pattern=r"stem\.bn\.scale"),))
-    assert part.held(part.factor, SHAPES, STATS) == frozenset()
+    assert part.frozen_norms(part.factor, SHAPES, STATS) == frozenset()
     everything = resolve(statistics="frozen")
-    assert everything.held(everything.factor, SHAPES, STATS) == {"backbone.stem.bn", "backbone.block1.bn"}
+    assert everything.frozen_norms(everything.factor, SHAPES, STATS) == {
+        "backbone.stem.bn",
+        "backbone.block1.bn",
+    }
     of_head = {**SHAPES, "head.norm.scale": (4,)}
-    assert everything.held(of_head, of_head, (*STATS, "head.norm.mean")) == {
+    assert everything.frozen_norms(of_head, of_head, (*STATS, "head.norm.mean")) == {
         "backbone.stem.bn", "backbone.block1.bn",
     }  # fmt: skip
 
@@ -187,7 +191,7 @@ def problem():
 def updated(optimizer, tuning, start, gradients, steps_per_epoch=1):
     """Parameters after the updates, each group taking part from its start on."""
     starts = tuning.starts(steps_per_epoch)
-    groups = Groups(optimizer, tuple(starts.values()))
+    groups = Groups(optimizer, tuple(starts.values()), ())
     params = {path: jnp.asarray(p, jnp.float32) for path, p in start.items()}
     state = groups.init(params)
     structure, update = jax.tree.structure(state), jax.jit(groups.update)
@@ -269,6 +273,67 @@ def test_a_late_group_starts_as_a_new_optimizer_and_a_frozen_one_is_never_touche
         np.testing.assert_allclose(got[path], want, rtol=2e-5, atol=2e-6, err_msg=path)
 
 
+LATE = (Freeze(through="stem"), Freeze(through="block2", until_epoch=2))
+
+
+def partitioned(optimizer, tuning, start, gradients, conditionally):
+    """optax.partition, one transformation a start, zeros as gradients of what is frozen: parameters and state."""
+    starts = tuning.starts(1)
+    labels = {path: first for first, group in starts.items() for path in group}
+
+    def transform(first):
+        if not conditionally:
+            return optimizer.build(())
+        return optax.transforms.conditionally_transform(optimizer.build(()), lambda step: step >= first)
+
+    partition = optax.partition({first: transform(first) for first in starts}, labels)
+    both = optax.chain(optimizer.clip(), partition)
+    params = {path: jnp.asarray(start[path], jnp.float32) for path in labels}
+    state = both.init(params)
+    for step, (rate, gradient) in enumerate(zip(RATES, gradients, strict=True)):
+        grads = {path: jnp.asarray(gradient[path] * (labels[path] <= step), jnp.float32) for path in labels}
+        updates, state = both.update(grads, state, params)
+        params = {path: p - rate * tuning.factor[path] * updates[path] for path, p in params.items()}
+    return params, state
+
+
+@pytest.mark.parametrize("optimizer", [SGD(clip_norm=0.5), Adam(clip_norm=0.5)], ids=["SGD", "Adam"])
+def test_late_groups_are_optax_partitions_of_conditional_transformations(problem, optimizer):
+    start, gradients = problem
+    tuning = resolve(rules=LATE, layer_decay=0.5)
+    got = updated(optimizer, tuning, start, gradients)
+    want, _ = partitioned(optimizer, tuning, start, gradients, conditionally=True)
+    for path, p in want.items():
+        np.testing.assert_allclose(got[path], p, rtol=1e-5, atol=1e-6, err_msg=path)
+
+
+def test_optax_partition_alone_counts_the_steps_before_a_start(problem):
+    """Why `Groups` is ours: two steps of zeros and a count of 2 before the first gradient change Adam's first step."""
+    start, gradients = problem
+    tuning = resolve(rules=LATE)
+    got = updated(Adam(), tuning, start, gradients)
+    other, _ = partitioned(Adam(), tuning, start, gradients, conditionally=False)
+    np.testing.assert_allclose(got["head.kernel"], other["head.kernel"], rtol=1e-5, atol=1e-6)
+    assert np.abs(got["backbone.block2.kernel"] - other["backbone.block2.kernel"]).max() > 0.01
+
+
+def test_the_optimizers_leaves_have_the_names_that_older_checkpoints_give_them(problem):
+    """A checkpoint is read by these names; those of optax.partition's state are others, and a step is added."""
+    start, gradients = problem
+    tuning = resolve(
+        rules=(Freeze(pattern=r"^backbone\.(?!block2\.kernel)"), Freeze(through="block2", until_epoch=2))
+    )
+    groups = Groups(AdamW(), tuple(tuning.starts(1).values()), ())
+    names = set(_named(groups.init({path: jnp.asarray(p) for path, p in start.items()})))
+    own = {0: ("head.bias", "head.kernel"), 1: ("backbone.block2.kernel",)}
+    assert names == {f"{k}.0.count" for k in own} | {
+        f"{k}.0.{moment}.{path}" for k, paths in own.items() for path in paths for moment in ("mu", "nu")
+    }
+    _, state = partitioned(Adam(), tuning, start, gradients, conditionally=True)
+    assert names.isdisjoint(_named(state))
+    assert "1.inner_states.2.inner_state.step" in _named(state)
+
+
 def test_the_gradients_norm_is_clipped_over_all_that_train(problem):
     start, gradients = problem
     rules = (Freeze(through="block2", until_epoch=2),)
@@ -285,7 +350,7 @@ def test_the_gradients_norm_is_clipped_over_all_that_train(problem):
 
 def test_frozen_parameters_have_no_optimizer_state():
     tuning = resolve(rules=(Freeze(pattern=r"^backbone\."),))
-    groups = Groups(Adam(), tuple(tuning.starts(1).values()))
+    groups = Groups(Adam(), tuple(tuning.starts(1).values()), ())
     state = groups.init({path: jnp.zeros(shape) for path, shape in SHAPES.items()})
     assert sum(leaf.size for leaf in jax.tree.leaves(state)) == 1 + 2 * (10 + 2)  # a count, two moments
 

@@ -7,9 +7,10 @@ from flax import nnx
 
 from jaxlab.core import tree
 from jaxlab.core.types import UserError
-from jaxlab.heads import Gaussian, build_network
-from jaxlab.models import DeiT
-from jaxlab.optim import SGD, Adam, AdamW, Groups, ema_update
+from jaxlab.experiment import Experiment
+from jaxlab.heads import ROI, Gaussian, Linear, PerROI, build_network
+from jaxlab.models import DeiT, ResNet, ViT
+from jaxlab.optim import SGD, Adam, AdamW, Groups, undecayed
 from jaxlab.optim.optimizers import decayed
 
 RATES = [0.1, 0.05, 0.2, 0.01]
@@ -32,9 +33,9 @@ def problem():
     return draw(), [draw() for _ in RATES]
 
 
-def updated(optimizer, start, gradients, groups=None):
+def updated(optimizer, start, gradients, groups=None, spared=()):
     params = {name: jnp.asarray(p, jnp.float32) for name, p in start.items()}
-    groups = Groups(optimizer, groups or (dict.fromkeys(start, 1.0),))
+    groups = Groups(optimizer, groups or (dict.fromkeys(start, 1.0),), spared)
     state = groups.init(params)
     for rate, gradient in zip(RATES, gradients, strict=True):
         gradient = {name: jnp.asarray(g, jnp.float32) for name, g in gradient.items()}
@@ -129,7 +130,7 @@ def test_clipping_comes_before_l2(problem):
 
 def test_kernels_alone_are_decayed():
     shapes = {"conv.kernel": (3, 3, 4, 8), "linear.kernel": (8, 2), "norm.scale": (8,), "linear.bias": (2,)}
-    mask = decayed({name: jnp.zeros(shape) for name, shape in shapes.items()})
+    mask = decayed({name: jnp.zeros(shape) for name, shape in shapes.items()}, ())
     assert {name for name, on in mask.items() if on} == {"conv.kernel", "linear.kernel"}
 
 
@@ -138,10 +139,26 @@ def test_positions_and_tokens_are_not_decayed(covariance):
     """Of a transformer kernels alone are, as with timm's `no_weight_decay`; of a Gaussian readout its weights."""
     model, head = DeiT(size="tiny", distilled=True), Gaussian(layer="map", covariance=covariance)
     network = nnx.eval_shape(lambda: build_network(model, head, (32, 32, 3), ("a", "b"), nnx.Rngs(0)))
-    mask = decayed(tree.flatten(nnx.state(network, nnx.Param)))
+    mask = decayed(tree.flatten(nnx.state(network, nnx.Param)), undecayed(Experiment(model=model, head=head)))
     several = {"mu", "sigma", "pos_embed", "cls_token", "dist_token", "scale", "bias"}
     assert {path.rpartition(".")[2] for path, on in mask.items() if not on} == several
     assert {path.rpartition(".")[2] for path, on in mask.items() if on} == {"kernel", "weight"}
+
+
+def test_each_part_of_an_experiment_says_what_of_it_is_not_decayed():
+    regions = (ROI(name="a", targets="a", head=Linear()), ROI(name="b", targets="b", head=Gaussian()))
+    assert undecayed(Experiment(model=ResNet(), head=PerROI(parts=regions))) == {"mu", "sigma"}
+    assert undecayed(ViT()) == {"cls_token", "dist_token", "pos_embed"}
+    assert undecayed(Experiment(model=ResNet(), head=Linear())) == set()
+
+
+def test_what_is_spared_is_not_decayed(problem):
+    """As if there were no decay, while the others are."""
+    start, gradients = problem
+    spared = updated(AdamW(weight_decay=0.5), start, gradients, spared=("kernel",))
+    np.testing.assert_array_equal(
+        spared["kernel"], updated(AdamW(weight_decay=0.0), start, gradients)["kernel"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,13 +176,3 @@ def test_settings_out_of_range_are_named(make, words):
     with pytest.raises(UserError) as refused:
         make()
     assert words in str(refused.value)
-
-
-def test_average_of_parameters_by_hand():
-    ema, values = {"p": jnp.array([2.0])}, [4.0, 0.0, 8.0]
-    decays = [1 / 10, 2 / 11, 0.2]  # (1 + step) / (10 + step), at most 0.2
-    expected = 2.0
-    for step, (value, kept) in enumerate(zip(values, decays, strict=True)):
-        ema = ema_update(ema, {"p": jnp.array([value])}, 0.2, jnp.asarray(step))
-        expected = kept * expected + (1 - kept) * value
-        np.testing.assert_allclose(ema["p"], [expected], rtol=1e-6)

@@ -10,11 +10,10 @@ from rich.console import Console
 from jaxlab.core.types import UserError
 from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
-from jaxlab.training.budget import Budget, parsed, spoken
+from jaxlab.training.budget import Budget, duration_text, parsed
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Phase, Plan
-from jaxlab.training.progress import Progress
+from jaxlab.training.loop import Fit, Phase, Plan, Progress
 from jaxlab.training.state import TrainState
 
 TEXTS = {"8h30m": 30600, "45m": 2700, "90s": 90, "1h": 3600, "1h1s": 3601, " 2m5s ": 125}
@@ -30,7 +29,7 @@ class Clock:
 @pytest.mark.parametrize(("text", "seconds"), TEXTS.items())
 def test_times_are_read(text, seconds):
     assert parsed(text) == seconds
-    assert parsed(spoken(seconds)) == seconds
+    assert parsed(duration_text(seconds)) == seconds
 
 
 @pytest.mark.parametrize("text", ["", " ", "8h30", "90", "30m8h", "1.5h", "8 hours", "-1h", "1h1h"])
@@ -89,7 +88,7 @@ def fitted(folder, seconds, phases=(0,), budget=None, **costs):
     folder.mkdir(exist_ok=True)
     state = TrainState(
         step=jnp.zeros((), jnp.int32), params={"w": jnp.zeros(2)}, stats={}, constants={}, opt_state=(), ema=None,
-        rate_scale=jnp.ones(()), sums=RegressionSums.start(1),
+        rate_scale=jnp.ones(()), sums={"activity": RegressionSums.start(1)},
     )  # fmt: skip
     out = io.StringIO()
     loop = Fit(
@@ -97,7 +96,8 @@ def fitted(folder, seconds, phases=(0,), budget=None, **costs):
         phases=[Phase(first, step_of(first)) for first in phases],
         batches=lambda first: iter(range(first, 10**6)),
         evaluate=evaluate,
-        no_sums=lambda: RegressionSums.start(1),
+        no_sums=lambda: {"activity": RegressionSums.start(1)},
+        scores=lambda sums: sums["activity"].compute(),
         batch_ids=lambda k: [],
         journal=journal.Journal(folder, 0),
         checkpoints=Checkpoints(folder / "checkpoints"),

@@ -5,8 +5,10 @@ import json
 import signal
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from rich.console import Console
 
@@ -15,8 +17,7 @@ from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Phase, Plan
-from jaxlab.training.progress import Progress
+from jaxlab.training.loop import Fit, Phase, Plan, Progress
 from jaxlab.training.state import TrainState
 
 PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
@@ -25,7 +26,7 @@ PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
 def begun() -> TrainState:
     return TrainState(
         step=jnp.zeros((), jnp.int32), params={"w": jnp.zeros(2)}, stats={}, constants={}, opt_state=(), ema=None,
-        rate_scale=jnp.ones(()), sums=RegressionSums.start(1),
+        rate_scale=jnp.ones(()), sums={"activity": RegressionSums.start(1)},
     )  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None,
         phases=phases or [Phase(0, step or Losses())],
         batches=lambda first: iter(range(first, 10**6)),
         evaluate=lambda variables: {"loss": 0.5, "pearson": next(scores)},
-        no_sums=lambda: RegressionSums.start(1),
+        no_sums=lambda: {"activity": RegressionSums.start(1)},
+        scores=lambda sums: sums["activity"].compute(),
         batch_ids=lambda k: [f"id-{k}-{row}" for row in range(20)],
         journal=journal.Journal(folder, int(state.step)),
         checkpoints=Checkpoints(folder / "checkpoints", keep_every=1),
@@ -152,6 +154,22 @@ def test_plateau_lowers_the_rate_after_more_than_its_patience(tmp_path):
     assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
     assert float(state.rate_scale) == 0.25
     assert fit.output.count("plateau, the learning rate is multiplied by 0.5") == 2
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_plateaus_are_those_of_optax(tmp_path, patience):
+    """Its patience counts the epoch of the drop, its scores fall, and any gain must count as one."""
+    scores = (np.random.default_rng(patience).integers(0, 8, 12) / 8).tolist()  # equal ones too
+    transform = optax.contrib.reduce_on_plateau(0.5, patience + 1, rtol=0.0, atol=1e-30)
+    state, scales, update = transform.init(jnp.zeros(())), [], jax.jit(transform.update)
+    for score in scores:
+        _, state = update(jnp.zeros(()), state, value=-score)
+        scales.append(float(state.scale))
+    plan = replace(PLAN, steps=12, steps_per_epoch=1, plateau=(0.5, patience))
+    _, after = fitted(tmp_path, plan, validation=scores)
+    rates = [record["learning_rate"] for record in records(tmp_path, "step")]
+    assert rates == pytest.approx([0.1, *(0.1 * scale for scale in scales[:-1])])
+    assert float(after.rate_scale) == scales[-1] < 0.5
 
 
 def test_an_unknown_metric_names_the_known(tmp_path):

@@ -13,6 +13,7 @@ from tiny import tiny
 
 from jaxlab.experiment.folds import Folds
 from jaxlab.runs import api
+from jaxlab.runs.predict import predict_runs
 from jaxlab.training import journal
 from jaxlab.training.budget import Budget
 from jaxlab.training.checkpoint import saved
@@ -36,12 +37,16 @@ def test_a_run_that_stopped_in_time_goes_on_to_the_same_end(arrays_npz, trained,
     stop = int(re.search(r"stopped after \w+ at step (\d+) of \d+; the same command goes on", said)[1])
     assert stop % 4, "in mid-epoch"
     assert saved(run / "checkpoints")[-1].step == stop
-    assert next(api.predict_runs([run], None)) == (
+    warnings: list[str] = []
+    predict_runs([run], log=warnings.append)
+    assert warnings[0] == (
         f"warning: {run} stopped at step {stop} of 12; the same `jaxlab train` goes on from there"
     )
     assert f"going on from step {stop}" in told(experiment, run)
     assert_same(run, trained, last=(8, 12))
-    (line,) = api.predict_runs([run], None)
+    lines: list[str] = []
+    predict_runs([run], log=lines.append)
+    (line,) = lines
     assert not line.startswith("warning")
 
 
@@ -74,7 +79,7 @@ def test_killed_in_the_second_fold(arrays_npz, folded, tmp_path):
 
 
 def test_the_command_ends_well_before_its_time_is_over(arrays_npz, tmp_path):
-    run, endless = tmp_path / "run", ("--set", "training.epochs=1e6", "--stop-after", "12s")
+    run, endless = tmp_path / "run", ("--set", "training.epochs=1e6", "--stop-after", "9s")
     stopped = train(arrays_npz, run, *endless)
     assert stopped.returncode == 0, stopped.stderr
     step = int(re.search(r"stopped after \d+s at step (\d+) of \d+; the same command", stopped.stderr)[1])

@@ -15,10 +15,9 @@ from tiny import parts_of, steps, tiny, trained_run
 from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
 from jaxlab.heads import Linear
-from jaxlab.metrics import start
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD, FineTune, Freeze
-from jaxlab.runs.network import train as fit
+from jaxlab.runs import api
 from jaxlab.training.step import evaluation_step, train_step
 
 PROBE = FineTune(rules=(Freeze(pattern=r"^backbone\."),))
@@ -55,9 +54,9 @@ def test_held_batch_norms_use_their_running_statistics_in_training(arrays_npz, f
     before, _ = steps(experiment, 2)
     after, reports = steps(experiment, 3)
     program, _, batches, _ = parts_of(experiment)
-    sums = start("regression", 5)
+    sums = program.start()
     sums = jax.jit(partial(evaluation_step, program))(before.variables, sums, batches[2])
-    assert reports[2]["loss"] == pytest.approx(sums.compute()["loss"], rel=1e-5)
+    assert reports[2]["loss"] == pytest.approx(program.scores(sums)["loss"], rel=1e-5)
     assert changed(after, begun, "stats") == set()
 
 
@@ -65,7 +64,7 @@ def convolutions(experiment) -> tuple[int, int]:
     """In the compiled training step, and in the compiled evaluation step."""
     program, phases, batches, state = parts_of(experiment)
     batch = batches[0]
-    sums = start("regression", 5)
+    sums = program.start()
     lowered = (
         jax.jit(partial(train_step, program, phases[0])).lower(state, batch),
         jax.jit(partial(evaluation_step, program)).lower(state.variables, sums, batch),
@@ -135,7 +134,7 @@ def test_phases_are_the_same_over_all_layouts(later, parallel):
 def test_a_run_says_and_records_what_trains(arrays_npz, tmp_path):
     out = io.StringIO()
     experiment = tiny(arrays_npz, "training.epochs=1", finetune=LATER, model=MODEL)
-    run = fit.train(experiment, tmp_path / "run", console=Console(file=out, width=80))
+    run = api.train(experiment, tmp_path / "run", console=Console(file=out, width=80))
     sizes = {"level1": 27 * 4 + 8, "level2": 36 * 6 + 12, "level3": 54 * 8 + 16, "head": 96 * 5 + 5}
     total = sum(sizes.values())
     assert (
@@ -171,8 +170,8 @@ def test_a_run_says_and_records_what_trains(arrays_npz, tmp_path):
     ],
 )
 def test_mistakes_are_told_before_an_image_is_decoded(arrays_npz, tmp_path, monkeypatch, rules, words):
-    monkeypatch.setattr(fit, "decode_splits", lambda *_: pytest.fail("decoded"))
-    monkeypatch.setattr("jaxlab.runs.network.begin.initial_parameters", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("jaxlab.experiment.inputs.decode_splits", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("jaxlab.experiment.recipe.initial_parameters", lambda *_: pytest.fail("compiled"))
     with pytest.raises(UserError, match=words):
         trained_run(arrays_npz, tmp_path / "run", finetune=FineTune(rules=rules))
 
@@ -181,5 +180,5 @@ def test_mistakes_are_told_before_an_image_is_decoded(arrays_npz, tmp_path, monk
 def test_smoke_goes_through_the_phases(arrays_npz, tmp_path):
     out = io.StringIO()
     experiment = tiny(arrays_npz, finetune=FineTune(rules=(Freeze(through="pool", until_epoch=2),)))
-    fit.train(experiment.smoke(), tmp_path / "run", console=Console(file=out, width=200))
+    api.train(experiment.smoke(), tmp_path / "run", console=Console(file=out, width=200))
     assert "level1, level2 (344 parameters) train from here" in out.getvalue()

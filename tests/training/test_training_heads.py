@@ -68,7 +68,7 @@ def test_a_penalty_counts_once_and_is_no_part_of_the_loss_reported(first, settin
     np.testing.assert_allclose(state.params[name] - plain.params[name], LR, rtol=1e-4)
     assert report["loss"] == without["loss"]
     assert report["gradient_norm"] > without["gradient_norm"]
-    assert state.sums.compute()["loss"] == plain.sums.compute()["loss"]
+    assert state.sums["activity"].compute()["loss"] == plain.sums["activity"].compute()["loss"]
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_the_loss_is_of_encoded_targets_and_predictions_are_decoded(arrays_npz, 
     single = "training.parallel=single"
     (plain, without), (state, report) = (first(kind(layer="level2"), single) for kind in (Linear, Doubled))
     assert report["loss"] == pytest.approx(4 * without["loss"], rel=1e-6)
-    scores, plainly = state.sums.compute(), plain.sums.compute()
+    scores, plainly = state.sums["activity"].compute(), plain.sums["activity"].compute()
     assert scores["loss"] == pytest.approx(4 * plainly["loss"], rel=1e-6)
     assert scores["mse"] == pytest.approx(plainly["mse"], rel=1e-6)  # in the targets' own units
     program, _, batches, _ = parts_of(tiny(arrays_npz, single, head=Doubled(layer="level2")))

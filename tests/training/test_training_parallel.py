@@ -54,8 +54,8 @@ def test_same_update_as_a_single_device(run, parallel, optimizer, accumulate):
     assert int(state.step) == int(one.step) == 5
     for mine, single in zip(reports, expected, strict=True):
         assert mine == pytest.approx(single, rel=2e-5)
-    sums, single = state.sums.compute(), one.sums.compute()
-    assert float(state.sums.count) == 40
+    sums, single = state.sums["activity"].compute(), one.sums["activity"].compute()
+    assert float(state.sums["activity"].count) == 40
     assert sums == pytest.approx(single, rel=2e-5, abs=1e-6)
 
 
@@ -87,7 +87,9 @@ def test_accumulated_gradients_are_the_whole_batchs(arrays_npz):
     assert apart(parted[0].params, whole[0].params, start[0].params) < TOLERANCE["SGD"]
     for mine, expected in zip(parted[1], whole[1], strict=True):
         assert mine == pytest.approx(expected, rel=2e-5)
-    assert parted[0].sums.compute() == pytest.approx(whole[0].sums.compute(), rel=2e-5, abs=1e-6)
+    assert parted[0].sums["activity"].compute() == pytest.approx(
+        whole[0].sums["activity"].compute(), rel=2e-5, abs=1e-6
+    )
 
 
 def test_auto_takes_the_most_devices_that_share_the_batch():

@@ -6,9 +6,9 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
-from files import state_dict
 from flax import nnx
-from goldens import GOLDEN
+from reference.files import state_dict
+from reference.networks import GOLDEN
 from safetensors.numpy import save_file
 
 from jaxlab.core import tree

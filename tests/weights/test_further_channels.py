@@ -1,11 +1,10 @@
 """A pretrained network beside further input channels: it starts as it is without them, and must be able to use them."""
 
-import files
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import shapes
 from flax import nnx
+from reference import files, shapes
 from tiny import trained_run
 
 from jaxlab.core import tree

@@ -1,27 +1,17 @@
 """Every family in every layout against the outputs of torchvision, timm and transformers (tools/golden.py)."""
 
-import cases_efficientnet
-import cases_lenet
-import cases_mobilenetv2
-import cases_resnet
-import cases_shufflenet
-import cases_vit
+from pathlib import Path
+
 import numpy as np
 import pytest
-from files import key_shapes
-from goldens import outputs
+from reference.cases import CASES
+from reference.files import key_shapes
+from reference.networks import GOLDEN, outputs
 
-from jaxlab.weights import FAMILIES
+from jaxlab.weights import FAMILIES, family_of
 from jaxlab.weights.match import renamed
 
-CASES = [
-    *cases_efficientnet.CASES,
-    *cases_lenet.CASES,
-    *cases_mobilenetv2.CASES,
-    *cases_resnet.CASES,
-    *cases_shufflenet.CASES,
-    *cases_vit.CASES,
-]
+CASES_OF = {f.name: [case for case in CASES if family_of(case.config) is f] for f in FAMILIES}
 TOLERANCE = 1e-5  # of the largest value of a feature
 
 
@@ -43,9 +33,26 @@ def test_features_and_logits_are_the_references(case, tmp_path):
 )
 def test_the_kernel_that_sees_the_image_is_known(case):
     """Else a stem for grey images would not be adapted but refused."""
-    family = FAMILIES[type(case.config)]
+    family = family_of(case.config)
     arrays = {key: np.broadcast_to(np.float32(0), shape) for key, shape in key_shapes(case.golden).items()}
     layout = family.layout(case.config, arrays)
     assert layout.name == case.layout
-    assert renamed([layout.stem], layout.rules) == {layout.stem: family.STEM}
+    assert renamed([layout.stem], layout.rules) == {layout.stem: family.stem}
     assert layout.stem in arrays
+
+
+def test_every_family_has_references_and_every_reference_a_family():
+    """A text's family (no stem) is held to its own in test_bert_weights."""
+    for family in FAMILIES:
+        assert (Path(__file__).parents[2] / "tools" / f"golden_{family.name}.py").is_file(), family.name
+        held = {type(case.config) for case in CASES_OF.get(family.name, ())}
+        assert held == (set(family.models) if family.stem else set()), family.name
+    seeded = {path.stem for path in GOLDEN.glob("*.npz") if "shapes" in np.load(path).files}
+    assert {case.golden for case in CASES} == {name for name in seeded if not name.startswith("bert_")}
+
+
+def test_a_model_is_in_one_family():
+    models = [model for family in FAMILIES for model in family.models]
+    assert len(set(models)) == len(models)
+    assert all(family_of(model()) is family for family in FAMILIES for model in family.models)
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-import files
 import numpy as np
 import pytest
+from reference import files
 
 from jaxlab.core.types import UserError
 from jaxlab.models import LeNet5

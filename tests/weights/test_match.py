@@ -2,24 +2,30 @@
 
 import json
 import re
+from dataclasses import dataclass
+from typing import ClassVar
 
-import files
 import jax
 import numpy as np
 import pytest
-from files import load
+from flax import nnx
+from reference import files
+from reference.files import load
 from safetensors.numpy import save_file
 
+from jaxlab.core.config import Location
 from jaxlab.core.types import UserError
+from jaxlab.models.base import Model
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.weights import load_pretrained
-from jaxlab.weights.match import Layout, Rule, Skip, match
+from jaxlab.weights import Family, family_of, load_pretrained
+from jaxlab.weights.match import KeyLayout, KeyRule, KeySkip, match
+from jaxlab.weights.rules import linear
 
-LAYOUT = Layout(
+LAYOUT = KeyLayout(
     "tiny",
-    (Rule(r"(\w+)\.w", r"\1.kernel", np.transpose), Rule("b", "bias")),
-    (Skip("n.*", "a counter"),),
+    (KeyRule(r"(\w+)\.w", r"\1.kernel", np.transpose), KeyRule("b", "bias")),
+    (KeySkip("n.*", "a counter"),),
     "a.w",
 )
 TARGETS = {
@@ -74,10 +80,10 @@ def test_all_problems_come_at_once_with_counts_and_the_hint():
 
 
 def test_rules_that_overlap_or_collide_are_an_error():
-    overlapping = Layout("tiny", (*LAYOUT.rules, Rule("a.w", "other")), LAYOUT.skips, "a.w")
+    overlapping = KeyLayout("tiny", (*LAYOUT.rules, KeyRule("a.w", "other")), LAYOUT.skips, "a.w")
     with pytest.raises(UserError, match=r"1 with several rules: a\.w"):
         match(GOOD, TARGETS, overlapping, about="weights x")
-    colliding = Layout("tiny", (*LAYOUT.rules, Rule("q", "bias")), LAYOUT.skips, "a.w")
+    colliding = KeyLayout("tiny", (*LAYOUT.rules, KeyRule("q", "bias")), LAYOUT.skips, "a.w")
     with pytest.raises(UserError, match=r"1 for a leaf that is filled already: q \(bias\)"):
         match(GOOD | {"q": np.zeros(4)}, TARGETS, colliding, about="weights x")
 
@@ -190,3 +196,42 @@ def test_further_channels_begin_without_weight(colours, words, tmp_path):
     np.testing.assert_array_equal(params["conv1.kernel"][:, :, :colours], plain["conv1.kernel"])
     np.testing.assert_array_equal(params["conv1.kernel"][:, :, colours:], 0)
     assert re.search(words, record["stem"])
+
+
+class DenseModule(nnx.Module):
+    def __init__(self, config, in_channels, rngs):
+        self.fc = nnx.Linear(in_channels, config.classes, rngs=rngs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Model):
+    """A family of a user's own, in their config file."""
+
+    family: ClassVar[Family] = Family(
+        name="dense",
+        models=(),
+        layout=lambda config, arrays: KeyLayout("plain", linear("last", "fc"), (), None),
+        stem=None,
+        classifier="fc",
+    )
+    classes: int = 4
+    pretrained: Location | None = None
+
+    def build(self, in_channels, rngs):
+        return DenseModule(self, in_channels, rngs)
+
+
+def test_a_users_model_brings_its_own_rules(tmp_path):
+    source = {"last.weight": np.ones((4, 3), np.float32), "last.bias": np.arange(4, dtype=np.float32)}
+    params, stats, record = load(Dense(), tmp_path, source)
+    np.testing.assert_array_equal(params["fc.kernel"], np.ones((3, 4)))
+    assert (stats, record["layout"], record["used"]) == ({}, "plain", 2)
+    with pytest.raises(UserError, match="not one of 5 classes; classes=0 leaves it out"):
+        load(Dense(classes=5), tmp_path, source)
+
+
+def test_a_users_variant_of_a_family_takes_its_weights():
+    class Deeper(ResNet):
+        pass
+
+    assert family_of(Deeper()) is family_of(ResNet())

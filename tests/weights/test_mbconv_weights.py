@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from files import load, state_dict
+from reference.files import load, state_dict
 
 from jaxlab.core.types import UserError
 from jaxlab.models import EfficientNet, MobileNetV2

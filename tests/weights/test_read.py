@@ -15,7 +15,7 @@ from jaxlab.core.types import UserError
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[1] / "reference" / "goldens"
 
 
 @pytest.mark.parametrize("name", ["tiny.pt", "tiny_legacy.pth", "tiny_checkpoint.pth"])

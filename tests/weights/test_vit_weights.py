@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from files import load, state_dict
-from goldens import CLASSES
+from reference.files import load, state_dict
+from reference.networks import CLASSES
 
 from jaxlab.core.types import UserError
 from jaxlab.models import DeiT, DINOv2, ViT

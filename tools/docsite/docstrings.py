@@ -1,7 +1,7 @@
 """Docstrings as blocks: paragraphs, what is said of a field or an argument, and lines of code.
 
-The house writes `name: what it is` at the start of a line or sentence, goes on indented by four, and puts code into an
-indented block after a colon.
+The house writes `name: what it is` at the start of a line or sentence, goes on indented by four, puts code into an
+indented block after a colon, and begins the items of a list with a dash.
 """
 
 import inspect
@@ -66,6 +66,8 @@ def _begins(line: str, before: list[str], fresh: bool, about: re.Pattern[str]) -
     in_code, indented = before[0].startswith(INDENT), line.startswith(INDENT)
     if indented:
         return not in_code and (fresh or before[-1].endswith(":"))
+    if line.startswith("- "):
+        return True
     return fresh or in_code or before[-1].startswith(INDENT) or about.match(line) is not None
 
 

@@ -175,7 +175,7 @@ def _alike(entries: list[Entry]) -> list[Alike]:
 
 
 def _classes(opened: Opened, label: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:
-    names = opened.targets if opened.kind == "classification" else opened.classes
+    names = opened.class_names
     known = {split: label[positions][label[positions] >= 0] for split, positions in rows.items()}
     counts = {split: np.bincount(numbers, minlength=len(names)) for split, numbers in known.items()}
     return {name: {split: int(counts[split][k]) for split in rows} for k, name in enumerate(names)}

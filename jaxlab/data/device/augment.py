@@ -204,7 +204,9 @@ def intensities(images: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
     return images.astype(jnp.float32) / scale
 
 
-def _along_axes(image: Image, rows: Axis, columns: Axis) -> Image:
+def _along_axes(
+    image: Image, rows: Float[Array, "r h"], columns: Float[Array, "s w"]
+) -> Float[Array, "r s c"]:
     """Each output row and column as a weighted sum of the input's, in full precision on every device."""
     return jnp.einsum("ih,hwc,jw->ijc", rows, image, columns, precision=jax.lax.Precision.HIGHEST)
 

@@ -251,10 +251,10 @@ _TAPS = {  # of the low pass; they sum to 1
 }
 
 
-def _transform(x: Luma, low: tuple[float, ...]) -> list[Luma]:
+def _transform(x: Luma, low: tuple[float, ...]) -> list[Array]:
     """One level: the average and the details across, down and diagonal, each half as high and wide (rounded up)."""
 
-    def low_and_high(x: Luma, axis: int) -> tuple[Luma, Luma]:
+    def low_and_high(x: Luma, axis: int) -> tuple[Array, Array]:
         high = tuple((-1) ** k * tap for k, tap in enumerate(reversed(low)))
         return _filtered(x, low, 0, axis), _filtered(x, high, len(low) - 2, axis)
 
@@ -264,7 +264,9 @@ def _transform(x: Luma, low: tuple[float, ...]) -> list[Luma]:
     return [average, across, down, diagonal]
 
 
-def _filtered(x: Luma, taps: tuple[float, ...], before: int, axis: int) -> Luma:
+def _filtered(
+    x: Luma, taps: tuple[float, ...], before: int, axis: int
+) -> Float[Array, "b h_filtered w_filtered"]:
     """Correlated with `taps` at every second place, from `before` pixels before it on; the edge is repeated.
 
     Daubechies' low pass weighs its first taps most and the high pass its last: so both stand for the same pixels.
@@ -276,7 +278,7 @@ def _filtered(x: Luma, taps: tuple[float, ...], before: int, axis: int) -> Luma:
     return sum(tap * window for tap, window in zip(taps, windows, strict=True))  # type: ignore[return-value]
 
 
-def _repeated(x: Luma, level: int, shape: tuple[int, ...]) -> Luma:
+def _repeated(x: Luma, level: int, shape: tuple[int, ...]) -> Array:
     for axis in (1, 2):
         x = jnp.repeat(x, 2**level, axis=axis)
     return x[:, : shape[1], : shape[2]]

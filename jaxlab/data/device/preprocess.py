@@ -11,7 +11,7 @@ from jaxlab.data.device.mix import Mix
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Preprocess:
     """Augment and mix (in training alone), compute further channels, normalise the colours.
 
     masks: so many of the images' last channels are masks, which are neither normalised nor computed from.

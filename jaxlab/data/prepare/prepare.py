@@ -59,17 +59,13 @@ def _check(opened: Opened, out: Path) -> None:
         raise UserError(
             "a dataset has no place for masks: prepare the source that WithMasks wraps, and wrap the result"
         )
-    names = _classes(opened)
+    names = opened.class_names
     problems = [name for name in names if name != name.strip() or not name or "\n" in name]
     if problems := [*problems, *duplicates(np.array(names, dtype=str)).tolist()]:
         raise UserError(
             f"TensorFlow datasets store class names one a line: expected distinct names without spaces around "
             f"them or line breaks, found {examples(map(repr, problems))}"
         )
-
-
-def _classes(opened: Opened) -> tuple[str, ...]:
-    return opened.targets if opened.kind == "classification" else opened.classes
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class _Form:
             count = (len(self.opened.targets),)
             found["target"] = kinds.Tensor(shape=count, dtype=np.float32, encoding="bytes")
         if self.opened.train.label is not None:
-            found["label"] = kinds.ClassLabel(names=_classes(self.opened))
+            found["label"] = kinds.ClassLabel(names=self.opened.class_names)
         if any(part.image_of is not None for part in samples):
             found["image_of"] = kinds.Scalar(np.int64)
         columns = {name: _column(kinds, values) for part in samples for name, values in part.columns.items()}

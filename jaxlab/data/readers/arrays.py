@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlab.core.types import UserError
-from jaxlab.data.source import examples
+from jaxlab.data.source import TO_TRY, examples
 
 if TYPE_CHECKING:
     import h5py
@@ -30,12 +30,13 @@ def load(path: Path, lazy: tuple[str, ...]) -> Mapping[str, Any]:
             return {name: file[name] if name in lazy else _whole(file[name]) for name in file}
         if path.suffix != ".npz":
             raise UserError(
-                f"data.root: expected an npz or HDF5 file ({', '.join(HDF5)}), or a folder of npy files, found {path}"
+                f"data.root: expected an npz or HDF5 file ({', '.join(HDF5)}), or a folder of npy files, found {path}; "
+                f"{TO_TRY}"
             )
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise UserError(f"data.root: nothing at {path}") from None
+        raise UserError(f"data.root: nothing at {path}; {TO_TRY}") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: cannot be read as numpy arrays ({error}); object arrays are never read"
@@ -58,7 +59,7 @@ def open_hdf5(path: Path) -> "h5py.File":
 
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
-        raise UserError(f"data.root: expected an HDF5 file, found {found} at {path}")
+        raise UserError(f"data.root: expected an HDF5 file, found {found} at {path}; {TO_TRY}")
     try:
         file = h5py.File(path, "r")
     except OSError as error:

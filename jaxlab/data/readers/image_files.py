@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxlab.core.types import Samples, UserError
+from jaxlab.data.source import TO_TRY
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -75,10 +76,13 @@ def _visible(path: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str
 def existing_folder(root: str | None) -> Path:
     """`root` as a path. Raises UserError where it is not set or not there."""
     if root is None:
-        raise UserError("data.root is not set: name the folder that holds the data (--set data.root=FOLDER)")
+        raise UserError(
+            "data.root is not set: name the folder that holds the data (--set data.root=FOLDER; of cached features "
+            f"--set data.data.root=FOLDER); {TO_TRY}"
+        )
     if not Path(root).is_dir():
         raise UserError(
-            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}"
+            f"data.root: expected a folder, found {'a file' if Path(root).exists() else 'nothing'} at {root}; {TO_TRY}"
         )
     return Path(root)
 

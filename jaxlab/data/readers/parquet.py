@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Late("pandas")
 
 _INDEX = "__index_level_"  # what pandas calls an index without a name; it is no column of the table
 
@@ -16,7 +20,7 @@ def parquet_header(path: Path) -> list[str]:
     return [name for name in _opened(path).schema_arrow.names if not name.startswith(_INDEX)]
 
 
-def parquet_columns(path: Path, text: Sequence[str], inferred: Sequence[str]) -> pd.DataFrame:
+def parquet_columns(path: Path, text: Sequence[str], inferred: Sequence[str]) -> "pd.DataFrame":
     """The columns `text` as strings, whole numbers as their decimal digits; `inferred` as numbers where they are.
 
     Raises UserError for columns of another type: for `text` also floats, which say `1.0` where the id was 1.

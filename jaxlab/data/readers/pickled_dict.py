@@ -1,11 +1,16 @@
 """The pickled dict in an npy file, read so that nothing but numbers and names can come out of it."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
-from submit.files.pickles import UnsafePickle, load_plain
-from submit.formats.algonauts_layout import array_header
+
+if TYPE_CHECKING:
+    from submit.files import pickles
+    from submit.formats import algonauts_layout
+else:
+    pickles, algonauts_layout = Late("submit.files.pickles"), Late("submit.formats.algonauts_layout")
 
 
 def read_mapping(path: Path) -> dict[int, str]:
@@ -19,7 +24,7 @@ def read_mapping(path: Path) -> dict[int, str]:
             found = _content(file)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except UnsafePickle as error:
+    except pickles.UnsafePickle as error:
         raise UserError(
             f"{path}: not opened: {error} A dict of numbers and names needs nothing of the kind; fetch the file "
             "anew from the challenge"
@@ -34,8 +39,8 @@ def read_mapping(path: Path) -> dict[int, str]:
 
 
 def _content(file: BinaryIO) -> Any:
-    shape, _, dtype = array_header(file)
+    shape, _, dtype = algonauts_layout.array_header(file)
     if not dtype.hasobject or shape != ():
         raise ValueError(f"it holds {dtype} of shape {shape}")
-    (content,) = load_plain(file)
+    (content,) = pickles.load_plain(file)
     return content

@@ -4,13 +4,19 @@ import csv
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.parquet import parquet_columns, parquet_header
 from jaxlab.data.source import duplicates, examples
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Late("pandas")
 
 
 def read_header(path: Path) -> list[str]:
@@ -39,7 +45,7 @@ def _csv_header(path: Path) -> list[str]:
     return header
 
 
-def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) -> pd.DataFrame:
+def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) -> "pd.DataFrame":
     """The columns `text` as strings just as they stand (`0001`, `NA`); `inferred` as numbers where they are.
 
     Raises UserError for missing columns, rows longer than the header and a file without rows.
@@ -56,7 +62,7 @@ def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) 
     return table[[*text, *inferred]]
 
 
-def _csv(path: Path, text: Sequence[str], columns: int) -> pd.DataFrame:
+def _csv(path: Path, text: Sequence[str], columns: int) -> "pd.DataFrame":
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -73,7 +79,7 @@ def _csv(path: Path, text: Sequence[str], columns: int) -> pd.DataFrame:
         ) from error
 
 
-def ids_of(table: pd.DataFrame, column: str, path: Path, problems: list[str]) -> np.ndarray:
+def ids_of(table: "pd.DataFrame", column: str, path: Path, problems: list[str]) -> np.ndarray:
     """(n,) unicode ids; empty and repeated ones are added to `problems`."""
     ids = strings(table[column])
     place, first = ("row", 1) if path.suffix == ".parquet" else ("line", 2)
@@ -86,12 +92,12 @@ def ids_of(table: pd.DataFrame, column: str, path: Path, problems: list[str]) ->
     return ids
 
 
-def strings(values: pd.Series) -> np.ndarray:
+def strings(values: "pd.Series") -> np.ndarray:
     """(n,) unicode; a cell that a short row lacks is empty."""
     return values.fillna("").to_numpy(dtype=object).astype(str)
 
 
-def numbers(table: pd.DataFrame, ids: np.ndarray, path: Path, problems: list[str]) -> np.ndarray:
+def numbers(table: "pd.DataFrame", ids: np.ndarray, path: Path, problems: list[str]) -> np.ndarray:
     """(n, t) float32 of all columns; cells that are empty, text or not finite are added to `problems`."""
     plain = np.array([_is_plain(table[name]) for name in table.columns])
     values = np.empty(table.shape, np.float32)
@@ -111,7 +117,7 @@ def numbers(table: pd.DataFrame, ids: np.ndarray, path: Path, problems: list[str
     return values
 
 
-def _is_plain(values: pd.Series) -> bool:
+def _is_plain(values: "pd.Series") -> bool:
     return values.dtype.kind in "iuf"
 
 
@@ -119,7 +125,7 @@ def _shown(cell: object) -> str:
     return "empty" if cell == "" or cell is None else repr(str(cell))
 
 
-def is_text(values: pd.Series) -> bool:
+def is_text(values: "pd.Series") -> bool:
     """Whether not one of the cells reads as a number; `nan` is a failed number, not a name."""
     if _is_plain(values):
         return False

@@ -10,7 +10,7 @@ from typing import Any
 from jaxlab.core.types import UserError
 from jaxlab.data.prepare.manifest import read_manifest
 from jaxlab.data.readers.tfds_records import Records, flat_features, library
-from jaxlab.data.source import examples
+from jaxlab.data.source import TO_TRY, examples
 
 SCHEMA = 1
 METADATA = "metadata.json"
@@ -61,6 +61,7 @@ def dataset_in(folder: Path) -> Dataset:
         raise UserError(
             f"data.root: {folder} holds no prepared TensorFlow dataset (it has no {_INFO}); "
             + (f"those below it: {examples(below)}" if below else "`jaxlab data prepare` writes one")
+            + f"; {TO_TRY}"
         )
     notes = _notes(folder)  # before the library reads files that may be damaged
     try:

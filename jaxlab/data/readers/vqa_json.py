@@ -14,15 +14,17 @@ from jaxlab.data.readers.image_files import list_folder
 from jaxlab.data.source import duplicates, examples
 
 ANNOTATORS = 10
-Entry = dict[str, Any]
+QuestionEntry = dict[str, Any]
 
 
-def read_questions(path: Path, problems: list[str]) -> list[Entry]:
+def read_questions(path: Path, problems: list[str]) -> list[QuestionEntry]:
     """`{"questions": [{question_id, image_id, question}]}`."""
     return _entries(path, "questions", ("question_id", "image_id", "question"), problems)
 
 
-def read_annotations(path: Path, questions: Sequence[Entry], problems: list[str]) -> list[Entry]:
+def read_annotations(
+    path: Path, questions: Sequence[QuestionEntry], problems: list[str]
+) -> list[QuestionEntry]:
     """`{"annotations": [{question_id, answers: [{answer}], ...}]}`, in the order of `questions`.
 
     Annotations without a question, and questions without one, are added to `problems`.
@@ -39,7 +41,7 @@ def read_annotations(path: Path, questions: Sequence[Entry], problems: list[str]
     return [found[number] for number in asked if number in found]
 
 
-def given_answers(path: Path, annotations: Sequence[Entry], problems: list[str]) -> np.ndarray:
+def given_answers(path: Path, annotations: Sequence[QuestionEntry], problems: list[str]) -> np.ndarray:
     """(n, 10) object: what the ten annotators of each question answered."""
     rows, bad = [], []
     for entry in annotations:
@@ -58,7 +60,9 @@ def given_answers(path: Path, annotations: Sequence[Entry], problems: list[str])
     return np.array(rows, dtype=object)
 
 
-def image_files(folder: Path, questions: Sequence[Entry], path: Path, problems: list[str]) -> list[Path]:
+def image_files(
+    folder: Path, questions: Sequence[QuestionEntry], path: Path, problems: list[str]
+) -> list[Path]:
     """The file of each question of `path`: `COCO_train2014_000000000009.jpg` or `9.png` is image 9."""
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of images, found nothing. Set data.images")
@@ -89,7 +93,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def _entries(path: Path, name: str, keys: Sequence[str], problems: list[str]) -> list[Entry]:
+def _entries(path: Path, name: str, keys: Sequence[str], problems: list[str]) -> list[QuestionEntry]:
     """The list under `name`, each entry with all of `keys`; repeated question_ids are added to `problems`."""
     content = read_json(path)
     found = content.get(name) if isinstance(content, dict) else None

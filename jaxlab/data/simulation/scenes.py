@@ -1,10 +1,16 @@
 """Synthetic colour images: a 1/f background and one textured object, whose category sets its looks."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.fft
-import scipy.special
+
+from jaxlab.core.late import Late
+
+if TYPE_CHECKING:
+    from scipy import fft, special
+else:
+    fft, special = Late("scipy.fft"), Late("scipy.special")
 
 _CHUNK = 256
 # Rows: luminance, red-green and blue-yellow contrast in RGB, scaled to standard deviations. Natural images
@@ -44,7 +50,7 @@ def _pink(b: int, channels: int, size: int, rng: np.random.Generator) -> np.ndar
     white = rng.standard_normal((b, channels, size, size), np.float32)
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     frequency[0, 0] = np.inf
-    noise = scipy.fft.irfft2(scipy.fft.rfft2(white) / frequency.astype(np.float32), s=(size, size))
+    noise = fft.irfft2(fft.rfft2(white) / frequency.astype(np.float32), s=(size, size))
     return np.moveaxis(noise / noise.std((2, 3), keepdims=True), 1, 3)
 
 
@@ -59,7 +65,7 @@ def _objects(category: np.ndarray, size: int, rng: np.random.Generator) -> tuple
     radius, turn = draw(0.16, 0.28), draw(-0.6, 0.6)
     lobes = (2 + category % 4).astype(np.float32)[:, None, None]
     outline = radius * (1 + 0.35 * np.cos(lobes * (np.arctan2(y, x) + turn)))
-    opacity = scipy.special.expit((outline - np.hypot(x, y)) * size * 1.5)
+    opacity = special.expit((outline - np.hypot(x, y)) * size * 1.5)
     angle = (category * 2.4)[:, None, None].astype(np.float32) + turn
     frequency = (4 + 2 * (category % 5)).astype(np.float32)[:, None, None]
     phase = 2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + draw(0, 2 * np.pi)

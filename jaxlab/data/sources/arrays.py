@@ -11,7 +11,7 @@ from jaxlab.core.config import Location
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.readers.arrays import load
 from jaxlab.data.readers.tables import classes_of
-from jaxlab.data.source import Opened, Source, bad_ids, duplicates, examples
+from jaxlab.data.source import TO_TRY, Opened, Source, bad_ids, duplicates, examples
 from jaxlab.data.sources.repeats import averaged
 
 _KNOWN = ("images", "targets", "labels", "ids", "target_names", "test_images", "test_ids")
@@ -68,7 +68,8 @@ class Arrays(Source):
 def _load(root: str | None) -> Mapping[str, np.ndarray]:
     if root is None:
         raise UserError(
-            "data.root is not set: name an npz or HDF5 file, or a folder of npy files (--set data.root=PATH)"
+            "data.root is not set: name an npz or HDF5 file, or a folder of npy files (--set data.root=PATH); "
+            f"{TO_TRY}"
         )
     return load(Path(root), lazy=("images", "test_images"))
 

@@ -12,7 +12,7 @@ from jaxlab.data.readers.image_files import existing_folder, file_samples, list_
 from jaxlab.data.readers.tables import classes_of
 from jaxlab.data.source import Opened, Source, examples
 
-Classes = Mapping[str, Sequence[Path]]
+ClassFolders = Mapping[str, Sequence[Path]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class ImageFolders(Source):
             return {"train": root}
         return {"train": train, "val": validation} if validation.is_dir() else {"train": train}
 
-    def _classes(self, folder: Path, problems: list[str]) -> Classes:
+    def _classes(self, folder: Path, problems: list[str]) -> ClassFolders:
         """{class: its images}, both sorted."""
         names = [name for name in list_folders(folder) if folder / name != Path(str(self.root)) / self.test]
         files = {name: list(list_folder(folder / name).by_name.values()) for name in names}
@@ -83,7 +83,7 @@ class ImageFolders(Source):
         return file_samples(np.array(list(files)), list(files.values())) if files else None
 
 
-def _labelled(root: Path, splits: Mapping[str, Classes]) -> tuple[Samples, tuple[str, ...]]:
+def _labelled(root: Path, splits: Mapping[str, ClassFolders]) -> tuple[Samples, tuple[str, ...]]:
     rows = [
         (split, name, file)
         for split, classes in splits.items()

@@ -3,13 +3,19 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.packages import packaged
 from jaxlab.data.source import Opened, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Late("pandas")
 
 _SIDE = 28
 

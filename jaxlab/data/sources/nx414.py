@@ -14,7 +14,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.arrays import open_hdf5
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
 from jaxlab.data.readers.tables import classes_of
-from jaxlab.data.source import Opened, Source, examples
+from jaxlab.data.source import TO_TRY, Opened, Source, examples
 
 _MEAN, _STD = (
     np.array(v).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -38,7 +38,9 @@ class NX414(Source):
 
     def open(self) -> Opened:
         if self.root is None:
-            raise UserError("data.root is not set: name the HDF5 file (--set data.root=IT_data.h5)")
+            raise UserError(
+                f"data.root is not set: name the HDF5 file (--set data.root=IT_data.h5); {TO_TRY}"
+            )
         file = open_hdf5(Path(self.root))
         if problems := _faults(file):
             raise UserError(f"{self.root}: {'; '.join(problems)}")

@@ -1,10 +1,17 @@
 """Responses to repeated presentations: their average, and the noise ceiling that they give."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
-from submit import ceilings
+
+if TYPE_CHECKING:
+    from submit import ceilings
+else:
+    ceilings = Late("submit.metrics.ceilings")
 
 _ROWS = 1024  # images averaged at a time
 

@@ -4,18 +4,23 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxlab.core.config import Location
+from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
 from jaxlab.data.readers.image_files import existing_folder
 from jaxlab.data.readers.npy_trials import absent, read_trial, stacked
 from jaxlab.data.source import Opened, Source, duplicates, examples
 from jaxlab.data.sources.repeats import by_image
-from submit import ceilings
+
+if TYPE_CHECKING:
+    from submit import ceilings
+else:
+    ceilings = Late("submit.metrics.ceilings")
 
 _LABELLED, _TEST = ("train", "validation"), ("test", "final_test")
 _META = ("trials/tiers", "trials/frame_image_id", "trials/trial_idx", "neurons/unit_ids")

@@ -5,15 +5,21 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
+from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
 from jaxlab.data.simulation.scenes import Scenes, make_scenes
 from jaxlab.data.source import Opened, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Late("pandas")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +120,7 @@ def _names(stem: str, count: int) -> tuple[str, ...]:
     return tuple(f"{stem}{position:0{digits}d}" for position in range(count))
 
 
-def _table(opened: Opened, samples: Samples) -> pd.DataFrame:
+def _table(opened: Opened, samples: Samples) -> "pd.DataFrame":
     ids = pd.DataFrame({"image_id": samples.ids})
     if samples.label is not None:
         return ids.assign(label=np.array(opened.targets)[samples.label])

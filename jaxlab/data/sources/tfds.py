@@ -12,7 +12,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder
 from jaxlab.data.readers.tfds_folder import Dataset, dataset_in, dataset_named
 from jaxlab.data.readers.tfds_records import is_image, is_numeric, is_text, kind_of, library, listed
-from jaxlab.data.source import Opened, Source, bad_ids, examples
+from jaxlab.data.source import TO_TRY, Opened, Source, bad_ids, examples
 
 COLUMNS = "columns/"  # the features that `jaxlab data prepare` nests columns in
 
@@ -78,7 +78,7 @@ class Tfds(Source):
         if self.root is None:
             raise UserError(
                 "neither data.root nor data.name is set: name the folder of a prepared dataset "
-                "(--set data.root=FOLDER) or a dataset (--set data.name=NAME)"
+                f"(--set data.root=FOLDER) or a dataset (--set data.name=NAME); {TO_TRY}"
             )
         return dataset_in(existing_folder(self.root))
 

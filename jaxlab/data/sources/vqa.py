@@ -10,9 +10,14 @@ import numpy as np
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder, file_samples
-from jaxlab.data.readers.vqa_json import Entry, given_answers, image_files, read_annotations, read_questions
+from jaxlab.data.readers.vqa_json import (
+    QuestionEntry,
+    given_answers,
+    image_files,
+    read_annotations,
+    read_questions,
+)
 from jaxlab.data.source import Opened, Source, examples
-from submit.metrics.vqa import normalise
 
 _TYPES = ("question_type", "answer_type")
 
@@ -105,14 +110,16 @@ class _Answered:
     The annotations themselves, gigabytes as Python has them, are not kept.
     """
 
-    questions: list[Entry]
+    questions: list[QuestionEntry]
     types: dict[str, np.ndarray]
     answers: np.ndarray
     chosen: list[str]
     files: list[Path]
 
 
-def _chosen(annotations: Sequence[Entry]) -> list[str]:
+def _chosen(annotations: Sequence[QuestionEntry]) -> list[str]:
+    from submit.metrics.vqa import normalise  # brings pandas along, for which a config does not wait
+
     said = [str(entry["multiple_choice_answer"]) for entry in annotations]
     form = {answer: normalise(answer) for answer in set(said)}
     return [form[answer] for answer in said]
@@ -139,7 +146,7 @@ def _joined(parts: dict[str, _Answered], classes: tuple[str, ...]) -> Samples:
     return file_samples(ids, files, label=label, columns=columns, image_of=_numbers(files))
 
 
-def _asked(questions: Sequence[Entry]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _asked(questions: Sequence[QuestionEntry]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """ids and the columns `question` (objects, since lengths differ much) and `image`."""
     text = np.array([str(entry["question"]) for entry in questions], dtype=object)
     image = np.array([str(entry["image_id"]) for entry in questions])

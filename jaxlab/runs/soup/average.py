@@ -8,8 +8,8 @@ from typing import Self, TypeVar
 import jax
 import numpy as np
 
-from jaxlab.runs.network.run import Run
-from jaxlab.runs.soup.members import Member
+from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.soup.members import SoupMember
 from jaxlab.training.state import Variables
 
 M = TypeVar("M")
@@ -37,24 +37,24 @@ def greedily(
 
 
 @dataclass(frozen=True)
-class Average:
+class ParameterAverage:
     """The sum of so many members' variables, in float64 on the host: as much memory for many as for one.
 
-    run: measures and scores it. held: paths of the batch norms whose statistics are the same in all members.
+    run: measures and scores it. frozen_norms: paths of the batch norms whose statistics are the same in all members.
     """
 
-    run: Run
-    held: frozenset[str]
+    run: NetworkRun
+    frozen_norms: frozenset[str]
     total: Variables
     count: int = 1
 
     @classmethod
-    def of(cls, run: Run, held: frozenset[str], member: Member) -> Self:
+    def of(cls, run: NetworkRun, frozen_norms: frozenset[str], member: SoupMember) -> Self:
         """Of one member."""
         wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), member.variables())
-        return cls(run, held, wide)
+        return cls(run, frozen_norms, wide)
 
-    def add(self, member: Member) -> Self:
+    def add(self, member: SoupMember) -> Self:
         """With one more."""
         total = jax.tree.map(np.add, self.total, member.variables())
         return replace(self, total=total, count=self.count + 1)
@@ -62,14 +62,14 @@ class Average:
     @property
     def measured(self) -> frozenset[str]:
         """The batch norms whose statistics are measured anew: a member alone keeps its own."""
-        return norms(self.total.stats) - self.held if self.count > 1 else frozenset()
+        return norms(self.total.stats) - self.frozen_norms if self.count > 1 else frozenset()
 
     @cached_property
     def variables(self) -> Variables:
         """The mean in float32, with its batch-norm statistics, on the devices."""
         mean = jax.tree.map(lambda leaf: (leaf / self.count).astype(np.float32), self.total)
         variables = self.run.put(mean)
-        return self.run.measure(variables, self.held) if self.measured else variables
+        return self.run.measure(variables, self.frozen_norms) if self.measured else variables
 
     @cached_property
     def scores(self) -> dict[str, float]:

@@ -8,13 +8,11 @@ from typing import Any, Literal
 
 import jax
 
-from jaxlab.core import tree
 from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
-from jaxlab.runs.network.begin import changed_encoders
-from jaxlab.runs.network.run import Run, parameters_of, variables_of
-from jaxlab.runs.network.task import input_shape, program_of
+from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.runs.network.run import NetworkRun, parameters_of, variables_of
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.state import Variables
 from jaxlab.training.step import prediction_step
@@ -23,10 +21,10 @@ _SHOWN = 8  # names of arrays in a message
 
 
 @dataclass(frozen=True)
-class Member:
+class SoupMember:
     """A checkpoint of a run."""
 
-    run: Run
+    run: NetworkRun
     checkpoint: Saved
 
     @property
@@ -44,8 +42,8 @@ class Member:
 
 
 def members_of(
-    runs: Sequence[Run], checkpoint: Literal["best", "last"] | None, checkpoints: str | None
-) -> list[Member]:
+    runs: Sequence[NetworkRun], checkpoint: Literal["best", "last"] | None, checkpoints: str | None
+) -> list[SoupMember]:
     """`checkpoint` of each run, or those of its kept `checkpoints` ("all" or "last:N"): of a single run all by default.
 
     Raises UserError for damaged ones, for a run given twice, and where there are fewer than two.
@@ -58,11 +56,11 @@ def members_of(
     if checkpoints is None and checkpoint is None and len(runs) == 1:
         checkpoints = "all"
     if checkpoints is None:
-        members = [Member(run, run.checkpoint(checkpoint or "best")) for run in runs]
+        members = [SoupMember(run, run.checkpoint(checkpoint or "best")) for run in runs]
     else:
         last = _last(checkpoints)
         kept = ((run, found.step) for run in runs for found in saved(run.rundir.checkpoints)[-last:])
-        members = [Member(run, run.checkpoint(step)) for run, step in kept]
+        members = [SoupMember(run, run.checkpoint(step)) for run, step in kept]
     if len(members) < 2:
         raise UserError(
             f"soup: expected two checkpoints or more, found {len(members)} ({members[0].name}); give several runs, or "
@@ -81,7 +79,7 @@ def _last(checkpoints: str) -> int:
     return int(found[1])
 
 
-def check_alike(members: Sequence[Member]) -> None:
+def check_alike(members: Sequence[SoupMember]) -> None:
     """Raises UserError naming everything in which a member's network, targets or inputs differ from the first's."""
     first, *others = members
     problems = [f"{other.name}: {'; '.join(found)}" for other in others if (found := _unlike(first, other))]
@@ -89,11 +87,11 @@ def check_alike(members: Sequence[Member]) -> None:
         raise UserError(f"soup: these cannot be averaged with {first.name}: {' | '.join(problems)}")
 
 
-def _unlike(first: Member, other: Member) -> list[str]:
+def _unlike(first: SoupMember, other: SoupMember) -> list[str]:
     problems = _arrays(first.checkpoint, other.checkpoint)
     if other.run is first.run:
         return problems
-    problems += _targets(first.run.targets, other.run.targets) + _inputs(first.run, other.run)
+    problems += _objectives(first.run, other.run) + _inputs(first.run, other.run)
     return problems or _functions(first, other)
 
 
@@ -133,6 +131,13 @@ def _text(leaf: Any) -> str:
     return f"{dtype}{shape}"
 
 
+def _objectives(first: NetworkRun, other: NetworkRun) -> list[str]:
+    here, there = first.task.targets, other.task.targets
+    if list(here) != list(there):
+        return [f"objectives {', '.join(there)} instead of {', '.join(here)}"]
+    return [problem for name in here for problem in _targets(here[name], there[name])]
+
+
 def _targets(first: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
     if first == other:
         return []
@@ -146,31 +151,34 @@ def _targets(first: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
     return [f"{len(missing)} targets missing ({examples(missing)}), {len(extra)} besides ({examples(extra)})"]
 
 
-def _inputs(first: Run, other: Run) -> list[str]:
+def _inputs(first: NetworkRun, other: NetworkRun) -> list[str]:
     here, there = _prepared(first), _prepared(other)
     return differences(here, there) + changed_encoders(first.task.encoders, other.task.encoders)
 
 
-def _prepared(run: Run) -> dict[str, Any]:
+def _prepared(run: NetworkRun) -> dict[str, Any]:
     """How images reach the network."""
-    task = replace(run.task, targets=(), encoders=()).to_json()
+    left_out = ("kind", "targets", "objectives", "encoders")  # which are compared apart
+    task = {name: value for name, value in run.task.to_json().items() if name not in left_out}
     task["images"].pop("memory_budget_gb")
     return {**task, "channels": to_json(run.experiment.channels)}
 
 
-def _functions(first: Member, other: Member) -> list[str]:
+def _functions(first: SoupMember, other: SoupMember) -> list[str]:
     """The differences of model and head, where predictions are computed otherwise: dropout, say, makes none."""
     here, there = (
-        {part: identity(getattr(member.run.experiment, part)) for part in ("model", "head")}
+        {
+            "model": identity(member.run.experiment.model),
+            **{f"head of {name}": identity(one.head) for name, one in member.run.experiment.goals.items()},
+        }
         for member in (first, other)
     )
     found = differences(here, there)
     return found if found and _lowered(first) != _lowered(other) else []
 
 
-def _lowered(member: Member) -> str:
+def _lowered(member: SoupMember) -> str:
     """What predicting computes of parameters and a batch, as XLA is told it; nothing is compiled."""
-    experiment, task = member.run.experiment, member.run.task
     leaves = _leaves_of(member.checkpoint)
     variables = Variables(
         **{
@@ -178,13 +186,13 @@ def _lowered(member: Member) -> str:
             for field, named in leaves.items()
         }
     )
-    image: Any = jax.ShapeDtypeStruct((1, *task.image_shape), task.image_dtype) if not task.encoders else None
-    batch = {"image": image or tree.example(input_shape(experiment, task))}
-    program = replace(program_of(experiment, task), dtype="float32")
+    recipe = member.run.recipe
+    batch = {"image": recipe.input.example}
+    program = replace(recipe.program, dtype="float32")
     return jax.jit(partial(prediction_step, program)).lower(variables, batch).as_text()
 
 
-def unshared(runs: Sequence[Run]) -> list[str]:
+def unshared(runs: Sequence[NetworkRun]) -> list[str]:
     """Why no validation image is sure to be new to all `runs`: what differs from the first in split and data."""
     first, *others = runs
     problems = [

@@ -16,16 +16,14 @@ from rich.table import Table
 from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
-from jaxlab.data.source import examples, fingerprint
 from jaxlab.runs.api import load
-from jaxlab.runs.network.begin import check_unseen, recorded
-from jaxlab.runs.network.plan import metric_of
-from jaxlab.runs.network.run import Run
-from jaxlab.runs.soup.average import Average, greedily, norms
-from jaxlab.runs.soup.members import Member, check_alike, members_of, unshared
+from jaxlab.runs.checks import check_unseen, recorded
+from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.soup.average import ParameterAverage, greedily, norms
+from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
-from jaxlab.training.progress import LOWER_IS_BETTER, Progress
+from jaxlab.training.loop import Progress, sign_of
 from jaxlab.training.rundir import RunDirectory, provenance
 
 T = TypeVar("T")
@@ -63,28 +61,24 @@ def soup(
     check_alike(members)
     first = opened[0]
     shared = _validates(opened, greedy, console)
-    check_unseen(first.rundir, first.experiment, fingerprint(first.opened))
-    metric = metric_of(first.experiment, first.task) if shared else None
-    held, scores = _survey(first, members, metric, console)
-    made, taken = _average(first, members, held, metric, scores if greedy else None, console)
+    check_unseen(first.rundir, first.experiment, first.experiment.fingerprint(first.opened))
+    metric = first.recipe.metric if shared else None
+    frozen_norms, scores = _survey(first, members, metric, console)
+    average, taken = _average(first, members, frozen_norms, metric, scores if greedy else None, console)
     listed = [
         {**member.record(), "score": scores.get(member.name), "taken": member in taken} for member in members
     ]
     about = {"greedy": greedy, "metric": metric, "validates": shared, "members": listed}
-    _write(rundir, made, about)
-    _report(made, about, console)
+    _write(rundir, average, about)
+    _report(average, about, console)
     return rundir.path
 
 
-def _network(path: Path, settings: tuple[str, ...]) -> Run:
-    if folds := sorted(file.parent for file in path.glob("fold*/config.json")):
-        raise UserError(f"soup: {path} holds a run for each fold; name those: {examples(folds, len(folds))}")
-    run = load(path, settings)
-    if not isinstance(run, Run):
-        raise UserError(
-            f"soup: {path} is no trained network, so there are no parameters to average; average its predictions "
-            "(python -m submit ensemble)"
-        )
+def _network(path: Path, settings: tuple[str, ...]) -> NetworkRun:
+    try:
+        run: NetworkRun = load(path, settings).network
+    except UserError as error:
+        raise UserError(f"soup: {error}") from None
     if changes := differences(identity(recorded(run.rundir)), identity(run.experiment)):
         raise UserError(
             f"soup: settings may say where data lie and change nothing else: {'; '.join(changes)}"
@@ -92,7 +86,7 @@ def _network(path: Path, settings: tuple[str, ...]) -> Run:
     return run
 
 
-def _validates(runs: Sequence[Run], greedy: bool, console: Console) -> bool:
+def _validates(runs: Sequence[NetworkRun], greedy: bool, console: Console) -> bool:
     """Whether validation scores of their soup are honest. Raises UserError where they are not, but needed."""
     problems = unshared(runs)
     reason = f"no validation image is sure to be new to all members: {'; '.join(problems)}"
@@ -104,7 +98,7 @@ def _validates(runs: Sequence[Run], greedy: bool, console: Console) -> bool:
 
 
 def _survey(
-    run: Run, members: Sequence[Member], metric: str | None, console: Console
+    run: NetworkRun, members: Sequence[SoupMember], metric: str | None, console: Console
 ) -> tuple[frozenset[str], dict[str, float]]:
     """The batch norms whose statistics are the same in all members; and each member's validation score by its name."""
     first: Flat = {}
@@ -120,25 +114,25 @@ def _survey(
 
 
 def _average(
-    run: Run,
-    members: Sequence[Member],
-    held: frozenset[str],
+    run: NetworkRun,
+    members: Sequence[SoupMember],
+    frozen_norms: frozenset[str],
     metric: str | None,
     ranked_by: dict[str, float] | None,
     console: Console,
-) -> tuple[Average, Sequence[Member]]:
+) -> tuple[ParameterAverage, Sequence[SoupMember]]:
     """The soup and what is in it: all, or the greedy choice where members have scores to rank them by."""
-    start = partial(Average.of, run, held)
+    start = partial(ParameterAverage.of, run, frozen_norms)
     if ranked_by is None or metric is None:
         steps = iter(_shown(members, "averaging", console))
-        return reduce(Average.add, steps, start(next(steps))), members
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+        return reduce(ParameterAverage.add, steps, start(next(steps))), members
+    sign = sign_of(metric)
     ranked = sorted(members, key=lambda member: _rank(sign * ranked_by[member.name]))
 
-    def score(made: Average) -> float:
-        return sign * made.scores[metric]
+    def score(average: ParameterAverage) -> float:
+        return sign * average.scores[metric]
 
-    return greedily(_shown(ranked, "greedy", console), start, Average.add, score)
+    return greedily(_shown(ranked, "greedy", console), start, ParameterAverage.add, score)
 
 
 def _rank(score: float) -> float:
@@ -150,25 +144,25 @@ def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
     return track(items, what, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _write(rundir: RunDirectory, made: Average, about: dict[str, Any]) -> None:
+def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any]) -> None:
     """A run like any other, at step 0; config.json, which makes it one, comes last."""
-    first, host, progress = made.run, jax.device_get(made.variables), Progress()
+    first, host, progress = average.run, jax.device_get(average.variables), Progress()
     if about["validates"]:
-        progress.update(about["metric"], made.scores[about["metric"]], step=0, epoch=0)
+        progress.update(about["metric"], average.scores[about["metric"]], step=0, epoch=0)
     arrays = {"params": host.params, "ema": {}, "stats": host.stats, "constants": host.constants}
     checkpoints = Checkpoints(rundir.checkpoints)
     checkpoints.save(arrays, {"step": 0, "epoch": 0, "progress": progress.to_json()})
     checkpoints.close()
     record = Journal(rundir.path, -1)
     if about["validates"]:
-        record.write(0, 0, "validation", made.scores)
+        record.write(0, 0, "validation", average.scores)
     record.close()
     source = first.rundir.path / "config.py"
     text = source.read_text() if source.is_file() else None
     rundir.create(to_json(first.experiment), text, {**first.info, **provenance(), "soup": about})
 
 
-def _report(made: Average, about: dict[str, Any], console: Console) -> None:
+def _report(average: ParameterAverage, about: dict[str, Any], console: Console) -> None:
     """The members with their scores, which were taken, and the soup's score beside the best member's."""
     metric, members = about["metric"], about["members"]
     cells = {
@@ -183,10 +177,10 @@ def _report(made: Average, about: dict[str, Any], console: Console) -> None:
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)
     console.print(table)
-    line = f"soup of {made.count}"
+    line = f"soup of {average.count}"
     if metric:
-        best = (min if metric in LOWER_IS_BETTER else max)(member["score"] for member in members)
-        line += f": validation {metric} {made.scores[metric]:.4f}, the best member's {best:.4f}"
-    if made.measured:
-        line += f"; {len(made.measured)} batch norms measured anew"
+        best = (max if sign_of(metric) > 0 else min)(member["score"] for member in members)
+        line += f": validation {metric} {average.scores[metric]:.4f}, the best member's {best:.4f}"
+    if average.measured:
+        line += f"; {len(average.measured)} batch norms measured anew"
     console.print(line, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from submit.align import positions
 from submit.errors import named
 from submit.files.csv_table import Cells, Table
-from submit.formats.kaggle.pairs import pairs, separators
+from submit.formats.kaggle.long_form import long_form, separators
 from submit.formats.kaggle.sample import Sample
 from submit.labels import Labels, is_text
 from submit.predictions import Predictions
@@ -37,10 +37,10 @@ def answer(predictions: Predictions, sample: Sample, probabilities: bool = True)
     if len(sample.columns) == 1 and not np.array_equal(sample.columns, predictions.targets):
         between = separators(sample.ids, predictions.ids, predictions.targets)
         if between:
-            return Long(predictions, sample, between)
+            return LongAnswer(predictions, sample, between)
         if predictions.kind != "regression":
-            return Names(predictions, sample)
-    return Columns(predictions, sample, probabilities)
+            return NameAnswer(predictions, sample)
+    return ColumnAnswer(predictions, sample, probabilities)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return result
 
 
-class Columns:
+class ColumnAnswer:
     """A row for each id, a column for each target or class."""
 
     def __init__(self, predictions: Predictions, sample: Sample, probabilities: bool):
@@ -77,7 +77,7 @@ class Columns:
         return values[:, column]
 
 
-class Names:
+class NameAnswer:
     """A row for each id, with the class of the highest score."""
 
     def __init__(self, predictions: Predictions, sample: Sample):
@@ -96,15 +96,15 @@ class Names:
         return self._names[rows, None]
 
 
-class Long:
+class LongAnswer:
     """A row for each id and target."""
 
     def __init__(self, predictions: Predictions, sample: Sample, between: list[str]):
-        self._pairs = pairs(sample.ids, predictions.ids, predictions.targets, between[0])
+        self._long_form = long_form(sample.ids, predictions.ids, predictions.targets, between[0])
         self._values = softmax(predictions.values) if predictions.kind == "logits" else predictions.values
-        found = slice(None) if self._pairs.found.all() else self._pairs.found
+        found = slice(None) if self._long_form.found.all() else self._long_form.found
         self.table = _table(sample.id_column, sample.ids[found], sample.columns, self._of(found))
-        self.faults = self._pairs.faults(sample.ids, predictions.ids, predictions.targets)
+        self.faults = self._long_form.faults(sample.ids, predictions.ids, predictions.targets)
         if len(between) > 1:
             self.faults.append(
                 "the ids of the sample submission can be split into predicted ids and targets in several ways, by "
@@ -112,7 +112,7 @@ class Long:
             )
 
     def _of(self, rows: slice | np.ndarray) -> np.ndarray:
-        return self._values[self._pairs.rows[rows], self._pairs.columns[rows]][:, None]
+        return self._values[self._long_form.rows[rows], self._long_form.columns[rows]][:, None]
 
     def cells(self, rows: slice) -> np.ndarray:
         return self._of(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from submit.align import differences
 from submit.errors import SubmissionError, named
-from submit.files.csv_rows import is_csv
+from submit.files.csv_records import is_csv
 from submit.files.csv_table import Table, read_table
 from submit.formats.kaggle.answers import answer
 from submit.formats.kaggle.frames import from_frame
@@ -31,8 +31,8 @@ def check(
         if isinstance(submission, str | Path) and not is_csv(submission):
             submission = Predictions.load(submission)
         if isinstance(submission, Predictions):
-            given = answer(submission, expected)
-            return [*faults(given.table, expected), *given.faults]
+            form = answer(submission, expected)
+            return [*faults(form.table, expected), *form.faults]
         columns = expected.columns.tolist()
         if isinstance(submission, pd.DataFrame):
             return faults(from_frame(submission, expected.id_column, columns), expected)

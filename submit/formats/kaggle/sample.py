@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError, about
-from submit.files.csv_rows import Ragged, header_of, opened, record_blocks
+from submit.files.csv_records import Ragged, header_of, open_csv, record_blocks
 from submit.files.csv_table import numbers
 from submit.labels import is_text
 from submit.predictions import names
@@ -51,7 +51,7 @@ def read_sample(sample: pd.DataFrame | str | Path) -> Sample:
 
 
 def _of_file(path: str | Path) -> tuple[list[str], np.ndarray, Holds]:
-    with opened(path) as file:
+    with open_csv(path) as file:
         header = header_of(file)
         contents, ragged, ids = _Contents(len(header) - 1), Ragged(len(header)), [np.empty(0, np.str_)]
         for block, text in record_blocks(file, len(header), 0, ragged):

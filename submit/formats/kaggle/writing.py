@@ -6,7 +6,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, refuse
 from submit.files.atomic import atomic
-from submit.files.csv_lines import header_line, row_lines
+from submit.files.csv_writing import header_line, row_lines
 from submit.formats.kaggle.answers import answer
 from submit.formats.kaggle.checking import faults
 from submit.formats.kaggle.sample import Sample, read_sample
@@ -38,13 +38,13 @@ def write(
         )
     own = Sample("id", predictions.ids, predictions.targets)
     expected = own if sample is None else read_sample(sample)
-    given = answer(predictions, expected, probabilities=sample is not None)
-    refuse(path, [*faults(given.table, expected), *given.faults])
+    form = answer(predictions, expected, probabilities=sample is not None)
+    refuse(path, [*faults(form.table, expected), *form.faults])
     step = max(1, _CELLS // len(expected.columns))
     with atomic(path) as file:
         file.write(header_line([expected.id_column, *expected.columns.tolist()]))
         for start in range(0, len(expected.ids), step):
             rows = slice(start, start + step)
-            file.write(row_lines(expected.ids[rows], given.cells(rows)))
+            file.write(row_lines(expected.ids[rows], form.cells(rows)))
     keep(path, predictions.provenance)
     return Path(path)

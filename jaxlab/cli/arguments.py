@@ -1,0 +1,76 @@
+"""What commands take, checked while the command line is read: before a second has gone into importing JAX."""
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jaxlab.core.types import UserError
+
+
+class RunPath(click.ParamType):
+    """A run directory. Raises UserError where the path is none."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from jaxlab.training.rundir import RunDirectory
+
+        RunDirectory(Path(value)).config()
+        return Path(value)
+
+
+class Output(click.ParamType):
+    """A file to write, by its suffix. Raises UserError for another one."""
+
+    name = "file"
+
+    def __init__(self, *suffixes: str):
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if path.suffix.lower() not in self.suffixes:
+            option = param.opts[0] if param else "file"
+            raise UserError(f"{option} {path}: expected a file that ends in {' or '.join(self.suffixes)}")
+        if path.is_dir():
+            raise UserError(f"{path}: expected a file, found a folder")
+        return path
+
+
+class CheckpointName(click.ParamType):
+    """best, last or a step. Raises UserError for anything else."""
+
+    name = "checkpoint"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in ("best", "last"):
+            return value
+        if str(value).isdigit():
+            return int(value)
+        raise UserError(f"--checkpoint: expected best, last or a step, found {value!r}")
+
+
+def prepare() -> None:
+    """As `jaxlab.prepare`: a command has the process to itself."""
+    from jaxlab.training.runtime import prepare
+
+    prepare()
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """While libraries are imported Python looks for garbage again and again, for a third of the time; here it does not.
+
+    There is none: modules stay.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,256 @@
+"""What a network sees: images, or features that frozen encoders made of them; behind one protocol."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from jaxlab.core import tree
+from jaxlab.core.config import differences
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.device.augment import Normalize
+from jaxlab.data.device.channels import count_channels
+from jaxlab.data.device.preprocess import Preprocess
+from jaxlab.data.images import ImageRows, decode_splits, first_readable
+from jaxlab.data.source import Opened
+from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
+from jaxlab.experiment.experiment import Experiment
+from jaxlab.experiment.task import Task
+from jaxlab.objectives import Resolved
+from jaxlab.training.sharding import Layout
+from jaxlab.training.step import Prepare
+from jaxlab.weights.preprocessing import check_intensities, described
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some samples, ready to batch. ids (n,); rows: images (n, h, w, c), or shared; truth: {objective: (n, ...)}.
+
+    label: (n,) classes that an epoch may be balanced by, or None.
+    put: brings host batches to the devices where these hold features and truth; `rows` (n,) int32 are then rows of
+    them. None: batches are put there as they are.
+    """
+
+    ids: np.ndarray
+    rows: ImageRows
+    truth: Mapping[str, np.ndarray]
+    label: np.ndarray | None = None
+    put: Resident | None = None
+
+    @property
+    def sent(self) -> tuple[ImageRows, Mapping[str, np.ndarray]]:
+        """Rows and truth as far as they are in the host's batches."""
+        return self.rows, self.truth if self.put is None else {}
+
+
+class Input(Protocol):
+    """Images or cached features."""
+
+    @property
+    def shape(self) -> tree.Shape:
+        """(h, w, c) of what the network sees, or the shape of each cached feature by name.
+
+        Raises UserError where images are too small for a part of the experiment.
+        """
+
+    @property
+    def prepare(self) -> Prepare:
+        """What the step does first."""
+
+    @property
+    def example(self) -> Any:
+        """A batch of one, before `prepare`, as jax.ShapeDtypeStruct."""
+
+    @property
+    def further_channels(self) -> int:
+        """How many channels the network sees beside the colours."""
+
+    def notes(self, weights: Mapping[str, Any] | None) -> list[str]:
+        """Lines on what the network sees, said as training begins. weights: the record of pretrained ones."""
+
+    def portions(
+        self, opened: Opened, positions: Sequence[np.ndarray], layout: Layout, console: Console | None = None
+    ) -> list[Portion]:
+        """The labelled samples at each of `positions`, decoded in one go, so that every fault is named at once."""
+
+    def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
+        """The samples at `rows`, to predict."""
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """Images, decoded once on the host and prepared on the device."""
+
+    experiment: Experiment
+    task: Task
+
+    @cached_property
+    def prepare(self) -> Preprocess:
+        experiment, task = self.experiment, self.task
+        return Preprocess(
+            augmentations=experiment.augment,
+            mix=experiment.mix,
+            channels=experiment.channels,
+            masks=task.masks,
+            normalize=task.normalize,
+        )
+
+    @cached_property
+    def shape(self) -> tree.Shape:
+        rows = jax.ShapeDtypeStruct((2, *self.task.image_shape), self.task.image_dtype)
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
+        return jax.eval_shape(self.prepare, rows, keys).shape[1:]
+
+    @property
+    def example(self) -> Any:
+        return jax.ShapeDtypeStruct((1, *self.task.image_shape), self.task.image_dtype)
+
+    @property
+    def further_channels(self) -> int:
+        return self.task.masks + count_channels(self.experiment.channels)
+
+    def notes(self, weights: Mapping[str, Any] | None) -> list[str]:
+        if weights is None:
+            return []
+        return [f"weights {weights['source']}: {described(self.task.images, self.task.normalize)}"]
+
+    def portions(
+        self, opened: Opened, positions: Sequence[np.ndarray], layout: Layout, console: Console | None = None
+    ) -> list[Portion]:
+        asked = self.experiment.images.size
+        unresized = replace(self.task.images, size=asked)  # None: nothing is stretched unasked
+        rows = decode_splits(opened.train, positions, unresized, self.task.images.size)
+        truths = truth_of(self.task.objectives, opened.train)
+        return [
+            _portion(opened.train, truths, chosen, part) for chosen, part in zip(positions, rows, strict=True)
+        ]
+
+    def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
+        (images,) = decode_splits(samples, [rows], self.task.images)
+        return Portion(samples.ids[rows], images, {})
+
+
+@dataclass(frozen=True)
+class FeatureInput:
+    """Cached features, which lie on the devices as a whole; nothing is prepared."""
+
+    experiment: Experiment
+    task: Task
+    made: tuple[Loaded, ...] | None = None
+    run: str = "this run"  # for messages
+
+    further_channels = 0
+
+    @property
+    def prepare(self) -> Prepare:
+        return _as_they_are
+
+    @property
+    def shape(self) -> tree.Shape:
+        return {name: tuple(shape) for one in self.task.encoders for name, shape in one["layers"].items()}
+
+    @property
+    def example(self) -> Any:
+        return tree.example(self.shape)
+
+    @cached_property
+    def encoders(self) -> tuple[Loaded, ...]:
+        """With their weights. Raises UserError where they are not those that the task was made with."""
+        loaded = self.made or encoders_of(self.experiment)
+        if changes := changed_encoders(self.task.encoders, [encoder.record() for encoder in loaded]):
+            raise UserError(
+                f"{self.run} was trained on features of other encoders: {'; '.join(changes)}. Give the weights of then "
+                "(--set data.encoders.0.model.pretrained=PATH)"
+            )
+        return loaded
+
+    def notes(self, weights: Mapping[str, Any] | None) -> list[str]:
+        return [f"encoder {encoder.about}" for encoder in self.encoders]
+
+    def portions(
+        self, opened: Opened, positions: Sequence[np.ndarray], layout: Layout, console: Console | None = None
+    ) -> list[Portion]:
+        """Features are those of all samples, so that other splits find them in the store; with a `limit`, of these."""
+        samples, limit = opened.train, self.experiment.limit
+        rows = np.arange(len(samples)) if limit is None else np.unique(np.concatenate(positions))
+        truths = truth_of(self.task.objectives, samples)
+        stored = {name: values[rows] for name, values in truths.items()}
+        put = Resident(layout, features(self.encoders, samples, rows, console), stored)
+        return [
+            _portion(samples, truths, chosen, np.searchsorted(rows, chosen).astype(np.int32), put)
+            for chosen in positions
+        ]
+
+    def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
+        """Features are those of all samples, as training stored them."""
+        put = Resident(layout, features(self.encoders, samples), {})
+        return Portion(samples.ids[rows], rows.astype(np.int32), {}, put=put)
+
+
+def input_of(
+    experiment: Experiment, task: Task, encoders: tuple[Loaded, ...] | None = None, run: str = "this run"
+) -> Input:
+    """What the experiment's network sees. encoders: where they are loaded already. run: its name, for messages."""
+    return FeatureInput(experiment, task, encoders, run) if task.encoders else ImageInput(experiment, task)
+
+
+def encoders_of(experiment: Experiment) -> tuple[Loaded, ...]:
+    """Those of cached features, with their weights; none of images."""
+    data = experiment.data
+    return load_all(data.encoders) if isinstance(data, CachedFeatures) else ()
+
+
+def examined(
+    experiment: Experiment, opened: Opened, objectives: tuple[Resolved, ...], encoders: Sequence[Loaded]
+) -> Task:
+    """The task, told by the first readable image. Raises UserError for images of another scale than expected."""
+    first = first_readable(opened.train, np.arange(len(opened.train)))
+    if experiment.normalize is None and not encoders:  # which look for themselves
+        check_intensities(type(experiment.data).__name__, first)
+    return Task(
+        objectives=objectives,
+        images=replace(experiment.images, size=experiment.images.size or first.shape[:2]),
+        image_dtype=str(first.dtype),
+        normalize=experiment.normalize or Normalize(),
+        masks=opened.train.masks,
+        encoders=tuple(encoder.record() for encoder in encoders),
+    )
+
+
+def truth_of(objectives: Sequence[Resolved], samples: Samples) -> dict[str, np.ndarray]:
+    """{objective: (n, ...)} of all samples."""
+    found = {one.name: one.truth(samples) for one in objectives}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def changed_encoders(earlier: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[str]:
+    """What differs between two records of encoders, wherever their weights lay: `field: old -> new`."""
+    before, after = (
+        [{**one, "weights": None, "digest": one["digest"][:12]} for one in records]
+        for records in (earlier, now)
+    )
+    return differences(before, after, "encoders")
+
+
+def _as_they_are(images: Any, keys: Any) -> Any:
+    return images
+
+
+def _portion(
+    samples: Samples,
+    truths: Mapping[str, np.ndarray],
+    chosen: np.ndarray,
+    rows: ImageRows,
+    put: Resident | None = None,
+) -> Portion:
+    return Portion(
+        ids=samples.ids[chosen],
+        rows=rows,
+        truth={name: values[chosen] for name, values in truths.items()},
+        label=None if samples.label is None else samples.label[chosen],
+        put=put,
+    )

@@ -1,0 +1,243 @@
+"""Everything that follows from an experiment and its data, each worked out once.
+
+`resolve(experiment, opened)` is what training starts from; `recalled(experiment, task)` what predicting starts from,
+with the task read back from the run. Nothing else derives a part of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jaxlab.core import tree
+from jaxlab.core.rng import initial_key
+from jaxlab.core.types import UserError
+from jaxlab.data.pipeline import check_batch_size, epoch_length
+from jaxlab.data.source import Opened
+from jaxlab.data.split import spread
+from jaxlab.experiment.experiment import Experiment
+from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, input_of
+from jaxlab.experiment.task import Task
+from jaxlab.heads import Joint, build_network
+from jaxlab.models.order import order
+from jaxlab.objectives import Resolved, resolved, targets_of
+from jaxlab.optim import Groups, Plateau, Tuning, undecayed
+from jaxlab.training.loop import Plan
+from jaxlab.training.runtime import compute_dtype
+from jaxlab.training.state import TrainState
+from jaxlab.training.step import Learning, Program, initial_parameters
+
+NetworkShapes = tuple[nnx.GraphDef, nnx.State, nnx.State]  # parameters and batch statistics, of shapes only
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a network comes to be trained. positions: of the training and validation samples.
+
+    tuning: what trains, from when and at which rate. table: the record of it, by layer, that a run keeps.
+    """
+
+    positions: tuple[np.ndarray, np.ndarray]
+    steps_per_epoch: int
+    tuning: Tuning
+    table: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An experiment resolved. shapes: the network's, traced once. course: None where nothing is to be trained."""
+
+    experiment: Experiment
+    task: Task
+    input: Input
+    shapes: NetworkShapes
+    course: Course | None = None
+
+    @property
+    def metric(self) -> str:
+        """The validation score that tells which of several checkpoints is best."""
+        return self.experiment.training.metric or self.task.primary.headline
+
+    @cached_property
+    def program(self) -> Program:
+        """The static parts of a forward pass and its scores."""
+        experiment = self.experiment
+        return Program(
+            shapes=self.shapes,
+            objectives=self.task.objectives,
+            prepare=self.input.prepare,
+            mix=experiment.mix,
+            dtype=compute_dtype(experiment.training.dtype),
+        )
+
+    @property
+    def training(self) -> Course:
+        """The course. Raises ValueError where nothing is to be trained."""
+        if self.course is None:
+            raise ValueError(
+                "this recipe was recalled from a run, to predict; resolve() has what training needs"
+            )
+        return self.course
+
+    @property
+    def plan(self) -> Plan:
+        """What the loop does when."""
+        training, schedule = self.experiment.training, self.experiment.optimizer.schedule
+        steps_per_epoch = self.training.steps_per_epoch
+        return Plan(
+            steps=training.total_steps(steps_per_epoch),
+            steps_per_epoch=steps_per_epoch,
+            metric=self.metric,
+            patience=training.early_stopping,
+            plateau=(schedule.factor, schedule.patience) if isinstance(schedule, Plateau) else None,
+            checkpoint_steps=training.checkpoint_steps,
+        )
+
+    @cached_property
+    def phases(self) -> list[Learning]:
+        """How the steps of each phase change the parameters: more of them train from one to the next."""
+        experiment, course = self.experiment, self.training
+        training, optimizer = experiment.training, experiment.optimizer
+        total = training.total_steps(course.steps_per_epoch)
+        rate = optimizer.schedule.build(optimizer.lr, course.steps_per_epoch, total)
+        params, stats = (tree.flatten(part) for part in self.shapes[1:])
+        starts = course.tuning.starts(course.steps_per_epoch)
+        groups = Groups(optimizer, tuple(starts.values()), undecayed(experiment))
+        trains: tuple[str, ...] = ()
+        phases = []
+        for first, group in starts.items():
+            trains = (*trains, *group)
+            phases.append(
+                Learning(
+                    first=first,
+                    trains=trains,
+                    frozen_norms=course.tuning.frozen_norms(trains, params, stats),
+                    optimizer=groups,
+                    rate=rate,
+                    seed=experiment.seed,
+                    accumulate=training.accumulate,
+                    ema_decay=training.ema,
+                )
+            )
+        return phases
+
+    def prepared_as(self, weights: dict[str, Any] | None) -> Self:
+        """With images prepared as pretrained weights were. weights: the record that `load_pretrained` makes."""
+        task = self.task.prepared_as(self.experiment.normalize, weights)
+        return replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
+
+    def initial_state(self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})) -> TrainState:
+        """The state before the first step. pretrained: parameters and batch statistics of the backbone."""
+        params, stats = initial_parameters(builder(self.experiment, self.task, self.input))
+        for flat, loaded in zip((params, stats), pretrained, strict=True):
+            flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
+        training = self.experiment.training
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            stats=stats,
+            constants={
+                name: leaf
+                for one in self.task.objectives
+                for name, leaf in one.constants(learn.truth[one.name], training.standardize).items()
+            },
+            opt_state=jax.jit(self.phases[0].optimizer.init)(params),
+            ema=None if training.ema is None else params,
+            rate_scale=jnp.ones(()),
+            sums=self.program.start(),
+        )
+
+
+def resolve(experiment: Experiment, opened: Opened) -> Recipe:
+    """What training starts from, known before any image is decoded.
+
+    Raises UserError where parts of the experiment do not go with one another or with the data.
+    """
+    positions, steps_per_epoch = divided(experiment, opened)
+    encoders = encoders_of(experiment)
+    source = type(experiment.data).__name__
+    objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
+    _check_metric(experiment, objectives, opened)
+    task = examined(experiment, opened, objectives, encoders)
+    recipe = recalled(experiment, task, input_of(experiment, task, encoders))
+    tuning, table = _tuned(recipe, steps_per_epoch)
+    return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table))
+
+
+def recalled(experiment: Experiment, task: Task, seen: Input | None = None) -> Recipe:
+    """What predicting starts from: the task is that of a trained run. seen: its input, where it is known."""
+    seen = seen or input_of(experiment, task)
+    network = nnx.eval_shape(builder(experiment, task, seen))
+    shapes: Any = nnx.split(network, nnx.Param, nnx.BatchStat)
+    return Recipe(experiment, task, seen, shapes)
+
+
+def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx.Module]:
+    """A function that makes the network; call it under jit or eval_shape."""
+    shape = seen.shape
+    heads = {one.name: one.head for one in task.objectives}
+    weights = {one.name: one.weight for one in task.objectives}
+    several = len(heads) > 1
+    head = Joint(heads, weights) if several else task.primary.head
+    targets: Any = task.targets if several else task.primary.targets
+
+    def build() -> nnx.Module:
+        rngs = nnx.Rngs(params=initial_key(experiment.seed))
+        return build_network(experiment.model, head, shape, targets, rngs)
+
+    return build
+
+
+def positions_of(experiment: Experiment, opened: Opened) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
+    be sorted by class.
+
+    Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
+    """
+    learn, validate = experiment.split.split(opened.train)
+    if opened.train.label is not None:
+        learn = learn[opened.train.label[learn] >= 0]
+    return spread(learn, experiment.limit), spread(validate, experiment.limit)
+
+
+def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """`positions_of`, and the steps of an epoch. Raises UserError where either side, or a batch, cannot be filled."""
+    positions, batch_size = positions_of(experiment, opened), experiment.training.batch_size
+    label = None if opened.train.label is None else opened.train.label[positions[0]]
+    epoch = epoch_length(len(positions[0]), label, experiment.balance)
+    check_batch_size(batch_size, epoch)
+    return positions, epoch // batch_size
+
+
+def _check_metric(experiment: Experiment, objectives: tuple[Resolved, ...], opened: Opened) -> None:
+    metric = experiment.training.metric
+    if metric is None:
+        return
+    names = [one.scores(one.start(), opened.ceiling) for one in objectives]
+    known = [
+        *names[0],
+        *(f"{one.name}/{score}" for one, own in zip(objectives, names, strict=True) for score in own),
+    ]
+    counted = [name for name in known if not name.endswith("constant_targets")]  # a count, not a score
+    shown = [name for name in counted if len(objectives) > 1 or "/" not in name]
+    if metric not in shown:
+        raise UserError(f"Training.metric: expected one of {', '.join(shown)}, found {metric!r}")
+
+
+def _tuned(recipe: Recipe, steps_per_epoch: int) -> tuple[Tuning, list[dict[str, Any]]]:
+    """What trains, from when and at which rate, and the record of it.
+
+    Raises UserError for rules that do not fit the network or the run's length.
+    """
+    experiment = recipe.experiment
+    layers, layer_of, unread = order(recipe.shapes, recipe.input.shape)
+    epochs = experiment.training.total_steps(steps_per_epoch) / steps_per_epoch
+    tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs)
+    params, stats = (tree.flatten(part) for part in recipe.shapes[1:])
+    sizes = {path: leaf.shape for path, leaf in params.items()}
+    return tuning, tuning.table(layers, layer_of, unread, sizes, stats, experiment.optimizer.lr)

@@ -1,0 +1,101 @@
+"""What data make of an experiment: kept with a run, so that predicting needs no training data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from jaxlab.core.config import from_json, to_json
+from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import Normalize
+from jaxlab.data.images import Images
+from jaxlab.objectives import Objective, Resolved, resolved
+from jaxlab.weights.preprocessing import prepared
+
+_NEEDED = ("kind", "targets", "images", "image_dtype", "normalize")
+_LATER: dict[str, Any] = {"masks": 0, "encoders": ()}  # which the first versions did not know
+
+
+@dataclass(frozen=True)
+class Task:
+    """objectives: the primary one first. images: with the size, filter and crop that are used.
+
+    image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved. masks: how many channels of decoded
+    images are masks.
+    encoders: where the network reads cached features, the records of what made them; `images` and `normalize` are
+    then unused, each encoder has its own.
+    """
+
+    objectives: tuple[Resolved, ...]
+    images: Images
+    image_dtype: str
+    normalize: Normalize
+    masks: int = 0
+    encoders: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def primary(self) -> Resolved:
+        """The objective that picks the best checkpoint and is predicted."""
+        return self.objectives[0]
+
+    @property
+    def targets(self) -> dict[str, tuple[str, ...]]:
+        """{objective: names of its targets or classes}."""
+        return {one.name: one.targets for one in self.objectives}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(h, w, c) of decoded images."""
+        height, width = self.images.size or (0, 0)
+        return height, width, self.images.channels + self.masks
+
+    def to_json(self) -> dict[str, Any]:
+        """kind and targets are the primary objective's; those of all stand beside them where there are several."""
+        several = {} if len(self.objectives) == 1 else {"objectives": _lists(self.targets)}
+        return {
+            "kind": self.primary.kind,
+            "targets": list(self.primary.targets),
+            **several,
+            "images": to_json(self.images),
+            "image_dtype": self.image_dtype,
+            "normalize": to_json(self.normalize),
+            "masks": self.masks,
+            "encoders": list(self.encoders),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], objectives: Mapping[str, Objective]) -> Self:
+        """The inverse, for an experiment of these objectives."""
+        data = {**_LATER, **data}
+        if missing := sorted(set(_NEEDED) - data.keys()):
+            raise UserError(
+                f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
+            )
+        targets = data.get("objectives") or dict.fromkeys(objectives, data["targets"])
+        if targets.keys() != objectives.keys():
+            raise UserError(
+                f"run.json: task has the objectives {', '.join(targets)}, config.json {', '.join(objectives)}"
+            )
+        return cls(
+            objectives=resolved(objectives, {name: tuple(names) for name, names in targets.items()}),
+            images=from_json(data["images"]),
+            image_dtype=data["image_dtype"],
+            normalize=from_json(data["normalize"]),
+            masks=data["masks"],
+            encoders=tuple(data["encoders"]),
+        )
+
+    def same_as(self, other: "Task") -> bool:
+        """Whether the two predict the same targets from inputs made alike."""
+        return self.to_json() == other.to_json()
+
+    def prepared_as(self, normalize: Normalize | None, weights: dict[str, Any] | None) -> Self:
+        """Prepared as pretrained weights were: what the experiment leaves open of normalisation, filter and crop.
+
+        normalize: the experiment's own. weights: the record that `load_pretrained` makes.
+        """
+        images, normalize = prepared(self.images, normalize, weights)
+        return replace(self, normalize=normalize, images=images)
+
+
+def _lists(targets: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {name: list(names) for name, names in targets.items()}

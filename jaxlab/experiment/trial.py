@@ -1,0 +1,170 @@
+"""An experiment whose data are named nowhere, tried out on simulated neurons, small enough for minutes on a CPU."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import jax
+
+from jaxlab.core.config import Component
+from jaxlab.core.types import Kind
+from jaxlab.data.images import Images
+from jaxlab.data.source import Source
+from jaxlab.data.sources.algonauts import Algonauts
+from jaxlab.data.sources.arrays import Arrays
+from jaxlab.data.sources.folders import ImageFolders
+from jaxlab.data.sources.nx414 import NX414
+from jaxlab.data.sources.simulated import Simulated
+from jaxlab.data.sources.table import KaggleTable
+from jaxlab.data.split import KFold, RandomSplit
+from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
+from jaxlab.experiment.experiment import Experiment, Training
+from jaxlab.experiment.folds import Folds
+from jaxlab.weights.read import Unreachable, find
+
+E = TypeVar("E", bound=Component)
+
+# Sources of images with one number or class each: what a simulated population can stand in for.
+_SIMULABLE = (Algonauts, Arrays, ImageFolders, KaggleTable, NX414)
+_SIDE = 112  # pixels of larger images: whole patches of 14 and of 16, at a quarter of the cost of 224
+_BATCH, _BATCHES, _EPOCHS = 16, 10, 2
+_NEURONS = _TEST_IMAGES = 16
+
+
+def unnamed(experiment: Component) -> str | None:
+    """The field that would name where the data lie and does not, as `--set` has it; None where nothing is amiss.
+
+    None as well for data that nothing simulated can stand in for, such as questions about images.
+    """
+    source, field = getattr(_inner(experiment), "data", None), "data"
+    if isinstance(source, CachedFeatures):
+        source, field = source.data, "data.data"
+    if type(source) in _SIMULABLE and getattr(source, "root", "") is None:
+        return f"{field}.root"
+    return None
+
+
+def simulated(experiment: E) -> E:
+    """The same on a small simulated population, with classes where the loss asks for them."""
+    part: Any = experiment
+    if isinstance(experiment, Folds):
+        return replace(part, experiment=simulated(experiment.experiment))
+    return replace(part, **_simulated(experiment))
+
+
+def _simulated(experiment: Any) -> dict[str, Any]:
+    """The fields `data` and `split`: no simulated image has the columns that a split may go by."""
+    batch, source = _batch(experiment), experiment.data
+    stand_in = Simulated(
+        images=batch * _BATCHES,
+        test_images=_TEST_IMAGES,
+        neurons=_NEURONS,
+        size=max(_size(experiment) or (_SIDE,)),
+        kind=_kind(experiment),
+    )
+    data: Source = replace(source, data=stand_in) if isinstance(source, CachedFeatures) else stand_in
+    split = experiment.split
+    if isinstance(split, KFold):
+        split = replace(split, column=None)
+    elif not isinstance(split, RandomSplit):
+        split = RandomSplit()
+    return {"data": data, "split": split}
+
+
+def trial(experiment: Any, log: Callable[[str], None]) -> Any:
+    """`experiment` made small, on a simulated population: minutes on two cores, whatever it is.
+
+    Images are at most 112 x 112; there are two epochs of few batches, or two folds. Weights that a hub would have to
+    send and cannot are left out, and `log` is given a warning of each.
+    Raises UserError for weights that are missing for another reason: a path without a file, an unknown hub id.
+    """
+    small: Any = experiment if isinstance(experiment, Folds) else simulated(experiment)
+    if isinstance(experiment, Folds):
+        return replace(small, **_folds(experiment, log))
+    if isinstance(small, Ridge):
+        encoders = tuple(_encoder(one, log) for one in small.encoders)
+        return replace(small, encoders=encoders, split=replace(small.split, folds=2, fold=0), limit=None)
+    return replace(small, **_experiment(small, log))
+
+
+def _folds(config: Folds, log: Callable[[str], None]) -> dict[str, Any]:
+    split = replace(config.split, folds=2, column=None)
+    return {"experiment": replace(trial(config.experiment, log), split=split), "folds": 2}
+
+
+def _experiment(small: Experiment, log: Callable[[str], None]) -> dict[str, Any]:
+    data = small.data
+    if isinstance(data, CachedFeatures):
+        data = replace(data, encoders=tuple(_encoder(one, log) for one in data.encoders))
+    return {
+        "data": data,
+        "images": _images(small.images),
+        "model": _reachable(small.model, log),
+        "training": _training(small),
+        "finetune": small.finetune.smoke(),  # all that starts later starts in the first epoch
+        "limit": None,
+    }
+
+
+def _inner(experiment: Component) -> Component:
+    return experiment.experiment if isinstance(experiment, Folds) else experiment
+
+
+def _batch(experiment: Any) -> int:
+    """Images in an update, enough for each device."""
+    return math.lcm(_BATCH, jax.local_device_count() * getattr(experiment, "group", 1))
+
+
+def _kind(experiment: Any) -> Kind:
+    """What is predicted, by the primary objective."""
+    return (
+        next(iter(experiment.goals.values())).loss.kind
+        if isinstance(experiment, Experiment)
+        else "regression"
+    )
+
+
+def _training(experiment: Experiment) -> Training:
+    return replace(
+        experiment.training,
+        epochs=_EPOCHS,
+        steps=None,
+        batch_size=_batch(experiment),
+        accumulate=1,
+        early_stopping=None,
+        checkpoint_steps=None,
+        keep_every=None,
+    )
+
+
+def _size(experiment: Any) -> tuple[int, int] | None:
+    """(height, width) that the network sees; None where it takes images as they are."""
+    encoders = getattr(experiment, "encoders", ()) or getattr(experiment.data, "encoders", ())
+    images = encoders[0].images if encoders else experiment.images
+    return _images(images).size
+
+
+def _images(images: Images) -> Images:
+    if images.size is None:
+        return images
+    height, width = (side if side <= _SIDE + _BATCH else _SIDE for side in images.size)
+    return replace(images, size=(height, width))
+
+
+def _encoder(encoder: Any, log: Callable[[str], None]) -> Any:
+    reached = replace(encoder, model=_reachable(encoder.model, log))
+    return replace(reached, images=_images(encoder.images)) if isinstance(encoder, ImageEncoder) else reached
+
+
+def _reachable(model: Any, log: Callable[[str], None]) -> Any:
+    """`model`, without weights that the hub cannot send now."""
+    source = getattr(model, "pretrained", None)
+    if source is None:
+        return model
+    try:
+        find(source)
+    except Unreachable as error:
+        log(f"warning: weights {source} cannot be reached ({error.reason}): random ones take their place")
+        return replace(model, pretrained=None)
+    return model

@@ -1,0 +1,75 @@
+"""Whether a run may be gone on with, and whether its validation samples are new to it."""
+
+from typing import Any
+
+from jaxlab.core.config import Component, differences, from_json, identity, load_file
+from jaxlab.core.types import UserError
+from jaxlab.experiment import Experiment
+from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.training.display import Session
+from jaxlab.training.rundir import RunDirectory
+
+
+def recorded(rundir: RunDirectory) -> Any:
+    """The config that a run was made by. Raises UserError where it is of another version or not whole."""
+    data = rundir.config()
+    try:
+        return from_json(data)
+    except UserError:
+        if not (rundir.path / "config.py").is_file():
+            raise
+        load_file(rundir.path / "config.py")  # defines the components that the config file brought along
+        return from_json(data)
+
+
+def check_same(
+    experiment: Component, rundir: RunDirectory, info: dict[str, Any], allow_change: bool, session: Session
+) -> None:
+    """Raises UserError naming each field that differs from the run's, unless changes are allowed; and for a soup.
+
+    info: what run.json would say now.
+    """
+    earlier = rundir.info()
+    if "soup" in earlier:
+        raise UserError(
+            f"{rundir.path} is a soup, an average of checkpoints: nothing trains on from it; give another --run"
+        )
+    made_by, kind = rundir.config()["type"], type(experiment).__name__
+    if made_by != kind:
+        raise UserError(f"{rundir.path} is the run of {made_by}(...), not of {kind}(...): give another --run")
+    kept: Any = from_json(rundir.config())
+    changes = differences(identity(kept), identity(experiment))
+    before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
+    if before != now:
+        changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
+    changes += changed_encoders(earlier["task"].get("encoders", []), info["task"]["encoders"])
+    if changes and not allow_change:
+        raise UserError(
+            f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
+            "--allow-config-change to go on with the new one"
+        )
+    for change in changes:
+        session.log(f"changed: {change}")
+    used = [getattr(getattr(one, "experiment", one), "inference", None) for one in (kept, experiment)]
+    if used[0] != used[1] and not allow_change:
+        session.log(
+            f"{rundir.path} keeps the inference of its own config; `jaxlab predict` and `jaxlab evaluate` take another "
+            "(--set inference.tta.shift=3)"
+        )
+    if earlier["devices"] != info["devices"]:
+        session.log(
+            f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
+        )
+
+
+def check_unseen(rundir: RunDirectory, experiment: Experiment, data: str) -> None:
+    """Raises UserError where the run may have learned what `experiment` validates on.
+
+    data: the fingerprint of the data now. Of other data, and by another split, samples are dealt otherwise.
+    """
+    then = {"split": identity(recorded(rundir).split), "data": rundir.info()["data"]["fingerprint"][:12]}
+    if changes := differences(then, {"split": identity(experiment.split), "data": data[:12]}):
+        raise UserError(
+            f"{rundir.path} was trained on other data or another split ({'; '.join(changes)}), so that its validation "
+            "samples may be among those that it learned"
+        )

@@ -1,0 +1,41 @@
+"""The one table from a config's type to its run: how it is trained, and what is loaded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
+from jaxlab.encode import Ridge
+from jaxlab.experiment import Experiment, Folds
+from jaxlab.runs.folds import FoldsRun
+from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.network.train import train
+from jaxlab.runs.ridge import RidgeRun, train_ridge
+from jaxlab.runs.run import Run
+from jaxlab.runs.study import train_study
+
+
+@dataclass(frozen=True)
+class RunKind:
+    """train: (config, run directory, source=, allow_config_change=, session=) -> its path. run: what is loaded."""
+
+    train: Callable[..., Path]
+    run: type[Run]
+
+
+KINDS: Mapping[type[Component], RunKind] = {
+    Experiment: RunKind(train, NetworkRun),
+    Ridge: RunKind(train_ridge, RidgeRun),
+    Folds: RunKind(partial(train_study, FoldsRun), FoldsRun),
+}
+
+
+def kind_of(config: Component) -> RunKind:
+    """Raises UserError for a config that is none to train."""
+    for cls in type(config).__mro__:
+        if cls in KINDS:
+            return KINDS[cls]
+    expected = " or ".join(f"{cls.__name__}(...)" for cls in KINDS)
+    raise UserError(f"expected experiment = {expected}, found {type(config).__name__}")

@@ -1,0 +1,180 @@
+"""What every run offers, whether it is a network, a ridge regression or a study of several."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.data.source import Opened, Source
+from jaxlab.objectives import Resolved
+from jaxlab.training import runtime
+from jaxlab.training.checkpoint import Saved, newest_good, saved
+from jaxlab.training.rundir import RunDirectory, provenance
+from submit import Predictions
+
+Which = Literal["best", "last"] | int
+UserImages = np.ndarray | str | Path | Sequence[str | Path]
+NamedScores = dict[str, float]
+
+
+class Run(ABC):
+    """A trained run: `jaxlab.load` gives one, of the kind that its config asks for.
+
+    rundir: its directory. experiment: its config. info: run.json.
+    usual: the checkpoint that predicts where none is asked for. splits: those that it can predict.
+    """
+
+    usual: ClassVar[Which] = "best"
+    splits: ClassVar[tuple[str, ...]]
+
+    def __init__(self, rundir: RunDirectory, experiment: Any):
+        self.rundir = rundir
+        self.experiment = experiment
+        self.info = rundir.info()
+
+    @classmethod
+    def load(cls, rundir: RunDirectory, experiment: Any) -> Self:
+        """The run in a directory. Raises UserError where there is no checkpoint yet."""
+        if not saved(rundir.checkpoints):
+            raise UserError(
+                f"{rundir.path}: no checkpoint yet; `jaxlab train` makes them at the end of each epoch"
+            )
+        return cls(rundir, experiment)
+
+    # -- what it predicts
+
+    @property
+    @abstractmethod
+    def primary(self) -> Resolved:
+        """The objective that is predicted."""
+
+    @property
+    def kind(self) -> Kind:
+        """regression or classification."""
+        return self.primary.kind
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the outputs' columns."""
+        return self.primary.targets
+
+    # -- its data
+
+    @property
+    def source(self) -> Source:
+        """Where its data come from."""
+        return self.experiment.data
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The run's source, opened."""
+        return self.source.open()
+
+    @cached_property
+    def test(self) -> tuple[Samples | None, Path | None]:
+        """The samples to predict and the sample submission, where there are any."""
+        return self.source.open_test()
+
+    def test_samples(self) -> Samples:
+        """The samples to predict. Raises UserError where there are none."""
+        if self.test[0] is None:
+            raise UserError(f"{type(self.source).__name__}: these data have no test images to predict")
+        return self.test[0]
+
+    # -- its checkpoints
+
+    @property
+    def members(self) -> "Sequence[Run]":
+        """The runs whose checkpoints predict: itself, or those of a study."""
+        return (self,)
+
+    def checkpoint(self, which: Which = "best") -> Saved:
+        """The best, the last, or one by its step. For a damaged best or last, the good one before it, and says so.
+
+        Raises UserError where a step is not there or is damaged, or where no checkpoint is whole.
+        """
+        return chosen(self.rundir.checkpoints, which)
+
+    @property
+    def network(self) -> Any:
+        """Itself, where it is one trained network. Raises UserError, with what to do instead, where it is not."""
+        raise UserError(
+            f"{self.rundir.path} is no trained network, so there are no parameters to average; average its predictions "
+            "(python -m submit ensemble)"
+        )
+
+    def unfinished(self) -> Iterator[str]:
+        """A warning for each network whose training was stopped before its end."""
+        yield from (line for member in self.members if member is not self for line in member.unfinished())
+
+    # -- predictions and scores
+
+    @abstractmethod
+    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
+        """(n, t) float32 predictions in the targets' units; logits for classification.
+
+        images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
+        folder (its images sorted by name). They are resized as in training. which: default `usual`.
+        """
+
+    @abstractmethod
+    def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
+        """Predictions for a split of the run's data, with ids, target names and provenance.
+
+        Raises UserError for a split that it has not.
+        """
+
+    def keep(self, split: str = "test", which: Which | None = None) -> Predictions:
+        """`predict_split`, kept in the run directory, where ensembles look for it."""
+        predictions = self.predict_split(split, which)
+        predictions.save(self.rundir.predictions(split))
+        return predictions
+
+    @abstractmethod
+    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
+        """{split: scores} of one checkpoint: "train" and "validation", or "out_of_fold" of a study of folds."""
+
+    @abstractmethod
+    def evaluate_checkpoints(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
+        """{step, or member: {split: scores}}. which: as for `evaluate`, or "all"."""
+
+    def origin(self, scores: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """The provenance of predictions. scores: by split. more: of the checkpoint and of how it was used."""
+        origin = {"run": self.rundir.path.name, "scores": scores, "data": self.info["data"]}
+        return {**origin, "config": self.rundir.config(), **more, **provenance()}
+
+
+def record(
+    task: Mapping[str, Any], fingerprint: str, devices: int, *, weights: Any = None, **more: Any
+) -> dict[str, Any]:
+    """run.json. devices: how many are used. weights: the record of pretrained ones."""
+    used = {"platform": jax.default_backend(), "used": devices, "cores": runtime.cores()}
+    data = {"fingerprint": fingerprint}
+    return {"task": task, "weights": weights, **more, "data": data, "devices": used, **provenance()}
+
+
+def chosen(folder: Path, which: Which) -> Saved:
+    """The checkpoint in `folder` that `which` means, as `Run.checkpoint` has it."""
+    if isinstance(which, int):
+        found = {checkpoint.step: checkpoint for checkpoint in saved(folder)}
+        if which not in found:
+            raise UserError(f"{folder}: no checkpoint {which}; there are {sorted(found)}")
+        if fault := found[which].fault():
+            raise UserError(f"checkpoint {which} is damaged: {fault}; there are {sorted(found)}")
+        return found[which]
+    if which not in ("best", "last"):
+        raise UserError(f"checkpoint: expected best, last or a step, found {which!r}")
+    warn = partial(Console(stderr=True).print, highlight=False, soft_wrap=True)
+    last = newest_good(folder, warn)
+    if last is None:
+        raise UserError(f"{folder}: none of the {len(saved(folder))} checkpoints is whole")
+    best = (last.meta()["progress"]["best"] or {}).get("step", last.step)
+    if which == "last" or best == last.step:
+        return last
+    return newest_good(folder, warn, up_to=best) or last

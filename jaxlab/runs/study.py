@@ -1,0 +1,129 @@
+"""A study as a run: an ordinary run for each variant, in directories inside its own."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, Self
+
+from jaxlab.core.config import to_json
+from jaxlab.core.types import UserError
+from jaxlab.data.source import Source, examples
+from jaxlab.experiment.study import Study
+from jaxlab.objectives import Resolved
+from jaxlab.runs.checks import check_same
+from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.network.train import train
+from jaxlab.runs.run import Run, Which
+from jaxlab.training.budget import duration_text
+from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.display import Session
+from jaxlab.training.rundir import RunDirectory
+
+
+class StudyRun(Run):
+    """Trained variants of one experiment. The kind of study says how they predict together, and what they are."""
+
+    noun: ClassVar[str] = "runs"
+
+    @classmethod
+    def load(cls, rundir: RunDirectory, experiment: Any) -> Self:
+        """As every run. Raises UserError where a member has no checkpoint yet."""
+        directories = directories_of(rundir, experiment)
+        if missing := [inside.path.name for inside in directories.values() if not saved(inside.checkpoints)]:
+            raise UserError(
+                f"{rundir.path}: {len(missing)} of {len(directories)} {cls.noun} have no checkpoint yet "
+                f"({examples(missing)}); the same `jaxlab train` makes them"
+            )
+        return cls(rundir, experiment)
+
+    @cached_property
+    def members(self) -> Sequence[NetworkRun]:
+        variants = self.experiment.variants()
+        directories = directories_of(self.rundir, self.experiment)
+        return [NetworkRun(directories[name], variant) for name, variant in variants.items()]
+
+    @property
+    def primary(self) -> Resolved:
+        return self.members[0].primary
+
+    @property
+    def source(self) -> Source:
+        return self.experiment.experiment.data
+
+    @property
+    def network(self) -> NoReturn:
+        paths = [member.rundir.path for member in self.members]
+        raise UserError(
+            f"{self.rundir.path} holds a run for each of its {self.noun}; name those: {examples(paths, len(paths))}"
+        )
+
+    def checkpoint(self, which: Which = "best") -> NoReturn:
+        raise UserError(
+            f"{self.rundir.path} holds a run for each variant, each with checkpoints of its own "
+            f"({self.members[0].rundir.path}, ...)"
+        )
+
+    def checkpoints(self, which: Which) -> list[Saved]:
+        """One of each member."""
+        return [member.checkpoint(which) for member in self.members]
+
+    # -- what training asks of the kind of study
+
+    @classmethod
+    def check(cls, study: Study, rundir: RunDirectory) -> None:
+        """Raises UserError, before the first variant is trained, for one that could not be."""
+
+    @classmethod
+    def described(cls, study: Study) -> Mapping[str, Any]:
+        """What run.json says of it besides."""
+        return {}
+
+    @classmethod
+    def conclude(cls, study: Study, rundir: RunDirectory, session: Session) -> str | None:
+        """Keep and print what all variants come to. Returns what no time was left for, if anything."""
+        return None
+
+
+def train_study(
+    kind: type[StudyRun],
+    study: Study,
+    rundir: RunDirectory,
+    *,
+    source: str | None = None,
+    allow_config_change: bool = False,
+    session: Session | None = None,
+) -> Path:
+    """Train each variant that is not trained yet, then conclude. Arguments, result and errors are those of `train`."""
+    session = session or Session()
+    new = not rundir.exists() or allow_config_change
+    if rundir.exists():  # whether data have changed, each variant finds out
+        check_same(study, rundir, rundir.info(), allow_config_change, session)
+    if new:
+        kind.check(study, rundir)
+    directories = directories_of(rundir, study)
+    for number, (name, experiment) in enumerate(study.variants().items()):
+        title, inside = study.title(number), directories[name]
+        if not session.budget.allows(["start", "compile", "step", "checkpoint"]):
+            return _stopped(rundir, session, f"before {title}")
+        session.log(f"{title}: {inside.path}")
+        given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
+        train(experiment, inside, **given, session=session.within(title))
+        if new:  # now that the data and the config are known to go together
+            rundir.create(to_json(study), source, {**inside.info(), **kind.described(study)})
+            new = False
+        if session.budget.stopped:
+            return rundir.path
+    if left := kind.conclude(study, rundir, session):
+        return _stopped(rundir, session, f"before {left}")
+    return rundir.path
+
+
+def directories_of(rundir: RunDirectory, study: Study) -> dict[str, RunDirectory]:
+    """{variant: its directory}."""
+    return {name: RunDirectory(rundir.path / name) for name in study.variants()}
+
+
+def _stopped(rundir: RunDirectory, session: Session, where: str) -> Path:
+    used = duration_text(session.budget.used)
+    session.log(f"stopped after {used}, {where}; the same command goes on from there")
+    return rundir.path

@@ -1,0 +1,359 @@
+"""Every command and every config, run tiny on a simulated Kaggle folder."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from flax import nnx
+from tiny import task_of
+
+import submit
+from jaxlab.cli import main as cli
+from jaxlab.cli.main import main
+from jaxlab.core.config import load_file
+from jaxlab.core.tree import flatten
+from jaxlab.data import Normalize, Simulated
+from jaxlab.encode import CachedFeatures, Ridge
+from jaxlab.experiment import Experiment
+from jaxlab.experiment.recipe import recalled
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
+ON_FOLDERS = [
+    config for config in CONFIGS if config.stem != "mnist_lenet5"
+]  # that one is in test_data_mnist.py
+# What makes a config small enough for two steps here.
+SMALL = "images.size=(32, 32)"
+SHRUNK = {
+    "resnet_finetune": [SMALL, "model.depth=18"],
+    "efficientnet_finetune": [SMALL],
+    "efficientnet_readout": [SMALL],
+    "vit_base_finetune": [SMALL, "model.size=tiny"],
+    "vit_tiny_finetune": [SMALL],
+    "gesture_resnet18": [SMALL],
+    "gesture_shufflenet_x0_5": [SMALL],
+    "gesture_shufflenet_x1_0": [SMALL],
+    "gesture_lenet5": [SMALL],
+    "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
+    "ridge": ["encoders.0.images.size=(32, 32)"],
+    "ridge_networks": [
+        "encoders.0.images.size=(32, 32)",
+        "encoders.0.model.width=0.35",
+        "encoders.1.images.size=(28, 28)",
+        *(f"encoders.{k}.layers=('block3', 'block4')" for k in range(2)),
+    ],
+}
+# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family.
+CUT = {
+    "ridge_networks": "from dataclasses import replace\n\n"
+    "experiment = replace(experiment, encoders=experiment.encoders[2:])\n"
+}
+ROOT = {"cached_readout": "data.data.root"}  # elsewhere data.root
+
+
+def jaxlab(*arguments: object, code: int = 0) -> str:
+    """What the command printed, both streams."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A Kaggle folder: 60 images of 32 px, 12 to predict, 6 neurons."""
+    path = tmp_path_factory.mktemp("kaggle")
+    Simulated(images=60, test_images=12, neurons=6, size=32).write_kaggle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def gestures(folder, tmp_path_factory):
+    """The same images with one of three gestures each."""
+    path = tmp_path_factory.mktemp("gestures")
+    for name in ("train", "test"):
+        (path / name).symlink_to(folder / name)
+    for name in ("train.csv", "sample_submission.csv"):
+        table = pd.read_csv(folder / name, dtype={"image_id": str})[["image_id"]]
+        table.assign(gesture=np.resize(["fist", "palm", "point"], len(table))).to_csv(
+            path / name, index=False
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(folder, tmp_path_factory):
+    """A finished run of the shallow CNN's config, with its EMA and its averaged predictions."""
+    path = tmp_path_factory.mktemp("runs") / "shallow"
+    settings = ["images.size=(16, 16)", "training.epochs=2", "training.batch_size=16", f"data.root={folder}"]
+    jaxlab(
+        "train",
+        REPOSITORY / "configs/shallow_cnn.py",
+        "--run",
+        path,
+        *(x for s in settings for x in ("--set", s)),
+    )
+    return path
+
+
+def blank(build):
+    """Parameters of zeros: drawing those of an encoder takes seconds, and here their shapes count alone."""
+    split = nnx.state(nnx.eval_shape(build), nnx.Param, nnx.BatchStat)
+    return tuple({path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in flatten(s).items()} for s in split)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_builds_at_full_size(config, monkeypatch):
+    monkeypatch.setattr("jaxlab.encode.encoder.initial_parameters", blank)
+    experiment = load_file(config)
+    if isinstance(experiment, Ridge):
+        assert [one.load().layers for one in experiment.smoke().encoders]
+        return
+    assert isinstance(experiment, Experiment)
+    encoders, images = (), experiment.images
+    if isinstance(experiment.data, CachedFeatures):
+        encoders = tuple(one.load().record() for one in experiment.data.smoke().encoders)
+        images = experiment.data.encoders[0].images
+    assert images.size is not None
+    task = task_of(experiment, ("a", "b", "c"), images, Normalize(), encoders=encoders)
+    _, params, _ = recalled(experiment, task).shapes
+    assert params["head"]["bias"].shape == (3,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ON_FOLDERS, ids=lambda path: path.stem)
+def test_config_trains_two_steps_and_predicts(config, folder, gestures, tmp_path):
+    folder = gestures if config.stem.startswith("gesture") else folder
+    settings = [f"{ROOT.get(config.stem, 'data.root')}={folder}", *SHRUNK.get(config.stem, [])]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    if config.stem in CUT:
+        cut = tmp_path / config.name
+        cut.write_text(f"{config.read_text()}\n{CUT[config.stem]}")
+        config = cut
+    jaxlab("train", config, "--smoke", "--run", tmp_path / "run", *flags)
+    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")
+    assert submit.check(tmp_path / "out.csv", folder / "sample_submission.csv") == []
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    steps = [] if isinstance(load_file(config), Ridge) else [1, 2]
+    assert [record["step"] for record in records if record["split"] == "step"] == steps
+
+
+@pytest.mark.slow
+def test_smoke_has_a_run_directory_of_its_own(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = REPOSITORY / "configs/shallow_cnn.py"
+    for _ in range(2):  # the second is as fresh as the first
+        flags = ["--smoke", "--set", f"data.root={folder}", "--set", "images.size=(16, 16)"]
+        assert "epoch   1" in jaxlab("train", config, *flags, "--set", "training.parallel=data")
+    (made,) = Path("runs").iterdir()
+    assert re.fullmatch(r"shallow_cnn-smoke-[0-9a-f]{8}", made.name)
+
+
+@pytest.mark.slow
+def test_run_directory_holds_what_it_should(run):
+    for name in ("config.json", "config.py", "run.json", "metrics.jsonl", "plots/curves.png"):
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "events").iterdir())
+    assert (run / "config.py").read_text() == (REPOSITORY / "configs/shallow_cnn.py").read_text()
+    info = json.loads((run / "run.json").read_text())
+    assert info["schema"] == 1
+    assert len(info["data"]["fingerprint"]) == 64
+    assert info["versions"]["jax"]
+    assert info["devices"]["cores"] >= 1
+
+
+@pytest.mark.slow
+def test_predictions_are_a_mean_over_runs_by_id(run, folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    jaxlab("predict", run, "--out", tmp_path / "one.npz")
+    first = submit.Predictions.load(run / "predictions/test.npz")
+    sample = pd.read_csv(folder / "sample_submission.csv", dtype={"image_id": str})
+    assert set(first.ids) == set(sample["image_id"])
+    assert first.provenance["digest"]
+    assert first.provenance["config"]["type"] == "Experiment"
+
+    jaxlab("predict", run, other, "--out", tmp_path / "two.csv", "--checkpoint", "last")
+    written = pd.read_csv(tmp_path / "two.csv", dtype={"image_id": str}).set_index("image_id")
+    last = submit.Predictions.load(other / "predictions/test.npz")
+    np.testing.assert_allclose(written.loc[last.ids].to_numpy(), last.values, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_predicting_elsewhere_needs_the_test_images_alone(run, folder, tmp_path):
+    shutil.copytree(folder / "test", tmp_path / "moved/test")
+    shutil.copy(folder / "sample_submission.csv", tmp_path / "moved")
+    jaxlab("predict", run, "--out", tmp_path / "here.csv")
+    jaxlab("predict", run, "--out", tmp_path / "there.csv", "--set", f"data.root={tmp_path / 'moved'}")
+    assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_python_api_predicts_folders_files_and_arrays_alike(run, folder):
+    import jaxlab as package
+    from jaxlab.data.readers.image_files import read_image
+
+    loaded = package.load(run)
+    files = sorted((folder / "test").iterdir())
+    by_folder = loaded.predict(folder / "test")
+    assert by_folder.shape == (12, 6)
+    np.testing.assert_array_equal(by_folder, loaded.predict(files))
+    np.testing.assert_array_equal(by_folder, loaded.predict(np.stack([read_image(file) for file in files])))
+    np.testing.assert_allclose(loaded.predict(files[3])[0], by_folder[3], rtol=1e-5)
+    jaxlab("predict", run, "--out", folder / "api.npz")
+    test = submit.Predictions.load(folder / "api.npz")
+    np.testing.assert_array_equal(
+        by_folder, submit.align(test, np.array([file.stem for file in files])).values
+    )
+
+
+@pytest.mark.slow
+def test_arrays_that_are_not_the_runs_kind_of_images_are_refused(run):
+    import jaxlab as package
+
+    loaded = package.load(run)
+    pixels = np.zeros((2, 32, 32, 3), np.uint8)
+    wrong = {
+        "expected uint8": pixels.astype(np.int64),
+        "expected uint8, as the run": pixels.astype(np.float32),
+        r"looks like one image; pass images\[None\]": pixels[0],
+        r"found \(2, 32, 32, 4\)": np.zeros((2, 32, 32, 4), np.uint8),
+        "no images": pixels[:0],
+    }
+    for words, images in wrong.items():
+        with pytest.raises(package.UserError, match=words):
+            loaded.predict(images)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_is_neither_word_nor_step_is_refused(run, tmp_path):
+    error = jaxlab("predict", run, "--out", tmp_path / "x.csv", "--checkpoint", "lats", code=1)
+    assert "expected best, last or a step, found 'lats'" in error
+    assert "no checkpoint 99; there are" in jaxlab(
+        "predict", run, "--out", tmp_path / "x.csv", "--checkpoint", 99, code=1
+    )
+
+
+@pytest.mark.slow
+def test_a_damaged_best_falls_back_to_the_one_before_it(run, folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    newest = max((copy / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    (newest / "manifest.json").write_text(
+        (newest / "manifest.json").read_text().replace('"files"', '"filed"')
+    )
+    said = jaxlab("predict", copy, "--out", tmp_path / "x.csv", "--checkpoint", "last")
+    assert f"checkpoint {newest.name} is damaged" in said
+    step = submit.Predictions.load(copy / "predictions/test.npz").provenance["step"]
+    assert step < int(newest.name)
+
+
+def test_scores_with_a_ceiling_fit_eighty_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ("loss", "pearson", "pearson_median", "explained_variance", "mse", "constant_targets")
+    cli._print_scores({12345: {"validation": dict.fromkeys((*names, "noise_normalised"), -0.12345)}})
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert "validation" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_evaluate_agrees_with_training_and_fills_in_what_is_missing(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    records = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    known = {record["step"]: record for record in records if record["split"] == "validation"}
+    kept = [record for record in records if record["split"] != "validation"]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+    scores = json.loads(jaxlab("evaluate", copy, "--checkpoints", "all", "--json"))
+    refilled = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert {r["step"] for r in refilled if r["split"] == "validation"} == {int(step) for step in scores}
+    for step, by_split in scores.items():
+        assert by_split["validation"]["pearson"] == pytest.approx(known[int(step)]["pearson"], abs=1e-6)
+    assert "pearson" in jaxlab("evaluate", copy)
+
+
+@pytest.mark.slow
+def test_shuffled_ids_collapse_the_score(folder, tmp_path):
+    """A network that has learnt something scores well by id, and nothing when ids are dealt out anew."""
+    data = tmp_path / "data"
+    Simulated(images=400, test_images=100, neurons=12, size=32, repeats=20).write_kaggle(data)
+    settings = ["images.size=(32, 32)", "training.epochs=25", "training.batch_size=40", f"data.root={data}"]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    jaxlab("train", REPOSITORY / "configs/quickstart.py", "--run", tmp_path / "run", *flags)
+    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.npz")
+    right = submit.Predictions.load(tmp_path / "out.npz")
+    rows = np.random.default_rng(0).permutation(len(right.ids))
+    wrong = submit.Predictions(ids=right.ids[rows], values=right.values, targets=right.targets)
+    by_id, dealt = (submit.score(p, data / "solution.csv").mean for p in (right, wrong))
+    assert by_id > 0.2
+    assert abs(dealt) < 0.1
+
+
+@pytest.mark.slow
+def test_classification_from_images_to_class_names(tmp_path):
+    data = tmp_path / "data"
+    Simulated(images=80, test_images=10, size=32, kind="classification", categories=3).write_kaggle(data)
+    (tmp_path / "config.py").write_text(
+        (REPOSITORY / "configs/quickstart.py")
+        .read_text()
+        .replace("Experiment(\n", "Experiment(\n    loss=CrossEntropy(),\n", 1)
+        .replace("from jaxlab.models", "from jaxlab.losses import CrossEntropy\nfrom jaxlab.models")
+    )
+    flags = ["--set", f"data.root={data}", "--set", "images.size=(16, 16)", "--smoke"]
+    jaxlab("train", tmp_path / "config.py", "--run", tmp_path / "run", *flags)
+    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")
+    assert submit.check(tmp_path / "out.csv", data / "sample_submission.csv") == []
+    names = set(pd.read_csv(data / "train.csv", dtype=str)["label"])
+    assert set(pd.read_csv(tmp_path / "out.csv", dtype=str)["label"]) <= names
+    assert "accuracy" in json.loads(jaxlab("evaluate", tmp_path / "run", "--json"))["2"]["validation"]
+
+
+def test_simulate_writes_the_sizes_asked_for(tmp_path):
+    jaxlab("simulate", tmp_path, "--images", 5, "--test-images", 3, "--neurons", 4, "--size", 16)
+    assert pd.read_csv(tmp_path / "train.csv").shape == (5, 5)
+    assert pd.read_csv(tmp_path / "sample_submission.csv").shape == (3, 5)
+    assert len(list((tmp_path / "train").iterdir())) == 5
+
+
+def test_configs_are_listed_and_copied(tmp_path):
+    listed = jaxlab("configs", "list")
+    assert all(config.name in listed for config in CONFIGS)
+    jaxlab("configs", "copy", "quickstart", tmp_path)
+    assert (tmp_path / "quickstart.py").read_text() == (REPOSITORY / "configs/quickstart.py").read_text()
+    assert "exists already" in jaxlab("configs", "copy", "quickstart", tmp_path, code=1)
+    assert "quickstart" in jaxlab("configs", "copy", "nothing", tmp_path, code=1)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])
+def test_help_is_there(command):
+    shown = jaxlab(*command, "--help")
+    assert "Usage:" in shown
+    assert len(shown.splitlines()) > 5
+
+
+def test_a_mistake_has_no_traceback(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "jaxlab", "train", str(tmp_path / "none.py")],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: config ")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("group", [main, main.commands["data"], main.commands["configs"]])
+def test_each_command_is_said_on_a_line_of_eighty_columns(group):
+    """Of which click leaves 78, takes 6 for margins, and cuts off with dots what does not fit."""
+    width = 78 - 6 - max(map(len, group.commands))
+    said = [command.get_short_help_str(width) for command in group.commands.values()]
+    assert [line for line in said if line.endswith("...") or not line] == []

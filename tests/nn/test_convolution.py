@@ -1,0 +1,48 @@
+"""The other forms of convolution are held to XLA's, forwards and backwards."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxlab.nn.convolution import convolve
+
+OPTIONS = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": 1}
+
+
+@pytest.mark.parametrize(
+    ("size", "k", "stride", "channels"),
+    [
+        ((2, 2), 3, 1, 4),
+        ((1, 1), 3, 1, 4),
+        ((4, 5), 3, 2, 4),
+        ((3, 7), 1, 2, 4),
+        ((8, 9), 3, 1, 3),
+        ((9, 8), 3, 2, 3),
+    ],
+)
+def test_small_maps_and_colour_images_equal_xla(
+    size: tuple[int, int], k: int, stride: int, channels: int
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *size, channels)).astype(np.float32)
+    kernel = rng.normal(size=(k, k, channels, 5)).astype(np.float32)
+    arguments = ((stride, stride), ((k // 2, k // 2),) * 2)
+
+    ours, back = jax.vjp(lambda x, w: convolve(x, w, *arguments, **OPTIONS), x, kernel)
+    theirs, reference = jax.vjp(lambda x, w: lax.conv_general_dilated(x, w, *arguments, **OPTIONS), x, kernel)
+
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    for mine, xla in zip(back(theirs), reference(theirs), strict=True):
+        np.testing.assert_allclose(mine, xla, rtol=1e-4, atol=1e-4)
+
+
+def test_large_and_grouped_maps_are_left_to_xla(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(lax, "conv_general_dilated", lambda x, *_, **__: called.append(x) or x)
+    pads = ((1, 1), (1, 1))
+    convolve(jnp.zeros((1, 8, 8, 4)), jnp.zeros((3, 3, 4, 4)), (1, 1), pads, **OPTIONS)
+    grouped = {**OPTIONS, "feature_group_count": 2}
+    convolve(jnp.zeros((1, 2, 2, 4)), jnp.zeros((3, 3, 2, 4)), (1, 1), pads, **grouped)
+    assert len(called) == 2

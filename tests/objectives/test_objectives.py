@@ -1,0 +1,312 @@
+"""Objectives as values: which truth each has, what several come to together, the same on one device and on four."""
+
+import io
+import json
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from tiny import steps, train
+
+import jaxlab
+from jaxlab.cli.main import main
+from jaxlab.core.config import from_json, identity, override, short_hash, to_json
+from jaxlab.core.types import UserError
+from jaxlab.data import Images, RandomSplit, Simulated
+from jaxlab.experiment import Experiment, Objective, Training
+from jaxlab.experiment.recipe import resolve
+from jaxlab.heads import Linear, Squashed
+from jaxlab.losses import BatchLoss, CrossEntropy, Mse
+from jaxlab.models import ShallowCNN
+from jaxlab.optim import SGD, AdamW
+from jaxlab.runs import api
+from jaxlab.training import journal
+from jaxlab.training.checkpoint import saved
+from submit import Predictions
+
+DATA = Simulated(images=60, test_images=7, neurons=3, size=16, categories=4, repeats=2)
+OBJECT = Objective(head=Linear(layer="level2", dropout=0.1), loss=CrossEntropy(), of="category", weight=0.3)
+ACTIVITY = Objective(head=Linear(layer="level2", dropout=0.1))
+
+
+def experiment(**parts) -> Experiment:
+    fields = {
+        "data": DATA,
+        "images": Images(size=(16, 16)),
+        "split": RandomSplit(validation=0.2),
+        "model": ShallowCNN(channels=(4, 6), kernel_sizes=(3, 3), dropout=0.1),
+        "objectives": {"activity": ACTIVITY, "object": OBJECT},
+        "optimizer": AdamW(lr=1e-2),
+        "training": Training(epochs=2, batch_size=8, checkpoint_steps=4),
+    }
+    return Experiment(**{**fields, **parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NegativePearson(BatchLoss):
+    """1 - r over the batch, averaged over targets: no row has a loss of its own."""
+
+    kind = "regression"
+
+    def of_batch(self, outputs, truth, total):
+        count = total(jnp.ones(len(outputs)))
+        x, y = (side - (total(side) / count)[None] for side in (outputs, truth))
+        r = total(x * y) / jnp.sqrt(total(x * x) * total(y * y) + 1e-6)
+        return (1 - r).mean()
+
+
+# -- configs
+
+
+def test_an_experiment_without_objectives_is_what_it_was():
+    """Its JSON has no such field, so that runs of before keep their names and go on."""
+    plain = Experiment()
+    assert "objectives" not in to_json(plain)
+    assert short_hash(plain) == "d583d306", "as jaxlab 0.1 has it"
+    assert list(plain.goals) == ["activity"]
+    assert list(Experiment(loss=CrossEntropy()).goals) == ["label"]
+
+
+def test_objectives_survive_json_and_are_overridden_by_name():
+    whole = experiment()
+    assert from_json(json.loads(json.dumps(to_json(whole)))) == whole
+    changed = override(whole, ["objectives.object.weight=0.5", "objectives.object.loss.label_smoothing=0.1"])
+    assert changed.objectives["object"].weight == 0.5
+    assert changed.objectives["activity"] == ACTIVITY
+    with pytest.raises(
+        UserError, match=r"--set objectives\.objct\.weight=1\.0: there is no 'objct'; there are act"
+    ):
+        override(whole, ["objectives.objct.weight=1.0"])
+    with pytest.raises(UserError, match=r"a part is chosen in the config file"):
+        override(whole, ["objectives.object=None"])
+
+
+def test_the_order_of_objectives_is_part_of_an_experiment(tmp_path):
+    """The first one picks the best checkpoint, so that another order is another experiment."""
+    from jaxlab.core.config import differences
+
+    other = experiment(objectives={"object": OBJECT, "activity": ACTIVITY})
+    assert differences(identity(experiment()), identity(other)) == [
+        "objectives: order activity, object -> object, activity"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"head": Linear(layer="level1")}, "expected head and loss, or objectives, found both"),
+        ({"objectives": {"2nd": ACTIVITY}}, r"expected names of letters and digits, found \['2nd'\]"),
+    ],
+)
+def test_what_cannot_be_is_refused(parts, words):
+    with pytest.raises(UserError, match=words):
+        experiment(**parts)
+
+
+def test_an_objective_checks_itself():
+    with pytest.raises(UserError, match=r"Objective\.weight: expected more than 0, found 0\.0"):
+        Objective(weight=0.0)
+    with pytest.raises(UserError, match=r"Squashed\(\) squashes numbers, but the loss is for classification"):
+        Objective(head=Squashed(head=Linear()), loss=CrossEntropy())
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        (
+            replace(OBJECT, of="categories"),
+            r"'object': the data \(Simulated\) have no column 'categories'; .*category",
+        ),
+        (replace(OBJECT, of="activity"), r"of='activity' does not go with loss=CrossEntropy\(\)"),
+        (
+            replace(OBJECT, of=None),
+            r"loss=CrossEntropy\(\) is for classification, but the data \(Simulated\)",
+        ),
+        (Objective(of="category"), r"column 'category': expected numbers \(could not convert"),
+    ],
+)
+def test_a_truth_that_is_not_there_is_named(objective, words):
+    with pytest.raises(UserError, match=words):
+        resolve(experiment(objectives={"activity": ACTIVITY, "object": objective}), DATA.open())
+
+
+def test_metrics_of_objectives_are_named_by_both():
+    with pytest.raises(
+        UserError, match=r"expected one of loss, pearson, .*object/accuracy.*, found 'accuracy'"
+    ):
+        resolve(override(experiment(), ["training.metric=accuracy"]), DATA.open())
+    recipe = resolve(override(experiment(), ["training.metric=object/accuracy"]), DATA.open())
+    assert recipe.metric == "object/accuracy"
+    assert resolve(experiment(), DATA.open()).metric == "pearson"
+
+
+# -- what they come to
+
+
+def test_each_has_its_own_truth_and_place():
+    opened = DATA.open()
+    recipe = resolve(experiment(), opened)
+    activity, label = recipe.task.objectives
+    assert (activity.targets, label.targets) == (opened.targets, tuple(f"category{k}" for k in range(4)))
+    np.testing.assert_array_equal(activity.truth(opened.train), opened.train.target)
+    names = np.array(label.targets)[label.truth(opened.train)]
+    np.testing.assert_array_equal(names, opened.train.columns["category"])
+    outputs = np.arange(14.0).reshape(2, 7)
+    np.testing.assert_array_equal(activity.own(outputs), outputs[:, :3])
+    np.testing.assert_array_equal(label.own(outputs), outputs[:, 3:])
+    assert recipe.shapes[1]["head"]["objectives"]["object"]["bias"].shape == (4,)
+
+
+def test_a_column_of_numbers_is_a_truth():
+    opened = DATA.open()
+    weight = np.linspace(5, 9, len(opened.train)).astype(str)
+    opened = replace(opened, train=replace(opened.train, columns={"weight": weight}))
+    recipe = resolve(experiment(objectives={"weight": Objective(of="weight")}), opened)
+    (one,) = recipe.task.objectives
+    assert one.targets == ("weight",)
+    np.testing.assert_allclose(one.truth(opened.train)[:, 0], weight.astype(float), rtol=1e-6)
+
+
+def test_columns_that_are_learned_from_are_part_of_the_datas_fingerprint():
+    opened = DATA.open()
+    changed = replace(
+        opened, train=replace(opened.train, columns={"category": opened.train.columns["category"][::-1]})
+    )
+    assert experiment().fingerprint(opened) != experiment().fingerprint(changed)
+    plain = experiment(objectives={"activity": ACTIVITY})
+    assert plain.fingerprint(opened) == plain.fingerprint(changed)
+
+
+def test_an_epochs_scores_are_those_of_both_and_the_weighted_loss():
+    recipe = resolve(experiment(), DATA.open())
+    program = recipe.program
+    rng = np.random.default_rng(0)
+    outputs = jnp.asarray(rng.normal(size=(8, 7)), jnp.float32)
+    truth = {
+        "activity": rng.normal(size=(8, 3)).astype(np.float32),
+        "object": np.arange(8, dtype=np.int32) % 4,
+    }
+    constants = {
+        "activity.target_mean": np.ones(3, np.float32),
+        "activity.target_scale": np.full(3, 2, np.float32),
+    }
+    batch = {"truth": truth}
+    losses = program.losses(outputs, batch, constants, None)
+    scores = program.scores(program.add(program.start(), outputs, losses, batch, constants, None))
+    mse = np.square(outputs[:, :3] - (truth["activity"] - 1) / 2).mean()
+    entropy = -jax.nn.log_softmax(outputs[:, 3:])[np.arange(8), truth["object"]].mean()
+    assert scores["loss"] == pytest.approx(float(mse + 0.3 * entropy), rel=1e-5)
+    assert scores["activity/loss"] == pytest.approx(float(mse), rel=1e-5)
+    assert scores["object/loss"] == pytest.approx(float(entropy), rel=1e-5)
+    assert scores["pearson"] == scores["activity/pearson"]
+    assert scores["object/accuracy"] == float((outputs[:, 3:].argmax(1) == truth["object"]).mean())
+
+
+# -- training
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A run with two objectives, trained to its end; read it, never write to it."""
+    return train(experiment(), tmp_path_factory.mktemp("both") / "run")
+
+
+@pytest.mark.slow
+def test_two_objectives_train_validate_predict_and_evaluate(both):
+    records = journal.read(both / "metrics.jsonl", "validation")
+    for record in records:
+        parts = record["activity/loss"] + 0.3 * record["object/loss"]
+        assert record["loss"] == pytest.approx(parts, rel=1e-5)
+        assert {"pearson", "object/accuracy", "object/f1_macro"} <= record.keys()
+    run = jaxlab.load(both)
+    made = run.keep("test")
+    assert (made.kind, made.targets.tolist(), made.values.shape) == ("regression", list(run.targets), (7, 3))
+    assert Predictions.load(both / "predictions/test.npz").ids.tolist() == made.ids.tolist()
+    scores = run.evaluate("last")["validation"]
+    last = {name: value for name, value in records[-1].items() if name in scores}
+    assert last == pytest.approx(scores, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_both_heads_learn_and_share_the_backbone(both):
+    arrays = saved(both / "checkpoints")[-1].arrays(("params",))["params"]
+    assert {"head.objectives.activity.bias", "head.objectives.object.bias"} <= arrays.keys()
+    alone = train(experiment(objectives={"activity": ACTIVITY}), both.parent / "alone")
+    other = saved(alone / "checkpoints")[-1].arrays(("params",))["params"]
+    assert "head.bias" in other, "a sole objective's name is in no path"
+    shared = [path for path in arrays if path.startswith("backbone.")]
+    assert any(np.abs(arrays[path] - other[path]).max() > 1e-4 for path in shared)
+
+
+@pytest.mark.slow
+def test_two_objectives_go_on_where_they_stopped(both, tmp_path):
+    stopped = tmp_path / "run"
+    stop = {"count": 0}
+
+    def clock() -> float:
+        stop["count"] += 1
+        return 0.0 if stop["count"] < 60 else 1e6
+
+    from jaxlab.training.budget import Budget
+
+    train(experiment(), stopped, stop_after=Budget(1e5, clock))
+    assert saved(stopped / "checkpoints")[-1].step < 12
+    train(experiment(), stopped)
+    mine, theirs = (saved(path / "checkpoints")[-1] for path in (stopped, both))
+    assert mine.meta()["digest"] == theirs.meta()["digest"]
+    assert journal.read(stopped / "metrics.jsonl") == journal.read(both / "metrics.jsonl")
+
+
+@pytest.mark.slow
+def test_another_order_is_another_run(both):
+    other = experiment(objectives={"object": OBJECT, "activity": ACTIVITY})
+    with pytest.raises(UserError, match="objectives: order activity, object -> object, activity"):
+        api.train(other, both, console=Console(file=io.StringIO()))
+
+
+@pytest.mark.slow
+def test_commands_take_runs_of_two_objectives(both):
+    for command in (["inspect", str(both)], ["evaluate", str(both), "--json"], ["predict", str(both)]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.output
+    shown = CliRunner().invoke(main, ["inspect", str(both)]).output
+    assert "object: Linear, CrossEntropy of category, weight 0.3" in shown
+    assert (both / "plots/curves.png").stat().st_size > 0
+    result = CliRunner().invoke(main, ["evaluate", str(both), "--set", "inference.tta.shift=1", "--json"])
+    assert "validation_tta" in result.output, result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(accumulate):
+    objectives = {"activity": replace(ACTIVITY, loss=NegativePearson()), "object": OBJECT}
+    settings = (f"training.accumulate={accumulate}",)
+    found = {}
+    for parallel in ("single", "data", "pmap"):
+        one = override(
+            experiment(objectives=objectives, optimizer=SGD(lr=0.05)),
+            [*settings, f"training.parallel={parallel}"],
+        )
+        found[parallel] = steps(one, 3)
+    start, _ = steps(override(experiment(objectives=objectives, optimizer=SGD(lr=0.05)), settings), 0)
+    expected, reports = found.pop("single")
+    assert any(np.abs(expected.params[path] - leaf).max() > 1e-3 for path, leaf in start.params.items())
+    for state, mine in found.values():
+        for path, leaf in expected.params.items():
+            moved = np.abs(leaf - start.params[path]).max()
+            np.testing.assert_allclose(state.params[path], leaf, atol=2e-4 * moved + 1e-9, err_msg=path)
+        for report, single in zip(mine, reports, strict=True):
+            assert report == pytest.approx(single, rel=1e-4)
+
+
+def test_a_loss_of_the_whole_batch_agrees_with_numpy():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 9, 2)).astype(np.float32)
+    rows = NegativePearson().rows(jnp.asarray(x), jnp.asarray(y), lambda values: values.sum(0))
+    r = [np.corrcoef(x[:, k], y[:, k])[0, 1] for k in range(2)]
+    np.testing.assert_allclose(rows, np.full(9, 1 - np.mean(r)), rtol=1e-4)
+    assert Mse().rows(jnp.asarray(x), jnp.asarray(y), None).shape == (9,)
