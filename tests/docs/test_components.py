@@ -42,6 +42,7 @@ def test_a_field_stands_with_type_default_and_what_is_said_of_it():
     assert "| `blur: bool = False` | anti-aliased strides (Zhang 2019)" in PAGES["models.md"]
     assert "| `depth: Literal[18, 34, 50, 101] = 18` | 18, 34 (basic blocks), 50 or 101" in PAGES["models.md"]
     assert "| `rank: int` | dimensions between each layer" in PAGES["heads.md"]
+    assert "| `experiment: Experiment = Experiment()` |" in PAGES["experiment.md"]
     assert "| `pretrained: path \\| None = None` |" in PAGES["models.md"]
 
 
