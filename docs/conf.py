@@ -26,7 +26,6 @@ myst_links_external_new_tab = True
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True}
 maximum_signature_line_length = 90
 python_use_unqualified_type_names = True
 python_display_short_literal_types = True

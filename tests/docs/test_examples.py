@@ -1,6 +1,5 @@
 """Every example on every page runs, in a folder where the files that pages speak of are there."""
 
-import contextlib
 import re
 import shutil
 import tomllib
@@ -18,7 +17,7 @@ import jaxlab
 import submit
 from jaxlab.cli.main import main as jaxlab_command
 from jaxlab.core import config
-from jaxlab.data import Images, KaggleTable, Simulated
+from jaxlab.data import Images, KaggleTable, RandomSplit, Simulated
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Linear
 from jaxlab.models import ShallowCNN
@@ -27,6 +26,7 @@ from submit.cli.main import main as submit_command
 pytestmark = pytest.mark.slow
 EXPERIMENT = Experiment(
     images=Images(size=(16, 16)),
+    split=RandomSplit(validation=0.5),
     model=ShallowCNN(channels=(4, 4, 4), kernel_sizes=(3, 3, 3)),
     head=Linear(layer="level3"),
     training=Training(steps=2, batch_size=8),
@@ -37,7 +37,9 @@ EXPERIMENT = Experiment(
 def folder(tmp_path_factory):
     """What the pages call FOLDER, mine.py, runs/a and so on: a simulated Kaggle folder, and a run trained on it."""
     here = tmp_path_factory.mktemp("pages")
-    Simulated(images=40, test_images=8, neurons=3, size=32, repeats=2).write_kaggle(here / "FOLDER")
+    Simulated(images=60, test_images=12, neurons=3, size=32, repeats=2).write_kaggle(here / "FOLDER")
+    shown = next((here / "FOLDER/train").iterdir())
+    shutil.copy(shown, next((here / "FOLDER/test").iterdir()))  # for `jaxlab data audit --duplicates` to find
     for name in ("train.csv", "solution.csv", "sample_submission.csv"):
         shutil.copy(here / "FOLDER" / name, here)
     shutil.copytree(here / "FOLDER/test", here / "test_images")
@@ -49,22 +51,25 @@ def folder(tmp_path_factory):
     for split in ("test", "validation"):
         (run / "predictions").mkdir(exist_ok=True)
         loaded.predict_split(split).save(run / f"predictions/{split}.npz")
-    for name in ("b", "c"):
+    for name in ("b", "c", "ridge"):
         shutil.copytree(run, here / "runs" / name)
-    for name in ("predictions", "a", "b"):
+    solution = submit.Predictions.load(here / "solution.csv")
+    noise = 0.3 * solution.values.std(0) * np.random.default_rng(0).normal(size=solution.values.shape)
+    replace(solution, values=solution.values + noise).save(here / "predictions.npz")
+    for name in ("a", "b"):
         shutil.copy(run / "predictions/test.npz", here / f"{name}.npz")
     submit.write(
         submit.Predictions.load(here / "a.npz"), here / "submission.csv", here / "sample_submission.csv"
     )
-    (here / "alike.csv").write_text("id\n")
     shutil.copy(ROOT / "configs/shallow_cnn.py", here / "mine.py")
     return here
 
 
 @pytest.fixture
-def inside(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    return folder
+def inside(folder, tmp_path, monkeypatch):
+    """A copy for each page, which may write what it likes."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p, "python")], ids=named)
@@ -97,21 +102,26 @@ def run(words: list[str], example: Example) -> None:
         case _:
             raise AssertionError(f"{example.page}:{example.line}: {words[0]}: no way to run this is known")
     parsed(command, arguments)
-    if arguments[:1] == ["configs"] and arguments[1] == "copy":
-        with contextlib.suppress(FileNotFoundError):
-            Path(arguments[-1]).unlink()
     if example.read_only is None:
-        arguments = smoke(arguments) if arguments[0] == "train" else arguments
+        arguments = cheap(arguments)
         result = CliRunner().invoke(command, arguments, catch_exceptions=False)
         assert result.exit_code == 0 or arguments == ["doctor"], f"{words}: {result.output}"
 
 
-def smoke(arguments: list[str]) -> list[str]:
-    """Two steps, in a run directory of their own."""
-    if "--run" in arguments:
-        at = arguments.index("--run")
-        arguments = [*arguments[:at], *arguments[at + 2 :]]
-    return arguments if "--smoke" in arguments else [*arguments, "--smoke"]
+def cheap(arguments: list[str]) -> list[str]:
+    """What a test can afford: two steps of training in a run of its own, few images, nothing in their place."""
+    match arguments:
+        case ["train", *others]:
+            if "--run" in others:
+                at = others.index("--run")
+                others = [*others[:at], *others[at + 2 :]]
+            return ["train", *others, *([] if "--smoke" in others else ["--smoke"])]
+        case ["simulate", folder]:
+            shutil.rmtree(folder)
+            return ["simulate", folder, "--images", "60", "--test-images", "8", "--neurons", "3"]
+        case ["configs", "copy", name, *to]:
+            Path(*to or [f"{name}.py"]).unlink(missing_ok=True)
+    return arguments
 
 
 def extras() -> set[str]:

@@ -61,7 +61,8 @@ EXAMPLES = {
     "Simulated": "data = Simulated(images=500, neurons=20, size=32)",
     "Squashed": "head = Squashed(head=Linear())",
     "Sum": 'head = Sum(heads=(Linear(layer="level1"), Linear(layer="level2")))',
-    "TextEncoder": 'encoder = TextEncoder(model=Bert(), tokenizer=Tokenizer(source="minilm"), column="caption")',
+    "Step": "schedule = Step(epochs=10, factor=0.1)",
+    "TextEncoder": 'encoder = TextEncoder(model=Bert(), tokenizer=Tokenizer(source="MiniLM"), column="caption")',
     "Tokenizer": 'tokenizer = Tokenizer(source="all-MiniLM-L6-v2")',
     "TTA": "tta = TTA(shift=3, mirror=True)",
     "Training": "training = Training(epochs=40, batch_size=50, ema=0.99)",
@@ -130,8 +131,13 @@ def fields(cls: Class) -> Iterator[tuple[str, str, str, str]]:
         for name in block.names
     }
     for field in dataclasses.fields(cls):
-        default = "" if field.default is dataclasses.MISSING else f" = {short(field.default)}"
+        value = _default(field)
+        default = "" if value is dataclasses.MISSING else f" = {short(value)}"
         yield field.name, _type(hints[field.name]), default, said.get(field.name, "")
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _type(hint: Any) -> str:
@@ -145,7 +151,7 @@ def short(value: Any) -> str:
         set_here = (
             f"{field.name}={short(getattr(value, field.name))}"
             for field in dataclasses.fields(value)
-            if getattr(value, field.name) != field.default
+            if getattr(value, field.name) != _default(field)
         )
         return f"{type(value).__name__}({', '.join(set_here)})"
     return repr(value)
@@ -193,7 +199,7 @@ def _page(name: str, classes: list[Class]) -> str:
         members = [cls for cls in classes if base(cls) is kind and cls is not kind]
         if members:
             label = f"({kind.__name__})=\n" if room(kind) == name else ""
-            parts += [f"{label}## {kind.__name__}: {_written(kind)}", *_text(kind)]
+            parts += [f"{label}## {kind.__name__}{_written(kind)}", *_text(kind)]
         for cls in members or [kind]:
             parts += _component(cls, "###" if members else "##", home(cls) if home(cls) != name else None)
     return "\n\n".join(parts) + "\n"
@@ -207,7 +213,7 @@ def _written(kind: Class) -> str:
         for name, hint in get_type_hints(config.Component.types[owner], include_extras=True).items()
         if kind in _parts(hint)
     ]
-    return "written " + " or ".join(places) if places else "a part of others"
+    return ": written " + " or ".join(places) if places else ""
 
 
 def _parts(hint: Any) -> set[Any]:

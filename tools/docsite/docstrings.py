@@ -1,7 +1,7 @@
 """Docstrings as blocks: paragraphs, what is said of a field or an argument, and lines of code.
 
-The house writes `name: what it is` at the start of a line or sentence, goes on indented by four, and puts code into an
-indented block after a colon.
+The house writes `name: what it is` at the start of a line or sentence, goes on indented by four, puts code into an
+indented block after a colon, and begins the items of a list with a dash.
 """
 
 import inspect
@@ -50,29 +50,25 @@ def blocks(doc: str, names: Iterable[str]) -> list[Block]:
 def _units(lines: list[str], about: re.Pattern[str]) -> list[list[str]]:
     """Lines that belong together: what is said of a name with its indented lines, a paragraph, or a block of code."""
     units: list[list[str]] = []
-    fresh = True
+    fresh = True  # after an empty line
     for line in lines:
-        if not line.strip():
-            fresh = True
-            continue
-        indented = line.startswith(INDENT)
-        begins = about.match(line) is not None
-        previous = units[-1] if units else [""]
-        if (
-            (
-                indented
-                and (fresh or previous[-1].rstrip().endswith(":"))
-                and not previous[0].startswith(INDENT)
-            )
-            or fresh
-            or begins
-            or (indented != previous[-1].startswith(INDENT) and not indented)
-        ):
-            units.append([line])
-        else:
-            previous.append(line)
-        fresh = False
+        if line.strip():
+            if not units or _begins(line, units[-1], fresh, about):
+                units.append([line])
+            else:
+                units[-1].append(line)
+        fresh = not line.strip()
     return units
+
+
+def _begins(line: str, before: list[str], fresh: bool, about: re.Pattern[str]) -> bool:
+    """Whether `line` begins a unit, after the lines `before`."""
+    in_code, indented = before[0].startswith(INDENT), line.startswith(INDENT)
+    if indented:
+        return not in_code and (fresh or before[-1].endswith(":"))
+    if line.startswith("- "):
+        return True
+    return fresh or in_code or before[-1].startswith(INDENT) or about.match(line) is not None
 
 
 def _sentences(text: str, about: re.Pattern[str]) -> list[Block]:
@@ -118,8 +114,7 @@ def _plain(text: str) -> str:
     """`code` stays; what reStructuredText would take for markup does not."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return text.replace("\\", "\\\\").replace("`", "\\`").replace("*", "\\*").replace("|", "\\|")
-    for k in range(0, len(parts), 2):
-        parts[k] = re.sub(r"([\\*|]|_\b)", r"\\\1", parts[k])
-    code = (part if k % 2 == 0 else f"``{part}``" for k, part in enumerate(parts))
-    return re.sub(r"(``)(?=\w)", r"\1\\ ", "".join(code))
+        return re.sub(r"([\\*|`]|_\b)", r"\\\1", text)
+    plain = [re.sub(r"([\\*|]|_\b)", r"\\\1", part) for part in parts[::2]]
+    after = [("\\ " if part[:1].isalnum() else "") + part for part in plain[1:]]
+    return plain[0] + "".join(f"``{code}``{part}" for code, part in zip(parts[1::2], after, strict=True))
