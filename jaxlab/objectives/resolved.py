@@ -7,21 +7,27 @@ arrays out; everything is static, so that a compiled step holds it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import log_softmax
 
 from jaxlab.core import tree
+from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
 from jaxlab.losses import Loss, Total
 from jaxlab.metrics import ClassificationSums, RegressionSums, Sums
-from submit.metrics.table import headline
+
+if TYPE_CHECKING:
+    from scipy import special
+
+    from submit.metrics import table
+else:
+    special, table = Late("scipy.special"), Late("submit.metrics.table")
 
 _TARGETS = (
     512  # whose mean and deviation are taken at a time: in float64, all of a whole brain would be gigabytes
@@ -59,7 +65,7 @@ class Resolved(ABC):
     @property
     def headline(self) -> str:
         """The score to show, and to choose by."""
-        return headline(self.kind).name
+        return table.headline(self.kind).name
 
     def own(self, outputs: Float[Array, "b k"]) -> Float[Array, "b t"]:
         """Its columns of the network's outputs."""
@@ -332,7 +338,7 @@ class Classification(Resolved):
 
     def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
         """Logarithms of mean probabilities, since these are what ensembles average."""
-        each = (log_softmax(logits.astype(np.float64), 1) for logits in members)
+        each = (special.log_softmax(logits.astype(np.float64), 1) for logits in members)
         total, count = _reduced(np.logaddexp, each)
         return (total - np.log(count)).astype(np.float32)
 

@@ -1,14 +1,20 @@
 """Progress in a terminal (a bar, then a table) or, elsewhere, plain lines; and the session that it is shown in."""
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from jaxlab.core.late import Late
 from jaxlab.training.budget import Budget
-from submit.metrics.table import headline_of
+
+if TYPE_CHECKING:
+    from submit.metrics import table
+else:
+    table = Late("submit.metrics.table")
 
 
 class Session:
@@ -83,7 +89,7 @@ class TerminalDisplay:
         self._bar.update(self._task, completed=step, epoch=epoch, loss=loss)
 
     def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
-        name = headline_of(validation)
+        name = table.headline_of(validation)
         self.console.print(
             f"{self._before}epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
             f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}{self._rate()}",
