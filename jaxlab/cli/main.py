@@ -1,6 +1,7 @@
 """The command line: click commands that parse, call and print. No logic."""
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -128,10 +129,11 @@ def _say(line: str) -> None:
 
 def _say_what_is_next(config: Path, path: Path, root: str) -> None:
     """The commands to type after a trial."""
+    trained, written = shlex.quote(str(path)), shlex.quote(str(config))
     _say(
         "trial: its scores say nothing about your data. Next:\n"
-        f"  jaxlab predict {path} --out submission.csv      what a run ends in\n"
-        f"  jaxlab train {config} --set {root}=FOLDER      on your own data, at full size\n"
+        f"  jaxlab predict {trained} --out submission.csv      what a run ends in\n"
+        f"  jaxlab train {written} --set {root}=FOLDER      on your own data, at full size\n"
         "  jaxlab simulate FOLDER      to see what such a folder holds"
     )
 

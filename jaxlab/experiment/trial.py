@@ -21,6 +21,7 @@ from jaxlab.data.split import KFold, RandomSplit
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
+from jaxlab.objectives import KINDS
 from jaxlab.weights.read import Unreachable, find
 
 E = TypeVar("E", bound=Component)
@@ -35,14 +36,14 @@ _NEURONS = _TEST_IMAGES = 16
 def unnamed(experiment: Component) -> str | None:
     """The field that would name where the data lie and does not, as `--set` has it; None where nothing is amiss.
 
-    None as well for data that nothing simulated can stand in for, such as questions about images.
+    None as well for data that nothing simulated can stand in for, such as questions about images, or two truths.
     """
-    source, field = getattr(_inner(experiment), "data", None), "data"
+    inner = _inner(experiment)
+    source, field = getattr(inner, "data", None), "data"
     if isinstance(source, CachedFeatures):
         source, field = source.data, "data.data"
-    if type(source) in _SIMULABLE and getattr(source, "root", "") is None:
-        return f"{field}.root"
-    return None
+    lacking = type(source) in _SIMULABLE and getattr(source, "root", "") is None
+    return f"{field}.root" if lacking and _kind(inner) is not None else None
 
 
 def simulated(experiment: E) -> E:
@@ -61,7 +62,7 @@ def _simulated(experiment: Any) -> dict[str, Any]:
         test_images=_TEST_IMAGES,
         neurons=_NEURONS,
         size=max(_size(experiment) or (_SIDE,)),
-        kind=_kind(experiment),
+        kind=_kind(experiment) or "regression",
     )
     data: Source = replace(source, data=stand_in) if isinstance(source, CachedFeatures) else stand_in
     split = experiment.split
@@ -116,13 +117,13 @@ def _batch(experiment: Any) -> int:
     return math.lcm(_BATCH, jax.local_device_count() * getattr(experiment, "group", 1))
 
 
-def _kind(experiment: Any) -> Kind:
-    """What is predicted, by the primary objective."""
-    return (
-        next(iter(experiment.goals.values())).loss.kind
-        if isinstance(experiment, Experiment)
-        else "regression"
-    )
+def _kind(experiment: Component) -> Kind | None:
+    """What is predicted; None where that is several things, or a column, of which the population has none."""
+    if not isinstance(experiment, Experiment):
+        return "regression"
+    found = {(one.loss.kind, one.truth) for one in experiment.goals.values()}
+    kind: Kind = next(iter(found))[0]
+    return kind if found == {(kind, KINDS[kind].usual_truth)} else None
 
 
 def _training(experiment: Experiment) -> Training:

@@ -130,7 +130,7 @@ def ways_on(source: str) -> str:
 
 def _from_hub(source: str) -> Path:
     import huggingface_hub  # costs half a second, and only hub ids need it
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         info = huggingface_hub.HfApi().model_info(source, timeout=HUB_SECONDS)
@@ -146,7 +146,7 @@ def _from_hub(source: str) -> Path:
             if isinstance(cached, str):
                 return Path(cached)
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        if not isinstance(error, (RepositoryNotFoundError, ValueError)):  # nobody answered, or a proxy
+        if not isinstance(error, (RepositoryNotFoundError, HFValidationError)):  # no answer, or a proxy's
             raise Unreachable(source, reason) from error
         raise UserError(
             f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and the hub does not give this "
