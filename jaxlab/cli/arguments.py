@@ -49,9 +49,15 @@ class CheckpointName(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in ("best", "last"):
             return value
-        if str(value).isdigit():
+        if str(value).isdecimal():
             return int(value)
         raise UserError(f"--checkpoint: expected best, last or a step, found {value!r}")
+
+
+def example(*commands: str) -> str:
+    """What help ends with: lines to type."""
+    lines = "".join(f"\n  jaxlab {command}" for command in commands)
+    return f"\b\nExample{'s' if len(commands) > 1 else ''}:{lines}"
 
 
 def prepare() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, RunPath, importing
+from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing
 
 
-@click.command()
+@click.command(epilog=example("bundle runs/first --out kaggle"))
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The folder to make."

@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jaxlab.cli.arguments import Output, importing
+from jaxlab.cli.arguments import Output, example, importing
+from jaxlab.cli.arguments import prepare as prepare_process
 from jaxlab.core.types import UserError
 
 if TYPE_CHECKING:
     from jaxlab.data import Images, Source
 
 
-@click.group()
+@click.group(epilog=example("data audit configs/shallow_cnn.py --set data.root=FOLDER"))
 def data() -> None:
     """Prepare and examine data."""
 
 
-@data.command()
+@data.command(epilog=example("data prepare configs/shallow_cnn.py prepared --set data.root=FOLDER"))
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
@@ -37,6 +38,7 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
         from jaxlab.core.config import identity
         from jaxlab.data.prepare.prepare import prepare as write
         from jaxlab.training.rundir import provenance
+    prepare_process()
     opened = source.open()
     write(opened, images, out, {"source": identity(source), "images": identity(images), **provenance()})
     test = 0 if opened.test is None else len(opened.test)
@@ -78,7 +80,7 @@ def _data_of(
     return found.data, images
 
 
-@data.command()
+@data.command(epilog=example("data audit configs/shallow_cnn.py --set data.root=FOLDER --json"))
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",
@@ -107,4 +109,5 @@ def audit(
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
     with importing():
         from jaxlab.report import audit as examination
+    prepare_process()
     examination.show(experiment, out=out, duplicates=duplicates, as_json=as_json)

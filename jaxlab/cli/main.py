@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
-from jaxlab.cli.arguments import CheckpointName, Output, RunPath, importing, prepare
+from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.data import data
 from jaxlab.cli.soup import soup
@@ -42,7 +42,14 @@ _set = click.option(
 )
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example(
+        "train configs/quickstart.py --run runs/first",
+        "predict runs/first --out submission.csv",
+    ),
+)
 @click.version_option(__version__)
 def main() -> None:
     """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
@@ -53,9 +60,18 @@ main.add_command(data)
 main.add_command(soup)
 
 
-@main.command()
+@main.command(
+    epilog=example(
+        "train configs/resnet_finetune.py",
+        "train configs/resnet_finetune.py --set data.root=FOLDER",
+    )
+)
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Run directory (default runs/CONFIG-HASH).")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Run directory (default runs/CONFIG-HASH).",
+)
 @_set
 @click.option(
     "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
@@ -153,7 +169,7 @@ def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
     return experiment
 
 
-@main.command()
+@main.command(epilog=example("features configs/cached_readout.py --set data.data.root=FOLDER"))
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
     "--layers", metavar="NAMES", help="block4,block11 or all; default: those that the config's head reads."
@@ -180,7 +196,7 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     extract(*parts, [one.head for one in experiment.goals.values()], **options)
 
 
-@main.command()
+@main.command(epilog=example("evaluate runs/first --checkpoints all"))
 @click.argument("run", type=RunPath())
 @_set
 @click.option(
@@ -216,7 +232,12 @@ def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
     Console().print(table)
 
 
-@main.command()
+@main.command(
+    epilog=example(
+        "predict runs/first --out submission.csv",
+        "predict runs/first runs/second --out mean.csv",
+    )
+)
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option("--out", type=Output(".csv", ".npz"), help="FILE.csv (checked) or FILE.npz.")
 @_set
@@ -243,7 +264,7 @@ def predict(
     predict_runs(runs, out, settings, checkpoint, split, log=_say)
 
 
-@main.command()
+@main.command(epilog=example("inspect runs/first --stats"))
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--stats", is_flag=True, help="Norm, mean, standard deviation and NaN count of each leaf.")
 @click.option("--diff", type=click.Path(path_type=Path), metavar="OTHER", help="What differs from OTHER.")
@@ -255,7 +276,11 @@ def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
     checkpoint.show(path, stats=stats, other=diff, as_json=as_json)
 
 
-@main.command()
+@main.command(
+    epilog=example(
+        "simulate simulated --images 500", "train configs/resnet_finetune.py --set data.root=simulated"
+    )
+)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--images", default=2000, show_default=True, help="Labelled images.")
 @click.option("--test-images", default=500, show_default=True, help="Images to predict.")
@@ -276,7 +301,7 @@ def simulate(folder: Path, **fields: Any) -> None:
     click.echo(f"{folder}: {fields['images']} + {fields['test_images']} images, {fields['neurons']} neurons")
 
 
-@main.command()
+@main.command(epilog=example("doctor"))
 def doctor() -> None:
     """Show which devices JAX sees, and what is amiss."""
     from jaxlab.report import doctor as examination
@@ -285,12 +310,12 @@ def doctor() -> None:
     sys.exit(0 if examination.show() else 1)
 
 
-@main.group()
+@main.group(epilog=example("configs list", "configs copy quickstart"))
 def configs() -> None:
     """The configs that ship with jaxlab."""
 
 
-@configs.command("list")
+@configs.command("list", epilog=example("configs list"))
 def list_configs() -> None:
     """Name each config with the first line of its description."""
     table = Table("config", "what it is", box=None)
@@ -299,7 +324,7 @@ def list_configs() -> None:
     Console().print(table)
 
 
-@configs.command("copy")
+@configs.command("copy", epilog=example("configs copy quickstart mine.py"))
 @click.argument("name")
 @click.argument("to", type=click.Path(path_type=Path), default=Path())
 def copy_config(name: str, to: Path) -> None:

@@ -5,10 +5,15 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import RunPath, importing, prepare
+from jaxlab.cli.arguments import RunPath, example, importing, prepare
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "soup runs/first runs/second --out runs/soup --greedy",
+        "soup runs/first --out runs/average --checkpoints last:5",
+    )
+)
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The new run directory.")
 @click.option("--greedy", is_flag=True, help="Take a member only where the validation score does not fall.")

@@ -137,7 +137,7 @@ def _line(error: Exception, path: Path) -> str:
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
     ]
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.lineno is not None:  # None of null bytes
         lines.append(error.lineno)
     return f", line {lines[-1]}" if lines else ""
 

@@ -28,7 +28,8 @@ E = TypeVar("E", bound=Component)
 
 # Sources of images with one number or class each: what a simulated population can stand in for.
 _SIMULABLE = (Algonauts, Arrays, ImageFolders, KaggleTable, NX414)
-_SIDE = 112  # pixels of larger images: whole patches of 14 and of 16, at a quarter of the cost of 224
+_SIDE = 112  # pixels of large images: whole patches of 14 and of 16, at a quarter of the cost of 224
+_LARGE = 128  # more than so many pixels
 _BATCH, _BATCHES, _EPOCHS = 16, 10, 2
 _NEURONS = _TEST_IMAGES = 16
 
@@ -149,7 +150,7 @@ def _size(experiment: Any) -> tuple[int, int] | None:
 def _images(images: Images) -> Images:
     if images.size is None:
         return images
-    height, width = (side if side <= _SIDE + _BATCH else _SIDE for side in images.size)
+    height, width = (_SIDE if side > _LARGE else side for side in images.size)
     return replace(images, size=(height, width))
 
 

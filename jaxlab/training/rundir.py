@@ -39,7 +39,12 @@ class RunDirectory:
 
     def config(self) -> dict[str, Any]:
         """config.json. Raises UserError where this is no run directory or another version's."""
-        return self._read("config.json")["experiment"]
+        data = self._read("config.json")
+        if not isinstance(data.get("experiment"), dict):
+            raise UserError(
+                f"{self.path / 'config.json'}: expected an experiment, found {data.get('experiment')!r:.60}"
+            )
+        return data["experiment"]
 
     def info(self) -> dict[str, Any]:
         """run.json, likewise."""
@@ -69,6 +74,8 @@ class RunDirectory:
             data = json.loads(file.read_text())
         except ValueError as error:
             raise UserError(f"{file} is not whole JSON ({error})") from None
+        if not isinstance(data, dict):
+            raise UserError(f"{file}: expected a JSON object, found {data!r:.60}")
         if data.get("schema") != SCHEMA:
             raise UserError(f"{file}: expected schema {SCHEMA}, found {data.get('schema')}")
         return data

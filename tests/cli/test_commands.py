@@ -333,13 +333,6 @@ def test_configs_are_listed_and_copied(tmp_path):
     assert "quickstart" in jaxlab("configs", "copy", "nothing", tmp_path, code=1)
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])
-def test_help_is_there(command):
-    shown = jaxlab(*command, "--help")
-    assert "Usage:" in shown
-    assert len(shown.splitlines()) > 5
-
-
 def test_a_mistake_has_no_traceback(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "jaxlab", "train", str(tmp_path / "none.py")],

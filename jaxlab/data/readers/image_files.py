@@ -78,7 +78,7 @@ def existing_folder(root: str | None) -> Path:
     if root is None:
         raise UserError(
             "data.root is not set: name the folder that holds the data (--set data.root=FOLDER; of cached features "
-            f"--set data.data.root=FOLDER); {TO_TRY}"
+            f"--set data.data.root=FOLDER, of a source with masks --set data.source.root=FOLDER); {TO_TRY}"
         )
     if not Path(root).is_dir():
         raise UserError(

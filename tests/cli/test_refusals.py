@@ -1,0 +1,260 @@
+"""A wrong command ends at once: one message, no traceback, nothing imported or opened that it does not take."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from jaxlab.cli import arguments
+from jaxlab.cli.main import main
+from jaxlab.data.source import Source
+from jaxlab.data.sources.simulated import Simulated
+
+CONFIG = Path(__file__).parents[2] / "configs/shallow_cnn.py"
+
+# {command: (exit code, words of its message)}. `run` has a config.json that is whole, `empty` none.
+BEFORE_JAX = {
+    "train none.py": (1, "config none.py: no such file"),
+    "train empty": (1, "config empty: no such file"),
+    "train none.py --bogus": (2, "No such option '--bogus'"),
+    "train none.py --folds 1": (2, "'--folds': 1 is not in the range"),
+    "train none.py --stop-after soon": (1, "expected a time such as 8h30m"),
+    "train none.py --run file.txt": (2, "'file.txt' is a file"),
+    "train": (2, "Missing argument 'CONFIG'"),
+    "trian none.py": (2, "No such command 'trian'. Did you mean 'train'?"),
+    "train broken.py": (1, "config broken.py, line 2: '(' was never closed"),
+    "train zero.py": (1, "config zero.py: source code string cannot contain null bytes"),
+    "train misnamed.py": (1, "config misnamed.py: expected a variable `experiment = Experiment(...)`, found None"),
+    "train lacking.py": (1, "config lacking.py, line 1: No module named 'no_such_package'"),
+    "features none.py": (1, "config none.py: no such file"),
+    "features none.py --dtype int8": (2, "'int8' is not one of 'float32', 'bfloat16'"),
+    "data audit none.py": (1, "config none.py: no such file"),
+    "data audit none.py --out page.pdf": (1, "--out page.pdf: expected a file that ends in .html"),
+    "data audit none.py --duplicates x.txt": (1, "--duplicates x.txt: expected a file that ends in .csv"),
+    "data prepare none.py out": (1, "config none.py: no such file"),
+    "data prepare none.py out --size 0 1": (2, "'--size': 0 is not in the range"),
+    "predict": (2, "Missing argument 'RUNS...'"),
+    "predict nowhere": (1, "nowhere is not a run directory: it has no config.json"),
+    "predict run empty": (1, "empty is not a run directory: it has no config.json"),
+    "predict file.txt": (1, "file.txt is not a run directory: it has no config.json"),
+    "predict torn": (1, "torn/config.json is not whole JSON"),
+    "predict listed": (1, "listed/config.json: expected a JSON object, found [1]"),
+    "predict hollow": (1, "hollow/config.json: expected an experiment, found None"),
+    "predict later": (1, "later/config.json: expected schema 1, found 2"),
+    "predict run --out x.txt": (1, "--out x.txt: expected a file that ends in .csv or .npz"),
+    "predict run --out folder.csv": (1, "folder.csv: expected a file, found a folder"),
+    "predict run --checkpoint lats": (1, "--checkpoint: expected best, last or a step, found 'lats'"),
+    "predict run --checkpoint ²": (1, "--checkpoint: expected best, last or a step, found '²'"),
+    "predict run --split tset": (2, "'tset' is not one of 'test', 'validation', 'out_of_fold'"),
+    "evaluate empty": (1, "empty is not a run directory: it has no config.json"),
+    "evaluate run --checkpoints lats": (2, "'lats' is not one of 'best', 'last', 'all'"),
+    "soup empty --out new": (1, "empty is not a run directory: it has no config.json"),
+    "soup run": (2, "Missing option '--out'"),
+    "bundle empty --out new": (1, "empty is not a run directory: it has no config.json"),
+    "bundle run --out new --checkpoint lats": (1, "expected best, last or a step, found 'lats'"),
+    "inspect nowhere": (1, "nowhere: expected a run directory"),
+    "simulate": (2, "Missing argument 'FOLDER'"),
+    "simulate new --size big": (2, "'big' is not a valid integer"),
+    "configs copy nothing": (1, "no config 'nothing' ships with jaxlab"),
+    "doctor now": (2, "Got unexpected extra argument (now)"),
+}  # fmt: skip
+
+HEAVY = ("jax", "flax", "pandas", "grain", "matplotlib", "orbax", "torch")
+
+# Runs every command in one process, and says of each how it ended and what it had imported.
+PROGRAM = """
+import json, sys
+from click.testing import CliRunner
+from jaxlab.cli.main import main
+
+ended = {}
+for command in json.loads(sys.stdin.read()):
+    result = CliRunner().invoke(main, command.split())
+    loaded = [name for name in sys.argv[1:] if name in sys.modules]
+    exception = None if isinstance(result.exception, SystemExit) else repr(result.exception)
+    ended[command] = [result.exit_code, result.stdout, result.stderr, exception, loaded]
+print(json.dumps(ended))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of things that are no configs and no runs, and of `run`, whose config.json is whole."""
+    path = tmp_path_factory.mktemp("place")
+    for name in ("empty", "folder.csv"):
+        (path / name).mkdir()
+    configs = {
+        "run": '{"schema": 1, "experiment": {"type": "Experiment"}}',
+        "torn": '{"schema": 1, "exp',
+        "listed": "[1]",
+        "hollow": '{"schema": 1}',
+        "later": '{"schema": 2, "experiment": {"type": "Experiment"}}',
+    }
+    for name, text in configs.items():
+        (path / name).mkdir()
+        (path / name / "config.json").write_text(text)
+    files = {
+        "file.txt": "",
+        "broken.py": "\nx = (\n",
+        "zero.py": "x = '\0'\n",
+        "misnamed.py": "experimnt = 1\n",
+        "lacking.py": "import no_such_package\n",
+    }
+    for name, text in files.items():
+        (path / name).write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ended(place):
+    """{command: [exit code, stdout, stderr, exception, heavy libraries imported until then]}."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *HEAVY],
+        input=json.dumps(list(BEFORE_JAX)),
+        capture_output=True,
+        text=True,
+        cwd=place,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", BEFORE_JAX)
+def test_a_wrong_command_is_refused_before_jax_is_imported(command, ended):
+    wanted, words = BEFORE_JAX[command]
+    code, out, err, exception, loaded = ended[command]
+    assert exception is None
+    assert (code, loaded) == (wanted, [])
+    assert out == ""
+    assert words in err
+    one_message(err, code)
+
+
+def one_message(text: str, code: int) -> None:
+    """Of ours one line; of click the usage, where help is, and one line."""
+    lines = text.strip().splitlines()
+    starts = ["error: "] if code == 1 else ["Usage: ", "Try ", "", "Error: "]
+    assert len(lines) == len(starts), text
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), text
+
+
+def test_what_was_refused_has_left_nothing_behind(place, ended):
+    assert ended
+    assert not [name for name in ("new", "out", "runs", "page.pdf", "x.txt") if (place / name).exists()]
+
+
+@pytest.fixture
+def sealed(monkeypatch):
+    """No data may be opened."""
+
+    def opened(*_: object) -> None:
+        raise AssertionError("opened before the mistake was found")
+
+    def sources(cls: type) -> list[type]:
+        return [cls, *(inner for child in cls.__subclasses__() for inner in sources(child))]
+
+    for source in sources(Source):
+        for method in ("open", "open_test"):
+            if method in vars(source):
+                monkeypatch.setattr(source, method, opened)
+    monkeypatch.setattr(arguments, "prepare", lambda: None)
+
+
+def test_the_seal_holds(sealed):
+    with pytest.raises(AssertionError, match="opened before"):
+        Simulated().open()
+
+
+MISTYPED = {
+    "--set optimizer.lrr=1": "AdamW has no field 'lrr'; nearest: lr",
+    "--set optimizer.lr=fast": "AdamW.lr: expected float",
+    "--set nonsense": "--set nonsense: expected field=value",
+    "--set images.sise=32": "Images has no field 'sise'; nearest: size",
+    "--set data=Simulated": "a part is chosen in the config file",
+}
+
+
+@pytest.mark.parametrize("setting", MISTYPED)
+@pytest.mark.parametrize("command", ["train", "features", "data audit", "data prepare"])
+def test_a_mistyped_setting_is_refused_before_data_are_opened(
+    command, setting, sealed, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    out = ["out"] if command == "data prepare" else []
+    result = CliRunner().invoke(main, [*command.split(), str(CONFIG), *out, *setting.split()])
+    assert MISTYPED[setting] in result.stderr, repr(result.exception)
+    one_message(result.stderr, result.exit_code)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "soup --out new"])
+@pytest.mark.parametrize("setting", ["inference.tta.shfit=3", "data.rot=FOLDER", "nonsense"])
+def test_a_mistyped_setting_of_a_run_likewise(command, setting, sealed, place, monkeypatch):
+    monkeypatch.chdir(place)
+    words = [*command.split(), "run", "run", "--set", setting]
+    if command == "evaluate":
+        words.remove("run")
+    result = CliRunner().invoke(main, words)
+    assert f"--set {setting}: " in result.stderr, repr(result.exception)
+    one_message(result.stderr, result.exit_code)
+    assert not (place / "new").exists()
+
+
+MISWRITTEN = {
+    "Experiment(optimiser=AdamW())": "Experiment has no field 'optimiser'; nearest: optimizer",
+    "Experiment(optimizer=AdamW(lr=-1.0))": "AdamW.lr: expected more than 0, found -1.0",
+    "Experiment(optimizer=AdamV())": "name 'AdamV' is not defined",
+    "Experiment(head='linear')": "Experiment.head: expected Head, found 'linear'",
+    "Experiment": "expected a variable `experiment = Experiment(...)`, found <class",
+    "AdamW()": "expected experiment = Experiment(...) or Ridge(...) or Study(...), found AdamW",
+}
+
+
+@pytest.mark.parametrize("written", MISWRITTEN)
+def test_a_mistake_in_a_config_is_refused_before_data_are_opened(
+    written, sealed, signatures_off, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "mine.py"
+    config.write_text(
+        "from jaxlab.experiment import Experiment\nfrom jaxlab.optim import AdamW\n\n"
+        f"experiment = {written}\n"
+    )
+    result = CliRunner().invoke(main, ["train", str(config)])
+    assert MISWRITTEN[written] in result.stderr, repr(result.exception)
+    assert result.stderr.startswith(f"error: config {config}")
+    one_message(result.stderr, result.exit_code)
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def commands(group: click.Group, name: str = "") -> dict[str, click.Command]:
+    """{name: command} of all of them, groups too, itself as ""."""
+    found: dict[str, click.Command] = {name: group}
+    for word, command in group.commands.items():
+        whole = f"{name} {word}".strip()
+        found |= commands(command, whole) if isinstance(command, click.Group) else {whole: command}
+    return found
+
+
+@pytest.mark.parametrize("name", commands(main))
+def test_help_ends_with_an_example_that_the_command_takes(name, monkeypatch):
+    """On lines of eighty columns; each is typed as it stands, but nothing is done."""
+    shown = CliRunner().invoke(main, [*name.split(), "--help"]).stdout
+    _, _, after = shown.partition("\n  Example")
+    lines = [line.strip() for line in after.splitlines()[1:]]
+    assert lines
+    assert lines[0].startswith(f"jaxlab {name}"), "the first is of the command itself"
+    assert max(map(len, shown.splitlines())) <= 80
+    monkeypatch.setattr(arguments.RunPath, "convert", lambda self, value, param, ctx: Path(value))
+    typed: list[str] = []
+    for whole, command in commands(main).items():
+        if not isinstance(command, click.Group):
+            monkeypatch.setattr(command, "callback", lambda whole=whole, **_: typed.append(whole))
+    for line in lines:
+        result = CliRunner().invoke(main, line.split()[1:])
+        assert result.exit_code == 0, f"{line}: {result.output}"
+    assert len(typed) == len(lines)
