@@ -3,26 +3,37 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fast slow docs clean
+.PHONY: demo test test-all lint check slow docs clean
 
 # Images, training, a submission and its score beside the ceiling, in a few minutes.
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
 
-# Both tiers.
-test: check slow
+# Two workers, each with half of the files in turn, who take over from each other at the end.
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-# The fast tier: lint, types, who may import whom, and every test that compiles next to nothing.
-check: $(VENV)/.installed-dev
+# Both tiers in one go.
+test: lint $(VENV)/.installed-weights
+	$(PYTEST)
+
+# Beyond `make test`: the numbers of every size of every network, and XLA optimising as it does for users.
+test-all: lint $(VENV)/.installed-weights
+	JAXLAB_TEST_ALL=1 $(PYTEST)
+
+# Style, types, and who may import whom.
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+# The fast tier: lint, and every test that compiles next to nothing.
+check: lint
+	$(PYTEST) -m "not slow"
 
 # The slow tier: commands, configs, several devices, resume after a kill, real weights.
 slow: $(VENV)/.installed-dev $(VENV)/.installed-weights
-	$(BIN)/pytest -m slow -n 2 --dist loadfile
+	$(PYTEST) -m slow
 
 # The site, in site/html: open site/html/index.html.
 docs: $(VENV)/.installed-docs

@@ -21,7 +21,6 @@ _CONTEXT.set_forkserver_preload(
         "jaxlab.runs.network.train",
         "orbax.checkpoint",
         "grain",
-        "tensorboardX",
     ]
 )
 

@@ -289,7 +289,7 @@ def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
 @click.option(
     "--repeats", default=10, show_default=True, help="Presentations that a response is the mean of."
 )
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Of the images, the neurons and their noise.")
 def simulate(folder: Path, **fields: Any) -> None:
     """Write simulated images and neurons to FOLDER.
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,7 +40,7 @@ SHRUNK = {
     "vit_tiny_finetune": [SMALL],
     "gesture_resnet18": [SMALL],
     "gesture_shufflenet_x0_5": [SMALL],
-    "gesture_shufflenet_x1_0": [SMALL],
+    "gesture_shufflenet_x1_0": [SMALL, "model.width=0.5"],
     "gesture_lenet5": [SMALL],
     "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
     "ridge": ["encoders.0.images.size=(32, 32)"],
@@ -285,8 +286,11 @@ def test_evaluate_agrees_with_training_and_fills_in_what_is_missing(run, tmp_pat
 def test_shuffled_ids_collapse_the_score(folder, tmp_path):
     """A network that has learnt something scores well by id, and nothing when ids are dealt out anew."""
     data = tmp_path / "data"
-    Simulated(images=400, test_images=100, neurons=12, size=32, repeats=20).write_kaggle(data)
-    settings = ["images.size=(32, 32)", "training.epochs=25", "training.batch_size=40", f"data.root={data}"]
+    Simulated(images=400, test_images=100, neurons=12, size=16, repeats=20).write_kaggle(data)
+    settings = [
+        "images.size=(16, 16)", "model.channels=(8, 12, 16)", "model.kernel_sizes=(3, 3, 3)", "training.epochs=12",
+        "training.batch_size=40", f"data.root={data}",
+    ]  # fmt: skip
     flags = [part for setting in settings for part in ("--set", setting)]
     jaxlab("train", REPOSITORY / "configs/quickstart.py", "--run", tmp_path / "run", *flags)
     jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.npz")
@@ -294,7 +298,7 @@ def test_shuffled_ids_collapse_the_score(folder, tmp_path):
     rows = np.random.default_rng(0).permutation(len(right.ids))
     wrong = submit.Predictions(ids=right.ids[rows], values=right.values, targets=right.targets)
     by_id, dealt = (submit.score(p, data / "solution.csv").mean for p in (right, wrong))
-    assert by_id > 0.2
+    assert by_id > 0.4  # seen: 0.58
     assert abs(dealt) < 0.1
 
 
@@ -331,6 +335,26 @@ def test_configs_are_listed_and_copied(tmp_path):
     assert (tmp_path / "quickstart.py").read_text() == (REPOSITORY / "configs/quickstart.py").read_text()
     assert "exists already" in jaxlab("configs", "copy", "quickstart", tmp_path, code=1)
     assert "quickstart" in jaxlab("configs", "copy", "nothing", tmp_path, code=1)
+
+
+def commands(group, *path):
+    """(names, command) of the group and of all in it."""
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, *path, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*pair, id=" ".join(pair[0]) or "jaxlab") for pair in commands(main)]
+)
+def test_help_names_every_option_and_says_what_each_is_for(path, command):
+    shown = jaxlab(*path, "--help")
+    assert " ".join(["Usage: main", *path]) in shown
+    options = [part for part in command.params if isinstance(part, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+    assert [name for option in options for name in option.opts if name not in shown] == []
+    for name in getattr(command, "commands", ()):
+        assert re.search(rf"^  {name}  +\w", shown, re.M), name
 
 
 def test_a_mistake_has_no_traceback(tmp_path):
