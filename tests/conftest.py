@@ -1,5 +1,6 @@
 """What every test starts from: four CPU devices, compiled programs kept between runs, no implicit rank promotion.
 
+No NaN leaves a compiled function that a test does not ask for, and every call is held to the shapes in its signature.
 XLA compiles quickly and not well: most of the suite is compilation, and what LLVM makes of a kernel is XLA's business.
 `make test-all` lets it optimise as it does for users, and runs what is marked `exhaustive` too.
 """
@@ -20,6 +21,7 @@ os.environ.setdefault("JAXLAB_CACHE", str(_CACHE))  # subprocesses inherit all o
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ.setdefault("JAX_DEBUG_NANS", "True")  # tests of NaN itself: `with jax.debug_nans(False)`
 
 import hypothesis  # noqa: E402
 import jaxtyping  # noqa: E402

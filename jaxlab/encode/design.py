@@ -54,7 +54,7 @@ class Dual:
         return basis, basis.left
 
 
-def of_band(band: Band, standardize: bool, in_primal: bool) -> Design:
+def of_band(band: Band, standardize: bool, in_primal: bool) -> Primal | Dual:
     """One band alone, of weight 1."""
     folds = [*range(len(band.counts)), None] if standardize else [None]
     scalings = [band.scaling(standardize, without) for without in folds]
@@ -96,7 +96,7 @@ class Designs:
         if band.name in self._kept:
             return self._kept[band.name]
         made = of_band(band, self._standardize, self._in_primal)
-        arrays = made.columns if isinstance(made, Primal) else made.kernels  # type: ignore[attr-defined]
+        arrays = made.columns if isinstance(made, Primal) else made.kernels
         size = sum(array.nbytes for array in arrays)
         if size <= self._room:
             self._room -= size

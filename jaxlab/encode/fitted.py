@@ -66,7 +66,7 @@ class Fitted:
         constants: dict[str, Any] = {"alpha": self.alpha}
         for name, scaling in self.scalings.items():
             constants |= {f"mean.{name}": scaling.mean, f"gain.{name}": scaling.gain}
-        return {"params": {**params, "intercept": self.intercept}, "constants": constants}  # type: ignore[dict-item]
+        return {"params": {**params, "intercept": self.intercept}, "constants": constants}
 
     def record(self) -> dict[str, Any]:
         """What stands beside the arrays."""

@@ -82,11 +82,11 @@ class FoldsRun(StudyRun):
     # -- predictions
 
     @property
-    def opened(self) -> Opened:  # type: ignore[override]
+    def opened(self) -> Opened:
         return self._network.opened
 
     @property
-    def test(self) -> tuple[Samples | None, Path | None]:  # type: ignore[override]
+    def test(self) -> tuple[Samples | None, Path | None]:
         return self._network.test
 
     def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:

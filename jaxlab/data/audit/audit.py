@@ -39,7 +39,7 @@ class Entry:
     @property
     def ids(self) -> list[str]:
         """Of the samples that show it."""
-        return self.samples.ids[self.positions].tolist()  # type: ignore[no-any-return]
+        return self.samples.ids[self.positions].tolist()
 
     @property
     def id(self) -> str:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -87,13 +87,13 @@ def existing_folder(root: str | None) -> Path:
     return Path(root)
 
 
-def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: object) -> Samples:
+def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: Any) -> Samples:
     """Samples whose images lie in `files`, in the order of `ids`; `fields` are those of Samples."""
     return Samples(
         ids=ids,
         read=lambda position: read_image(files[position]),
         checksum=lambda position: hashlib.sha256(files[position].read_bytes()).digest(),
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )
 
 

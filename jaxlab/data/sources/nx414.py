@@ -137,7 +137,7 @@ def _samples(file: Mapping[str, Any], splits: tuple[str, ...], whole: bool, **fi
 
     def stored(position: int) -> np.ndarray:
         split, row = places[position]
-        return file[f"stimulus_{split}"][row]  # type: ignore[no-any-return]
+        return file[f"stimulus_{split}"][row]
 
     ids = np.array([f"{split}-{row:06d}" for split, row in places])
     return Samples(
