@@ -21,7 +21,7 @@ from jaxlab.data.split import KFold, RandomSplit
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
-from jaxlab.objectives import KINDS
+from jaxlab.objectives import Objective
 from jaxlab.weights.read import Unreachable, find
 
 E = TypeVar("E", bound=Component)
@@ -37,18 +37,18 @@ _NEURONS = _TEST_IMAGES = 16
 def unnamed(experiment: Component) -> str | None:
     """The field that would name where the data lie and does not, as `--set` has it; None where nothing is amiss.
 
-    None as well for data that nothing simulated can stand in for, such as questions about images, or two truths.
+    None as well for data that nothing simulated can stand in for, such as questions about images.
     """
-    inner = _inner(experiment)
-    source, field = getattr(inner, "data", None), "data"
+    source, field = getattr(_inner(experiment), "data", None), "data"
     if isinstance(source, CachedFeatures):
         source, field = source.data, "data.data"
-    lacking = type(source) in _SIMULABLE and getattr(source, "root", "") is None
-    return f"{field}.root" if lacking and _kind(inner) is not None else None
+    if type(source) in _SIMULABLE and getattr(source, "root", "") is None:
+        return f"{field}.root"
+    return None
 
 
 def simulated(experiment: E) -> E:
-    """The same on a small simulated population, with classes where the loss asks for them."""
+    """The same on a small simulated population, with classes where no loss asks for numbers."""
     part: Any = experiment
     if isinstance(experiment, Folds):
         return replace(part, experiment=simulated(experiment.experiment))
@@ -56,14 +56,14 @@ def simulated(experiment: E) -> E:
 
 
 def _simulated(experiment: Any) -> dict[str, Any]:
-    """The fields `data` and `split`: no simulated image has the columns that a split may go by."""
-    batch, source = _batch(experiment), experiment.data
+    """The fields that data decide: no simulated image has the columns that splits and objectives may go by."""
+    batch, source, kind = _batch(experiment), experiment.data, _kind(experiment)
     stand_in = Simulated(
         images=batch * _BATCHES,
         test_images=_TEST_IMAGES,
         neurons=_NEURONS,
         size=max(_size(experiment) or (_SIDE,)),
-        kind=_kind(experiment) or "regression",
+        kind=kind,
     )
     data: Source = replace(source, data=stand_in) if isinstance(source, CachedFeatures) else stand_in
     split = experiment.split
@@ -71,7 +71,16 @@ def _simulated(experiment: Any) -> dict[str, Any]:
         split = replace(split, column=None)
     elif not isinstance(split, RandomSplit):
         split = RandomSplit()
-    return {"data": data, "split": split}
+    if not isinstance(experiment, Experiment):
+        return {"data": data, "split": split}
+    objectives = {name: _of_simulated(one, kind) for name, one in experiment.objectives.items()}
+    balance = experiment.balance if kind == "classification" else None  # of labels, which neurons do not have
+    return {"data": data, "split": split, "objectives": objectives, "balance": balance}
+
+
+def _of_simulated(objective: Objective, kind: Kind) -> Objective:
+    """With a truth that simulated data of that kind have: beside activity, the object in the scene is a column."""
+    return replace(objective, of=None if objective.loss.kind == kind else "category")
 
 
 def trial(experiment: Any, log: Callable[[str], None]) -> Any:
@@ -118,13 +127,12 @@ def _batch(experiment: Any) -> int:
     return math.lcm(_BATCH, jax.local_device_count() * getattr(experiment, "group", 1))
 
 
-def _kind(experiment: Component) -> Kind | None:
-    """What is predicted; None where that is several things, or a column, of which the population has none."""
-    if not isinstance(experiment, Experiment):
-        return "regression"
-    found = {(one.loss.kind, one.truth) for one in experiment.goals.values()}
-    kind: Kind = next(iter(found))[0]
-    return kind if found == {(kind, KINDS[kind].usual_truth)} else None
+def _kind(experiment: Any) -> Kind:
+    """What is simulated: activity, unless nothing but classes is predicted."""
+    kinds = (
+        {one.loss.kind for one in experiment.goals.values()} if isinstance(experiment, Experiment) else set()
+    )
+    return "classification" if kinds == {"classification"} else "regression"
 
 
 def _training(experiment: Experiment) -> Training:
