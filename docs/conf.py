@@ -57,4 +57,5 @@ def setup(app: Any) -> None:
     components.write(HERE / "components")
     floors.write(HERE / "_made")
     app.connect("autodoc-process-docstring", api.docstring)
+    app.connect("autodoc-process-signature", api.signature)
     app.connect("autodoc-skip-member", api.skipped)

@@ -1,5 +1,6 @@
 """How autodoc shows the Python API: docstrings in the house's own form, and no members without one."""
 
+import inspect
 from functools import cached_property
 from typing import Any
 
@@ -20,3 +21,10 @@ def skipped(app: Any, what: str, name: str, thing: Any, skip: bool, options: Any
     if what == "module":
         return True if isinstance(thing, type) and issubclass(thing, Component) else None
     return None if callable(thing) or isinstance(thing, property | cached_property) else True
+
+
+def signature(
+    app: Any, what: str, name: str, thing: Any, options: Any, arguments: str | None, returned: str | None
+) -> tuple[str | None, str | None] | None:
+    """Autodoc's hook: an abstract class cannot be called, and is shown without arguments."""
+    return ("", returned) if what == "class" and inspect.isabstract(thing) else None
