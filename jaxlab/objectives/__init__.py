@@ -1,6 +1,8 @@
 """What a network learns to predict: a head, a loss, and the truth that it is compared with."""
 
-from jaxlab.objectives.objective import Objective, resolved, targets_of
-from jaxlab.objectives.resolved import KINDS, Classification, Regression, Resolved
+from jaxlab.objectives.classification import Classification
+from jaxlab.objectives.objective import KINDS, Objective, resolved, targets_of
+from jaxlab.objectives.regression import Regression
+from jaxlab.objectives.resolved import Resolved
 
 __all__ = ["KINDS", "Classification", "Objective", "Regression", "Resolved", "resolved", "targets_of"]

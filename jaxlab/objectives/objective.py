@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.config import Component
-from jaxlab.core.types import UserError
+from jaxlab.core.types import Kind, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head, Linear
 from jaxlab.losses import Loss, Mse
-from jaxlab.objectives.resolved import KINDS, Resolved
+from jaxlab.objectives.classification import Classification
+from jaxlab.objectives.regression import Regression
+from jaxlab.objectives.resolved import Resolved
+
+KINDS: Mapping[Kind, type[Regression] | type[Classification]] = {
+    one.kind: one for one in (Regression, Classification)
+}
 
 
 @dataclass(frozen=True, kw_only=True)

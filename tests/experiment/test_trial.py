@@ -363,6 +363,7 @@ def test_a_config_trains_as_it_stands_and_predicts(config, settings, elsewhere, 
     jaxlab("predict", run, "--out", "submission.csv")
     table = pd.read_csv("submission.csv")
     assert len(table) == 16
-    columns = ["label"] if config.startswith("gesture") else [f"n{k:02d}" for k in range(16)]
+    gestures = config.startswith("gesture")  # a probability for each class
+    columns = [f"category{k}" for k in range(8)] if gestures else [f"n{k:02d}" for k in range(16)]
     assert list(table.columns[1:]) == columns
     assert not table.isna().any(axis=None)

@@ -1,0 +1,115 @@
+"""One of several classes as an objective."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlab.core import tree
+from jaxlab.core.late import Late
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.source import Opened, examples
+from jaxlab.heads import Head
+from jaxlab.metrics import ClassificationSums, Sums
+from jaxlab.objectives.resolved import Resolved, reduced
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = Late("scipy.special")
+
+
+class Classification(Resolved):
+    """One of several classes; outputs are logits, and the truth the position of a class, -1 for none of them."""
+
+    kind = "classification"
+    written = "logits"
+    usual_loss = "CrossEntropy()"
+    usual_truth = "label"
+    fewest_views = 1
+
+    @classmethod
+    def check_head(cls, head: Head) -> None:
+        if type(head).encode is not Head.encode:
+            raise UserError(
+                f"head={type(head).__name__}() squashes numbers, but the loss is for classification"
+            )
+
+    @staticmethod
+    def stored(samples: Samples) -> np.ndarray | None:
+        """(n,) int32: the samples' own truth of this kind."""
+        return samples.label
+
+    @staticmethod
+    def names(opened: Opened) -> tuple[str, ...]:
+        return opened.class_names
+
+    @staticmethod
+    def names_in(column: str, values: np.ndarray, where: str) -> tuple[str, ...]:
+        """The classes in a column, sorted. Raises UserError for one that is of no use as such."""
+        classes = tuple(np.unique(values.astype(str)).tolist())
+        if len(classes) < 2:
+            raise UserError(f"{where}: expected two classes or more, found {examples(classes)}")
+        return classes
+
+    def truth(self, samples: Samples) -> np.ndarray | None:
+        if self.of == self.usual_truth:
+            return samples.label
+        number = {name: k for k, name in enumerate(self.targets)}
+        cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
+        return np.array([number.get(cell, -1) for cell in cells], np.int32)
+
+    def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
+        return {}
+
+    def compared(self, truth: Array, constants: tree.Flat) -> Array:
+        return truth
+
+    def encoded(self, values: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        return values
+
+    def in_units(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        return outputs
+
+    def start(self) -> Sums:
+        return ClassificationSums.start(len(self.targets))
+
+    nothing = -float("inf")
+
+    def viewed(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        return jax.nn.log_softmax(outputs)
+
+    def add(self, total: Array, values: Array) -> Array:
+        return jnp.logaddexp(total, values)
+
+    def mean(self, total: Array, count: int) -> Array:
+        return total - np.log(count).astype(np.float32)
+
+    def mean_over_views(self, values: Float[Array, "v b t"]) -> Float[Array, "b t"]:
+        return self.mean(jax.nn.logsumexp(values, axis=0), len(values))
+
+    def valid(self, values: Float[Array, "b t"]) -> Float[Array, "b t"]:
+        return jax.nn.log_softmax(values)
+
+    def disagreement(
+        self, values: Float[Array, "v b t"], trained: Float[Array, "b t"], stay: float, constants: tree.Flat
+    ) -> Float[Array, " b"]:
+        """The entropy of mean probabilities p, and `stay` times KL(trained || p)."""
+        p = self.mean_over_views(values)
+        return -(jnp.exp(p) * p).sum(1) + stay * (jnp.exp(trained) * (trained - p)).sum(1)
+
+    def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
+        """Logarithms of mean probabilities, since these are what ensembles average."""
+        each = (special.log_softmax(logits.astype(np.float64), 1) for logits in members)
+        total, count = reduced(np.logaddexp, each)
+        return (total - np.log(count)).astype(np.float32)
+
+    def moved(self, before: np.ndarray, after: np.ndarray) -> float:
+        """The share of samples with another first choice."""
+        return float((before.argmax(1) != after.argmax(1)).mean())
+
+    def moved_text(self, moved: float) -> str:
+        return f"{moved:.1%} of images have another first choice than without"

@@ -1,0 +1,129 @@
+"""Numbers as an objective, one a target."""
+
+from collections.abc import Iterable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlab.core import tree
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.source import Opened, examples
+from jaxlab.heads import Head
+from jaxlab.metrics import RegressionSums, Sums
+from jaxlab.objectives.resolved import ACTIVITY, Resolved, reduced
+
+_TARGETS = 512  # whose moments are taken at a time: in float64, all of a whole brain would be gigabytes
+
+
+class Regression(Resolved):
+    """Numbers, one a target: compared as the head encodes them, standardised by the training split."""
+
+    kind = "regression"
+    written = "regression"
+    usual_loss = "Mse()"
+    usual_truth = ACTIVITY
+    fewest_views = 3
+
+    @classmethod
+    def check_head(cls, head: Head) -> None:
+        """All heads do."""
+
+    @staticmethod
+    def stored(samples: Samples) -> np.ndarray | None:
+        """(n, t) float32: the samples' own truth of this kind."""
+        return samples.target
+
+    @staticmethod
+    def names(opened: Opened) -> tuple[str, ...]:
+        return opened.targets
+
+    @staticmethod
+    def names_in(column: str, values: np.ndarray, where: str) -> tuple[str, ...]:
+        """The names of a column's targets. Raises UserError for cells that are no finite numbers."""
+        _numbers(values, where)
+        return (column,)
+
+    def truth(self, samples: Samples) -> np.ndarray | None:
+        if self.of == self.usual_truth:
+            return samples.target
+        return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
+
+    def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
+        """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1."""
+        mean, scale = np.zeros(truth.shape[1]), np.ones(truth.shape[1])
+        if standardize:
+            blocks = [truth[:, start : start + _TARGETS] for start in range(0, truth.shape[1], _TARGETS)]
+            mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
+            scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
+            scale = np.where(np.ptp(truth, axis=0) > 0, scale, 1.0)
+        found = {"target_mean": mean, "target_scale": scale}
+        return {f"{self.prefix}{name}": values.astype(np.float32) for name, values in found.items()}
+
+    def _mean_and_scale(self, constants: tree.Flat) -> tuple[Array, Array]:
+        return constants[f"{self.prefix}target_mean"][None], constants[f"{self.prefix}target_scale"][None]
+
+    def compared(self, truth: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        return self.encoded(truth, constants)
+
+    def encoded(self, values: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        mean, scale = self._mean_and_scale(constants)
+        return self.head.encode((values - mean) / scale)
+
+    def in_units(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        mean, scale = self._mean_and_scale(constants)
+        return self.head.decode(outputs) * scale + mean
+
+    def start(self) -> Sums:
+        return RegressionSums.start(len(self.targets))
+
+    nothing = 0.0
+
+    def viewed(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        return self.in_units(outputs, constants)
+
+    def add(self, total: Array, values: Array) -> Array:
+        return total + values
+
+    def mean(self, total: Array, count: int) -> Array:
+        return total / count
+
+    def mean_over_views(self, values: Float[Array, "v b t"]) -> Float[Array, "b t"]:
+        return self.mean(values.sum(0), len(values))
+
+    def valid(self, values: Float[Array, "b t"]) -> Float[Array, "b t"]:
+        return values
+
+    def disagreement(
+        self, values: Float[Array, "v b t"], trained: Float[Array, "b t"], stay: float, constants: tree.Flat
+    ) -> Float[Array, " b"]:
+        """Variance over views, in standard deviations of the training targets, averaged over targets."""
+        _, scale = self._mean_and_scale(constants)
+        spread, away = values.var(0), jnp.square(values.mean(0) - trained)
+        return ((spread + stay * away) / jnp.square(scale)).mean(1)
+
+    def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
+        total, count = reduced(np.add, (values.astype(np.float64) for values in members))
+        return (total / count).astype(np.float32)
+
+    def moved(self, before: np.ndarray, after: np.ndarray) -> float:
+        """The root mean square difference in standard deviations over samples, of targets whose predictions vary."""
+        deviation = before.std(0, dtype=np.float64)
+        varies = deviation > 0
+        if not varies.any():
+            return 0.0
+        return float(np.sqrt(np.square((after - before)[:, varies] / deviation[varies]).mean()))
+
+    def moved_text(self, moved: float) -> str:
+        return f"predictions moved by {moved:.3g} of their standard deviation"
+
+
+def _numbers(values: np.ndarray, where: str) -> np.ndarray:
+    """(n, 1) float32. Raises UserError for cells that are no finite numbers."""
+    try:
+        found = values.astype(np.float64)
+    except ValueError as error:
+        raise UserError(f"{where}: expected numbers ({error})") from None
+    if bad := np.flatnonzero(~np.isfinite(found)).tolist():
+        raise UserError(f"{where}: {len(bad)} cells are no finite numbers (rows {examples(bad)})")
+    return found.astype(np.float32).reshape(len(found), -1)
