@@ -8,7 +8,7 @@ import pytest
 from jaxlab import data
 from jaxlab.core.config import Location
 from jaxlab.core.types import UserError
-from jaxlab.data import Images, KaggleOrSimulated, KaggleTable, Source, WithMasks
+from jaxlab.data import NX414, Images, KaggleOrSimulated, KaggleTable, Source, WithMasks
 from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.models import ShallowCNN
 
