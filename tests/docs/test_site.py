@@ -82,6 +82,24 @@ def test_a_name_is_shown_as_what_it_is(inventory):
     assert inventory["submit.Scores.to_dict"] == "method"
 
 
+@pytest.mark.slow
+def test_what_nobody_can_make_is_shown_without_a_constructor(site):
+    """And the attributes that its docstring speaks of stand in a list."""
+    text = (site / "reference/jaxlab.html").read_text()
+    heading, about = re.search(r'<dt[^>]*id="jaxlab\.Run">(.*?)</dt>(.*?)<dl', text, re.DOTALL).groups()
+    assert "rundir" not in heading
+    listed = re.findall(r"<li><p><code[^>]*>(.*?)</code>", about)
+    assert [re.sub(r"<[^>]+>", "", name) for name in listed] == [
+        "rundir",
+        "experiment",
+        "info",
+        "usual",
+        "splits",
+    ]
+    assert 'id="jaxlab.load">' in text
+    assert "path" in re.search(r'<dt[^>]*id="jaxlab\.load">(.*?)</dt>', text, re.DOTALL)[1]
+
+
 def actual(name: str) -> str:
     home = next(m for m in sorted(MODULES, key=len, reverse=True) if name.startswith(m + "."))
     owner: Any = importlib.import_module(home)

@@ -49,6 +49,7 @@ EXAMPLES = {
     "KaggleTable": 'data = KaggleTable(root="FOLDER", targets=("n0", "n1"))',
     "Linear": 'head = Linear(layer=("level2", "level3"), dropout=0.5)',
     "LowRank": "head = LowRank(rank=32)",
+    "Objective": 'objective = Objective(loss=CrossEntropy(), of="category", weight=0.3)',
     "PerROI": 'head = PerROI(parts=(ROI(name="V1", targets="V1.*", head=Linear()), ROI(name="V4", targets="V4.*", '
     "head=Linear())))",
     "ROI": 'part = ROI(name="V1", targets="V1.*", head=Linear())',
@@ -183,7 +184,14 @@ def _file(name: str) -> str:
 
 def _index(by_room: dict[str, list[Class]]) -> str:
     """Every name with the page that it stands on."""
-    lines = ["# Components", "", "All that a config can name, made from the code.", "", "| | |", "|---|---|"]
+    lines = [
+        "# Components",
+        "",
+        "All that a config can name, made from the code.",
+        "",
+        "| page | names |",
+        "|---|---|",
+    ]
     for name, classes in by_room.items():
         links = ", ".join(f"[{cls.__name__}](#{cls.__name__})" for cls in classes)
         lines.append(f"| [{ROOMS[name]}]({_file(name)}.md) | {links} |")

@@ -88,12 +88,20 @@ def _sentences(text: str, about: re.Pattern[str]) -> list[Block]:
 
 
 def names_of(thing: Any) -> tuple[str, ...]:
-    """What a docstring may say something about: a class's fields, a function's arguments."""
-    fields = tuple(getattr(thing, "__dataclass_fields__", ()))
-    try:
-        return fields or tuple(inspect.signature(thing).parameters)
-    except (TypeError, ValueError):
+    """What a docstring may say something about: a class's fields or attributes, a function's arguments."""
+    if fields := tuple(getattr(thing, "__dataclass_fields__", ())):
         return fields
+    try:
+        arguments = tuple(inspect.signature(thing).parameters)
+    except (TypeError, ValueError):
+        arguments = ()
+    return (*arguments, *_attributes(thing)) if isinstance(thing, type) else arguments
+
+
+def _attributes(cls: type[Any]) -> tuple[str, ...]:
+    """Those that its body declares, and those that its __init__ sets."""
+    made = getattr(vars(cls).get("__init__"), "__code__", None)
+    return (*inspect.get_annotations(cls), *(made.co_names if made else ()))
 
 
 def as_rst(doc: str, names: Iterable[str]) -> list[str]:
