@@ -88,7 +88,7 @@ class Training(Component):
 class Experiment(Component):
     """One run: what is predicted from what, by which network, trained how.
 
-    data: where samples come from. images: the size and shape that they are brought to. split: which of the labelled ones
+    data: where samples come from. images: size and shape that they are brought to. split: which of the labelled ones
         are for validation. model: the backbone, whose named layers heads read.
     balance: how an epoch shows classes equally often. augment, mix: of training images alone.
     channels: further input channels, computed from the image.
