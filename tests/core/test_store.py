@@ -33,7 +33,7 @@ def test_filled_once() -> None:
     assert (stored("a", SHAPE, FLOAT, ones) == 1).all()
     again = stored("a", SHAPE, FLOAT, forbidden)
     assert (again == 1).all()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="read-only"):
         again[0] = 2
 
 

@@ -51,7 +51,7 @@ def test_what_is_filled_is_read(folder):
     np.testing.assert_array_equal(found, VALUES)
     np.testing.assert_array_equal(np.load(folder.path / "block1.none.float32.npy"), VALUES)
     np.testing.assert_array_equal(np.load(folder.path / "ids.npy"), IDS)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="read-only"):
         found[0] = 0
     manifest = json.loads((folder.path / "manifest.json").read_text())
     assert manifest == {
