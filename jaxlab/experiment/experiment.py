@@ -135,8 +135,11 @@ class Experiment(Component):
 
     def fingerprint(self, opened: Opened) -> str:
         """Of the labelled data, with those columns that are learned from."""
-        truths = dict.fromkeys(one.truth for one in self.goals.values())
-        return fingerprint(opened, [name for name in truths if name in opened.train.columns])
+        own = {
+            kind.usual_truth for kind in KINDS.values()
+        }  # in the fingerprint already, whatever columns are called
+        columns = dict.fromkeys(one.truth for one in self.goals.values() if one.truth not in own)
+        return fingerprint(opened, columns)
 
     def _check_objectives(self) -> None:
         if self.objectives and (self.head, self.loss) != (Linear(), Mse()):

@@ -30,6 +30,7 @@ E = TypeVar("E", bound=Component)
 _SIMULABLE = (Algonauts, Arrays, ImageFolders, KaggleTable, NX414)
 _SIDE = 112  # pixels of large images: whole patches of 14 and of 16, at a quarter of the cost of 224
 _LARGE = 128  # more than so many pixels
+_SMALLEST = 16  # that scenes are drawn at; they are resized as any image
 _BATCH, _BATCHES, _EPOCHS = 16, 10, 2
 _NEURONS = _TEST_IMAGES = 16
 
@@ -62,7 +63,7 @@ def _simulated(experiment: Any) -> dict[str, Any]:
         images=batch * _BATCHES,
         test_images=_TEST_IMAGES,
         neurons=_NEURONS,
-        size=max(_size(experiment) or (_SIDE,)),
+        size=max(_SMALLEST, *(_size(experiment) or (_SIDE,))),
         kind=kind,
     )
     data: Source = replace(source, data=stand_in) if isinstance(source, CachedFeatures) else stand_in

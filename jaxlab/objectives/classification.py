@@ -50,7 +50,10 @@ class Classification(Resolved):
     @staticmethod
     def names_in(column: str, values: np.ndarray, where: str) -> tuple[str, ...]:
         """The classes in a column, sorted. Raises UserError for one that is of no use as such."""
-        classes = tuple(np.unique(values.astype(str)).tolist())
+        cells = values.astype(str)
+        if empty := np.flatnonzero(np.char.strip(cells) == "").tolist():
+            raise UserError(f"{where}: {len(empty)} cells are empty (rows {examples(empty)})")
+        classes = tuple(np.unique(cells).tolist())
         if len(classes) < 2:
             raise UserError(f"{where}: expected two classes or more, found {examples(classes)}")
         return classes

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from jaxlab.core import tree
 from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples
+from jaxlab.data.source import Opened
 from jaxlab.heads import Head
 from jaxlab.losses import Loss, Total
 from jaxlab.metrics import Sums
@@ -93,6 +94,10 @@ class Resolved(ABC):
     @abstractmethod
     def start(self) -> Sums:
         """Empty sums."""
+
+    def ceiling(self, opened: Opened) -> np.ndarray | None:
+        """(t,) share of its targets' variance that is signal; known of the data's targets alone."""
+        return opened.ceiling if self.of == ACTIVITY else None
 
     def scores(self, sums: Sums, ceiling: np.ndarray | None) -> dict[str, float]:
         """What sums come to. ceiling: (t,), of the data's targets; plays no part elsewhere."""

@@ -37,7 +37,6 @@ class FoldsRun(StudyRun):
 
     noun = "folds"
     usual = "last"
-    splits = ("test", "out_of_fold")
 
     def __init__(self, rundir: RunDirectory, experiment: Folds):
         super().__init__(rundir, experiment)
@@ -148,6 +147,7 @@ class FoldsRun(StudyRun):
         truth = self.primary.truth(train)
         if truth is None:
             raise UserError(f"{self.rundir.path}: the data have no {self.primary.of} to compare with")
+        ceiling = self.primary.ceiling(self.opened)
         rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.members]
         values = np.empty((len(train), len(self.targets)), np.float32)
         parts: list[Predictions] = []
@@ -155,11 +155,11 @@ class FoldsRun(StudyRun):
             each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)
             ((values[chosen], inferred),) = each
             part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint, inferred)
-            scores = scores_of(values[chosen], truth[chosen], self.opened.ceiling)
+            scores = scores_of(values[chosen], truth[chosen], ceiling)
             origin = {**part.provenance, "scores": {**part.provenance["scores"], "out_of_fold": scores}}
             parts.append(replace(part, provenance=origin))
         every = np.sort(np.concatenate(rows))
-        scores = scores_of(values[every], truth[every], self.opened.ceiling)
+        scores = scores_of(values[every], truth[every], ceiling)
         by_fold = [part.provenance for part in parts]
         origin = {**self._origin(scores, by_fold), "folds": by_fold}
         return replace(parts[0], ids=train.ids[every], values=values[every], provenance=origin)

@@ -161,8 +161,6 @@ def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> 
 class RidgeRun(Run):
     """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
 
-    splits = ("test", "out_of_fold")
-
     @cached_property
     def primary(self) -> Resolved:
         return resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, tuple(self.info["task"]["targets"])))[0]

@@ -27,11 +27,10 @@ class Run(ABC):
     """A trained run: `jaxlab.load` gives one, of the kind that its config asks for.
 
     rundir: its directory. experiment: its config. info: run.json.
-    usual: the checkpoint that predicts where none is asked for. splits: those that it can predict.
+    usual: the checkpoint that predicts where none is asked for.
     """
 
     usual: ClassVar[Which] = "best"
-    splits: ClassVar[tuple[str, ...]]
 
     def __init__(self, rundir: RunDirectory, experiment: Any):
         self.rundir = rundir

@@ -17,6 +17,7 @@ from jaxlab.cli.main import main
 from jaxlab.core.config import from_json, identity, override, short_hash, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data import Images, RandomSplit, Simulated
+from jaxlab.data.source import fingerprint
 from jaxlab.experiment import Experiment, Objective, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Linear, Squashed
@@ -180,6 +181,36 @@ def test_columns_that_are_learned_from_are_part_of_the_datas_fingerprint():
     assert experiment().fingerprint(opened) != experiment().fingerprint(changed)
     plain = experiment(objectives={"activity": ACTIVITY})
     assert plain.fingerprint(opened) == plain.fingerprint(changed)
+
+
+def test_a_column_called_as_the_datas_own_truth_changes_no_fingerprint():
+    """Data sets have a column "label" beside their labels: runs of before, which did not look at it, go on."""
+    data = Simulated(images=8, test_images=1, size=16, kind="classification")
+    opened = data.open()
+    named = replace(opened, train=replace(opened.train, columns={"label": opened.train.columns["category"]}))
+    assert Experiment(data=data, loss=CrossEntropy()).fingerprint(named) == fingerprint(opened)
+
+
+def test_a_class_without_a_name_is_refused():
+    opened = DATA.open()
+    cells = opened.train.columns["category"].copy()
+    cells[3] = " "
+    empty = replace(opened, train=replace(opened.train, columns={"category": cells}))
+    with pytest.raises(
+        UserError, match=r"objective 'object': column 'category': 1 cells are empty \(rows 3\)"
+    ):
+        resolve(experiment(), empty)
+
+
+def test_a_column_has_no_share_in_the_datas_ceiling():
+    """It is of other targets, and of as many as the data have."""
+    opened = DATA.open()
+    weight = np.linspace(5, 9, len(opened.train)).astype(str)
+    opened = replace(opened, train=replace(opened.train, columns={"weight": weight}))
+    both = {"activity": ACTIVITY, "weight": Objective(of="weight")}
+    activity, column = resolve(experiment(objectives=both), opened).task.objectives
+    np.testing.assert_array_equal(activity.ceiling(opened), opened.ceiling)
+    assert column.ceiling(opened) is None
 
 
 def test_an_epochs_scores_are_those_of_both_and_the_weighted_loss():

@@ -32,8 +32,6 @@ Inferred = dict[str, Any]  # what inference did, for provenance
 class NetworkRun(Run):
     """A trained network with the preprocessing that it was trained on. task: targets, image shape, normalisation."""
 
-    splits = ("test", "validation")
-
     def __init__(self, rundir: RunDirectory, experiment: Experiment):
         super().__init__(rundir, experiment)
         self.task = Task.from_json(self.info["task"], experiment.goals)
