@@ -24,7 +24,7 @@ def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     rate.plot(*_xy(of["step"], "learning_rate"), color="C2")
     steps, values = _xy(of["validation"], score.name)
     if values:
-        best = (max if score.better == "higher" else min)(values)
+        best = max(values, key=score.worth)
         right.plot(steps[values.index(best)], best, "o", color="C1", label=f"best {best:.3f}")
     for axes, title in ((loss, "loss"), (right, score.label), (rate, "learning rate")):
         axes.set(title=title, xlabel="step")

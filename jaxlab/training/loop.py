@@ -23,7 +23,7 @@ from jaxlab.training.checkpoint import Checkpoints, Leaves
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.state import TrainState, Variables
-from submit.metrics.table import score_of
+from submit.metrics.table import Score, score_of
 
 LAG = 2  # steps between a step's dispatch and the reading of its loss
 
@@ -42,7 +42,7 @@ class Progress:
 
     def update(self, metric: str, value: float, step: int, epoch: int) -> bool:
         """Take in an epoch's validation; True where it is the best so far (NaN never is)."""
-        better = improves(metric, value, None if self.best is None else self.best["value"])
+        better = validation_score(metric).improves(value, None if self.best is None else self.best["value"])
         if better:
             self.best = {"metric": metric, "value": value, "step": step, "epoch": epoch}
             self.stale = self.plateau = 0
@@ -55,14 +55,9 @@ class Progress:
         return asdict(self)
 
 
-def improves(metric: str, new: float, old: float | None) -> bool:
-    """Whether `new` is the better score. metric: a score's name, or objective/name."""
-    return score_of(metric.rpartition("/")[2]).improves(new, old)
-
-
-def sign_of(metric: str) -> int:
-    """1 where more of a score is better, -1 where less is."""
-    return 1 if improves(metric, 1.0, 0.0) else -1
+def validation_score(metric: str) -> Score:
+    """What is known of a validation score, `name` or `objective/name`."""
+    return score_of(metric.rpartition("/")[2])
 
 
 @dataclass(frozen=True)

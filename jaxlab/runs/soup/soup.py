@@ -1,6 +1,5 @@
 """Model soups: the parameters of several checkpoints averaged into a run of its own."""
 
-import math
 from collections.abc import Iterable, Sequence
 from functools import partial, reduce
 from pathlib import Path
@@ -23,7 +22,7 @@ from jaxlab.runs.soup.average import ParameterAverage, greedily, norms
 from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
-from jaxlab.training.loop import Progress, sign_of
+from jaxlab.training.loop import Progress, validation_score
 from jaxlab.training.rundir import RunDirectory, provenance
 
 T = TypeVar("T")
@@ -126,18 +125,13 @@ def _average(
     if ranked_by is None or metric is None:
         steps = iter(_shown(members, "averaging", console))
         return reduce(ParameterAverage.add, steps, start(next(steps))), members
-    sign = sign_of(metric)
-    ranked = sorted(members, key=lambda member: _rank(sign * ranked_by[member.name]))
+    worth = validation_score(metric).worth
+    ranked = sorted(members, key=lambda member: worth(ranked_by[member.name]), reverse=True)
 
     def score(average: ParameterAverage) -> float:
-        return sign * average.scores[metric]
+        return worth(average.scores[metric])
 
     return greedily(_shown(ranked, "greedy", console), start, ParameterAverage.add, score)
-
-
-def _rank(score: float) -> float:
-    """To sort by: the highest first, NaN last."""
-    return math.inf if math.isnan(score) else -score
 
 
 def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
@@ -179,7 +173,7 @@ def _report(average: ParameterAverage, about: dict[str, Any], console: Console) 
     console.print(table)
     line = f"soup of {average.count}"
     if metric:
-        best = (max if sign_of(metric) > 0 else min)(member["score"] for member in members)
+        best = max((member["score"] for member in members), key=validation_score(metric).worth)
         line += f": validation {metric} {average.scores[metric]:.4f}, the best member's {best:.4f}"
     if average.measured:
         line += f"; {len(average.measured)} batch norms measured anew"
