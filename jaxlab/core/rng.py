@@ -1,7 +1,10 @@
 """Random keys as pure functions of seed, step and global row."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jaxlab.core.types import Mode
@@ -12,6 +15,28 @@ _PATHS = 1 << 20  # added to stochastic depth's layer numbers, to tell them from
 def initial_key(seed: int) -> Key[Array, ""]:
     """The key of initial parameters, which no step uses."""
     return jax.random.fold_in(jax.random.key(seed), 0xFFFFFFFF)
+
+
+class _Stream(nnx.RngStream):
+    """The keys that Flax draws, without asking a traced counter for its sharding each time.
+
+    JAX answers that question with an error whose message looks through all that was traced so far, so that building
+    a network of many layers took a time that grew with their square (0.8 s instead of 0.3 s for an EfficientNet-B4).
+    """
+
+    def __call__(self) -> jax.Array:
+        if not hasattr(self.count, "set_value"):  # Flax before 0.12.1
+            return super().__call__()
+        count = self.count[...]
+        self.count.set_value(count + 1)
+        return jax.random.fold_in(self.key[...], count)
+
+
+def initial_rngs(seed: int) -> nnx.Rngs:
+    """What a network draws its initial parameters from."""
+    rngs: Any = nnx.Rngs(params=initial_key(seed))
+    rngs.params = _Stream(initial_key(seed), tag="params")
+    return rngs
 
 
 def step_key(seed: int, step: Int[Array, ""] | int) -> Key[Array, ""]:

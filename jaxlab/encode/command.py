@@ -9,6 +9,7 @@ from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable
@@ -84,7 +85,9 @@ def read_by(head: Head, encoder: Loaded, targets: Sequence[str]) -> tuple[str, .
     """The layers of `encoder` that `head` reads, in the network's order. Raises UserError where one is unknown."""
     config: Any = encoder.config
     shape = (*config.images.size, config.images.channels)
-    network = nnx.eval_shape(lambda: build_network(config.model, head, shape, tuple(targets), nnx.Rngs(0)))
+    network = nnx.eval_shape(
+        lambda: build_network(config.model, head, shape, tuple(targets), initial_rngs(0))
+    )
     read = {
         name
         for _, module in nnx.iter_graph(network.head)

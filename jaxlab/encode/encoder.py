@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from jaxlab.core import tree
 from jaxlab.core.config import Component, identity
-from jaxlab.core.rng import initial_key
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.training.sharding import Layout
@@ -191,4 +191,4 @@ def load_frozen(model: Any, build: Callable[[nnx.Rngs], nnx.Module], seed: int) 
 
 
 def _seeded(build: Callable[[nnx.Rngs], nnx.Module], seed: int) -> nnx.Module:
-    return build(nnx.Rngs(params=initial_key(seed)))
+    return build(initial_rngs(seed))

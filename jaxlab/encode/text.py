@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxlab.core import tree
 from jaxlab.core.config import identity
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import EVALUATION, Samples, UserError
 from jaxlab.data.pipeline import HostBatch
@@ -115,5 +116,5 @@ def check_vocabulary(config: Bert, tokens: Tokens) -> None:
 def _pooled(
     config: Bert, params: Flat, ids: Int[Array, "b n"], mask: Bool[Array, "b n"]
 ) -> Float[Array, "b d"]:
-    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: config.build(nnx.Rngs(0))))
+    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: config.build(initial_rngs(0))))
     return nnx.merge(graphdef, tree.unflatten(params, shapes))(ids, mask, EVALUATION)["pool"]

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from jaxlab.core import tree
-from jaxlab.core.rng import initial_key
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import UserError
 from jaxlab.data.pipeline import check_batch_size, epoch_length
 from jaxlab.data.source import Opened
@@ -187,8 +187,7 @@ def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx
     targets: Any = task.targets if several else task.primary.targets
 
     def build() -> nnx.Module:
-        rngs = nnx.Rngs(params=initial_key(experiment.seed))
-        return build_network(experiment.model, head, shape, targets, rngs)
+        return build_network(experiment.model, head, shape, targets, initial_rngs(experiment.seed))
 
     return build
 

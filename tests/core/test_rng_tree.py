@@ -38,6 +38,15 @@ def test_keys_differ_between_seeds_steps_and_rows():
     assert len({*keys, *initial}) == len(keys) + 2
 
 
+def test_initial_keys_are_flaxs_own():
+    ours, flaxs = rng.initial_rngs(5), nnx.Rngs(params=rng.initial_key(5))
+    drawn = [bits(one.params()) for one in (ours, ours, flaxs, flaxs)]
+    assert drawn[:2] == drawn[2:]
+    assert drawn[0] != drawn[1]
+    assert bits(jax.jit(lambda: rng.initial_rngs(5).params())()) == drawn[0]
+    assert bits(ours.params.fork()()) == bits(flaxs.params.fork()())
+
+
 def test_step_may_be_traced():
     assert bits(jax.jit(partial(rng.step_key, 4))(jnp.asarray(9))) == bits(rng.step_key(4, 9))
 

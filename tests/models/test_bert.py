@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.bert import Bert
 from jaxlab.nn.attention import dot_product_attention
@@ -17,13 +18,13 @@ TINY = Bert(layers=2, width=16, heads=2, vocabulary=20, positions=8)
 
 @partial(jax.jit, static_argnums=0)
 def features(config, ids, mask):
-    return config.build(nnx.Rngs(0))(ids, mask, EVALUATION)
+    return config.build(initial_rngs(0))(ids, mask, EVALUATION)
 
 
 def test_features_come_embeddings_to_pool():
     names, ids = [], jnp.zeros((3, 5), jnp.int32)
-    found = jax.eval_shape(lambda: TINY.build(nnx.Rngs(0))(ids, ids == 0, EVALUATION))
-    jax.eval_shape(lambda: names.extend(TINY.build(nnx.Rngs(0))(ids, ids == 0, EVALUATION)))
+    found = jax.eval_shape(lambda: TINY.build(initial_rngs(0))(ids, ids == 0, EVALUATION))
+    jax.eval_shape(lambda: names.extend(TINY.build(initial_rngs(0))(ids, ids == 0, EVALUATION)))
     assert names == ["embeddings", "layer0", "layer1", "pool"]
     assert [found[name].shape for name in names] == [(3, 5, 16)] * 3 + [(3, 16)]
 
@@ -36,13 +37,13 @@ def test_features_come_embeddings_to_pool():
     ],
 )
 def test_parameters_are_as_many_as_transformers(fields, parameters):
-    module = nnx.eval_shape(lambda: Bert(**fields).build(nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: Bert(**fields).build(initial_rngs(0)))
     leaves = jax.tree.leaves(nnx.state(module, nnx.Param))
     assert sum(int(np.prod(leaf.shape)) for leaf in leaves) == parameters
 
 
 def test_bfloat16_in_bfloat16_out():
-    graphdef, params = nnx.split(nnx.eval_shape(lambda: TINY.build(nnx.Rngs(0))), nnx.Param)
+    graphdef, params = nnx.split(nnx.eval_shape(lambda: TINY.build(initial_rngs(0))), nnx.Param)
     low = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), params)
     ids = jnp.zeros((2, 4), jnp.int32)
     found = jax.eval_shape(lambda params: nnx.merge(graphdef, params)(ids, ids == 0, EVALUATION), low)
@@ -66,7 +67,7 @@ def test_fields_that_contradict_are_refused(fields, words):
 def test_more_tokens_than_positions_are_refused():
     ids = jnp.zeros((1, 9), jnp.int32)
     with pytest.raises(UserError, match="at most 8 tokens a text, found 9"):
-        jax.eval_shape(lambda: TINY.build(nnx.Rngs(0))(ids, ids == 0, EVALUATION))
+        jax.eval_shape(lambda: TINY.build(initial_rngs(0))(ids, ids == 0, EVALUATION))
 
 
 def test_attention_leaves_masked_tokens_out():
@@ -99,7 +100,7 @@ def test_dropout_follows_the_rows_keys():
     config = Bert(layers=1, width=16, heads=2, vocabulary=20, positions=8, dropout=0.3)
     keys = jax.random.split(jax.random.key(0), 2)[jnp.array([0, 1, 1])]
     ids = jnp.ones((3, 4), jnp.int32)
-    run = jax.jit(lambda mode: config.build(nnx.Rngs(0))(ids, ids == 1, Mode(train=True, row_keys=mode)))
+    run = jax.jit(lambda mode: config.build(initial_rngs(0))(ids, ids == 1, Mode(train=True, row_keys=mode)))
     found = run(keys)["pool"]
     np.testing.assert_array_equal(found[1], found[2])
     assert not np.array_equal(found[0], found[1])

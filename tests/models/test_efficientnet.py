@@ -7,19 +7,20 @@ import pytest
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.efficientnet import EfficientNet
 
 
 def shapes_of(config, images):
-    return jax.eval_shape(lambda x: config.build(images.shape[-1], nnx.Rngs(0))(x, EVALUATION), images)
+    return jax.eval_shape(lambda x: config.build(images.shape[-1], initial_rngs(0))(x, EVALUATION), images)
 
 
 def test_features_at_their_strides():
     shapes = {}
 
     def run(images):
-        found = EfficientNet(classes=7).build(3, nnx.Rngs(0))(images, EVALUATION)
+        found = EfficientNet(classes=7).build(3, initial_rngs(0))(images, EVALUATION)
         shapes.update({name: leaf.shape for name, leaf in found.items()})
 
     jax.eval_shape(run, jnp.zeros((2, 64, 96, 3)))
@@ -62,7 +63,7 @@ def test_any_image_size_and_grey_images(size, convention):
 def test_sizes_are_the_references(variant, parameters, blocks, stem, head):
     """Parameters, blocks and channels of torchvision's efficientnet_b* and timm's efficientnet_lite*, 1000 classes."""
     config = EfficientNet(variant=variant, classes=1000)
-    module = nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: config.build(3, initial_rngs(0)))
     params = tree.flatten(nnx.state(module, nnx.Param))
     assert tree.count(params) == parameters
     assert len(module.blocks) == blocks
@@ -74,13 +75,13 @@ def test_lite_is_capped_at_six(variant, highest):
     """ReLU6 against SiLU, which has no upper end."""
     config = EfficientNet(variant=variant)
     images = 100 * jax.random.normal(jax.random.key(0), (1, 8, 8, 3))
-    stem = jax.jit(lambda x: config.build(3, nnx.Rngs(0)).stem(x, EVALUATION))(images)
+    stem = jax.jit(lambda x: config.build(3, initial_rngs(0)).stem(x, EVALUATION))(images)
     assert stem.max() == 6 if highest == 6 else stem.max() > 6
 
 
 def test_stochastic_depth_rises_to_the_last_block():
     config = EfficientNet(drop_path=0.3)
-    blocks = nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))).blocks
+    blocks = nnx.eval_shape(lambda: config.build(3, initial_rngs(0))).blocks
     np.testing.assert_allclose([block.drop_rate for block in blocks], np.linspace(0, 0.3, 16))
     assert [block.layer for block in blocks] == list(range(16))
 

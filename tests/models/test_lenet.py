@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.lenet import LeNet5
 
 
 def shapes_of(config, images):
-    return jax.eval_shape(lambda x: config.build(images.shape[-1], nnx.Rngs(0))(x, EVALUATION), images)
+    return jax.eval_shape(lambda x: config.build(images.shape[-1], initial_rngs(0))(x, EVALUATION), images)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_features_of_any_size_grey_or_colour(size, half, quarter, channels):
     ],
 )
 def test_parameters_by_hand(grid, channels, parameters):
-    module = nnx.eval_shape(lambda: LeNet5(grid=grid, classes=10).build(channels, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: LeNet5(grid=grid, classes=10).build(channels, initial_rngs(0)))
     leaves = jax.tree.leaves(nnx.state(module, nnx.Param))
     assert sum(int(np.prod(leaf.shape)) for leaf in leaves) == parameters
 

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.models.mbconv import MBConvNet, MBConvSpec, SqueezeExcite, Style
 
@@ -21,7 +22,9 @@ STYLE = Style(jax.nn.silu, "tensorflow")
 
 
 def build(drop_path=0.0):
-    return MBConvNet(BLOCKS, STYLE, in_channels=3, head=24, classes=0, drop_path=drop_path, rngs=nnx.Rngs(0))
+    return MBConvNet(
+        BLOCKS, STYLE, in_channels=3, head=24, classes=0, drop_path=drop_path, rngs=initial_rngs(0)
+    )
 
 
 def split(drop_path=0.0):
@@ -48,7 +51,7 @@ def test_squeeze_and_excitation_by_hand():
     """Gates are sigmoid(W2 silu(W1 means + b1) + b2)."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 3, 5, 4)).astype(np.float32)
-    module = SqueezeExcite(4, 2, STYLE, nnx.Rngs(0))
+    module = SqueezeExcite(4, 2, STYLE, initial_rngs(0))
     module.reduce.bias[...], module.expand.bias[...] = (
         jnp.array([0.3, -0.2]),
         jnp.array([0.1, 0.2, -0.3, 0.4]),

@@ -6,20 +6,21 @@ import pytest
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.mbconv import round_channels
 from jaxlab.models.mobilenetv2 import MobileNetV2
 
 
 def shapes_of(config, images):
-    return jax.eval_shape(lambda x: config.build(images.shape[-1], nnx.Rngs(0))(x, EVALUATION), images)
+    return jax.eval_shape(lambda x: config.build(images.shape[-1], initial_rngs(0))(x, EVALUATION), images)
 
 
 def test_features_at_their_strides():
     shapes = {}
 
     def run(images):
-        found = MobileNetV2(classes=7).build(3, nnx.Rngs(0))(images, EVALUATION)
+        found = MobileNetV2(classes=7).build(3, initial_rngs(0))(images, EVALUATION)
         shapes.update({name: leaf.shape for name, leaf in found.items()})
 
     jax.eval_shape(run, jnp.zeros((2, 64, 96, 3)))
@@ -54,7 +55,7 @@ def test_any_image_size_and_grey_images(size):
 )
 def test_parameters_are_as_many_as_timms(width, parameters):
     """timm's mobilenetv2_035 to _140; 1.0 is also torchvision's documented num_params."""
-    module = nnx.eval_shape(lambda: MobileNetV2(width=width, classes=1000).build(3, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: MobileNetV2(width=width, classes=1000).build(3, initial_rngs(0)))
     assert tree.count(tree.flatten(nnx.state(module, nnx.Param))) == parameters
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION
 from jaxlab.heads import Linear, build_network
 from jaxlab.models.order import order
@@ -18,7 +19,7 @@ def split(build):
 
 
 def network(model, layer):
-    return lambda: build_network(model, Linear(layer=layer), (32, 32, 3), ("a", "b"), nnx.Rngs(0))
+    return lambda: build_network(model, Linear(layer=layer), (32, 32, 3), ("a", "b"), initial_rngs(0))
 
 
 class Odd(nnx.Module):
@@ -88,7 +89,7 @@ def test_as_gradients_say():
     """With dropout and batch norm in training; a feature's gradient is not zero where it depends on a parameter."""
     model = ShallowCNN(channels=(3, 4, 5), kernel_sizes=(3, 3, 3), dropout=0.1)
     found = order(split(network(model, "level2")), (32, 32, 3))
-    backbone = model.build(3, nnx.Rngs(0))
+    backbone = model.build(3, initial_rngs(0))
     images = jnp.asarray(np.random.default_rng(0).normal(size=(2, 16, 16, 3)), jnp.float32)
     graphdef, params, rest = nnx.split(backbone, nnx.Param, ...)
 

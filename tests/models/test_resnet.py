@@ -7,12 +7,13 @@ import pytest
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.resnet import BasicBlock, ResNet
 
 
 def shapes_of(config, images, mode=EVALUATION):
-    return jax.eval_shape(lambda x: config.build(images.shape[-1], nnx.Rngs(0))(x, mode), images)
+    return jax.eval_shape(lambda x: config.build(images.shape[-1], initial_rngs(0))(x, mode), images)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ PARAMETERS = [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549
 @pytest.mark.parametrize(("depth", "parameters"), PARAMETERS)
 def test_parameters_are_as_many_as_torchvisions(depth, parameters):
     """torchvision's documented num_params with 1000 classes."""
-    module = nnx.eval_shape(lambda: ResNet(depth=depth, classes=1000).build(3, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: ResNet(depth=depth, classes=1000).build(3, initial_rngs(0)))
     assert (
         sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param))) == parameters
     )
@@ -55,7 +56,7 @@ def test_parameters_are_as_many_as_torchvisions(depth, parameters):
 def test_bfloat16_in_bfloat16_out():
     config = ResNet(depth=50, classes=3)
     graphdef, params, stats = nnx.split(
-        nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))), nnx.Param, nnx.BatchStat
+        nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param, nnx.BatchStat
     )
     low = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), params)
 
@@ -83,14 +84,14 @@ def test_a_depth_or_class_count_that_does_not_exist_is_refused():
 
 def test_stochastic_depth_grows_with_the_blocks():
     """timm's rule: rate * block / (blocks - 1)."""
-    module = nnx.eval_shape(lambda: ResNet(depth=50, drop_path=0.3).build(3, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: ResNet(depth=50, drop_path=0.3).build(3, initial_rngs(0)))
     paths = [block.path for number in range(1, 5) for block in getattr(module, f"layer{number}")]
     assert paths == [(k, pytest.approx(0.3 * k / 15)) for k in range(16)]
 
 
 @pytest.mark.slow
 def test_a_dropped_block_is_its_shortcut():
-    block = BasicBlock(4, 4, 1, False, (0, 0.5), nnx.Rngs(0))
+    block = BasicBlock(4, 4, 1, False, (0, 0.5), initial_rngs(0))
     x = jax.random.uniform(jax.random.key(0), (8, 3, 3, 4))
     mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(1), 8))
     branch = block.branch(x, mode)
@@ -104,9 +105,11 @@ def test_a_dropped_block_is_its_shortcut():
 def test_training_moves_every_statistic_and_reaches_every_parameter():
     config = ResNet()
     graphdef, params, stats = nnx.split(
-        nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))), nnx.Param, nnx.BatchStat
+        nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param, nnx.BatchStat
     )
-    params, stats = jax.jit(lambda: nnx.split(config.build(3, nnx.Rngs(0)), nnx.Param, nnx.BatchStat)[1:])()
+    params, stats = jax.jit(
+        lambda: nnx.split(config.build(3, initial_rngs(0)), nnx.Param, nnx.BatchStat)[1:]
+    )()
 
     @jax.jit
     def step(params, stats, images):

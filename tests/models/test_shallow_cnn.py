@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models.shallow_cnn import ShallowCNN
 
@@ -16,7 +17,9 @@ TINY = ShallowCNN(channels=(4, 6), kernel_sizes=(5, 3))
 
 def shapes(config, channels=3):
     """graphdef, params and stats, of shapes only."""
-    return nnx.split(nnx.eval_shape(lambda: config.build(channels, nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
+    return nnx.split(
+        nnx.eval_shape(lambda: config.build(channels, initial_rngs(0))), nnx.Param, nnx.BatchStat
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -31,7 +34,7 @@ def filled(config, value, images, row_keys=None):
 @pytest.mark.parametrize(("shape", "channels"), [((2, 32, 32, 3), 3), ((1, 7, 10, 1), 1)])
 def test_features_by_level_at_any_size(shape, channels):
     module = jax.eval_shape(
-        lambda images: TINY.build(channels, nnx.Rngs(0))(images, EVALUATION), jnp.zeros(shape)
+        lambda images: TINY.build(channels, initial_rngs(0))(images, EVALUATION), jnp.zeros(shape)
     )
     b, h, w, _ = shape
     half, quarter = (-(-h // 2), -(-w // 2)), (-(-h // 4), -(-w // 4))
@@ -42,7 +45,7 @@ def test_features_by_level_at_any_size(shape, channels):
 def test_features_come_stem_to_pool():
     names = []
     images = jnp.zeros((1, 8, 8, 3))
-    jax.eval_shape(lambda x: names.extend(TINY.build(3, nnx.Rngs(0))(x, EVALUATION)), images)
+    jax.eval_shape(lambda x: names.extend(TINY.build(3, initial_rngs(0))(x, EVALUATION)), images)
     assert names == ["level1", "level2", "pool"]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models.shufflenet import ShuffleNetV2
 
@@ -15,7 +16,7 @@ def shapes_of(config, images):
     shapes = {}
 
     def run(x):
-        found = config.build(images.shape[-1], nnx.Rngs(0))(x, EVALUATION)
+        found = config.build(images.shape[-1], initial_rngs(0))(x, EVALUATION)
         shapes.update({name: leaf.shape for name, leaf in found.items()})
 
     jax.eval_shape(run, images)
@@ -50,7 +51,7 @@ def test_any_image_size_and_grey_images(size, blur):
 @pytest.mark.parametrize(("width", "parameters"), [(0.5, 1_366_792), (1.0, 2_278_604)])
 def test_parameters_are_as_many_as_torchvisions(width, parameters):
     """torchvision's documented num_params with 1000 classes."""
-    module = nnx.eval_shape(lambda: ShuffleNetV2(width=width, classes=1000).build(3, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: ShuffleNetV2(width=width, classes=1000).build(3, initial_rngs(0)))
     leaves = jax.tree.leaves(nnx.state(module, nnx.Param))
     assert sum(int(np.prod(leaf.shape)) for leaf in leaves) == parameters
 
@@ -58,7 +59,7 @@ def test_parameters_are_as_many_as_torchvisions(width, parameters):
 def test_bfloat16_in_bfloat16_out():
     config = ShuffleNetV2(width=0.5, classes=3, blur=True)
     graphdef, params, stats = nnx.split(
-        nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))), nnx.Param, nnx.BatchStat
+        nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param, nnx.BatchStat
     )
     low = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), params)
     features = jax.eval_shape(

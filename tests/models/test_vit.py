@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models import DeiT, DINOv2, ViT, vit
 from jaxlab.nn.attention import dot_product_attention
@@ -17,7 +18,7 @@ def features_of(config, images, mode=EVALUATION):
     order = []
 
     def run(x):
-        found = config.build(images.shape[-1], nnx.Rngs(0))(x, mode)
+        found = config.build(images.shape[-1], initial_rngs(0))(x, mode)
         order.extend(found)
         return found
 
@@ -58,7 +59,7 @@ def test_features_in_order_of_the_others(monkeypatch):
 )
 def test_parameters_are_as_many_as_timms(config, parameters):
     """Counted in timm's vit_*_patch16_224, deit_*_distilled_patch16_224 and vit_*_patch14_dinov2."""
-    module = nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: config.build(3, initial_rngs(0)))
     assert tree.count(tree.flatten(nnx.state(module, nnx.Param))) == parameters
 
 
@@ -111,7 +112,7 @@ def test_every_site_that_drops_has_a_number_of_its_own(name, sites, monkeypatch)
 def test_bfloat16_in_bfloat16_out(monkeypatch):
     monkeypatch.setattr(vit, "BLOCKS", 2)
     config = DINOv2(size="small", classes=3)
-    graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))), nnx.Param)
+    graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param)
     low = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), params)
     images = jax.ShapeDtypeStruct((2, 28, 28, 3), jnp.bfloat16)
     features = jax.eval_shape(lambda p, x: nnx.merge(graphdef, p)(x, EVALUATION), low, images)
@@ -138,8 +139,8 @@ def test_attention_in_bfloat16_sums_in_float32():
 )
 def test_training_reaches_every_parameter(config):
     """Also the position embeddings, which are resized."""
-    graphdef = nnx.split(nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))), nnx.Param)[0]
-    params = jax.jit(lambda: nnx.state(config.build(3, nnx.Rngs(0)), nnx.Param))()
+    graphdef = nnx.split(nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param)[0]
+    params = jax.jit(lambda: nnx.state(config.build(3, initial_rngs(0)), nnx.Param))()
     images = jax.random.normal(jax.random.key(0), (4, 3 * config.patch, 2 * config.patch, 3))
     mode = Mode(train=True)
 

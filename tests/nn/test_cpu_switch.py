@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 from jax.extend import core
 
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import Mode
 from jaxlab.models import DeiT, EfficientNet, ResNet, ShallowCNN, ShuffleNetV2, vit
 from jaxlab.nn import cpu
@@ -56,7 +57,7 @@ LAYERS = CONVOLUTIONS | {
     "batch norm of rows": (batch_norm, [(9, 6), (6,), (6,)]),
     "attention": (dot_product_attention, HEADS),
     "masked attention": (masked, HEADS),
-    "self-attention": (lambda x: SelfAttention(12, 3, nnx.Rngs(0))(x), [(2, 5, 12)]),
+    "self-attention": (lambda x: SelfAttention(12, 3, initial_rngs(0))(x), [(2, 5, 12)]),
     "residual": (unfused_gradient, [(3, 7)]),
 }
 
@@ -144,7 +145,7 @@ def test_off_a_cpu_layers_are_jaxs_own():
 )
 def test_off_a_cpu_a_network_is_made_of_lax_convolutions(config, convolutions, monkeypatch):
     monkeypatch.setattr(vit, "BLOCKS", 2)
-    graphdef, state = nnx.split(nnx.eval_shape(lambda: config.build(3, nnx.Rngs(0))))
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: config.build(3, initial_rngs(0))))
 
     def features(state, images):
         return nnx.merge(graphdef, state, copy=True)(images, TRAIN)

@@ -6,13 +6,16 @@ from typing import Any
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.models.base import Model
 
 
 @cache
 def split(config: Model, channels: int = 3) -> tuple[Any, nnx.State, nnx.State]:
     """graphdef, params and stats, the latter two of shapes."""
-    return nnx.split(nnx.eval_shape(lambda: config.build(channels, nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
+    return nnx.split(
+        nnx.eval_shape(lambda: config.build(channels, initial_rngs(0))), nnx.Param, nnx.BatchStat
+    )
 
 
 def flat(state: nnx.State) -> tree.Flat:

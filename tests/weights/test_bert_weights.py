@@ -12,6 +12,7 @@ from reference.networks import GOLDEN
 from safetensors.numpy import save_file
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.models import Bert
 from jaxlab.weights import load_pretrained
@@ -21,7 +22,7 @@ TINY = Bert(layers=3, width=32, heads=4, vocabulary=60, positions=16)
 
 @cache
 def shapes(config):
-    graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(nnx.Rngs(0))), nnx.Param)
+    graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(initial_rngs(0))), nnx.Param)
     return graphdef, params, tree.flatten(params)
 
 

@@ -11,6 +11,7 @@ from flax import nnx
 from reference.networks import GOLDEN
 
 from jaxlab.core import tree
+from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION
 from jaxlab.data.readers.tokens import Tokenizer, Tokens
 from jaxlab.encode.text import embed_texts
@@ -44,7 +45,7 @@ def golden():
 @cache
 def loaded(pooling="mean"):
     config = Bert(pooling=pooling, pretrained=folder())
-    graphdef, template = nnx.split(nnx.eval_shape(lambda: config.build(nnx.Rngs(0))), nnx.Param)
+    graphdef, template = nnx.split(nnx.eval_shape(lambda: config.build(initial_rngs(0))), nnx.Param)
     params, _, record = load_pretrained(config, folder(), tree.flatten(template), {})
     return config, graphdef, template, params, record
 
