@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from submit.metrics.table import headline_of, score_of
 
 
@@ -40,17 +42,30 @@ def _xy(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[f
     return [record["step"] for record in kept], [record[name] for record in kept]
 
 
-def score_bars(
+def score_dots(
     scores: Mapping[str, float], path: Path, title: str = "mean score over targets, cross-validated"
 ) -> None:
-    """A bar for each band of a ridge regression, or for each fold."""
+    """A dot for each band of a ridge regression, or for each fold, from the lowest to the highest score.
+
+    No bars: these would have to begin at 0, where what tells them apart is not seen.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 1 + 0.22 * len(scores)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(list(scores), list(scores.values()), color="C1")
+    values = np.array(list(scores.values()), float)
+    axes.plot(values, list(scores), "o", color="C1")
+    for row, value in enumerate(values):
+        axes.annotate(
+            f"{value:.3f}", (value, row), (6, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    seen = values[np.isfinite(values)]
+    if len(seen):
+        spare = 0.15 * (seen.max() - seen.min()) or 0.05
+        axes.set_xlim(seen.min() - spare, seen.max() + 2 * spare)
+    axes.grid(axis="y", color="0.9")
     axes.invert_yaxis()
-    axes.set(title=title)
+    axes.set(title=title, xlabel="score")
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

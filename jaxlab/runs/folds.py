@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab.core.config import to_json
-from jaxlab.core.plots import score_bars
+from jaxlab.core.plots import score_dots
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.inference import together
@@ -221,7 +221,7 @@ def _keep(run: "FoldsRun", predictions: Predictions) -> None:
     scores.close()
     name = run.primary.headline
     bars = {fold: scores[name] for fold, scores in by_fold.items()}
-    score_bars(bars, run.rundir.plot("folds"), f"{name}, by fold and out of fold")
+    score_dots(bars, run.rundir.plot("folds"), f"{name}, by fold and out of fold")
     predictions.save(run.rundir.predictions("out_of_fold"))  # last: it tells that all of them are there
 
 

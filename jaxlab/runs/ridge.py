@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab.core.config import to_json
-from jaxlab.core.plots import score_bars
+from jaxlab.core.plots import score_dots
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import first_readable
 from jaxlab.data.source import Opened, fingerprint
@@ -122,7 +122,7 @@ def _keep(
     scores.close()
     predictions = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
     predictions.save(rundir.predictions("out_of_fold"))
-    score_bars({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
+    score_dots({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
 
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
