@@ -107,7 +107,7 @@ def _copy_files(path: Path, target: Path) -> None:
     """Copy a run's records and its predictions for labelled samples, which learned ensembles need."""
     (target / "predictions").mkdir(parents=True)
     for file in [*(path / name for name in _FILES), *(path / "predictions").glob("*.npz")]:
-        if file.is_file() and file.name != "test.npz":
+        if file.is_file() and (file.suffix != ".npz" or file.stem in LABELLED):
             shutil.copyfile(file, target / file.relative_to(path))
 
 

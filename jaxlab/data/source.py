@@ -79,6 +79,17 @@ def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
     return sha.hexdigest()
 
 
+def samples_fingerprint(samples: Samples) -> str:
+    """SHA-256 of samples whose truth is not known: ids, the stored bytes of each image, and columns."""
+    sha = hashlib.sha256("\n".join(samples.ids.tolist()).encode())
+    sha.update(checksums(samples, np.arange(len(samples))))
+    for name in sorted(samples.columns):
+        sha.update(
+            "\n".join(["", name, *np.asarray(samples.columns[name]).astype(str).ravel().tolist()]).encode()
+        )
+    return sha.hexdigest()
+
+
 def checksums(samples: Samples, positions: np.ndarray) -> bytes:
     """SHA-256 over the stored images at `positions`, each image read once, by several threads."""
     shown, rows = each_image_once(samples, positions)

@@ -18,8 +18,9 @@ from jaxlab.evaluate.scores import scores_of
 from jaxlab.experiment import Folds
 from jaxlab.experiment.recipe import divided, positions_of
 from jaxlab.experiment.study import Study
+from jaxlab.runs import keeping
 from jaxlab.runs.checks import check_unseen
-from jaxlab.runs.run import NamedScores, UserImages, Which
+from jaxlab.runs.run import Kept, NamedScores, UserImages, Which
 from jaxlab.runs.study import StudyRun, directories_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
@@ -109,16 +110,16 @@ class FoldsRun(StudyRun):
             f"samples of its own (jaxlab predict {self.rundir.path}/fold0 --split validation)"
         )
 
-    def keep(self, split: str = "test", which: Which | None = None) -> Predictions:
+    def kept_as(self, split: str = "test", which: Which | None = None) -> Kept:
         """As every run; of the test images those of each fold in its own directory, too."""
         if split != "test":
-            return super().keep(split, which)
+            return super().kept_as(split, which)
         members = list(self.predict_folds(which))
-        for fold, predictions in zip(self.members, members, strict=True):
-            predictions.save(fold.rundir.predictions(split))
         mean = self.averaged(members, which)
-        mean.save(self.rundir.predictions(split))
-        return mean
+        origin = keeping.origin_of(self, mean, which)
+        for fold, predictions in zip(self.members, members, strict=True):
+            keeping.keep(fold.rundir, predictions, origin)
+        return Kept(mean, keeping.keep(self.rundir, mean, origin))
 
     def predict_folds(self, which: Which | None = None) -> Iterator[Predictions]:
         """Each fold's predictions of the test images, in turn."""
@@ -126,6 +127,7 @@ class FoldsRun(StudyRun):
         checkpoints = self.checkpoints(self.usual if which is None else which)
         each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints, compare=True)
         for fold, (values, inferred), checkpoint in zip(self.members, each, checkpoints, strict=True):
+            inferred = {**inferred, "samples": self.test_fingerprint}
             yield fold.named(samples.ids, values, "test", checkpoint, inferred)
 
     def averaged(self, members: Sequence[Predictions], which: Which | None = None) -> Predictions:

@@ -35,7 +35,7 @@ def predict_runs(
     split: str = "test",
     log: Callable[[str], None] = lambda line: None,
 ) -> Predicted:
-    """Predict a split with each run, keep each one's predictions/<split>.npz, and write their mean to `out`, if given.
+    """Predict a split with each run, keep it in each one's predictions/, and write their mean to `out`, if given.
 
     The suffix of `out` picks csv or npz. which: by default the best checkpoint, and the last ones of folds.
     log: is given a warning for each run whose training is not at its end, and a line on each file once it is written.
@@ -51,9 +51,9 @@ def predict_runs(
         _check_together(runs, sample if out.suffix == ".csv" else None)
     members, files = [], {}
     for run in runs:
-        predictions = run.keep(split, which)
+        predictions, file = run.kept_as(split, which)
         members.append(predictions)
-        files[run.rundir.path] = file = run.rundir.predictions(split)
+        files[run.rundir.path] = file
         log(f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets")
         if inferred := predictions.provenance.get("inference"):
             log(f"{run.rundir.path}: {summary(inferred, run.primary)}")

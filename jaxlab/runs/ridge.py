@@ -191,7 +191,8 @@ class RidgeRun(Run):
                 f"{split} to predict; --split out_of_fold has each sample predicted by the folds that it is not in"
             )
         samples = self.test_samples()
-        return self.named(samples.ids, self._predict(samples, np.arange(len(samples)), which), split)
+        values = self._predict(samples, np.arange(len(samples)), which)
+        return self.named(samples.ids, values, split, samples=self.test_fingerprint)
 
     def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"train": scores, "validation": those of the out-of-fold predictions}."""
@@ -231,8 +232,8 @@ class RidgeRun(Run):
             )
         return loaded
 
-    def named(self, ids: np.ndarray, values: np.ndarray, split: str) -> Predictions:
-        """Values (n, t) with the names of samples and targets, and their provenance."""
+    def named(self, ids: np.ndarray, values: np.ndarray, split: str, **more: Any) -> Predictions:
+        """Values (n, t) with the names of samples and targets, and their provenance. more: of it."""
         scores = {"out_of_fold": journal.validations(self.rundir.metrics).get(0, {})}
-        origin = self.origin(scores, step=0, digest=self.checkpoint().meta()["digest"])
+        origin = self.origin(scores, step=0, digest=self.checkpoint().meta()["digest"], **more)
         return Predictions(ids, values, np.array(self.targets), self.primary.written, split, origin)

@@ -4,15 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
 import numpy as np
 from rich.console import Console
 
 from jaxlab.core.types import Kind, Samples, UserError
-from jaxlab.data.source import Opened, Source
+from jaxlab.data.source import Opened, Source, samples_fingerprint
 from jaxlab.objectives import Resolved
+from jaxlab.runs import keeping
 from jaxlab.training import runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -21,6 +22,13 @@ from submit import Predictions
 Which = Literal["best", "last"] | int
 UserImages = np.ndarray | str | Path | Sequence[str | Path]
 NamedScores = dict[str, float]
+
+
+class Kept(NamedTuple):
+    """Predictions, and the file that holds them."""
+
+    predictions: Predictions
+    file: Path
 
 
 class Run(ABC):
@@ -86,6 +94,11 @@ class Run(ABC):
             raise UserError(f"{type(self.source).__name__}: these data have no test images to predict")
         return self.test[0]
 
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """SHA-256 of the samples to predict. Raises UserError where there are none."""
+        return samples_fingerprint(self.test_samples())
+
     # -- its checkpoints
 
     @property
@@ -130,10 +143,18 @@ class Run(ABC):
         """
 
     def keep(self, split: str = "test", which: Which | None = None) -> Predictions:
-        """`predict_split`, kept in the run directory, where ensembles look for it."""
+        """`predict_split`, kept in the run directory, where ensembles look for it.
+
+        Nothing is overwritten: predictions of other data than the run's own, or by another checkpoint than `usual`,
+        have a name that says so, as `runs/keeping.py` has it.
+        """
+        return self.kept_as(split, which).predictions
+
+    def kept_as(self, split: str = "test", which: Which | None = None) -> Kept:
+        """`keep`, with the file."""
         predictions = self.predict_split(split, which)
-        predictions.save(self.rundir.predictions(split))
-        return predictions
+        origin = keeping.origin_of(self, predictions, which)
+        return Kept(predictions, keeping.keep(self.rundir, predictions, origin))
 
     @abstractmethod
     def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:

@@ -70,6 +70,23 @@ def test_a_run_predicts_a_valid_submission(place):
 
 
 @pytest.mark.slow
+def test_other_data_leave_its_predictions_as_they_are(place, tmp_path):
+    run = shutil.copytree(place / "run", tmp_path / "run")
+    shutil.rmtree(run / "predictions")
+    (tmp_path / "other/test").mkdir(parents=True)
+    for image in (place / "data/train").iterdir():
+        if len(list((tmp_path / "other/test").iterdir())) < 5:
+            shutil.copy(image, tmp_path / "other/test")
+    said = run_command("predict", run)
+    before = (run / "predictions/test.npz").read_bytes()
+    assert "test.npz: 12 images x 5 targets" in said
+    run_command("predict", run, "--set", f"data.root={tmp_path / 'other'}")
+    assert (run / "predictions/test.npz").read_bytes() == before
+    (other,) = (run / "predictions").glob("test-data*-step0-*.npz")
+    assert len(Predictions.load(other)) == 5
+
+
+@pytest.mark.slow
 def test_out_of_fold_predictions_are_kept_and_scored(place):
     guessed = Predictions.load(place / "run/predictions/out_of_fold.npz")
     table = pd.read_csv(place / "data/train.csv", dtype={"image_id": str}).set_index("image_id")

@@ -84,6 +84,8 @@ class NetworkRun(Run):
         samples, rows = self._split(split)
         checkpoint = self.checkpoint(self.usual if which is None else which)
         ((values, inferred),) = self.predict_each(samples, rows, [checkpoint], compare=True)
+        if split == "test":
+            inferred = {**inferred, "samples": self.test_fingerprint}
         return self.named(samples.ids[rows], values, split, checkpoint, inferred)
 
     def _split(self, split: str) -> tuple[Samples, np.ndarray]:
@@ -109,7 +111,7 @@ class NetworkRun(Run):
     ) -> Predictions:
         """A checkpoint's values (n, t) with the names of samples and targets, and their provenance.
 
-        inferred: what `predict_each` says of them.
+        inferred: what `predict_each` says of them, and whatever else provenance is to have.
         """
         meta = checkpoint.meta()
         made = {"step": meta["step"], "digest": meta["digest"], **inferred}
