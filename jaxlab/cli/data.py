@@ -7,6 +7,7 @@ import click
 
 from jaxlab.cli.arguments import Output, example, importing
 from jaxlab.cli.arguments import prepare as prepare_process
+from jaxlab.cli.configs import ConfigPath, loaded
 from jaxlab.core.types import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def data() -> None:
 
 
 @data.command(epilog=example("data prepare configs/shallow_cnn.py prepared --set data.root=FOLDER"))
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=ConfigPath())
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
 @click.option(
@@ -57,9 +58,7 @@ def _data_of(
     """What CONFIG says of data and images."""
     from dataclasses import replace
 
-    from jaxlab.core.config import load_file, override
-
-    found = override(load_file(config), settings)
+    found = loaded(config, settings)
     from jaxlab.data import Images, Source
     from jaxlab.experiment import Experiment
 
@@ -81,7 +80,7 @@ def _data_of(
 
 
 @data.command(epilog=example("data audit configs/shallow_cnn.py --set data.root=FOLDER --json"))
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=ConfigPath())
 @click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",
     help="Override a field, e.g. data.root=FOLDER.",
@@ -100,10 +99,8 @@ def audit(
     Counts, sizes, colours, targets and classes; images that are corrupt, padded, blank, or that look the same,
     within and across training, validation and test data.
     """
-    from jaxlab.core.config import load_file, override
-
     with importing():
-        experiment = override(load_file(config), settings)
+        experiment = loaded(config, settings)
         from jaxlab.experiment import Experiment
     if not isinstance(experiment, Experiment):
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")

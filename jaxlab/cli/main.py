@@ -14,6 +14,7 @@ from rich.table import Table
 from jaxlab import __version__
 from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare
 from jaxlab.cli.bundle import bundle
+from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
 from jaxlab.cli.soup import soup
 from jaxlab.core.types import UserError
@@ -56,6 +57,7 @@ def main() -> None:
 
 
 main.add_command(bundle)
+main.add_command(configs)
 main.add_command(data)
 main.add_command(soup)
 
@@ -66,7 +68,7 @@ main.add_command(soup)
         "train configs/resnet_finetune.py --set data.root=FOLDER",
     )
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=ConfigPath())
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
@@ -145,7 +147,7 @@ def _say(line: str) -> None:
 
 def _say_what_is_next(config: Path, path: Path, root: str) -> None:
     """The commands to type after a trial."""
-    trained, written = shlex.quote(str(path)), shlex.quote(str(config))
+    trained, written = shlex.quote(str(path)), shlex.quote(shown(config))
     _say(
         "trial: its scores say nothing about your data. Next:\n"
         f"  jaxlab predict {trained} --out submission.csv      what a run ends in\n"
@@ -156,9 +158,7 @@ def _say_what_is_next(config: Path, path: Path, root: str) -> None:
 
 def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
     """What is to be trained in CONFIG. First of all the file is looked at."""
-    from jaxlab.core.config import load_file
-
-    experiment = load_file(config).overridden(settings)
+    experiment = loaded(config, settings)
     from jaxlab.encode import Ridge
     from jaxlab.experiment import Experiment, Study
 
@@ -170,7 +170,7 @@ def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
 
 
 @main.command(epilog=example("features configs/cached_readout.py --set data.data.root=FOLDER"))
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=ConfigPath())
 @click.option(
     "--layers", metavar="NAMES", help="block4,block11 or all; default: those that the config's head reads."
 )
@@ -308,41 +308,3 @@ def doctor() -> None:
 
     prepare()
     sys.exit(0 if examination.show() else 1)
-
-
-@main.group(epilog=example("configs list", "configs copy quickstart"))
-def configs() -> None:
-    """The configs that ship with jaxlab."""
-
-
-@configs.command("list", epilog=example("configs list"))
-def list_configs() -> None:
-    """Name each config with the first line of its description."""
-    table = Table("config", "what it is", box=None)
-    for path in _shipped():
-        table.add_row(path.name, path.read_text().lstrip('"').split("\n", 1)[0].strip('"'))
-    Console().print(table)
-
-
-@configs.command("copy", epilog=example("configs copy quickstart mine.py"))
-@click.argument("name")
-@click.argument("to", type=click.Path(path_type=Path), default=Path())
-def copy_config(name: str, to: Path) -> None:
-    """Copy config NAME to a file or folder (default: here)."""
-    found = {path.stem: path for path in _shipped()}
-    if Path(name).stem not in found:
-        raise UserError(f"no config {name!r} ships with jaxlab; there are {', '.join(found)}")
-    source = found[Path(name).stem]
-    target = to / source.name if to.is_dir() else to
-    if target.exists():
-        raise UserError(f"{target} exists already")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)
-    click.echo(target)
-
-
-def _shipped() -> list[Path]:
-    """In a wheel they lie inside the package, in a checkout beside it."""
-    package = Path(__file__).parents[1]
-    folder = package / "configs"
-    return sorted((folder if folder.is_dir() else package.parent / "configs").glob("*.py"))

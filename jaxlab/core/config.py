@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import dataclasses
-import difflib
 import functools
 import hashlib
 import json
@@ -16,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from jaxlab.core.mistyped import check_fields, explained_import, explained_name, nearest
 from jaxlab.core.registry import DefinedClass, check_name, defined
 from jaxlab.core.types import UserError
 
@@ -44,6 +44,10 @@ class Component:
         check_name(definition, Component.definitions.get(cls.__name__))
         Component.definitions[cls.__name__] = definition
         Component.types[cls.__name__] = cls
+
+    def __new__(cls, *values: Any, **fields: Any) -> Self:
+        check_fields(cls, values, fields)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in _hints(type(self)):
@@ -109,9 +113,7 @@ def _readable(hint: Any) -> str:
 _PLAIN = (
     UserError,
     TypeError,
-    NameError,
     SyntaxError,
-    ImportError,
     AttributeError,
 )  # their messages say it all
 
@@ -143,23 +145,23 @@ def _line(error: Exception, path: Path) -> str:
 
 
 def _explained(error: Exception) -> str:
-    """Python's own message; of an unknown keyword with the nearest field names, and of a missing one as a field."""
+    """Python's own message; of a name that cannot be imported with the nearest, of a missing keyword as a field."""
+    if isinstance(error, ImportError):
+        return explained_import(error, _homes())
+    if isinstance(error, NameError):
+        return explained_name(error, _homes())
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     if not isinstance(error, _PLAIN):
         return f"{type(error).__name__}: {text}"
     if missing := re.match(r"(\w+)\.__init__\(\) missing .* keyword-only arguments?: (.*)", text):
         return f"{missing[1]} needs {missing[2]}"
-    unknown = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
-    cls = Component.types.get(unknown[1]) if unknown else None
-    if unknown is None or cls is None:
-        return text
-    return f"{unknown[1]} has no field {unknown[2]!r}; {_nearest(unknown[2], _hints(cls))}"
+    return text
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
-    names = list(names)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"nearest: {', '.join(close)}" if close else f"its fields: {', '.join(names) or 'none'}"
+def _homes() -> dict[str, str]:
+    """{component: the room that it is imported from}, of jaxlab's own."""
+    rooms = {name: ".".join(cls.__module__.split(".")[:2]) for name, cls in Component.types.items()}
+    return {name: room for name, room in rooms.items() if room.startswith("jaxlab.")}
 
 
 # -- overrides -----------------------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ def _child(node: Any, head: str, first: Setting) -> Any:
         inner = [
             ".".join([*before, field, head]) for field in hints if _has_field(getattr(node, field), head)
         ]
-        known = f"nearest: {', '.join(inner)}" if inner else _nearest(head, hints)
+        known = f"nearest: {', '.join(inner)}" if inner else nearest(head, hints)
         raise UserError(f"--set {setting}: {type(node).__name__} has no field {head!r}; {known}")
     return getattr(node, head)
 
@@ -307,12 +309,12 @@ def from_json(data: Any) -> Any:
     cls = Component.types.get(data["type"])
     if cls is None:
         raise UserError(
-            f"config names a component {data['type']!r} that is not defined; {_nearest(data['type'], Component.types)}"
+            f"config names a component {data['type']!r} that is not defined; {nearest(data['type'], Component.types)}"
         )
     fields = {name: from_json(item) for name, item in data.items() if name != "type"}
     if unknown := fields.keys() - _hints(cls).keys():
         raise UserError(
-            f"config: {cls.__name__} has no field {sorted(unknown)}; {_nearest(min(unknown), _hints(cls))}"
+            f"config: {cls.__name__} has no field {sorted(unknown)}; {nearest(min(unknown), _hints(cls))}"
         )
     return cls(**fields)
 

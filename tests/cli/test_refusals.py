@@ -20,6 +20,10 @@ CONFIG = Path(__file__).parents[2] / "configs/shallow_cnn.py"
 BEFORE_JAX = {
     "train none.py": (1, "config none.py: no such file"),
     "train empty": (1, "config empty: no such file"),
+    "train quikstart": (1, "config quikstart: no such file, nor a config that ships with jaxlab; nearest: quickstart"),
+    "train misnamed": (1, "config misnamed: no such file, nor a config that ships with jaxlab; nearest: misnamed.py"),
+    "data audit shallow": (1, "nearest: shallow_cnn"),
+    "train configs/quikstart.py": (1, "config configs/quikstart.py: no such file, nor a config that ships"),
     "train none.py --bogus": (2, "No such option '--bogus'"),
     "train none.py --folds 1": (2, "'--folds': 1 is not in the range"),
     "train none.py --stop-after soon": (1, "expected a time such as 8h30m"),
@@ -204,10 +208,34 @@ def test_a_mistyped_setting_of_a_run_likewise(command, setting, sealed, place, m
     assert not (place / "new").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "features", "data audit", "data prepare"])
+@pytest.mark.parametrize("name", ["shallow_cnn", "shallow_cnn.py", "configs/shallow_cnn.py"])
+def test_a_config_that_ships_goes_by_the_name_in_the_list(command, name, sealed, tmp_path, monkeypatch):
+    """In a folder without it; a file of that name comes first, and a folder of it does not count."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shallow_cnn").mkdir()
+    words = [*command.split(), name, *(["out"] if command == "data prepare" else [])]
+    result = CliRunner().invoke(main, [*words, "--set", "model.width=1"])
+    assert "error: --set model.width=1: ShallowCNN has no field 'width'" in result.stderr, repr(
+        result.exception
+    )
+    (tmp_path / "shallow_cnn.py").write_text("experiment = 1\n")
+    result = CliRunner().invoke(main, words)
+    assert ("expected a variable" in result.stderr) == (name == "shallow_cnn.py"), result.stderr
+
+
 MISWRITTEN = {
     "Experiment(optimiser=AdamW())": "Experiment has no field 'optimiser'; nearest: optimizer",
     "Experiment(optimizer=AdamW(lr=-1.0))": "AdamW.lr: expected more than 0, found -1.0",
-    "Experiment(optimizer=AdamV())": "name 'AdamV' is not defined",
+    "Experiment(optimizer=AdamV())": "name 'AdamV' is not defined; nearest: Adam of jaxlab.optim, AdamW of jaxlab.optim",
+    "Experiment(modle=None)": "Experiment has no field 'modle'; nearest: model",
+    "Experiment(modle=None, heat=None)": "nearest: model; Experiment has no field 'heat'; nearest: head",
+    "Experiment(AdamW())": "Experiment: expected fields by name, as Experiment(data=...), found AdamW(",
+    "Experiment(head=Linear())": "name 'Linear' is not defined: from jaxlab.heads import Linear",
+    "Experiment(); from jaxlab.heads import Liner": "cannot import name 'Liner' from 'jaxlab.heads'; nearest: Linear",
+    "Experiment(); from jaxlab.heads import AdamW": "'AdamW' from 'jaxlab.heads': from jaxlab.optim import AdamW",
+    "Experiment(); from jaxlab import Experimnt": "cannot import name 'Experimnt' from 'jaxlab'; nearest: Experiment",
+    "Experiment(); from jaxlab.haeds import Linear": "No module named 'jaxlab.haeds'; nearest: heads",
     "Experiment(head='linear')": "Experiment.head: expected Head, found 'linear'",
     "Experiment": "expected a variable `experiment = Experiment(...)`, found <class",
     "AdamW()": "expected experiment = Experiment(...) or Ridge(...) or Study(...), found AdamW",

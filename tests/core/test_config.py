@@ -1,6 +1,8 @@
 """Components, overrides, JSON and config files."""
 
+import copy
 import json
+import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -285,6 +287,31 @@ def test_a_mistake_names_the_file_and_line(signatures_off, tmp_path, body, line,
 def test_a_file_without_an_experiment_is_refused(tmp_path, body):
     with pytest.raises(UserError, match="expected a variable `experiment = Experiment"):
         load_file(written(tmp_path, HEAD + body))
+
+
+def test_a_mistyped_field_in_python_is_both_a_users_error_and_a_type_error():
+    """The kind: a name of ours that is misspelt, in a config, a script or a notebook."""
+    from jaxlab.optim import AdamW
+
+    for kind in (UserError, TypeError):
+        with pytest.raises(kind, match="AdamW has no field 'lrr'; nearest: lr"):
+            AdamW(lrr=0.5)
+    with pytest.raises(UserError, match=r"AdamW: expected fields by name, as AdamW\(lr=...\), found 0.5"):
+        AdamW(0.5)
+    with pytest.raises(UserError, match="has no field 'lrr'"):
+        replace(AdamW(), lrr=1.0)
+    assert copy.copy(AdamW()) == pickle.loads(pickle.dumps(AdamW())) == AdamW()
+
+
+def test_a_component_with_a_constructor_of_its_own_takes_what_it_says():
+    @dataclass(frozen=True, kw_only=True)
+    class Counted(Component):
+        count: int = 0
+
+        def __init__(self, *items, **more):
+            object.__setattr__(self, "count", len(items) + len(more))
+
+    assert Counted(1, 2, three=3).count == 3
 
 
 def test_a_missing_file_is_named(tmp_path):
