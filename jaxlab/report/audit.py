@@ -3,13 +3,16 @@
 import csv
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from jaxlab.core.config import locations
 from jaxlab.core.types import UserError
+from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import Alike, Audit, audit
 from jaxlab.data.audit.findings import BORDER, findings
 from jaxlab.data.audit.image_statistics import BLACK
@@ -33,7 +36,7 @@ def show(
         if path is not None and path.suffix.lower() != suffix:
             raise UserError(f"{path}: expected a file that ends in {suffix}")
     found = audit(experiment.data.open(), experiment.split)
-    report = describe(found, type(experiment.data).__name__)
+    report = describe(found, type(experiment.data).__name__, list(locations(experiment.data).values()))
     if as_json:
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
@@ -42,7 +45,7 @@ def show(
     if duplicates is not None:
         samples = write_duplicates(found, duplicates)
         errors.print(
-            f"{duplicates}: {samples} samples whose image looks like one of another split",
+            f"{duplicates}: {counted(samples, 'sample')} with an image that looks like one of another split",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
     if out is not None:
@@ -50,14 +53,16 @@ def show(
         errors.print(f"{out}: written", highlight=False, soft_wrap=True)
 
 
-def describe(found: Audit, source: str) -> dict[str, Any]:
-    """{"schema", "data", "kind", "findings", "splits", "targets", "classes", "alike", "corrupt"}, ready for JSON.
+def describe(found: Audit, source: str, at: Sequence[str] = ()) -> dict[str, Any]:
+    """{"schema", "data", "at", "kind", "findings", "splits", "targets", "classes", "alike", "corrupt"}, ready for JSON.
 
+    at: files and folders that the data lie in.
     targets: {name: {"mean", "std", "min", "max", "skew", "kurtosis", "far", "constant"}}; None where not finite.
     """
     return {
         "schema": SCHEMA,
         "data": source,
+        "at": list(at),
         "kind": found.opened.kind,
         "findings": findings(found),
         "splits": {split: _split(found, split) for split in found.splits},

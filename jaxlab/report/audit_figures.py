@@ -1,4 +1,4 @@
-"""Pictures of an audit, as PNG: sample grids, pairs side by side, distributions."""
+"""Pictures of an audit, as PNG: single images, pairs side by side, distributions."""
 
 import io
 from collections.abc import Sequence
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _THUMBNAIL = 96
-_COLUMNS = 10
+_IMAGES = 30  # of a split
 _SHOWN = 12  # targets that are drawn one by one
 
 
-def sample_grid(entries: Sequence[Entry], count: int = 3 * _COLUMNS) -> bytes:
-    """`count` images evenly spread over the split, each padded to a square."""
-    chosen = [entries[k] for k in np.unique(np.linspace(0, len(entries) - 1, count).round().astype(int))]
-    rows = -(-len(chosen) // _COLUMNS)
-    sheet = np.full((rows, _COLUMNS, _THUMBNAIL, _THUMBNAIL, 3), 255, np.uint8)
-    for place, entry in enumerate(chosen):
-        sheet[divmod(place, _COLUMNS)] = thumbnail(entry)
-    joined = sheet.transpose(0, 2, 1, 3, 4).reshape(rows * _THUMBNAIL, _COLUMNS * _THUMBNAIL, 3)
-    return _png(joined)
+def spread(entries: Sequence[Entry]) -> list[Entry]:
+    """Up to 30 images, evenly spread over a split."""
+    return [entries[k] for k in np.unique(np.linspace(0, len(entries) - 1, _IMAGES).round().astype(int))]
+
+
+def single(entry: Entry) -> bytes:
+    """One image, padded to a square."""
+    return _png(thumbnail(entry))
 
 
 def pair_picture(first: Entry, second: Entry) -> bytes:
@@ -59,7 +58,7 @@ def luminance(audit: Audit) -> bytes:
         bins = np.histogram_bin_edges(np.concatenate([values[k] for values in of_split.values()]), 30)
         for split, values in of_split.items():
             axes.hist(values[k], bins=bins, density=len(values[k]) > 0, histtype="step", lw=1.5, label=split)
-        axes.set(title=f"{title} of an image")
+        axes.set(title=f"{title} of an image", xlabel="pixel values", ylabel="density of images")
     grid[0].legend(frameon=False)
     return _drawn(figure)
 
@@ -84,6 +83,8 @@ def targets(audit: Audit) -> bytes | None:
     for axes, column in zip(grid, chosen.tolist(), strict=False):
         axes.hist(target[:, column], bins=30, color="C0")
         axes.set_title(f"{audit.opened.targets[column]} (skew {found.skew[column]:.2g})", fontsize=8)
+        axes.set_xlabel("value of the target", fontsize=8)
+        axes.set_ylabel("samples", fontsize=8)
     for axes in grid[len(chosen) :]:
         axes.set_visible(False)
     return _drawn(figure)
@@ -98,6 +99,8 @@ def summary(audit: Audit) -> bytes | None:
     for axes, name in zip(grid, ("mean", "std", "skew", "kurtosis"), strict=True):
         axes.hist(getattr(found, name), bins=30, color="C1")
         axes.set_title(f"{name} of a target", fontsize=9)
+        axes.set_xlabel(name, fontsize=8)
+        axes.set_ylabel("targets", fontsize=8)
     return _drawn(figure)
 
 
@@ -114,7 +117,7 @@ def classes(audit: Audit) -> bytes | None:
         axes.bar(names, counts, bottom=base, label=split)
         base += counts
     axes.tick_params(axis="x", rotation=60 if len(names) > 8 else 0)
-    axes.set_ylabel("samples")
+    axes.set(xlabel="class", ylabel="samples")
     axes.legend(frameon=False)
     return _drawn(figure)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import Audit
 from jaxlab.report import audit_figures as figures
-from jaxlab.report.audit_tables import QUANTILES, image_rows, target_rows
+from jaxlab.report.audit_tables import QUANTILES, alike_title, image_rows, target_rows
 
 _PAIRS = 24
 _STYLE = """
@@ -17,14 +18,15 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; border-botto
 table { border-collapse: collapse; } th, td { padding: .15rem .8rem .15rem 0; text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { border-bottom: 1px solid #bbb; font-weight: 600; }
 img { max-width: 100%; } figure { display: inline-block; margin: .4rem 1rem .4rem 0; vertical-align: top; }
-figcaption { font-size: .8rem; color: #555; max-width: 196px; overflow-wrap: anywhere; }
+figure { max-width: 196px; } figcaption { font-size: .8rem; color: #555; overflow-wrap: anywhere; }
+figure.one { max-width: 96px; margin: .2rem .3rem; }
 li { margin: .4rem 0; overflow-wrap: anywhere; }
 """
 
 
 def write_page(audit: Audit, report: dict[str, Any], path: Path) -> None:
     """Write the page of `report`, which `describe` made of `audit`."""
-    title = f"Data audit: {report['data']}"
+    title = ", ".join(["Data audit: " + report["data"], *report["at"]])
     sections = [_findings(report), _images(audit, report), _targets(audit, report), _classes(audit, report)]
     body = "\n".join([f"<h1>{html.escape(title)}</h1>", *sections, _alike(audit)])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,7 @@ def _images(audit: Audit, report: dict[str, Any]) -> str:
     for split in splits:
         if entries := audit.of(split):
             parts.append(f"<h3>{html.escape(split)}</h3>")
-            parts.append(_picture(figures.sample_grid(entries), f"Images of {split}"))
+            parts += [_figure(figures.single(one), one.id, "one") for one in figures.spread(entries)]
     return "\n".join(parts)
 
 
@@ -55,7 +57,10 @@ def _targets(audit: Audit, report: dict[str, Any]) -> str:
     if not report["targets"]:
         return ""
     rows = ((name, *values) for name, values in target_rows(report["targets"]))
-    parts = [f"<h2>{len(report['targets']):,} targets</h2>", _table(("over targets", *QUANTILES), rows)]
+    parts = [
+        f"<h2>{counted(len(report['targets']), 'target')}</h2>",
+        _table(("over targets", *QUANTILES), rows),
+    ]
     for picture, words in (
         (figures.summary(audit), "Distributions over targets"),
         (figures.targets(audit), "Histograms of targets"),
@@ -68,7 +73,8 @@ def _classes(audit: Audit, report: dict[str, Any]) -> str:
     picture = figures.classes(audit)
     if picture is None:
         return ""
-    return f"<h2>{len(report['classes']):,} classes</h2>{_picture(picture, 'Samples of each class by split')}"
+    title = counted(len(report["classes"]), "class", "classes")
+    return f"<h2>{title}</h2>{_picture(picture, 'Samples of each class by split')}"
 
 
 def _alike(audit: Audit) -> str:
@@ -81,17 +87,21 @@ def _alike(audit: Audit) -> str:
     for pair in pairs[:_PAIRS]:
         said = "copy" if pair.exact else f"{pair.bits} bits, r = {pair.correlation:.3f}"
         words = f"{pair.first.split} {pair.first.id} and {pair.second.split} {pair.second.id}: {said}"
-        picture = _picture(figures.pair_picture(pair.first, pair.second), words)
-        shown.append(f"<figure>{picture}<figcaption>{html.escape(words)}</figcaption></figure>")
-    count = f"{len(pairs):,} pairs of images that look the same"
+        shown.append(_figure(figures.pair_picture(pair.first, pair.second), words))
     rest = f"<p>{_PAIRS} of them; those of two splits come first.</p>" if len(pairs) > _PAIRS else ""
-    return f"<h2>{count}</h2>{rest}{''.join(shown)}"
+    return f"<h2>{alike_title(len(pairs))}</h2>{rest}{''.join(shown)}"
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _figure(png: bytes, words: str, kind: str = "pair") -> str:
+    """A picture with its words below. kind: "pair" or "one"."""
+    caption = f"<figcaption>{html.escape(words)}</figcaption>"
+    return f'<figure class="{kind}">{_picture(png, words)}{caption}</figure>'
 
 
 def _picture(png: bytes, words: str) -> str:

@@ -10,13 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from jaxlab.core.words import counted
+
 _TOP = 10
 QUANTILES = {"lowest": 0.0, "quarter": 0.25, "median": 0.5, "3 quarters": 0.75, "highest": 1.0}
 STATISTICS = ("mean", "std", "min", "max", "skew", "kurtosis")
 
 
 def render(report: dict[str, Any], console: Console) -> None:
-    """Print images, targets or classes, what looks alike, and what is amiss."""
+    """Print what it is of, images, targets or classes, what looks alike, and what is amiss."""
+    console.print(Text(f"audit of {report['data']}{_at(report['at'])}"), soft_wrap=True)
+    console.print()
     console.print(_images(report["splits"]))
     if report["targets"]:
         console.print("", _targets(report["targets"]), sep="\n")
@@ -28,6 +32,10 @@ def render(report: dict[str, Any], console: Console) -> None:
         console.print(Text(f"\n{number}. {sentence}"))
     if not report["findings"]:
         console.print("\nnothing seems amiss")
+
+
+def _at(places: list[str]) -> str:
+    return f" at {', '.join(places)}" if places else ""
 
 
 def _table(title: str, first: str, *numbers: str) -> Table:
@@ -68,7 +76,7 @@ def image_rows(splits: dict[str, Any]) -> Iterable[tuple[str, list[str]]]:
 
 
 def _targets(targets: dict[str, Any]) -> Table:
-    table = _table(f"{len(targets):,} targets", "over targets", *QUANTILES)
+    table = _table(counted(len(targets), "target"), "over targets", *QUANTILES)
     for name, values in target_rows(targets):
         table.add_row(name, *values)
     return table
@@ -84,7 +92,7 @@ def target_rows(targets: dict[str, Any]) -> Iterable[tuple[str, list[str]]]:
 
 def _classes(classes: dict[str, dict[str, int]]) -> Table:
     splits = list(next(iter(classes.values())))
-    table = _table(f"{len(classes):,} classes", "class", *splits)
+    table = _table(counted(len(classes), "class", "classes"), "class", *splits)
     ordered = sorted(classes.items(), key=lambda item: -sum(item[1].values()))
     for name, counts in ordered[: 2 * _TOP]:
         table.add_row(escape(name), *(f"{counts[split]:,}" for split in splits))
@@ -93,8 +101,12 @@ def _classes(classes: dict[str, dict[str, int]]) -> Table:
     return table
 
 
+def alike_title(pairs: int) -> str:
+    return counted(pairs, "pair of images that look the same", "pairs of images that look the same")
+
+
 def _alike(alike: list[dict[str, Any]]) -> Table:
-    table = _table(f"{len(alike):,} pairs of images that look the same", "image", "split")
+    table = _table(alike_title(len(alike)), "image", "split")
     table.add_column("like", overflow="fold")
     for name in ("split", "bits", "r"):
         table.add_column(name, justify="right")

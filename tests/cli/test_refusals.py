@@ -227,7 +227,7 @@ def test_a_config_that_ships_goes_by_the_name_in_the_list(command, name, sealed,
 MISWRITTEN = {
     "Experiment(optimiser=AdamW())": "Experiment has no field 'optimiser'; nearest: optimizer",
     "Experiment(optimizer=AdamW(lr=-1.0))": "AdamW.lr: expected more than 0, found -1.0",
-    "Experiment(optimizer=AdamV())": "name 'AdamV' is not defined; nearest: Adam of jaxlab.optim, AdamW of jaxlab.optim",
+    "Experiment(optimizer=AdamV())": "name 'AdamV' is not defined; nearest: Adam of jaxlab.optim, AdamW of ja",
     "Experiment(modle=None)": "Experiment has no field 'modle'; nearest: model",
     "Experiment(modle=None, heat=None)": "nearest: model; Experiment has no field 'heat'; nearest: head",
     "Experiment(AdamW())": "Experiment: expected fields by name, as Experiment(data=...), found AdamW(",

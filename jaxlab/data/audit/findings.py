@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import UNUSED, Alike, Audit, Entry
 from jaxlab.data.audit.image_statistics import BLACK
 from jaxlab.data.audit.suspicious_ids import spreadsheet, times
@@ -30,7 +31,7 @@ def findings(audit: Audit) -> list[str]:
 def _corrupt(audit: Audit) -> Iterator[str]:
     if corrupt := audit.corrupt:
         faults = "; ".join(entry.fault for entry in corrupt[:5])
-        yield f"{len(corrupt)} images cannot be decoded ({_named(corrupt)}): {faults}"
+        yield f"{counted(len(corrupt), 'image')} cannot be decoded ({_named(corrupt)}): {faults}"
 
 
 def _alike(audit: Audit) -> Iterator[str]:
@@ -44,16 +45,18 @@ def _alike(audit: Audit) -> Iterator[str]:
         copies = f", {exact} of them byte for byte" if exact else ""
         if one == other or UNUSED in (one, other):
             splits = one if one == other else f"{one} and {other}"
-            yield f"{len(pairs)} pairs of {splits} images look the same{copies} ({shown})"
+            look = counted(len(pairs), f"pair of {splits} images looks", f"pairs of {splits} images look")
+            yield f"{look} the same{copies} ({shown})"
         elif "test" in (one, other):
             yield (
-                f"{len(later)} test images look like {one} images{copies} ({shown}): their scores are too good; "
-                "--duplicates writes their ids, and `python -m submit score --without` leaves them out"
+                f"{counted(len(later), 'test image looks', 'test images look')} like {one} images{copies} ({shown}): "
+                "scores that count such are too good; --duplicates writes the ids, and `python -m submit score "
+                "--without` leaves them out"
             )
         else:
             yield (
-                f"{len(later)} {other} images look like {one} images{copies} ({shown}): validation scores are too "
-                "good; a GroupedSplit keeps such images together"
+                f"{counted(len(later), f'{other} image looks', f'{other} images look')} like {one} images{copies} "
+                f"({shown}): validation scores are too good; a GroupedSplit keeps such images together"
             )
 
 
@@ -86,13 +89,15 @@ def _looks(audit: Audit) -> Iterator[str]:
     ):
         if entries:
             yield (
-                f"{len(entries)} of {len(seen)} images have a border of {colour} that is wider than {BORDER:.0%} of "
-                f"the image ({_named(entries)}): padding or an aperture that the network sees"
+                f"{len(entries)} of {len(seen)} images {'has' if len(entries) == 1 else 'have'} a border of {colour} "
+                f"that is wider than {BORDER:.0%} of the image ({_named(entries)}): padding or an aperture that the "
+                "network sees"
             )
     if blank := [e for e, m in seen if not m.look.picture.any()]:
-        yield f"{len(blank)} images show next to nothing: one colour ({_named(blank)})"
+        yield f"{counted(len(blank), 'image shows', 'images show')} next to nothing: one colour ({_named(blank)})"
     if extreme := [e for e, m in seen if m.dark + m.bright > _SATURATED]:
-        yield f"{len(extreme)} images have more than half of their values at 0 or 255 ({_named(extreme)})"
+        have = counted(len(extreme), "image has", "images have")
+        yield f"{have} more than half of all values at 0 or 255 ({_named(extreme)})"
     if seen and all(m.channels == 1 for _, m in seen):
         yield "all images are grey: images.channels=1 would do"
 
@@ -103,15 +108,20 @@ def _targets(audit: Audit) -> Iterator[str]:
     names = np.array(audit.opened.targets)
     found = audit.moments
     if found.constant.any():
-        yield f"{found.constant.sum()} targets are constant ({examples(names[found.constant])}): they have no score"
+        count = int(found.constant.sum())
+        none = "it has no score" if count == 1 else "they have no score"
+        are = counted(count, "target is", "targets are")
+        yield f"{are} constant ({examples(names[found.constant])}): {none}"
     if found.skewed.any():
         yield (
-            f"{found.skewed.sum()} of {len(names)} targets are far from normal (|skew| above 1 or excess kurtosis "
-            f"above 3: {examples(names[found.skewed])}): a root or logarithm may fit better"
+            f"{found.skewed.sum()} of {counted(len(names), 'target')} {'is' if found.skewed.sum() == 1 else 'are'} far "
+            f"from normal (|skew| above 1 or excess kurtosis above 3: {examples(names[found.skewed])}): a root or "
+            "logarithm may fit better"
         )
     if far := int(found.far.sum()):
         worst = names[np.argsort(-found.far)[: (found.far > 0).sum()]]
-        yield f"{far} target values are more than 10 standard deviations from their mean ({examples(worst)})"
+        are = counted(far, "target value is", "target values are")
+        yield f"{are} more than 10 standard deviations from the mean ({examples(worst)})"
 
 
 def _classes(audit: Audit) -> Iterator[str]:
@@ -120,7 +130,7 @@ def _classes(audit: Audit) -> Iterator[str]:
     train = {name: counts.get("train", 0) for name, counts in audit.classes.items()}
     for split in audit.rows:
         if split != UNUSED and (none := [n for n, counts in audit.classes.items() if not counts[split]]):
-            yield f"{len(none)} classes have no {split} sample ({examples(none)})"
+            yield f"{counted(len(none), 'class has', 'classes have')} no {split} sample ({examples(none)})"
     if sum(audit.unknown.values()):
         each = ", ".join(
             f"{count} of {len(audit.rows[split])} in {split}" for split, count in audit.unknown.items()
@@ -145,7 +155,8 @@ def _ids(audit: Audit) -> Iterator[str]:
             "puts them on both sides; a GroupedSplit by session does not"
         )
     if rewritten := spreadsheet(ids):
-        yield f"{len(rewritten)} ids look as if a spreadsheet had rewritten them ({examples(rewritten)})"
+        look = counted(len(rewritten), "id looks", "ids look")
+        yield f"{look} rewritten by a spreadsheet ({examples(rewritten)})"
 
 
 def _named(entries: list[Entry]) -> str:
