@@ -51,9 +51,10 @@ def _read_parameters(init: Any) -> tuple[str, ...] | None:
 
 def explained_name(error: NameError, homes: Mapping[str, str]) -> str:
     """Python's message with where the name, or the nearest ones, come from. homes: {component: its module}."""
-    if error.name in homes:
-        return f"{error}: from {homes[error.name]} import {error.name}"
-    close = difflib.get_close_matches(error.name or "", homes, n=3, cutoff=0.6)
+    name = error.name or ""
+    if name in homes:
+        return f"{error}: from {homes[name]} import {name}"
+    close = difflib.get_close_matches(name, homes, n=3, cutoff=0.6)
     return (
         f"{error}; nearest: {', '.join(f'{one} of {homes[one]}' for one in close)}" if close else str(error)
     )
