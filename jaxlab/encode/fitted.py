@@ -23,7 +23,8 @@ class Fitted:
     """y = intercept + sum over bands of scaled features @ weights[band], or of kernel(features, training's) @ rows.
 
     layers: {band: its layer}. scalings: {band: what its features are scaled by}. weights: {band: (d, t)}, or None.
-    rows: (n, t), or None. intercept, alpha: (t,). fingerprint: of the training rows' features, which `rows` needs.
+    rows: (n, t), or None. intercept: (t,) float64, in older runs float32. alpha: (t,). fingerprint: of the training
+    rows' features, which `rows` needs.
     """
 
     layers: Mapping[str, str]
@@ -115,7 +116,7 @@ def solve(
         scalings={band.name: scaling for band, scaling in scaled.items()},
         weights=weights,
         rows=None if weights is not None else found,
-        intercept=targets.mean(0, dtype=np.float64).astype(np.float32),
+        intercept=targets.mean(0, dtype=np.float64),
         alpha=alpha,
         fingerprint=fingerprint,
     )

@@ -20,6 +20,7 @@ from jaxlab.encode.encoder import Encoder
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, solve
 from jaxlab.encode.folds import Fold, RidgeScore
+from jaxlab.metrics import over_targets
 
 _TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
 
@@ -37,7 +38,8 @@ class Ridge(Component):
         best.
     standardize: each unit is first divided by its standard deviation over the training rows, in each fold its own; a
         unit that is silent on nearly all images is not scaled up to the others.
-    alphas: penalties; each target takes the one that predicts it best over the folds.
+    alphas: penalties; each target takes the one that predicts it best, in the out-of-fold predictions of all folds
+        together.
     score: what that means, "pearson" or "r2".
     split: the folds; its own `fold` counts for nothing here.
     limit: learn from so many samples at most.
@@ -71,11 +73,17 @@ class Ridge(Component):
 
 @dataclass(frozen=True, eq=False)
 class BandScore:
-    """How well a band, or all of them, predict: (t,) scores over folds at each target's penalty, and those (t,)."""
+    """How well a band, or all of them, predict: (t,) scores of its out-of-fold predictions, NaN where undefined, each
+    target's at its own penalty; and those (t,)."""
 
     name: str
     score: np.ndarray
     alpha: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Over targets; an undefined one counts as 0, and NaN stands for nothing but such."""
+        return over_targets.mean(self.score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +101,7 @@ class Outcome:
 def fit(
     config: Ridge, features: FeatureSet, targets: np.ndarray, fold: np.ndarray, step: Callable[[str], None]
 ) -> Outcome:
-    """Fit ridge regression. targets: (n, t) float32; fold: (n,) numbers from 0. step: told what comes next."""
+    """Fit ridge regression. targets: (n, t) numbers; fold: (n,) numbers from 0. step: told what comes next."""
     bands = _bands(config, features, fold, step)
     designs = Designs(config.standardize, in_primal=sum(band.width for band in bands) < len(fold))
     rows = []
@@ -107,7 +115,7 @@ def fit(
     whole = combined((designs(band) for band, _ in used), [weight for _, weight in used])
     final = list(_folds(whole, fold))
     row = _row(config, name, final, targets)
-    guessed = np.empty(targets.shape, np.float32)
+    guessed = np.empty(targets.shape, targets.dtype)
     for one in final:
         guessed[one.new] = folds.predictions(one, targets, row.alpha)
     step(f"{name}, all rows")
@@ -134,12 +142,12 @@ def _folds(design: Design, fold: np.ndarray) -> Iterator[Fold]:
 
 
 def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray) -> BandScore:
-    """Of equal scores the larger penalty is taken."""
+    """Of equal scores, and where none is defined, the larger penalty is taken."""
     descending = sorted(config.alphas, reverse=True)
-    mean = np.mean([folds.scores(fold, targets, descending, config.score) for fold in by_fold], axis=0)
-    best = mean.argmax(0)
+    found = folds.scores(by_fold, targets, descending, config.score)
+    best = np.where(np.isnan(found.choosing), -np.inf, found.choosing).argmax(0)
     alpha = np.asarray(descending, np.float32)[best]
-    return BandScore(name, np.take_along_axis(mean, best[None], axis=0)[0], alpha)
+    return BandScore(name, np.take_along_axis(found.pooled, best[None], axis=0)[0], alpha)
 
 
 def _weights(
@@ -150,12 +158,13 @@ def _weights(
     fold: np.ndarray,
     step: Callable[[str], None],
 ) -> np.ndarray:
-    """(b,) of sum 1."""
+    """(b,) of sum 1; equal ones where no band has a score to choose by."""
     equal = np.full(len(bands), 1 / len(bands))
     if len(bands) == 1 or config.combine == "sum":
         return equal
     if config.combine == "best":
-        return np.eye(len(bands))[np.argmax([row.score.mean() for row in rows])]
+        means = np.array([row.mean for row in rows])
+        return equal if np.isnan(means).all() else np.eye(len(bands))[np.nanargmax(means)]
     chosen = np.sort(np.random.default_rng(config.split.seed).permutation(len(fold))[:_TUNED_ROWS])
     some = np.linspace(0, targets.shape[1] - 1, min(targets.shape[1], _TUNED_TARGETS)).round().astype(int)
     kernels = np.empty((len(bands), len(chosen), len(chosen)), np.float32)

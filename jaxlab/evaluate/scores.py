@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlab.core.late import Late
-from jaxlab.metrics import ClassificationSums
+from jaxlab.metrics import ClassificationSums, over_targets
 
 if TYPE_CHECKING:
     from submit import metrics
@@ -18,21 +18,21 @@ def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None 
     """Of predictions (n, t) against targets (n, t), or of logits (n, t) against labels (n,).
 
     ceiling: (t,) share of each target's variance that is signal; gives `noise_normalised`. Label -1 is a class that is
-    none of these: such a sample counts as wrong.
+    none of these: such a sample counts as wrong. A score that is undefined of every target is NaN (`over_targets`).
     """
     return _classes(values, truth) if truth.ndim == 1 else _regression(values, truth, ceiling)
 
 
 def _regression(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
-    r = metrics.pearson(values, targets)
+    r = metrics.pearson(values, targets, "nan")
     scores = {
-        "pearson": float(r.mean()),
-        "pearson_median": float(np.median(r)),
-        "explained_variance": float(metrics.explained_variance(values, targets).mean()),
+        "pearson": over_targets.mean(r),
+        "pearson_median": over_targets.median(r),
+        "explained_variance": over_targets.mean(metrics.explained_variance(values, targets, "nan")),
         "mse": float(metrics.mse(values, targets).mean()),
     }
     if ceiling is not None and (ceiling > 0).any():
-        scores["noise_normalised"] = float(metrics.noise_normalised(r, ceiling).mean())
+        scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling))
     return scores
 
 

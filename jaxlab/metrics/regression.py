@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxlab.metrics import over_targets
 from jaxlab.metrics.reduce import total
 
 
@@ -91,23 +92,24 @@ class RegressionSums:
     def compute(self, ceiling: np.ndarray | None = None) -> dict[str, float]:
         """Means and medians over targets; a constant target or prediction counts as 0 (and is counted).
 
+        A score is NaN where it is undefined of every target, as all are of one sample (`over_targets`).
         ceiling: (t,) fraction of variance that is signal; gives `noise_normalised`, the mean of
         r / sqrt(ceiling) over targets with a ceiling above 0.
         """
         sums = jax.device_get(self)
         each = sums.per_target()
-        r = np.nan_to_num(each["pearson"], nan=0.0)
+        r = each["pearson"]
         found = {
             "loss": float(sums.loss / max(sums.count, 1)),
-            "pearson": float(r.mean()),
-            "pearson_median": float(np.median(r)),
-            "explained_variance": float(np.nan_to_num(each["explained_variance"], nan=0.0).mean()),
+            "pearson": over_targets.mean(r),
+            "pearson_median": over_targets.median(r),
+            "explained_variance": over_targets.mean(each["explained_variance"]),
             "mse": float(each["mse"].mean()),
-            "constant_targets": int(np.isnan(each["pearson"]).sum()),
+            "constant_targets": int(np.isnan(r).sum()),
         }
         if ceiling is not None and (ceiling > 0).any():
             known = ceiling > 0
-            found["noise_normalised"] = float((r[known] / np.sqrt(ceiling[known])).mean())
+            found["noise_normalised"] = over_targets.mean(r[known] / np.sqrt(ceiling[known]))
         return found
 
 

@@ -22,6 +22,7 @@ from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.metrics import over_targets
 from jaxlab.objectives import Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
@@ -111,9 +112,10 @@ def _keep(
     ids: np.ndarray,
 ) -> None:
     """The solution as a checkpoint, its scores, and the out-of-fold predictions."""
-    score = float(outcome.rows[-1].score.mean())
-    best = {"best": {"metric": "cross-validation", "value": score, "step": 0, "epoch": 0}}
-    meta = {"step": 0, "epoch": 0, "progress": best, "ridge": outcome.fitted.record()}
+    score = outcome.rows[-1].mean
+    best = {"metric": "cross-validation", "value": score, "step": 0, "epoch": 0}
+    progress = {"best": None if np.isnan(score) else best}
+    meta = {"step": 0, "epoch": 0, "progress": progress, "ridge": outcome.fitted.record()}
     checkpoints = Checkpoints(rundir.checkpoints)
     checkpoints.save(outcome.fitted.to_arrays(), meta)
     checkpoints.close()
@@ -122,22 +124,28 @@ def _keep(
     scores.close()
     predictions = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
     predictions.save(rundir.predictions("out_of_fold"))
-    score_dots({row.name: float(row.score.mean()) for row in outcome.rows}, rundir.plot("bands"))
+    score_dots({row.name: row.mean for row in outcome.rows}, rundir.plot("bands"))
 
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
-    """Scores by band and by region; and whether penalties end at the last ones tried."""
-    title = f"{config.score} over {config.split.folds} folds"
+    """Scores by band and by region; whether any is defined, and whether penalties end at the last ones tried."""
+    title = f"{config.score} of the out-of-fold predictions of {config.split.folds} folds together"
     table = Table("band", "mean", "median", "penalty", title=title, title_justify="left", box=None)
     for row in outcome.rows:
-        values = (f"{value:.4f}" for value in (row.score.mean(), np.median(row.score)))
+        values = (f"{value:.4f}" for value in (row.mean, over_targets.median(row.score)))
         table.add_row(row.name, *values, f"{np.median(row.alpha):.3g}")
     console.print(table)
     if regions := {name: mask for name, mask in opened.rois.items() if mask.any()}:
         console.print(_by_region(outcome.rows, regions))
+    defined = ~np.isnan(outcome.rows[-1].score)
+    if not defined.all():
+        console.print(
+            f"warning: {config.score} is undefined for {np.sum(~defined):,} of {len(defined):,} targets, which are "
+            "constant or predicted so: nothing is chosen by it, and they take the largest penalty"
+        )
     ends = [edge for edge in (min(config.alphas), max(config.alphas)) if len(config.alphas) > 1]
-    for edge in ends:
-        share = float((outcome.fitted.alpha == np.float32(edge)).mean())
+    for edge in ends if defined.any() else ():
+        share = float((outcome.fitted.alpha[defined] == np.float32(edge)).mean())
         if share > 0.05:
             console.print(
                 f"warning: {share:.0%} of targets take the penalty {edge:g}, the last of Ridge.alphas; go further"
@@ -150,10 +158,11 @@ def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> 
     alone = ("best band", "alone") if bands else ()
     table = Table("region", "targets", final.name, *alone, box=None)
     for name, mask in regions.items():
-        cells = [f"{mask.sum():,}", f"{final.score[mask].mean():.4f}"]
+        cells = [f"{mask.sum():,}", f"{over_targets.mean(final.score[mask]):.4f}"]
         if bands:
-            best = max(bands, key=lambda band: float(band.score[mask].mean()))
-            cells += [best.name, f"{best.score[mask].mean():.4f}"]
+            means = {band.name: over_targets.mean(band.score[mask]) for band in bands}
+            best = max(means, key=lambda name: -np.inf if np.isnan(means[name]) else means[name])
+            cells += [best, f"{means[best]:.4f}"]
         table.add_row(name, *cells)
     return table
 

@@ -8,8 +8,9 @@
 It knows no config: everything comes as an argument.
 """
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from jaxlab.training.state import TrainState, Variables
 from submit.metrics.table import Score, score_of
 
 LAG = 2  # steps between a step's dispatch and the reading of its loss
+_INSTEAD = "loss"  # what checkpoints are compared by where the metric is undefined
 
 
 @dataclass
@@ -34,25 +36,42 @@ class Progress:
 
     best: {"metric", "value", "step", "epoch"} of the best validation so far, or None. stale: epochs since.
     plateau: epochs since the last improvement or drop of the learning rate.
+
+    An epoch whose metric is undefined (NaN: one validation sample, or targets that are constant there) says nothing of
+    whether the network improves: it counts for neither `stale` nor `plateau`. As long as there is no other, the best is
+    the one of the lowest loss.
     """
 
     best: dict[str, Any] | None = None
     stale: int = 0
     plateau: int = 0
 
-    def update(self, metric: str, value: float, step: int, epoch: int) -> bool:
-        """Take in an epoch's validation; True where it is the best so far (NaN never is)."""
-        better = validation_score(metric).improves(value, None if self.best is None else self.best["value"])
+    def update(self, metric: str, scores: Mapping[str, float], step: int, epoch: int) -> bool:
+        """Take in an epoch's validation; True where it is the best so far (of NaN it never is)."""
+        if undefined(metric, scores):
+            if self.best is None or self.best["metric"] == _INSTEAD:
+                return self._take(_INSTEAD, scores.get(_INSTEAD, math.nan), step, epoch)
+            return False
+        better = self._take(metric, scores[metric], step, epoch)
+        self.stale = 0 if better else self.stale + 1
+        self.plateau = 0 if better else self.plateau + 1
+        return better
+
+    def _take(self, metric: str, value: float, step: int, epoch: int) -> bool:
+        """Whether `value` is better than what is known of this metric; then it is the best."""
+        before = self.best["value"] if self.best is not None and self.best["metric"] == metric else None
+        better = validation_score(metric).improves(value, before)
         if better:
             self.best = {"metric": metric, "value": value, "step": step, "epoch": epoch}
-            self.stale = self.plateau = 0
-        else:
-            self.stale += 1
-            self.plateau += 1
         return better
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def undefined(metric: str, scores: Mapping[str, float]) -> bool:
+    """Whether the metric has no value, so that nothing may be chosen by it. A loss that is NaN is a bad one."""
+    return metric != _INSTEAD and math.isnan(scores[metric])
 
 
 def validation_score(metric: str) -> Score:
@@ -136,7 +155,7 @@ class Fit:
     budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
-        self.interrupted = False
+        self.interrupted = self._warned = False
         self._compiled: set[int] = set()  # phases, by their first step
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
 
@@ -231,12 +250,25 @@ class Fit:
             raise UserError(
                 f"metric {self.plan.metric!r} is not among the validation's: {', '.join(validation)}"
             )
-        best = self.progress.update(self.plan.metric, validation[self.plan.metric], step, epoch)
+        best = self.progress.update(self.plan.metric, validation, step, epoch)
         self.journal.write(step, epoch, "train", train)
         self.journal.write(step, epoch, "validation", validation)
         self.journal.flush()
         self.display.epoch(epoch, train, validation, best)
+        self._warn_undefined(validation)
         return self._lowered(replace(state, sums=self.no_sums()), epoch)
+
+    def _warn_undefined(self, validation: dict[str, float]) -> None:
+        """Once, that the metric chooses nothing."""
+        metric = self.plan.metric
+        if self._warned or not undefined(metric, validation):
+            return
+        self._warned = True
+        self.display.note(
+            f"warning: {metric} is undefined on the validation samples (a single one, or targets or predictions that "
+            "are constant there), so it chooses nothing: of such epochs the best is the one of the lowest validation "
+            "loss, and early stopping and plateaus do not count them"
+        )
 
     def _lowered(self, state: TrainState, epoch: int) -> TrainState:
         if self.plan.plateau is None or self.progress.plateau <= self.plan.plateau[1]:

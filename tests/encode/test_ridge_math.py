@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import pearsonr
 from sklearn.linear_model import Ridge as Reference
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
@@ -65,44 +66,63 @@ def basis_of(x: np.ndarray, train: np.ndarray, new: np.ndarray, form: str):
     return dual(*centred(k[np.ix_(train, train)], k[np.ix_(new, train)]))
 
 
+def folds_of(x: np.ndarray, form: str, fold: np.ndarray = FOLD) -> list[Fold]:
+    rows = [
+        (np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(fold.max() + 1)
+    ]
+    return [Fold(basis_of(x, train, new, form), train, new) for train, new in rows]
+
+
+def out_of_fold(x: np.ndarray, y: np.ndarray, alpha: float, fold: np.ndarray = FOLD):
+    """(n, t) predictions by scikit-learn, and the means of the rows that each was learned from."""
+    guess, mean = np.empty(y.shape), np.empty(y.shape)
+    for number in range(fold.max() + 1):
+        train, new = fold != number, fold == number
+        guess[new] = Reference(alpha=alpha).fit(x[train], y[train]).predict(x[new])
+        mean[new] = y[train].mean(0)
+    return guess, mean
+
+
 @pytest.mark.parametrize(("form", "width"), [("primal", 12), ("dual", 12), ("dual", 90)])
 def test_folds_score_and_predict_as_scikit_learn(form, width):
     x, y = problem(width)
-    train, new = np.flatnonzero(FOLD), np.flatnonzero(FOLD == 0)
-    fold = Fold(basis_of(x, train, new, form), train, new)
-    r, r2 = (folds.scores(fold, y, ALPHAS, score) for score in ("pearson", "r2"))
+    by_fold = folds_of(x, form)
+    r, r2 = (folds.scores(by_fold, y, ALPHAS, score) for score in ("pearson", "r2"))
     for row, alpha in enumerate(ALPHAS):
-        expected = Reference(alpha=alpha).fit(x[train], y[train]).predict(x[new])
-        own = folds.predictions(fold, y, np.full(TARGETS, alpha, np.float32))
-        np.testing.assert_allclose(own, expected, rtol=1e-3, atol=1e-3)
-        np.testing.assert_allclose(
-            r[row], [pearsonr(expected[:, t], y[new, t])[0] for t in range(TARGETS)], atol=1e-4
-        )
-        np.testing.assert_allclose(r2[row], r2_score(y[new], expected, multioutput="raw_values"), atol=1e-4)
+        expected, mean = out_of_fold(x, y, alpha)
+        for fold in by_fold:
+            own = folds.predictions(fold, y, np.full(TARGETS, alpha, np.float32))
+            np.testing.assert_allclose(own, expected[fold.new], rtol=1e-3, atol=1e-3)
+        for found, of in ((r.pooled, expected), (r.choosing, expected - mean)):
+            each = [pearsonr(of[:, t], y[:, t])[0] for t in range(TARGETS)]
+            np.testing.assert_allclose(found[row], each, atol=1e-4)
+        for found in r2:
+            np.testing.assert_allclose(found[row], r2_score(y, expected, multioutput="raw_values"), atol=1e-4)
 
 
 def test_each_target_has_its_own_penalty_and_targets_come_in_chunks(monkeypatch):
     x, y = problem(12)
-    train, new = np.flatnonzero(FOLD), np.flatnonzero(FOLD == 0)
-    fold = Fold(basis_of(x, train, new, "primal"), train, new)
+    (fold, *_) = folds_of(x, "primal")
+    train, new = fold.train, fold.new
     alpha = np.resize(np.float32(ALPHAS), TARGETS)
-    whole = folds.predictions(fold, y, alpha), folds.scores(fold, y, ALPHAS, "pearson")
+    whole = folds.predictions(fold, y, alpha), folds.scores([fold], y, ALPHAS, "pearson").pooled
     for target in range(TARGETS):
         alone = Reference(alpha=alpha[target]).fit(x[train], y[train, target]).predict(x[new])
         np.testing.assert_allclose(whole[0][:, target], alone, rtol=1e-3, atol=1e-3)
     monkeypatch.setattr(folds, "_CELLS", 2 * len(train))
     np.testing.assert_allclose(folds.predictions(fold, y, alpha), whole[0], rtol=1e-5)
-    np.testing.assert_allclose(folds.scores(fold, y, ALPHAS, "pearson"), whole[1], atol=1e-6)
+    np.testing.assert_allclose(folds.scores([fold], y, ALPHAS, "pearson").pooled, whole[1], atol=1e-6)
 
 
-def test_a_constant_target_scores_nothing():
+def test_a_constant_target_has_no_score():
     x, y = problem(12)
     y[:, 2] = 4
-    train, new = np.flatnonzero(FOLD), np.flatnonzero(FOLD == 0)
-    fold = Fold(basis_of(x, train, new, "dual"), train, new)
+    by_fold = folds_of(x, "dual")
     for score in ("pearson", "r2"):
-        assert (folds.scores(fold, y, ALPHAS, score)[:, 2] == 0).all()
-    np.testing.assert_allclose(folds.predictions(fold, y, np.ones(TARGETS, np.float32))[:, 2], 4, rtol=1e-6)
+        for found in folds.scores(by_fold, y, ALPHAS, score):
+            assert np.isnan(found).all(0).tolist() == [target == 2 for target in range(TARGETS)]
+    guess = folds.predictions(by_fold[0], y, np.ones(TARGETS, np.float32))
+    np.testing.assert_allclose(guess[:, 2], 4, rtol=1e-6)
 
 
 def test_kernels_are_centred_as_their_features():
@@ -161,27 +181,28 @@ def test_the_slopes_of_banded_ridge_are_those_of_finite_differences():
     wide = [rng.normal(size=(N, 8)) for _ in range(3)]
     kernels = np.stack([(x @ x.T / 8).astype(np.float32) for x in wide])
     y = (wide[0] @ rng.normal(size=(8, TARGETS)) + 0.5 * rng.normal(size=(N, TARGETS))).astype(np.float32)
-    side, shares = banded._side(kernels, y, FOLD != 0), np.array([0.2, 0.5, 0.3])
-    _, slopes, by_alpha = banded._score(*side, shares, 0.7)
+    sides, shares = (
+        [banded._side(kernels, y, number != FOLD) for number in range(3)],
+        np.array([0.2, 0.5, 0.3]),
+    )
+    _, slopes, by_alpha = banded._score(sides, shares, 0.7)
     for band, step in enumerate(1e-3 * np.eye(3)):
-        up, down = (banded._score(*side, shares + sign * step, 0.7)[0] for sign in (1, -1))
+        up, down = (banded._score(sides, shares + sign * step, 0.7)[0] for sign in (1, -1))
         assert slopes[band] == pytest.approx((up - down) / 2e-3, abs=2e-3)
-    up, down = (banded._score(*side, shares, 0.7 + step)[0] for step in (1e-3, -1e-3))
+    up, down = (banded._score(sides, shares, 0.7 + step)[0] for step in (1e-3, -1e-3))
     assert by_alpha == pytest.approx((up - down) / 2e-3, abs=2e-3)
     learned = banded.weights(kernels, y, FOLD)
     assert learned.sum() == pytest.approx(1)
     assert learned[0] > 0.8  # the only band that the targets depend on
 
 
-def best_penalty(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(t,) by scikit-learn, of the mean correlation over folds."""
-    mean = np.zeros((len(ALPHAS), y.shape[1]))
-    for number in range(3):
-        train, new = number != FOLD, number == FOLD
-        for row, alpha in enumerate(ALPHAS):
-            found = Reference(alpha=alpha).fit(x[train], y[train]).predict(x[new])
-            mean[row] += [pearsonr(found[:, t], y[new, t])[0] / 3 for t in range(y.shape[1])]
-    return np.array(ALPHAS)[mean.argmax(0)]
+def best_penalty(x: np.ndarray, y: np.ndarray, fold: np.ndarray = FOLD) -> np.ndarray:
+    """(t,) by scikit-learn: of the correlation of all folds' predictions, each above the mean that it learned."""
+    r = []
+    for alpha in ALPHAS:
+        guess, mean = out_of_fold(x, y, alpha, fold)
+        r.append([pearsonr(guess[:, t] - mean[:, t], y[:, t])[0] for t in range(y.shape[1])])
+    return np.array(ALPHAS)[np.argmax(r, 0)]
 
 
 @pytest.mark.parametrize("width", [9, 200])
@@ -213,7 +234,7 @@ def test_weights_of_rows_predict_as_weights_of_features(monkeypatch, combine, st
     assert [row.name for row in outcome.rows[:3]] == ["a", "a~0.3", "b"]
     assert outcome.rows[3].name == combine
     if combine == "best":
-        assert outcome.rows[3].score.mean() == max(row.score.mean() for row in outcome.rows[:3])
+        assert outcome.rows[3].mean == max(row.mean for row in outcome.rows[:3])
     monkeypatch.setattr(fitted, "PRIMAL_BYTES", 0)
     by_rows = fitted_to(settings, y, a=one, b=other).fitted
     assert by_rows.weights is None
@@ -264,3 +285,81 @@ def test_coefficients_keep_their_digits_beside_a_large_mean(width):
     expected = Reference(alpha=10.0).fit(x.astype(np.float64), y.astype(np.float64)).coef_.T
     scale = np.abs(expected).max()
     np.testing.assert_allclose(folds.coefficients(basis, vectors, y, alpha), expected, atol=2e-4 * scale)
+
+
+# -- folds too small for a score of their own: of one row, of two, of rows on which targets are silent. Penalties are
+# chosen by the predictions of all folds together
+
+
+SMALL = {
+    "leave one out": np.arange(N),
+    "pairs": np.arange(N) // 2,
+    "one row alone": np.repeat([0, 1, 2], [29, 30, 1]),
+    "of different sizes": np.sort(np.random.default_rng(1).integers(0, 25, N)),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("score", ["pearson", "r2"])
+def test_folds_of_any_size_choose_penalties(kind, score):
+    _, fold = np.unique(SMALL[kind], return_inverse=True)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, 10))
+    x /= np.sqrt(np.square(x - x.mean(0)).sum(1).mean())  # as bands are scaled
+    y = x @ rng.normal(size=(10, TARGETS)) * 10 + 0.1 * rng.normal(size=(N, TARGETS))
+    outcome = fit(
+        config(score=score, alphas=(1e-3, 0.1, 1e4)), feature_set(a=x.astype(np.float32)),
+        y.astype(np.float32), fold, lambda _: None,
+    )  # fmt: skip
+    assert (outcome.fitted.alpha < 1).all(), "the largest predicts all but constants"
+    guess, _ = out_of_fold(x, y, 1e-3, fold)
+    spread = outcome.out_of_fold.std(0) / guess.std(0)
+    np.testing.assert_allclose(spread, 1, atol=0.1)
+    r = [pearsonr(outcome.out_of_fold[:, t], y[:, t])[0] for t in range(TARGETS)]
+    assert outcome.rows[-1].mean == pytest.approx(
+        np.mean(r) if score == "pearson" else r2_score(y, outcome.out_of_fold), abs=1e-4
+    )
+
+
+def test_leave_one_out_chooses_the_penalties_of_scikit_learn():
+    """Its RidgeCV leaves one out too, and takes the penalty of the least squared error."""
+    x, y = problem(10)
+    x = x - x.mean(0)
+    x /= np.sqrt(np.square(x).sum(1).mean())
+    expected = RidgeCV(ALPHAS, alpha_per_target=True).fit(x, y)
+    outcome = fit(config(score="r2"), feature_set(a=x), y, np.arange(N), lambda _: None)
+    assert outcome.fitted.alpha.tolist() == pytest.approx(expected.alpha_.tolist())
+    new = problem(10, seed=3)[0] * 0.1
+    np.testing.assert_allclose(
+        outcome.fitted.predict(feature_set(a=new)), expected.predict(new), rtol=2e-3, atol=2e-3
+    )
+
+
+def test_targets_of_noise_do_not_take_the_least_penalty_for_it():
+    """Left out, a row's own mean is below that of the others where it is above: together, r of no knowledge is -1."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(N, 40)).astype(np.float32), rng.normal(size=(N, 200)).astype(np.float32)
+    outcome = fit(config(alphas=(1e-3, 1e4)), feature_set(a=x), y, np.arange(N), lambda _: None)
+    assert 0.3 < (outcome.fitted.alpha == np.float32(1e-3)).mean() < 0.7
+
+
+@pytest.mark.parametrize("combine", ["best", "banded"])
+def test_bands_are_chosen_and_weighed_by_folds_of_one_row(combine):
+    """One band of noise first, then one that the targets depend on, of 24 rows each in a fold of its own."""
+    rng = np.random.default_rng(0)
+    noise, signal = rng.normal(size=(2, 24, 6)).astype(np.float32)
+    y = signal @ rng.normal(size=(6, TARGETS)).astype(np.float32)
+    few = feature_set(np.array([f"s{k}" for k in range(24)]), a=noise, b=signal)
+    outcome = fit(config(combine=combine), few, y, np.arange(24), lambda _: None)
+    gains = {name: np.square(scaling.gain).sum() for name, scaling in outcome.fitted.scalings.items()}
+    assert max(gains, key=gains.get) == "b"
+    assert combine == "banded" or list(gains) == ["b"]
+
+
+@pytest.mark.parametrize("combine", ["best", "banded"])
+def test_what_has_no_score_chooses_no_band(combine):
+    x, silent = problem(5)[0], np.full((N, 2), 3, np.float32)
+    outcome = fitted_to(config(combine=combine), silent, a=x, b=x[:, :3])
+    assert np.isnan([row.mean for row in outcome.rows]).all()
+    assert list(outcome.fitted.scalings) == ["a", "b"]
+    np.testing.assert_array_equal(outcome.out_of_fold, silent)

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import explained_variance_score, mean_squared_error
 
+from jaxlab.evaluate.scores import scores_of
 from jaxlab.metrics import RegressionSums
 from submit import metrics as reference
 
@@ -94,7 +95,8 @@ def test_a_constant_target_or_prediction_counts_as_zero_and_is_counted(value, si
 def test_a_prediction_that_is_not_finite_spoils_its_own_target_alone():
     x, y = data(targets=3)
     x[5, 1] = np.nan
-    found = streamed(x, y).compute()
+    with jax.debug_nans(False):
+        found = streamed(x, y).compute()
     kept = [pearsonr(x[:, k], y[:, k]).statistic for k in (0, 2)]
     assert found["constant_targets"] == 1
     assert found["pearson"] == pytest.approx(sum(kept) / 3, abs=1e-6)
@@ -136,3 +138,46 @@ def test_same_scores_as_submit():
     ceiling = np.linspace(0, 1, 8)
     expected = reference.noise_normalised(reference.pearson(x, y), ceiling).mean()
     assert sums.compute(ceiling)["noise_normalised"] == pytest.approx(expected, abs=1e-6)
+
+
+# -- what is undefined of every target is no score at all: 0 would be compared with others, and chosen by
+
+KINDS_OF_NOTHING = {
+    "one sample": lambda x, y: (x[:1], y[:1]),
+    "silent targets": lambda x, y: (x, 0 * y),
+    "constant targets": lambda x, y: (x, 0 * y + 1e5),
+    "constant predictions": lambda x, y: (0 * x + 0.1, y),
+    "some of each": lambda x, y: (x * [0, 1, 0], y * [1, 0, 1]),
+    "not a number": lambda x, y: (np.where(np.arange(len(x)) == 3, np.nan, x.T).T, y),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_NOTHING)
+def test_a_score_that_no_target_has_is_not_a_number(kind):
+    x, y = (side.astype(np.float32) for side in KINDS_OF_NOTHING[kind](*data(targets=3)))
+    ceiling = np.array([0.5, 0.0, 0.5])
+    with jax.debug_nans(False):
+        found, on_the_host = streamed(x, y).compute(ceiling), scores_of(x, y, ceiling)
+    r_alone = ("pearson", "pearson_median", "noise_normalised")
+    variance = np.var(y.astype(np.float64), 0) == 0
+    undefined = (
+        (*r_alone, "explained_variance") if len(x) == 1 or variance.all() or np.isnan(x).any() else r_alone
+    )
+    for scores in (found, on_the_host):
+        assert {name for name, value in scores.items() if np.isnan(value)} >= set(undefined)
+    if not np.isnan(x).any():
+        expected = mean_squared_error(y, x)
+        assert found["mse"] == pytest.approx(expected, rel=1e-5)
+        assert on_the_host["mse"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("silent", "median"), [(1, True), (2, True), (3, False)])
+def test_a_median_that_is_a_silent_targets_is_not_a_number(silent, median):
+    """Of four: three zeros are the median whatever the fourth is."""
+    x, y = data(targets=4)
+    y[:, :silent] = 0
+    r = [0.0] * silent + [pearsonr(x[:, k], y[:, k]).statistic for k in range(silent, 4)]
+    for scores in (streamed(x, y).compute(), scores_of(x, y)):
+        assert scores["pearson"] == pytest.approx(np.mean(r), abs=1e-6)
+        expected = np.median(r) if median else np.nan
+        assert scores["pearson_median"] == pytest.approx(expected, abs=1e-6, nan_ok=True)

@@ -21,6 +21,7 @@ from jaxlab.data.pipeline import Batches
 from jaxlab.runs import api
 from jaxlab.runs.ridge import RidgeRun
 from jaxlab.runs.soup.average import greedily
+from jaxlab.runs.soup.soup import _deciding
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
@@ -89,6 +90,22 @@ def test_greedy_takes_what_does_not_lower_the_score():
 
 def test_greedy_takes_no_member_whose_score_is_not_a_number():
     assert choose("abc", {"a": 0.1, "ab": math.nan, "ac": 0.2})[1] == ["a", "c"]
+    assert choose("abc", {"a": -math.inf, "ab": -math.inf, "ac": 0.2})[1] == ["a", "c"]
+
+
+@pytest.mark.parametrize("undefined", [("a", "b"), ("b",)])
+def test_members_without_a_score_are_compared_by_their_loss(undefined):
+    """One validation sample, or constant targets or predictions: no member is better for a score that none has."""
+    scores = {
+        name: {"pearson": math.nan if name in undefined else 0.3, "loss": loss}
+        for name, loss in {"a": 0.5, "b": 0.2}.items()
+    }
+    console = Console(file=io.StringIO(), width=200)
+    assert _deciding("pearson", scores, console) == ("loss", {"a": 0.5, "b": 0.2})
+    said = console.file.getvalue()
+    assert f"warning: pearson is undefined on the validation samples for {', '.join(undefined)}" in said
+    assert _deciding("loss", scores, console) == ("loss", {"a": 0.5, "b": 0.2})
+    assert _deciding(None, scores, console) == (None, {})
 
 
 # -- averages ------------------------------------------------------------------------------------------------

@@ -47,17 +47,26 @@ class Losses:
         return replace(state, step=state.step + 1, params={"w": w}), reported
 
 
-def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None, progress=None, phases=None):
-    """Run the loop in `folder`; validation holds each epoch's metric. Returns its Fit, state and output."""
+def fitted(
+    folder,
+    plan=PLAN,
+    step=None,
+    validation=(0.1, 0.2, 0.3),
+    state=None,
+    progress=None,
+    phases=None,
+    losses=None,
+):
+    """Run the loop in `folder`; validation and losses hold those of each epoch. Returns its Fit, state and output."""
     folder.mkdir(exist_ok=True)
     state = begun() if state is None else state
-    scores = iter(validation)
+    scores, each_loss = iter(validation), iter(losses or [0.5] * 99)
     out = io.StringIO()
     fit = Fit(
         plan=plan,
         phases=phases or [Phase(0, step or Losses())],
         batches=lambda first: iter(range(first, 10**6)),
-        evaluate=lambda variables: {"loss": 0.5, "pearson": next(scores)},
+        evaluate=lambda variables: {"loss": next(each_loss), "pearson": next(scores)},
         no_sums=lambda: {"activity": RegressionSums.start(1)},
         scores=lambda sums: sums["activity"].compute(),
         batch_ids=lambda k: [f"id-{k}-{row}" for row in range(20)],
@@ -67,7 +76,8 @@ def fitted(folder, plan=PLAN, step=None, validation=(0.1, 0.2, 0.3), state=None,
         progress=progress or Progress(),
     )
     try:
-        state = fit.run(state)
+        with jax.debug_nans(False):
+            state = fit.run(state)
     finally:
         fit.output = out.getvalue()
     return fit, state
@@ -206,8 +216,46 @@ def test_going_on_cuts_the_records_of_steps_that_are_made_again(tmp_path):
 )
 def test_progress_knows_which_way_is_better(metric, values, best):
     progress = Progress()
-    flags = [progress.update(metric, value, 4 * k, k) for k, value in enumerate(values, 1)]
+    flags = [progress.update(metric, {metric: value}, 4 * k, k) for k, value in enumerate(values, 1)]
     assert progress.best["epoch"] == best
     assert [k for k, flag in enumerate(flags, 1) if flag][-1] == best
     assert progress.stale == 3 - best
     assert Progress(**json.loads(json.dumps(progress.to_json()))) == progress
+
+
+# -- a metric that is undefined: one validation sample, targets or predictions that are constant there. It chooses no
+# checkpoint, ends no run and lowers no rate; what was chosen without it is given up for the first epoch that has one.
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    ("values", "losses", "best"),
+    [
+        ([NAN, NAN, NAN], [0.4, 0.2, 0.3], ("loss", 0.2, 2)),
+        ([NAN, 0.1, NAN], [0.4, 0.5, 0.3], ("pearson", 0.1, 2)),  # even of a higher loss
+        ([0.1, NAN, 0.05], [0.4, 0.1, 0.3], ("pearson", 0.1, 1)),
+        ([NAN, NAN, -0.3], [0.4, 0.2, 0.3], ("pearson", -0.3, 3)),  # where 0 would have been better
+        ([NAN, NAN, NAN], [NAN, NAN, NAN], None),
+    ],
+)
+def test_an_undefined_metric_chooses_nothing(tmp_path, values, losses, best):
+    plan = replace(PLAN, patience=1 if best and best[0] == "loss" else 2)
+    fit, state = fitted(tmp_path, plan, validation=values, losses=losses)
+    assert int(state.step) == 12, "no epoch without a score counts for early stopping"
+    chosen = fit.progress.best
+    assert (chosen and (chosen["metric"], chosen["value"], chosen["epoch"])) == best
+    assert fit.output.count("warning: pearson is undefined on the validation samples") == 1
+
+
+def test_an_undefined_metric_is_no_plateau(tmp_path):
+    plan = replace(PLAN, steps=32, plateau=(0.5, 1))
+    _, state = fitted(tmp_path, plan, validation=[0.3, *[NAN] * 7])
+    assert float(state.rate_scale) == 1.0
+
+
+def test_another_metric_than_before_is_compared_with_none():
+    """A run that goes on by another one: a squared error of 0.9 is no worse than a correlation of 0.3."""
+    progress = Progress(best={"metric": "pearson", "value": 0.3, "step": 4, "epoch": 1})
+    assert progress.update("mse", {"mse": 0.9, "loss": 1.0}, 8, 2)
+    assert not progress.update("mse", {"mse": 0.95, "loss": 1.0}, 12, 3)

@@ -35,7 +35,7 @@ class Ours:
         self.folder, self.writer, self.progress = folder, Checkpoints(folder), Progress()
 
     def save(self, step: int, score: float = 0.0) -> None:
-        self.progress.update("pearson", score, step, 1)
+        self.progress.update("pearson", {"pearson": score}, step, 1)
         self.writer.save(arrays(step), {"step": step, "epoch": 1, "progress": self.progress.to_json()})
         self.writer.wait()
 

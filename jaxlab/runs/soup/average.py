@@ -1,5 +1,6 @@
 """How a soup is made: parameters added up one checkpoint after another, and the greedy choice among them."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,8 @@ def greedily(
 ) -> tuple[S, list[M]]:
     """The greedy soup of `members`, best first, and those that are in it (Wortsman et al. 2022, recipe 1).
 
-    The first is taken, and each other where the soup's score, of which more is better, does not fall with it.
+    The first is taken, and each other where the soup's score, of which more is better, does not fall with it; a score
+    of -inf is none.
     """
     rest = iter(members)
     taken = [next(rest)]
@@ -30,7 +32,7 @@ def greedily(
     for member in rest:
         candidate = add(made, member)
         value = score(candidate)
-        if value >= best:
+        if value >= best and value > -math.inf:
             made, best = candidate, value
             taken.append(member)
     return made, taken

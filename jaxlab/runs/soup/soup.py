@@ -1,6 +1,6 @@
 """Model soups: the parameters of several checkpoints averaged into a run of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,14 +15,16 @@ from rich.table import Table
 from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
+from jaxlab.data.source import examples
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.run import NamedScores
 from jaxlab.runs.soup.average import ParameterAverage, greedily, norms
 from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.journal import Journal
-from jaxlab.training.loop import Progress, validation_score
+from jaxlab.training.loop import Progress, undefined, validation_score
 from jaxlab.training.rundir import RunDirectory, provenance
 
 T = TypeVar("T")
@@ -42,7 +44,8 @@ def soup(
 
     Of several runs, one `checkpoint` each, the best by default (a model soup, Wortsman et al. 2022); of one run, its
     kept `checkpoints`, "all" or "last:N" (Izmailov et al. 2018). greedy: members are added in the order of their
-    validation scores, each only where the soup's does not fall; otherwise all are taken.
+    validation scores, each only where the soup's does not fall; otherwise all are taken. Where the run's metric is
+    undefined, their losses are compared.
     settings: where the data lie now, such as `data.root=FOLDER`.
 
     Parameters are those that prediction uses: the moving average where a run keeps one. Batch-norm statistics that
@@ -62,7 +65,8 @@ def soup(
     shared = _validates(opened, greedy, console)
     check_unseen(first.rundir, first.experiment, first.experiment.fingerprint(first.opened))
     metric = first.recipe.metric if shared else None
-    frozen_norms, scores = _survey(first, members, metric, console)
+    frozen_norms, validations = _survey(first, members, metric, console)
+    metric, scores = _deciding(metric, validations, console)
     average, taken = _average(first, members, frozen_norms, metric, scores if greedy else None, console)
     listed = [
         {**member.record(), "score": scores.get(member.name), "taken": member in taken} for member in members
@@ -98,8 +102,8 @@ def _validates(runs: Sequence[NetworkRun], greedy: bool, console: Console) -> bo
 
 def _survey(
     run: NetworkRun, members: Sequence[SoupMember], metric: str | None, console: Console
-) -> tuple[frozenset[str], dict[str, float]]:
-    """The batch norms whose statistics are the same in all members; and each member's validation score by its name."""
+) -> tuple[frozenset[str], dict[str, NamedScores]]:
+    """The batch norms whose statistics are the same in all members; and each member's validation by its name."""
     first: Flat = {}
     differing: set[str] = set()
     scores = {}
@@ -108,8 +112,24 @@ def _survey(
         first = first or variables.stats
         differing |= {path for path, leaf in first.items() if not np.array_equal(leaf, variables.stats[path])}
         if metric is not None:
-            scores[member.name] = run.score(run.put(variables), "validation")[metric]
+            scores[member.name] = run.score(run.put(variables), "validation")
     return norms(first) - norms(differing), scores
+
+
+def _deciding(
+    metric: str | None, validations: Mapping[str, NamedScores], console: Console
+) -> tuple[str | None, dict[str, float]]:
+    """The score that members are compared by, and theirs: the loss where the metric is undefined of one."""
+    if metric is None:
+        return None, {}
+    if without := [name for name, scores in validations.items() if undefined(metric, scores)]:
+        console.print(
+            f"warning: {metric} is undefined on the validation samples for {examples(without)} (a single one, or "
+            "targets or predictions that are constant there); members are compared by their loss",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        metric = "loss"
+    return metric, {name: scores[metric] for name, scores in validations.items()}
 
 
 def _average(
@@ -142,7 +162,7 @@ def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any
     """A run like any other, at step 0; config.json, which makes it one, comes last."""
     first, host, progress = average.run, jax.device_get(average.variables), Progress()
     if about["validates"]:
-        progress.update(about["metric"], average.scores[about["metric"]], step=0, epoch=0)
+        progress.update(about["metric"], average.scores, step=0, epoch=0)
     arrays = {"params": host.params, "ema": {}, "stats": host.stats, "constants": host.constants}
     checkpoints = Checkpoints(rundir.checkpoints)
     checkpoints.save(arrays, {"step": 0, "epoch": 0, "progress": progress.to_json()})

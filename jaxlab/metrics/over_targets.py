@@ -1,0 +1,22 @@
+"""Scores of targets made into one: what is undefined counts as 0 beside others, and alone it is no score at all.
+
+As the challenges have it, a target whose score is undefined (constant, or predicted so) counts as 0. Where there is
+nothing but such targets that 0 would be the score of a perfect prediction too, so that nothing may be chosen by it: the
+score is NaN then.
+"""
+
+import numpy as np
+
+
+def mean(each: np.ndarray) -> float:
+    """Of (t,) scores, NaN where undefined; NaN where all are."""
+    undefined = np.isnan(each)
+    return float("nan") if undefined.all() else float(np.where(undefined, 0.0, each).mean())
+
+
+def median(each: np.ndarray) -> float:
+    """The same; NaN where more than half are undefined, which makes their 0 the median whatever the others are."""
+    undefined = np.isnan(each)
+    if 2 * undefined.sum() > len(each):
+        return float("nan")
+    return float(np.median(np.where(undefined, 0.0, each)))
