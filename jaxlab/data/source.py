@@ -24,6 +24,7 @@ class Opened:
     ceiling: (t,) share of each target's variance over the labelled samples that is signal, where known.
     classes: names of the classes that `label` numbers, where the samples have both targets and labels.
     rois: name -> (t,) bool, the targets in a region of interest; regions may overlap.
+    notes: what somebody might take otherwise than the source did; said before training, and by the audit.
     """
 
     train: Samples
@@ -34,6 +35,7 @@ class Opened:
     ceiling: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     rois: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -231,7 +231,7 @@ FAULTS = {
     ),
     "fsaverage without vertices": (
         save("roi_masks/lh.streams_fsaverage_space.npy", np.ones(9)),
-        {},
+        {"hemispheres": ("lh",)},
         ["lh.streams_fsaverage_space.npy: of no use without lh.all-vertices_fsaverage_space.npy"],
     ),
     "no mapping": (
@@ -268,6 +268,66 @@ def test_faults_are_explained(tmp_path: Path, fault: str) -> None:
         opened(tmp_path, **fields)
     assert all(word in str(error.value) for word in words), error.value
     assert not (tmp_path / "ran").exists()
+
+
+# The kind: a download of which a part is missing, so that what is there would be taken for all of it. Absence is judged
+# for each subject and hemisphere, whether the part was asked for (`rois`) or only sorts the targets into regions.
+ABSENT = {
+    "a class": ("rh.prf-visualrois_challenge_space.npy",),
+    "all classes": ("rh.prf-visualrois_challenge_space.npy", "rh.floc-faces_challenge_space.npy"),
+    "the left": ("lh.floc-faces_challenge_space.npy",),
+}
+
+
+@pytest.mark.parametrize("files", ABSENT.values(), ids=list(ABSENT))
+@pytest.mark.parametrize("rois", [("prf-visualrois",), ("FFA-1",), ()])
+@pytest.mark.parametrize("several", [False, True])
+def test_half_a_download_is_refused(tmp_path: Path, files, rois, several: bool) -> None:
+    names = ("subj01", "subj02") if several else ("subj02",)
+    for name in names:
+        subject(tmp_path / name)
+    for file in files:
+        (tmp_path / "subj02/roi_masks" / file).unlink()
+    with pytest.raises(
+        UserError, match=f"subj02/roi_masks: no {files[-1]}.*half a download.*data.hemispheres"
+    ) as error:
+        opened(tmp_path, subjects=names, rois=rois)
+    assert "subj01/roi_masks" not in str(error.value)
+    other = "lh" if files[0].startswith("rh") else "rh"
+    assert opened(
+        tmp_path, subjects=("subj02",), rois=rois and ("prf-visualrois",), hemispheres=(other,)
+    ).targets
+
+
+def test_a_subject_without_any_mask(tmp_path: Path) -> None:
+    for name in ("subj01", "subj02"):
+        subject(tmp_path / name)
+    for file in (tmp_path / "subj01/roi_masks").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match=r"subj01/roi_masks: no lh\.floc-faces_challenge_space\.npy"):
+        opened(tmp_path, subjects=("subj01", "subj02"))
+    assert opened(tmp_path, subjects=("subj01",)).rois == {}
+
+
+def test_a_region_that_one_subjects_mapping_does_not_name(tmp_path: Path) -> None:
+    for name in ("subj01", "subj02"):
+        subject(tmp_path / name)
+    mapping = {0: "Unknown", 1: "V1v", 2: "V2v"}
+    np.save(tmp_path / "subj02/roi_masks/mapping_prf-visualrois.npy", mapping)  # type: ignore[arg-type]
+    both = ("subj01", "subj02")
+    with pytest.raises(UserError, match=r"subj02/roi_masks: no region 'V2d' of lh, though another"):
+        opened(tmp_path, subjects=both, rois=("V2d", "V1v"))
+    assert opened(tmp_path, subjects=both, rois=("V1v",)).targets
+
+
+def test_test_images_of_one_subject_alone(tmp_path: Path) -> None:
+    for name in ("subj01", "subj02"):
+        subject(tmp_path / name)
+    (tmp_path / "subj02/test_split/test_images").rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"subj02/test_split/test_images: no such folder, though other"):
+        opened(tmp_path, subjects=("subj01", "subj02"))
+    (tmp_path / "subj01/test_split/test_images").rename(tmp_path / "elsewhere too")
+    assert opened(tmp_path, subjects=("subj01", "subj02")).test is None
 
 
 def test_a_parent_of_subjects_asks_which(tmp_path: Path) -> None:

@@ -84,8 +84,11 @@ def test_repeats_of_test_images_give_the_ceiling(tmp_path: Path) -> None:
         trial = signal[shown[row] - 100] + rng.normal(size=4)
         np.save(tmp_path / f"data/responses/{row}.npy", trial)
     np.testing.assert_allclose(opened(tmp_path).ceiling, [1 / 2, 4 / 5, 1 / 2, 0], atol=0.12)
+    assert not opened(tmp_path).notes
     (tmp_path / "data/responses/800.npy").unlink()
-    assert opened(tmp_path).ceiling is None
+    half = opened(tmp_path)
+    assert half.ceiling is None
+    assert "1 of 900 trials of tier 'test' have no file (800.npy)" in half.notes[0]
 
 
 def test_blank_test_responses_give_no_ceiling(tmp_path: Path) -> None:

@@ -158,11 +158,27 @@ def write(which: int, text: str) -> Callable[[Path], object]:
     return lambda root: (root / names("train2014")[which]).write_text(text)
 
 
+def gone(split: str, *which: int) -> Callable[[Path], object]:
+    return lambda root: [(root / names(split)[k]).unlink() for k in which]
+
+
 BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "no file": (lambda r: (r / names("train2014")[0]).unlink(), ["questions.json: no such file"]),
     "no annotations": (
         lambda r: (r / names("val2014")[1]).unlink(),
         ["val2014_annotations.json: no such file"],
+    ),
+    "half of validation": (
+        gone("val2014", 0),
+        ["val2014_questions.json: no such file, though", "val2014_annotations.json", "half a download"],
+    ),
+    "images of validation": (
+        gone("val2014", 0, 1),
+        ["val2014_questions.json: no such file, though", "/val2014 is"],
+    ),
+    "half of test": (
+        lambda r: (r / names("test2015")[0]).unlink(),
+        ["test2015_questions.json: no such file", "test2015"],
     ),
     "not JSON": (
         write(1, '{"annotations": ['),

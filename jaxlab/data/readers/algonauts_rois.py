@@ -22,7 +22,7 @@ def read_regions(folder: Path, hemisphere: str, vertices: int, problems: list[st
     """
     regions: dict[str, np.ndarray] = {}
     marked = _marked(folder, hemisphere, vertices, problems)
-    for kind in _classes(folder, hemisphere):
+    for kind in classes_in(folder, hemisphere):
         try:
             numbers = _numbers(folder, hemisphere, kind, vertices, marked)
             names = read_mapping(folder / f"mapping_{kind}.npy")
@@ -41,7 +41,8 @@ def read_regions(folder: Path, hemisphere: str, vertices: int, problems: list[st
     return regions
 
 
-def _classes(folder: Path, hemisphere: str) -> list[str]:
+def classes_in(folder: Path, hemisphere: str) -> list[str]:
+    """The classes of regions of which there is a file for the hemisphere, in either space."""
     found = {
         file.name.removeprefix(f"{hemisphere}.").removesuffix(f"_{space}_space.npy")
         for space in _SPACES

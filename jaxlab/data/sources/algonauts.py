@@ -9,13 +9,14 @@ import numpy as np
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.readers.algonauts_rois import read_regions
+from jaxlab.data.readers.algonauts_rois import classes_in, read_regions
 from jaxlab.data.readers.arrays import read_npy
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder
 from jaxlab.data.source import Opened, Source, duplicates, examples
 
 _ROWS = 512  # copied at a time
 _TRAIN, _TEST = Path("training_split/training_images"), Path("test_split/test_images")
+_MASKS = "roi_masks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Algonauts(Source):
             for folder, files in zip(folders, images, strict=True)
             for part in self._parts(folder, files, problems)
         ]
+        problems += _half_masked(parts)
         if not problems:
             self._choose(parts, problems)
         if problems:
@@ -91,8 +93,13 @@ class Algonauts(Source):
         return [root / name for name in self.subjects] or [root]
 
     def _test(self, folders: list[Path]) -> Samples | None:
-        if not all((folder / _TEST).is_dir() for folder in folders):
+        absent = [folder / _TEST for folder in folders if not (folder / _TEST).is_dir()]
+        if len(absent) == len(folders):
             return None
+        if absent:
+            raise UserError(
+                f"{examples(absent)}: no such folder, though other subjects have one: half a download?"
+            )
         images = [_files(folder / _TEST) for folder in folders]
         ids, files, _ = _common(folders, images)
         return file_samples(ids, files) if files else None
@@ -106,7 +113,7 @@ class Algonauts(Source):
             except UserError as error:
                 problems.append(str(error))
                 continue
-            regions = read_regions(folder / "roi_masks", hemisphere, responses.shape[1], problems)
+            regions = read_regions(folder / _MASKS, hemisphere, responses.shape[1], problems)
             every = np.arange(responses.shape[1])
             parts.append(_Part(folder.name, hemisphere, path, responses, regions, every))
         return parts
@@ -120,6 +127,12 @@ class Algonauts(Source):
         if unknown := [name for name in self.rois if name not in sizes]:
             there = examples(known, len(known)) or "none (no masks in roi_masks)"
             problems.append(f"{self.root}: no region {examples(map(repr, unknown))}; regions there: {there}")
+        for part in parts:
+            if lacking := [name for name in self.rois if name in sizes and name not in part.regions]:
+                problems.append(
+                    f"{part.masks}: no region {examples(map(repr, lacking))} of {part.hemisphere}, though another "
+                    "subject or hemisphere has it"
+                )
         if empty := [name for name in self.rois if sizes.get(name) == 0]:
             problems.append(
                 f"{self.root}: no vertex of {', '.join(self.hemispheres)} belongs to {examples(map(repr, empty))}"
@@ -139,12 +152,33 @@ class _Part:
     regions: dict[str, np.ndarray]
     chosen: np.ndarray
 
+    @property
+    def masks(self) -> Path:
+        """The folder of the subject's masks."""
+        return self.path.parents[2] / _MASKS
+
     def inside(self, region: str) -> np.ndarray:
         return self.regions.get(region, np.zeros(self.responses.shape[1], bool))
 
     def names(self, with_subject: bool) -> list[str]:
         stem = f"{self.subject}.{self.hemisphere}" if with_subject else self.hemisphere
         return [f"{stem}.{vertex:05d}" for vertex in self.chosen.tolist()]
+
+
+def _half_masked(parts: Sequence[_Part]) -> list[str]:
+    """Masks that one subject or hemisphere has and another lacks, whose vertices would be in no region."""
+    there = [classes_in(part.masks, part.hemisphere) for part in parts]
+    every = sorted({name for names in there for name in names})
+    problems = []
+    for part, names in zip(parts, there, strict=True):
+        if lacking := [name for name in every if name not in names]:
+            files = (f"{part.hemisphere}.{name}_challenge_space.npy" for name in lacking)
+            problems.append(
+                f"{part.masks}: no {examples(files)}, though another subject or hemisphere has such a mask: half a "
+                "download? Fetch it, or choose hemispheres and subjects that have their masks with data.hemispheres "
+                "and data.subjects"
+            )
+    return problems
 
 
 def _files(folder: Path) -> list[Path]:

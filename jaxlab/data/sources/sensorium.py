@@ -1,7 +1,7 @@
 """Sensorium 2022 and folders like it: one recording session, one npy file a trial."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ class Sensorium(Source):
             kind="regression",
             targets=tuple(meta["neurons/unit_ids"].tolist()),
             ceiling=_ceiling(root, test, meta),
+            notes=tuple(_half_there(root, test, tiers)),
         )
 
 
@@ -167,6 +168,19 @@ def _samples(
         image_of=np.unique(shown, return_inverse=True)[1],
         **fields,
     )
+
+
+def _half_there(root: Path, rows: np.ndarray, tiers: np.ndarray) -> Iterator[str]:
+    """Tiers to predict that have responses to some trials and none to others."""
+    folder = root / "data" / "responses"
+    for tier in np.unique(tiers[rows]).tolist():
+        of_tier = rows[tiers[rows] == tier]
+        missing = absent(folder, of_tier)
+        if 0 < len(missing) < len(of_tier):
+            yield (
+                f"{folder}: {len(missing)} of {len(of_tier)} trials of tier {tier!r} have no file "
+                f"({examples(missing)}), so that there is no ceiling: half a download?"
+            )
 
 
 def _ceiling(root: Path, rows: np.ndarray, meta: Mapping[str, np.ndarray]) -> np.ndarray | None:

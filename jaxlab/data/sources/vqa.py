@@ -58,7 +58,7 @@ class VQAv2(Source):
     def open(self) -> Opened:
         root, problems = existing_folder(self.root), list[str]()
         names = {"train": self.train}
-        if self.validation and self._path(root, self.questions, self.validation).is_file():
+        if self.validation and self._is_there(root, self.validation, ("questions", "annotations"), problems):
             names["val"] = self.validation
         parts = {split: self._answered(root, name, problems) for split, name in names.items()}
         asked = [{str(entry["question_id"]) for entry in part.questions} for part in parts.values()]
@@ -85,6 +85,19 @@ class VQAv2(Source):
     def _path(self, root: Path, name: str, split: str) -> Path:
         return root / name.replace("{split}", split)
 
+    def _is_there(self, root: Path, split: str, files: Sequence[str], problems: list[str]) -> bool:
+        """Whether a split has its questions. Another of `files`, or its images, without them is half a download."""
+        if self._path(root, self.questions, split).is_file():
+            return True
+        fields = [*files, *(["images"] if "{split}" in self.images else [])]
+        paths = [self._path(root, getattr(self, name), split) for name in fields]
+        if found := [path for path in paths if path.exists()]:
+            problems.append(
+                f"{self._path(root, self.questions, split)}: no such file, though {examples(found)} is there: half a "
+                "download? Fetch it, or leave the split out with data.validation or data.test = None"
+            )
+        return False
+
     def _answered(self, root: Path, split: str, problems: list[str]) -> "_Answered":
         path, annotated = (self._path(root, name, split) for name in (self.questions, self.annotations))
         questions = read_questions(path, problems)
@@ -95,8 +108,9 @@ class VQAv2(Source):
         return _Answered(questions, types, answers, _chosen(annotations), files)
 
     def _test(self, root: Path, problems: list[str]) -> Samples | None:
-        if not self.test or not (path := self._path(root, self.questions, self.test)).is_file():
+        if not self.test or not self._is_there(root, self.test, ("questions",), problems):
             return None
+        path = self._path(root, self.questions, self.test)
         questions = read_questions(path, problems)
         files = image_files(self._path(root, self.images, self.test), questions, path, problems)
         ids, columns = _asked(questions)
