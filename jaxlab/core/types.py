@@ -18,6 +18,25 @@ class UserError(Exception):
 
 
 @dataclass(frozen=True)
+class StoredLevels:
+    """An image of more than 8 bits as it is stored.
+
+    levels: (h, w, 1 or 3) int32. opacity: (h, w, 1) float32, 0 where transparent to 1; None where it is 1 everywhere.
+    """
+
+    levels: np.ndarray
+    opacity: np.ndarray | None = None
+
+    @property
+    def extremes(self) -> tuple[int, int]:
+        """The lowest and highest level that is seen; (0, 0) where none is."""
+        seen = self.levels
+        if self.opacity is not None:
+            seen = seen[np.broadcast_to(self.opacity > 0, seen.shape)]
+        return (int(seen.min()), int(seen.max())) if seen.size else (0, 0)
+
+
+@dataclass(frozen=True)
 class Samples:
     """One split as a source hands it over. Nothing is decoded until `read` is called.
 
@@ -31,6 +50,8 @@ class Samples:
         belongs to the samples (questions).
     image_of: (n,) int numbers; samples of one number show the same image. None: each has its own.
     masks: so many of an image's last channels are masks, resized to the nearest pixel and moved with the image.
+    deep: position -> the levels of an image that stores more than 8 bits, without its masks; None of any other image.
+        `read` divides them by 257; `Images.levels` says what is done in training. None: no image is known to be such.
     """
 
     ids: np.ndarray
@@ -41,6 +62,7 @@ class Samples:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     image_of: np.ndarray | None = None
     masks: int = 0
+    deep: Callable[[int], StoredLevels | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

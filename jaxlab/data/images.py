@@ -3,10 +3,11 @@
 import contextlib
 import hashlib
 import json
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -15,10 +16,12 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import LATER, Component
 from jaxlab.core.store import stored
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.readers.image_files import BACKGROUND
+from jaxlab.data.levels import Levels, at_levels
+from jaxlab.data.readers.decoding import BACKGROUND
+from jaxlab.data.readers.room import ROOM
 from jaxlab.data.source import checksums, each_image_once, examples
 
 FILTERS = {
@@ -44,6 +47,13 @@ class Images(Component):
         weights were evaluated with, else 1.
     channels: 3 repeats grey levels; 1 takes the luma of colours (ITU-R BT.601).
     memory_budget_gb: decoded images larger than this lie in a memory-mapped cache on disk.
+    levels: of images that store more than 8 bits, such as a camera's 12 in a PNG of 16: the level that shows white
+        (higher ones are refused), or the two that show black and white (others are taken for these). All become 8
+        bits. Default: 255, 1023, 4095, 16383 or 65535, the first that holds all images of the data, those to predict
+        too; training says which.
+    crop_from: how `crop` cuts the centre. "box": out of the image, exactly, in one step. "resized": the shorter side is
+        made floor(size / crop_fraction) pixels long, and whole pixels are cut out of that, as timm and torchvision do.
+        Default: "resized" with weights that come from timm, else "box".
     """
 
     size: tuple[int, int] | None = None
@@ -52,6 +62,8 @@ class Images(Component):
     crop_fraction: float | None = None
     channels: Literal[1, 3] = 3
     memory_budget_gb: float = 4.0
+    levels: Levels | None = field(default=None, metadata=LATER)
+    crop_from: Literal["box", "resized"] | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         if self.size is not None and min(self.size) < 1:
@@ -62,8 +74,15 @@ class Images(Component):
             )
         if self.crop_fraction is not None and self.policy != "crop":
             raise UserError(f'Images.crop_fraction: expected policy="crop", found {self.policy!r}')
+        if self.crop_from is not None and self.policy != "crop":
+            raise UserError(f'Images.crop_from: expected policy="crop", found {self.policy!r}')
         if self.memory_budget_gb < 0:
             raise UserError(f"Images.memory_budget_gb: expected 0 or more, found {self.memory_budget_gb}")
+        low, high = self.levels if isinstance(self.levels, tuple) else (0, self.levels)
+        if high is not None and not low < high:
+            raise UserError(
+                f"Images.levels: expected white above 0, or (black, white) with black below white, found {self.levels}"
+            )
 
 
 @dataclass(frozen=True)
@@ -108,12 +127,13 @@ def decode(
     """The images at `positions` as one array (n, h, w, c): uint8, or float32 where the source has floats.
 
     c is images.channels, then the samples' masks. size: what all must have where `images` says none; default: the
-    first one's.
+    first one's. Where images.levels is None, 65535 shows white of images of more than 8 bits.
 
     Raises UserError that names every image that cannot be decoded, or whose size differs when `size` is None.
     """
     if len(positions) == 0:
         raise UserError("no images to decode: the split is empty")
+    samples = at_levels(samples, images.levels)
     first = first_readable(samples, positions)
     height, width = images.size or size or first.shape[:2]
     shape = (len(positions), height, width, images.channels + samples.masks)
@@ -138,6 +158,7 @@ def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -
         raise UserError("Images.size: to decode batch by batch, expected (height, width), found None")
     if len(positions) == 0:
         return
+    samples = at_levels(samples, images.levels)
     dtype, shape = first_readable(samples, positions).dtype, (*images.size, images.channels + samples.masks)
     ready: deque[tuple[np.ndarray, list[Future[str | None]]]] = deque()
 
@@ -170,7 +191,7 @@ def first_readable(samples: Samples, positions: np.ndarray) -> np.ndarray:
 
 
 def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
-    recipe = [
+    recipe: list[Any] = [
         2,
         images.size,
         images.policy,
@@ -179,6 +200,9 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
         images.channels,
         len(positions),
     ]
+    for later in (images.levels, images.crop_from):
+        if later is not None:
+            recipe.append(later)
     return (
         "images-"
         + hashlib.sha256(json.dumps(recipe).encode() + checksums(samples, positions)).hexdigest()[:32]
@@ -197,7 +221,8 @@ def _decode_one(
     """Fill a row; what is wrong with its image, if anything."""
     try:
         size = (array.shape[1], array.shape[2])
-        array[row] = fitted(samples, int(positions[row]), images, size, array.dtype)
+        with ROOM.kept():
+            array[row] = fitted(samples, int(positions[row]), images, size, array.dtype)
     except UserError as error:
         return str(error)
     return None
@@ -228,24 +253,31 @@ def fitted(
             f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
         )
     colours, masks = np.split(image, [image.shape[2] - samples.masks], axis=2)
-    crop = images.crop_fraction or 1.0
-    scaled = resize(colours, size, images.policy, images.filter or "area", crop)
+    cut = (images.crop_fraction or 1.0, images.crop_from == "resized")
+    scaled = resize(colours, size, images.policy, images.filter or "area", *cut)
     scaled = with_channels(scaled, images.channels)
     if not samples.masks:
         return scaled
-    return np.concatenate([scaled, resize(masks, size, images.policy, "nearest", crop)], axis=2)
+    return np.concatenate([scaled, resize(masks, size, images.policy, "nearest", *cut)], axis=2)
 
 
 def resize(
-    image: np.ndarray, size: tuple[int, int], policy: str, filter_name: str, crop_fraction: float = 1.0
+    image: np.ndarray,
+    size: tuple[int, int],
+    policy: str,
+    filter_name: str,
+    crop_fraction: float = 1.0,
+    resized_first: bool = False,
 ) -> np.ndarray:
     """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says.
 
-    filter_name: one of FILTERS, or `nearest` for masks, which are padded with 0.
+    filter_name: one of FILTERS, or `nearest` for masks, which are padded with 0. resized_first: crop_from="resized".
     """
     if image.shape[:2] == size and crop_fraction == 1:
         return image
     height, width = image.shape[:2]
+    if policy == "crop" and resized_first:
+        return _cut(image, size, filter_name, crop_fraction)
     if policy == "crop":
         scale = min(height / size[0], width / size[1]) * crop_fraction
         spare = (height - size[0] * scale, width - size[1] * scale)
@@ -260,6 +292,21 @@ def resize(
         padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, inner, filter_name)
         return padded
     return _scaled(image, size, filter_name)
+
+
+def _cut(image: np.ndarray, size: tuple[int, int], filter_name: str, fraction: float) -> np.ndarray:
+    """timm's transforms_imagenet_eval: torchvision's Resize, or ResizeKeepRatio where size is no square; CenterCrop."""
+    height, width = image.shape[:2]
+    wanted = math.floor(size[0] / fraction), math.floor(size[1] / fraction)
+    if wanted[0] == wanted[1]:
+        long = int(wanted[0] * max(height, width) / min(height, width))
+        inner = (wanted[0], long) if height <= width else (long, wanted[0])
+    else:
+        ratio = min(height / wanted[0], width / wanted[1])
+        inner = round(height / ratio), round(width / ratio)
+    scaled = image if inner == (height, width) else _scaled(image, inner, filter_name)
+    top, left = (round((long - short) / 2) for long, short in zip(inner, size, strict=True))
+    return scaled[top : top + size[0], left : left + size[1]]
 
 
 def _scaled(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable
+from jaxlab.data.levels import settled
 from jaxlab.data.source import Opened, Source
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.encoder import Dtype, Loaded, asked_layers
@@ -43,16 +45,19 @@ def extract(
     """
     console = console or Console()
     opened = data.open()
+    log = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     if isinstance(data, CachedFeatures):
         if layers or pool or dtype:
             raise UserError(
                 "--layers, --pool and --dtype: the config's CachedFeatures has encoders that say all of it; change "
                 "them (--set 'data.encoders.0.layers=(\"block4\",)')"
             )
-        encoders = load_all(data.encoders)
+        asked = [one.images.levels for one in data.encoders if isinstance(one, ImageEncoder)]
+        encoders = load_all(data.encoders, settled(opened, asked, log))
     else:
         first = first_readable(opened.train, np.arange(len(opened.train)))
-        sized = replace(images, size=images.size or first.shape[:2])
+        levels = images.levels or settled(opened, [images.levels], log)
+        sized = replace(images, size=images.size or first.shape[:2], levels=levels)
         plain = ImageEncoder(
             model=model, images=sized, normalize=normalize, pool=pool or "none", dtype=dtype or "float32"
         )

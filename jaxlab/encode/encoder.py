@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from jaxlab.core import tree
 from jaxlab.core.config import Component, identity
 from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import Samples, UserError
+from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import initial_parameters
@@ -41,6 +42,14 @@ class Encoder(Component):
     def load(self) -> "Loaded":
         """The encoder with its weights. Raises UserError for weights that do not fit and layers that are not there."""
         raise NotImplementedError
+
+    def at_levels(self, levels: Levels | None) -> Self:
+        """With `images.levels`, where it sees images and leaves them open."""
+        return self
+
+    def as_in(self, record: Mapping[str, Any]) -> Self:
+        """With what it leaves open as a run's record of it has that."""
+        return self
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jaxlab.core.types import Samples, UserError
+from jaxlab.data.levels import Levels
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
 from jaxlab.encode.store import Folder, Layer, Rows
@@ -55,9 +57,18 @@ class FeatureSet:
         return hashlib.sha256(json.dumps([parts, self.ids.tolist()]).encode()).hexdigest()
 
 
-def load_all(encoders: Sequence[Encoder]) -> tuple[Loaded, ...]:
-    """Each encoder with its weights. Raises UserError where two would give layers the same name."""
-    loaded = tuple(encoder.load() for encoder in encoders)
+def load_all(
+    encoders: Sequence[Encoder], levels: Levels | None = None, records: Sequence[Mapping[str, Any]] = ()
+) -> tuple[Loaded, ...]:
+    """Each encoder with its weights. levels: `images.levels`, where it leaves them open.
+
+    records: those of a run's encoders, whose features are made as they were then.
+
+    Raises UserError where two would give layers the same name.
+    """
+    settled = [encoder.at_levels(levels) for encoder in encoders]
+    settled[: len(records)] = [one.as_in(record) for one, record in zip(settled, records, strict=False)]
+    loaded = tuple(encoder.load() for encoder in settled)
     names = [name for one in loaded for name in one.named]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(

@@ -4,16 +4,17 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlab.core.config import identity, to_json
+from jaxlab.core.config import from_json, identity, to_json
 from jaxlab.core.types import EVALUATION, Samples, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable, stream
+from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
@@ -39,6 +40,22 @@ class ImageEncoder(Encoder):
     def check(self) -> None:
         if self.images.size is None:
             raise UserError("ImageEncoder.images: expected a size=(height, width), found None")
+
+    def at_levels(self, levels: Levels | None) -> Self:
+        open_still = self.images.levels is None and levels is not None
+        return (
+            dataclasses.replace(self, images=dataclasses.replace(self.images, levels=levels))
+            if open_still
+            else self
+        )
+
+    def as_in(self, record: Mapping[str, Any]) -> Self:
+        kept = from_json(record["encoder"].get("images"))
+        if not isinstance(kept, Images):
+            return self
+        cut = (kept.crop_from or "box") if self.images.policy == kept.policy == "crop" else None
+        images = dataclasses.replace(self.images, crop_from=self.images.crop_from or cut)
+        return dataclasses.replace(self, images=images).at_levels(kept.levels)
 
     def load(self) -> Loaded:
         size, channels = self.images.size, self.images.channels

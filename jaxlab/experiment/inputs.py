@@ -1,6 +1,6 @@
 """What a network sees: images, or features that frozen encoders made of them; behind one protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -10,12 +10,13 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.core import tree
-from jaxlab.core.config import differences
+from jaxlab.core.config import differences, from_json
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.device.channels import count_channels
 from jaxlab.data.device.preprocess import Preprocess
 from jaxlab.data.images import ImageRows, decode_splits, first_readable
+from jaxlab.data.levels import Levels, warn_of_dark
 from jaxlab.data.source import Opened
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.experiment.experiment import Experiment
@@ -130,6 +131,9 @@ class ImageInput:
         ]
 
     def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
+        warn_of_dark(
+            samples, self.task.images.levels, Console(stderr=True, highlight=False, soft_wrap=True).print
+        )
         (images,) = decode_splits(samples, [rows], self.task.images)
         return Portion(samples.ids[rows], images, {})
 
@@ -160,7 +164,7 @@ class FeatureInput:
     @cached_property
     def encoders(self) -> tuple[Loaded, ...]:
         """With their weights. Raises UserError where they are not those that the task was made with."""
-        loaded = self.made or encoders_of(self.experiment)
+        loaded = self.made or encoders_of(self.experiment, records=self.task.encoders)
         if changes := changed_encoders(self.task.encoders, [encoder.record() for encoder in loaded]):
             raise UserError(
                 f"{self.run} was trained on features of other encoders: {'; '.join(changes)}. Give the weights of then "
@@ -198,22 +202,38 @@ def input_of(
     return FeatureInput(experiment, task, encoders, run) if task.encoders else ImageInput(experiment, task)
 
 
-def encoders_of(experiment: Experiment) -> tuple[Loaded, ...]:
-    """Those of cached features, with their weights; none of images."""
+def encoders_of(
+    experiment: Experiment, levels: Levels | None = None, records: Sequence[Mapping[str, Any]] = ()
+) -> tuple[Loaded, ...]:
+    """Those of cached features, with their weights; none of images. levels, records: as `load_all` takes them."""
     data = experiment.data
-    return load_all(data.encoders) if isinstance(data, CachedFeatures) else ()
+    return load_all(data.encoders, levels, records) if isinstance(data, CachedFeatures) else ()
+
+
+def levels_of(records: Iterable[Mapping[str, Any]]) -> Levels | None:
+    """`images.levels` that records of encoders name; None where none does."""
+    images = (from_json(one["encoder"].get("images")) for one in records)
+    return next((one.levels for one in images if one is not None and one.levels is not None), None)
 
 
 def examined(
-    experiment: Experiment, opened: Opened, objectives: tuple[Resolved, ...], encoders: Sequence[Loaded]
+    experiment: Experiment,
+    opened: Opened,
+    objectives: tuple[Resolved, ...],
+    encoders: Sequence[Loaded],
+    levels: Levels | None = None,
 ) -> Task:
-    """The task, told by the first readable image. Raises UserError for images of another scale than expected."""
+    """The task, told by the first readable image. levels: `images.levels`, where the experiment leaves them open.
+
+    Raises UserError for images of another scale than expected.
+    """
+    images = experiment.images
     first = first_readable(opened.train, np.arange(len(opened.train)))
     if experiment.normalize is None and not encoders:  # which look for themselves
         check_intensities(type(experiment.data).__name__, first)
     return Task(
         objectives=objectives,
-        images=replace(experiment.images, size=experiment.images.size or first.shape[:2]),
+        images=replace(images, size=images.size or first.shape[:2], levels=images.levels or levels),
         image_dtype=str(first.dtype),
         normalize=experiment.normalize or Normalize(),
         masks=opened.train.masks,

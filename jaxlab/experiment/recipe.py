@@ -4,7 +4,7 @@
 with the task read back from the run. Nothing else derives a part of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -17,6 +17,7 @@ from flax import nnx
 from jaxlab.core import tree
 from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import UserError
+from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import check_batch_size, epoch_length
 from jaxlab.data.source import Opened
 from jaxlab.data.split import spread
@@ -153,17 +154,24 @@ class Recipe:
         )
 
 
-def resolve(experiment: Experiment, opened: Opened) -> Recipe:
-    """What training starts from, known before any image is decoded.
+def resolve(
+    experiment: Experiment,
+    opened: Opened,
+    levels: Levels | None = None,
+    records: Sequence[Mapping[str, Any]] = (),
+) -> Recipe:
+    """What training starts from. levels: what `images.levels` is where the experiment leaves it to the data.
+
+    records: those of the encoders of a run that is gone on with.
 
     Raises UserError where parts of the experiment do not go with one another or with the data.
     """
     positions, steps_per_epoch = divided(experiment, opened)
-    encoders = encoders_of(experiment)
+    encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
     objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
     _check_metric(experiment, objectives, opened)
-    task = examined(experiment, opened, objectives, encoders)
+    task = examined(experiment, opened, objectives, encoders, levels)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
     tuning, table = _tuned(recipe, steps_per_epoch)
     return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table))

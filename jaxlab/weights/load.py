@@ -47,10 +47,20 @@ def load_pretrained(
         "used": matched.used,
         "skipped": matched.skipped,
         "stem": adapted,
-        "preprocessing": {**layout.preprocessing, **preprocessing(origin.metadata)},
+        "preprocessing": {
+            **layout.preprocessing,
+            **preprocessing(origin.metadata),
+            **_timms(layout, origin.metadata),
+        },
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record
+
+
+def _timms(layout: KeyLayout, metadata: Mapping[str, Any]) -> dict[str, str]:
+    """How timm cuts the centre, where weights come from there: by their names, or by the file beside them."""
+    told = "pretrained_cfg" in metadata.get("config.json", {})
+    return {"crop_from": "resized"} if told or layout.name == "timm" else {}
 
 
 def stem_of(config: Component) -> str:

@@ -64,6 +64,10 @@ def prepared(
         images = replace(images, filter=found["interpolation"])
     if images.policy == "crop" and images.crop_fraction is None and "crop_fraction" in found:
         images = replace(images, crop_fraction=float(found["crop_fraction"]))
+    if images.policy == "crop" and images.crop_from is None and "crop_from" in found:
+        images = replace(images, crop_from=found["crop_from"])
+    if images.crop_from == "box":  # said of what is usual, so that it stands nowhere
+        images = replace(images, crop_from=None)
     return images, normalize or Normalize()
 
 
@@ -71,6 +75,8 @@ def described(images: Images, normalize: Normalize) -> str:
     """How images are prepared, in the words of the config."""
     mean, std = (tuple(round(value, 4) for value in values) for values in (normalize.mean, normalize.std))
     cropped = f", centre {images.crop_fraction:g} of the shorter side" if images.crop_fraction else ""
+    if images.crop_from is not None:
+        cropped += ", cut from the resized image as timm does"
     return f"{images.filter or 'area'} resizing to {images.size}{cropped}, mean {mean}, std {std}"
 
 

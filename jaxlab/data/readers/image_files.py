@@ -1,23 +1,21 @@
-"""Image files: finding them by id, decoding one, and a list of them as Samples."""
+"""Image files: finding them by id, and a list of them as Samples."""
 
 import hashlib
 import os
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from jaxlab.core.types import Samples, UserError
+from jaxlab.data.readers.decoding import decode_image, stored_levels
+from jaxlab.data.readers.near_names import composed
 from jaxlab.data.source import TO_TRY
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
-_ORIENTATION = 0x0112  # the EXIF tag
-BACKGROUND = 128  # shows through transparent pixels and fills padding: mid-grey, as in vision experiments
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,32 @@ class ImageFolder:
     by_stem: dict[str, list[Path]]
 
     def find(self, image_id: str) -> Path | None:
-        """The id's file; None where there is none, or where several files share the stem."""
-        if image_id in self.by_name:
-            return self.by_name[image_id]
-        files = self.by_stem.get(image_id, [])
+        """The id's file; None where there is none, or where several files share the stem.
+
+        A name of the same letters in another Unicode form is the same, where it is the only one.
+        """
+        files = self._files(image_id)
         return files[0] if len(files) == 1 else None
 
     def shared_stem(self, image_id: str) -> list[Path]:
         """The files between which `image_id` does not decide."""
-        files = self.by_stem.get(image_id, [])
-        return files if len(files) > 1 and image_id not in self.by_name else []
+        files = self._files(image_id)
+        return files if len(files) > 1 else []
+
+    def _files(self, image_id: str) -> list[Path]:
+        if image_id in self.by_name:
+            return [self.by_name[image_id]]
+        return self.by_stem.get(image_id) or self._composed.get(composed(image_id), [])
+
+    @cached_property
+    def _composed(self) -> dict[str, list[Path]]:
+        """Files by names and stems in composed form, of those that have another one or stand beside it."""
+        found: dict[str, dict[Path, None]] = {}
+        for name, file in self.by_name.items():
+            found.setdefault(composed(name), {})[file] = None
+        for stem, files in self.by_stem.items():
+            found.setdefault(composed(stem), {}).update(dict.fromkeys(files))
+        return {name: list(files) for name, files in found.items()}
 
 
 def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
@@ -60,7 +74,26 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
 def folders_of(path: Path, ids: np.ndarray) -> list[str]:
     """The folders in `path` that ids such as `m1/0001` lead to, "" for itself."""
     inner = {"", *(image_id.rpartition("/")[0] for image_id in ids.tolist())}
-    return [within for within in inner if (path / within).is_dir()]
+    found = (within if (path / within).is_dir() else _folder_like(path, within) for within in inner)
+    return sorted({within for within in found if within is not None})
+
+
+def _folder_like(path: Path, within: str) -> str | None:
+    """The folder of the same letters in another Unicode form, as it is written; None where there is none."""
+    if within.isascii():
+        return None
+    found = ""
+    for part in within.split("/"):
+        folder = path / found
+        alike = (
+            [name for name in list_folders(folder) if composed(name) == composed(part)]
+            if folder.is_dir()
+            else []
+        )
+        if len(alike) != 1:
+            return None
+        found = f"{found}/{alike[0]}" if found else alike[0]
+    return found
 
 
 def list_folders(path: Path) -> list[str]:
@@ -93,6 +126,7 @@ def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: Any) -> Sampl
         ids=ids,
         read=lambda position: read_image(files[position]),
         checksum=lambda position: hashlib.sha256(files[position].read_bytes()).digest(),
+        deep=lambda position: stored_levels(files[position], str(files[position])),
         **fields,
     )
 
@@ -100,43 +134,3 @@ def file_samples(ids: np.ndarray, files: Sequence[Path], **fields: Any) -> Sampl
 def read_image(path: Path) -> np.ndarray:
     """`decode_image` of a file."""
     return decode_image(path, str(path))
-
-
-def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
-    """(h, w, 1) or (h, w, 3) uint8, upright as its EXIF orientation says; (h, w, 1) float32 for a float TIFF.
-
-    Transparent pixels show mid-grey, 16-bit grey levels are divided by 257, of frames the first counts.
-    Raises UserError that says `name` when the file is missing, truncated or not an image.
-    """
-    try:
-        with Image.open(file) as image:
-            # A copy each, even of images that are upright or RGB already, is what Pillow makes if asked.
-            upright = image.getexif().get(_ORIENTATION, 1) == 1
-            return _array(image if upright else ImageOps.exif_transpose(image))
-    except UNREADABLE as error:
-        raise UserError(f"{name}: cannot be decoded ({reason_of(error)})") from error
-
-
-def reason_of(error: Exception) -> str:
-    """Why Pillow could not decode a file, in a few words."""
-    return "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-
-
-def _array(image: Image.Image) -> np.ndarray:
-    if image.mode == "F":
-        return np.asarray(image)[..., None]
-    if image.mode.startswith("I"):
-        return _from_16_bit(np.asarray(image))[..., None]
-    if image.mode in ("1", "L"):
-        return np.asarray(image if image.mode == "L" else image.convert("L"))[..., None]
-    if image.has_transparency_data:
-        above = image.convert("RGBA")
-        ground = Image.new("RGBA", above.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255))
-        image = Image.alpha_composite(ground, above)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _from_16_bit(levels: np.ndarray) -> np.ndarray:
-    if levels.min() < 0 or levels.max() > 65535:
-        raise ValueError(f"integer pixels from {levels.min()} to {levels.max()}; expected 8 or 16 bits")
-    return np.round(levels / 257).astype(np.uint8)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.core.types import UserError
+from jaxlab.core.types import StoredLevels, UserError
 from jaxlab.data.images import shown
 from jaxlab.data.prepare.manifest import verify
-from jaxlab.data.readers.image_files import decode_image
+from jaxlab.data.readers.decoding import decode_image, stored_levels
 
 _BATCH = 64  # records held while targets are read: a few tens of MB
 _CHARACTERS = 2**24  # of an array of unicode, 64 MB
@@ -81,6 +81,16 @@ class Records:
         if not np.isfinite(image).all():
             raise UserError(f"{name}: {int((~np.isfinite(image)).sum())} values are not finite")
         return image
+
+    @property
+    def may_be_deep(self) -> bool:
+        """Whether images are encoded and of more than 8 bits, as their feature says."""
+        feature = self.features[self.image]
+        return is_encoded(feature) and feature.np_dtype not in (np.uint8, np.float32)
+
+    def deep(self, position: int) -> StoredLevels | None:
+        """As `Samples.deep`."""
+        return stored_levels(io.BytesIO(self._stored(position)), f"{self.about}, record {position}")
 
     def checksum(self, position: int) -> bytes:
         """SHA-256 of the stored image; the shards of a prepared dataset are verified first."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import resize
-from jaxlab.data.readers.image_files import SUFFIXES, UNREADABLE, folders_of, list_folder, reason_of
+from jaxlab.data.readers.decoding import opened_image
+from jaxlab.data.readers.image_files import SUFFIXES, folders_of, list_folder
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.data.sources.simulated import Simulated
 
@@ -124,12 +124,7 @@ def _read(file: Path) -> np.ndarray:
 
     Raises UserError that names a file which is not such an image.
     """
-    try:
-        with Image.open(file) as image:
-            if image.mode not in ("1", "L", "P"):
-                raise UserError(
-                    f"{file}: expected a mask of 8-bit grey levels or a palette, found {image.mode}"
-                )
-            return np.asarray(image.convert("L") if image.mode == "1" else image)
-    except UNREADABLE as error:
-        raise UserError(f"{file}: cannot be decoded ({reason_of(error)})") from error
+    with opened_image(file, str(file)) as image:
+        if image.mode not in ("1", "L", "P"):
+            raise UserError(f"{file}: expected a mask of 8-bit grey levels or a palette, found {image.mode}")
+        return np.asarray(image.convert("L") if image.mode == "1" else image)

@@ -183,6 +183,7 @@ def _samples(dataset: Dataset, split: str, fields: _Fields, labelled: bool) -> S
         ids=ids,
         read=records.read,
         checksum=records.checksum,
+        deep=records.deep if records.may_be_deep else None,
         target=target if complete else None,
         label=None if missing.any() else label,
         columns={name: _column(dataset.features[path], found[path]) for name, path in columns.items()},
