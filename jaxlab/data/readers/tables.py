@@ -1,8 +1,9 @@
 """Columns of a CSV or Parquet file, strictly: ids stay strings, numbers are finite, every bad cell is named."""
 
 import csv
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
+from jaxlab.data.readers.near_names import composed, difference
 from jaxlab.data.readers.parquet import parquet_columns, parquet_header
 from jaxlab.data.source import duplicates, examples
 
@@ -20,11 +22,11 @@ else:
 
 
 def read_header(path: Path) -> list[str]:
-    """The column names. Raises UserError for a missing or empty file, or one that fits no table."""
+    """The column names; a column without one is "". Raises UserError for a missing file, or one that fits no table."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     header = parquet_header(path) if path.suffix == ".parquet" else _csv_header(path)
-    if twice := duplicates(np.array(header)).tolist():
+    if twice := duplicates(np.array([name for name in header if name.strip()], dtype=str)).tolist():
         raise UserError(f"{path}: these columns occur more than once: {examples(twice)}")
     return header
 
@@ -38,11 +40,35 @@ def _csv_header(path: Path) -> list[str]:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
     if not header:
         raise UserError(f"{path}: expected a header line, found an empty file")
+    _check_separator(path, header, first)
     if len(first) > len(header):  # pandas would take the first column for an index
+        why = "a comma at the end of each line" if not first[-1] else "an index in front, which has no name"
         raise UserError(
-            f"{path}: the rows have {len(first)} cells, more than the {len(header)} columns of the header"
+            f"{path}: the rows have {len(first)} cells, more than the {len(header)} columns of the header: {why}? "
+            "pandas leaves an index out with to_csv(..., index=False)"
         )
-    return header
+    return [name.strip() and name for name in header]
+
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _check_separator(path: Path, header: list[str], first: list[str]) -> None:
+    """Raises UserError for a table whose cells are not separated by commas."""
+    for separator, words in _SEPARATORS.items():
+        if len(header) == 1 and header[0].count(separator):
+            decimal = ", decimal=','" if re.search(r"\d,\d", ",".join(first)) else ""
+            raise UserError(
+                f"{path}: cells are separated by {words}, expected commas"
+                f"{' (and a point in numbers, where it has commas)' if decimal else ''}; "
+                f"pandas.read_csv(PATH, sep={separator!r}{decimal}, dtype={{'ID': str}}).to_csv(PATH, index=False) "
+                "rewrites it"
+            )
+
+
+def is_nameless(column: str) -> bool:
+    """Whether a column has no name, or the one that pandas gives to such: an index that was saved, a comma too many."""
+    return not column.strip() or re.fullmatch(r"Unnamed: \d+(_level_\d+)?", column) is not None
 
 
 def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) -> "pd.DataFrame":
@@ -52,8 +78,10 @@ def read_columns(path: Path, text: Sequence[str], inferred: Sequence[str] = ()) 
     """
     header = read_header(path)
     if missing := [name for name in (*text, *inferred) if name not in header]:
+        near = difference(missing, header)
         raise UserError(
             f"{path}: no column {examples(map(repr, missing))}; it has {len(header)}: {examples(header)}"
+            f"{f'; {near}' if near else ''}"
         )
     parquet = path.suffix == ".parquet"
     table = parquet_columns(path, text, inferred) if parquet else _csv(path, text, len(header))
@@ -89,7 +117,17 @@ def ids_of(table: "pd.DataFrame", column: str, path: Path, problems: list[str]) 
         problems.append(
             f"{path}: {len(twice)} ids occur more than once in column {column!r} ({examples(twice)})"
         )
+    if alike := _same_letters(ids):
+        problems.append(
+            f"{path}: {len(alike)} ids in column {column!r} are written in two Unicode forms ({examples(alike)})"
+        )
     return ids
+
+
+def _same_letters(names: np.ndarray) -> list[str]:
+    """Names that occur in two Unicode forms, NFC and NFD, in the composed one."""
+    odd = [name for name in np.unique(names).tolist() if not name.isascii()]
+    return duplicates(np.array([composed(name) for name in odd], dtype=str)).tolist()
 
 
 def strings(values: "pd.Series") -> np.ndarray:
@@ -111,10 +149,16 @@ def numbers(table: "pd.DataFrame", ids: np.ndarray, path: Path, problems: list[s
         shown = [f"{ids[r]}, column {table.columns[c]!r}: {_shown(table.iat[r, c])}" for r, c in bad[:5]]
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         problems.append(
-            f"{path}: {len(bad)} target values are not finite numbers ({'; '.join(shown)}{more}). A column "
-            "that is no target belongs in data.columns, a column of class names in data.label"
+            f"{path}: {len(bad)} target values are not finite numbers ({'; '.join(shown)}{more}). "
+            f"{_advice(str(table.iat[row, column]) for row, column in bad[:5])}"
         )
     return values
+
+
+def _advice(cells: Iterable[str]) -> str:
+    if all(re.fullmatch(r"\s*[+-]?[\d.]*,\d+\s*", cell) for cell in cells):
+        return "Expected a point in numbers, where these have a comma: pandas.read_csv(PATH, decimal=',') reads them"
+    return "A column that is no target belongs in data.columns, a column of class names in data.label"
 
 
 def _is_plain(values: "pd.Series") -> bool:
@@ -138,6 +182,11 @@ def is_text(values: "pd.Series") -> bool:
 def classes_of(cells: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """(n,) int32 labels and the class names: sorted, by value where all of them are whole numbers."""
     names = np.unique(cells).tolist()
+    if twice := _same_letters(cells):
+        raise UserError(
+            f"classes: {examples(twice)} are written in two Unicode forms (NFC and NFD), which would be two classes "
+            "each; expected one: unicodedata.normalize('NFC', name)"
+        )
     if all(name.isdecimal() for name in names):
         names = sorted(names, key=lambda name: (int(name), name))
     position = {name: label for label, name in enumerate(names)}

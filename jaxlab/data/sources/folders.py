@@ -9,6 +9,7 @@ import numpy as np
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder, list_folders
+from jaxlab.data.readers.near_names import difference
 from jaxlab.data.readers.tables import classes_of
 from jaxlab.data.source import Opened, Source, examples
 
@@ -35,8 +36,10 @@ class ImageFolders(Source):
         problems: list[str] = []
         splits = {name: self._classes(folder, problems) for name, folder in self._splits(root).items()}
         if "val" in splits and (new := [name for name in splits["val"] if name not in splits["train"]]):
+            near = difference(new, splits["train"])
             problems.append(
                 f"{root / self.validation}: {examples(new)} not among the classes of {self.train!r}"
+                f"{f'; {near}' if near else ''}"
             )
         if problems:
             raise UserError("; ".join(problems))

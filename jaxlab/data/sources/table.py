@@ -1,5 +1,6 @@
 """A Kaggle competition folder: train.csv (or train.parquet), image folders, sample_submission.csv."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from jaxlab.data.readers.image_files import (
     folders_of,
     list_folder,
 )
+from jaxlab.data.readers.near_names import difference
 from jaxlab.data.readers.tables import (
     classes_of,
     ids_of,
+    is_nameless,
     is_text,
     numbers,
     read_columns,
@@ -35,8 +38,10 @@ class KaggleTable(Source):
     root: the folder. A solution.csv in it is never opened.
     id_column: default: the first column of the sample submission, else of train.csv. An id is the name of an
         image file, with or without its suffix, after the folders that lead to it (`m1/0001`).
-    targets: the target columns; default: every column but the id, `label` and `columns`.
-    label: the column of class names. A single target column without one number in it is taken for that.
+    targets: the target columns; default: every column but the id, `label`, `columns` and those without a name. One
+        that the sample submission has not, where it has others of them, is refused unless it is named here.
+    label: the column of class names. A single target column without one number in it is taken for that; one of
+        whole numbers is not, and training says so.
     columns: other columns, such as a subject, that a split asks for.
     train_csv: the table, a CSV or Parquet file; without a train.csv, train.parquet is taken. Whole numbers that are
         ids or classes in a Parquet file are read as their decimal digits.
@@ -67,19 +72,20 @@ class KaggleTable(Source):
         sample = self._sample(root)
         table = self._table(root)
         header = read_header(table)
-        id_column = self.id_column or (read_header(sample) if sample else header)[0]
+        id_column = self.id_column or _first_named(read_header(sample) if sample else header)
         if id_column not in header:
-            raise UserError(
-                f"{table}: no id column {id_column!r}; its {len(header)} columns: "
-                f"{examples(header)}. Set data.id_column"
-            )
+            raise UserError(_no_id_column(table, id_column, header))
         problems: list[str] = []
-        train, names = self._train(root, header, id_column, problems)
+        targets = self._targets(table, header, id_column)
+        if sample is not None and not self.targets and self.label is None:
+            problems += _unasked(table, targets, sample, read_header(sample))
+        train, names = self._train(root, targets, id_column, problems)
         test = self._test(root, sample, id_column, problems)
         if problems:
             raise UserError("; ".join(problems))
         kind: Kind = "regression" if train.label is None else "classification"
-        return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample)
+        notes = tuple(self._notes(table, header, names, train, sample is not None))
+        return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample, notes=notes)
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
         """As `open`, but train.csv need not be there: a folder to predict may hold the test images alone."""
@@ -87,7 +93,7 @@ class KaggleTable(Source):
         sample = self._sample(root)
         problems: list[str] = []
         test = self._test(
-            root, sample, self.id_column or (read_header(sample)[0] if sample else ""), problems
+            root, sample, self.id_column or (_first_named(read_header(sample)) if sample else ""), problems
         )
         if problems:
             raise UserError("; ".join(problems))
@@ -101,15 +107,46 @@ class KaggleTable(Source):
     def _sample(self, root: Path) -> Path | None:
         return root / self.sample if (root / self.sample).is_file() else None
 
-    def _train(
-        self, root: Path, header: list[str], id_column: str, problems: list[str]
-    ) -> tuple[Samples, tuple[str, ...]]:
-        path = self._table(root)
+    def _targets(self, path: Path, header: list[str], id_column: str) -> tuple[str, ...]:
+        """The target columns, or the one of class names. Raises UserError where there is none."""
         special = (id_column, *self.columns)
-        others = tuple(name for name in header if name not in special)
+        others = tuple(name for name in header if name not in special and not is_nameless(name))
         targets = (self.label,) if self.label is not None else self.targets or others
         if not targets:
             raise UserError(f"{path}: no target column besides {special}")
+        return targets
+
+    def _notes(
+        self, path: Path, header: list[str], targets: tuple[str, ...], train: Samples, sampled: bool
+    ) -> Iterator[str]:
+        """What somebody may have meant otherwise."""
+        if nameless := [
+            name for name in header if is_nameless(name) and name not in (*self.targets, self.label)
+        ]:
+            places = examples(header.index(name) + 1 for name in nameless)
+            yield f"{path}: column {places} has no name and is left out, as an index that was saved along would be"
+        if train.target is None or self.targets:
+            return
+        if len(targets) == 1 and (numbers := _like_classes(train.target[:, 0])):
+            yield (
+                f"{path}: column {targets[0]!r} holds {len(numbers)} different whole numbers ({examples(numbers)}) and "
+                "is taken for a number to predict (regression), not for classes; where they are classes: "
+                f"--set data.label={targets[0]}"
+            )
+        counting = [
+            name for k, name in enumerate(targets) if not sampled and _counts_rows(train.target[:, k])
+        ]
+        if counting:
+            yield (
+                f"{path}: column {examples(map(repr, counting))} counts the rows and is trained on as a target; where "
+                f'it is an index: --set "data.columns=({", ".join(map(repr, counting))},)"'
+            )
+
+    def _train(
+        self, root: Path, targets: tuple[str, ...], id_column: str, problems: list[str]
+    ) -> tuple[Samples, tuple[str, ...]]:
+        path = self._table(root)
+        special = (id_column, *self.columns)
         table = read_columns(path, special, targets)
         ids = ids_of(table, id_column, path, problems)
         fields: dict[str, Any] = {"columns": {name: strings(table[name]) for name in self.columns}}
@@ -123,7 +160,9 @@ class KaggleTable(Source):
     def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
         if sample is not None:
             header = read_header(sample)
-            column = id_column if id_column in header else header[0]  # `row_id`, where rows are no images
+            column = (
+                id_column if id_column in header else _first_named(header)
+            )  # `row_id`, where rows are no images
             ids = ids_of(read_columns(sample, (column,)), column, sample, problems)
             folder = _folder(root, self.test_images, ids)
             if not ((root / self.test_images).is_dir() and _pairs(folder, ids)):
@@ -133,6 +172,49 @@ class KaggleTable(Source):
         folder = list_folder(root / self.test_images)
         files = list(folder.by_name.values())
         return file_samples(np.array([path.stem for path in files], dtype=str), files) if files else None
+
+
+def _first_named(header: list[str]) -> str:
+    return next((name for name in header if not is_nameless(name)), header[0])
+
+
+def _no_id_column(path: Path, id_column: str, header: list[str]) -> str:
+    near = difference([id_column], header)
+    found = f"{path}: no id column {id_column!r}; its {len(header)} columns: {examples(map(repr, header))}"
+    if is_nameless(header[0]):
+        return f"{found}. The first has no name: where it holds the ids, write {id_column!r} there"
+    return f"{found}{f'; {near}' if near else ''}. Set data.id_column"
+
+
+def _unasked(path: Path, targets: tuple[str, ...], sample: Path, asked: list[str]) -> list[str]:
+    """What is amiss with targets that nobody has named, where the sample submission has some of them alone."""
+    beside = [name for name in targets if name not in asked]
+    if not beside or (len(beside) == len(targets) and not (near := difference(beside, asked))):
+        return []  # as where its columns are classes, or its rows are for an image and a target each
+    if len(beside) == len(targets):
+        return [
+            f"{path}: the sample submission {sample} has other columns than {examples(map(repr, beside))}; {near}"
+        ]
+    shown = ", ".join(map(repr, beside[:3])) + (", ..." if len(beside) > 3 else ",")
+    return [
+        f"{path}: {len(beside)} columns would be targets that {sample.name} does not ask for "
+        f'({examples(map(repr, beside))}); where they are none: --set "data.columns=({shown})"; to train on them too, '
+        "name all in data.targets"
+    ]
+
+
+def _like_classes(values: np.ndarray) -> list[int]:
+    """The different numbers, where all are whole and there are few: at most one for two samples."""
+    different = np.unique(values)
+    whole = bool((different == np.rint(different)).all())
+    few = 2 <= len(different) <= len(values) / 2
+    return different.astype(int).tolist() if whole and few else []
+
+
+def _counts_rows(values: np.ndarray) -> bool:
+    return (
+        len(values) > 2 and bool((values - values[0] == np.arange(len(values))).all()) and values[0] in (0, 1)
+    )
 
 
 def _labels(
@@ -171,6 +253,16 @@ def _pairs(folder: ImageFolder, ids: np.ndarray) -> bool:
     return all(goes_on(name) and folder.find(name) is None for name in first)
 
 
+def _why(absent: list[str], folder: ImageFolder) -> str:
+    near = difference(absent, [*folder.by_name, *folder.by_stem])
+    if "folder before" not in near:
+        return f"; {near}" if near else ""
+    first = absent[0].rpartition("/")[0]
+    if first == folder.path.name:
+        return f"; {near}, and data.train_images or data.test_images='.' takes ids from the folder above"
+    return f"; {near}"
+
+
 def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str]) -> list[Path]:
     """The file of each id; those without one are added to `problems`."""
     found = [(name, folder.find(name)) for name in ids.tolist() if name.strip()]
@@ -183,6 +275,6 @@ def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str
         problems.append(
             f"{folder.path}: no image for {len(absent)} of {len(ids)} ids of {table} ({examples(absent)}); "
             f"the folder holds {len(folder.by_name)} images ({examples(folder.by_name, 2)}; "
-            f"an id is a file name with or without {', '.join(sorted(SUFFIXES)[:4])}, ...)"
+            f"an id is a file name with or without {', '.join(sorted(SUFFIXES)[:4])}, ...){_why(absent, folder)}"
         )
     return [path for _, path in found if path is not None]
