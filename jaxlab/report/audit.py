@@ -35,7 +35,7 @@ def show(
     for path, suffix in ((out, ".html"), (duplicates, ".csv")):
         if path is not None and path.suffix.lower() != suffix:
             raise UserError(f"{path}: expected a file that ends in {suffix}")
-    found = audit(experiment.data.open(), experiment.split)
+    found = audit(experiment.data.open(), experiment.split, experiment.images.levels)
     report = describe(found, type(experiment.data).__name__, list(locations(experiment.data).values()))
     if as_json:
         print(json.dumps(report, indent=1, allow_nan=False))

@@ -25,6 +25,7 @@ from jaxlab.experiment.inputs import changed_encoders
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same
+from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
@@ -51,11 +52,15 @@ def train_ridge(
     if session.budget.limited:
         session.log("stop-after: does not apply to Ridge, which is fitted in one piece")
     opened = config.data.open()
+    for note in opened.notes:
+        session.log(note)
     if opened.train.target is None:
         raise UserError(
             f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
         )
-    encoders = load_all(config.encoders)
+    encoders = load_all(
+        config.encoders, levels_for(config, rundir, opened, session), recorded_encoders(rundir)
+    )
     for encoder in encoders:
         session.log(f"encoder {encoder.about}")
     info = _info(opened, encoders)
@@ -232,7 +237,7 @@ class RidgeRun(Run):
 
     @cached_property
     def _encoders(self) -> tuple[Loaded, ...]:
-        loaded = load_all(self.experiment.encoders)
+        loaded = load_all(self.experiment.encoders, records=self.info["task"]["encoders"])
         records = [encoder.record() for encoder in loaded]
         if changes := changed_encoders(self.info["task"]["encoders"], records):
             raise UserError(

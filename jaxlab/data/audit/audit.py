@@ -10,6 +10,7 @@ from jaxlab.data.audit.image_statistics import Measured, measure
 from jaxlab.data.audit.near_duplicates import near_pairs
 from jaxlab.data.audit.target_statistics import Moments, moments
 from jaxlab.data.images import shown
+from jaxlab.data.levels import Levels, at_levels, settled
 from jaxlab.data.source import Opened, each_image_once
 from jaxlab.data.split import Split
 
@@ -77,6 +78,7 @@ class Audit:
 
     rows: split -> positions of its labelled samples. moments: of the targets over all labelled samples.
     classes: class -> {split: samples}, in the order of the classes. unknown: split -> samples of no class to learn.
+    deep: what is made of images that store more than 8 bits, in a sentence; "" where there are none.
     """
 
     opened: Opened
@@ -86,6 +88,7 @@ class Audit:
     moments: Moments | None
     classes: dict[str, dict[str, int]]
     unknown: dict[str, int]
+    deep: str = ""
 
     def of(self, split: str) -> list[Entry]:
         """The images of one split that can be decoded."""
@@ -101,8 +104,22 @@ class Audit:
         return list(dict.fromkeys(entry.split for entry in self.entries))
 
 
-def audit(opened: Opened, split: Split) -> Audit:
-    """Every image of each split decoded and measured once, at its own size. One at fault is an entry, not an error."""
+def audit(opened: Opened, split: Split, levels: Levels | None = None) -> Audit:
+    """Every image of each split decoded and measured once, at its own size. One at fault is an entry, not an error.
+
+    levels: as `images.levels`.
+    """
+    deep: list[str] = []
+    try:
+        found = settled(opened, [levels], deep.append)
+        levels = levels or found
+    except UserError as error:
+        deep.append(str(error))
+    opened = replace(
+        opened,
+        train=at_levels(opened.train, levels),
+        test=None if opened.test is None else at_levels(opened.test, levels),
+    )
     train, validation = split.split(opened.train)
     of_rows = np.full(len(opened.train), UNUSED, dtype="<U10")
     of_rows[train], of_rows[validation] = "train", "validation"
@@ -127,6 +144,7 @@ def audit(opened: Opened, split: Split) -> Audit:
         unknown={}
         if label is None
         else {name: int((label[chosen] < 0).sum()) for name, chosen in rows.items()},
+        deep=" ".join(deep),
     )
 
 

@@ -20,6 +20,8 @@ def findings(audit: Audit) -> list[str]:
     return [
         *_corrupt(audit),
         *_alike(audit),
+        *([audit.deep] if audit.deep else []),
+        *audit.opened.notes,
         *_ranges(audit),
         *_looks(audit),
         *_targets(audit),

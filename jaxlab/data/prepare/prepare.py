@@ -6,16 +6,18 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 from PIL import Image
+from rich.console import Console
 
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import Images, check_usable, first_readable, fitted
+from jaxlab.data.levels import Levels, at_levels, settled
 from jaxlab.data.prepare.manifest import write_manifest
 from jaxlab.data.prepare.shards import write_shards
 from jaxlab.data.readers.tfds_folder import SCHEMA
@@ -36,6 +38,8 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     """
     versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
     _check(opened, out)
+    levels = images.levels or settled(opened, [images.levels], _say)
+    opened = _shown(opened, levels)
     first = first_readable(opened.train, np.arange(len(opened.train)))
     form = _Form(opened, images, images.size or first.shape[:2], first.dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +50,21 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
         if opened.sample_submission is not None:
             shutil.copy(opened.sample_submission, partial / "sample_submission.csv")
         versions = {**record.get("versions", {}), **versions}
-        write_manifest(partial, {**record, "versions": versions, "fingerprint": fingerprint(opened)})
+        made = {**record, "versions": versions, "fingerprint": fingerprint(opened)}
+        write_manifest(partial, made if levels is None else {**made, "levels": levels})
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _shown(opened: Opened, levels: Levels | None) -> Opened:
+    """With images of more than 8 bits at `levels`."""
+    test = None if opened.test is None else at_levels(opened.test, levels)
+    return replace(opened, train=at_levels(opened.train, levels), test=test)
+
+
+def _say(line: str) -> None:
+    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _check(opened: Opened, out: Path) -> None:

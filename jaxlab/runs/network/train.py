@@ -15,6 +15,7 @@ from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe, resolve
 from jaxlab.optim.tuning import notes, summary
+from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints
@@ -43,7 +44,11 @@ def train(
     session = session or Session()
     layout = _layout(experiment, session)
     opened = experiment.data.open()
-    recipe = resolve(experiment, opened)
+    recipe = resolve(
+        experiment, opened, levels_for(experiment, rundir, opened, session), recorded_encoders(rundir)
+    )
+    for note in opened.notes:
+        session.log(note)
     _log_unknown_classes(recipe, opened, session)
     start = begin(recipe, rundir, opened, layout, allow_config_change, session)
     recipe = start.recipe
