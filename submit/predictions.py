@@ -1,7 +1,7 @@
 """Predictions: what a model says of each sample, with the names of samples and targets, as they travel in a file.
 
-The npz holds `ids` (n,) unicode, `values` (n, t) float32, `targets` (t,) unicode, and `kind`, `split`, `provenance`
-(JSON text) and `schema` (1) as scalars. It is read without pickle.
+The npz holds `ids` (n,) unicode, `values` (n, t) float32 or float64, `targets` (t,) unicode, and `kind`, `split`,
+`provenance` (JSON text) and `schema` (1) as scalars. It is read without pickle.
 """
 
 import json
@@ -17,6 +17,7 @@ from submit.errors import SubmissionError, about, named
 from submit.files.atomic import atomic
 from submit.files.csv_table import read_table
 from submit.files.zips import read_npz
+from submit.precision import as_precise
 
 ValueKind = Literal["regression", "logits", "probabilities"]
 
@@ -28,7 +29,8 @@ _KEYS = ("ids", "values", "targets", "kind", "split", "provenance", "schema")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """ids (n,) unicode and targets (t,) unicode, both unique; values (n, t), kept as float32.
+    """ids (n,) unicode and targets (t,) unicode, both unique; values (n, t), kept as float32 or, where that would
+    change them by more than rounding (`submit.precision`), as float64.
 
     kind: "regression", or for classification "logits" or "probabilities", whose targets are class names.
     split: the part of the data ("test"). provenance: JSON-able facts about how the values came to be.
@@ -70,9 +72,7 @@ class Predictions:
             json.dumps(dict(self.provenance))
         except (TypeError, ValueError) as error:
             raise SubmissionError(f"provenance cannot be written as JSON: {error}.") from error
-        with np.errstate(over="ignore"):
-            values = values.astype(np.float32, copy=False)
-        for name, value in {"ids": ids, "values": values, "targets": targets}.items():
+        for name, value in {"ids": ids, "values": as_precise(values), "targets": targets}.items():
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:

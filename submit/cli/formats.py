@@ -108,7 +108,9 @@ def _table(found: VQAScores) -> Table:
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    rows = {"VQA accuracy": found.overall}
+    rows = {"VQA accuracy, as the benchmark's code": found.overall}
+    if found.normalised != found.overall:
+        rows["with unanimous answers normalised too"] = found.normalised
     rows |= {f"answers: {kind}": value for kind, value in found.answer_type.items()}
     rows |= {f"questions: {kind}": value for kind, value in found.question_type.items()}
     for name, value in rows.items():

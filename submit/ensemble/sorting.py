@@ -24,7 +24,7 @@ def rank_average(members: Iterable[Predictions], names: Sequence[str] | None = N
     Ranks are 1 to n for each target and member, those of equal values averaged. The mean rank q becomes the value that
     the mean of the members' sorted values has at place q, between places on the line from one to the next.
     For scores of order and correlation only: a member's scale and offset for a target count for nothing in the
-    order of samples, and so does how far apart they are. Members are kept in memory, as float32.
+    order of samples, and so does how far apart they are. Members are kept in memory.
     names: of the members, for messages.
     Raises SubmissionError as `mean` does, for values that are not finite, and for scores of classes, which are
     compared within a sample and not among samples.
@@ -38,7 +38,7 @@ def rank_average(members: Iterable[Predictions], names: Sequence[str] | None = N
     from scipy.stats import rankdata  # half a second, which other uses of this package need not wait
 
     n, t = first.values.shape
-    out, step = np.empty((n, t), np.float32), max(1, _CELLS // max(1, n))
+    out, step = _like(kept), max(1, _CELLS // max(1, n))
     for columns in (slice(i, i + step) for i in range(0, t, step)):
         block = np.stack([member.values[:, columns] for member in kept]).astype(np.float64)
         place = rankdata(block, axis=1).mean(0) - 1
@@ -58,8 +58,7 @@ def trimmed_mean(
 
     share: of the members, cut at either end, in 0 to 0.5; rounded down to whole members, as scipy.stats.trim_mean
     does, of which there must be one. None: 0.2, and of fewer than five members one. Of classes, probabilities (see
-    `mean`), divided by their sum over classes. Members are kept in memory, as float32. names: of the members, for
-    messages.
+    `mean`), divided by their sum over classes. Members are kept in memory. names: of the members, for messages.
     Raises SubmissionError as `mean` does, and for values that are not finite.
     """
     kept = _all(members, names)
@@ -73,7 +72,7 @@ def trimmed_mean(
             f"share: expected a number below 0.5 and of at least 1/{len(kept)}, which cuts one of {len(kept)} "
             f"predictions at either end; found {share:g}."
         )
-    cut, out = int(share * len(kept)), np.empty(first.values.shape, np.float32)
+    cut, out = int(share * len(kept)), _like(kept)
     for rows in row_slices(len(out)):
         block = np.sort(np.stack([in_float64(member, rows) for member in kept]), axis=0)
         middle = block[cut : len(kept) - cut].mean(0)
@@ -94,6 +93,11 @@ def _all(members: Iterable[Predictions], names: Sequence[str] | None) -> list[Pr
     if not kept:
         raise SubmissionError("There are no predictions to combine.")
     return kept
+
+
+def _like(kept: list[Predictions]) -> np.ndarray:
+    """Room for a combination, as precise as the most precise member."""
+    return np.empty(kept[0].values.shape, np.result_type(*(member.values for member in kept)))
 
 
 def _provenance(method: str, kept: list[Predictions]) -> dict[str, object]:

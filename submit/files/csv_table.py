@@ -1,4 +1,4 @@
-"""Reading a whole CSV of an id column and target columns: ids as text, numbers as float32, faults by position.
+"""Reading a whole CSV of an id column and target columns: ids as text, numbers as float64, faults by position.
 
 pandas reads a table column by column, which for 40,000 columns costs a gigabyte. Here a few rows at a time are
 laid out as one long column, which pandas parses twice as fast in a fraction of the memory.
@@ -6,8 +6,8 @@ laid out as one long column, which pandas parses twice as fast in a fraction of 
 
 import csv
 import io
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
@@ -58,7 +58,8 @@ class Cells:
 class Table:
     """header: every column name as written. ids: (n,) unicode. columns: (t,) unicode, the header without the id.
 
-    values: (n, t) float32, NaN where a cell is not a number; cells: which are no finite numbers.
+    values: (n, t) float64, NaN where a cell is not a number; cells: which are no finite numbers.
+    words: of a single column, text -> (how many cells hold it, the row of the first), of cells that are no numbers.
     ragged: a sentence on the rows that have not as many cells as the header, or None; their values mean nothing.
     """
 
@@ -68,6 +69,7 @@ class Table:
     values: np.ndarray
     cells: Cells
     ragged: str | None = None
+    words: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def require_numbers(self, wanted: np.ndarray | None = None) -> None:
         """Raises SubmissionError for ragged rows and for cells that are no numbers, of the columns (t,) bool wanted."""
@@ -90,6 +92,13 @@ class Table:
             found.append(f"{name} ({shortened(text[position])!r})" if position in text else name)
         more = f"; and {len(positions) - shown:,} more" if len(positions) > shown else ""
         return "; ".join(found) + more
+
+
+def count_words(words: dict[str, tuple[int, int]], texts: Sequence[str], cells: Cells, start: int) -> None:
+    """Adds to `words`, as in `Table`, those of the texts (n,) that are no numbers; they begin at the row `start`."""
+    for place in cells.bad.tolist():
+        count, first = words.get(texts[place], (0, start + place))
+        words[texts[place]] = count + 1, first
 
 
 def numbers(text: str) -> tuple[np.ndarray, Cells]:
@@ -127,24 +136,27 @@ def read_table(path: str | Path, id_column: str | None = None, columns: Collecti
     ids: list[np.ndarray] = []
     blocks: list[np.ndarray] = []
     cells: list[Cells] = []
+    words: dict[str, tuple[int, int]] = {}
     with open_csv(path) as file:
         header = header_of(file, id_column)
         key, ragged = id_place(header, id_column, columns), Ragged(len(header))
         others = [name for i, name in enumerate(header) if i != key]
         for block, text in record_blocks(file, len(header), key, ragged):
             values, found = numbers(text)
+            if len(others) == 1 and len(found.bad):
+                count_words(words, text.split("\n"), found, sum(map(len, ids)))
             ids.append(np.array(block, np.str_))
-            with np.errstate(over="ignore"):
-                blocks.append(values.astype(np.float32).reshape(-1, len(others)))
+            blocks.append(values.reshape(-1, len(others)))
             cells.append(found)
     starts = np.cumsum([0, *(block.size for block in blocks)])[:-1].tolist()
     return Table(
         header,
         np.concatenate(ids) if ids else np.empty(0, np.str_),
         np.array(others, np.str_),
-        np.concatenate(blocks) if blocks else np.empty((0, len(others)), np.float32),
+        np.concatenate(blocks) if blocks else np.empty((0, len(others))),
         Cells.joined(cells, starts),
         ragged.sentence(),
+        words,
     )
 
 

@@ -16,9 +16,10 @@ def header_line(columns: list[str]) -> bytes:
 
 
 def row_lines(ids: np.ndarray, cells: np.ndarray) -> memoryview:
-    """The lines `id,cell,...` of ids (n,) and cells (n, t), float32 or text; of some thousand cells at a time.
+    """The lines `id,cell,...` of ids (n,) and cells (n, t), numbers or text; of some thousand cells at a time.
 
-    A number takes the fewest digits that read back as the same float32, also when parsed as float64 and rounded.
+    A number takes the fewest digits that read back as the same float32 (or float64, if cells are), also when parsed as
+    float64 and rounded.
     """
     from pyarrow import compute
 
@@ -27,7 +28,7 @@ def row_lines(ids: np.ndarray, cells: np.ndarray) -> memoryview:
 
 
 def number_lists(values: np.ndarray) -> list[str]:
-    """The numbers of each row of (n, t) float32 as text, likewise, with a comma and a space between."""
+    """The numbers of each row of (n, t) as text, likewise, with a comma and a space between."""
     return _joined(values, ", ").to_pylist()
 
 

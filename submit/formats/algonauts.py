@@ -4,7 +4,6 @@ Rows are the test images in the order of their file names, columns all vertices 
 memory at a time beside the predictions of its subject.
 """
 
-import hashlib
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from submit.formats.algonauts_layout import (
 from submit.formats.format import Format
 from submit.formats.subjects import (
     PredictionsOrFile,
+    Repeats,
     area_values,
     by_subject,
     subject_faults,
@@ -62,7 +62,7 @@ def write(
     Raises SubmissionError with every fault, and then writes nothing. float32 takes 318 MB for the challenge's eight
     subjects, more than it allows; deflated, a zip has 295 MB.
     """
-    subjects, members, seen = layout(root), by_subject(predictions), dict[str, str]()
+    subjects, members, seen = layout(root), by_subject(predictions), Repeats()
     faults = subject_faults(members, list(subjects))
     provenance: dict[str, Any] = {}
     wanted = [name for name in subjects if name in members]
@@ -91,7 +91,7 @@ def _add_subject(
     subject: Subject,
     sources: Iterable[PredictionsOrFile],
     add: _Add,
-    seen: dict[str, str],
+    seen: Repeats,
     faults: list[str],
     provenance: dict[str, Any],
 ) -> None:
@@ -105,7 +105,7 @@ def _add_subject(
     for hemisphere in HEMISPHERES:
         file = file_name(name, hemisphere)
         values, found = area_values(parts, hemisphere, *subject.shape(hemisphere))
-        found = found or value_faults(values) + _repeated(file, values, seen)
+        found = found or value_faults(values) + seen.faults(file, name, values)
         faults += [f"{file}: {fault}" for fault in found]
         if not faults:
             add(file, values)
@@ -190,7 +190,7 @@ def _file_faults(files: _Files, expected: Mapping[str, tuple[int, int]]) -> list
     if again:
         faults.append(f"{len(again):,} files are in it more than once: {named(again, len(again))}")
     ours = [(name, open_it) for name, (_, open_it) in zip(inner, files, strict=True) if name in expected]
-    seen: dict[str, str] = {}
+    seen = Repeats()
     for name, open_it in progress(ours, len(ours), "checking"):
         faults += [f"{name}: {fault}" for fault in _array_faults(name, open_it, expected[name], seen)]
     return faults
@@ -205,7 +205,7 @@ def _folder_around(names: Sequence[str], expected: Mapping[str, object]) -> str:
     )
 
 
-def _array_faults(name: str, open_it: _Open, expected: tuple[int, int], seen: dict[str, str]) -> list[str]:
+def _array_faults(name: str, open_it: _Open, expected: tuple[int, int], seen: Repeats) -> list[str]:
     try:
         with open_it() as file:
             shape, fortran, dtype = array_header(file)
@@ -222,13 +222,7 @@ def _array_faults(name: str, open_it: _Open, expected: tuple[int, int], seen: di
             values = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
     except Exception as error:  # of zipfile, what unpacks, and numpy, by what is damaged
         return [f"the file is damaged or no .npy array ({error})"]
-    return faults + value_faults(values) + _repeated(name, values, seen)
-
-
-def _repeated(name: str, values: np.ndarray, seen: dict[str, str]) -> list[str]:
-    """A fault where one of the arrays `seen`, digest -> name, is the same: one run that was given for two subjects."""
-    first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(values).data).hexdigest(), name)
-    return [] if first == name else [f"its values are those of {first}; was one run given for two subjects?"]
+    return faults + value_faults(values) + seen.faults(name, name.partition("/")[0], values)
 
 
 FORMAT = Format(

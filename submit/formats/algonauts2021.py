@@ -28,6 +28,7 @@ from submit.files.zips import names_in, open_zip
 from submit.formats.format import Format
 from submit.formats.subjects import (
     PredictionsOrFile,
+    Repeats,
     SubjectPart,
     area_values,
     by_subject,
@@ -69,6 +70,7 @@ def write(
             faults.append(str(error))
     areas = {str(area) for some in parts.values() for part in some for area in np.unique(part.area) if area}
     track = "full_track" if areas == {"WB"} else "mini_track"
+    faults += _name_faults(Path(path), track)
     content = _content(parts, areas, track, root, faults)
     refuse(path, faults)
     pickled = pickle.dumps(content, protocol=3).replace(_NUMPY_2, _NUMPY_1, 1)
@@ -90,19 +92,23 @@ def check(path: str | Path, root: str | Path | None = None) -> list[str]:
     """
     faults: list[str] = []
     try:
-        found = _read(Path(path), faults)
+        name, found = _read(Path(path), faults)
     except SubmissionError as error:
         return [*faults, str(error)]
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         return [*faults, f"{path}: expected a dict of regions, found {type(found).__name__}"]
     track = "full_track" if "WB" in found else "mini_track"
+    faults += _name_faults(Path(name), track)
     faults += differences(_array(found), _array(REGIONS[track]), "regions", "the submission")
+    repeats = Repeats()
     for region in REGIONS[track]:
         subjects = found.get(region, {})
         if not isinstance(subjects, dict):
             faults.append(f"{region}: expected a dict of subjects, found {type(subjects).__name__}")
         elif region in found:
-            faults += [f"{region}: {fault}" for fault in _subject_faults(subjects, region, track, root)]
+            faults += [
+                f"{region}: {fault}" for fault in _subject_faults(subjects, region, track, root, repeats)
+            ]
     return faults
 
 
@@ -118,11 +124,13 @@ def _content(
             f"targets of {named(other, len(other))} do not belong to the mini track; give them by themselves"
         )
     content: dict[str, dict[str, np.ndarray]] = {region: {} for region in REGIONS[track]}
+    repeats = Repeats()
     for region in REGIONS[track]:
         for name, some in parts.items():
             size = None if root is None else _voxels(Path(root), track, name, region)
             values, found = area_values(some, region, VIDEOS, size)
-            faults += [f"{name}, {region}: {fault}" for fault in found or value_faults(values)]
+            found = found or value_faults(values) + repeats.faults(f"{name}, {region}", name, values)
+            faults += [f"{name}, {region}: {fault}" for fault in found]
             content[region][name] = values
     return content
 
@@ -140,12 +148,20 @@ def _voxels(root: Path, track: str, subject: str, region: str) -> int:
             raise SubmissionError("expected a dict with an array `train`, found none.") from error
 
 
-def _read(path: Path, faults: list[str]) -> Any:
+def _name_faults(path: Path, track: str) -> list[str]:
+    """A sentence where a file is called by the other track than its regions are of."""
+    if path.stem not in REGIONS or path.stem == track:
+        return []
+    return [f"it is called {path.name}, and its regions are those of the {track.replace('_', ' ')}"]
+
+
+def _read(path: Path, faults: list[str]) -> tuple[str, Any]:
+    """The pickle's name, and what it holds."""
     with about(path):
         try:
             if path.suffix.lower() != ".zip":
                 with path.open("rb") as file:
-                    return load_plain(file)
+                    return path.name, load_plain(file)
             with open_zip(path) as archive:
                 pickles = [name for name in names_in(archive) if name.lower().endswith(".pkl")]
                 if len(pickles) != 1:
@@ -156,19 +172,22 @@ def _read(path: Path, faults: list[str]) -> Any:
                         f"expected nothing but mini_track.pkl or full_track.pkl in the zip, found {found}"
                     )
                 with archive.open(pickles[0]) as file:
-                    return load_plain(file)
+                    return Path(pickles[0]).name, load_plain(file)
         except (OSError, RuntimeError, zipfile.BadZipFile) as error:
             raise SubmissionError(f"the file cannot be read ({error}).") from error
 
 
 def _subject_faults(
-    subjects: Mapping[Any, Any], region: str, track: str, root: str | Path | None
+    subjects: Mapping[Any, Any], region: str, track: str, root: str | Path | None, repeats: Repeats
 ) -> list[str]:
     faults = differences(_array(map(str, subjects)), _array(SUBJECTS), "subjects", "the submission")
     for name in SUBJECTS:
         if name in subjects:
             size = None if root is None else _voxels(Path(root), track, name, region)
-            faults += [f"{name}: {fault}" for fault in _array_faults(subjects[name], size)]
+            found = _array_faults(subjects[name], size) or repeats.faults(
+                f"{region}, {name}", name, subjects[name]
+            )
+            faults += [f"{name}: {fault}" for fault in found]
     return faults
 
 

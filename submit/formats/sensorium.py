@@ -1,16 +1,17 @@
 """Sensorium 2022's CSV: a row a trial, with trial_indices, image_ids, the list of predictions, the list of neuron_ids.
 
 As the competition's own code (github.com/sinzlab/sensorium, sensorium/utility/submission.py and eval.py) writes and
-reads it: one file for each of the tiers `test` (there "live_test") and `final_test`; both lists are Python's. The order
-of rows and of neurons is free, each trial must be there once (3.0 is trial 3), image_ids are not looked at. Nothing
-there asks for predictions of at least 0, so that is not checked. Responses are those divided by each neuron's standard
-deviation.
+reads it: one file for each of the tiers `test` (there "live_test") and `final_test`; both lists are Python's, of
+numbers below 2^63, and neurons are compared as numbers: "11" is not 11. The order of rows and of neurons is free, each
+trial must be there once (3.0 is trial 3), image_ids are not looked at. Nothing there asks for predictions of at least
+0, so that is not checked. Responses are those divided by each neuron's standard deviation.
 """
 
 import ast
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,11 @@ COLUMNS = ("trial_indices", "image_ids", "prediction", "neuron_ids")
 TIERS = {"live_test": "test", "final_test": "final_test"}  # by their names in submissions
 _TRUTH = ("trial_indices", "image_ids", "responses", "neuron_ids")
 _ROWS = 64  # at a time
+# As Python writes numbers, and so ast.literal_eval reads them: no 01, no digits but 0 to 9. nan and inf are told apart.
+_NUMBER = r"\s*[+-]?(?:(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[+-]?\d+)?|0+|[1-9]\d*|nan|inf|infinity)\s*"
+_LIST = re.compile(rf"\s*\[{_NUMBER}(?:,{_NUMBER})*,?\s*\]\s*", re.ASCII | re.IGNORECASE)
+_LONG = re.compile(r"[\[,\s+-](\d{19,})\s*[,\]]")  # a whole number that may be beyond 64 bits
+_TRIAL = re.compile(r"\s*([+-]?)0*(\d+)(\.0*)?\s*", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +181,16 @@ def _read(path: str | Path, columns: tuple[str, ...]) -> tuple[Trials, list[str]
         "hold values that are not finite": bad,
         "list other neurons than the first": others,
     }
-    return found, [
+    sentences = [
         f"{len(some):,} trials {what}: {named(some, len(some))}" for what, some in faults.items() if some
     ]
+    for what, names_of in {"trial_indices": trials, "neuron_ids": neurons}.items():
+        if wrong := _unreadable(names_of):
+            sentences.append(
+                f"{len(wrong):,} {what} are not the whole numbers that they look like to the competition's code: "
+                f"{named(wrong, len(wrong))}"
+            )
+    return found, sentences
 
 
 def _blocks(path: str | Path) -> Iterator[pd.DataFrame]:
@@ -190,28 +203,49 @@ def _blocks(path: str | Path) -> Iterator[pd.DataFrame]:
 
 
 def _name(text: str) -> str:
-    """A whole number as such: pandas writes 3 as 3.0 where a column once held no number."""
-    return text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text
+    """A whole number as such: pandas reads 03 as 3, and writes 3 as 3.0 where a column once held no number."""
+    number = _TRIAL.fullmatch(text)
+    return f"{number[1].strip('+')}{number[2]}" if number else text
 
 
 def _items(text: str) -> list[str]:
-    """A list in Python's notation, its items as text."""
+    """A list in Python's notation, its items as text; a text that looks like a number is left in quotes."""
     try:
         items = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         items = None
-    if not isinstance(items, list | tuple) or not items:
+    if not isinstance(items, list | tuple) or not items or {type(item) for item in items} - {int, float, str}:
         raise SubmissionError(f"neuron_ids: expected a list of neurons, found {text[:60]!r}.")
-    return [_name(str(item)) for item in items]
+    return [
+        repr(item) if isinstance(item, str) and _odd_number(item) is not None else _name(str(item))
+        for item in items
+    ]
+
+
+def _odd_number(text: str) -> float | None:
+    """The number that a text stands for, None where it is a name."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _unreadable(names: Sequence[str]) -> list[str]:
+    """The trials or neurons that pandas or numpy do not read as the numbers that they look like."""
+    numbers = {name: _odd_number(name.strip("'\"")) for name in names}
+    return [
+        name
+        for name, number in numbers.items()
+        if number is not None and (not _TRIAL.fullmatch(name) or abs(number) >= 2**63)
+    ]
 
 
 def _numbers(text: str) -> np.ndarray | None:
     """The numbers in `[1.0, 2.0]`, None where it is no such list; the words nan and inf are numbers here."""
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
+    if not _LIST.fullmatch(text) or any(int(digits) >= 2**63 for digits in _LONG.findall(text)):
         return None
     try:
-        return np.array(text[1:-1].split(","), np.float64)
+        return np.array(text.strip().strip("[]").rstrip().removesuffix(",").split(","), np.float64)
     except ValueError:
         return None
 

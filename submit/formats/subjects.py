@@ -3,6 +3,7 @@
 An area is a hemisphere or a region of interest; what follows it is the number of the vertex or voxel, from 0.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from submit.predictions import Predictions
 
 PredictionsOrFile = Predictions | str | Path
 _TARGET = r"^(?:(?P<subject>[^.]+)\.)?(?P<area>[^.]+)\.(?P<number>\d{1,7})$"  # all up to it are counted
+_TELLING = 8  # values of a column, of which no two are alike by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,31 @@ def value_faults(values: np.ndarray) -> list[str]:
         for what, where in faults.items()
         if len(columns := np.flatnonzero(where))
     ]
+
+
+class Repeats:
+    """Notices values that were given before for something else: one run for two subjects, one array for two areas."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, tuple[str, str]] = {}
+
+    def faults(self, name: str, subject: str, values: np.ndarray) -> list[str]:
+        """A sentence where (n, v) is an array before, or begins or ends with the column that another subject's does.
+
+        So exactly none is by chance. Areas of one subject may share voxels. name: for messages.
+        """
+        single = np.asarray(values, np.float32)
+        parts = (single, single[:, :1], single[:, -1:]) if len(single) >= _TELLING else (single,)
+        keys = [hashlib.sha256(repr(part.shape).encode() + part.tobytes()).digest() for part in parts]
+        before = [(key, *self._seen[key]) for key in keys if key in self._seen]
+        same = [one for one in before if one[1] != name and (one[0] == keys[0] or one[2] != subject)]
+        for key in keys:
+            self._seen.setdefault(key, (name, subject))
+        if not same:
+            return []
+        _, first, owner = same[0]
+        two = "array given for two areas" if owner == subject else "run given for two subjects"
+        return [f"its values are those of {first}; was one {two}?"]
 
 
 def _parsed(targets: np.ndarray) -> pd.DataFrame:

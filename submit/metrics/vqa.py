@@ -5,6 +5,7 @@ The rules are those of https://visualqa.org/evaluation.html.
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def normalise(answer: str) -> str:
     their apostrophe (`dont` is `don't`); other punctuation than apostrophes and colons as a space. A mark leaves no
     space where it has one beside it anywhere in the answer, nor any mark in an answer with a number such as 100,978.
     """
-    text = answer = answer.replace("\n", " ").replace("\t", " ").strip()
+    text = answer = _trimmed(answer)
     number = _COMMA_IN_NUMBER.search(text) is not None
     for mark in set(text).intersection(_MARKS):
         spaced = f"{mark} " in answer or f" {mark}" in answer
@@ -53,13 +54,21 @@ def normalise(answer: str) -> str:
     return " ".join(_WITH_APOSTROPHE.get(word, word) for word in words if word not in _ARTICLES)
 
 
+def _trimmed(answer: str) -> str:
+    return answer.replace("\n", " ").replace("\t", " ").strip()
+
+
 def vqa_accuracy(
-    predicted: Sequence[str] | np.ndarray, answers: Sequence[Sequence[str]] | np.ndarray
+    predicted: Sequence[str] | np.ndarray,
+    answers: Sequence[Sequence[str]] | np.ndarray,
+    unanimous: Literal["as written", "normalised"] = "as written",
 ) -> np.ndarray:
     """(n,) float64 in 0 to 1: min(others who gave the answer / 3, 1), averaged over the annotators left out in turn.
 
-    predicted: (n,) answers. answers: (n, a) of a annotators, a = 10 in VQA v2. All are normalised first; the
-    benchmark's code leaves those as they stand on which all annotators agree to the letter.
+    predicted: (n,) answers. answers: (n, a) of a annotators, a = 10 in VQA v2. unanimous: how answers are compared
+    where all annotators agree to the letter. The benchmark's code (github.com/GT-Vision-Lab/VQA since 2021), which
+    makes the leaderboard, normalises neither side there, so that "2" is wrong where all wrote "two"; its description
+    normalises always. Elsewhere both sides are normalised.
     """
     texts = np.asarray(answers, dtype=object)
     if texts.ndim != 2 or texts.shape[1] < 2 or len(texts) != len(predicted):
@@ -67,12 +76,15 @@ def vqa_accuracy(
             "expected (n,) predicted answers and (n, 2 or more) of annotators; "
             f"found {len(predicted)} and {texts.shape}."
         )
-    known = {text: normalise(text) for text in {*predicted, *texts.ravel()}}
+    every = {*predicted, *texts.ravel()}
+    plain = {text: _trimmed(text) for text in every}
+    known = {text: normalise(text) for text in every}
     annotators = texts.shape[1]
-    same = np.array(
-        [sum(known[text] == known[ours] for text in row) for ours, row in zip(predicted, texts, strict=True)],
-        dtype=np.float64,
-    )
+    same = np.empty(len(texts))
+    for k, (ours, row) in enumerate(zip(predicted, texts, strict=True)):
+        agree = unanimous == "as written" and len({plain[text] for text in row}) == 1
+        form = plain if agree else known
+        same[k] = sum(form[text] == form[ours] for text in row)
     by_one_of_them = np.minimum((same - 1) / 3, 1)  # the annotator left out gave this answer
     by_another = np.minimum(same / 3, 1)
     return (same * by_one_of_them + (annotators - same) * by_another) / annotators

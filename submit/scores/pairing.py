@@ -15,12 +15,14 @@ from submit.metrics.table import Kind
 from submit.predictions import LABELLED, Predictions
 from submit.truth import load_true, load_truth
 
+_DIGITS = 16  # of the first whole number without a float64 of its own, 2^53 + 1
+
 Side = Predictions | Labels | str | Path
 
 
 @dataclass(frozen=True, eq=False)
 class PairedNumbers:
-    """predicted and truth (n, t) float32, in the solution's order of ids (n,) and targets (t,).
+    """predicted and truth (n, t), in the solution's order of ids (n,) and targets (t,).
 
     place (n,) and column (t,): where each sample and target lies in the predictions.
     left_out: how many samples of the solution are not predicted, which `paired` allows for some splits.
@@ -117,15 +119,24 @@ def _of_labelled(predictions: Predictions | Labels) -> bool:
 def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
     """Class names when there is one column of text, or one column of anything and the predictions are of classes.
 
-    Fractions beside text are no classes but numbers with a fault, which reading them as such names.
+    Fractions beside text are no classes but numbers with a fault, which reading them as such names. Whole numbers that
+    no float64 tells from their neighbours are names.
     """
     if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
         labels = Labels.load(path)
         text = is_text(labels.labels)
         fractions = pd.to_numeric(labels.labels[~text], errors="coerce") % 1 > 0
-        if classes or (text.any() and not fractions.any()):
+        if classes or (text.any() and not fractions.any()) or _beyond_float64(labels.labels):
             return labels
     return load_true(path)
+
+
+def _beyond_float64(cells: np.ndarray) -> bool:
+    """Whether all are whole numbers, and some so large that float64 has no number for each."""
+    digits = [text.strip().lstrip("+-").lstrip("0") or "0" for text in cells.tolist()]
+    return all(map(str.isdecimal, digits)) and any(
+        len(text) > _DIGITS or (len(text) == _DIGITS and int(text) > 2**53) for text in digits
+    )
 
 
 def _places(have: np.ndarray, want: np.ndarray) -> np.ndarray:

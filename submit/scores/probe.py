@@ -134,10 +134,10 @@ def _factors(pair: PairedNumbers | PairedClasses, some: np.ndarray | slice) -> t
 
 def _unit(values: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
-        centred = values - values.mean(0, dtype=np.float64).astype(np.float32)
-        length = np.sqrt(np.einsum("nt,nt->t", centred, centred, dtype=np.float64)).astype(np.float32)
+        centred = values - values.mean(0, dtype=np.float64)
+        length = np.sqrt(np.einsum("nt,nt->t", centred, centred))
         good = np.isfinite(length) & (values.min(0) < values.max(0))
-        return np.where(good, centred / length, 0)
+        return np.where(good, centred / length, 0).astype(np.float32)
 
 
 def _shuffled(every: np.ndarray, shuffles: int, seed: int) -> np.ndarray:

@@ -9,13 +9,16 @@ from submit.align import matched
 from submit.errors import SubmissionError, about
 from submit.files.csv_table import read_table
 from submit.files.zips import read_npz
+from submit.precision import as_precise
 from submit.predictions import names
 
 _KEYS = ("ids", "values", "targets")
 
 
 def load_repeats(path: str | Path, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(n, r, t) float32, NaN where an image has fewer than r presentations, in the order of `ids` and `targets`.
+    """(n, r, t) as precise as `Predictions`, in the order of `ids` and `targets`.
+
+    NaN where an image has fewer than r presentations.
 
     A .npz holds ids (n,), values (n, r, t) and targets (t,); a .csv is like the solution's, with a row a presentation,
     so that an id is there once for each. Raises SubmissionError when ids or targets are not those of the solution, for
@@ -31,7 +34,7 @@ def load_repeats(path: str | Path, ids: np.ndarray, targets: np.ndarray) -> np.n
         values = values[rows][:, :, matched(columns, targets, "targets", "the repeats")]
         if not ((~np.isnan(values)).sum(1) > 1).any():
             raise SubmissionError("expected ids with two or more presentations, found none.")
-        return values
+        return as_precise(values.reshape(-1, len(targets))).reshape(values.shape)
 
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,7 +45,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             f"values: expected numbers ({len(ids)}, repeats, {len(targets)}); found {values.dtype} of shape "
             f"{values.shape}."
         )
-    return ids, targets, values.astype(np.float32, copy=False)
+    return ids, targets, values.astype(np.float64) if values.dtype.kind != "f" else values
 
 
 def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,6 +53,6 @@ def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     table.require_numbers()
     of, ids = pd.factorize(table.ids)
     turn = pd.Series(of).groupby(of).cumcount().to_numpy()
-    values = np.full((len(ids), turn.max(initial=0) + 1, len(table.columns)), np.nan, np.float32)
+    values = np.full((len(ids), turn.max(initial=0) + 1, len(table.columns)), np.nan)
     values[of, turn] = table.values
     return np.asarray(ids, np.str_), names(table.columns, "columns"), values

@@ -121,7 +121,7 @@ def _regression(pair: PairedNumbers, ceiling: np.ndarray | str | Path | None) ->
     ours, truth = pair.predicted, pair.truth
     r = metrics.pearson(ours, truth)
     normalised = None if ceiling is None else _normalised(r, ceiling)
-    whole = ours.shape[1] == 1 and all((np.mod(side, 1) == 0).all() for side in (ours, truth))
+    whole = ours.shape[1] == 1 and all(_are_whole(side) for side in (ours, truth))
     return Scores(
         samples=len(truth),
         targets=pair.targets,
@@ -134,6 +134,11 @@ def _regression(pair: PairedNumbers, ceiling: np.ndarray | str | Path | None) ->
         left_out=pair.left_out,
         constant_truth=int(metrics.undefined(truth, truth).sum()),
     )
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    """Whether all are whole numbers that float64 tells apart, as numbers of classes are."""
+    return bool((np.mod(values, 1) == 0).all() and (np.abs(values) <= 2**53).all())
 
 
 def _normalised(r: np.ndarray, ceiling: np.ndarray | str | Path) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from submit.align import positions
 from submit.errors import named
-from submit.files.csv_table import Cells, Table
+from submit.files.csv_table import Cells, Table, count_words, parsed
 from submit.formats.kaggle.long_form import long_form, separators
 from submit.formats.kaggle.sample import Sample
 from submit.labels import Labels, is_text
@@ -25,7 +25,7 @@ class Answer(Protocol):
     @property
     def faults(self) -> list[str]: ...
     def cells(self, rows: slice) -> np.ndarray:
-        """(m, t) float32 or text: what is written for these rows of the sample. Only where there is no fault."""
+        """(m, t) numbers or text: what is written for these rows of the sample. Only where there is no fault."""
         ...
 
 
@@ -83,8 +83,12 @@ class NameAnswer:
     def __init__(self, predictions: Predictions, sample: Sample):
         self._predictions, self._sample = predictions, sample
         bad = ~np.isfinite(predictions.values).all(axis=1)
-        scores = np.where(bad, np.nan, 0).astype(np.float32)[:, None]  # names the samples without a class
-        self.table = _table(sample.id_column, predictions.ids, sample.columns, scores)
+        named = np.where(bad, "nan", predictions.targets[predictions.values.argmax(1)])  # nan: no class
+        if sample.holds == "names" or (sample.holds == "either" and is_text(predictions.targets).all()):
+            self.table = _table_of_names(sample, predictions.ids, named)
+        else:
+            scores = np.where(bad, np.nan, 0)[:, None]
+            self.table = _table(sample.id_column, predictions.ids, sample.columns, scores)
         self.faults = _stale(predictions.ids, sample.ids) + _no_names(predictions, sample)
 
     @cached_property
@@ -120,6 +124,15 @@ class LongAnswer:
 
 def _table(id_column: str, ids: np.ndarray, columns: np.ndarray, values: np.ndarray) -> Table:
     return Table([id_column, *columns.tolist()], ids, columns, values, Cells.of(values))
+
+
+def _table_of_names(sample: Sample, ids: np.ndarray, named: np.ndarray) -> Table:
+    """What a file of these class names (n,) would be read into."""
+    words = dict[str, tuple[int, int]]()
+    values, cells = parsed(pd.Series(named, dtype=object))
+    count_words(words, named.tolist(), cells, 0)
+    header = [sample.id_column, *sample.columns.tolist()]
+    return Table(header, ids, sample.columns, values[:, None], cells, words=words)
 
 
 def _stale(ids: np.ndarray, wanted: np.ndarray) -> list[str]:

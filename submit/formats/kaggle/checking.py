@@ -10,6 +10,7 @@ from submit.errors import SubmissionError, named
 from submit.files.csv_records import is_csv
 from submit.files.csv_table import Table, read_table
 from submit.formats.kaggle.answers import answer
+from submit.formats.kaggle.class_names import class_name_faults
 from submit.formats.kaggle.frames import from_frame
 from submit.formats.kaggle.sample import SUM_TOLERANCE, Sample, read_sample
 from submit.predictions import Predictions
@@ -85,14 +86,15 @@ def _cell_faults(table: Table, sample: Sample) -> list[str]:
     cells = table.cells
     all_text = len(cells.bad) == len(table.ids)
     if len(table.columns) == 1 and (sample.holds == "names" or (sample.holds == "either" and all_text)):
-        found = {"empty": cells.empty, "NaN": cells.nan}
+        found, more = {"empty": cells.empty, "NaN": cells.nan}, class_name_faults(table, sample, _SHOWN)
     else:
+        more = []
         found = {"not numbers": cells.bad, "NaN": cells.nan, "infinite": cells.infinite}
     return [
         f"{len(where):,} cells are {what}: {table.located(where, _SHOWN)}"
         for what, where in found.items()
         if len(where)
-    ]
+    ] + more
 
 
 def _probability_faults(table: Table, sample: Sample) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from submit.errors import SubmissionError
-from submit.files.csv_table import Cells, Table, id_place, parsed
+from submit.files.csv_table import Cells, Table, count_words, id_place, parsed
 
 
 def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) -> Table:
@@ -26,7 +26,7 @@ def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) ->
         ids = frame.iloc[:, key].astype(str).to_numpy().astype(np.str_)
     others = [i for i in range(len(header)) if i != key]
     names = np.array([header[i] for i in others], np.str_)
-    cells = frame.iloc[:, others]
+    cells, words = frame.iloc[:, others], dict[str, tuple[int, int]]()
     if all(dtype.kind in "fiu" for dtype in cells.dtypes):  # True is not a number, as in a file
         exact = cells.to_numpy(np.float64, na_value=np.nan)
         found = Cells.of(exact)
@@ -34,5 +34,6 @@ def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) ->
         texts = cells.astype(object).where(cells.notna(), "").astype(str).to_numpy(object)
         flat, found = parsed(pd.Series(texts.ravel(), dtype=object))
         exact = flat.reshape(texts.shape)
-    with np.errstate(over="ignore"):
-        return Table(header, ids, names, exact.astype(np.float32), found)
+        if len(others) == 1:
+            count_words(words, texts.ravel(), found, 0)
+    return Table(header, ids, names, exact, found, words=words)

@@ -18,6 +18,7 @@ Holds = Literal["numbers", "probabilities", "whole", "names", "either"]
 
 SUM_TOLERANCE = 0.01  # probabilities that were rounded add up to one within this
 _ROWS = 1_000  # of a table looked at at a time
+_NEITHER = ("", "nan", "+nan", "-nan")  # a number nor a name
 _WHOLE = re.compile(r"\s*[+-]?\d*\s*")
 _WITH_POINT = re.compile(r"\s*[+-]?\d*(\.0*)?\s*")
 
@@ -29,12 +30,15 @@ class Sample:
     holds: "probabilities" where each row of the sample adds up to one (two columns of 0.5 may be anything);
     "names" where the only column has class names; "either" where it has whole numbers, which may stand for names;
     "whole" where these are written as 1.0, which may be numbers of classes.
+    names: those it holds, of "names"; numbers: whether there are numbers among them.
     """
 
     id_column: str
     ids: np.ndarray
     columns: np.ndarray
     holds: Holds = "numbers"
+    names: frozenset[str] = frozenset()
+    numbers: bool = False
 
 
 def read_sample(sample: pd.DataFrame | str | Path) -> Sample:
@@ -43,14 +47,16 @@ def read_sample(sample: pd.DataFrame | str | Path) -> Sample:
     Raises SubmissionError when it is none: no target column, ragged rows, ids or columns that repeat.
     """
     if isinstance(sample, pd.DataFrame):
-        source, (header, ids, holds) = "the sample submission", _of_frame(sample)
+        source, (header, ids, found) = "the sample submission", _of_frame(sample)
     else:
-        source, (header, ids, holds) = str(sample), _of_file(sample)
+        source, (header, ids, found) = str(sample), _of_file(sample)
     with about(source):
-        return Sample(header[0], names(ids, "ids"), names(header, "columns")[1:], holds)
+        columns = names(header, "columns")[1:]
+        known = frozenset(found.names)
+        return Sample(header[0], names(ids, "ids"), columns, found.holds, known, found.numbers)
 
 
-def _of_file(path: str | Path) -> tuple[list[str], np.ndarray, Holds]:
+def _of_file(path: str | Path) -> tuple[list[str], np.ndarray, "_Contents"]:
     with open_csv(path) as file:
         header = header_of(file)
         contents, ragged, ids = _Contents(len(header) - 1), Ragged(len(header)), [np.empty(0, np.str_)]
@@ -59,10 +65,10 @@ def _of_file(path: str | Path) -> tuple[list[str], np.ndarray, Holds]:
             contents.see(text)
         if fault := ragged.sentence():
             raise SubmissionError(f"{fault}.")
-    return header, np.concatenate(ids), contents.holds
+    return header, np.concatenate(ids), contents
 
 
-def _of_frame(frame: pd.DataFrame) -> tuple[list[str], np.ndarray, Holds]:
+def _of_frame(frame: pd.DataFrame) -> tuple[list[str], np.ndarray, "_Contents"]:
     header = [str(name) for name in frame.columns]
     if len(header) < 2:
         raise SubmissionError(
@@ -73,7 +79,7 @@ def _of_frame(frame: pd.DataFrame) -> tuple[list[str], np.ndarray, Holds]:
         if contents.open:
             cells = frame.iloc[start : start + _ROWS, 1:].astype(str).to_numpy(object)
             contents.see("\n".join(cells.ravel().tolist()))
-    return header, frame.iloc[:, 0].astype(str).to_numpy(), contents.holds
+    return header, frame.iloc[:, 0].astype(str).to_numpy(), contents
 
 
 class _Contents:
@@ -85,6 +91,8 @@ class _Contents:
         self._seen = False
         self._might: Holds = "either" if columns == 1 else "probabilities"
         self.open = True
+        self.names: set[str] = set()
+        self.numbers = False
 
     def see(self, text: str) -> None:
         """text: the rows' cells, one a line."""
@@ -97,9 +105,14 @@ class _Contents:
             self._see_several(numbers(text)[0].reshape(-1, self._columns))
 
     def _see_one(self, cells: list[str]) -> None:
-        if is_text(cells).any():
-            self._might, self.open = "names", False
-            return
+        text = is_text(cells)
+        if text.any():
+            self._might = "names"
+        for cell, known in zip(cells, text, strict=True):
+            if known:
+                self.names.add(cell)
+            elif cell.strip().lower() not in _NEITHER:
+                self.numbers = True
         if self._might == "either" and not all(map(_WHOLE.fullmatch, cells)):
             self._might = "whole"
         if self._might == "whole" and not all(map(_WITH_POINT.fullmatch, cells)):

@@ -29,7 +29,8 @@ def write(
 
     The sample's form decides: a column for each target or class (logits become probabilities), one column of class
     names (the class with the highest score), or one row for each id and target (`img7_n3,0.5`). Numbers take the
-    fewest digits that give the same float32 back. The predictions' provenance goes into `<path>.provenance.json`.
+    fewest digits that give the same float32 (or float64, if kept so) back. The predictions' provenance goes into
+    `<path>.provenance.json`.
     Raises SubmissionError with every fault found, before anything is written.
     """
     if Path(path).suffix.lower() != ".csv":

@@ -227,3 +227,54 @@ def test_other_containers(mini, tmp_path):
     good = dumped(tmp_path / "x.pkl", mini)
     with pytest.raises(SubmissionError, match="the file cannot be read"):
         algonauts2021.check(good, tmp_path / "none")
+
+
+def test_one_array_for_several_subjects_or_regions(mini, members, tmp_path):
+    """The kind: values of one subject or region stand for another, wholly or in part, given or in a file."""
+
+    def faults(change) -> list[str]:
+        planted = {region: dict(subjects) for region, subjects in mini.items()}
+        change(planted)
+        return algonauts2021.check(dumped(tmp_path / "x.pkl", planted))
+
+    one = mini["V1"]["sub03"]
+    assert faults(lambda found: None) == []
+    found = faults(
+        lambda found: [subjects.update(dict.fromkeys(SUBJECTS, one)) for subjects in found.values()]
+    )
+    assert len(found) == 89  # all but the first
+    assert found[0] == "V1: sub02: its values are those of V1, sub01; was one run given for two subjects?"
+    assert found[-1].endswith("was one run given for two subjects?")
+    twice = "its values are those of V2, sub04; was one run given for two subjects?"
+    assert faults(lambda found: found["V2"].update(sub08=mini["V2"]["sub04"])) == [f"V2: sub08: {twice}"]
+    single = mini["V2"]["sub04"].astype(np.float32)
+    assert faults(lambda found: found["V2"].update(sub08=single)) == [f"V2: sub08: {twice}"]
+    assert faults(lambda found: found["V2"].update(sub08=single[:, :-1])) == [f"V2: sub08: {twice}"]
+    assert faults(lambda found: found["V2"].update(sub08=single[:, 1:])) == [f"V2: sub08: {twice}"]
+    assert faults(lambda found: found["V3"].update(sub04=single)) == [
+        "V3: sub04: its values are those of V2, sub04; was one array given for two areas?"
+    ]
+    shared = np.concatenate(
+        [single[:, :1], mini["V3"]["sub04"]], axis=1
+    )  # regions of a subject may share voxels
+    assert faults(lambda found: found["V3"].update(sub04=shared)) == []
+    with pytest.raises(
+        SubmissionError, match=r"sub02, V1: its values are those of sub01, V1; was one run given"
+    ):
+        algonauts2021.write(dict.fromkeys(SUBJECTS, members["sub01"]), tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize("kind", ["zip", "pkl"])
+@pytest.mark.parametrize("track", list(REGIONS))
+def test_a_track_under_the_others_name(kind, track, tmp_path):
+    for called in REGIONS:
+        path = tmp_path / f"{called}.pkl"
+        dumped(path, content(track))
+        if kind == "zip":
+            with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+                archive.write(path, path.name)
+            path = tmp_path / "x.zip"
+        words = track.replace("_", " ")
+        expected = [f"it is called {called}.pkl, and its regions are those of the {words}"]
+        assert algonauts2021.check(path) == ([] if called == track else expected)

@@ -96,9 +96,9 @@ def test_algonauts_2023(folder, members):
 def test_algonauts_2021(folder):
     targets = np.array([f"WB.{k}" for k in range(3)])
     ids = np.array([f"{k:03d}" for k in range(102)])
-    values = np.random.default_rng(0).standard_normal((102, 3))
+    rng = np.random.default_rng(0)
     for k in range(1, 11):
-        Predictions(ids, values, targets).save(f"videos/sub{k:02d}.npz")
+        Predictions(ids, rng.standard_normal((102, 3)), targets).save(f"videos/sub{k:02d}.npz")
     assert run("write", "videos", "--format", "algonauts2021", "--out", "out.pkl").exit_code == 0
     assert run("check", "out.pkl").stdout == "out.pkl: a valid submission\n"
 

@@ -215,3 +215,60 @@ def test_files_that_cannot_be_used(predicted, session, tmp_path):
     np.save(session / "meta/trials/tiers.npy", np.array(["train"] * 8))
     with pytest.raises(SubmissionError, match="expected trials of the tiers test, final_test, found none"):
         sensorium.write(predicted, tmp_path / "out", session)
+
+
+def official(submission: Path, truth: Path) -> bool:
+    """Whether the competition's reading takes it: pandas, ast.literal_eval, numpy, equality of the sorted names."""
+    sides = []
+    for path, column in ((truth, "responses"), (submission, "prediction")):
+        table = pd.read_csv(path)
+        neurons = np.array(ast.literal_eval(table["neuron_ids"][0]))
+        values = np.array([ast.literal_eval(text) for text in table[column]])
+        sides.append((np.sort(table["trial_indices"].to_numpy()), np.sort(neurons), np.sqrt(values.var(0))))
+    return all(bool(np.equal(*side).all()) for side in zip(*(side[:2] for side in sides), strict=True))
+
+
+READ = {
+    "good": (("prediction", "[1.0, 2.0, 3e-05]"), True),
+    "exponents, signs and whole numbers": (("prediction", "[+1.5E+3, -.5, 0]"), True),
+    "points and zeros": (("prediction", "[1., 00, 01.5]"), True),
+    "a comma at the end": (("prediction", "[1, 2, 3, ]"), True),
+    "leading zero": (("prediction", "[01, 2.0, 3.0]"), False),
+    "full-width digits": (("prediction", "[\uff11.0, 2.0, 3.0]"), False),
+    "arabic digits": (("prediction", "[\u0661, 2.0, 3.0]"), False),
+    "beyond 64 bits": (("prediction", f"[{2**64}, 2, 3]"), False),
+    "without commas": (("prediction", "[1. 2. 3.]"), False),
+    "not finite": (("prediction", "[nan, 2.0, 3.0]"), False),
+    "numpy's": (("prediction", "[np.float64(1.0), 2.0, 3.0]"), False),
+    "neurons as text": (("neuron_ids", '["5", "12", "9"]'), False),
+    "one neuron as text": (("neuron_ids", '[5, "12", 9]'), False),
+    "neuron with a leading zero": (("neuron_ids", "[05, 12, 9]"), False),
+    "neurons as floats": (("neuron_ids", "[5.0, 12.0, 9.0]"), True),
+    "full-width neurons": (("neuron_ids", "[\uff15, 12, 9]"), False),
+    "neuron beyond 64 bits": (("neuron_ids", f"[{2**64 + 5}, 12, 9]"), False),
+    "nested": (("neuron_ids", "[[5], [12], [9]]"), False),
+    "trial as a float": (("trial_indices", "3.0"), True),
+    "trial with a leading zero": (("trial_indices", "03"), True),
+    "full-width trial": (("trial_indices", "\uff13"), False),
+    "trial beyond 64 bits": (("trial_indices", str(2**64 + 3)), False),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_file_passes_where_the_competitions_code_reads_it(case, tmp_path):
+    """The kind: numbers in another notation than Python's and pandas'; each column that the code reads."""
+    (column, cell), expected = READ[case]
+    truth = GOOD.rename(columns={"prediction": "responses"})
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    table = GOOD.astype(str)
+    table.loc[0 if column == "trial_indices" else slice(None), column] = cell
+    table.to_csv(tmp_path / "x.csv", index=False)
+    try:
+        taken = official(tmp_path / "x.csv", tmp_path / "truth.csv")
+    except (ValueError, SyntaxError, TypeError, AttributeError):
+        taken = False
+    assert taken is expected
+    found = sensorium.check(tmp_path / "x.csv", tmp_path / "truth.csv")
+    assert (found == []) is expected, found
+    if column != "trial_indices" and case != "nested":
+        assert (sensorium.check(tmp_path / "x.csv") == []) is expected

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from submit import Labels, Predictions, SubmissionError, vqa_results
+from submit.cli.main import main
 
 # (question_id, type of answer, type of question, what ten people said)
 ASKED = [
@@ -14,7 +16,7 @@ ASKED = [
     (458, "other", "what is", ["red"] + ["blue"] * 9),
     (30, "other", "what is", ["blue"] * 10),
 ]
-ANSWERS = {11: "Yes.", 2: "two", 458: "red", 30: "green"}
+ANSWERS = {11: "yes", 2: "two", 458: "red", 30: "green"}
 
 
 @pytest.fixture
@@ -40,6 +42,12 @@ def annotations(tmp_path: Path) -> Path:
 @pytest.fixture
 def labels() -> Labels:
     return Labels(np.array([str(number) for number in ANSWERS]), np.array(list(ANSWERS.values())))
+
+
+@pytest.fixture
+def annotators_agree() -> Labels:
+    answers = {**ANSWERS, 11: "Yes."}
+    return Labels(np.array([str(number) for number in answers]), np.array(list(answers.values())))
 
 
 def dumped(path: Path, content: Any) -> Path:
@@ -172,6 +180,19 @@ def test_accuracy_by_hand(labels, annotations, tmp_path):
     assert vqa_results.score(labels, annotations) == found
     (tmp_path / "x.csv").write_text("id,label\n" + "".join(f"{k},{v}\n" for k, v in ANSWERS.items()))
     assert vqa_results.score(tmp_path / "x.csv", annotations) == found
+
+
+def test_both_ways_to_take_unanimous_answers_are_named(annotators_agree, annotations, tmp_path):
+    """ "Yes." is not the yes of all ten for the benchmark's code, and is for its description."""
+    found = vqa_results.score(annotators_agree, annotations)
+    assert found.overall == pytest.approx((0 + 0.9 + 0.3 + 0) / 4)
+    assert found.normalised == pytest.approx((1 + 0.9 + 0.3 + 0) / 4)
+    assert found.answer_type["yes/no"] == 0
+    assert found.to_dict()["vqa_accuracy_always_normalised"] == found.normalised
+    path = vqa_results.write(annotators_agree, tmp_path / "out.json")
+    printed = CliRunner().invoke(main, ["vqa", str(path), str(annotations)]).stdout
+    assert "as the benchmark's code" in printed
+    assert "with unanimous answers normalised too" in printed
 
 
 def test_different_numbers_of_annotators_are_refused(labels, annotations, tmp_path):

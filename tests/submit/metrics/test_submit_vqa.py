@@ -51,7 +51,35 @@ def test_answers_are_compared_in_one_form(answer: str, expected: str) -> None:
 )
 def test_by_hand(same: int, expected: float) -> None:
     answers = [["two"] * same + ["3"] * (10 - same)]
-    np.testing.assert_allclose(vqa_accuracy(["2"], answers), [expected], rtol=1e-12)
+    np.testing.assert_allclose(vqa_accuracy(["2"], answers, "normalised"), [expected], rtol=1e-12)
+    if same < 10:
+        np.testing.assert_allclose(vqa_accuracy(["2"], answers), [expected], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "as_written"),
+    [
+        ("Two", "two", 0), ("2", "two", 0), ("a dog", "dog", 0), ("two", "two", 1), (" two\n", "two", 1),
+        ("dont", "dont", 1), ("don't", "dont", 0), ("Yes.", "yes", 0), ("t-shirt", "t shirt", 0), ("cat", "dog", 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("annotators", [2, 4, 10])
+def test_unanimous_answers_are_compared_as_written(ours, theirs, as_written, annotators) -> None:
+    """The kind: all annotators agree to the letter, where the benchmark's code (a013f00) normalises neither side.
+
+    By hand: as all others gave the same answer, it is worth min((a - 1) / 3, 1). One annotator who writes it otherwise
+    brings the normalising back.
+    """
+    full = min((annotators - 1) / 3, 1)
+    answers = [[theirs] * annotators]
+    np.testing.assert_allclose(vqa_accuracy([ours], answers), [as_written * full], rtol=1e-12)
+    np.testing.assert_allclose(
+        vqa_accuracy([ours], answers, "normalised"), [(ours != "cat") * full], rtol=1e-12
+    )
+    answers[0][0] = f" the {theirs} "
+    np.testing.assert_allclose(vqa_accuracy([ours], answers), [(ours != "cat") * full], rtol=1e-12)
+    answers[0][0] = f" {theirs}\t"  # to the letter but for what lies around it
+    np.testing.assert_allclose(vqa_accuracy([ours], answers), [as_written * full], rtol=1e-12)
 
 
 @given(st.lists(st.sampled_from("wxyz"), min_size=2, max_size=12), st.sampled_from("wxyz"))
@@ -64,7 +92,7 @@ def test_by_the_definition(answers: list[str], ours: str) -> None:
 
 def test_many_questions_at_once_and_arrays() -> None:
     answers = np.array([["yes"] * 10, ["no"] * 10, ["yes"] * 2 + ["no"] * 8])
-    np.testing.assert_allclose(vqa_accuracy(np.array(["Yes", "yes", "yes."]), answers), [1, 0, 0.6])
+    np.testing.assert_allclose(vqa_accuracy(np.array(["yes", "yes", "yes."]), answers), [1, 0, 0.6])
 
 
 @pytest.mark.parametrize("answers", [[["a"]], [["a", "b"], ["a", "b"]], ["ab"]])
