@@ -35,5 +35,5 @@ def from_frame(frame: pd.DataFrame, id_column: str, columns: Collection[str]) ->
         flat, found = parsed(pd.Series(texts.ravel(), dtype=object))
         exact = flat.reshape(texts.shape)
         if len(others) == 1:
-            count_words(words, texts.ravel(), found, 0)
+            count_words(words, texts.ravel().tolist(), found, 0)
     return Table(header, ids, names, exact, found, words=words)
