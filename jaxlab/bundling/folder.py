@@ -149,7 +149,10 @@ def _record(member: BundledRun, places: dict[Path, str]) -> dict[str, Any]:
             {"step": checkpoint.step, "digest": checkpoint.meta()["digest"]}
             for checkpoint in member.checkpoints.values()
         ],
-        "weights": {field: places[source] for field, source in member.weights.items()},
+        "weights": {
+            field: f"{places[source]}#{member.parts[field]}" if field in member.parts else places[source]
+            for field, source in member.weights.items()
+        },
         "roots": member.roots,
         "labelled": None if labelled is None else str(place / labelled.relative_to(member.path)),
     }

@@ -12,7 +12,7 @@ from jaxlab.runs.api import load
 from jaxlab.runs.run import Which
 from jaxlab.training.checkpoint import Saved, copy_for_predicting
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.weights.read import SUFFIXES, find
+from jaxlab.weights.read import SUFFIXES, find, split_part
 from submit import Predictions
 from submit.predictions import LABELLED
 
@@ -25,7 +25,8 @@ class BundledRun:
 
     which: the checkpoint to predict with, as `predict_split` has it.
     checkpoints: {the directory inside the run's that holds it: the one that is bundled}; "." or the folds'.
-    weights: {field of its config: file or folder} of its encoders. roots: the fields that say where the data lie.
+    weights: {field of its config: file or folder} of its encoders. parts: {field: the part of such a file, `#part`}.
+    roots: the fields that say where the data lie.
     labelled: the file of its predictions of labelled samples; None where there is none by these checkpoints.
     """
 
@@ -33,6 +34,7 @@ class BundledRun:
     which: Which
     checkpoints: dict[str, Saved]
     weights: dict[str, Path]
+    parts: dict[str, str]
     roots: list[str]
     labelled: Path | None
 
@@ -76,9 +78,10 @@ def _member(path: Path, which: Which | None) -> BundledRun:
     weights = {
         name: _weights(name, source) for name, source in found.items() if "encoders" in name.split(".")
     }
+    parts = {name: part for name in weights if (part := split_part(found[name])[1])}
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
     labelled = _labelled(run.rundir, list(checkpoints.values()))
-    return BundledRun(path, chosen, checkpoints, weights, roots, labelled)
+    return BundledRun(path, chosen, checkpoints, weights, parts, roots, labelled)
 
 
 def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:

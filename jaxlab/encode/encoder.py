@@ -156,6 +156,11 @@ class Frozen:
             self.graphdef, tree.unflatten(params, self.params), tree.unflatten(stats, self.stats), copy=True
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the weights."""
+        return tuple((self.weights or {}).get("notes", ()))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over parameters and batch statistics."""

@@ -67,6 +67,7 @@ class ImageEncoder(Encoder):
         blank = jax.ShapeDtypeStruct((1, *size, channels), "float32")
         shapes = frozen.shapes(forward, {"image": blank})
         asked_layers(config, shapes)
+        name = self.name or type(self.model).__name__
         return Loaded(
             config=config,
             recipe=_recipe(config),
@@ -75,7 +76,7 @@ class ImageEncoder(Encoder):
             pool=self.pool,
             stimuli=partial(_stimuli, images, self.normalize is None),
             forward=forward,
-            about=f"{self.name or type(self.model).__name__}: {described(images, normalize)}",
+            about="; ".join((f"{name}: {described(images, normalize)}", *frozen.notes)),
         )
 
 

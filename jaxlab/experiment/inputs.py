@@ -117,7 +117,8 @@ class ImageInput:
     def notes(self, weights: Mapping[str, Any] | None) -> list[str]:
         if weights is None:
             return []
-        return [f"weights {weights['source']}: {described(self.task.images, self.task.normalize)}"]
+        prepared = described(self.task.images, self.task.normalize)
+        return [f"weights {weights['source']}: {line}" for line in (prepared, *weights.get("notes", ()))]
 
     def portions(
         self, opened: Opened, positions: Sequence[np.ndarray], layout: Layout, console: Console | None = None

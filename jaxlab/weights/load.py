@@ -1,6 +1,7 @@
 """Pretrained weights of a source made to fit a module: its first kernel adapted, all keys matched, a record kept."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.weights.families import family_of
 from jaxlab.weights.family import Family
-from jaxlab.weights.match import KeyLayout, match, renamed
+from jaxlab.weights.match import KeyLayout, Matched, match, renamed
+from jaxlab.weights.parts import Part, find_part, shared_prefix
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import read
 
@@ -30,14 +32,18 @@ def load_pretrained(
     arrays, origin = read(source)
     about = f"weights {source} do not fit {type(config).__name__}"
     family.check_metadata(config, origin.metadata, about)
-    layout = family.layout(config, arrays)
-    adapted = None
-    if layout.stem is not None and family.stem is not None:
-        adapted = _adapt_stem(arrays, layout.stem, params[family.stem].shape[2] - further)
-        widened = _widen_stem(arrays, layout.stem, further)
-        adapted = "; ".join(done for done in (adapted, widened) if done) or None
-    hint = family.hint(config, arrays, layout) or _about_classifier(family, arrays, layout, params)
-    matched = match(arrays, params | stats, layout, about=about, hint=hint)
+    part = Part("", arrays, 0, "")
+    try:
+        fitted = _fitted(family, config, dict(arrays), (params, stats), further, about)
+    except UserError:
+        found = find_part(arrays, params | stats, partial(family.layout, config), source)
+        if found is None:
+            raise
+        part = found
+        below = f"{about} (those below {part.prefix!r}, of {len(arrays)} keys)"
+        fitted = _fitted(family, config, dict(part.arrays), (params, stats), further, below)
+    layout, adapted, matched = fitted
+    skipped = {f"outside of {part.prefix[:-1]}": part.left} if part.left else {}
     record = {
         "source": source,
         "file": origin.file.name,
@@ -45,13 +51,14 @@ def load_pretrained(
         "revision": origin.revision,
         "layout": layout.name,
         "used": matched.used,
-        "skipped": matched.skipped,
+        "skipped": matched.skipped | skipped,
         "stem": adapted,
         "preprocessing": {
             **layout.preprocessing,
             **preprocessing(origin.metadata),
             **_timms(layout, origin.metadata),
         },
+        "notes": [part.note] if part.note else [],
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record
@@ -61,6 +68,28 @@ def _timms(layout: KeyLayout, metadata: Mapping[str, Any]) -> dict[str, str]:
     """How timm cuts the centre, where weights come from there: by their names, or by the file beside them."""
     told = "pretrained_cfg" in metadata.get("config.json", {})
     return {"crop_from": "resized"} if told or layout.name == "timm" else {}
+
+
+def _fitted(
+    family: Family,
+    config: Component,
+    arrays: dict[str, np.ndarray],
+    leaves: tuple[Flat, Flat],
+    further: int,
+    about: str,
+) -> tuple[KeyLayout, str | None, Matched]:
+    """The layout of `arrays`, what was done to the first kernel, and the leaves. Changes `arrays`."""
+    params, stats = leaves
+    layout = family.layout(config, arrays)
+    adapted = None
+    if layout.stem is not None and family.stem is not None:
+        adapted = _adapt_stem(arrays, layout.stem, params[family.stem].shape[2] - further)
+        widened = _widen_stem(arrays, layout.stem, further)
+        adapted = "; ".join(done for done in (adapted, widened) if done) or None
+    hint = family.hint(config, arrays, layout) or _about_classifier(family, arrays, layout, params)
+    if hint and (shared := shared_prefix(arrays)):
+        hint = f"{hint}; all keys of the file begin with {shared!r}"
+    return layout, adapted, match(arrays, params | stats, layout, about=about, hint=hint)
 
 
 def stem_of(config: Component) -> str:

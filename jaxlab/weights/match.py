@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jax import dtypes
 
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
@@ -78,8 +79,8 @@ def match(
     """`source` under the model's names, orientation and dtypes.
 
     Each source key must match exactly one rule or skip, each of `targets` (arrays or ShapeDtypeStructs) be filled
-    once, with its shape; floats of any width are cast. Raises one UserError with all that does not fit, which starts
-    with `about` and ends with `hint`.
+    once, with its shape; floats of any width are cast. None may be NaN or infinite, also once it is cast, and no
+    variance below 0. Raises one UserError with all that does not fit, which starts with `about` and ends with `hint`.
     """
     problems: dict[str, list[str]] = {}
     leaves: Flat = {}
@@ -116,12 +117,29 @@ def _fill(
     if path in leaves:
         return "for a leaf that is filled already", f"{key} ({path})"
     leaves[path] = array  # also where it does not fit: that is not a missing one
-    if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
+    if not dtypes.issubdtype(array.dtype, np.floating):
         return "of another dtype", f"{key} ({array.dtype}, where {path} is {target.dtype})"
     turned = fitting[0].transform(array) if array.ndim == len(target.shape) else array
     if turned.shape != target.shape:
         return "of another shape", f"{key} (as {path} {turned.shape}, the model's is {target.shape})"
-    leaves[path] = np.ascontiguousarray(turned, dtype=target.dtype)
+    with np.errstate(over="ignore"):  # which is said below, with the key
+        leaves[path] = np.ascontiguousarray(turned, dtype=target.dtype)
+    return _wrong_values(key, array, path, leaves[path])
+
+
+def _wrong_values(key: str, array: Array, path: str, leaf: Array) -> tuple[str, str] | None:
+    """What the values of a leaf say of the file: it is damaged, or was saved from a network that had diverged."""
+    if not np.isfinite(leaf).all():
+        wide = array.astype(np.float64)
+        counts = {"NaN": np.isnan(wide).sum(), "infinite": np.isinf(wide).sum()}
+        counts[f"beyond {leaf.dtype}"] = (~np.isfinite(leaf)).sum() - sum(counts.values())
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        return "with values that are no numbers", f"{key} ({listed}, of {leaf.size})"
+    if path.rpartition(".")[2] == "var" and (leaf < 0).any():
+        return (
+            "with variances below 0",
+            f"{key} ({(leaf < 0).sum()} of {leaf.size}, the least {leaf.min():.3g})",
+        )
     return None
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from jaxlab.core.types import UserError
+from jaxlab.weights.parts import below
+from jaxlab.weights.safetensors_file import read_safetensors
 from jaxlab.weights.torch_file import read_torch
 
 STANDARD = ("model.safetensors", "pytorch_model.bin")
@@ -60,21 +60,50 @@ def read(source: str) -> tuple[dict[str, np.ndarray], Origin]:
     """{key: array} as the file has them, without the prefix of a wrapped model, and their origin.
 
     source: a .safetensors file, a file of torch.save, a folder with one, or a hub id `owner/name`, which is
-        downloaded once and then found in the hub's cache. Raises UserError, naming the file.
+        downloaded once and then found in the hub's cache. With `#part` behind it, only the keys that begin with
+        `part.`, and without that. Raises UserError, naming the file.
     """
-    file = find(source)
-    hub = not Path(source).expanduser().exists()
-    metadata = {} if Path(source).expanduser().is_file() else _metadata(file.parent)
-    arrays = _arrays(file)
-    if all(map(WRAPPED.match, arrays)):
-        arrays = {WRAPPED.sub("", key, count=1): array for key, array in arrays.items()}
+    file, (place, part) = find(source), split_part(source)
+    hub = not Path(place).expanduser().exists()
+    metadata = {} if Path(place).expanduser().is_file() else _metadata(file.parent)
+    whole, outer = _arrays(file)
+    inner = below(whole, outer)
+    arrays = _of_part((whole, inner, _unwrapped(inner)), part, file) if part else inner
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return arrays, Origin(source, file, sha256, file.parent.name if hub else None, metadata)
+    return _unwrapped(arrays), Origin(source, file, sha256, file.parent.name if hub else None, metadata)
+
+
+def split_part(source: str) -> tuple[str, str]:
+    """The file, folder or hub id that `source` names, and the part of it behind a `#`, or ""."""
+    if Path(source).expanduser().exists():  # names may have one
+        return source, ""
+    place, _, part = source.partition("#")
+    return place, part
+
+
+def _of_part(named: Iterable[dict[str, np.ndarray]], part: str, file: Path) -> dict[str, np.ndarray]:
+    """Below `part` in the first of several ways to name the arrays that has it. Raises UserError where none has."""
+    for arrays in named:
+        if found := below(arrays, f"{part}."):
+            return found
+    first = sorted({key.partition(".")[0] for key in arrays})
+    more = f" and {len(first) - 12} more" if len(first) > 12 else ""
+    raise UserError(
+        f"weights {file}#{part}: expected keys that begin with {part!r}., found {', '.join(first[:12])}{more}"
+    )
+
+
+def _unwrapped(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without the prefix of a wrapped model, where all have one."""
+    if not all(map(WRAPPED.match, arrays)):
+        return arrays
+    return {WRAPPED.sub("", key, count=1): array for key, array in arrays.items()}
 
 
 def find(source: str) -> Path:
     """The weight file that `source` names, downloaded where it is a hub id. Raises UserError where there is none."""
+    source, _ = split_part(source)
     path = Path(source).expanduser()
     if path.is_dir():
         return path / _weight_file(source, [entry.name for entry in path.iterdir() if entry.is_file()])
@@ -103,6 +132,7 @@ def _weight_file(source: str, names: Iterable[str]) -> str:
 
 def is_hub_id(source: str) -> bool:
     """Whether `source` names a repository of a hub rather than a file or folder here."""
+    source, _ = split_part(source)
     path = Path(source)
     return not path.exists() and path.suffix not in SUFFIXES and HUB_ID.fullmatch(source) is not None
 
@@ -169,7 +199,8 @@ def _metadata(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _arrays(file: Path) -> dict[str, np.ndarray]:
+def _arrays(file: Path) -> tuple[dict[str, np.ndarray], str]:
+    """{key: array}, and what all of them begin with because they lie in dicts within dicts."""
     with file.open("rb") as stream:
         start = stream.read(64)
     if start.startswith(b"version https://git-lfs"):
@@ -179,12 +210,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
     if start.startswith((b"PK\x03\x04", b"\x80\x02")):
         return read_torch(file)
     if start[8:9] == b"{":
-        try:
-            return load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise UserError(
-                f"weights {file}: the safetensors file is damaged or cut short ({error})"
-            ) from error
+        return read_safetensors(file), ""
     raise UserError(
         f"weights {file}: expected a safetensors file or a file of torch.save, found neither "
         f"(it starts with {start[:8]!r})"

@@ -34,7 +34,11 @@ def linear(pattern: str, target: str) -> tuple[KeyRule, ...]:
 
 
 def classifier(pattern: str, target: str, classes: int) -> tuple[tuple[KeyRule, ...], tuple[KeySkip, ...]]:
-    """The last linear layer: loaded into a model that has `classes` of them, else skipped."""
+    """The last linear layer: loaded into a model that has `classes` of them, else skipped.
+
+    So are layers of a projection in its place, which have numbers: MoCo has them.
+    """
     if classes:
         return linear(pattern, target), ()
-    return (), (KeySkip(rf"{pattern}\.(weight|bias)", "the file's classifier"),)
+    layers = rf"{pattern}(\.\d+)*\.(weight|bias|running_mean|running_var)"
+    return (), (KeySkip(layers, "the file's classifier"),)

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
 from flax import nnx
-from reference import files
+from reference import files, shapes
 from reference.files import load
 from safetensors.numpy import save_file
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import UserError
+from jaxlab.models import EfficientNet, LeNet5, MobileNetV2, ResNet, ShuffleNetV2
 from jaxlab.models.base import Model
-from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.weights import Family, family_of, load_pretrained
 from jaxlab.weights.match import KeyLayout, KeyRule, KeySkip, match
@@ -67,6 +68,40 @@ def test_each_problem_is_named(change, words):
     source = {key: value for key, value in (GOOD | change).items() if value is not None}
     with pytest.raises(UserError, match=rf"^weights x: {words}$"):
         match(source, TARGETS, LAYOUT, about="weights x")
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("b", np.array([1, np.nan, np.nan, 0]), r"b \(2 NaN, of 4\)"),
+        ("b", np.array([1, np.inf, -np.inf, np.nan], np.float16), r"b \(1 NaN, 2 infinite, of 4\)"),
+        ("b", np.array([1e300, -1e39, 3e38, np.inf]), r"b \(1 infinite, 2 beyond float32, of 4\)"),
+        ("b", np.array([1, np.nan, 0, 0], ml_dtypes.bfloat16), r"b \(1 NaN, of 4\)"),
+        ("b", np.array([1, np.inf, 0, 0], ml_dtypes.float8_e5m2), r"b \(1 infinite, of 4\)"),
+        ("a.w", np.full((3, 2), np.nan, np.float32), r"a\.w \(6 NaN, of 6\)"),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused_with_the_tensors_name(key, values, words):
+    """The kind: what float32 cannot hold as a number, of whatever type it was. A skipped tensor may be anything."""
+    skipped = {"n1": np.full(1, np.nan)}
+    with pytest.raises(UserError, match=rf"^weights x: 1 with values that are no numbers: {words}$"):
+        match(GOOD | skipped | {key: values}, TARGETS, LAYOUT, about="weights x")
+    assert match(GOOD | skipped, TARGETS, LAYOUT, about="weights x").used == 2
+
+
+@pytest.mark.parametrize("family", [LeNet5, ResNet, ShuffleNetV2, MobileNetV2, EfficientNet])
+def test_a_variance_below_zero_is_refused_in_every_family(family):
+    """A root of it is NaN; 0 is a channel that never varied, which epsilon is for."""
+    config = family()
+    *_, stats = shapes.split(config, 3 if family is not LeNet5 else 1)
+    paths = [path for path in shapes.flat(stats) if path.endswith(".var")]
+    assert bool(paths) == bool(shapes.flat(stats))
+    for path in paths[:1]:
+        layout = KeyLayout("tiny", (KeyRule("v", path),), (), None)
+        targets = {path: jax.ShapeDtypeStruct((3,), np.float32)}
+        with pytest.raises(UserError, match=r"1 with variances below 0: v \(1 of 3, the least -0\.5\)"):
+            match({"v": np.array([0, 1, -0.5])}, targets, layout, about="weights x")
+        assert match({"v": np.array([0, 1, 2.0])}, targets, layout, about="weights x").used == 1
 
 
 def test_all_problems_come_at_once_with_counts_and_the_hint():

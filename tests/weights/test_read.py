@@ -1,6 +1,7 @@
 """Weight files: every format, and each way in which one can be wrong."""
 
 import hashlib
+import json
 import os
 import pickle
 import socket
@@ -66,6 +67,30 @@ def test_safetensors_keep_values_and_dtypes(tmp_path):
     for key, value in saved.items():
         np.testing.assert_array_equal(arrays[key], value, strict=True)
     assert origin.sha256 == hashlib.sha256((tmp_path / "x.safetensors").read_bytes()).hexdigest()
+
+
+FLOAT8 = ["float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu"]
+
+
+@pytest.mark.parametrize("name", FLOAT8)
+def test_float8_keeps_its_values(name, tmp_path):
+    """0.5, 1 and 16 are exact in each: powers of two."""
+    values = np.array([0.5, 1, 16], getattr(ml_dtypes, name))
+    save_file({"w": values}, tmp_path / "x.safetensors")
+    (found,) = read(str(tmp_path / "x.safetensors"))[0].values()
+    np.testing.assert_array_equal(found.astype(np.float32), [0.5, 1, 16])
+    assert found.dtype == values.dtype
+
+
+@pytest.mark.parametrize("name", ["F4", "F6_E2M3", "F6_E3M2"])
+def test_values_of_less_than_a_byte_are_refused_in_a_sentence(name, tmp_path):
+    bits = 4 if name == "F4" else 6
+    header = json.dumps({"w": {"dtype": name, "shape": [8], "data_offsets": [0, bits]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(bits))
+    with pytest.raises(
+        UserError, match=rf"x\.safetensors: expected values of .*, found {name} in w \(1 such"
+    ):
+        read(str(tmp_path / "x.safetensors"))
 
 
 def test_a_folder_is_searched_and_its_metadata_kept(tmp_path):
