@@ -59,10 +59,10 @@ def find_part(
     )
     if whole:
         return _chosen(arrays, _disjoint(whole), source)
-    best = max(fits, key=lambda fit: (fit.filled, -fit.unknown, -len(fit.prefix)), default=None)
-    if best is None or not best.prefix or best.filled <= len(wanted) // 2:
-        return None
-    return _part(arrays, best.prefix, "")
+    best = max(
+        fits, key=lambda fit: (fit.filled, -len(fit.prefix))
+    )  # the whole file, unless a part fills more
+    return _part(arrays, best.prefix, "") if best.prefix and best.filled > len(wanted) // 2 else None
 
 
 def below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -71,8 +71,10 @@ def below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def shared_prefix(keys: Iterable[str]) -> str:
-    """The components that all keys begin with, each with its dot; "" where there are none."""
+    """The components that all of several keys begin with, each with its dot; "" where there are none."""
     split = [key.split(".")[:-1] for key in keys]
+    if len(split) < 2:
+        return ""
     shared = []
     for components in zip(*split, strict=False):
         if len(set(components)) > 1:
