@@ -10,7 +10,7 @@ from pathlib import Path
 
 _ALL = os.environ.get("JAXLAB_TEST_ALL") == "1"
 _FLAGS = ["--xla_force_host_platform_device_count=4"]
-if not _ALL:  # a third of the seconds: kernels in the older, shorter form, in one part, without most of LLVM's passes
+if not _ALL:  # a third of the seconds: kernels in an older form, in one part, without most of LLVM's passes
     _FLAGS += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 for _flag in _FLAGS:
