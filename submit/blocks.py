@@ -45,5 +45,6 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    hidden = not console.is_terminal or total < 2
-    return track(items, what, total, console=console, transient=True, disable=hidden)
+    if not console.is_terminal or total < 2:  # rich before 14 ends what it does not draw with an empty line
+        return items
+    return track(items, what, total, console=console, transient=True)

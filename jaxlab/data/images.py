@@ -13,10 +13,9 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from jaxlab.core.config import LATER, Component
+from jaxlab.core.progress import tracked
 from jaxlab.core.store import stored
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels, at_levels
@@ -236,9 +235,7 @@ def check_usable(results: Iterable[str | None], total: int) -> None:
 
 def shown(results: Iterable[T], total: int, what: str) -> Iterable[T]:
     """`results`, with a progress bar on a terminal."""
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
-    return track(results, what, total, console=console, transient=True, disable=hidden)
+    return tracked(results, what, total)
 
 
 def fitted(

@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
+from jaxlab.core.progress import Bar
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.source import examples
@@ -177,8 +178,8 @@ def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int) ->
         yield finished()
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
+def _bar(console: Console) -> Bar:
+    return Bar(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TextColumn("{task.completed}/{task.total}"),
@@ -186,5 +187,4 @@ def _bar(console: Console) -> Progress:
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )

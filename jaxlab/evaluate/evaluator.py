@@ -5,9 +5,8 @@ from functools import cache, partial
 from itertools import islice
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from jaxlab.core.progress import tracked
 from jaxlab.core.types import Batch
 from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import Batches, HostBatch, Truth, evaluation_batches, prefetch
@@ -62,15 +61,8 @@ class Evaluator:
     def predict(self, variables: Variables, images: ImageRows, put: Put | None = None) -> np.ndarray:
         """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
         out = np.empty((len(images), len(self.program.objective.targets)), np.float32)
-        console = Console(stderr=True)
-        batches = track(
-            self._batches(images, {}, put),
-            "predicting",
-            -(-len(images) // self._batch_size),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        count = -(-len(images) // self._batch_size)
+        batches = tracked(self._batches(images, {}, put), "predicting", count)
         for number, batch in enumerate(batches):
             first = number * self._batch_size
             rows = np.asarray(self._predict(variables, batch)).reshape(self._batch_size, -1)

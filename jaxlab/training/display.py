@@ -4,11 +4,12 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from jaxlab.core.late import Late
+from jaxlab.core.progress import Bar
 from jaxlab.training.budget import Budget
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class TerminalDisplay:
         self.console = console
         self._before = f"{title}  " if title else ""
         self.batch_size = batch_size
-        self._bar = Progress(
+        self._bar = Bar(
             TextColumn(f"{self._before}epoch {{task.fields[epoch]}}"),
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total}"),
@@ -69,7 +70,6 @@ class TerminalDisplay:
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=steps, completed=first, epoch=1, loss=float("nan"))
         self._first: tuple[float, int] | None = None  # when the epoch's first loss was read, and its step

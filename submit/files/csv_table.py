@@ -103,6 +103,8 @@ def count_words(words: dict[str, tuple[int, int]], texts: Sequence[str], cells: 
 
 def numbers(text: str) -> tuple[np.ndarray, Cells]:
     """One number a line -> float64 values, NaN where it is none, and which these are."""
+    if "\0" in text:  # where pandas before 3 ends a cell: it reads 5 of "5\0"
+        return parsed(pd.Series(text.split("\n"), dtype=object))
     try:
         table = pd.read_csv(
             io.StringIO(text), header=None, sep="\x1f", quoting=csv.QUOTE_NONE, keep_default_na=False,
@@ -120,6 +122,7 @@ def parsed(cells: pd.Series) -> tuple[np.ndarray, Cells]:
     """Texts -> float64 values, NaN where they are no numbers, and which these are. The word nan is a number here."""
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
     words = cells.str.strip().str.lower()
+    values[words.str.contains("\0", regex=False).to_numpy(bool)] = np.nan
     bad = np.isnan(values) & ~words.isin(["nan", "+nan", "-nan"]).to_numpy(bool)
     empty = np.flatnonzero(bad & (words == "").to_numpy(bool))
     nan, texts = np.flatnonzero(np.isnan(values) & ~bad), cells[bad].iloc[:_KEPT].tolist()

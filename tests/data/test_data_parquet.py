@@ -96,6 +96,8 @@ BAD = {
     ),
     "dates": (TABLE.assign(n1=pd.date_range("2020", periods=4)), ["'n1' holds timestamp", "numbers or text"]),
     "no rows": (TABLE.iloc[:0], ["train.parquet", "at least one row"]),
+    "only missing ids": (TABLE.assign(image_id=None), ["4 empty ids"]),
+    "only missing targets": (TABLE.assign(n1=None), ["'n1'", "4 "]),
     "no id column": (TABLE, ["no id column 'name'", "image_id"]),
 }
 

@@ -79,7 +79,7 @@ def test_a_class_that_is_none_of_these_is_wrong_whatever_is_predicted():
 
 
 @pytest.mark.parametrize("broken", ["all", "truth", "another"])
-def test_logits_that_are_not_a_number_score_nothing(broken):
+def test_logits_that_are_not_a_number_score_nothing(nans_allowed, broken):
     logits, label = data(4)
     rows = np.arange(len(label))
     if broken == "all":

@@ -92,7 +92,7 @@ def test_a_constant_target_or_prediction_counts_as_zero_and_is_counted(value, si
         assert np.isnan(each["explained_variance"][1])
 
 
-def test_a_prediction_that_is_not_finite_spoils_its_own_target_alone():
+def test_a_prediction_that_is_not_finite_spoils_its_own_target_alone(nans_allowed):
     x, y = data(targets=3)
     x[5, 1] = np.nan
     with jax.debug_nans(False):

@@ -123,7 +123,7 @@ def test_checkpoints_within_epochs_and_at_a_run_that_ends_within_one(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path, value):
+def test_a_loss_that_is_not_finite_stops_with_step_and_samples(nans_allowed, tmp_path, value):
     with pytest.raises(UserError) as stopped:
         fitted(tmp_path, step=Losses(loss={6: value}, params={6: np.nan}))
     text = str(stopped.value)
@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path, value):
 
 
 @pytest.mark.parametrize("step", [4, 6])
-def test_a_gradient_that_is_not_a_number_behind_a_finite_loss_stops_too(tmp_path, step):
+def test_a_gradient_that_is_not_a_number_behind_a_finite_loss_stops_too(nans_allowed, tmp_path, step):
     with pytest.raises(UserError, match=rf"gradient's norm nan at step {step} "):
         fitted(tmp_path, step=Losses(norm={step: np.nan}, params={step: np.nan}))
     assert [c.step for c in saved(tmp_path / "checkpoints")] == ([4] if step > 4 else [])

@@ -49,7 +49,9 @@ def _plain(column: Any) -> Any:
     types, kind = pyarrow.types, column.type
     if types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type))
-    if types.is_large_string(kind) or types.is_string_view(kind):
+    if (
+        types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind)
+    ):  # null: no cell, or all missing
         return column.cast(pyarrow.string())
     if types.is_signed_integer(kind):
         return column.cast(pyarrow.int64())

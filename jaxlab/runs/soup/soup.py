@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
 from jaxlab.core.config import differences, identity, to_json
+from jaxlab.core.progress import tracked
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
@@ -155,7 +155,7 @@ def _average(
 
 
 def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
-    return track(items, what, console=console, transient=True, disable=not console.is_terminal)
+    return tracked(items, what, len(items), console)
 
 
 def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any]) -> None:
