@@ -16,7 +16,7 @@ from jaxlab.training.rundir import RunDirectory
 def levels_for(config: Component, rundir: RunDirectory, opened: Opened, session: Session) -> Levels | None:
     """What `config` leaves open of `images.levels`: as the run in `rundir` has them; of a new one the data's."""
     if rundir.exists():
-        return recorded_levels(rundir.info()["task"])
+        return recorded_levels(rundir.info().get("task", {}))
     parts = list(components(config))
     encoders = [one.images for one in parts if isinstance(one, ImageEncoder)]
     images = encoders or [one for one in parts if isinstance(one, Images)]
@@ -25,7 +25,7 @@ def levels_for(config: Component, rundir: RunDirectory, opened: Opened, session:
 
 def recorded_encoders(rundir: RunDirectory) -> Sequence[Mapping[str, Any]]:
     """The records of its encoders that the run in `rundir` keeps; none where there is no run yet."""
-    return rundir.info()["task"].get("encoders", ()) if rundir.exists() else ()
+    return rundir.info().get("task", {}).get("encoders", ()) if rundir.exists() else ()
 
 
 def recorded_levels(task: Mapping[str, Any]) -> Levels | None:
