@@ -368,6 +368,37 @@ def locations(value: Any, path: str = "") -> dict[str, str]:
     return found
 
 
+def anchored(config: C) -> C:
+    """`config` whose relative paths to what is there are absolute, so that they mean the same from another folder."""
+    return _anchored(config)
+
+
+def _anchored(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_anchored, value))
+    if isinstance(value, Mapping):
+        return {name: _anchored(item) for name, item in value.items()}
+    if not isinstance(value, Component):
+        return value
+    changed = {}
+    for name, hint in _hints(type(value)).items():
+        item = getattr(value, name)
+        if _is_location(hint):
+            new = tuple(map(_absolute, item)) if isinstance(item, tuple) else _absolute(item)
+        else:
+            new = _anchored(item)
+        if new != item:
+            changed[name] = new
+    return dataclasses.replace(value, **changed) if changed else value
+
+
+def _absolute(location: Any) -> Any:
+    """A hub's id, and a path to nothing, stay as they are."""
+    return (
+        str(Path(location).absolute()) if isinstance(location, str) and Path(location).exists() else location
+    )
+
+
 def _is_location(hint: Any) -> bool:
     return _LOCATION in getattr(hint, "__metadata__", ()) or any(
         _is_location(part) for part in get_args(hint)

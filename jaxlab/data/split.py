@@ -26,6 +26,11 @@ class Split(Component):
         """(n,) bool."""
         raise NotImplementedError
 
+    def advice(self, samples: Samples) -> str:
+        """What would give both sides samples, where one has none."""
+        columns = "; ".join(f"{name}: {examples(np.unique(v))}" for name, v in samples.columns.items())
+        return f"the data's columns: {columns}" if columns else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSplit(Split):
@@ -39,6 +44,9 @@ class RandomSplit(Split):
 
     def validation_rows(self, samples: Samples) -> np.ndarray:
         return _rank(samples.ids, self.seed) < round(self.validation * len(samples))
+
+    def advice(self, samples: Samples) -> str:
+        return _share(self.validation, len(samples), "samples")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +63,10 @@ class GroupedSplit(Split):
     def validation_rows(self, samples: Samples) -> np.ndarray:
         groups, group = np.unique(_column(self, samples, self.column), return_inverse=True)
         return (_rank(groups, self.seed) < round(self.validation * len(groups)))[group]
+
+    def advice(self, samples: Samples) -> str:
+        groups = np.unique(_column(self, samples, self.column))
+        return _share(self.validation, len(groups), f"groups in column {self.column!r} ({examples(groups)})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +89,16 @@ class KFold(Split):
 
     def validation_rows(self, samples: Samples) -> np.ndarray:
         return self.numbers(samples) == self.fold
+
+    def advice(self, samples: Samples) -> str:
+        units = samples.ids if self.column is None else _column(self, samples, self.column)
+        count, what = (
+            len(np.unique(units)),
+            "ids" if self.column is None else f"values in column {self.column!r}",
+        )
+        if count < 2:
+            return f"{count} {what} cannot be dealt to folds"
+        return f"{count} {what} are dealt to {self.folds} folds: expected at most folds={count}"
 
     def numbers(self, samples: Samples) -> np.ndarray:
         """(n,) the fold of each sample, from 0."""
@@ -120,12 +142,20 @@ def _column(split: Split, samples: Samples, column: str) -> np.ndarray:
 
 def _both_sides(split: Split, samples: Samples, chosen: Positions) -> Positions:
     if not all(len(positions) for positions in chosen):
-        columns = "; ".join(f"{name}: {examples(np.unique(v))}" for name, v in samples.columns.items())
+        advice = split.advice(samples)
         raise UserError(
             f"{split}: of {len(samples)} samples, {len(chosen[0])} are for training and {len(chosen[1])} for "
-            f"validation; expected at least one of each{f' (column {columns})' if columns else ''}"
+            f"validation; expected at least one of each{f' ({advice})' if advice else ''}"
         )
     return chosen
+
+
+def _share(share: float, count: int, what: str) -> str:
+    """Why a share of `count` is none, or all, and which one is not."""
+    if count < 2:
+        return f"{count} {what}: nothing to divide"
+    least = 1 / count if round(share * count) == 0 else 1 - 1 / count
+    return f"{share:g} of {count} {what} is {round(share * count)}; validation={least:.2g} takes {round(least * count)}"
 
 
 def _check_share(split: Split, share: float) -> None:

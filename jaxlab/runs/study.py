@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
-from jaxlab.core.config import to_json
+from jaxlab.core.config import anchored, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source, examples
 from jaxlab.experiment.study import Study
@@ -109,7 +109,7 @@ def train_study(
         given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
         train(experiment, inside, **given, session=session.within(title))
         if new:  # now that the data and the config are known to go together
-            rundir.create(to_json(study), source, {**inside.info(), **kind.described(study)})
+            rundir.create(to_json(anchored(study)), source, {**inside.info(), **kind.described(study)})
             new = False
         if session.budget.stopped:
             return rundir.path

@@ -1,6 +1,8 @@
 """Splits by id against membership computed by hand with hashlib."""
 
 import hashlib
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,3 +98,43 @@ def test_what_cannot_be_split_is_explained(make, words: list[str]) -> None:
     with pytest.raises(UserError) as error:
         make()
     assert all(word in str(error.value) for word in words), error.value
+
+
+# The kind: a share, or a number of folds, that leaves one side empty. The message says what would not.
+TOO_FEW = {
+    "two groups": (
+        GroupedSplit(column="who"),
+        ["a", "b"],
+        "0.1 of 2 groups in column 'who' (a, b) is 0; validation=0.5 takes 1",
+    ),
+    "three groups": (
+        GroupedSplit(column="who", validation=0.95),
+        ["a", "b", "c"],
+        "0.95 of 3 groups in column 'who' (a, b, c) is 3; validation=0.67 takes 2",
+    ),
+    "one group": (GroupedSplit(column="who"), ["a"], "1 groups in column 'who' (a): nothing to divide"),
+    "few samples": (RandomSplit(), ["a", "b", "c"], "0.1 of 3 samples is 0; validation=0.33 takes 1"),
+    "folds of groups": (
+        KFold(folds=5, fold=4, column="who"),
+        ["a", "b"],
+        "2 values in column 'who' are dealt to 5 folds: expected at most folds=2",
+    ),
+    "folds of ids": (
+        KFold(folds=9, fold=8),
+        ["a", "b", "c"],
+        "3 ids are dealt to 9 folds: expected at most folds=3",
+    ),
+    "a column's own": (ColumnSplit(column="who"), ["train", "test"], "the data's columns: who: test, train"),
+}
+
+
+@pytest.mark.parametrize("case", TOO_FEW)
+def test_an_empty_side_is_explained_with_what_would_fill_it(case: str) -> None:
+    split, groups, words = TOO_FEW[case]
+    with pytest.raises(UserError) as error:
+        split.split(samples([f"i{k}" for k in range(len(groups))], who=groups))
+    assert words in str(error.value)
+    if taken := re.search(r"(validation|folds)=([0-9.]+)( takes|$|\))", words):
+        field, value = taken[1], float(taken[2]) if taken[1] == "validation" else int(taken[2])
+        mended = replace(split, **{field: value}, **({"fold": 0} if field == "folds" else {}))
+        assert all(map(len, mended.split(samples([f"i{k}" for k in range(len(groups))], who=groups))))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlab.core import tree
-from jaxlab.core.config import to_json
+from jaxlab.core.config import anchored, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Opened
 from jaxlab.experiment.inputs import Portion
@@ -58,7 +58,7 @@ class Start:
 
     def keep(self, source: str | None) -> None:
         """Write the config into the run directory. source: text of the config file."""
-        self.rundir.create(to_json(self.recipe.experiment), source, self.info)
+        self.rundir.create(to_json(anchored(self.recipe.experiment)), source, self.info)
 
 
 def begin(
