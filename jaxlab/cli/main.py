@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
-from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare
+from jaxlab.cli.arguments import RunPath, example, importing, prepare
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
+from jaxlab.cli.predict import predict
 from jaxlab.cli.soup import soup
 from jaxlab.core.types import UserError
 
@@ -59,6 +60,7 @@ def main() -> None:
 main.add_command(bundle)
 main.add_command(configs)
 main.add_command(data)
+main.add_command(predict)
 main.add_command(soup)
 
 
@@ -230,38 +232,6 @@ def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
             cells = (f"{values[name]:.4g}" if name in values else "" for name in names)
             table.add_row(str(step), split, *cells)
     Console().print(table)
-
-
-@main.command(
-    epilog=example(
-        "predict runs/first --out submission.csv",
-        "predict runs/first runs/second --out mean.csv",
-    )
-)
-@click.argument("runs", nargs=-1, required=True, type=RunPath())
-@click.option("--out", type=Output(".csv", ".npz"), help="FILE.csv (checked) or FILE.npz.")
-@_set
-@click.option(
-    "--checkpoint", type=CheckpointName(), help="best, last or a step.  [default: best; of folds, last]"
-)
-@click.option(
-    "--split", type=click.Choice(["test", "validation", "out_of_fold"]), default="test", show_default=True,
-    help="What to predict; out_of_fold for folds and ridge regression.",
-)  # fmt: skip
-def predict(
-    runs: tuple[Path, ...], out: Path | None, settings: tuple[str, ...], checkpoint: Any, split: str
-) -> None:
-    """Predict test images with RUNS, and write their mean to OUT.
-
-    Each RUN keeps its own predictions in predictions/SPLIT.npz, which is all without --out: ensembles read them there,
-    and are learned from those of labelled samples. A CSV is checked against the data's sample_submission.csv before it
-    is written.
-    `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
-    """
-    with importing():
-        from jaxlab.runs.predict import predict_runs
-    prepare()
-    predict_runs(runs, out, settings, checkpoint, split, log=_say)
 
 
 @main.command(epilog=example("inspect runs/first --stats"))

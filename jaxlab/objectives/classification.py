@@ -22,6 +22,9 @@ else:
     special = Late("scipy.special")
 
 
+FORMS = ("probabilities", "labels", "logits")
+
+
 class Classification(Resolved):
     """One of several classes; outputs are logits, and the truth the position of a class, -1 for none of them."""
 
@@ -79,6 +82,19 @@ class Classification(Resolved):
 
     def start(self) -> Sums:
         return ClassificationSums.start(len(self.targets))
+
+    def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
+        if form not in (None, *FORMS):
+            raise UserError(f"as_: expected one of {', '.join(FORMS)}, found {form!r}")
+        if form == "probabilities":
+            return special.softmax(values.astype(np.float64), axis=1).astype(np.float32)
+        if form == "labels":
+            if bad := np.flatnonzero(~np.isfinite(values).all(1)).tolist():
+                raise UserError(
+                    f"labels: predictions of {len(bad)} images are not finite (rows {examples(bad)})"
+                )
+            return np.array(self.targets)[values.argmax(1)]
+        return values
 
     nothing = -float("inf")
 

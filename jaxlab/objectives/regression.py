@@ -77,6 +77,13 @@ class Regression(Resolved):
     def start(self) -> Sums:
         return RegressionSums.start(len(self.targets))
 
+    def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
+        if form is not None:
+            raise UserError(
+                f"as_={form!r}: is for classes, but {self.name} predicts numbers ({examples(self.targets)})"
+            )
+        return values
+
     nothing = 0.0
 
     def viewed(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:

@@ -103,6 +103,13 @@ class Resolved(ABC):
         """What sums come to. ceiling: (t,), of the data's targets; plays no part elsewhere."""
         return sums.compute(ceiling if self.of == ACTIVITY else None)
 
+    @abstractmethod
+    def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
+        """Predictions (n, t) in another form: classes as "probabilities", "labels" (n,) or "logits". None: as they are.
+
+        Raises UserError for a form that it has not.
+        """
+
     # -- several predictions of the same rows
 
     @property

@@ -1,13 +1,23 @@
 """Whether a run may be gone on with, and whether its validation samples are new to it."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxlab.core.config import Component, differences, from_json, identity, load_file
-from jaxlab.core.types import UserError
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.source import Opened, examples
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.objectives import Resolved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
+from submit import Predictions, SubmissionError, kaggle
+
+_CELLS = (
+    10**7
+)  # of a submission, beyond which checking its names takes seconds, and is left to `jaxlab predict`
 
 
 def recorded(rundir: RunDirectory) -> Any:
@@ -59,6 +69,31 @@ def check_same(
     if earlier["devices"] != info["devices"]:
         session.log(
             f"warning: this run began on {earlier['devices']}, now {info['devices']}: equal up to rounding only"
+        )
+
+
+def unlike_sample(samples: Samples, objective: Resolved, sample: Path) -> list[str]:
+    """What the submission's check of ids and targets will say, told by values that pass any check of values."""
+    values = objective.placeholder(len(samples))
+    stand_in = Predictions(samples.ids, values, np.array(objective.targets), objective.written)
+    return kaggle.check(stand_in, sample)
+
+
+def log_data(opened: Opened, objective: Resolved, session: Session) -> None:
+    """Before training: what the source noted, and what would keep predictions from being submitted."""
+    for note in opened.notes:
+        session.log(note)
+    samples, sample = opened.test, opened.sample_submission
+    if samples is None or sample is None or len(samples) * len(objective.targets) > _CELLS:
+        return
+    try:
+        faults = unlike_sample(samples, objective, sample)
+    except SubmissionError as error:
+        faults = [str(error)]
+    if faults:
+        session.log(
+            f"warning: {sample} asks for other predictions than this run will make, and `jaxlab predict --out` will "
+            f"refuse to write them: {examples(faults, 3)}"
         )
 
 

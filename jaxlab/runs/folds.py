@@ -89,12 +89,14 @@ class FoldsRun(StudyRun):
     def test(self) -> tuple[Samples | None, Path | None]:
         return self._network.test
 
-    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
+    def given(self, images: UserImages) -> Samples:
+        return self._network.given(images)
+
+    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
         """(n, t) float32: the mean over folds of what each network has for these images.
 
         Of classes, the logarithms of mean probabilities, since these are what `predict_split` averages.
         """
-        samples = self._network.given(images)
         checkpoints = self.checkpoints(self.usual if which is None else which)
         each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints)
         return self.primary.mean_of(values for values, _ in each)

@@ -1,17 +1,21 @@
 """What `jaxlab predict` does: a split with each of several runs, and their mean as one file."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from jaxlab.core.types import UserError
+from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
 from jaxlab.runs.api import load
-from jaxlab.runs.run import Run, Which
-from submit import Predictions, ensemble, kaggle
+from jaxlab.runs.checks import unlike_sample
+from jaxlab.runs.run import Form, Run, Which
+from submit import Labels, Predictions, ensemble, kaggle
+from submit.files.atomic import atomic
+from submit.files.csv_writing import header_line, row_lines
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,109 @@ def predict_runs(
         return Predicted(files)
     mean = members[0] if len(members) == 1 else ensemble.mean(members, list(map(str, files)))
     against = None
+    about = ""
     if out.suffix == ".npz":
         mean.save(out)
+    elif sample is None:
+        mean = _in_form(mean, None, runs[0])
+        kaggle.write(mean, out)
+        about = f" with {_WORDS[mean.kind]}, not checked: there is no sample submission"
     else:
+        for warning in _no_whole_numbers(mean, sample, runs[0]):
+            log(warning)
         kaggle.write(mean, out, sample)
         against = sample
-    log(f"{out}: written" + (f", checked against {against}" if against else ""))
+        about = f", checked against {against}"
+    log(f"{out}: written{about}")
     return Predicted(files, mean, out, against)
+
+
+def predict_images(
+    paths: Sequence[Path],
+    images: Path,
+    out: Path,
+    settings: Iterable[str] = (),
+    which: Which | None = None,
+    form: Form | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write to `out` the mean of what runs predict for a folder of images, or one: a row for each, its file name first.
+
+    form: of classes; default probabilities, a column for each. `labels` is one column of class names, in a csv. Nothing
+    is kept in the runs, and no file is overwritten. Raises UserError, before anything is predicted where that can be
+    known.
+    """
+    check_out(out)
+    if out.exists():
+        raise UserError(
+            f"--out {out}: is there already; nothing is overwritten, so give another file or remove it"
+        )
+    runs = [load(path, settings) for path in paths]
+    first = runs[0]
+    _check_together(runs, None)
+    first.primary.presented(first.primary.placeholder(1), form)
+    if form == "labels" and out.suffix != ".csv":
+        raise UserError(f"--out {out}: expected a .csv file for labels; an npz holds numbers")
+    for run in runs:
+        for warning in run.unfinished():
+            log(warning)
+    samples = first.given(images)
+    each = (_in_order(run, run.given(images), which, first) for run in runs)
+    values = next(each) if len(runs) == 1 else first.primary.mean_of(each)
+    origin = {"images": str(images), "runs": [run.rundir.path.name for run in runs]}
+    found = Predictions(samples.ids, values, np.array(first.targets), first.primary.written, "images", origin)
+    if form == "labels":
+        _write_labels(Labels.of(found), out)
+    else:
+        found = _in_form(found, form, first)
+        found.save(out) if out.suffix == ".npz" else kaggle.write(found, out)
+    log(f"{out}: {len(samples)} images, {'class names' if form == 'labels' else _WORDS[found.kind]}")
+    return out
+
+
+def _write_labels(labels: Labels, path: Path) -> None:
+    with atomic(path) as file:
+        file.write(header_line(["id", labels.name]))
+        file.write(row_lines(labels.ids, labels.labels[:, None]))
+
+
+_WORDS = {
+    "regression": "predictions in the targets' units",
+    "logits": "logits",
+    "probabilities": "probabilities",
+}
+
+
+def _in_order(run: Run, samples: Samples, which: Which | None, first: Run) -> np.ndarray:
+    """What a run predicts, its columns in the order of the first one's."""
+    place = {name: column for column, name in enumerate(run.targets)}
+    return run.predicted(samples, which)[:, [place[name] for name in first.targets]]
+
+
+def _in_form(predictions: Predictions, form: Form | None, run: Run) -> Predictions:
+    """Logits as probabilities, unless they are asked for."""
+    if predictions.kind != "logits" or form == "logits":
+        return predictions
+    return replace(
+        predictions, values=run.primary.presented(predictions.values, "probabilities"), kind="probabilities"
+    )
+
+
+def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str]:
+    """A warning where whole numbers in the sample and in the training data look like the numbers of classes."""
+    if mean.kind != "regression" or len(mean.targets) > 1 or (mean.values == np.rint(mean.values)).all():
+        return
+    if kaggle.read_sample(sample).holds not in ("either", "whole"):
+        return
+    with contextlib.suppress(UserError):  # the labelled data need not be here
+        target = run.opened.train.target
+        if target is None or (target != np.rint(target)).any():
+            return
+    name = mean.targets[0]
+    yield (
+        f"warning: {sample} and the training data have whole numbers as {name!r}, and predictions such as "
+        f"{mean.values[0, 0]:.3g} are none. Where they are numbers of classes, train with --set data.label={name}"
+    )
 
 
 def check_out(out: Path | None) -> None:
@@ -91,11 +191,8 @@ def _check_together(runs: Sequence[Run], sample: Path | None) -> None:
 
 def _check_names(run: Run, sample: Path) -> None:
     """The submission's check of ids and targets before anything is predicted, on values that pass any check."""
-    samples, objective = run.test[0], run.primary
-    if samples is None:
+    if run.test[0] is None:
         return
-    values = objective.placeholder(len(samples))
-    stand_in = Predictions(samples.ids, values, np.array(run.targets), objective.written)
-    if faults := kaggle.check(stand_in, sample):
+    if faults := unlike_sample(run.test[0], run.primary, sample):
         listed = "\n".join(f"- {fault}" for fault in faults)
         raise UserError(f"{sample} asks for other predictions than {run.rundir.path} makes:\n{listed}")

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from jaxlab.core.config import to_json
+from jaxlab.core.config import anchored, to_json
 from jaxlab.core.plots import score_dots
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import first_readable
@@ -24,7 +24,7 @@ from jaxlab.evaluate.scores import scores_of
 from jaxlab.experiment.inputs import changed_encoders
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Objective, Regression, Resolved, resolved
-from jaxlab.runs.checks import check_same
+from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
 from jaxlab.training import journal
@@ -52,12 +52,11 @@ def train_ridge(
     if session.budget.limited:
         session.log("stop-after: does not apply to Ridge, which is fitted in one piece")
     opened = config.data.open()
-    for note in opened.notes:
-        session.log(note)
     if opened.train.target is None:
         raise UserError(
             f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
         )
+    log_data(opened, resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, opened.targets))[0], session)
     encoders = load_all(
         config.encoders, levels_for(config, rundir, opened, session), recorded_encoders(rundir)
     )
@@ -74,7 +73,7 @@ def train_ridge(
     targets, fold = opened.train.target[rows], _numbers(config, opened.train, rows)
     with session.console.status("ridge") as status:
         outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
-    rundir.create(to_json(config), source, info)
+    rundir.create(to_json(anchored(config)), source, info)
     _keep(config, rundir, outcome, targets, opened, found.ids)
     _report(session.console, config, outcome, opened)
     return rundir.path
@@ -190,8 +189,10 @@ class RidgeRun(Run):
             raise UserError(f"{self.rundir.path}: the solution is damaged ({fault}); fit it again")
         return checkpoint
 
-    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
-        samples = given_samples(images, self.info["task"]["image_dtype"])
+    def given(self, images: UserImages) -> Samples:
+        return given_samples(images, self.info["task"]["image_dtype"])
+
+    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
         return self._predict(samples, np.arange(len(samples)), which)
 
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:

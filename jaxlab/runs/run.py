@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from jaxlab.training.rundir import RunDirectory, provenance
 from submit import Predictions
 
 Which = Literal["best", "last"] | int
+Form = Literal["probabilities", "labels", "logits"]
 UserImages = np.ndarray | str | Path | Sequence[str | Path]
 NamedScores = dict[str, float]
 
@@ -127,13 +128,43 @@ class Run(ABC):
 
     # -- predictions and scores
 
-    @abstractmethod
-    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
+    @overload
+    def predict(
+        self,
+        images: UserImages,
+        which: Which | None = None,
+        *,
+        as_: Form | None = None,
+        ids: Literal[False] = False,
+    ) -> np.ndarray: ...
+
+    @overload
+    def predict(
+        self, images: UserImages, which: Which | None = None, *, as_: Form | None = None, ids: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(
+        self, images: UserImages, which: Which | None = None, *, as_: Form | None = None, ids: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """(n, t) float32 predictions in the targets' units; logits for classification.
 
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training. which: default `usual`.
+        as_: of classes "probabilities" (n, t), "labels", which are the likeliest classes' names (n,), or "logits".
+        ids: whether to return (ids (n,), predictions): the files' names, or an array's rows "0", "1", ...
         """
+        samples = self.given(images)
+        self.primary.presented(np.zeros((1, len(self.targets)), np.float32), as_)  # refused before predicting
+        values = self.primary.presented(self.predicted(samples, which), as_)
+        return (samples.ids, values) if ids else values
+
+    @abstractmethod
+    def given(self, images: UserImages) -> Samples:
+        """Images that are `predict`'s argument, as samples. Raises UserError where they cannot be this run's."""
+
+    @abstractmethod
+    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
+        """(n, t) float32 predictions of samples; logits for classification."""
 
     @abstractmethod
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.readers.image_files import file_samples, list_folder
+from jaxlab.data.readers.image_files import SUFFIXES, file_samples, list_folder, list_folders
+from jaxlab.data.source import examples
 
 
 def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype: str) -> Samples:
@@ -21,10 +22,25 @@ def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype:
             checksum=lambda position: hashlib.sha256(array[position].tobytes()).digest(),
         )
     if isinstance(images, str | Path):
-        path = Path(images)
-        images = list(list_folder(path).by_name.values()) if path.is_dir() else [path]
+        images = _files_at(Path(images))
     files = [Path(image) for image in images]
     return file_samples(np.array([file.name for file in files], dtype=str), files)
+
+
+def _files_at(path: Path) -> list[Path]:
+    """A file, or a folder's images sorted by name. Raises UserError where there is neither, or no image."""
+    if not path.is_dir():
+        if not path.is_file():
+            raise UserError(f"images: nothing at {path}; expected a folder of images, or one")
+        return [path]
+    files = list(list_folder(path).by_name.values())
+    if not files:
+        below = list_folders(path)
+        inside = f"; in it are the folders {examples(below)}: give one of these" if below else ""
+        raise UserError(
+            f"images: {path} holds none (a file that ends in {', '.join(sorted(SUFFIXES))}){inside}"
+        )
+    return files
 
 
 def _checked(images: np.ndarray, dtype: str) -> np.ndarray:

@@ -67,13 +67,12 @@ class NetworkRun(Run):
 
     # -- predictions
 
-    def predict(self, images: UserImages, which: Which | None = None) -> np.ndarray:
-        samples, checkpoint = self.given(images), self.checkpoint(self.usual if which is None else which)
+    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
+        checkpoint = self.checkpoint(self.usual if which is None else which)
         ((values, _),) = self.predict_each(samples, np.arange(len(samples)), [checkpoint])
         return values
 
     def given(self, images: UserImages) -> Samples:
-        """Images that are `predict`'s argument, as samples. Raises UserError where they cannot be this network's."""
         if self.task.masks:
             raise UserError(
                 f"{self.rundir.path}: its images have masks, which only those of a split bring along"

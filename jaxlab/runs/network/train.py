@@ -15,6 +15,7 @@ from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe, resolve
 from jaxlab.optim.tuning import notes, summary
+from jaxlab.runs.checks import log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.training import journal
@@ -47,8 +48,7 @@ def train(
     recipe = resolve(
         experiment, opened, levels_for(experiment, rundir, opened, session), recorded_encoders(rundir)
     )
-    for note in opened.notes:
-        session.log(note)
+    log_data(opened, recipe.task.primary, session)
     _log_unknown_classes(recipe, opened, session)
     start = begin(recipe, rundir, opened, layout, allow_config_change, session)
     recipe = start.recipe

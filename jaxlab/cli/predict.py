@@ -1,0 +1,69 @@
+"""`jaxlab predict`: a split of a run's data, or a folder of images, as predictions and a file."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare
+from jaxlab.core.types import UserError
+
+
+@click.command(
+    epilog=example(
+        "predict runs/first --out submission.csv",
+        "predict runs/first runs/second --out mean.csv",
+        "predict runs/first --images FOLDER --out predicted.csv",
+    )
+)
+@click.argument("runs", nargs=-1, required=True, type=RunPath())
+@click.option("--out", type=Output(".csv", ".npz"), help="FILE.csv (checked) or FILE.npz.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="Override a field, e.g. data.root=FOLDER or inference.tta.shift=3.",
+)  # fmt: skip
+@click.option(
+    "--checkpoint", type=CheckpointName(), help="best, last or a step.  [default: best; of folds, last]"
+)
+@click.option(
+    "--split", type=click.Choice(["test", "validation", "out_of_fold"]), default="test", show_default=True,
+    help="What to predict; out_of_fold for folds and ridge regression.",
+)  # fmt: skip
+@click.option(
+    "--images", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Predict these images, a folder of them or one, in place of a split.",
+)  # fmt: skip
+@click.option(
+    "--as", "form", type=click.Choice(["probabilities", "labels", "logits"]),
+    help="How classes of --images are written.  [default: probabilities]",
+)  # fmt: skip
+def predict(
+    runs: tuple[Path, ...],
+    out: Path | None,
+    settings: tuple[str, ...],
+    checkpoint: Any,
+    split: str,
+    images: Path | None,
+    form: Any,
+) -> None:
+    """Predict test images with RUNS, and write their mean to OUT.
+
+    Each RUN keeps its own predictions in predictions/SPLIT.npz, which is all without --out: ensembles read them there,
+    and are learned from those of labelled samples. A CSV is checked against the data's sample_submission.csv before it
+    is written.
+    `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
+
+    With --images FOLDER, OUT has a row for each image in FOLDER, its file name first; nothing is kept or overwritten.
+    """
+    if images is None and form is not None:
+        raise UserError("--as: is for --images; a submission's sample says how its classes are written")
+    if images is not None and (out is None or split != "test"):
+        raise UserError("--images: expected --out FILE.csv too, and no --split: the images take its place")
+    with importing():
+        from jaxlab.runs.predict import predict_images, predict_runs
+    prepare()
+    if images is not None and out is not None:
+        predict_images(runs, images, out, settings, checkpoint, form, log=partial(click.echo, err=True))
+        return
+    predict_runs(runs, out, settings, checkpoint, split, log=partial(click.echo, err=True))

@@ -1,0 +1,231 @@
+"""Images of one's own: predictions with ids, as a table; and classes as what a reader takes them for.
+
+The kind: numbers under a class's name that are no probabilities. Expected values are scipy's softmax.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from scipy.special import softmax
+
+from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
+from jaxlab.data.sources.users_images import given_samples
+from jaxlab.heads import Linear
+from jaxlab.losses import Mse
+from jaxlab.objectives import KINDS
+from jaxlab.runs import predict
+from jaxlab.runs.predict import predict_images, predict_runs
+from jaxlab.runs.run import Run
+from jaxlab.training.rundir import RunDirectory
+from submit import Predictions
+
+
+class Stub(Run):
+    """A run that predicts what it is made with. Targets are classes a, b and c."""
+
+    kind_of = "classification"
+    usual = "best"
+
+    def __init__(self, values: np.ndarray, kind: str = "classification", targets=("a", "b", "c")):
+        self.values, self.rundir = values.astype(np.float32), RunDirectory(Path("runs/stub"))
+        self.made = KINDS[kind]("a", "a", Linear(), Mse(), targets)
+        self.found = (None, None)
+
+    primary = property(lambda self: self.made)
+    test = property(lambda self: self.found)
+    unfinished = lambda self: iter(())  # noqa: E731
+
+    def given(self, images):
+        return given_samples(images, "uint8")
+
+    def predicted(self, samples, which=None):
+        return self.values[: len(samples)]
+
+    def predict_split(self, split="test", which=None):
+        ids = np.array([f"i{k}" for k in range(len(self.values))])
+        return Predictions(ids, self.values, np.array(self.targets), self.primary.written, split)
+
+    def kept_as(self, split="test", which=None):
+        return self.predict_split(split), Path("runs/stub/predictions/test.npz")
+
+    def evaluate(self, which=None): ...
+    def evaluate_checkpoints(self, which=None): ...
+
+
+LOGITS = np.array([[5.0, 2.0, -1.0], [-3.0, 8.0, 0.0], [0.5, 0.25, 0.75]])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name in ("b.png", "a.jpg", "käfer.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """What `load` gives for the paths "0", "1", ..."""
+    given: list[Run] = [Stub(LOGITS)]
+    monkeypatch.setattr(predict, "load", lambda path, settings=(): given[int(str(path))])
+    return given
+
+
+def test_classes_in_each_form(folder: Path) -> None:
+    run = Stub(LOGITS)
+    np.testing.assert_array_equal(run.predict(folder), LOGITS)
+    np.testing.assert_array_equal(run.predict(folder, as_="logits"), LOGITS)
+    np.testing.assert_allclose(run.predict(folder, as_="probabilities"), softmax(LOGITS, 1), rtol=1e-6)
+    assert run.predict(folder, as_="labels").tolist() == ["a", "b", "c"]
+    ids, values = run.predict(folder, ids=True)
+    assert ids.tolist() == ["a.jpg", "b.png", "käfer.png"]
+    np.testing.assert_array_equal(values, LOGITS)
+    ids, labels = run.predict(np.zeros((2, 4, 4, 3), np.uint8), as_="labels", ids=True)
+    assert (ids.tolist(), labels.tolist()) == (["0", "1"], ["a", "b"])
+
+
+def test_forms_that_are_none(folder: Path) -> None:
+    with pytest.raises(
+        UserError, match="as_: expected one of probabilities, labels, logits, found 'classes'"
+    ):
+        Stub(LOGITS).predict(folder, as_="classes")
+    with pytest.raises(UserError, match="is for classes, but a predicts numbers"):
+        Stub(LOGITS, "regression").predict(folder, as_="labels")
+    with pytest.raises(UserError, match=r"predictions of 1 images are not finite \(rows 1\)"):
+        Stub(np.where(LOGITS == 8, np.nan, LOGITS)).predict(folder, as_="labels")
+
+
+@pytest.mark.parametrize("form", [None, "probabilities", "logits"])
+def test_a_table_of_images(folder: Path, tmp_path: Path, runs, form) -> None:
+    predict_images([Path("0")], folder, tmp_path / "out.csv", form=form)
+    table = pd.read_csv(tmp_path / "out.csv", index_col="id")
+    assert table.index.tolist() == ["a.jpg", "b.png", "käfer.png"]
+    assert table.columns.tolist() == ["a", "b", "c"]
+    expected = LOGITS if form == "logits" else softmax(LOGITS, 1)
+    np.testing.assert_allclose(table.to_numpy(), expected, rtol=1e-6)
+
+
+def test_a_table_of_class_names(folder: Path, tmp_path: Path, runs) -> None:
+    predict_images([Path("0")], folder, tmp_path / "out.csv", form="labels")
+    assert (tmp_path / "out.csv").read_text() == "id,label\na.jpg,a\nb.png,b\nkäfer.png,c\n"
+
+
+def test_the_mean_of_runs_whose_classes_stand_in_another_order(folder: Path, tmp_path: Path, runs) -> None:
+    other = LOGITS[::-1].copy()
+    runs.append(Stub(other[:, [2, 0, 1]], targets=("c", "a", "b")))
+    predict_images([Path("0"), Path("1")], folder, tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv", index_col="id")
+    expected = (softmax(LOGITS, 1) + softmax(other, 1)) / 2
+    np.testing.assert_allclose(table[["a", "b", "c"]].to_numpy(), expected, rtol=1e-5)
+    runs[:] = [Stub(LOGITS, "regression"), Stub(other, "regression")]
+    predict_images([Path("0"), Path("1")], folder, tmp_path / "numbers.npz")
+    np.testing.assert_allclose(
+        Predictions.load(tmp_path / "numbers.npz").values, (LOGITS + other) / 2, rtol=1e-6
+    )
+
+
+def test_nothing_is_overwritten(folder: Path, tmp_path: Path, runs) -> None:
+    (tmp_path / "out.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"out\.csv: is there already; nothing is overwritten"):
+        predict_images([Path("0")], folder, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_images_that_are_not_there(folder: Path, tmp_path: Path, runs) -> None:
+    (tmp_path / "empty/inside").mkdir(parents=True)
+    for path, words in (
+        (tmp_path / "gone", "nothing at"),
+        (tmp_path / "empty", "holds none .*; in it are the folders inside: give one of these"),
+    ):
+        with pytest.raises(UserError, match=f"images: .*{words}"):
+            predict_images([Path("0")], path, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_without_a_sample_classes_are_probabilities(tmp_path: Path, runs) -> None:
+    said: list[str] = []
+    predict_runs([Path("0")], tmp_path / "out.csv", log=said.append)
+    table = pd.read_csv(tmp_path / "out.csv", index_col="id")
+    np.testing.assert_allclose(table.to_numpy(), softmax(LOGITS, 1), rtol=1e-6)
+    assert "with probabilities, not checked: there is no sample submission" in said[-1]
+    predict_runs([Path("0")], tmp_path / "out.npz")
+    kept = Predictions.load(tmp_path / "out.npz")  # what ensembles are made of
+    np.testing.assert_array_equal(kept.values, LOGITS.astype(np.float32))
+    assert kept.kind == "logits"
+
+
+@pytest.mark.parametrize(
+    ("cell", "values", "trained", "warned"),
+    [
+        ("0", [0.728, 1.3], [0, 1, 2], True),
+        ("1.0", [0.728, 1.3], [0, 1, 2], True),
+        ("0", [0.728, 1.3], None, True),  # the labelled data are not here
+        ("0", [0.728, 1.3], [0.5, 1.5], False),
+        ("0.5", [0.728, 1.3], [0, 1, 2], False),
+        ("0", [1.0, 2.0], [0, 1, 2], False),
+    ],
+)
+def test_fractions_where_whole_numbers_are_asked_for(
+    tmp_path: Path, runs, cell, values, trained, warned
+) -> None:
+    (tmp_path / "sample.csv").write_text(f"id,label\ni0,{cell}\ni1,{cell}\n")
+    run = Stub(np.array(values)[:, None], "regression", ("label",))
+    run.found = (given_samples(np.zeros((2, 4, 4), np.uint8), "uint8"), tmp_path / "sample.csv")
+    run.found[0].ids[:] = ["i0", "i1"]
+    runs[:] = [run]
+
+    def source():
+        if trained is None:
+            raise UserError("not here")
+        return type("Opened", (), {"train": type("Train", (), {"target": np.array(trained)[:, None]})})
+
+    type(run).opened = property(lambda self: source())
+    said: list[str] = []
+    predict_runs([Path("0")], tmp_path / "out.csv", log=said.append)
+    lines = [line for line in said if "--set data.label=label" in line]
+    assert bool(lines) == warned
+    if warned:
+        assert f"predictions such as {values[0]:.3g} are none" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--images", "x"], "--images: expected --out FILE.csv too"),
+        (["--images", "x", "--out", "o.csv", "--split", "validation"], "and no --split"),
+        (["--as", "labels", "--out", "o.csv"], "--as: is for --images"),
+    ],
+)
+def test_options_that_do_not_go_together(trained: Path, arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(main, ["predict", str(trained), *arguments])
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_the_command(trained: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "new").mkdir()
+    for name in ("x1", "x0"):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(
+            tmp_path / "new" / f"{name}.png"
+        )
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    out = tmp_path / "out.csv"
+    arguments = ["predict", str(trained), "--images", str(tmp_path / "new"), "--out", str(out)]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    import jaxlab
+
+    table = pd.read_csv(io.StringIO(out.read_text()), index_col="id")
+    ids, values = jaxlab.load(trained).predict(tmp_path / "new", ids=True)
+    assert table.index.tolist() == ids.tolist() == ["x0.png", "x1.png"]
+    np.testing.assert_array_equal(table.to_numpy(np.float32), values)
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+    again = CliRunner().invoke(main, arguments)
+    assert "nothing is overwritten" in again.output
