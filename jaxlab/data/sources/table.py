@@ -124,7 +124,8 @@ class KaggleTable(Source):
             name for name in header if is_nameless(name) and name not in (*self.targets, self.label)
         ]:
             places = examples(header.index(name) + 1 for name in nameless)
-            yield f"{path}: column {places} has no name and is left out, as an index that was saved along would be"
+            why = "an index that was saved along, or a comma too many"
+            yield f"{path}: column {places} has no name and is left out: {why}"
         if train.target is None or self.targets:
             return
         if len(targets) == 1 and (numbers := _like_classes(train.target[:, 0])):
