@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxlab.core.types import UserError
 from jaxlab.runs.checks import recorded
+from jaxlab.runs.constant import warn_of_constants
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions, SubmissionError
 
@@ -37,7 +38,8 @@ def origin_of(run: "Run", predictions: Predictions, which: "Which | None") -> Or
 
 
 def keep(rundir: RunDirectory, predictions: Predictions, origin: Origin) -> Path:
-    """Write them into the run directory; the file."""
+    """Write them into the run directory; the file. Warns of those that are the same for all images."""
+    warn_of_constants(predictions)
     file = rundir.predictions(predictions.split)
     if not all(origin):
         file = file.with_name(f"{_name(predictions, not origin.own)}.npz")
