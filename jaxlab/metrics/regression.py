@@ -6,10 +6,12 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlab.metrics import over_targets
-from jaxlab.metrics.reduce import total
+from jaxlab.metrics.reduce import largest, total
+
+_LEAST = -126  # the exponent of float32's least normal number: the unit of what has been 0 so far
 
 
 @jax.tree_util.register_dataclass
@@ -19,7 +21,9 @@ class RegressionSums:
 
     Batches are merged by the pairwise update of Chan, Golub & LeVeque (1983): nothing cancels, so float32 is
     enough. Values are taken above an origin, the first batch's mean, which may be large beside their spread;
-    so are mean_x and mean_y. The loss is summed beside them.
+    so are mean_x and mean_y. They are in units, powers of two near the largest value so far, so that no square
+    overflows or vanishes, whatever the targets are measured in; multiplying by such rounds nothing.
+    The loss is summed beside them.
     """
 
     count: Float[Array, ""]
@@ -31,12 +35,15 @@ class RegressionSums:
     xx: Float[Array, " t"]
     yy: Float[Array, " t"]
     xy: Float[Array, " t"]
+    unit_x: Int[Array, " t"]
+    unit_y: Int[Array, " t"]
 
     @classmethod
     def start(cls, targets: int) -> Self:
         """Sums over no samples."""
         zero, zeros = jnp.zeros(()), jnp.zeros(targets)
-        return cls(zero, zero, zeros, zeros, zeros, zeros, zeros, zeros, zeros)
+        units = jnp.full(targets, _LEAST, jnp.int32)
+        return cls(zero, zero, zeros, zeros, zeros, zeros, zeros, zeros, zeros, units, units)
 
     def add(
         self,
@@ -48,43 +55,55 @@ class RegressionSums:
     ) -> Self:
         """These sums with a batch of predictions x and truth y added."""
         count = total(jnp.ones(len(x)), mask, axis_name)
+        both = self.count + count
+        share = count / jnp.maximum(both, 1)
 
         def mean(values: Float[Array, "b t"]) -> Float[Array, " t"]:
             return total(values, mask, axis_name) / jnp.maximum(count, 1)
 
-        origin_x, origin_y = (
-            jnp.where(self.count == 0, mean(values), origin)
-            for values, origin in ((x, self.origin_x), (y, self.origin_y))
-        )
-        x, y = x - origin_x[None], y - origin_y[None]
-        mean_x, mean_y = mean(x), mean(y)
-        dx, dy = x - mean_x[None], y - mean_y[None]
-        both = self.count + count
-        share = count / jnp.maximum(both, 1)
-        step_x, step_y = mean_x - self.mean_x, mean_y - self.mean_y
+        def side(
+            values: Float[Array, "b t"], before: Int[Array, " t"], origin: Array, mean_before: Array
+        ) -> tuple[Array, ...]:
+            """Unit, factor of what is in that before, origin, deviations from the batch's mean, and the mean's step."""
+            unit = jnp.maximum(before, _exponent(largest(values, mask, axis_name)))
+            less = _power(before - unit)
+            values = values * _power(-unit)[None]
+            origin = jnp.where(self.count == 0, mean(values), origin * less)
+            values = values - origin[None]
+            batch_mean = mean(values)
+            step = batch_mean - mean_before * less
+            return unit, less, origin, values - batch_mean[None], step
+
+        unit_x, less_x, origin_x, dx, step_x = side(x, self.unit_x, self.origin_x, self.mean_x)
+        unit_y, less_y, origin_y, dy, step_y = side(y, self.unit_y, self.origin_y, self.mean_y)
         between = self.count * share
         return type(self)(
             count=both,
             loss=self.loss + total(loss, mask, axis_name),
             origin_x=origin_x,
             origin_y=origin_y,
-            mean_x=self.mean_x + share * step_x,
-            mean_y=self.mean_y + share * step_y,
-            xx=self.xx + total(dx * dx, mask, axis_name) + between * step_x * step_x,
-            yy=self.yy + total(dy * dy, mask, axis_name) + between * step_y * step_y,
-            xy=self.xy + total(dx * dy, mask, axis_name) + between * step_x * step_y,
+            mean_x=self.mean_x * less_x + share * step_x,
+            mean_y=self.mean_y * less_y + share * step_y,
+            xx=self.xx * less_x * less_x + total(dx * dx, mask, axis_name) + between * step_x * step_x,
+            yy=self.yy * less_y * less_y + total(dy * dy, mask, axis_name) + between * step_y * step_y,
+            xy=self.xy * less_x * less_y + total(dx * dy, mask, axis_name) + between * step_x * step_y,
+            unit_x=unit_x,
+            unit_y=unit_y,
         )
 
     def per_target(self) -> dict[str, np.ndarray]:
         """(t,) float64 arrays: pearson, explained_variance, mse. NaN where a target is constant."""
         with np.errstate(invalid="ignore", divide="ignore"):
             n, xx, yy, xy = (np.asarray(a, np.float64) for a in (self.count, self.xx, self.yy, self.xy))
+            in_x, in_y = (np.ldexp(1.0, np.asarray(unit)) for unit in (self.unit_x, self.unit_y))
             mx = np.asarray(self.origin_x, np.float64) + np.asarray(self.mean_x, np.float64)
             my = np.asarray(self.origin_y, np.float64) + np.asarray(self.mean_y, np.float64)
-            residual = np.maximum(xx + yy - 2 * xy, 0)
             flat = _constant(yy, my, n)
+            r = np.where(flat | _constant(xx, mx, n), np.nan, xy / np.sqrt(xx * yy))
+            xx, yy, xy, mx, my = xx * in_x**2, yy * in_y**2, xy * in_x * in_y, mx * in_x, my * in_y
+            residual = np.maximum(xx + yy - 2 * xy, 0)
             return {
-                "pearson": np.where(flat | _constant(xx, mx, n), np.nan, xy / np.sqrt(xx * yy)),
+                "pearson": r,
                 "explained_variance": np.where(flat, np.nan, 1 - residual / yy),
                 "mse": residual / n + (mx - my) ** 2,
             }
@@ -115,4 +134,15 @@ class RegressionSums:
 
 def _constant(squares: np.ndarray, mean: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Which targets vary by no more than float32 rounds their mean."""
-    return squares <= 1e-12 * count * np.maximum(mean * mean, 1e-12)
+    return squares <= 1e-12 * count * mean * mean
+
+
+def _exponent(sizes: Float[Array, " t"]) -> Int[Array, " t"]:
+    """Of the least power of two above each, as far as float32 has its inverse; of 0 and infinity the least of all."""
+    found = jnp.minimum(jnp.frexp(sizes)[1], -_LEAST)
+    return jnp.where(jnp.isfinite(sizes) & (sizes > 0), found, _LEAST)
+
+
+def _power(exponent: Int[Array, " t"]) -> Float[Array, " t"]:
+    """2^exponent, exactly."""
+    return jnp.ldexp(jnp.ones(exponent.shape), exponent)

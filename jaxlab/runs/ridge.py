@@ -133,7 +133,7 @@ def _keep(
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
     """Scores by band and by region; whether any is defined, and whether penalties end at the last ones tried."""
-    title = f"{config.score} of the out-of-fold predictions of {config.split.folds} folds together"
+    title = f"{config.score}, {config.split.folds} folds pooled"
     table = Table("band", "mean", "median", "penalty", title=title, title_justify="left", box=None)
     for row in outcome.rows:
         values = (f"{value:.4f}" for value in (row.mean, over_targets.median(row.score)))

@@ -44,7 +44,7 @@ class TrainState:
     def from_arrays(self, stored: dict[str, dict[str, np.ndarray]]) -> Self:
         """A state shaped as this one that holds `stored`. Raises UserError naming every leaf that differs."""
         problems: list[str] = []
-        stored = {**stored, "sums": _by_objective(stored.get("sums", {}), list(self.sums))}
+        stored = {**stored, "sums": _in_units(_by_objective(stored.get("sums", {}), list(self.sums)))}
         new = {
             f.name: _restored(f.name, getattr(self, f.name), stored.get(f.name, {}), problems)
             for f in fields(self)
@@ -72,6 +72,15 @@ def _by_objective(sums: dict[str, np.ndarray], objectives: list[str]) -> dict[st
     if len(objectives) == 1 and not any("." in name for name in sums):
         return {f"{objectives[0]}.{name}": leaf for name, leaf in sums.items()}
     return sums
+
+
+def _in_units(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """With the units of scores' sums, of which those without are 2^0."""
+    squares = {name.removesuffix("xx"): leaf for name, leaf in sums.items() if name.endswith(".xx")}
+    units = {
+        f"{of}unit_{side}": np.zeros(leaf.shape, np.int32) for of, leaf in squares.items() for side in "xy"
+    }
+    return {**units, **sums}
 
 
 def _named(tree: Any) -> dict[str, np.ndarray]:

@@ -1,5 +1,7 @@
 """Streamed scores against scipy and scikit-learn, and against submit.metrics."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,7 +111,8 @@ def test_wholly_masked_batches_add_nothing():
     first = add(RegressionSums.start(6), empty, empty, empty[:, 0], np.zeros(16, bool))
     for old, new in zip(jax.tree.leaves(sums), jax.tree.leaves(after), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert all(np.all(np.asarray(leaf) == 0) for leaf in jax.tree.leaves(first))
+    for old, new in zip(jax.tree.leaves(RegressionSums.start(6)), jax.tree.leaves(first), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_sums_over_four_devices_equal_those_of_one():
@@ -138,6 +141,39 @@ def test_same_scores_as_submit():
     ceiling = np.linspace(0, 1, 8)
     expected = reference.noise_normalised(reference.pearson(x, y), ceiling).mean()
     assert sums.compute(ceiling)["noise_normalised"] == pytest.approx(expected, abs=1e-6)
+
+
+# -- no score depends on what a target is measured in
+
+
+@pytest.mark.parametrize("batch", [7, 87])
+@pytest.mark.parametrize("offset", [0.0, -30.0])
+@pytest.mark.parametrize("unit", [1e-30, 1e-13, 1e15, 1e30])
+def test_scores_are_those_of_any_unit(unit, offset, batch):
+    """The squares of most are no float32, and a target of the first batch may be silent."""
+    x, y = (side.astype(np.float64) for side in data(offset=offset))
+    x[:8, 0] = y[:8, 1] = 0
+    y[:, 2], x[:, 3] = offset + 0.1, 0.7
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        r = [pearsonr(x[:, k], y[:, k]).statistic for k in range(6)]
+    variance = explained_variance_score(y, x, multioutput="raw_values")
+    sums = streamed((x * unit).astype(np.float32), (y * unit).astype(np.float32), batch)
+    found = sums.per_target()
+    np.testing.assert_allclose(found["pearson"][[0, 1, 4, 5]], np.array(r)[[0, 1, 4, 5]], atol=2e-6)
+    assert np.isnan(found["pearson"]).tolist() == [False, False, True, True, False, False]
+    kept = [0, 1, 3, 4, 5]
+    np.testing.assert_allclose(found["explained_variance"][kept], variance[kept], rtol=1e-4, atol=1e-4)
+    error = mean_squared_error(y, x, multioutput="raw_values") * unit**2
+    np.testing.assert_allclose(found["mse"], error, rtol=1e-4)
+    assert sums.compute()["mse"] == pytest.approx(error.mean(), rel=1e-4)
+
+
+def test_predictions_may_be_of_another_unit_than_the_truth():
+    """A network whose targets are not standardised begins far from them."""
+    x, y = data()
+    r = [pearsonr(x[:, k], y[:, k]).statistic for k in range(6)]
+    found = streamed(x * np.float32(1e15), y * np.float32(1e-15)).per_target()
+    np.testing.assert_allclose(found["pearson"], r, atol=1e-6)
 
 
 # -- what is undefined of every target is no score at all: 0 would be compared with others, and chosen by
