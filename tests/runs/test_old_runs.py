@@ -2,6 +2,7 @@
 
 runs_of_0_1.tar.gz holds what that version left behind (commit a824fe8, on one device): a network with a loss of the
 user's own, two folds of it, their soup, a ridge regression, and the network's training stopped in mid-epoch.
+bundle_of_0_1.tar.gz is its bundle of the network and the folds, without the wheels.
 """
 
 import json
@@ -24,8 +25,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def old(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(Path(__file__).parents[1] / "reference/runs_of_0_1.tar.gz") as file:
-        file.extractall(folder, filter="data")
+    for name in ("runs", "bundle"):
+        with tarfile.open(Path(__file__).parents[1] / f"reference/{name}_of_0_1.tar.gz") as file:
+            file.extractall(folder, filter="data")
     return folder
 
 
@@ -76,6 +78,17 @@ def test_its_training_goes_on_in_mid_epoch(old, tmp_path):
     for field in ("params", "ema", "stats"):
         for path, leaf in expected[field].items():
             np.testing.assert_allclose(found[field][path], leaf, rtol=2e-3, atol=2e-4, err_msg=path)
+
+
+def test_its_bundle_predicts_as_its_notebook_does(old):
+    for member in json.loads((old / "bundle/bundle.json").read_text())["runs"]:
+        run = jaxlab.load(old / "bundle" / member["path"])
+        now, then = (
+            run.predict_split("test", member["which"]),
+            submit.Predictions.load(old / member["name"] / "predictions/test.npz"),
+        )
+        assert now.ids.tolist() == then.ids.tolist()
+        np.testing.assert_allclose(now.values, then.values, rtol=1e-4, atol=1e-5)
 
 
 def test_its_out_of_fold_predictions_are_taken_as_they_are(old, tmp_path):
