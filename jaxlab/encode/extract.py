@@ -112,6 +112,9 @@ def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, Stor
     if any(array is None for array in found.values()):
         with folder.locked(log):  # another process may have made them meanwhile
             if missing := [layer for layer in layers if folder.open(layer) is None]:
+                for file in (folder.path / layer.file for layer in missing):
+                    if file.exists():
+                        log(f"{file}: is not as it was written; made anew")
                 seconds = _make(encoder, stimuli, folder, missing, console)
                 took |= dict.fromkeys(missing, seconds)
                 names = examples(layer.name for layer in missing)

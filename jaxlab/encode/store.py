@@ -1,17 +1,16 @@
 """Features on disk: a folder for what an encoder makes of a set of samples, in it a file for each layer.
 
-features/<key>/manifest.json              what made them; {file: layer, pool, shape, dtype} of the files that are whole
+features/<key>/manifest.json              what made them; {file: layer, pool, shape, dtype, sum} of the whole files
 features/<key>/ids.npy                    (n,) of the samples
 features/<key>/<layer>.<pool>.<dtype>.npy (n, ...); bfloat16 as its 16 bits
 features/<key>/*.partial, progress.json   being made: {file: rows that are on disk}
 features/<key>/lock                       held by the process that makes them
 
-A file gets its name once it is whole and on disk, and counts only when the manifest then lists it.
+A file gets its name once it is whole and on disk, and counts only when the manifest then lists it. It is summed when
+it is first opened by a process: one that has changed since it was written is made anew.
 """
 
 import contextlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,13 @@ import ml_dtypes
 import numpy as np
 from filelock import FileLock, Timeout
 
-from jaxlab.core.store import cache_dir, create
+from jaxlab.core.checksum import content_sum
+from jaxlab.core.files import read_json, write_json
+from jaxlab.core.store import cache_dir, create, mapped
 from jaxlab.core.types import UserError
 
 SCHEMA = 1
+_SUM = "sum"
 FLUSH_SECONDS = 5.0  # between the moments after which a killed run goes on
 _ADVICE = 'or keep less: pool="mean", dtype="bfloat16", fewer layers'
 _STORED: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(np.uint16)}
@@ -65,11 +67,18 @@ class Folder:
         return cache_dir() / "features" / self.key
 
     def open(self, layer: Layer) -> np.ndarray | None:
-        """The layer's array, read-only and memory-mapped; None where it is not there, not whole or another one."""
-        if _read(self.path / "manifest.json").get("layers", {}).get(layer.file) != layer.record():
+        """The layer's array, read-only and memory-mapped; None where it is not there, another one, or not as written.
+
+        Version 0.1 listed no sums: its layers are taken as they are.
+        """
+        listed = _listed(self.path)
+        record = listed.get(layer.file)
+        if not isinstance(record, dict) or {**record, _SUM: None} != {**layer.record(), _SUM: None}:
             return None
         array = _mapped(self.path / layer.file, layer)
-        return array if array is None or layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
+        if array is None or (_SUM in record and record[_SUM] != _summed(self.path / layer.file)):
+            return None
+        return array if layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
 
     @contextlib.contextmanager
     def locked(self, log: Callable[[str], None]) -> Iterator[None]:
@@ -115,7 +124,9 @@ class Folder:
             self._finish(layers, progress, ids, about)
 
     def _progress(self) -> dict[str, int]:
-        return _read(self.path / "progress.json").get("rows", {})
+        rows = _read(self.path / "progress.json").get("rows")
+        rows = rows if isinstance(rows, dict) else {}
+        return {name: done for name, done in rows.items() if type(done) is int and done >= 0}
 
     def _partial(self, layer: Layer, progress: dict[str, int]) -> np.memmap:
         """The array to fill: what another process left of it, or a new one."""
@@ -145,11 +156,13 @@ class Folder:
         self, layers: Sequence[Layer], progress: dict[str, int], ids: np.ndarray, about: Mapping[str, Any]
     ) -> None:
         np.save(self.path / "ids.npy", ids)
+        sums = {}
         for layer in layers:
+            sums[layer.file] = content_sum(self._partial_path(layer))
             self._partial_path(layer).replace(self.path / layer.file)
             del progress[layer.file]
-        known = _read(self.path / "manifest.json").get("layers", {})
-        listed = known | {layer.file: layer.record() for layer in layers}
+        made = {layer.file: {**layer.record(), _SUM: sums[layer.file]} for layer in layers}
+        listed = _listed(self.path) | made
         _write(self.path / "manifest.json", {**about, "rows": len(ids), "layers": listed})
         _write(self.path / "progress.json", {"rows": progress})
 
@@ -165,27 +178,31 @@ class Folder:
 
 
 def _mapped(path: Path, layer: Layer) -> np.memmap | None:
-    """The array file, read-only, as `layer` says that it is; None where it is another, cut short or missing."""
+    return mapped(path, layer.shape, _STORED[layer.dtype])
+
+
+def _summed(path: Path) -> str | None:
+    """Of the file's content; None where it cannot be read to its end."""
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError):
+        return content_sum(path)
+    except OSError:
         return None
-    return array if (array.shape, array.dtype) == (layer.shape, _STORED[layer.dtype]) else None
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    """{file: its record} of a folder's manifest."""
+    layers = _read(folder / "manifest.json").get("layers")
+    return layers if isinstance(layers, dict) else {}
 
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON file of ours; {} where there is none or it is not whole."""
     try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError):
+        data = read_json(path)
+    except UserError:
         return {}
-    return data if isinstance(data, dict) and data.get("schema") == SCHEMA else {}
+    return data if data.get("schema") == SCHEMA else {}
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w") as file:
-        json.dump({"schema": SCHEMA, **data}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_json(path, {"schema": SCHEMA, **data})

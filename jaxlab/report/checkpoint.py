@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from jaxlab.core.files import read_json
 from jaxlab.core.types import UserError
 from jaxlab.report.compare import compare
 from jaxlab.report.folds import folds_of
@@ -20,6 +21,7 @@ from jaxlab.report.orbax import tree_of
 from jaxlab.report.terminal import render
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved
+from jaxlab.training.records import Manifest
 
 SCHEMA = 1
 
@@ -106,17 +108,17 @@ def _entry(checkpoint: Saved) -> dict[str, Any]:
         entry["parameters"] = sum(map(values, entry["leaves"]["params"].values()))
     except UserError as error:
         entry["damaged"] = str(error)
-    except (KeyError, TypeError, AttributeError) as error:
-        entry["damaged"] = f"{checkpoint.path / 'meta.json'} is not a checkpoint's ({error!r})"
+    except (KeyError, TypeError, ValueError) as error:
+        entry["damaged"] = f"{checkpoint.path / 'meta.json'}: leaves are not a checkpoint's ({error!r})"
     return entry
 
 
 def _missing(checkpoint: Saved) -> str | None:
     """What can be told without reading arrays: whether each listed file is there."""
     try:
-        listed = json.loads((checkpoint.path / "manifest.json").read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{checkpoint.path / 'manifest.json'} cannot be read ({error})"
+        listed = read_json(checkpoint.path / "manifest.json", Manifest)["files"]
+    except UserError as error:
+        return str(error)
     return next(
         (f"{checkpoint.path / n} is missing" for n in listed if not (checkpoint.path / n).is_file()), None
     )

@@ -39,7 +39,7 @@ class Located:
         for checkpoint in reversed(everything):
             try:
                 return checkpoint.meta()["progress"]["best"]
-            except (UserError, KeyError):
+            except UserError:
                 continue
         return None
 

@@ -13,24 +13,23 @@ anew, and would remove the one that a run went on from (tests/training/test_orba
 """
 
 import contextlib
-import errno
 import hashlib
 import json
-import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from jaxlab.core.files import read_json, writing
 from jaxlab.core.types import UserError
+from jaxlab.training import arrays as orbax
+from jaxlab.training.arrays import Leaves
+from jaxlab.training.records import Manifest, Meta, Record
 
-Leaves = dict[str, dict[str, np.ndarray]]
 _PARTIAL = ".partial"
 _PREDICTING = ("params", "ema", "stats", "constants")  # the fields that predicting reads
 
@@ -46,44 +45,57 @@ class Saved:
         return int(self.path.name)
 
     def meta(self) -> dict[str, Any]:
-        """Its meta.json. Raises UserError where that is not whole."""
-        return _read_json(self.path / "meta.json")
+        """Its meta.json. Raises UserError where that is not whole, or not a checkpoint's."""
+        file = self.path / "meta.json"
+        return Record.of(file, read_json(file, Meta))
 
     def fault(self) -> str | None:
         """What is wrong with its files against the manifest, or None."""
         try:
-            listed = _read_json(self.path / "manifest.json").get("files")
+            listed = read_json(self.path / "manifest.json", Manifest)["files"]
+            for name, expected in listed.items():
+                file = self.path / name
+                if not file.is_file():
+                    return f"{file} is missing"
+                if _sha256(file) != expected:
+                    return f"{file} does not have the SHA-256 that its manifest gives"
+            if "meta.json" in listed:
+                self.meta()
         except UserError as error:
             return str(error)
-        if not isinstance(listed, dict):
-            return f"{self.path / 'manifest.json'} names no files"
-        for name, expected in listed.items():
-            file = self.path / name
-            if not file.is_file():
-                return f"{file} is missing"
-            if _sha256(file) != expected:
-                return f"{file} does not have the SHA-256 that its manifest gives"
+        except OSError as error:
+            return f"{error.filename or self.path} cannot be read ({_reason(error)})"
         return None
 
     def arrays(self, only: tuple[str, ...] | None = None) -> Leaves:
-        """{field: {path: array}} as saved, on the host; `only` some fields."""
-        import orbax.checkpoint as ocp
+        """{field: {path: array}} as saved, on the host; `only` some fields.
 
-        folder = self.path.absolute() / "state"  # Orbax refuses a relative path
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            if only is None:
-                return checkpointer.restore(folder)
-            wanted = {field: dict.fromkeys(self.meta()["leaves"][field], 0) for field in only}
-            restore = ocp.args.PyTreeRestore(item=wanted, partial_restore=True)
-            return checkpointer.restore(folder, args=restore)
+        Raises UserError where they cannot be read.
+        """
+        leaves = self.meta()["leaves"]
+        try:
+            wanted = None if only is None else {field: leaves[field] for field in only}
+            return orbax.read(self.path / "state", wanted)
+        except UserError:
+            raise
+        except Exception as error:  # of Orbax and its storage, by what is damaged
+            raise UserError(f"{self.path}: its arrays cannot be read ({_reason(error)})") from error
 
 
 def saved(folder: Path) -> list[Saved]:
-    """The whole checkpoints under `folder`, oldest first."""
-    if not folder.is_dir():
+    """The whole checkpoints under `folder`, oldest first. Raises UserError where the disk does not let one look."""
+    try:
+        found = [Saved(path) for path in folder.iterdir() if _is_step(path.name) and path.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    found = [Saved(path) for path in folder.iterdir() if path.name.isdigit()]
+    except OSError as error:
+        raise UserError(f"{error.filename or folder} cannot be read ({_reason(error)})") from error
     return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def _is_step(name: str) -> bool:
+    """0, 1, 2, ...: not 007, and not another script's digits."""
+    return name.isascii() and name.isdigit() and str(int(name)) == name
 
 
 def copy_for_predicting(checkpoint: Saved, folder: Path) -> None:
@@ -93,6 +105,7 @@ def copy_for_predicting(checkpoint: Saved, folder: Path) -> None:
     arrays: Leaves = {field: {} for field in kept}
     arrays |= checkpoint.arrays(tuple(field for field in kept if meta["leaves"][field]))
     about = {name: value for name, value in meta.items() if name not in ("schema", "digest", "leaves")}
+    folder.mkdir(parents=True, exist_ok=True)
     _write_folder(folder / str(checkpoint.step), arrays, about)
 
 
@@ -112,13 +125,22 @@ class Checkpoints:
     The one before the last stays too: it is what a run goes on from if the last turns out to be damaged.
     """
 
-    def __init__(self, folder: Path, keep_every: int | None = None):
+    def __init__(
+        self, folder: Path, keep_every: int | None = None, warn: Callable[[str], None] = lambda line: None
+    ):
+        """warn: is told of what an earlier checkpoint left that could not be removed.
+
+        Makes the folder. Raises UserError where the disk refuses.
+        """
         self.folder = folder
         self.keep_every = keep_every
+        self._warn = warn
         self._worker = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
-        for left in folder.glob(f"*{_PARTIAL}") if folder.is_dir() else ():
-            shutil.rmtree(left)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"*{_PARTIAL}"):
+            self._removed(left)
 
     def save(self, arrays: Leaves, meta: dict[str, Any]) -> None:
         """Start writing `arrays` (host copies) as step meta["step"]; waits for an earlier write first.
@@ -145,12 +167,15 @@ class Checkpoints:
         final = self.folder / str(meta["step"])
         partial = final.with_name(final.name + _PARTIAL)
         try:
+            if not self.folder.is_dir():
+                raise UserError(f"{self.folder} was removed meanwhile")
+            _remove(partial)
             _write_folder(partial, arrays, meta)
-            if final.exists():  # a damaged one of the same step, made again after a resume
-                shutil.rmtree(final)
+            _remove(final)  # a damaged one of the same step, made again after a resume
             partial.rename(final)
         except Exception as error:
-            shutil.rmtree(partial, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _remove(partial)
             kept = saved(self.folder)
             last = f"the last good one is step {kept[-1].step}" if kept else "there is none before it"
             raise UserError(f"checkpoint {final} could not be written ({_reason(error)}); {last}") from error
@@ -164,22 +189,33 @@ class Checkpoints:
         for checkpoint in found:
             every = self.keep_every is not None and checkpoint.step % self.keep_every == 0
             if checkpoint.step not in keep and not every:
-                # Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint.
-                doomed = checkpoint.path.with_name(checkpoint.path.name + _PARTIAL)
-                shutil.rmtree(doomed, ignore_errors=True)
-                shutil.rmtree(checkpoint.path.rename(doomed))
+                self._removed(checkpoint.path)
+
+    def _removed(self, path: Path) -> None:
+        """Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint."""
+        doomed = path if path.name.endswith(_PARTIAL) else path.with_name(path.name + _PARTIAL)
+        try:
+            if doomed != path:
+                _remove(doomed)
+                path.rename(doomed)
+            _remove(doomed)
+        except OSError as error:  # what is saved is saved
+            self._warn(f"warning: {path} is needed no more, but could not be removed ({_reason(error)})")
+
+
+def _remove(path: Path) -> None:
+    """Whatever it is: a folder, a file, or a link, whose target stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_folder(folder: Path, arrays: Leaves, meta: dict[str, Any]) -> None:
-    import orbax.checkpoint as ocp
-
     from jaxlab.core import tree
 
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    _check_room(folder, sum(leaf.nbytes for named in arrays.values() for leaf in named.values()))
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-        checkpointer.save(folder.absolute() / "state", args=ocp.args.PyTreeSave(arrays))
+    folder.mkdir()
+    orbax.write(folder / "state", arrays)
     leaves = {
         field: {path: [list(leaf.shape), str(leaf.dtype)] for path, leaf in named.items()}
         for field, named in arrays.items()
@@ -191,23 +227,6 @@ def _write_folder(folder: Path, arrays: Leaves, meta: dict[str, Any]) -> None:
     _write_json(folder / "manifest.json", {"schema": 1, "files": sums})
 
 
-def _check_room(folder: Path, size: int) -> None:
-    """Before Orbax: on a full disk its storage prints a traceback for every array."""
-    if shutil.disk_usage(folder).free < size:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Orbax logs a traceback of each error that it raises too."""
-    logger = logging.getLogger("absl")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
 def _reason(error: BaseException) -> str:
     """The operating system's words where there are some, wherever in the chain of causes."""
     cause: BaseException | None = error
@@ -217,7 +236,7 @@ def _reason(error: BaseException) -> str:
         if code := re.search(r"os_error_code='(\d+)'", str(cause)):  # Orbax's storage is not Python
             return os.strerror(int(code[1]))
         cause = cause.__cause__ or cause.__context__
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{str(error).splitlines()[0]:.200}" if str(error) else type(error).__name__
 
 
 def _sha256(path: Path) -> str:
@@ -226,19 +245,7 @@ def _sha256(path: Path) -> str:
 
 
 def _write_json(path: Path, data: dict[str, Any]) -> None:
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         json.dump(data, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not whole JSON ({error})") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return data

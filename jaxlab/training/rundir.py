@@ -1,14 +1,19 @@
 """A run directory: what was asked for, with what it was made, and where its parts lie."""
 
 import importlib.metadata
-import json
+import io
 import platform
 import subprocess
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from jaxlab.core.files import check_form, read_json, write_json, writing
 from jaxlab.core.types import UserError
+from jaxlab.training.records import Info, Record
 
 SCHEMA = 1
 _PACKAGES = ("jaxlab", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -48,37 +53,43 @@ class RunDirectory:
 
     def info(self) -> dict[str, Any]:
         """run.json, likewise."""
-        return self._read("run.json")
+        return self._read("run.json", Info)
 
     def create(self, experiment: dict[str, Any], source: str | None, info: dict[str, Any]) -> None:
-        """Write config.json, config.py (the source, where there is one) and run.json; config.json last."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "config.py").unlink(missing_ok=True)
-        if source is not None:
-            (self.path / "config.py").write_text(source)
-        self._write("run.json", info)
-        self._write("config.json", {"experiment": experiment})
+        """Write config.json, config.py (the source, where there is one) and run.json; config.json last.
 
-    def _write(self, name: str, data: dict[str, Any]) -> None:
-        partial = self.path / f"{name}.partial"
-        partial.write_text(json.dumps({"schema": SCHEMA, **data}, indent=1) + "\n")
-        partial.replace(self.path / name)
+        Raises UserError where the disk refuses.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "config.py").unlink(missing_ok=True)
+            if source is not None:
+                (self.path / "config.py").write_bytes(_encoded(source))
+            write_json(self.path / "run.json", {"schema": SCHEMA, **info})
+            write_json(self.path / "config.json", {"schema": SCHEMA, "experiment": experiment})
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, form: type[BaseModel] | None = None) -> dict[str, Any]:
         file = self.path / name
-        if not file.is_file():
+        try:
+            file.stat()
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(
                 f"{self.path} is not a run directory: it has no {name} (`jaxlab train` makes one)"
-            )
-        try:
-            data = json.loads(file.read_text())
-        except ValueError as error:
-            raise UserError(f"{file} is not whole JSON ({error})") from None
-        if not isinstance(data, dict):
-            raise UserError(f"{file}: expected a JSON object, found {data!r:.60}")
+            ) from None
+        except OSError:
+            pass  # it says why, as it is read
+        data = read_json(file)
         if data.get("schema") != SCHEMA:
-            raise UserError(f"{file}: expected schema {SCHEMA}, found {data.get('schema')}")
-        return data
+            raise UserError(f"{file}: expected schema {SCHEMA}, found {data.get('schema')!r:.60}")
+        if form is not None:
+            check_form(file, data, form)
+        return Record.of(file, data)
+
+
+def _encoded(source: str) -> bytes:
+    """As Python reads it back: in UTF-8, or in what its first lines say."""
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(source.encode("utf-8")).readline)
+    return source.encode(encoding)
 
 
 def provenance() -> dict[str, Any]:
@@ -109,4 +120,7 @@ def _commit() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    found = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=10
+    )
+    return found.stdout.strip()

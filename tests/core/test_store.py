@@ -1,7 +1,9 @@
 """Stored arrays are complete or absent."""
 
+import hashlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import killed
@@ -9,6 +11,7 @@ import numpy as np
 import processes
 import pytest
 
+from jaxlab.core import checksum
 from jaxlab.core.store import cache_dir, stored
 from jaxlab.core.types import UserError
 
@@ -60,6 +63,80 @@ def test_a_damaged_file_is_made_again(cache: Path, kept: int) -> None:
     path = cache / "a.npy"
     path.write_bytes(path.read_bytes()[:kept])
     assert (stored("a", SHAPE, FLOAT, ones) == 1).all()
+
+
+# The kind: a file of the cache that is not as it was written, wherever in it and however little. It is dropped and made
+# again; a header that numpy cannot parse blocks no later run.
+CHANGES = {
+    "a bit of the header's magic": lambda raw: flipped(raw, 2),
+    "a bit of the header's text": lambda raw: flipped(raw, 30),
+    "a bit of the spaces after it": lambda raw: flipped(raw, 120),
+    "a bit of the first number": lambda raw: flipped(raw, 128),
+    "a bit of the last number": lambda raw: flipped(raw, 128 + 1199),
+    "a bit of the sum": lambda raw: flipped(raw, len(raw) - 3),
+    "no sum": lambda raw: raw[: 128 + 1200],
+    "half a sum": lambda raw: raw[:-20],
+    "bytes after it": lambda raw: raw + b"x",
+    "another order": lambda raw: raw.replace(b"False", b"True "),
+    "a header of a torn tuple": lambda raw: raw[:10] + b"{'descr': (" + raw[21:],
+    "a header of nothing that Python is": lambda raw: raw[:10] + b"\xff" * 118 + raw[128:],
+    "a header of a huge shape": lambda raw: raw.replace(b"(100, 3)", b"(9**99,)"),
+    "a header deeper than Python goes": lambda raw: raw[:10] + b"(" * 118 + raw[128:],
+}
+
+
+def flipped(raw: bytes, place: int) -> bytes:
+    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_is_not_as_it_was_written_is_made_again(cache: Path, change: str) -> None:
+    stored("a", SHAPE, FLOAT, ones)
+    path = cache / "a.npy"
+    raw = path.read_bytes()
+    assert CHANGES[change](raw) != raw
+    path.write_bytes(CHANGES[change](raw))
+    assert (stored("a", SHAPE, FLOAT, ones) == 1).all()
+    assert path.read_bytes() == raw
+    assert (stored("a", SHAPE, FLOAT, forbidden) == 1).all()
+
+
+def test_the_sum_is_of_all_blocks_and_taken_once_a_process(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, read = bytes(range(100)), []
+    (file := cache.parent / "file").write_bytes(content)
+    pread = os.pread
+    monkeypatch.setattr(checksum, "_BLOCK", 40)
+    monkeypatch.setattr(os, "pread", lambda *given: read.append(given[1:]) or pread(*given))
+    blocks = [hashlib.sha256(content[start : start + 40]).digest() for start in (0, 40, 80)]
+    for _ in range(2):
+        assert checksum.content_sum(file) == hashlib.sha256(b"".join(blocks)).hexdigest()
+    assert sorted(read) == [(20, 80), (40, 0), (40, 40)]
+
+
+@pytest.mark.parametrize(("hours", "stays"), [(1, True), (25, False)])
+def test_what_killed_processes_left_goes_a_day_later(cache: Path, hours: int, stays: bool) -> None:
+    cache.mkdir()
+    left = cache / "a.0123.partial"
+    left.touch()
+    os.utime(left, (time.time() - 3600 * hours,) * 2)
+    stored("a", SHAPE, FLOAT, ones)
+    assert left.exists() == stays
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(cache: Path) -> None:
+    cache.write_text("a plain file")
+    with pytest.raises(UserError, match=r"a\.npy: could not be written \(.*JAXLAB_CACHE"):
+        stored("a", SHAPE, FLOAT, ones)
+
+
+def test_without_a_home_the_message_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAXLAB_CACHE")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}["nobody"])
+    with pytest.raises(UserError, match="set JAXLAB_CACHE to one"):
+        cache_dir()
 
 
 def test_a_full_disk_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:

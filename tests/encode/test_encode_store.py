@@ -1,5 +1,6 @@
 """Stored layers are whole or absent, and what was done before a kill is not done again."""
 
+import hashlib
 import json
 import os
 import time
@@ -64,9 +65,15 @@ def test_what_is_filled_is_read(folder):
                 "pool": "none",
                 "shape": [10, 2, 3],
                 "dtype": "float32",
+                "sum": sum_of((folder.path / LAYER.file).read_bytes()),
             }
         },
     }
+
+
+def sum_of(content: bytes) -> str:
+    """Of a file of less than 16 MiB."""
+    return hashlib.sha256(hashlib.sha256(content).digest()).hexdigest()
 
 
 def test_bfloat16_is_kept_as_its_bits(folder):
@@ -127,11 +134,58 @@ def test_a_partial_file_that_was_cut_short_is_begun_anew(folder, kept):
     assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"schema": 2, "layers": {}}', "[]"])
+@pytest.mark.parametrize("layer", [LAYER, HALF])
+@pytest.mark.parametrize("place", [3, 40, 120, 128, 200, -1])
+def test_a_file_in_which_a_bit_has_changed_is_made_anew(folder, layer, place):
+    """The kind: header or values, of any layer, that are not as they were written."""
+    fill(folder, layer)
+    file = folder.path / layer.file
+    raw = bytearray(file.read_bytes())
+    raw[place] ^= 1
+    file.write_bytes(raw)
+    assert folder.open(layer) is None
+    assert fill(folder, layer) == [0, 2, 4, 6, 8]
+    np.testing.assert_array_equal(folder.open(layer).astype(layer.dtype), VALUES.astype(layer.dtype))
+
+
+def test_a_header_that_numpy_cannot_parse_blocks_nothing(folder):
+    fill(folder, LAYER)
+    file = folder.path / LAYER.file
+    raw = file.read_bytes()
+    for header in (b"(" * 118, b"{'descr': (", b"\xff" * 118, b"{'shape': 10**400}"):
+        file.write_bytes(raw[:10] + header.ljust(118) + raw[128:])
+        assert folder.open(LAYER) is None
+    fill(folder, LAYER)
+    np.testing.assert_array_equal(folder.open(LAYER), VALUES)
+
+
+def test_a_layer_that_version_0_1_listed_is_read(folder):
+    """It wrote no sums."""
+    fill(folder, LAYER)
+    manifest = folder.path / "manifest.json"
+    listed = json.loads(manifest.read_text())
+    del listed["layers"][LAYER.file]["sum"]
+    manifest.write_text(json.dumps(listed))
+    np.testing.assert_array_equal(folder.open(LAYER), VALUES)
+
+
+@pytest.mark.parametrize("rows", [[], {"block1.none.float32.npy": "6"}, {"block1.none.float32.npy": -2}])
+def test_a_record_of_progress_of_another_shape_is_begun_anew(folder, rows):
+    with pytest.raises(KeyboardInterrupt):
+        fill(folder, LAYER, dies_at=6)
+    (folder.path / "progress.json").write_text(json.dumps({"schema": 1, "rows": rows}))
+    assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"schema": 2, "layers": {}}', "[]", '{"schema": 1, "layers": []}', "[" * 100_000, "\udcff"],
+)
 def test_a_manifest_that_is_not_whole_lists_nothing(folder, text):
     fill(folder, LAYER)
-    (folder.path / "manifest.json").write_text(text)
+    (folder.path / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
     assert folder.open(LAYER) is None
+    assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
 
 
 def test_a_file_that_the_manifest_does_not_list_is_not_read(folder):

@@ -1,16 +1,26 @@
 """Retention, damage, kills and full disks, on a few small arrays."""
 
 import errno
+import hashlib
 import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from jaxlab.core import tree
 from jaxlab.core.types import UserError
 from jaxlab.training import checkpoint as module
 from jaxlab.training.checkpoint import Checkpoints, newest_good, saved
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Nothing is late here."""
+    monkeypatch.setattr("jaxlab.training.arrays._LATE", 0.0)
 
 
 def arrays(step: int) -> dict:
@@ -156,6 +166,135 @@ def test_a_failed_write_is_raised_by_the_next_save_too(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"Disk quota exceeded.*there is none before it"):
         writer.save(arrays(6), meta(6))
     writer.close()
+
+
+# The kind: what stands in the absolute path of a run. Each is a legal name of a folder; for Orbax some of them are a
+# pattern, a URL, or no text.
+NAMES = [
+    *("[1]", "a]b", "run[!a-c]", "*?", "{a,b}", "a b#c%20d", "gs:", "a'b\"c\\d", "a\nb", "späť", "\udcff"),
+    "$HOME;&|~",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_legal_path_holds_checkpoints(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    for folder in (tmp_path / name / "checkpoints", Path("relative")):
+        save(folder, 3, 6)
+        assert [checkpoint.fault() for checkpoint in saved(folder)] == [None, None]
+        restored = saved(folder)[-1].arrays(("params",))
+        np.testing.assert_array_equal(restored["params"]["a.kernel"], np.full((2, 3), 6, np.float32))
+        assert sorted(path.name for path in folder.iterdir()) == ["3", "6"]
+
+
+@pytest.mark.parametrize("size", [1 << 28, 0], ids=["at once", "field by field"])
+def test_what_does_not_read_back_gets_no_name(tmp_path, monkeypatch, size):
+    restore = ocp.Checkpointer.restore
+
+    def forgetful(self, *given, **named):
+        found = restore(self, *given, **named)
+        if "params" in found:
+            found["params"]["a.kernel"] = np.nextafter(found["params"]["a.kernel"], np.float32(9))
+        return found
+
+    save(tmp_path, 3)
+    monkeypatch.setattr(ocp.Checkpointer, "restore", forgetful)
+    monkeypatch.setattr("jaxlab.training.arrays._LARGE", size)
+    with pytest.raises(UserError, match=r"6 could not be written \(params.a.kernel does not read back as"):
+        save(tmp_path, 6)
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]
+
+
+# The kind: what lies among checkpoints and is none.
+STRANGERS = {
+    "a plain file": lambda path: path.write_text("mine"),
+    "a loop of links": lambda path: path.symlink_to(path),
+    "a link to nowhere": lambda path: path.symlink_to("nowhere"),
+    "an empty folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("what", STRANGERS)
+@pytest.mark.parametrize("name", ["6", "9", "9.partial", "²", "007"])
+def test_what_is_no_checkpoint_is_passed_over_and_gives_way(tmp_path, what, name):
+    save(tmp_path, 3)
+    STRANGERS[what](tmp_path / name)
+    assert newest_good(tmp_path, lambda line: None).step == 3
+    save(tmp_path, 6)
+    assert newest_good(tmp_path, lambda line: None).step == 6
+    assert saved(tmp_path)[0].fault() is None
+
+
+def test_a_link_to_a_checkpoint_on_another_disk_gives_way_and_its_target_stays(tmp_path):
+    save(tmp_path / "other", 6)
+    save(tmp_path / "run", 3)
+    (tmp_path / "run/6").symlink_to(tmp_path / "other/6")
+    assert newest_good(tmp_path / "run", pytest.fail).step == 6
+    save(tmp_path / "run", 6)
+    assert not (tmp_path / "run/6").is_symlink()
+    assert saved(tmp_path / "other")[0].fault() is None
+
+
+def test_an_old_one_that_cannot_be_removed_is_told_and_ends_nothing(tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    told = []
+    writer = Checkpoints(tmp_path, warn=told.append)
+    monkeypatch.setattr("shutil.rmtree", forbidden)
+    for step in (3, 6, 9, 12):
+        writer.save(arrays(step), meta(step))
+    writer.close()
+    assert newest_good(tmp_path, pytest.fail).step == 12
+    assert told == [
+        f"warning: {tmp_path / str(step)} is needed no more, but could not be removed (Permission denied)"
+        for step in (3, 6)
+    ]
+
+
+def test_a_folder_that_was_removed_is_said_and_not_made_anew(tmp_path):
+    writer = Checkpoints(tmp_path / "run/checkpoints")
+    shutil.rmtree(tmp_path / "run")
+    writer.save(arrays(3), meta(3))
+    with pytest.raises(UserError, match="checkpoints was removed meanwhile"):
+        writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+# The kind: meta.json that is JSON, and as its manifest says, but not a checkpoint's.
+METAS = {
+    "[]": "expected a JSON object, found []",
+    '{"step": "3"}': "step: it should be a valid integer, found '3'",
+    '{"leaves": {"params": {"a.kernel": [[2, 3]]}}}': "leaves.params.a.kernel: ",
+    "[" * 5000: "nests too deeply",
+    '{"step": 1' + "0" * 5000: "is not whole JSON",
+    '{"step": 1, "epoch": 1, "progress": 3}': "progress: it should be",
+    '{"step": 1, "epoch": 1, "progress": {"best": {"step": null}}}': "progress.best.step: it should be",
+    "\udcff": "is not whole JSON",
+}
+
+
+@pytest.mark.parametrize("text", METAS)
+def test_a_meta_of_another_shape_is_damage(tmp_path, text):
+    save(tmp_path, 3)
+    save(tmp_path, 6)
+    file = tmp_path / "6/meta.json"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    manifest = json.loads((tmp_path / "6/manifest.json").read_text())
+    manifest["files"]["meta.json"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (tmp_path / "6/manifest.json").write_text(json.dumps(manifest))
+    told = []
+    assert newest_good(tmp_path, told.append).step == 3
+    assert str(file) in told[0]
+    assert METAS[text] in told[0]
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"files": []}', '{"files": {"meta.json": 3}}', "[" * 5000])
+def test_a_manifest_of_another_shape_is_damage(tmp_path, text):
+    save(tmp_path, 3)
+    (tmp_path / "3/manifest.json").write_text(text)
+    assert str(tmp_path / "3/manifest.json") in saved(tmp_path)[0].fault()
 
 
 def test_manifest_covers_every_file(tmp_path):

@@ -100,7 +100,7 @@ def _fit(
             no_sums=evaluator.no_sums,
             batch_ids=lambda step: learn.ids[batches[step]["index"]].tolist(),
             journal=journal.Journal(start.rundir.path, first),
-            checkpoints=Checkpoints(start.rundir.checkpoints, training.keep_every),
+            checkpoints=Checkpoints(start.rundir.checkpoints, training.keep_every, session.log),
             display=display,
             progress=progress,
             budget=session.budget,

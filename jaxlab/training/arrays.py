@@ -1,0 +1,112 @@
+"""The arrays of a checkpoint on disk: written by Orbax, seen to be complete, and read back."""
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxlab.core.types import UserError
+
+Leaves = dict[str, dict[str, np.ndarray]]
+_LARGE = 1 << 28  # bytes, from which on fields are read back one by one: the whole would be there twice
+_LATE = 1.0  # seconds in which Orbax's storage may still call back after it has failed
+_PLAIN = re.compile(r"/[\w/.+=@,~-]*", re.ASCII)
+
+
+def write(folder: Path, arrays: Leaves) -> None:
+    """Write `arrays` (host copies) to the new folder, and read them back.
+
+    Raises OSError or what Orbax raises where they could not be written, UserError where they do not read back.
+    """
+    import orbax.checkpoint as ocp
+
+    size = sum(leaf.nbytes for named in arrays.values() for leaf in named.values())
+    _check_room(folder.parent, size)
+    with _quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+        orbax.save(place, args=ocp.args.PyTreeSave(arrays))
+        for part in [arrays] if size < _LARGE else ({name: arrays[name]} for name in arrays):
+            _check_same(part, _restored(orbax, place, part))
+
+
+def read(folder: Path, wanted: dict[str, Any] | None = None) -> Leaves:
+    """{field: {path: array}} as written. wanted: {field: paths} of those to read; default: all."""
+    import orbax.checkpoint as ocp
+
+    with _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+        return orbax.restore(place) if wanted is None else _restored(orbax, place, wanted)
+
+
+def _restored(orbax: Any, place: Path, wanted: dict[str, Any]) -> Leaves:
+    import orbax.checkpoint as ocp
+
+    item = {field: dict.fromkeys(paths, 0) for field, paths in wanted.items()}
+    return orbax.restore(place, args=ocp.args.PyTreeRestore(item=item, partial_restore=True))
+
+
+def _check_same(written: Leaves, found: Leaves) -> None:
+    for field, named in written.items():
+        for path, leaf in named.items():
+            if not _equal(leaf, np.asarray(found[field][path])):
+                raise UserError(f"{field}.{path} does not read back as it was written")
+
+
+def _equal(written: np.ndarray, found: np.ndarray) -> bool:
+    """Bit by bit; of numbers that are no arrays, which Orbax gives back as Python's, by value."""
+    if not isinstance(written, np.ndarray):
+        return bool(written == found)
+    return (written.shape, written.dtype) == (found.shape, found.dtype) and (
+        written.tobytes() == found.tobytes()
+    )
+
+
+@contextlib.contextmanager
+def _reachable(folder: Path) -> Iterator[Path]:
+    """The folder under a path that Orbax takes: absolute, and plain.
+
+    It finds its own files by a pattern, in which [ ] * and ? stand for something else, and its storage takes UTF-8
+    alone. A symbolic link to the folder's parent goes around what a user may call a folder.
+    """
+    whole = folder.absolute()
+    if _PLAIN.fullmatch(str(whole)):
+        yield whole
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxlab-") as place:
+        (link := Path(place) / "link").symlink_to(whole.parent, target_is_directory=True)
+        yield link / whole.name
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Before Orbax, whose storage finds out in the middle of an array."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs a traceback of each error that it raises too, and its storage calls back when nobody listens."""
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    before, logger.disabled = logger.disabled, True
+    sys.unraisablehook = partial(_unless_late, hook)
+    try:
+        yield
+    except BaseException:
+        time.sleep(_LATE)
+        raise
+    finally:
+        logger.disabled, sys.unraisablehook = before, hook
+
+
+def _unless_late(hook: Callable[[Any], Any], said: Any) -> None:
+    if str(said.exc_value) != "Event loop is closed":
+        hook(said)
