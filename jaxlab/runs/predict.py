@@ -163,7 +163,7 @@ def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str
         target = run.opened.train.target
         if target is None or (target != np.rint(target)).any():
             return
-    name = mean.targets[0]
+    name = str(mean.targets[0])
     yield (
         f"warning: {sample} and the training data have whole numbers as {name!r}, and predictions such as "
         f"{mean.values[0, 0]:.3g} are none. Where they are numbers of classes, train with --set data.label={name}"

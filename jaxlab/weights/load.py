@@ -66,8 +66,9 @@ def load_pretrained(
 
 def _timms(layout: KeyLayout, metadata: Mapping[str, Any]) -> dict[str, str]:
     """How timm cuts the centre, where weights come from there: by their names, or by the file beside them."""
-    told = "pretrained_cfg" in metadata.get("config.json", {})
-    return {"crop_from": "resized"} if told or layout.name == "timm" else {}
+    told = metadata.get("config.json", {}).get("pretrained_cfg")
+    cuts = (told or {}).get("crop_mode", "center") == "center"  # else timm stretches or pads
+    return {"crop_from": "resized"} if cuts and (told is not None or layout.name == "timm") else {}
 
 
 def _fitted(

@@ -143,6 +143,19 @@ def test_rows_longer_than_the_header(folder: Path, rows: str, why: str) -> None:
         opened(folder)
 
 
+def test_images_without_a_row_are_told_of(folder: Path) -> None:
+    """As beside a table of which half is missing."""
+    table(IDS[:5]).to_csv(folder / "train.csv", index=False)
+    data = opened(folder)
+    assert len(data.train) == 5
+    assert data.notes == (
+        f"{folder / 'train'}: 3 of its 8 images have no row in train.csv, and are left out",
+    )
+    assert not opened(
+        folder, test_images="train", sample="none"
+    ).notes  # of one folder for both nothing is known
+
+
 # -- numbers that are classes ----------------------------------------------------------------------------------
 
 

@@ -80,6 +80,8 @@ def test_weights_from_timm_bring_it() -> None:
     told = {"config.json": {"pretrained_cfg": {"crop_pct": 0.875}}}
     assert _timms(layout("torchvision"), {}) == {}
     assert _timms(layout("transformers"), {"config.json": {}}) == {}
+    squashed = {"config.json": {"pretrained_cfg": {"crop_pct": 1.0, "crop_mode": "squash"}}}
+    assert _timms(layout("timm"), squashed) == {}
     for found in (_timms(layout("timm"), {}), _timms(layout("torchvision"), told)):
         assert found == {"crop_from": "resized"}
     weights = {"preprocessing": {"crop_fraction": 0.875, "crop_from": "resized"}}

@@ -5,6 +5,7 @@ TIFF of 32, and PNG and TIFF with 16 bits a colour, of which Pillow gives the up
 or 14 bits in them, and with transparency. Expected values are calculated by hand: round(255 x level / white).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import deep_files
@@ -14,7 +15,9 @@ from PIL import Image
 
 from jaxlab.core.config import identity
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data import Images, decode
+from jaxlab.data import Images, RandomSplit, WithMasks, decode
+from jaxlab.data.audit.audit import audit
+from jaxlab.data.audit.findings import findings
 from jaxlab.data.levels import Reach, reach, settled, warn_of_dark
 from jaxlab.data.readers.decoding import decode_image, stored_levels
 from jaxlab.data.readers.image_files import file_samples
@@ -176,6 +179,29 @@ def test_new_images_darker_than_the_runs_are_warned_of(tmp_path: Path) -> None:
     assert not said
     warn_of_dark(samples, None, said.append)
     assert "levels up to 4000; 65535 is white" in said[0]
+
+
+def test_the_audit_says_it_and_measures_what_is_seen(tmp_path: Path) -> None:
+    levels = RNG.integers(0, 4096, (6, 8, 8, 1)).astype(np.uint16)
+    samples = samples_of([grey_png(tmp_path / f"i{k}", image) for k, image in enumerate(levels)])
+    found = audit(
+        opened(replace(samples, target=np.arange(6, dtype=np.float32)[:, None])), RandomSplit(validation=0.5)
+    )
+    assert [line for line in findings(found) if "6 of 6 images store more than 8 bits" in line]
+    brightest = max(entry.measured.highest for entry in found.entries if entry.measured is not None)
+    assert brightest == pytest.approx(levels.max() / 4095, abs=1 / 255)
+
+
+def test_masks_stay_beside_them(tmp_path: Path) -> None:
+    levels = RNG.integers(0, 1024, (8, 8, 1)).astype(np.uint16)
+    (tmp_path / "masks").mkdir()
+    mask = RNG.integers(0, 2, (8, 8)).astype(np.uint8)
+    Image.fromarray(mask * np.uint8(255)).save(tmp_path / "masks" / "i.png")
+    samples = samples_of([grey_png(tmp_path / "i", levels)])
+    masked = WithMasks(masks=str(tmp_path / "masks"))._with_masks(samples, tmp_path / "masks", [])
+    got = decode(masked, np.arange(1), Images(channels=1, levels=1023))[0]
+    np.testing.assert_array_equal(got[..., 0], np.round(levels[..., 0] * 255.0 / 1023))
+    np.testing.assert_array_equal(got[..., 1], mask * 255)
 
 
 # -- transparency ----------------------------------------------------------------------------------------------

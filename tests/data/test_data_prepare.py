@@ -21,6 +21,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data import Arrays, Images, KaggleTable, Simulated, Tfds, decode
 from jaxlab.data.prepare import prepare, shards
 from jaxlab.data.readers import tfds_records
+from jaxlab.data.readers.image_files import file_samples
 from jaxlab.data.source import Opened, fingerprint
 
 pytest.importorskip("tensorflow_datasets", reason="needs jaxlab[tfds]")
@@ -447,3 +448,20 @@ def test_png_keeps_every_pixel() -> None:
     for image in (pixels(1)[0], pixels(1, 1)[0]):
         decoded = np.asarray(Image.open(io.BytesIO(prepare._png(image))))
         np.testing.assert_array_equal(decoded.reshape(image.shape), image)
+
+
+def test_images_of_more_than_8_bits_are_stored_as_training_would_see_them(tmp_path: Path, capsys) -> None:
+    levels = RNG.integers(0, 4096, (6, 8, 8)).astype(np.uint16)
+    for k, image in enumerate(levels):
+        Image.fromarray(image).save(tmp_path / f"i{k}.png")
+    files = [tmp_path / f"i{k}.png" for k in range(6)]
+    train = file_samples(
+        np.array([f"i{k}" for k in range(6)]), files, target=RNG.normal(size=(6, 1)).astype(np.float32)
+    )
+    opened = Opened(train=train, test=None, kind="regression", targets=("n0",))
+    prepare.prepare(opened, Images(channels=1), tmp_path / "prepared", {})
+    assert "0 is black and 4095 white" in capsys.readouterr().err
+    assert json.loads((tmp_path / "prepared/manifest.json").read_text())["levels"] == 4095
+    found = Tfds(root=str(tmp_path / "prepared")).open().train
+    got = np.stack([found.read(k) for k in range(6)])
+    np.testing.assert_array_equal(got[..., 0], np.round(levels * 255.0 / 4095))

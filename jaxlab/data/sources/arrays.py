@@ -108,7 +108,8 @@ def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[s
         if images is None:
             continue
         if images.dtype != np.uint8 and images.dtype.kind != "f":
-            problems.append(f"{name!r}: expected uint8 or float, found {images.dtype}")
+            how = ": divide them by the level that is white, as float32" if images.dtype.kind in "iu" else ""
+            problems.append(f"{name!r}: expected uint8 or float, found {images.dtype}{how}")
         if channels_first and (images.ndim != 4 or images.shape[1] not in (1, 3)):
             problems.append(f"{name!r}: expected (n, 1 or 3, h, w), found {images.shape}")
         elif not channels_first and images.ndim != 3 and (images.ndim != 4 or images.shape[3] not in (1, 3)):

@@ -84,7 +84,10 @@ class KaggleTable(Source):
         if problems:
             raise UserError("; ".join(problems))
         kind: Kind = "regression" if train.label is None else "classification"
-        notes = tuple(self._notes(table, header, names, train, sample is not None))
+        notes = (
+            *self._notes(table, header, names, train, sample is not None),
+            *self._rowless(root, table, train),
+        )
         return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample, notes=notes)
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
@@ -142,6 +145,15 @@ class KaggleTable(Source):
                 f"{path}: column {examples(map(repr, counting))} counts the rows and is trained on as a target; where "
                 f'it is an index: --set "data.columns=({", ".join(map(repr, counting))},)"'
             )
+
+    def _rowless(self, root: Path, table: Path, train: Samples) -> Iterator[str]:
+        """Where a folder that is for training alone has images without a row, as beside half a table."""
+        folder = root / self.train_images
+        if not folder.is_dir() or self.train_images == self.test_images:
+            return
+        images = list_folder(folder, folders_of(folder, train.ids)).by_name
+        if (left := len(images) - len(train)) > 0 and (root / self.test_images).is_dir():
+            yield f"{folder}: {left} of its {len(images)} images have no row in {table.name}, and are left out"
 
     def _train(
         self, root: Path, targets: tuple[str, ...], id_column: str, problems: list[str]
