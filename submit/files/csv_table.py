@@ -120,7 +120,7 @@ def numbers(text: str) -> tuple[np.ndarray, Cells]:
 
 def parsed(cells: pd.Series) -> tuple[np.ndarray, Cells]:
     """Texts -> float64 values, NaN where they are no numbers, and which these are. The word nan is a number here."""
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True)  # pandas 3 gives a view
     words = cells.str.strip().str.lower()
     values[words.str.contains("\0", regex=False).to_numpy(bool)] = np.nan
     bad = np.isnan(values) & ~words.isin(["nan", "+nan", "-nan"]).to_numpy(bool)
