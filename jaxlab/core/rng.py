@@ -33,8 +33,8 @@ class _Stream(nnx.RngStream):
 
 
 def initial_rngs(seed: int) -> nnx.Rngs:
-    """What a network draws its initial parameters from."""
-    rngs: Any = nnx.Rngs(params=initial_key(seed))
+    """What a network draws its initial parameters from; layers that ask for other random numbers get others."""
+    rngs: Any = nnx.Rngs(jax.random.fold_in(initial_key(seed), 1), params=initial_key(seed))
     rngs.params = _Stream(initial_key(seed), tag="params")
     return rngs
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import jax
 import numpy as np
+from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.config import from_json, identity, to_json
@@ -19,6 +20,7 @@ from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.base import Model
+from jaxlab.nn.plain import adopted, features
 from jaxlab.weights.preprocessing import check_intensities, described, prepared
 
 Pool = Literal["none", "mean"]
@@ -60,7 +62,7 @@ class ImageEncoder(Encoder):
     def load(self) -> Loaded:
         size, channels = self.images.size, self.images.channels
         assert size is not None
-        frozen = load_frozen(self.model, lambda rngs: self.model.build(channels, rngs), self.seed)
+        frozen = load_frozen(self.model, partial(_built, self.model, channels), self.seed)
         images, normalize = prepared(self.images, self.normalize, frozen.weights)
         config = dataclasses.replace(self, images=images, normalize=normalize)
         forward = partial(_features, normalize, self.pool)
@@ -80,9 +82,13 @@ class ImageEncoder(Encoder):
         )
 
 
+def _built(model: Model, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+    return adopted(model.build(channels, rngs), type(model).__name__)
+
+
 def _features(normalize: Normalize, pool: Pool, module: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
-    features = module(normalize(batch["image"]), EVALUATION)
-    return {layer: _pooled(x) if pool == "mean" else x for layer, x in features.items()}
+    found = features(module, normalize(batch["image"]), EVALUATION)
+    return {layer: _pooled(x) if pool == "mean" else x for layer, x in found.items()}
 
 
 def _pooled(x: Float[Array, " b *shape"]) -> Float[Array, "b c"]:

@@ -10,6 +10,7 @@ from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork
 from jaxlab.heads.joint import Joint
+from jaxlab.nn.plain import adopted, features, running
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
 
@@ -24,7 +25,9 @@ class Network(nnx.Module):
     def __call__(
         self, images: Float[Array, "b h w c"] | FeatureMaps, mode: Mode = EVALUATION
     ) -> Float[Array, "b t"]:
-        return self.head(self.backbone(images, mode), fork(mode, _HEAD))
+        found = features(self.backbone, images, mode)
+        with running(own := fork(mode, _HEAD)):
+            return self.head(found, own)
 
     def penalty(self) -> Float[Array, ""]:
         """What the head adds to the loss."""
@@ -40,13 +43,14 @@ def build_network(
     classes; of a Joint, {objective: such a tuple}.
     """
     seen = tuple(image_shape) if isinstance(image_shape, Mapping) else image_shape[-1]
-    backbone = model.build(seen, rngs)
+    backbone = adopted(model.build(seen, rngs), type(model).__name__)
     order: list[str] = []  # eval_shape sorts its result by name
 
     def features_of(module: Any, x: Array) -> FeatureMaps:
-        features = module(x, EVALUATION)
-        order[:] = features
-        return features
+        found = features(module, x, EVALUATION)
+        order[:] = found
+        return found
 
-    features = nnx.eval_shape(features_of, backbone, tree.example(image_shape))
-    return Network(backbone, head.build({name: features[name] for name in order}, targets, rngs))
+    found = nnx.eval_shape(features_of, backbone, tree.example(image_shape))
+    readout = head.build({name: found[name] for name in order}, targets, rngs)
+    return Network(backbone, adopted(readout, type(head).__name__))

@@ -9,6 +9,7 @@ from jax.extend.core import Literal
 from jaxlab.core import tree
 from jaxlab.core.rng import row_keys
 from jaxlab.core.types import Mode
+from jaxlab.nn.plain import features, running
 
 READOUT = "readout"  # not "head", which is a feature of some backbones
 
@@ -37,19 +38,20 @@ def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tree.S
     def forward(flat: tree.Flat, stats: nnx.State, image: jax.Array) -> list[Any]:
         network: Any = nnx.merge(graphdef, tree.unflatten(flat, params), stats)
         mode = Mode(train=True, row_keys=row_keys(jax.random.key(0), 1))
-        features = network.backbone(image, mode)
-        names[:] = features
-        return [*features.values(), network.head(features, mode)]
+        found = features(network.backbone, image, mode)
+        names[:] = found
+        with running(mode):
+            return [*found.values(), network.head(found, mode)]
 
     flat = tree.flatten(params)
     traced = jax.make_jaxpr(forward)(flat, stats, tree.example(image_shape))
-    *features, outputs = _dependencies(traced.jaxpr, len(flat))
+    *named, outputs = _dependencies(traced.jaxpr, len(flat))
     layer_of, unread = {}, set()
     for bit, path in enumerate(sorted(flat)):  # as JAX flattens a dict
         if path.startswith("head."):
             layer_of[path] = READOUT
             continue
-        first = next((k for k, mask in enumerate(features) if mask >> bit & 1), len(features) - 1)
+        first = next((k for k, mask in enumerate(named) if mask >> bit & 1), len(named) - 1)
         layer_of[path] = names[first]
         if not outputs >> bit & 1:
             unread.add(path)
