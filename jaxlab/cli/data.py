@@ -69,12 +69,13 @@ def _data_of(
             f"config {config}: expected an Experiment or a source of data, found {type(found).__name__}"
         )
     images = replace(found.images, size=size or found.images.size)
-    cropped = images.policy == "crop" and images.crop_fraction is None
-    if getattr(found.model, "pretrained", None) and images.size and (images.filter is None or cropped):
-        needed = "images.filter" + (" and images.crop_fraction" if cropped else "")
+    settled = ("filter", *(("crop_fraction", "crop_from") if images.policy == "crop" else ()))
+    needed = [f"images.{name}" for name in settled if getattr(images, name) is None]
+    if getattr(found.model, "pretrained", None) and images.size and needed:
         raise UserError(
-            f"config {config}: leaves {needed} to the pretrained weights, which training on prepared data could "
-            "not follow; say what `jaxlab train` prints at its start, e.g. --set images.filter=bicubic"
+            f"config {config}: leaves {' and '.join(needed)} to the pretrained weights, which training on prepared data "
+            "could not follow; say what `jaxlab train` prints at its start, e.g. --set images.filter=bicubic (crop_from: "
+            "resized where it says 'as timm does', else box)"
         )
     return found.data, images
 

@@ -132,9 +132,7 @@ class ImageInput:
         ]
 
     def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
-        warn_of_dark(
-            samples, self.task.images.levels, Console(stderr=True, highlight=False, soft_wrap=True).print
-        )
+        warn_of_dark(samples, self.task.images.levels, say)
         (images,) = decode_splits(samples, [rows], self.task.images)
         return Portion(samples.ids[rows], images, {})
 
@@ -192,8 +190,14 @@ class FeatureInput:
 
     def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
         """Features are those of all samples, as training stored them."""
+        warn_of_dark(samples, levels_of(self.task.encoders), say)
         put = Resident(layout, features(self.encoders, samples), {})
         return Portion(samples.ids[rows], rows.astype(np.int32), {}, put=put)
+
+
+def say(line: str) -> None:
+    """On the error stream, where progress and warnings go."""
+    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def input_of(

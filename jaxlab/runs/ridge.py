@@ -14,6 +14,7 @@ from jaxlab.core.config import anchored, to_json
 from jaxlab.core.plots import score_dots
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import first_readable
+from jaxlab.data.levels import warn_of_dark
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.data.split import spread
@@ -21,11 +22,11 @@ from jaxlab.encode import FeatureSet, Loaded, features, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
 from jaxlab.evaluate.scores import scores_of
-from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
-from jaxlab.runs.levels import levels_for, recorded_encoders
+from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
@@ -193,6 +194,7 @@ class RidgeRun(Run):
         return given_samples(images, self.info["task"]["image_dtype"])
 
     def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
+        warn_of_dark(samples, recorded_levels(self.info["task"]), say)
         return self._predict(samples, np.arange(len(samples)), which)
 
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
@@ -206,7 +208,7 @@ class RidgeRun(Run):
                 f"{split} to predict; --split out_of_fold has each sample predicted by the folds that it is not in"
             )
         samples = self.test_samples()
-        values = self._predict(samples, np.arange(len(samples)), which)
+        values = self.predicted(samples, which)
         return self.named(samples.ids, values, split, samples=self.test_fingerprint)
 
     def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:

@@ -407,6 +407,9 @@ def test_the_command_refuses_what_it_cannot_prepare(tmp_path: Path, kaggle: str)
     code, said = command(tmp_path, resnet, "--set", f"data.{kaggle}", "--size", 8, 8)
     assert code == 1
     assert "leaves images.filter to the pretrained weights" in said
+    cut = resnet.replace("model=", "images=Images(policy='crop', crop_fraction=0.9), model=")
+    code, said = command(tmp_path, cut, "--set", f"data.{kaggle}", "--size", 8, 8)
+    assert "leaves images.filter and images.crop_from to the pretrained weights" in said
     both = ("--set", "images.filter=area")
     code, said = command(tmp_path, resnet, "--set", f"data.{kaggle}", "--size", 8, 8, *both)
     assert code == 0, said
