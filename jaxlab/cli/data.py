@@ -73,9 +73,9 @@ def _data_of(
     needed = [f"images.{name}" for name in settled if getattr(images, name) is None]
     if getattr(found.model, "pretrained", None) and images.size and needed:
         raise UserError(
-            f"config {config}: leaves {' and '.join(needed)} to the pretrained weights, which training on prepared data "
-            "could not follow; say what `jaxlab train` prints at its start, e.g. --set images.filter=bicubic (crop_from: "
-            "resized where it says 'as timm does', else box)"
+            f"config {config}: leaves {' and '.join(needed)} to the pretrained weights, which training on prepared "
+            "data could not follow; say what `jaxlab train` prints at its start, e.g. --set images.filter=bicubic "
+            "(crop_from: resized where it says 'as timm does', else box)"
         )
     return found.data, images
 

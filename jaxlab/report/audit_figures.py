@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from jaxlab.data.audit.audit import Audit, Entry
-from jaxlab.data.images import resize, with_channels
+from jaxlab.data.resizing import resize, with_channels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
-from jaxlab.data.images import FILTERS, Images
+from jaxlab.data.images import Images
+from jaxlab.data.resizing import FILTERS
 
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.images import Images, SharedImages, decode, decode_splits, resize, stream
+from jaxlab.data.images import Images, SharedImages, decode, decode_splits, stream
 from jaxlab.data.readers.image_files import file_samples, read_image
+from jaxlab.data.resizing import resize
 from jaxlab.data.source import Opened, checksums, fingerprint
 
 RNG = np.random.default_rng(0)

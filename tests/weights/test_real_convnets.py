@@ -15,7 +15,7 @@ from reference.networks import GOLDEN
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION
 from jaxlab.data.device.augment import Normalize
-from jaxlab.data.images import resize
+from jaxlab.data.resizing import resize
 from jaxlab.models import EfficientNet, MobileNetV2
 from jaxlab.weights import load_pretrained
 

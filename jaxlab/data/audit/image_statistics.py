@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxlab.data.audit.near_duplicates import Look, look
-from jaxlab.data.images import with_channels
+from jaxlab.data.resizing import with_channels
 
 _TOLERANCE = 8 / 255  # of one colour, JPEG's errors included
 BLACK = 16 / 255

@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.images import resize
 from jaxlab.data.readers.decoding import opened_image
 from jaxlab.data.readers.image_files import SUFFIXES, folders_of, list_folder
+from jaxlab.data.resizing import resize
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.data.sources.simulated import Simulated
 

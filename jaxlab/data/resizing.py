@@ -1,0 +1,88 @@
+"""One image of another size: filters, and how another aspect ratio is met; and grey for colour."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from jaxlab.data.readers.decoding import BACKGROUND
+
+FILTERS = {
+    "area": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
+_RESAMPLING = {**FILTERS, "nearest": Image.Resampling.NEAREST}  # of masks alone
+
+
+def resize(
+    image: np.ndarray,
+    size: tuple[int, int],
+    policy: str,
+    filter_name: str,
+    crop_fraction: float = 1.0,
+    resized_first: bool = False,
+) -> np.ndarray:
+    """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says.
+
+    filter_name: one of FILTERS, or `nearest` for masks, which are padded with 0. resized_first: crop_from="resized".
+    """
+    if image.shape[:2] == size and crop_fraction == 1:
+        return image
+    height, width = image.shape[:2]
+    if policy == "crop" and resized_first:
+        return _cut(image, size, filter_name, crop_fraction)
+    if policy == "crop":
+        scale = min(height / size[0], width / size[1]) * crop_fraction
+        spare = (height - size[0] * scale, width - size[1] * scale)
+        top, left = (max(length, 0.0) / 2 for length in spare)  # rounded, they may be less than nothing
+        return _scaled(image, size, filter_name, (left, top, width - left, height - top))
+    if policy == "pad":
+        scale = min(size[0] / height, size[1] / width)
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+        top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+        ground = BACKGROUND if image.dtype == np.uint8 and filter_name != "nearest" else 0
+        padded = np.full((*size, image.shape[2]), ground, image.dtype)
+        padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, inner, filter_name)
+        return padded
+    return _scaled(image, size, filter_name)
+
+
+def _cut(image: np.ndarray, size: tuple[int, int], filter_name: str, fraction: float) -> np.ndarray:
+    """timm's transforms_imagenet_eval: torchvision's Resize, or ResizeKeepRatio where size is no square; CenterCrop."""
+    height, width = image.shape[:2]
+    wanted = math.floor(size[0] / fraction), math.floor(size[1] / fraction)
+    if wanted[0] == wanted[1]:
+        long = int(wanted[0] * max(height, width) / min(height, width))
+        inner = (wanted[0], long) if height <= width else (long, wanted[0])
+    else:
+        ratio = min(height / wanted[0], width / wanted[1])
+        inner = round(height / ratio), round(width / ratio)
+    scaled = image if inner == (height, width) else _scaled(image, inner, filter_name)
+    top, left = (round((long - short) / 2) for long, short in zip(inner, size, strict=True))
+    return scaled[top : top + size[0], left : left + size[1]]
+
+
+def _scaled(
+    image: np.ndarray, size: tuple[int, int], filter_name: str, box: tuple[float, ...] | None = None
+) -> np.ndarray:
+    def scaled(plane: np.ndarray) -> np.ndarray:
+        made = Image.fromarray(plane).resize(size[::-1], _RESAMPLING[filter_name], box)  # type: ignore[arg-type]
+        return np.asarray(made)
+
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return scaled(image)
+    return np.stack([scaled(np.ascontiguousarray(image[..., c])) for c in range(image.shape[2])], axis=-1)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """(h, w, 1 or 3) -> (h, w, channels): grey is repeated, colour becomes its BT.601 luma."""
+    if image.shape[2] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    luma = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return (np.round(luma).astype(np.uint8) if image.dtype == np.uint8 else luma)[..., None]
