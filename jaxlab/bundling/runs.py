@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxlab.core.beside import KEPT
 from jaxlab.core.config import locations
 from jaxlab.core.types import UserError
 from jaxlab.runs.api import load
@@ -112,6 +113,8 @@ def _copy_files(path: Path, target: Path) -> None:
     for file in [*(path / name for name in _FILES), *(path / "predictions").glob("*.npz")]:
         if file.is_file() and (file.suffix != ".npz" or file.stem in LABELLED):
             shutil.copyfile(file, target / file.relative_to(path))
+    if (path / KEPT).is_dir():
+        shutil.copytree(path / KEPT, target / KEPT, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def copy_weights(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from jaxlab.core.beside import trusting
 from jaxlab.core.types import UserError
 
 
@@ -52,6 +53,18 @@ class CheckpointName(click.ParamType):
         if str(value).isdecimal():
             return int(value)
         raise UserError(f"--checkpoint: expected best, last or a step, found {value!r}")
+
+
+def trust_config(command: Any) -> Any:
+    """The option that lets a command run the config.py of a run."""
+
+    def trust(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        ctx.with_resource(trusting(value))
+
+    words = "Run the config.py of a run with parts of its own. It is a program: look into it first."
+    return click.option(
+        "--trust-config", is_flag=True, expose_value=False, is_eager=True, callback=trust, help=words
+    )(command)
 
 
 def example(*commands: str) -> str:

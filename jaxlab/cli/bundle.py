@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing
+from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing, trust_config
 
 
 @click.command(epilog=example("bundle runs/first --out kaggle"))
@@ -26,6 +26,7 @@ from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing
     "--image", type=click.Path(path_type=Path), metavar="FREEZE.txt",
     help="What `pip freeze` prints on Kaggle, if its image has changed.",
 )  # fmt: skip
+@trust_config
 def bundle(runs: tuple[Path, ...], out: Path, checkpoint: Any, **options: Any) -> None:
     """Bundle RUNS into one folder for Kaggle without a network.
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxlab import __version__
-from jaxlab.cli.arguments import RunPath, example, importing, prepare
+from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_config
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
@@ -130,11 +130,13 @@ def train(
         from jaxlab.runs import api
     if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
         shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
+    from jaxlab.core.beside import config_text
+
     path = api.train(
         experiment,
         run,
         name=name,
-        source=config.read_text(),
+        source=config_text(config),
         allow_config_change=allow_config_change,
         stop_after=budget,
     )
@@ -206,6 +208,7 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     help="Which to evaluate.  [default: best; of folds, last]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@trust_config
 def evaluate(
     run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"] | None, as_json: bool
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare
+from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare, trust_config
 from jaxlab.core.types import UserError
 
 
@@ -38,6 +38,7 @@ from jaxlab.core.types import UserError
     "--as", "form", type=click.Choice(["probabilities", "labels", "logits"]),
     help="How classes of --images are written.  [default: probabilities]",
 )  # fmt: skip
+@trust_config
 def predict(
     runs: tuple[Path, ...],
     out: Path | None,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import RunPath, example, importing, prepare
+from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_config
 
 
 @click.command(
@@ -29,6 +29,7 @@ from jaxlab.cli.arguments import RunPath, example, importing, prepare
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",
     help="Where the data lie now, e.g. data.root=FOLDER.",
 )  # fmt: skip
+@trust_config
 def soup(runs: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Average the parameters of RUNS, in a new run.
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from jaxlab.core.beside import importable
 from jaxlab.core.mistyped import check_fields, explained_import, explained_name, nearest
 from jaxlab.core.registry import DefinedClass, check_name, defined
 from jaxlab.core.types import UserError
@@ -121,13 +122,17 @@ _PLAIN = (
 
 
 def load_file(path: Path) -> Component:
-    """The `experiment` that a config file defines. Raises UserError that names the file and line."""
+    """The `experiment` that a config file defines, which is run for it, with the modules beside it.
+
+    Raises UserError that names the file and line.
+    """
     if not path.is_file():
         raise UserError(
             f"config {path}: no such file (`jaxlab configs list` shows those that ship with jaxlab)"
         )
     try:
-        found = runpy.run_path(str(path)).get("experiment")
+        with importable(path):
+            found = runpy.run_path(str(path)).get("experiment")
     except Exception as error:  # of the config's own lines, or of what they call
         raise UserError(f"config {path}{_line(error, path)}: {_explained(error)}") from error
     if not isinstance(found, Component):

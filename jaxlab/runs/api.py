@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from jaxlab.core.beside import trusting
 from jaxlab.core.config import Component, short_hash
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
@@ -41,14 +42,17 @@ def train(
     return kind_of(experiment).train(experiment, rundir, **given, session=session)
 
 
-def load(path: str | Path, settings: Iterable[str] = ()) -> Run:
+def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False) -> Run:
     """The run in directory `path`; `settings` are overrides such as `data.root=FOLDER`.
 
+    trust: run the run's config.py, where its config has parts that only that file defines. It is a program: only for
+        runs of your own, or of somebody whose programs you would run.
     Raises UserError where `path` is not a run directory or holds no checkpoint.
     """
     rundir = RunDirectory(Path(path))
-    experiment = recorded(rundir).overridden(settings)
-    return kind_of(experiment).run.load(rundir, experiment)
+    with trusting(trust):
+        experiment = recorded(rundir).overridden(settings)
+        return kind_of(experiment).run.load(rundir, experiment)
 
 
 def default_run(experiment: Component, name: str) -> Path:

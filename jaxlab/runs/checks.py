@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlab.core.beside import trusted
 from jaxlab.core.config import Component, differences, from_json, identity, load_file
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
@@ -21,15 +22,25 @@ _CELLS = (
 
 
 def recorded(rundir: RunDirectory) -> Any:
-    """The config that a run was made by. Raises UserError where it is of another version or not whole."""
-    data = rundir.config()
+    """The config that a run was made by.
+
+    Raises UserError where it is of another version or not whole, and where it has parts of the user's own: they are
+    defined by running the run's config.py, which is done where the user says so.
+    """
+    data, config = rundir.config(), rundir.path / "config.py"
     try:
         return from_json(data)
-    except UserError:
-        if not (rundir.path / "config.py").is_file():
+    except UserError as error:
+        if not config.is_file():
             raise
-        load_file(rundir.path / "config.py")  # defines the components that the config file brought along
-        return from_json(data)
+        if not trusted():
+            raise UserError(
+                f"{rundir.path}: {error}. Its config.py may define it, and is a program of whoever made this run: it "
+                f"is run only where you say so. Look into {config}, then add --trust-config to the command; in Python, "
+                "jaxlab.load(..., trust=True)"
+            ) from None
+    load_file(config)
+    return from_json(data)
 
 
 def check_same(

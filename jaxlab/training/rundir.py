@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from jaxlab.core.beside import KEPT
 from jaxlab.core.files import check_form, read_json, write_json, writing
 from jaxlab.core.types import UserError
 from jaxlab.training.records import Info, Record
@@ -58,6 +59,8 @@ class RunDirectory:
     def create(self, experiment: dict[str, Any], source: str | None, info: dict[str, Any]) -> None:
         """Write config.json, config.py (the source, where there is one) and run.json; config.json last.
 
+        The modules of a `ConfigText` lie beside config.py.
+
         Raises UserError where the disk refuses.
         """
         with writing(self.path):
@@ -65,6 +68,9 @@ class RunDirectory:
             (self.path / "config.py").unlink(missing_ok=True)
             if source is not None:
                 (self.path / "config.py").write_bytes(_encoded(source))
+            for name, text in getattr(source, "modules", {}).items():
+                (self.path / KEPT / name).parent.mkdir(parents=True, exist_ok=True)
+                (self.path / KEPT / name).write_bytes(_encoded(text))
             write_json(self.path / "run.json", {"schema": SCHEMA, **info})
             write_json(self.path / "config.json", {"schema": SCHEMA, "experiment": experiment})
 

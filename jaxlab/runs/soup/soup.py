@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jaxlab.core.beside import config_text
 from jaxlab.core.config import anchored, differences, identity, to_json
 from jaxlab.core.progress import tracked
 from jaxlab.core.tree import Flat
@@ -172,7 +173,7 @@ def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any
         record.write(0, 0, "validation", average.scores)
     record.close()
     source = first.rundir.path / "config.py"
-    text = source.read_text() if source.is_file() else None
+    text = config_text(source) if source.is_file() else None
     rundir.create(to_json(anchored(first.experiment)), text, {**first.info, **provenance(), "soup": about})
 
 
