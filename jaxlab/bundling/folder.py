@@ -11,6 +11,7 @@ from typing import Any
 from jaxlab.bundling import wheels
 from jaxlab.bundling.cells import notebook
 from jaxlab.bundling.runs import BundledRun, copy_weights, members_of
+from jaxlab.core.beside import trusting
 from jaxlab.core.types import UserError
 from jaxlab.runs.run import Which
 from jaxlab.training.rundir import provenance
@@ -27,6 +28,7 @@ def bundle(
     everything: bool = False,
     image: str | Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    trust: bool = False,
 ) -> Path:
     """Make the folder `out`, from which a notebook without network predicts with `runs` and writes a submission.
 
@@ -34,7 +36,7 @@ def bundle(
     which: the checkpoint of each run, "best", "last" or a step; None for what `predict` takes, the best one, and the
     last ones of folds. everything: bring all dependencies, JAX among them, for a machine like this one and its Python;
     else those that Kaggle's image lacks. image: what `pip freeze` prints on Kaggle, where its image is not the one
-    known here. tell: is given a line on each part.
+    known here. tell: is given a line on each part. trust: as `jaxlab.load` has it; the notebook trusts the bundle.
     Returns `out`. Raises UserError, before anything is copied, for runs without a checkpoint or weights that are not
     where their config says; and where pip cannot fetch a wheel.
     """
@@ -45,7 +47,8 @@ def bundle(
         raise UserError(
             "--image (image=) says what is installed already, --everything that nothing is: give one of them"
         )
-    members = members_of([Path(run) for run in runs], which)
+    with trusting(trust):
+        members = members_of([Path(run) for run in runs], which)
     name = out.resolve().name  # of `.`, which has none
     partial = out.resolve().with_name(f"{name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

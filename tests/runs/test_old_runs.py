@@ -40,7 +40,7 @@ def any_rounding(monkeypatch):
 @pytest.mark.parametrize("name", ["network", "folds", "folds/fold0", "soup", "ridge"])
 def test_predictions_are_those_of_then(old, name):
     then = submit.Predictions.load(old / name / "predictions/test.npz")
-    run = jaxlab.load(old / name)
+    run = jaxlab.load(old / name, trust=True)
     now = run.predict_split("test")
     assert (now.ids.tolist(), now.targets.tolist(), now.kind) == (
         then.ids.tolist(),
@@ -56,7 +56,7 @@ def test_predictions_are_those_of_then(old, name):
 @pytest.mark.parametrize("name", ["network", "folds", "ridge"])
 def test_scores_are_those_of_then(old, name, tmp_path):
     copy = shutil.copytree(old / name, tmp_path / name)  # scores may be added to its metrics.jsonl
-    result = CliRunner().invoke(main, ["evaluate", str(copy), "--json"])
+    result = CliRunner().invoke(main, ["evaluate", str(copy), "--json", "--trust-config"])
     assert result.exit_code == 0, result.output
     now, then = json.loads(result.stdout), json.loads((old / "evaluated.json").read_text())[name]
     assert now.keys() == then.keys()
@@ -82,7 +82,7 @@ def test_its_training_goes_on_in_mid_epoch(old, tmp_path):
 
 def test_its_bundle_predicts_as_its_notebook_does(old):
     for member in json.loads((old / "bundle/bundle.json").read_text())["runs"]:
-        run = jaxlab.load(old / "bundle" / member["path"])
+        run = jaxlab.load(old / "bundle" / member["path"], trust=True)
         now, then = (
             run.predict_split("test", member["which"]),
             submit.Predictions.load(old / member["name"] / "predictions/test.npz"),
@@ -92,7 +92,7 @@ def test_its_bundle_predicts_as_its_notebook_does(old):
 
 
 def test_its_out_of_fold_predictions_are_taken_as_they_are(old, tmp_path):
-    folds = jaxlab.load(old / "folds")
+    folds = jaxlab.load(old / "folds", trust=True)
     assert folds.kept is not None
     assert folds.kept.values.shape == (40, 3)
 
@@ -101,7 +101,7 @@ def test_it_can_be_inspected_and_averaged(old, tmp_path):
     for name in ("network", "folds", "soup", "ridge", "stopped"):
         result = CliRunner().invoke(main, ["inspect", str(old / name), "--json"])
         assert result.exit_code == 0, result.output
-    made = jaxlab.soup([old / "folds/fold0", old / "folds/fold1"], tmp_path / "soup")
+    made = jaxlab.soup([old / "folds/fold0", old / "folds/fold1"], tmp_path / "soup", trust=True)
     ours, then = (saved(path / "checkpoints")[-1].arrays(("params",)) for path in (made, old / "soup"))
     for path, leaf in then["params"].items():
         np.testing.assert_array_equal(ours["params"][path], leaf)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jaxlab.core.beside import config_text
+from jaxlab.core.beside import config_text, trusting
 from jaxlab.core.config import anchored, differences, identity, to_json
 from jaxlab.core.progress import tracked
 from jaxlab.core.tree import Flat
@@ -40,6 +40,7 @@ def soup(
     checkpoints: str | None = None,
     settings: Iterable[str] = (),
     console: Console | None = None,
+    trust: bool = False,
 ) -> Path:
     """Average the parameters of checkpoints of `runs` in a new run directory `out`, which is returned.
 
@@ -47,7 +48,7 @@ def soup(
     kept `checkpoints`, "all" or "last:N" (Izmailov et al. 2018). greedy: members are added in the order of their
     validation scores, each only where the soup's does not fall; otherwise all are taken. Where the run's metric is
     undefined, their losses are compared.
-    settings: where the data lie now, such as `data.root=FOLDER`.
+    settings: where the data lie now, such as `data.root=FOLDER`. trust: as `jaxlab.load` has it.
 
     Parameters are those that prediction uses: the moving average where a run keeps one. Batch-norm statistics that
     differ between members are measured anew on the first one's training images. The targets' means and scales, which
@@ -59,7 +60,8 @@ def soup(
     rundir = RunDirectory(Path(out))
     if rundir.path.exists():
         raise UserError(f"soup: {rundir.path} exists already; give the name of a new run directory")
-    opened = [_network(Path(path), tuple(settings)) for path in runs]
+    with trusting(trust):
+        opened = [_network(Path(path), tuple(settings)) for path in runs]
     members = members_of(opened, checkpoint, checkpoints)
     check_alike(members)
     first = opened[0]
