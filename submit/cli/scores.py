@@ -125,9 +125,10 @@ def probe(predictions: Path, truth: Path, as_json: bool) -> None:
     """Find out whether PREDICTIONS lie under the wrong ids or columns.
 
     The ids of PREDICTIONS, of a validation split, are shuffled: unless the score collapses, something is misaligned.
-    Other orders of ids and of targets or classes are tried too. Exits with 1 where one scores higher than by name, by
-    more than chance. An exchange of a few columns that are much alike, or badly predicted, can go unseen, and one
-    among more than 1,024 columns is not looked for.
+    Other orders of ids and of targets or classes are tried too, also from some id on, as where a sample was lost, and
+    single samples and columns in one another's place. Exits with 1 where one surely scores higher than by name; notes
+    say what may be, and what these samples and targets could not show. An exchange of a few columns that are much
+    alike, or badly predicted, can go unseen, and one among more than 1,024 columns is not looked for.
     """
     both = paired(predictions, truth)
     found = probed(both)

@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from submit.scores.bootstrap import Interval
 from submit.scores.compare import Compared
+from submit.scores.interval import Interval
 from submit.scores.probe import Probe
 from submit.scores.rosetta import Rosetta
 from submit.scores.rosetta_classes import ClassRosetta
@@ -75,7 +75,7 @@ def _short(path: Path) -> str:
 
 
 def show_probe(found: Probe) -> None:
-    """Prints what `probe` found, without its findings."""
+    """Prints what `probe` found, its notes too, without its findings."""
     summary = found.to_dict()["shuffled"]
     table = _table(f"{found.measure} of {found.samples:,} samples", "score")
     table.add_row("by id", f"{found.score:.4f}")
@@ -88,6 +88,8 @@ def show_probe(found: Probe) -> None:
     console.print(table)
     if not found.findings:
         console.print("\nnothing seems misaligned; an exchange of columns that are much alike can go unseen")
+    for note in found.notes:
+        console.print(f"note: {note}")
 
 
 def _show_classes(console: Console, found: ClassRosetta) -> None:
@@ -120,4 +122,5 @@ def _cells(interval: Interval, form: str = ".3f") -> tuple[str, str]:
     """The value, and from where to where it goes."""
     if interval.value != interval.value:  # NaN
         return "", ""
-    return f"{interval.value:{form}}", f"{interval.low:{form}} {interval.high:{form}}"
+    known = interval.low == interval.low
+    return f"{interval.value:{form}}", f"{interval.low:{form}} {interval.high:{form}}" if known else ""

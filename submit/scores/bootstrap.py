@@ -1,12 +1,14 @@
-"""How far a score would move with other samples: percentile bootstrap (Efron & Tibshirani 1993, chapters 13 and 16).
+"""How far a score would move with other samples: 95 % intervals of scores and of their differences.
 
-Samples are drawn again with replacement, as many as there are, and scored anew. A draw is a list of weights, how
-often each sample was drawn, so that the sums behind the scores of many draws are one matrix product. The draws depend
-on the number of samples and the seed alone: two predictions of the same samples are scored on the same draws, and their
-difference has an interval that is narrower than either's.
+Of a mean over targets, by the jackknife (`submit.scores.interval.LeftOut`): a correlation of n samples lies below the
+true one by about r(1 - r^2) / 2n, which does not average out over targets, and which a bootstrap would double. Of a
+median, by the percentiles of a bootstrap (Efron & Tibshirani 1993, chapters 13 and 16) less its bias
+(`submit.scores.interval.Drawn`). Of an accuracy, by counting.
 
-A sample drawn twice tells nothing new, so that draws of r lie below r by about r(1 - r^2) / 2n. Where thousands of
-targets average out everything else, their interval may lie below the score itself; a difference has no such bias.
+In a bootstrap samples are drawn again with replacement, as many as there are, and scored anew. A draw is a list of
+weights, how often each sample was drawn, so that the sums behind the scores of many draws are one matrix product. The
+draws depend on the number of samples and the seed alone, and so do the parts that are left out: two predictions of the
+same samples are compared on the same ones, and their difference has an interval that is narrower than either's.
 
     submit.bootstrap.interval(pred, truth)                             # mean Pearson r, its 95 % interval
     submit.bootstrap.difference(a, b, truth, "explained_variance", "median")
@@ -14,7 +16,6 @@ targets average out everything else, their interval may lie below the score itse
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from submit import metrics
 from submit.blocks import blocks, progress
 from submit.errors import SubmissionError
 from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed
+from submit.scores.interval import CORRELATION, EXPLAINED, Counted, Drawn, Estimate, Interval, LeftOut
+from submit.scores.jackknife import parts, without_each
 
 __all__ = ["Interval", "difference", "interval"]
 
@@ -34,24 +37,10 @@ Aggregate = Literal["mean", "median"]
 _CELLS = 2**21  # scores (draws x targets) and weights (draws x samples) in memory at a time
 _AGGREGATES: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
 _PER_TARGET = {
-    "pearson": (metrics.pearson, PEARSON),
-    "explained_variance": (metrics.explained_variance, EXPLAINED_VARIANCE),
+    "pearson": (metrics.pearson, PEARSON, CORRELATION),
+    "explained_variance": (metrics.explained_variance, EXPLAINED_VARIANCE, EXPLAINED),
 }
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A score, and the 2.5th and 97.5th percentile of the draws; NaN where those are undefined."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, value: float, draws: np.ndarray) -> "Interval":
-        """The interval that (d,) draws give."""
-        low, high = np.percentile(draws, [2.5, 97.5])
-        return cls(float(value), float(low), float(high))
+_AVERAGED = 2  # targets, of which the median is the mean
 
 
 def interval(
@@ -65,10 +54,9 @@ def interval(
     """A score and its 95 % interval over samples.
 
     pred, truth: (n, t), of which the mean or median over targets is taken, an undefined target counting 0; or for
-    "accuracy" (n,) classes. Raises SubmissionError for other shapes and names.
+    "accuracy" (n,) classes. draws, seed: of a median. Raises SubmissionError for other shapes and names.
     """
-    (value,), every = resampled(pred, truth, score, (aggregate,), draws, seed)
-    return Interval.of(value, every[:, 0])
+    return estimates(pred, truth, score, (aggregate,), draws, seed)[0].interval()
 
 
 def difference(
@@ -81,10 +69,8 @@ def difference(
     seed: int = 0,
 ) -> Interval:
     """The score of `first` less that of `second`, two predictions of the same samples, with its paired interval."""
-    ((one,), of_one), ((other,), of_other) = (
-        resampled(side, truth, score, (aggregate,), draws, seed) for side in (first, second)
-    )
-    return Interval.of(one - other, (of_one - of_other)[:, 0])
+    one, other = (estimates(side, truth, score, (aggregate,), draws, seed)[0] for side in (first, second))
+    return one.minus(other)
 
 
 def weights(samples: int, draws: int = DRAWS, seed: int = 0, columns: int = 1) -> Iterator[np.ndarray]:
@@ -109,16 +95,21 @@ def _at_a_time(samples: int, columns: int) -> int:
 
 
 def per_target(
-    scores: Mapping[str, Summed], *arrays: np.ndarray, draws: int = DRAWS, seed: int = 0
+    scores: Mapping[str, Summed],
+    *arrays: np.ndarray,
+    draws: int = DRAWS,
+    seed: int = 0,
+    strength: float = 1.0,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Name -> (d, t) of some draws after another, 0 where a score is undefined.
 
     arrays: what the scores take, samples on the first axis and targets on the last. Scores that share their terms
-    share the sums.
+    share the sums. strength: 1, or less for weights nearer to 1.
     """
     samples, targets = len(arrays[0]), arrays[0].shape[-1]
     parts = -(-draws // _at_a_time(samples, targets))
     for weight in progress(weights(samples, draws, seed, targets), parts, "resampling"):
+        weight = 1 + strength * (weight - 1)
         found = {name: np.empty((len(weight), targets)) for name in scores}
         for which, block in blocks(*arrays):
             with np.errstate(all="ignore"):
@@ -132,33 +123,46 @@ def per_target(
         yield found
 
 
-def resampled(
+def strengths(draws: int, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `per_target` takes for the draws, and for those halfway to 1 that `Drawn` wants."""
+    return {"draws": draws, "seed": seed}, {"draws": -(-draws // 5), "seed": seed, "strength": 0.5}
+
+
+def estimates(
     pred: np.ndarray,
     truth: np.ndarray,
     score: ScoreName = "pearson",
     aggregates: Sequence[Aggregate] = ("mean",),
     draws: int = DRAWS,
     seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(k,) the score of all samples under each aggregate, and (d, k) that of each draw; otherwise as `interval`.
-
-    "accuracy" has one value whatever the aggregates.
-    """
+) -> list[Estimate]:
+    """The score under each aggregate; otherwise as `interval`. "accuracy" is one whatever the aggregates."""
     pred, truth = np.asarray(pred), np.asarray(truth)
+    if draws < 1:
+        raise SubmissionError(f"draws: expected 1 or more; found {draws}.")
     if score == "accuracy":
-        value, right = metrics.accuracy(pred, truth), pred == truth
-        found = np.concatenate([weight @ right for weight in weights(len(right), draws, seed)])
-        return np.array([value]), found[:, None] / len(right)
+        metrics.accuracy(pred, truth)  # refuses other shapes
+        return [Counted(pred == truth)]
     if score not in _PER_TARGET or not set(aggregates) <= _AGGREGATES.keys():
         raise SubmissionError(
             "expected the mean or median of pearson or explained_variance, or accuracy; found "
             f"{', '.join(aggregates)} of {score}."
         )
-    of_all, summed = _PER_TARGET[score]
+    of_all, summed, scale = _PER_TARGET[score]
     whole = of_all(pred, truth)
-    over = [_AGGREGATES[name] for name in aggregates]
-    every = [
-        np.stack([one(some[score], axis=1) for one in over], axis=1)
-        for some in per_target({score: summed}, pred, truth, draws=draws, seed=seed)
-    ]
-    return np.array([one(whole) for one in over]), np.concatenate(every)
+    found: list[Estimate] = []
+    for name in aggregates:
+        if name == "mean" or len(whole) <= _AVERAGED:
+            left = sum(some["it"].sum(1) for _, some in without_each({"it": summed}, pred, truth))
+            mean, sizes = np.asarray(left) / len(whole), parts(len(pred))[1]
+            found.append(LeftOut(float(whole.mean()), mean, sizes, scale))
+            continue
+        over = _AGGREGATES[name]
+        full, half = (
+            np.concatenate(
+                [over(some["it"], axis=1) for some in per_target({"it": summed}, pred, truth, **how)]
+            )
+            for how in strengths(draws, seed)
+        )
+        found.append(Drawn(float(over(whole)), full, half, scale))
+    return found

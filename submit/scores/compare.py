@@ -5,14 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from submit.errors import SubmissionError, about
 from submit.labels import Labels
 from submit.metrics.table import SCORES
 from submit.predictions import Predictions
 from submit.scores import bootstrap
-from submit.scores.bootstrap import Interval
+from submit.scores.interval import Estimate, Interval
 from submit.scores.pairing import PairedClasses, PairedNumbers, paired
 from submit.scores.rosetta import plain
 
@@ -47,35 +45,32 @@ def compare(
     if len(predictions) < 2:
         raise SubmissionError(f"expected two predictions or more to compare; found {len(predictions)}.")
     found: list[Compared] = []
-    of_first: tuple[np.ndarray, np.ndarray] | None = None
+    first: Sequence[Estimate] = ()
     left_out = 0
     for path in predictions:
         with about(path):
             one = paired(path, solution)
-            if of_first is None:
+            if not first:
                 left_out = one.left_out
             elif one.left_out:
                 raise SubmissionError(
                     f"{one.left_out:,} ids that the first file predicts are missing from it."
                 )
         solution = one.solution()  # read once
-        measures, values, draws = _scored(one, seed)
-        for k, measure in enumerate(measures):
-            difference = None
-            if of_first is not None:
-                difference = Interval.of(values[k] - of_first[0][k], draws[:, k] - of_first[1][:, k])
-            score = Interval.of(values[k], draws[:, k])
-            found.append(Compared(str(path), measure, score, difference, len(one.ids), left_out))
-        of_first = of_first or (values, draws)
+        measures, scores = _scored(one, seed)
+        for k, (measure, score) in enumerate(zip(measures, scores, strict=True)):
+            difference = score.minus(first[k]) if first else None
+            found.append(Compared(str(path), measure, score.interval(), difference, len(one.ids), left_out))
+        first = first or scores
     return found
 
 
-def _scored(one: PairedNumbers | PairedClasses, seed: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """The measures, the (k,) scores of all samples, and the (d, k) scores of each draw."""
+def _scored(one: PairedNumbers | PairedClasses, seed: int) -> tuple[tuple[str, ...], Sequence[Estimate]]:
+    """The measures, and the score of all samples under each."""
     if isinstance(one, PairedClasses):
-        return (SCORES["accuracy"].label,), *bootstrap.resampled(
+        return (SCORES["accuracy"].label,), bootstrap.estimates(
             one.predicted, one.truth, "accuracy", seed=seed
         )
     measures = (SCORES["pearson"].label, SCORES["pearson_median"].label)
     both: tuple[bootstrap.Aggregate, ...] = ("mean", "median")
-    return measures, *bootstrap.resampled(one.predicted, one.truth, "pearson", both, seed=seed)
+    return measures, bootstrap.estimates(one.predicted, one.truth, "pearson", both, seed=seed)

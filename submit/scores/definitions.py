@@ -9,6 +9,7 @@ from submit import metrics
 from submit.metrics import ceilings
 from submit.metrics.repeats import FEVE, NOISE_CORRECTED_R2, SINGLE_TRIAL, TO_AVERAGE
 from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, R2, Summed
+from submit.scores.interval import CORRELATION, EXPLAINED, PLAIN, Scale
 
 LEAST_FEV = 0.15
 _FEVE = f"FEVE (FEV >= {LEAST_FEV})"
@@ -21,27 +22,40 @@ OF_PRESENTATIONS: Mapping[str, Summed] = {
     "Sensorium, single trial": SINGLE_TRIAL,
     "Sensorium, to average": TO_AVERAGE,
 }
+_SCALES = {
+    "Pearson r": CORRELATION,
+    "explained variance": EXPLAINED,
+    "R2": EXPLAINED,
+    "noise-corrected r2": PLAIN,  # chance takes it above 1
+    _FEVE: EXPLAINED,
+    "Sensorium, single trial": CORRELATION,
+    "Sensorium, to average": CORRELATION,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class ChallengeScore:
     """score: the name above of what it is made of; counted: (t,) bool, over which targets.
 
-    formula: (..., k) scores and, where there is one, their (k,) ceiling -> (..., k).
+    formula: (..., k) scores and, where there is one, their (k,) ceiling -> (..., k). scale: of the mean, on which its
+    interval is symmetric.
     """
 
     score: str
     counted: np.ndarray
     formula: Callable[..., np.ndarray] | None = None
     ceiling: np.ndarray | None = None
+    scale: Scale = PLAIN
 
-    def values(self, scores: np.ndarray, region: np.ndarray) -> np.ndarray:
-        """(..., k) of the k targets that are counted and in the region (t,), of scores (..., t)."""
-        which = self.counted & region
+    def values(self, scores: np.ndarray, region: np.ndarray, some: slice = slice(None)) -> np.ndarray:
+        """(..., k) of the k targets that are counted and in the region (t,), of scores (..., b) of `some` of the t."""
+        which = (self.counted & region)[some]
         chosen = scores[..., which]
         if self.formula is None:
             return chosen
-        return self.formula(chosen) if self.ceiling is None else self.formula(chosen, self.ceiling[which])
+        return (
+            self.formula(chosen) if self.ceiling is None else self.formula(chosen, self.ceiling[some][which])
+        )
 
 
 def definitions(
@@ -53,7 +67,7 @@ def definitions(
     Algonauts 2021; without them, or with more than can be split in halves, the ceiling stands for it.
     """
     every = np.ones(targets, bool)
-    found = {name: ChallengeScore(name, every) for name in OF_AVERAGES}
+    found = {name: ChallengeScore(name, every, scale=_SCALES[name]) for name in OF_AVERAGES}
     found["Algonauts, uncorrected"] = ChallengeScore("Pearson r", every, metrics.algonauts2023)
     names = ("Algonauts 2023", "NX-414, r / sqrt(NC)", "NX-414, EV / NC", OVER_REGIONS)
     lacking: dict[str, str] = {}
@@ -74,6 +88,8 @@ def definitions(
     if repeats is None:
         lacking |= dict.fromkeys(OF_PRESENTATIONS, "repeats")
     else:
-        found |= {name: ChallengeScore(name, every) for name in OF_PRESENTATIONS}
-        found[_FEVE] = ChallengeScore(_FEVE, ceilings.explainable_variance(repeats) >= LEAST_FEV)
+        found |= {name: ChallengeScore(name, every, scale=_SCALES[name]) for name in OF_PRESENTATIONS}
+        found[_FEVE] = ChallengeScore(
+            _FEVE, ceilings.explainable_variance(repeats) >= LEAST_FEV, scale=EXPLAINED
+        )
     return found, lacking

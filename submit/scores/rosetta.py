@@ -13,8 +13,9 @@ from submit.metrics import ceilings
 from submit.metrics.summed import Summed
 from submit.regions import checked_masks
 from submit.scores import bootstrap
-from submit.scores.bootstrap import Interval
 from submit.scores.definitions import OF_AVERAGES, OF_PRESENTATIONS, OVER_REGIONS, ChallengeScore, definitions
+from submit.scores.interval import Drawn, Interval, LeftOut
+from submit.scores.jackknife import parts, without_each
 from submit.scores.pairing import PairedNumbers
 
 OVERALL = "overall"
@@ -64,7 +65,7 @@ def rosetta(
 
     ceiling: (t,) share of the truth's variance that is signal; of the repeats, where they alone are given.
     regions: name -> (t,) bool. repeats: (n, r, t), samples and targets in the pair's order. Undefined scores count 0.
-    An interval draws samples anew; ceilings, and which targets are counted, stay as they are.
+    Intervals are those of `submit.bootstrap`; ceilings, and which targets are counted, stay as they are.
     Raises SubmissionError for ceilings, masks and repeats that do not fit, and for a region of the name "overall".
     """
     regions = checked_masks(regions or {}, len(pair.targets))
@@ -83,15 +84,17 @@ def rosetta(
     defined, left_out = definitions(len(pair.targets), ceiling, repeats)
     areas = {OVERALL: np.ones(len(pair.targets), bool), **regions}
     whole = _aggregated(defined, areas, _scores(pair, repeats))
-    drawn: dict[tuple[str, str], list[np.ndarray]] = {cell: [] for cell in whole}
-    for scores in _draws(pair, repeats, draws, seed):
-        for cell, values in _aggregated(defined, areas, scores).items():
-            drawn[cell].append(values)
+    full, half = (
+        _medians(defined, areas, _draws(pair, repeats, how)) for how in bootstrap.strengths(draws, seed)
+    )
+    left, sizes = _means_without(defined, areas, pair, repeats), parts(len(pair.ids))[1]
     rows = []
     for area, name in ((area, name) for area in areas for name in defined):
-        values, samples = whole[area, name][0], np.concatenate(drawn[area, name])
-        mean, median = (Interval.of(value, samples[:, k]) for k, value in enumerate(values))
-        rows.append(RegionScore(area, name, int((defined[name].counted & areas[area]).sum()), mean, median))
+        (of_mean, of_median), counted = whole[area, name][0], int((defined[name].counted & areas[area]).sum())
+        mean = LeftOut(of_mean, left[area, name], sizes, defined[name].scale).interval()
+        drawn = Drawn(of_median, full[area, name], half[area, name], defined[name].scale)
+        median = mean if counted <= 2 and of_median == of_mean else drawn.interval()
+        rows.append(RegionScore(area, name, counted, mean, median))
     return Rosetta(len(pair.ids), len(pair.targets), tuple(rows), left_out, **_undefined(pair))
 
 
@@ -122,11 +125,24 @@ def _scores(pair: PairedNumbers, repeats: np.ndarray | None) -> dict[str, np.nda
 
 
 def _draws(
-    pair: PairedNumbers, repeats: np.ndarray | None, draws: int, seed: int
+    pair: PairedNumbers, repeats: np.ndarray | None, how: Mapping[str, Any]
 ) -> Iterator[dict[str, np.ndarray]]:
     """Name -> (d, t) of some draws after another: first the scores of averages, then those of presentations."""
     for scores, truth in _scored(pair, repeats):
-        yield from bootstrap.per_target(scores, pair.predicted, truth, draws=draws, seed=seed)
+        yield from bootstrap.per_target(scores, pair.predicted, truth, **how)
+
+
+def _medians(
+    defined: Mapping[str, ChallengeScore],
+    areas: Mapping[str, np.ndarray],
+    drawn: Iterator[dict[str, np.ndarray]],
+) -> dict[tuple[str, str], np.ndarray]:
+    """(area, definition) -> (d,) the median over targets of each draw."""
+    found: dict[tuple[str, str], list[np.ndarray]] = {}
+    for scores in drawn:
+        for cell, values in _aggregated(defined, areas, scores).items():
+            found.setdefault(cell, []).append(values[:, 1])
+    return {cell: np.concatenate(parts) for cell, parts in found.items()}
 
 
 def _aggregated(
@@ -145,6 +161,34 @@ def _aggregated(
             of[OVERALL] = _over_regions([values for area, values in of.items() if area != OVERALL])
         found |= {(area, name): values for area, values in of.items()}
     return found
+
+
+def _means_without(
+    defined: Mapping[str, ChallengeScore],
+    areas: Mapping[str, np.ndarray],
+    pair: PairedNumbers,
+    repeats: np.ndarray | None,
+) -> dict[tuple[str, str], np.ndarray]:
+    """(area, definition) -> (g,) the means over targets without each part of the samples; NaN without a target."""
+    total = {(area, name): np.zeros(len(parts(len(pair.ids))[1])) for area in areas for name in defined}
+    for scores, truth in _scored(pair, repeats):
+        mine = {name: one for name, one in defined.items() if one.score in scores}
+        for which, some in without_each(scores, pair.predicted, truth):
+            for name, definition in mine.items():
+                for area, mask in areas.items():
+                    total[area, name] += definition.values(some[definition.score], mask, which).sum(-1)
+    with np.errstate(invalid="ignore"):
+        means = {
+            (area, name): sums / (defined[name].counted & areas[area]).sum()
+            for (area, name), sums in total.items()
+        }
+    if OVER_REGIONS in defined and len(areas) > 1:
+        of_regions = [means[area, OVER_REGIONS] for area in areas if area != OVERALL]
+        known = [values for values in of_regions if not np.isnan(values).all()]
+        means[OVERALL, OVER_REGIONS] = (
+            np.mean(known, axis=0) if known else np.full_like(of_regions[0], np.nan)
+        )
+    return means
 
 
 def _mean_and_median(values: np.ndarray) -> np.ndarray:

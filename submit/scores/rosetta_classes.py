@@ -7,9 +7,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from submit import metrics
-from submit.metrics.classification import Average
-from submit.scores import bootstrap
-from submit.scores.bootstrap import Interval
+from submit.metrics.classification import AVERAGES
+from submit.scores.interval import Counted, Interval, LeftOut
+from submit.scores.jackknife import parts
 from submit.scores.pairing import PairedClasses
 from submit.scores.rosetta import plain
 
@@ -47,12 +47,12 @@ class ClassRosetta:
         return plain(asdict(self))
 
 
-def rosetta_classes(pair: PairedClasses, draws: int = bootstrap.DRAWS, seed: int = 0) -> ClassRosetta:
+def rosetta_classes(pair: PairedClasses) -> ClassRosetta:
     """Every score of classes in `submit.metrics`, as scikit-learn with zero_division=0."""
     hits = {"accuracy": pair.predicted == pair.truth}
     if pair.scores is not None and len(pair.classes) > 5:
         hits["top-5 accuracy"] = metrics.among_top(pair.scores, pair.truth, 5)
-    scores = _shares(hits, draws, seed) | _rates(pair, draws, seed)
+    scores = {name: Counted(right).interval() for name, right in hits.items()} | _rates(pair)
     there = np.unique(np.concatenate([pair.truth, pair.predicted[pair.predicted >= 0]]))
     right, predicted, actual = (
         np.bincount(side[side >= 0], minlength=len(pair.classes))[there] for side in _sides(pair)
@@ -74,28 +74,28 @@ def _sides(pair: PairedClasses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.where(pair.predicted == pair.truth, pair.truth, -1), pair.predicted, pair.truth
 
 
-def _shares(right: dict[str, np.ndarray], draws: int, seed: int) -> dict[str, Interval]:
-    every = np.stack(list(right.values()), axis=1).astype(np.float64)
-    drawn = np.concatenate([weight @ every for weight in bootstrap.weights(len(every), draws, seed)])
-    shares = drawn / len(every)
-    return {name: Interval.of(every[:, k].mean(), shares[:, k]) for k, name in enumerate(right)}
+def _rates(pair: PairedClasses) -> dict[str, Interval]:
+    """Precision, recall and F1, macro and micro: from three counts of each class, made anew without each part.
 
-
-def _rates(pair: PairedClasses, draws: int, seed: int) -> dict[str, Interval]:
-    """Precision, recall and F1, macro and micro: from three counts of each class, made anew for every draw."""
-    samples, classes = len(pair.ids), len(pair.classes)
-    counted = [_one_hot(side, classes) for side in _sides(pair)]
-    averages: tuple[Average, ...] = ("macro", "micro")
-
-    def rates(weight: np.ndarray) -> np.ndarray:
-        right, predicted, actual = (weight @ side for side in counted)
-        each = (metrics.rates(right, predicted, actual, average) for average in averages)
-        return np.stack([rate for rates in each for rate in rates], axis=1)
-
-    drawn = np.concatenate([rates(weight) for weight in bootstrap.weights(samples, draws, seed, classes)])
-    names = [f"{rate}, {average}" for average in averages for rate in _RATES]
-    whole = rates(np.ones((1, samples)))[0]
-    return {name: Interval.of(whole[k], drawn[:, k]) for k, name in enumerate(names)}
+    The micro ones are the accuracy three times over.
+    """
+    part, sizes = parts(len(pair.ids))
+    members = csr_array((np.ones(len(part)), (part, np.arange(len(part)))))
+    counted = [_one_hot(side, len(pair.classes)) for side in _sides(pair)]
+    of_parts = [(members @ side).toarray() for side in counted]
+    whole = [np.asarray(side.sum(0))[None] for side in counted]
+    left = [every - some for every, some in zip(whole, of_parts, strict=True)]
+    found = {}
+    for average in AVERAGES:
+        values, without = (metrics.rates(*some, average) for some in (whole, left))
+        for rate, (value,), each in zip(_RATES, values, without, strict=True):
+            interval = LeftOut(float(value), each, sizes).interval()
+            low, high = max(interval.low, 0.0), min(interval.high, 1.0)
+            found[f"{rate}, {average}"] = Interval(interval.value, low, high)
+    if (pair.predicted >= 0).all():
+        accuracy = Counted(pair.predicted == pair.truth).interval()
+        found |= {f"{rate}, micro": accuracy for rate in _RATES}
+    return found
 
 
 def _one_hot(numbers: np.ndarray, classes: int) -> csr_array:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap as scipys
 from scipy.stats import pearsonr
 from sklearn.metrics import explained_variance_score, r2_score
 
@@ -67,46 +66,55 @@ def test_scores_of_presentations_too(score, reference):
     np.testing.assert_allclose(found, [reference(x[k], repeats[k]) for k in rows(40)], rtol=1e-9)
 
 
-@pytest.mark.parametrize("aggregate", ["mean", "median"])
 @pytest.mark.parametrize(("score", "loop"), [("pearson", pearsons), ("explained_variance", variances)])
-def test_an_interval_holds_the_percentiles_of_the_draws(score, loop, aggregate):
+def test_a_medians_interval_holds_the_percentiles_of_the_draws(score, loop):
     x, y = data()
-    over = {"mean": np.mean, "median": np.median}[aggregate]
-    drawn = [over(loop(x[k], y[k])) for k in rows(len(x))]
-    found = bootstrap.interval(x, y, score, aggregate, draws=DRAWS)
-    assert found.value == pytest.approx(over(loop(x, y)), rel=1e-9)
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), rel=1e-9)
+    found = bootstrap.interval(x, y, score, "median", draws=DRAWS)
+    scale, back = {
+        "pearson": (np.arctanh, np.tanh),
+        "explained_variance": (lambda v: -np.log(1 - v), lambda z: 1 - np.exp(-z)),
+    }[score]
+    drawn = scale(np.array([np.median(loop(x[k], y[k])) for k in rows(len(x))]))
+    low, high = back(
+        without_bias(drawn, scale(np.array([np.median(loop(x[k], y[k])) for k in halfway(len(x))])))
+    )
+    assert found.value == pytest.approx(np.median(loop(x, y)), rel=1e-9)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
 
 
-def test_a_difference_is_of_the_same_draws():
+def halfway(n: int) -> list[np.ndarray]:
+    """Every sample once, and those of each of the first draws again: weights halfway to 1, times 2."""
+    return [np.concatenate([np.arange(n), k]) for k in rows(n)[: DRAWS // 5]]
+
+
+def without_bias(drawn: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """A draw has four times the bias that half of it has: twice their difference, less a third of it, is the whole."""
+    centre = drawn[: len(half)].mean()
+    bias = (centre - half.mean()) * 4 / 3
+    score = half.mean() - bias / 4  # of all samples, smoothly
+    return np.percentile(drawn, [2.5, 97.5]) - centre + score - bias
+
+
+def test_a_medians_difference_is_of_the_same_draws():
     x, y = data()
     other = x + 0.3 * np.random.default_rng(2).normal(size=x.shape)
-    drawn = [pearsons(x[k], y[k]).mean() - pearsons(other[k], y[k]).mean() for k in rows(len(x))]
-    found = bootstrap.difference(x, other, y, draws=DRAWS)
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), rel=1e-9)
-    alone = bootstrap.interval(x, y, draws=DRAWS)
-    assert found.high - found.low < alone.high - alone.low
-
-
-def test_accuracy_has_scipys_interval():
-    """Two percentile bootstraps of 4,000 other draws each; tolerance: four standard errors of such a percentile."""
-    rng = np.random.default_rng(3)
-    truth = rng.integers(0, 3, 200)
-    pred = np.where(rng.random(200) < 0.6, truth, 0)
-    found = bootstrap.interval(pred, truth, "accuracy", draws=4000)
-    right = (pred == truth).astype(float)
-    theirs = scipys((right,), np.mean, n_resamples=4000, method="percentile", rng=rng).confidence_interval
-    assert found.value == right.mean()
-    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.007)
+    drawn, half = (
+        np.array([np.median(pearsons(x[k], y[k])) - np.median(pearsons(other[k], y[k])) for k in some])
+        for some in (rows(len(x)), halfway(len(x)))
+    )
+    found = bootstrap.difference(x, other, y, aggregate="median", draws=DRAWS)
+    assert (found.low, found.high) == pytest.approx(tuple(without_bias(drawn, half)), rel=1e-9)
 
 
 def test_draws_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch):
     pair = data()
-    whole = bootstrap.interval(*pair, draws=DRAWS)
+    kinds = [(score, over) for score in ("pearson", "explained_variance") for over in ("mean", "median")]
+    whole = [bootstrap.interval(*pair, *kind, draws=DRAWS) for kind in kinds]
     monkeypatch.setattr(bootstrap, "_CELLS", 120)  # three draws
     monkeypatch.setattr(blocks, "CELLS", 80)  # two targets
-    again = bootstrap.interval(*pair, draws=DRAWS)
-    assert (again.value, again.low, again.high) == pytest.approx((whole.value, whole.low, whole.high))
+    again = [bootstrap.interval(*pair, *kind, draws=DRAWS) for kind in kinds]
+    for one, other in zip(whole, again, strict=True):
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
 
 
 def test_a_target_that_a_draw_makes_constant_counts_nothing():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import t as student
 from sklearn.metrics import confusion_matrix, f1_score
 
 from submit import Labels, Predictions, SubmissionError, bootstrap, ceilings, metrics
@@ -89,13 +90,42 @@ def test_intervals_are_the_bootstraps(guess, truth):
     )
     of = cell(found, "Pearson r", "V4").median
     assert (of.value, of.low, of.high) == pytest.approx((median.value, median.low, median.high), rel=1e-9)
-    weights = np.concatenate(list(bootstrap.weights(30, DRAWS)))
-    rows = [np.repeat(np.arange(30), weight.astype(int)) for weight in weights]
-    drawn = [
-        metrics.algonauts2023(metrics.pearson(both.predicted[k], both.truth[k]), CEILING).mean() for k in rows
-    ]
-    of = cell(found, "Algonauts 2023").mean
-    assert (of.low, of.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), rel=1e-9)
+    mean = bootstrap.interval(both.predicted, both.truth)
+    of = cell(found, "Pearson r").mean
+    assert (of.value, of.low, of.high) == pytest.approx((mean.value, mean.low, mean.high), rel=1e-9)
+    few = cell(found, "Pearson r", "V1")
+    assert few.median == few.mean  # of two targets
+
+
+def test_means_of_every_definition_are_jackknifed(guess, truth, repeats):
+    """By a loop over samples left out, each definition by `submit.metrics`; the formula by hand, without a scale."""
+    both = paired(guess, truth)
+    x, y = both.predicted, both.truth
+    found = rosetta(both, CEILING, REGIONS, repeats, draws=2)
+    ways = {
+        "Algonauts 2023": lambda k: metrics.algonauts2023(metrics.pearson(x[k], y[k]), CEILING),
+        "NX-414, r / sqrt(NC)": lambda k: metrics.nx414_correlation(
+            metrics.pearson(x[k], y[k]), 100 * CEILING
+        ),
+        "noise-corrected r2": lambda k: metrics.noise_corrected_r2(x[k], repeats[k]),
+    }
+    every = np.arange(30)
+    for name, way in ways.items():
+        whole = way(every).mean()
+        left = np.array([way(np.delete(every, k)).mean() for k in every])
+        centre = whole + 29 * (whole - left.mean()) * 27 / 29
+        half = student.ppf(0.975, 29) * np.sqrt(29 / 30 * ((left - left.mean()) ** 2).sum())
+        of = cell(found, name).mean
+        assert (of.low, of.high) == pytest.approx((centre - half, centre + half), rel=1e-6), name
+    reliability = np.clip(ceilings.split_half_reliability(repeats), 0, 1)
+    left = [metrics.algonauts2021(metrics.pearson(x[k], y[k]), reliability, REGIONS) for k in without(30)]
+    of = cell(found, "Algonauts 2021").mean
+    centre = of.value + 27 * (of.value - np.mean(left))
+    assert (of.low + of.high) / 2 == pytest.approx(centre, rel=1e-6)
+
+
+def without(samples: int) -> list[np.ndarray]:
+    return [np.delete(np.arange(samples), k) for k in range(samples)]
 
 
 def test_what_is_left_out_says_what_it_needs(guess, truth, repeats):
@@ -131,25 +161,25 @@ def test_classes_are_scikit_learns():
     scores = rng.normal(size=(60, 7))
     scores[:, 6] = -9  # neither predicted nor there
     truth = np.array(names[rng.integers(0, 6, 60)])
-    found = rosetta_classes(paired(Predictions(ids, scores, names, "logits"), Labels(ids, truth)), DRAWS)
+    found = rosetta_classes(paired(Predictions(ids, scores, names, "logits"), Labels(ids, truth)))
     predicted = names[scores.argmax(1)]
     assert found.scores["accuracy"].value == np.mean(predicted == truth)
     assert found.scores["F1, macro"].value == pytest.approx(f1_score(truth, predicted, average="macro"))
     np.testing.assert_array_equal(found.confusion, confusion_matrix(truth, predicted))
     assert [one.name for one in found.classes] == list("abcdef")
     np.testing.assert_allclose([one.f1 for one in found.classes], f1_score(truth, predicted, average=None))
-    rows = [
-        np.repeat(np.arange(60), w.astype(int)) for w in np.concatenate(list(bootstrap.weights(60, DRAWS)))
-    ]
-    drawn = [f1_score(truth[k], predicted[k], average="macro") for k in rows]
+    left = np.array([f1_score(truth[k], predicted[k], average="macro") for k in without(60)])
     of = found.scores["F1, macro"]
-    assert (of.low, of.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
+    half = student.ppf(0.975, 59) * np.sqrt(59 / 60 * ((left - left.mean()) ** 2).sum())
+    assert of.high - of.value == pytest.approx(half + 57 * (of.value - left.mean()))
+    assert of.low == max(0, of.low)
+    assert found.scores["precision, micro"] == found.scores["accuracy"]
     assert "top-5 accuracy" in found.scores
 
 
 def test_of_thousands_of_classes_there_is_no_confusion_matrix():
     names = np.array([f"{k:04d}" for k in range(1100)])
-    found = rosetta_classes(paired(Labels(names, np.roll(names, 1)), Labels(names, names)), draws=2)
+    found = rosetta_classes(paired(Labels(names, np.roll(names, 1)), Labels(names, names)))
     assert (len(found.classes), found.confusion) == (1100, ())
     assert found.scores["F1, macro"].value == 0
 
