@@ -168,6 +168,8 @@ def _report(found: combine.Combination) -> None:
     ways = Table("method", score, "", box=None)
     for name, value in found.scores.items():
         ways.add_row(name, f"{value:.4f}", "taken" if name == found.method else "")
+    if found.chosen is not None:
+        ways.add_row("the best of them", f"{found.chosen:.4f}", "chosen without the part that is scored")
     console = Console(highlight=False)
     console.print(f"{found.samples:,} labelled samples that all members predict", table, sep="\n")
     console.print("\nweights learned on four fifths of them, scored on the other", ways, sep="\n")

@@ -1,13 +1,14 @@
 """Weights that were learned, ready to combine the members' predictions of other samples."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from submit.ensemble.averaging import added
-from submit.ensemble.matching import combined_kind
+from submit.ensemble.matching import combined_kind, name_of
+from submit.ensemble.origins import refuse_other_checkpoint
 from submit.errors import SubmissionError
 from submit.predictions import Predictions, ValueKind
 
@@ -22,7 +23,8 @@ class Combination:
     samples: how many it was learned from. constant: how many targets' truth is constant or not finite there; their r
     counts 0, and stacking gives them the mean. metric: the name in `submit.metrics.table` of singles (m,), each
     member alone on these samples, and of scores, by method, each part of them combined by weights learned from the
-    others.
+    others. chosen: of `best`, the score where the method too is chosen for each part by the others. origins: the
+    provenance of the predictions learned from.
     """
 
     method: str
@@ -39,11 +41,13 @@ class Combination:
     metric: str
     singles: np.ndarray
     scores: Mapping[str, float]
+    chosen: float | None = None
+    origins: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def score(self) -> float:
-        """The method's own of `scores`; the best of several such scores flatters a little."""
-        return self.scores[self.method]
+        """The method's own of `scores`; where it was chosen among several, `chosen`, which that does not flatter."""
+        return self.scores[self.method] if self.chosen is None else self.chosen
 
     def by_target(self) -> np.ndarray:
         """(t, m) weights."""
@@ -53,9 +57,11 @@ class Combination:
         """Combines predictions of other samples by the same members in the same order: one is in memory at a time.
 
         names: of these predictions, for messages.
-        Raises SubmissionError where their number, kinds or targets are not those learned from, or ids differ.
+        Raises SubmissionError where their number, kinds or targets are not those learned from, ids differ, or a run's
+        are by another checkpoint than those learned from.
         """
-        first, total, parts = added(members, list(self.by_target().T), self.targets, names)
+        known = self._by_known_checkpoints(members, names)
+        first, total, parts = added(known, list(self.by_target().T), self.targets, names)
         if combined_kind(first.kind) != self.kind:
             raise SubmissionError(
                 f"the predictions are of kind {first.kind!r}; the weights were learned from {self.kind!r}."
@@ -67,6 +73,14 @@ class Combination:
             "scores": {"out_of_fold": {self.metric: self.score}},
         }
         return Predictions(first.ids, total, self.targets, self.kind, first.split, provenance)
+
+    def _by_known_checkpoints(
+        self, members: Iterable[Predictions], names: Sequence[str] | None
+    ) -> Iterator[Predictions]:
+        for number, member in enumerate(members):
+            if number < len(self.origins):
+                refuse_other_checkpoint(self.origins[number], member.provenance, name_of(names, number))
+            yield member
 
     def record(self) -> dict[str, Any]:
         """How the weights came to be, ready for JSON; of weights for each target, only their spread."""
@@ -81,6 +95,8 @@ class Combination:
                 "methods": dict(self.scores),
             },
         }
+        if self.chosen is not None:
+            found["compared"]["chosen"] = self.chosen
         if self.penalty is not None:
             found["penalty"] = self.penalty
         if self.groups is None:

@@ -23,7 +23,7 @@ class CrossProducts:
 
     centre: (t, m + 1) means over all samples, which the sums are taken about. known: (t,) whether the truth is finite;
     where not, it counts as constant. group: (t,) the row of weights that a target takes. statistic: over
-    the targets' Pearson r; a target without a defined r counts 0, as in `submit.score`.
+    the targets' Pearson r; a target without a defined r counts 0, as in `submit.score`, unless none has one.
     """
 
     counts: np.ndarray
@@ -97,10 +97,10 @@ class CrossProducts:
 
     def score(self, weights: Sequence[np.ndarray]) -> float:
         """Mean or median Pearson r of all samples' predictions, those of a part combined by its own weights (g, m)."""
-        return float(self._over_targets(self.correlation(weights)))
+        return float(self._over_targets(self._correlations(weights)))
 
-    def correlation(self, weights: Sequence[np.ndarray]) -> np.ndarray:
-        """(t,) the Pearson r that `score` is of.
+    def _correlations(self, weights: Sequence[np.ndarray]) -> np.ndarray:
+        """(t,) the Pearson r that `score` is of, NaN where it is undefined.
 
         A prediction is sum_i w_i (p_i - mean of p_i over all samples). No mean of the truth over the samples learned
         from enters: it is the lower, the higher the truth of the others, and would take r below 0 by chance.
@@ -128,7 +128,10 @@ class CrossProducts:
         return self._over_targets(r)
 
     def _over_targets(self, r: np.ndarray) -> np.ndarray:
-        return np.mean(r, axis=0) if self.statistic == "mean" else np.median(r, axis=0)
+        """An undefined r counts 0 where another is defined; where none is, so is the score."""
+        known = np.where(np.isnan(r), 0, r)
+        over = np.mean(known, axis=0) if self.statistic == "mean" else np.median(known, axis=0)
+        return np.where(np.isnan(r).all(0), np.nan, over)
 
 
 def _diagonal(matrices: np.ndarray) -> np.ndarray:
@@ -142,4 +145,4 @@ def _positive(centred: np.ndarray, raw: np.ndarray) -> np.ndarray:
 
 def _correlation(cross: np.ndarray, square: np.ndarray, truth_square: np.ndarray) -> np.ndarray:
     size = np.sqrt(square * truth_square)
-    return np.clip(np.divide(cross, size, out=np.zeros_like(cross), where=size > 0), -1, 1)
+    return np.clip(np.divide(cross, size, out=np.full_like(cross, np.nan), where=size > 0), -1, 1)

@@ -40,19 +40,22 @@ class Evidence(Protocol):
         """(m,) scores, each of a mean in which member i is counts[i] times (m,) and one of them once more."""
 
 
-def nested_score(evidence: Evidence, learner: Callable[[Any], Weights]) -> float:
-    """The score of predictions that are combined, in each part, by weights learned from the other parts."""
-    return evidence.score([learner(evidence.without(part)).rows for part in range(evidence.parts)])
+def weights_by_part(evidence: Evidence, learner: Callable[[Any], Weights]) -> list[np.ndarray]:
+    """For each part the weights learned from the other parts, by which `Evidence.score` combines it."""
+    return [learner(evidence.without(part)).rows for part in range(evidence.parts)]
 
 
 def singles(evidence: Evidence) -> np.ndarray:
-    """(m,) the score of each member alone."""
+    """(m,) the score of each member alone; NaN where it has none, as of a constant one."""
     return evidence.with_one_more(np.zeros(evidence.members))
 
 
 def best_single(evidence: Evidence) -> Weights:
-    """All weight on the member with the best score, the first of equal ones."""
-    return Weights(np.eye(evidence.members)[[np.argmax(singles(evidence))]])
+    """All weight on the member with the best score, the first of equal ones; of undefined ones on all."""
+    scores = singles(evidence)
+    if np.isnan(scores).all():
+        return uniform(evidence)
+    return Weights(np.eye(evidence.members)[[np.nanargmax(scores)]])
 
 
 def uniform(evidence: Evidence) -> Weights:
@@ -70,7 +73,11 @@ def greedy_selection(evidence: Evidence) -> Weights:
     counts = np.zeros(evidence.members)
     best, kept = -np.inf, counts
     for _ in range(_ROUNDS):
-        scores = evidence.with_one_more(counts)
+        scores = np.nan_to_num(
+            evidence.with_one_more(counts), nan=-np.inf
+        )  # what is undefined is never added
+        if np.isneginf(scores).all():
+            return Weights((kept / kept.sum())[None]) if kept.any() else uniform(evidence)
         chosen = int(np.argmax(scores))
         counts[chosen] += 1
         if scores[chosen] > best:

@@ -14,7 +14,7 @@ import numpy as np
 
 from submit.ensemble.combination import Combination
 from submit.ensemble.cross_products import CrossProducts, Statistic
-from submit.ensemble.evidence import Weights, best_single, greedy_selection, nested_score, singles, uniform
+from submit.ensemble.evidence import Weights, best_single, greedy_selection, singles, uniform, weights_by_part
 from submit.ensemble.sharing import SharedSamples
 from submit.ensemble.stacking import stacking
 from submit.errors import SubmissionError, about
@@ -88,7 +88,8 @@ def best(
 ) -> Combination:
     """The best of: the best single member, the mean, `greedy`, and `stack` for all, by region if given, by target.
 
-    They are compared by cross-validation, as `Combination.scores` holds; of equal ones the first is taken.
+    They are compared by cross-validation, as `Combination.scores` holds; of equal ones the first is taken. The best of
+    several such scores flatters; `Combination.score` is that of the choice, made anew for each part by the others.
     """
     shared = SharedSamples.of(members, truth, names)
     ways = _simple(shared, statistic)
@@ -131,9 +132,12 @@ def _grouped(by: By, count: int, regions: Regions | None) -> tuple[tuple[str, ..
 
 def _learned(shared: SharedSamples, ways: Mapping[str, _Way], chosen: str | None) -> Combination:
     """All ways scored; the weights of the chosen one, or of the best."""
-    scores = {name: nested_score(way.evidence, way.learner) for name, way in ways.items()}
+    _refuse_undefined(shared, ways)
+    scores = {
+        name: way.evidence.score(weights_by_part(way.evidence, way.learner)) for name, way in ways.items()
+    }
     metric = next(iter(ways.values())).evidence.metric
-    method = chosen or max(scores, key=lambda name: score_of(metric).worth(scores[name]))
+    method = chosen or _best(scores, metric)
     way = ways[method]
     weights = way.learner(way.evidence)
     return Combination(
@@ -149,6 +153,40 @@ def _learned(shared: SharedSamples, ways: Mapping[str, _Way], chosen: str | None
         samples=len(shared.ids),
         constant=int(degenerate(shared.truth).sum()) if shared.kind == "regression" else 0,
         metric=metric,
-        singles=singles(way.evidence),
+        singles=np.nan_to_num(singles(way.evidence)),
         scores=scores,
+        chosen=None if chosen else _score_of_choice(ways, metric),
+        origins=tuple(member.provenance for member in shared.members),
     )
+
+
+def _best(scores: Mapping[str, float], metric: str) -> str:
+    """The first of the ways with the best score; an undefined one is never it."""
+    return max(scores, key=lambda name: score_of(metric).worth(scores[name]))
+
+
+def _score_of_choice(ways: Mapping[str, _Way], metric: str) -> float:
+    """The score of predictions that are combined, in each part, by the way that scores best within the other parts.
+
+    Cross-validation within cross-validation: weights that had seen the part would choose by it.
+    """
+    evidence = next(iter(ways.values())).evidence
+    if isinstance(evidence, CrossProducts):
+        evidence = replace(evidence, group=np.arange(len(evidence.group)))
+    found = []
+    for part in range(evidence.parts):
+        others = {name: way.evidence.without(part) for name, way in ways.items()}
+        scores = {name: one.score(weights_by_part(one, ways[name].learner)) for name, one in others.items()}
+        method = _best(scores, metric)
+        rows = ways[method].learner(others[method]).rows
+        found.append(rows[ways[method].group] if isinstance(evidence, CrossProducts) else rows)
+    return float(evidence.score(found))
+
+
+def _refuse_undefined(shared: SharedSamples, ways: Mapping[str, _Way]) -> None:
+    """Raises SubmissionError where no member has a defined score, by which nothing can be chosen."""
+    if np.isnan(singles(next(iter(ways.values())).evidence)).all():
+        raise SubmissionError(
+            f"no member has a defined score over the {len(shared.ids):,} shared samples: all predict constants for the "
+            "targets that vary, so nothing tells which is better."
+        )

@@ -22,7 +22,7 @@ def stacking(products: CrossProducts) -> Weights:
     """
     systems = [_system(products.without(part)) for part in range(products.parts)]
     scores = [products.score([_solved(*system, penalty) for system in systems]) for penalty in PENALTIES]
-    penalty = float(PENALTIES[int(np.argmax(scores))])
+    penalty = float(PENALTIES[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))])
     return Weights(_solved(*_system(products), penalty), penalty)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy.special import stdtrit
@@ -25,7 +25,7 @@ class Interval:
 class Scale:
     """A scale on which a score's error is nearly the same wherever the score lies, and the way back."""
 
-    to: Callable[[np.ndarray], np.ndarray]
+    to: Callable[[Any], Any]
     back: Callable[[float], float]
 
 

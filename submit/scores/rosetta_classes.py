@@ -87,7 +87,9 @@ def _rates(pair: PairedClasses) -> dict[str, Interval]:
     left = [every - some for every, some in zip(whole, of_parts, strict=True)]
     found = {}
     for average in AVERAGES:
-        values, without = (metrics.rates(*some, average) for some in (whole, left))
+        values, without = (
+            metrics.rates(right, predicted, actual, average) for right, predicted, actual in (whole, left)
+        )
         for rate, (value,), each in zip(_RATES, values, without, strict=True):
             interval = LeftOut(float(value), each, sizes).interval()
             low, high = max(interval.low, 0.0), min(interval.high, 1.0)
