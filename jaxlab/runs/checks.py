@@ -16,9 +16,8 @@ from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions, SubmissionError, kaggle
 
-_CELLS = (
-    10**7
-)  # of a submission, beyond which checking its names takes seconds, and is left to `jaxlab predict`
+# Cells of a submission; checking the names of a larger one takes seconds, and is left to `jaxlab predict`.
+_CELLS = 2_000_000
 
 
 def recorded(rundir: RunDirectory) -> Any:
@@ -93,7 +92,7 @@ def unlike_sample(samples: Samples, objective: Resolved, sample: Path) -> list[s
 def log_data(opened: Opened, objective: Resolved, session: Session) -> None:
     """Before training: what the source noted, and what would keep predictions from being submitted."""
     for note in opened.notes:
-        session.log(note)
+        session.once(note)
     samples, sample = opened.test, opened.sample_submission
     if samples is None or sample is None or len(samples) * len(objective.targets) > _CELLS:
         return
@@ -102,7 +101,7 @@ def log_data(opened: Opened, objective: Resolved, session: Session) -> None:
     except SubmissionError as error:
         faults = [str(error)]
     if faults:
-        session.log(
+        session.once(
             f"warning: {sample} asks for other predictions than this run will make, and `jaxlab predict --out` will "
             f"refuse to write them: {examples(faults, 3)}"
         )

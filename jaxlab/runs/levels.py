@@ -20,7 +20,7 @@ def levels_for(config: Component, rundir: RunDirectory, opened: Opened, session:
     parts = list(components(config))
     encoders = [one.images for one in parts if isinstance(one, ImageEncoder)]
     images = encoders or [one for one in parts if isinstance(one, Images)]
-    return settled(opened, [one.levels for one in images], session.log)
+    return settled(opened, [one.levels for one in images], session.once)
 
 
 def recorded_encoders(rundir: RunDirectory) -> Sequence[Mapping[str, Any]]:

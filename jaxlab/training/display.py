@@ -29,14 +29,23 @@ class Session:
         self.budget = budget or Budget()
         self.title = title
         self.began = self.budget.used
+        self._said: set[str] = set()
 
     def log(self, text: str) -> None:
         """A plain line, as it is: no markup in paths, no breaks in a log."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def once(self, text: str) -> None:
+        """A line that runs of the same data would all say: of the first alone."""
+        if text not in self._said:
+            self._said.add(text)
+            self.log(text)
+
     def within(self, title: str) -> "Session":
         """The same for one run of several."""
-        return Session(self.console, self.budget, title)
+        inside = Session(self.console, self.budget, title)
+        inside._said = self._said
+        return inside
 
 
 class ImagesPerSecond(ProgressColumn):

@@ -51,6 +51,15 @@ def test_what_a_sample_refuses_is_said_before_training(tmp_path: Path, kind, tar
     assert words in line
 
 
+def test_runs_of_the_same_data_say_it_once(tmp_path: Path) -> None:
+    out = io.StringIO()
+    session = Session(Console(file=out, width=100))
+    for inside in (session.within("fold 1"), session.within("fold 2"), session):
+        inside.once("this")
+        inside.log("that")
+    assert out.getvalue() == "this\nthat\nthat\nthat\n"
+
+
 def test_what_fits_is_not_spoken_of(tmp_path: Path) -> None:
     assert said(tmp_path, "regression", ("n0",), "id,n0", "x,0", "y,0") == ""
     assert said(tmp_path, "classification", ("cat", "dog"), "id,kind", "x,cat", "y,dog") == ""
