@@ -99,7 +99,7 @@ def main(
             results[part] = measure()
             console.print(_table(part, module.HEADER, module.table(results[part])))
             if json_path is not None:
-                json_path.write_text(json.dumps(results, indent=1) + "\n")
+                json_path.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 def _table(title: str, header: tuple[str, ...], lines: list[tuple[str, ...]]) -> Table:

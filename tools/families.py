@@ -55,7 +55,7 @@ def main(markdown: Path | None) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     if markdown is not None:
         ruled = [COLUMNS, ("---",) * len(COLUMNS), *lines]
-        markdown.write_text("".join(f"| {' | '.join(line)} |\n" for line in ruled))
+        markdown.write_text("".join(f"| {' | '.join(line)} |\n" for line in ruled), "utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,6 +13,9 @@ from jaxlab.bundling import wheels
 from jaxlab.bundling.cells import notebook
 from jaxlab.bundling.runs import BundledRun, copy_weights, members_of
 from jaxlab.core.beside import trusting
+from jaxlab.core.files import writing
+from jaxlab.core.folders import remove
+from jaxlab.core.lock import locked
 from jaxlab.core.types import UserError
 from jaxlab.runs.run import Which
 from jaxlab.training.rundir import provenance
@@ -41,7 +45,7 @@ def bundle(
     where their config says; and where pip cannot fetch a wheel.
     """
     out = Path(out)
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+    if os.path.lexists(out) and not _gives_way(out):
         raise UserError(f"{out} exists already; name a folder that does not, or an empty one")
     if everything and image is not None:
         raise UserError(
@@ -51,18 +55,39 @@ def bundle(
         members = members_of([Path(run) for run in runs], which)
     name = out.resolve().name  # of `.`, which has none
     partial = out.resolve().with_name(f"{name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        _fill(partial, members, data, everything, None if image is None else Path(image), tell)
-        _describe(partial, name, members)
-        out.mkdir(parents=True, exist_ok=True)
-        for part in partial.iterdir():
-            part.rename(out / part.name)
-    finally:
+    with locked(partial.with_name(f".{name}.lock"), out):
         shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _fill(partial, members, data, everything, None if image is None else Path(image), tell)
+            _describe(partial, name, members)
+            with writing(out):
+                _move(partial, out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     tell(f"{out}: {size / 1e6:,.1f} MB; {out / 'README.txt'} says how to use it")
     return out
+
+
+def _gives_way(out: Path) -> bool:
+    """A folder that is empty, or holds what version 0.1 had moved there when it was killed: all but bundle.json."""
+    return out.is_dir() and {path.name for path in out.iterdir()} <= _PARTS
+
+
+_PARTS = {"wheels", "runs", "weights", "configs", "notebook.ipynb", "dataset-metadata.json", "README.txt"}
+
+
+def _move(partial: Path, out: Path) -> None:
+    """Give the whole folder its name; one that is there already, perhaps the shell's, stays the same and is filled."""
+    if not out.exists():
+        partial.rename(out)
+        return
+    for left in out.iterdir():
+        remove(left)
+    for part in sorted(
+        partial.iterdir(), key=lambda path: path.name == "bundle.json"
+    ):  # which tells that all is there
+        part.rename(out / part.name)
 
 
 def _fill(
@@ -94,7 +119,7 @@ def _fill(
         tell(f"{inside}: weights from {source}")
     tell(f"ensemble: {_ensemble(members)}")
     book = notebook(None if data is None else str(data), {member.name: 1.0 for member in members})
-    (folder / "notebook.ipynb").write_text(json.dumps(book, indent=1) + "\n")
+    (folder / "notebook.ipynb").write_text(json.dumps(book, indent=1) + "\n", "utf-8")
 
 
 def _ensemble(members: Sequence[BundledRun]) -> str:
@@ -124,8 +149,8 @@ def _describe(folder: Path, name: str, members: Sequence[BundledRun]) -> None:
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     slug = slug if len(slug) >= 6 else f"jaxlab-{slug}"  # Kaggle's least
     about = {"title": slug, "id": f"INSERT_USERNAME/{slug}", "licenses": [{"name": "other"}]}
-    (folder / "dataset-metadata.json").write_text(json.dumps(about, indent=1) + "\n")
-    (folder / "README.txt").write_text(_README.format(slug=slug))
+    (folder / "dataset-metadata.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    (folder / "README.txt").write_text(_README.format(slug=slug), "utf-8")
     places = _places(members)
     record = {
         "schema": SCHEMA,
@@ -138,7 +163,7 @@ def _describe(folder: Path, name: str, members: Sequence[BundledRun]) -> None:
             if path.is_file()
         },
     }
-    (folder / "bundle.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / "bundle.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 def _record(member: BundledRun, places: dict[Path, str]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def sha256(path):
 
 BUNDLE = holding("bundle.json")
 DATA = Path(DATA or holding("sample_submission.csv"))
-made = json.loads((BUNDLE / "bundle.json").read_text())
+made = json.loads((BUNDLE / "bundle.json").read_text("utf-8"))
 damaged = [
     name
     for name, expected in made["files"].items()
@@ -53,7 +53,10 @@ print(f"bundle {BUNDLE}: {', '.join(run['name'] for run in made['runs'])}\ndata 
 # %%
 wheels = ["--no-index", "--find-links", str(BUNDLE / "wheels")]
 done = subprocess.run(
-    [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"], capture_output=True, text=True
+    [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"],
+    capture_output=True,
+    encoding="utf-8",
+    errors="replace",
 )
 print("\n".join(done.stdout.splitlines()[-1:]))
 if done.returncode:

@@ -92,12 +92,12 @@ def _resolved(
     """{package: its metadata} of `asked` and what these depend on, with what is `kept` in the image's versions."""
     with tempfile.TemporaryDirectory() as scratch:
         pins, report = Path(scratch) / "pins.txt", Path(scratch) / "report.json"
-        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
+        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()), "utf-8")
         _pip(
             "install", "--dry-run", "--ignore-installed", "--target", scratch, "--report", str(report), *target,
             "--constraint", str(pins), *asked,
         )  # fmt: skip
-        found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
+        found = [item["metadata"] for item in json.loads(report.read_text("utf-8"))["install"]]
     return {canonicalize_name(item["name"]): item for item in found}
 
 
@@ -157,7 +157,7 @@ def _fitting(wheel: Path, image: Mapping[str, str]) -> dict[str, str]:
 def _pip(*arguments: str) -> None:
     """Raises UserError with pip's own reasons."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reasons = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR")] or said[-1:]

@@ -75,7 +75,7 @@ def list_configs() -> None:
     """Name each config with the first line of its description."""
     table = Table("config", "what it is", box=None)
     for path in shipped():
-        table.add_row(path.name, path.read_text().lstrip('"').split("\n", 1)[0].strip('"'))
+        table.add_row(path.name, path.read_text(encoding="utf-8").lstrip('"').split("\n", 1)[0].strip('"'))
     Console().print(table)
 
 

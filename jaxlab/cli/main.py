@@ -16,22 +16,28 @@ from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_con
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
+from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.predict import predict
 from jaxlab.cli.soup import soup
 from jaxlab.core.types import UserError
 
 
 class _Commands(click.Group):
-    """A user's mistake ends in one message and exit code 1; anything else is ours and keeps its traceback."""
+    """A user's mistake, or a disk that refuses, ends in one message and exit code 1.
+
+    Anything else is ours and keeps its traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with heard():
+                result = super().invoke(ctx)
+                flush()
+                return result
         except Exception as error:
-            loaded = sys.modules.get("submit.errors")  # pandas comes along: it is not imported for this alone
-            if not isinstance(error, (UserError, loaded.SubmissionError) if loaded else UserError):
+            if (message := message_of(error)) is None:
                 raise
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {message}", err=True)
             sys.exit(1)
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from jaxlab.core.files import source_text
+
 KEPT = "modules"  # the folder beside a run's config.py that has them
 
 
@@ -42,7 +44,7 @@ class ConfigText(str):
 
 def config_text(file: Path) -> ConfigText:
     """A config file with the modules beside it that it imports, or that those import."""
-    text = file.read_text(encoding="utf-8")
+    text = source_text(file)
     found: dict[str, str] = {}
     _collect(text, file, found)
     return ConfigText(text, found)
@@ -95,7 +97,7 @@ def _collect(text: str, file: Path, found: dict[str, str]) -> None:
             for one in files:
                 path = one.relative_to(place).as_posix()
                 if one.is_file() and path not in found and one.resolve() != file.resolve():
-                    found[path] = one.read_text(encoding="utf-8")
+                    found[path] = source_text(one)
                     _collect(found[path], place / "config.py", found)
 
 

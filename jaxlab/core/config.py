@@ -311,10 +311,11 @@ def from_json(data: Any) -> Any:
         return data
     if "type" not in data:
         return {name: from_json(item) for name, item in data.items()}
-    cls = Component.types.get(data["type"])
+    cls = Component.types.get(data["type"]) if isinstance(data["type"], str) else None
     if cls is None:
         raise UserError(
-            f"config names a component {data['type']!r} that is not defined; {nearest(data['type'], Component.types)}"
+            f"config names a component {data['type']!r} that is not defined; "
+            f"{nearest(str(data['type']), Component.types)}"
         )
     fields = {name: from_json(item) for name, item in data.items() if name != "type"}
     if unknown := fields.keys() - _hints(cls).keys():

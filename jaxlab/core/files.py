@@ -1,8 +1,9 @@
-"""JSON files of ours, read and written; and the operating system's errors in a sentence."""
+"""JSON files of ours, read and written; the text of Python files; and the operating system's errors in a sentence."""
 
 import contextlib
 import json
 import os
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,17 @@ def check_form(path: Path, data: Mapping[str, Any], form: type[BaseModel]) -> No
         form.model_validate(data, strict=True)
     except ValidationError as error:
         raise UserError(f"{path}: {_first(error)}") from None
+
+
+def source_text(path: Path) -> str:
+    """The text of a Python file, in UTF-8 or what its first lines say. Raises UserError where it is neither."""
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({reason(error)})") from error
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is no text ({error})") from None
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from submit.files.atomic import atomic
 from submit.metrics.table import headline_of, score_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
@@ -33,8 +37,7 @@ def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     loss.legend(frameon=False)
     right.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    _save(figure, path)
 
 
 def _xy(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
@@ -67,5 +70,10 @@ def score_dots(
     axes.invert_yaxis()
     axes.set(title=title, xlabel="score")
     axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    _save(figure, path)
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    """Whole or not at all. Raises SubmissionError where the disk refuses."""
+    with atomic(path) as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -9,6 +9,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import Progress, track
 
+from jaxlab.core.terminal import stderr_console
+
 T = TypeVar("T")
 
 
@@ -26,5 +28,5 @@ class Bar(Progress):
 
 def tracked(items: Iterable[T], what: str, total: int, console: Console | None = None) -> Iterable[T]:
     """`items`, with a progress bar, on stderr unless another console is given."""
-    console = console or Console(stderr=True)
+    console = console or stderr_console()
     return track(items, what, total, console=console, transient=True) if console.is_terminal else items

@@ -36,6 +36,10 @@ class StoredLevels:
         return (int(seen.min()), int(seen.max())) if seen.size else (0, 0)
 
 
+class FileWarning(UserWarning):
+    """What is amiss in a file, and passed over. The command line prints its message alone."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """One split as a source hands it over. Nothing is decoded until `read` is called.

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from jaxlab.core.progress import Bar
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.source import examples
@@ -88,7 +89,7 @@ def features(
 
     Raises UserError for images that cannot be read, a column that the samples have not, or a full disk.
     """
-    console = console or Console(stderr=True)
+    console = console or stderr_console()
     rows = np.arange(len(samples)) if rows is None else rows
     if len(rows) == 0:
         raise UserError("features: expected one sample or more, found none")

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
-from rich.console import Console
 
 from jaxlab.core.config import Component
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Batch, UserError
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.refine import Refine, refined_output, refined_statistics
@@ -142,7 +142,7 @@ class InferenceEvaluator(Evaluator):
         self._until = self._clock() + refine.seconds
         yield
         if self.unrefined:
-            Console(stderr=True).print(
+            stderr_console().print(
                 f"warning: inference.refine.seconds={refine.seconds:g} have passed: the last {self.unrefined} of "
                 f"{self.batches} batches are not refined",
                 highlight=False,

@@ -1,6 +1,7 @@
 """`jaxlab data audit`: what the data of an experiment hold, as one JSON object; tables and page are drawn from it."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.core.config import locations
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import Alike, Audit, audit
@@ -19,6 +21,7 @@ from jaxlab.data.audit.image_statistics import BLACK
 from jaxlab.experiment import Experiment
 from jaxlab.report.audit_page import write_page
 from jaxlab.report.audit_tables import render
+from submit.files.atomic import atomic
 
 SCHEMA = 1
 
@@ -41,7 +44,7 @@ def show(
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
         render(report, console or Console())
-    errors = Console(stderr=True)
+    errors = stderr_console()
     if duplicates is not None:
         samples = write_duplicates(found, duplicates)
         errors.print(
@@ -94,11 +97,12 @@ def write_duplicates(found: Audit, path: Path) -> int:
     """
     fields = ("id", "split", "like", "like_split", "bits", "correlation", "exact")
     rows = [_pair(pair, sample) for pair in found.alike if pair.crosses for sample in pair.second.ids]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fields, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic(path) as file:
+        file.write(text.getvalue().encode())
     return len({row["id"] for row in rows})
 
 

@@ -10,6 +10,7 @@ from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import Audit
 from jaxlab.report import audit_figures as figures
 from jaxlab.report.audit_tables import QUANTILES, alike_title, image_rows, target_rows
+from submit.files.atomic import atomic
 
 _PAIRS = 24
 _STYLE = """
@@ -29,12 +30,12 @@ def write_page(audit: Audit, report: dict[str, Any], path: Path) -> None:
     title = ", ".join(["Data audit: " + report["data"], *report["at"]])
     sections = [_findings(report), _images(audit, report), _targets(audit, report), _classes(audit, report)]
     body = "\n".join([f"<h1>{html.escape(title)}</h1>", *sections, _alike(audit)])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
+    text = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n",
-        encoding="utf-8",
+        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+    with atomic(path) as file:
+        file.write(text.encode())
 
 
 def _findings(report: dict[str, Any]) -> str:

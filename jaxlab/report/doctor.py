@@ -81,7 +81,14 @@ def examine() -> Findings:
 def physical_gpus() -> tuple[str, ...]:
     """NVIDIA GPUs of this machine, as its driver names them, whatever JAX makes of them."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=20)
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
+            timeout=20,
+        )
         named = tuple(
             line.split(" (UUID")[0] for line in listed.stdout.splitlines() if line.startswith("GPU ")
         )

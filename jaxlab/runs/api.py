@@ -8,6 +8,7 @@ from rich.console import Console
 
 from jaxlab.core.beside import trusting
 from jaxlab.core.config import Component, short_hash
+from jaxlab.core.lock import locked
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
 from jaxlab.runs.checks import recorded
@@ -33,13 +34,16 @@ def train(
     run: default runs/<name>-<short hash of the config>. source: text of the config file, copied into the run.
     stop_after: a time from now on, as 8h30m or in seconds, before which training ends with a checkpoint; the same call
     goes on from there. A ridge regression is fitted in one piece all the same.
-    Returns the run directory. Raises UserError for anything wrong with the data, the config or the directory, before a
-    step is compiled; KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM came.
+    Returns the run directory. Raises UserError for anything wrong with the data, the config or the directory, or where
+    another process trains in it, before a step is compiled; KeyboardInterrupt, after a last checkpoint, where SIGINT,
+    SIGTERM or SIGHUP came.
     """
     session = Session(console, Budget.of(stop_after))
     rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
-    return kind_of(experiment).train(experiment, rundir, **given, session=session)
+    kind = kind_of(experiment)
+    with locked(rundir.path / "lock", rundir.path):
+        return kind.train(experiment, rundir, **given, session=session)
 
 
 def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False) -> Run:

@@ -28,7 +28,7 @@ def recorded(rundir: RunDirectory) -> Any:
     """
     data, config = rundir.config(), rundir.path / "config.py"
     try:
-        return from_json(data)
+        return _component(rundir, data)
     except UserError as error:
         if not config.is_file():
             raise
@@ -39,7 +39,19 @@ def recorded(rundir: RunDirectory) -> Any:
                 "jaxlab.load(..., trust=True)"
             ) from None
     load_file(config)
-    return from_json(data)
+    return _component(rundir, data)
+
+
+def _component(rundir: RunDirectory, data: dict[str, Any]) -> Component:
+    """Raises UserError for JSON that is none of a component."""
+    file = rundir.path / "config.json"
+    try:
+        found = from_json(data)
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:  # by what is of another shape
+        raise UserError(f"{file}: its experiment is of another shape than jaxlab writes ({error})") from None
+    if not isinstance(found, Component):
+        raise UserError(f"{file}: expected an experiment with its type, found {', '.join(data) or 'nothing'}")
+    return found
 
 
 def check_same(
@@ -57,7 +69,7 @@ def check_same(
     made_by, kind = rundir.config()["type"], type(experiment).__name__
     if made_by != kind:
         raise UserError(f"{rundir.path} is the run of {made_by}(...), not of {kind}(...): give another --run")
-    kept: Any = from_json(rundir.config())
+    kept: Any = _component(rundir, rundir.config())
     changes = differences(identity(kept), identity(experiment))
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
     if before != now:

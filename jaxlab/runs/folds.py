@@ -26,7 +26,7 @@ from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
-from submit import Predictions, ensemble
+from submit import Predictions, SubmissionError, ensemble
 
 
 class FoldsRun(StudyRun):
@@ -174,7 +174,10 @@ class FoldsRun(StudyRun):
         file = self.rundir.predictions("out_of_fold")
         if not file.is_file():
             return None
-        predictions = Predictions.load(file)
+        try:
+            predictions = Predictions.load(file)
+        except SubmissionError:  # damaged: they are made anew
+            return None
         made_by = [fold.get("digest") for fold in predictions.provenance.get("folds", [])]
         now = [checkpoint.meta()["digest"] for checkpoint in self.checkpoints("last")]
         return predictions if made_by == now else None

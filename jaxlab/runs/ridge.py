@@ -32,7 +32,7 @@ from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
-from submit import Predictions
+from submit import Predictions, SubmissionError
 
 _OBJECTIVES = {Regression.usual_truth: Objective()}  # of the data's targets; its head and loss play no part
 
@@ -66,7 +66,7 @@ def train_ridge(
     info = _info(opened, encoders)
     if rundir.exists():
         check_same(config, rundir, info, allow_config_change, session)
-        if saved(rundir.checkpoints) and not allow_config_change:
+        if not allow_config_change and _is_whole(RidgeRun(rundir, config), session):
             session.log(f"{rundir.path}: is fitted already")
             return rundir.path
     rows = training_rows(config, opened.train)
@@ -78,6 +78,20 @@ def train_ridge(
     _keep(config, rundir, outcome, targets, opened, found.ids)
     _report(session.console, config, outcome, opened)
     return rundir.path
+
+
+def _is_whole(run: "RidgeRun", session: Session) -> bool:
+    """Whether fitting came to its end: what it writes last is there, of the solution on disk, which is undamaged."""
+    if not saved(run.rundir.checkpoints):
+        return False
+    try:
+        made_by = Predictions.load(run.rundir.predictions("out_of_fold")).provenance.get("digest")
+        if made_by == run.checkpoint().meta()["digest"]:
+            return True
+        session.log(f"{run.rundir.path}: its out-of-fold predictions are of another solution; fitting again")
+    except (UserError, SubmissionError) as error:
+        session.log(f"{run.rundir.path}: is not whole ({error}); fitting again")
+    return False
 
 
 def training_rows(config: Ridge, samples: Samples) -> np.ndarray:
@@ -128,8 +142,8 @@ def _keep(
     scores.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
     scores.close()
     predictions = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
-    predictions.save(rundir.predictions("out_of_fold"))
     score_dots({row.name: row.mean for row in outcome.rows}, rundir.plot("bands"))
+    predictions.save(rundir.predictions("out_of_fold"))  # last: it tells that all is there
 
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
@@ -227,6 +241,7 @@ class RidgeRun(Run):
         return {name: scores_of(values, truth[rows], ceiling) for name, values in by_split.items()}
 
     def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, NamedScores]]:
+        self.has_its_data(fingerprint(self.opened))
         return {0: self.evaluate(None if which == "all" else which)}
 
     def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:

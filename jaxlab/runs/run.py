@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import jax
 import numpy as np
-from rich.console import Console
 
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened, Source, samples_fingerprint
 from jaxlab.objectives import Resolved
@@ -83,6 +83,20 @@ class Run(ABC):
     def opened(self) -> Opened:
         """The run's source, opened."""
         return self.source.open()
+
+    def has_its_data(self, fingerprint: str) -> bool:
+        """Whether the data now are those that it was trained on, by their fingerprint; where not, says so."""
+        then = self.info["data"]["fingerprint"]
+        if fingerprint != then:
+            stderr_console().print(
+                f"warning: {self.rundir.path} was trained on other data (fingerprint {then[:12]}, now "
+                f"{fingerprint[:12]}): its scores are of samples that it may have learned, or never seen the like of, "
+                "and are not kept",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+        return fingerprint == then
 
     @cached_property
     def test(self) -> tuple[Samples | None, Path | None]:
@@ -221,7 +235,7 @@ def chosen(folder: Path, which: Which) -> Saved:
         return found[which]
     if which not in ("best", "last"):
         raise UserError(f"checkpoint: expected best, last or a step, found {which!r}")
-    warn = partial(Console(stderr=True).print, highlight=False, soft_wrap=True)
+    warn = partial(stderr_console().print, highlight=False, soft_wrap=True)
     last = newest_good(folder, warn)
     if last is None:
         raise UserError(f"{folder}: none of the {len(saved(folder))} checkpoints is whole")

@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlab.core.files import read_json, writing
+from jaxlab.core.folders import remove
 from jaxlab.core.types import UserError
 from jaxlab.training import arrays as orbax
 from jaxlab.training.arrays import Leaves
@@ -169,13 +169,13 @@ class Checkpoints:
         try:
             if not self.folder.is_dir():
                 raise UserError(f"{self.folder} was removed meanwhile")
-            _remove(partial)
+            remove(partial)
             _write_folder(partial, arrays, meta)
-            _remove(final)  # a damaged one of the same step, made again after a resume
+            remove(final)  # a damaged one of the same step, made again after a resume
             partial.rename(final)
         except Exception as error:
             with contextlib.suppress(OSError):
-                _remove(partial)
+                remove(partial)
             kept = saved(self.folder)
             last = f"the last good one is step {kept[-1].step}" if kept else "there is none before it"
             raise UserError(f"checkpoint {final} could not be written ({_reason(error)}); {last}") from error
@@ -196,19 +196,11 @@ class Checkpoints:
         doomed = path if path.name.endswith(_PARTIAL) else path.with_name(path.name + _PARTIAL)
         try:
             if doomed != path:
-                _remove(doomed)
+                remove(doomed)
                 path.rename(doomed)
-            _remove(doomed)
+            remove(doomed)
         except OSError as error:  # what is saved is saved
             self._warn(f"warning: {path} is needed no more, but could not be removed ({_reason(error)})")
-
-
-def _remove(path: Path) -> None:
-    """Whatever it is: a folder, a file, or a link, whose target stays."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write_folder(folder: Path, arrays: Leaves, meta: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from jaxlab.core.late import Late
 from jaxlab.core.progress import Bar
+from jaxlab.core.terminal import stderr_console
 from jaxlab.training.budget import Budget
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Session:
     """
 
     def __init__(self, console: Console | None = None, budget: Budget | None = None, title: str = ""):
-        self.console = console or Console(stderr=True)
+        self.console = console or stderr_console()
         self.budget = budget or Budget()
         self.title = title
         self.began = self.budget.used

@@ -1,4 +1,7 @@
-"""Ctrl-C and a polite kill end a run after its step, with a checkpoint; a second Ctrl-C ends it at once."""
+"""Ctrl-C, a polite kill and a terminal that closes end a run after its step, with a checkpoint.
+
+A second one ends it at once.
+"""
 
 import signal
 import threading
@@ -7,7 +10,7 @@ from typing import Self
 
 
 class Interrupt:
-    """A context in which SIGINT and SIGTERM set `asked` instead of breaking a step in two."""
+    """A context in which SIGINT, SIGTERM and SIGHUP set `asked` instead of breaking a step in two."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -15,7 +18,7 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _signals():
                 self._before[number] = signal.signal(number, self._ask)
         return self
 
@@ -27,3 +30,10 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _signals() -> list[signal.Signals]:
+    """Of a closed terminal only where that would end the process: nohup has it ignored."""
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    listens = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([hangup] if hangup is not None and listens else [])]

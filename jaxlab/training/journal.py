@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxlab.core.types import UserError
+from jaxlab.core.files import reason
+from jaxlab.core.types import FileWarning, UserError
 from jaxlab.training.events import EventFile
+
+_PLACES = ("step", "epoch", "split")
 
 
 class Journal:
@@ -23,7 +26,9 @@ class Journal:
         self.path = folder / "metrics.jsonl"
         with _writing(self.path):
             _cut(self.path, from_step)
-            self._file = self.path.open("a", buffering=1)  # whole lines, for whoever reads or adds meanwhile
+            self._file = self.path.open(
+                "a", buffering=1, encoding="utf-8"
+            )  # whole lines, for whoever reads or adds meanwhile
         with _writing(folder / "events"):
             self._events = EventFile(folder / "events", from_step)
 
@@ -62,12 +67,17 @@ def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
 
     A last line cut short by a kill is left out; a warning names any other line that is no record.
     """
-    if not path.exists():
+    try:
+        lines = _lines(path)
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({reason(error)})") from error
     records = []
-    for number, (_, record) in enumerate(_lines(path), 1):
+    for number, (_, record) in enumerate(lines, 1):
         if record is None:  # said once, whoever reads it again
-            warnings.warn(f"{path}:{number} is no record of a step or an epoch; it is left out", stacklevel=1)
+            line = f"{path}:{number} is no record of a step or an epoch; it is left out"
+            warnings.warn(line, FileWarning, stacklevel=1)
         elif split in (None, record["split"]):
             records.append(record)
     return records
@@ -77,7 +87,7 @@ def validations(path: Path) -> dict[int, dict[str, float | None]]:
     """{step: validation scores} of a metrics.jsonl; None for one that was not finite."""
     kept = {record["step"]: record for record in read(path, "validation")}
     return {
-        step: {name: value for name, value in record.items() if name not in ("step", "epoch", "split")}
+        step: {name: value for name, value in record.items() if name not in _PLACES}
         for step, record in kept.items()
     }
 
@@ -114,14 +124,21 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any] | None]]:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
+    """What the line says, if it is one of ours: a split, whole numbers of step and epoch, and else numbers or null."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    whole = (
-        isinstance(record, dict) and type(record.get("step")) is int and isinstance(record.get("split"), str)
-    )
-    return record if whole else None
+    if not isinstance(record, dict) or not isinstance(record.get("split"), str):
+        return None
+    places = all(type(record.get(name)) is int and 0 <= record[name] < 1 << 63 for name in ("step", "epoch"))
+    values = (value for name, value in record.items() if name not in _PLACES)
+    return record if places and all(value is None or _is_number(value) for value in values) else None
+
+
+def _is_number(value: Any) -> bool:
+    """That a float can hold, as a figure needs it."""
+    return type(value) is float or (type(value) is int and abs(value) < 10**300)
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -50,6 +50,11 @@ class RunDirectory:
             raise UserError(
                 f"{self.path / 'config.json'}: expected an experiment, found {data.get('experiment')!r:.60}"
             )
+        if not isinstance(data["experiment"].get("type"), str):
+            raise UserError(
+                f"{self.path / 'config.json'}: expected the experiment's type, found "
+                f"{data['experiment'].get('type')!r:.60}"
+            )
         return data["experiment"]
 
     def info(self) -> dict[str, Any]:
@@ -93,7 +98,7 @@ class RunDirectory:
 
 
 def _encoded(source: str) -> bytes:
-    """As Python reads it back: in UTF-8, or in what its first lines say."""
+    """The inverse."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(source.encode("utf-8")).readline)
     return source.encode(encoding)
 

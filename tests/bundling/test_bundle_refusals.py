@@ -31,6 +31,22 @@ def run_of(config, path, checkpoint=True):
     return path
 
 
+@pytest.mark.parametrize(
+    ("names", "gives_way"),
+    [
+        ([], True),
+        (["runs", "wheels", "notebook.ipynb"], True),
+        (["runs", "bundle.json"], False),
+        (["runs", "mine.txt"], False),
+    ],
+)
+def test_what_a_killed_command_left_gives_way_and_a_bundle_does_not(tmp_path, names, gives_way):
+    """bundle.json was moved there last, by version 0.1; now the folder appears whole."""
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert folder._gives_way(tmp_path) == gives_way
+
+
 def test_every_fault_of_every_run_is_named(tmp_path):
     whole = run_of(ridge("nowhere.safetensors"), tmp_path / "a/ridge")
     unfinished = run_of(ridge("nowhere.safetensors"), tmp_path / "b/ridge", checkpoint=False)

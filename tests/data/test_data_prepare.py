@@ -260,6 +260,29 @@ def test_damage_is_refused_at_once(tmp_path: Path, case: str) -> None:
     assert all(word in str(error.value) for word in words), error.value
 
 
+@pytest.mark.parametrize("case", [*SPOILT, "content"])
+def test_what_is_damaged_is_prepared_again_by_the_same_command(tmp_path: Path, case: str) -> None:
+    spoil = flipped_shard if case == "content" else SPOILT[case][0]
+    data = regression()
+    out = written(data, tmp_path / "out")
+    whole = fingerprint(reopened(out))
+    spoil(out)
+    written(data, out)
+    assert fingerprint(reopened(out)) == whole
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def flipped_shard(folder: Path) -> None:
+    flipped(folder / SHARD)
+
+
+def test_a_folder_of_somebody_elses_stays_whatever_its_manifest_says(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.json").write_text("{}")
+    with pytest.raises(UserError, match="out exists already"):
+        written(regression(), tmp_path / "out")
+
+
 def test_a_shard_of_another_content_is_refused_when_its_data_are_fingerprinted(tmp_path: Path) -> None:
     """One that reads well, of the same size: a shard of other data under the same name."""
     out, other = (written(regression(), tmp_path / folder / "out") for folder in ("a", "b"))

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,39 @@ def test_a_damaged_solution_is_refused(place, tmp_path):
     said = run_command("predict", tmp_path / "run", "--out", tmp_path / "out.csv", code=1)
     assert "the solution is damaged" in said
     assert "fit it again" in said
+
+
+# The kind: a run that a kill between two writes left, or whose files were damaged since. What is done is judged by what
+# is written last; the same command makes the rest.
+UNDONE = {
+    "killed before the predictions": lambda run: shutil.rmtree(run / "predictions"),
+    "torn predictions": lambda run: cut(run / "predictions/out_of_fold.npz"),
+    "a damaged solution": lambda run: cut(run / "checkpoints/0/meta.json"),
+    "no solution": lambda run: shutil.rmtree(run / "checkpoints"),
+    "predictions of another solution": lambda run: relabel(run / "predictions/out_of_fold.npz"),
+}
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def relabel(file: Path) -> None:
+    kept = Predictions.load(file)
+    replace(kept, provenance={**kept.provenance, "digest": "0" * 64}).save(file)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", UNDONE)
+def test_what_is_not_whole_is_fitted_again_by_the_same_command(place, tmp_path, what):
+    run = shutil.copytree(place / "run", tmp_path / "run")
+    whole = Predictions.load(run / "predictions/out_of_fold.npz")
+    UNDONE[what](run)
+    assert "is fitted already" not in run_command("train", place / "ridge.py", "--run", run)
+    again = Predictions.load(run / "predictions/out_of_fold.npz")
+    np.testing.assert_array_equal(again.values, whole.values)
+    assert jaxlab.load(run).checkpoint().fault() is None
+    assert "is fitted already" in run_command("train", place / "ridge.py", "--run", run)
 
 
 def test_classes_are_refused(tmp_path):

@@ -1,10 +1,14 @@
 """What is refused before anything is predicted."""
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.heads import Linear
@@ -56,3 +60,50 @@ def test_other_targets_and_ids_are_named(tmp_path) -> None:
         repr(str(SAMPLES.ids[1])),
     ]:
         assert words in text
+
+
+@pytest.mark.slow
+def test_scores_of_other_data_than_the_runs_say_so(trained, tmp_path):
+    """And are not kept among its own."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    assert "other data" not in CliRunner().invoke(main, ["evaluate", str(run)]).stderr
+    info = json.loads((run / "run.json").read_text())
+    info["data"]["fingerprint"] = "0" * 64
+    (run / "run.json").write_text(json.dumps(info))
+    before = (run / "metrics.jsonl").read_bytes()
+    result = CliRunner().invoke(main, ["evaluate", str(run), "--json"])
+    assert f"warning: {run} was trained on other data (fingerprint 000000000000, now " in result.stderr
+    assert json.loads(result.stdout)
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+# The kind: JSON of a run that is whole, and of another shape than jaxlab writes. One message names the file.
+SHAPES = [
+    ("config.json", {"experiment": {}}),
+    ("config.json", {"experiment": {"type": ["Experiment"]}}),
+    ("config.json", {"experiment": {"type": "Experiment", "data": 3}}),
+    ("config.json", {"experiment": {"type": "Experiment", "model": {"type": "AdamW"}}}),
+    ("config.json", {"experiment": {"type": "AdamW"}}),
+    ("config.json", {"experiment": {"optimizer": {"a": 1}}}),
+    ("run.json", {"task": []}),
+    ("run.json", {"task": {}}),
+    ("run.json", {"task": {"kind": "regression", "targets": "n0"}}),
+    ("run.json", {"task": {"kind": "regression", "targets": ["n0"], "images": {"type": "AdamW"}}}),
+    ("run.json", {"data": "f"}),
+    ("run.json", {"data": None}),
+    ("run.json", {"devices": 4}),
+]
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "inspect"])
+@pytest.mark.parametrize(("file", "changes"), SHAPES, ids=range(len(SHAPES)))
+def test_records_of_another_shape_are_one_message(trained, tmp_path, command, file, changes):
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("events", "plots"))
+    data = json.loads((run / file).read_text())
+    (run / file).write_text(json.dumps(data | changes))
+    result = CliRunner().invoke(main, [command, str(run)])
+    assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+    if command != "inspect":
+        assert result.exit_code == 1
+        assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+        assert result.stderr.startswith("error: ")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
-from tiny import tiny
+from tiny import folded_run, tiny
 
 import jaxlab
 from jaxlab.cli.main import main
@@ -185,6 +185,19 @@ def test_trained_folds_are_found_and_only_what_is_missing_is_made(folded, arrays
     shutil.rmtree(tmp_path / "run/fold1")
     with pytest.raises(UserError, match=r"1 of 2 folds have no checkpoint yet \(fold1\)"):
         jaxlab.load(tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["torn", "no npz", "absent"])
+def test_out_of_fold_predictions_that_are_not_whole_are_made_anew(folded, arrays_npz, tmp_path, what):
+    run = shutil.copytree(folded, tmp_path / "run")
+    file = run / "predictions/out_of_fold.npz"
+    whole = Predictions.load(file)
+    file.write_bytes(file.read_bytes()[:-30] if what == "torn" else b"mine")
+    if what == "absent":
+        file.unlink()
+    folded_run(arrays_npz, run)
+    np.testing.assert_array_equal(Predictions.load(file).values, whole.values)
 
 
 def test_folds_that_cannot_all_be_filled_are_refused_before_the_first(arrays_npz, tmp_path):

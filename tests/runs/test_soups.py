@@ -307,6 +307,38 @@ def test_damaged_single_and_repeated_members_are_refused(trained, averaged, tmp_
     assert "settings may say where data lie and change nothing else: seed: 0 -> 3" in changed
 
 
+# The kind: what a kill in the middle of a soup left, by this version or the one before, or damage to it since.
+LEFT = {
+    "checkpoints alone": lambda soup: (soup / "config.json").unlink(),
+    "an empty folder": lambda soup: [shutil.rmtree(soup), soup.mkdir()],
+    "a partial folder": lambda soup: soup.rename(soup.with_name("soup.partial")),
+    "a damaged checkpoint": lambda soup: (soup / "checkpoints/0/meta.json").write_text("{}"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", LEFT)
+def test_what_is_not_whole_is_made_anew_by_the_same_command(trained, averaged, tmp_path, what):
+    out = shutil.copytree(averaged, tmp_path / "soup", ignore=shutil.ignore_patterns("predictions", "plots"))
+    LEFT[what](out)
+    made([trained], out)
+    assert saved(out / "checkpoints")[0].fault() is None
+    assert jaxlab.load(out).checkpoint().meta() == jaxlab.load(averaged).checkpoint().meta()
+    assert list(tmp_path.iterdir()) == [out]
+    with pytest.raises(UserError, match="soup exists already"):
+        made([trained], out)
+
+
+@pytest.mark.slow
+def test_a_soup_that_could_not_be_written_leaves_nothing(trained, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jaxlab.training.rundir.write_json", full)
+    assert "could not be written (No space left on device)" in refused([trained], tmp_path / "soup")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_folds_are_named_one_by_one(folded, tmp_path):
     error = refused([folded], tmp_path / "soup")

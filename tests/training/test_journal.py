@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxlab.core.types import UserError
 from jaxlab.training import journal
 
 RECORDS = [
@@ -18,7 +19,26 @@ ONE, TWO, THREE = (json.dumps(record) + "\n" for record in RECORDS)
 SPACED = (
     '{"step":1,  "epoch": 1, "split": "step", "loss": 3.0e0}\r\n'  # a record as somebody else may write it
 )
+# The kind: a line that is no record of ours, however near to one.
 BROKEN = ['{"step": 2, "epo\n', "\n", "[1, 2]\n", '{"step": 2}\n', '{"split": "step"}\n', "\udcff\0\n"]
+BROKEN += ["[" * 5000 + "\n", '{"step": 2, "split": "step"}\n']
+BROKEN += [
+    TWO.replace(before, after)
+    for before, after in [
+        ('"step": 2', '"step": "2"'),
+        ('"step": 2', '"step": -2'),
+        ('"step": 2', '"step": 1' + "0" * 400),
+        ('"epoch": 1', '"epoch": true'),
+        ('"epoch": 1', '"epoch": null'),
+        ('"validation"', "3"),
+        ("2.0", '"2.0"'),
+        ("2.0", "[2.0]"),
+        ("2.0", "{}"),
+        ("2.0", "true"),
+        ("2.0", "1" + "0" * 400),
+        ("2.0", "1" + "0" * 5000),
+    ]
+]
 
 
 @pytest.fixture
@@ -39,7 +59,7 @@ def resumed(path: Path, step: int) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("line", BROKEN)
+@pytest.mark.parametrize("line", BROKEN, ids=range(len(BROKEN)))
 def test_a_broken_line_is_named_and_stays(file, line: str) -> None:
     path = file(ONE, line, TWO)
     with pytest.warns(UserWarning, match=re.escape(f"{path}:2 is no record")) as caught:
@@ -48,6 +68,13 @@ def test_a_broken_line_is_named_and_stays(file, line: str) -> None:
     before = path.read_bytes()
     assert resumed(path, 2) == before
     assert resumed(path, 1) == before[: -len(TWO)]
+
+
+def test_what_is_no_file_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    for does in (journal.read, lambda path: journal.append(path, RECORDS), lambda path: resumed(path, 1)):
+        with pytest.raises(UserError, match=r"metrics.jsonl (cannot|could not) be .*Is a directory"):
+            does(tmp_path / "metrics.jsonl")
 
 
 def test_a_broken_line_is_said_once(file) -> None:

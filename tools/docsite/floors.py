@@ -10,7 +10,7 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 def floors() -> list[list[str]]:
     """The rooms of each floor, the lowest first."""
-    contracts = tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads(PYPROJECT.read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     return [layer.split(" | ") for layer in reversed(layers)]
 
@@ -31,4 +31,4 @@ def _purpose(room: str) -> str:
 
 def write(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / "floors.md").write_text(table())
+    (folder / "floors.md").write_text(table(), "utf-8")

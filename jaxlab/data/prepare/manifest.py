@@ -2,14 +2,26 @@
 
 import functools
 import hashlib
-import json
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from jaxlab.core.files import check_form, read_json, write_json
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
+
+
+class _File(BaseModel):
+    bytes: int
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    files: dict[str, _File]
+
 
 NAME = "manifest.json"
 SCHEMA = 1
@@ -22,8 +34,7 @@ def write_manifest(folder: Path, record: dict[str, Any]) -> None:
         path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
         for path in sorted(folder.iterdir())
     }
-    text = json.dumps({"schema": SCHEMA, **record, "files": files}, indent=1)
-    (folder / NAME).write_text(text + "\n")
+    write_json(folder / NAME, {"schema": SCHEMA, **record, "files": files})
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -36,17 +47,30 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        manifest = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not whole JSON ({error}); prepare the data again") from None
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        found = manifest.get("schema") if isinstance(manifest, dict) else manifest
-        raise UserError(f"{path}: expected schema {SCHEMA}, found {found}; prepare the data again")
+        manifest = read_json(path)
+        if manifest.get("schema") != SCHEMA:
+            raise UserError(f"{path}: expected schema {SCHEMA}, found {manifest.get('schema')!r:.60}")
+        check_form(path, manifest, _Manifest)
+    except UserError as error:
+        raise UserError(f"{error}; prepare the data again") from None
     files = manifest["files"]
     problems = [problem for name in files if (problem := _size_problem(folder / name, files[name]["bytes"]))]
     small = [name for name in files if ".array_record" not in name and (folder / name).is_file()]
     refuse(folder, [*problems, *_different(folder, {name: files[name]["sha256"] for name in small})])
     return manifest
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether it was prepared, and is no more what its manifest says, shards and all."""
+    if not any(next(folder.glob(name), None) for name in ("*.array_record*", "features.json")):
+        return False  # whatever its manifest is of
+    try:
+        if read_manifest(folder) is None:
+            return False
+        verify(folder)
+    except UserError:
+        return True
+    return False
 
 
 def verify(folder: Path) -> None:
@@ -59,7 +83,7 @@ def verify(folder: Path) -> None:
 
 @functools.cache
 def _verified(folder: Path, stamps: tuple[tuple[str, int], ...]) -> list[str]:
-    files = json.loads((folder / NAME).read_text())["files"]
+    files = read_json(folder / NAME, _Manifest)["files"]
     return _different(folder, {name: file["sha256"] for name, file in files.items()})
 
 

@@ -2,9 +2,9 @@
 
 import functools
 import io
+import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import PIL
 from PIL import Image
-from rich.console import Console
 
+from jaxlab.core.folders import made_whole
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import Images, check_usable, first_readable, fitted
 from jaxlab.data.levels import Levels, at_levels, settled
-from jaxlab.data.prepare.manifest import write_manifest
+from jaxlab.data.prepare.manifest import is_damaged, write_manifest
 from jaxlab.data.prepare.shards import write_shards
 from jaxlab.data.readers.tfds_folder import SCHEMA
 from jaxlab.data.readers.tfds_records import kind_of, library
@@ -34,7 +35,8 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     Memory is bounded: records are decoded, encoded and serialised by as many threads as there are cores, a few
     ahead of the one that is written. The folder appears under its name once it is whole.
     record: what the data are and what wrote them; it goes into the manifest, beside the data's fingerprint.
-    Raises UserError where `out` exists, the disk is too small, or images cannot be used (naming them all).
+    Raises UserError where `out` exists, the disk is too small, or images cannot be used (naming them all). A folder
+    that was prepared and is damaged is made anew.
     """
     versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
     _check(opened, out)
@@ -42,19 +44,13 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     opened = _shown(opened, levels)
     first = first_readable(opened.train, np.arange(len(opened.train)))
     form = _Form(opened, images, images.size or first.shape[:2], first.dtype)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f"{out.name}.{uuid.uuid4().hex}.partial")
-    partial.mkdir()
-    try:
+    with made_whole(out) as partial:
         _write(form, partial, re.sub(r"[^a-z0-9]+", "_", out.name.lower()).strip("_") or "data")
         if opened.sample_submission is not None:
             shutil.copy(opened.sample_submission, partial / "sample_submission.csv")
         versions = {**record.get("versions", {}), **versions}
         made = {**record, "versions": versions, "fingerprint": fingerprint(opened)}
         write_manifest(partial, made if levels is None else {**made, "levels": levels})
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _shown(opened: Opened, levels: Levels | None) -> Opened:
@@ -64,11 +60,11 @@ def _shown(opened: Opened, levels: Levels | None) -> Opened:
 
 
 def _say(line: str) -> None:
-    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
+    stderr_console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _check(opened: Opened, out: Path) -> None:
-    if out.exists():
+    if os.path.lexists(out) and not is_damaged(out):
         raise UserError(f"{out} exists already; name a folder that does not, or remove it")
     if opened.train.masks:
         raise UserError(

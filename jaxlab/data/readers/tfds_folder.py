@@ -1,12 +1,12 @@
 """Finding a TensorFlow dataset: by name, prepared where it is not there yet, or in the folder of a prepared one."""
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxlab.core.files import read_json
 from jaxlab.core.types import UserError
 from jaxlab.data.prepare.manifest import read_manifest
 from jaxlab.data.readers.tfds_records import Records, flat_features, library
@@ -112,7 +112,7 @@ def _notes(folder: Path) -> dict[str, Any]:
     """What `jaxlab data prepare` wrote of the data, once the manifest agrees; {} for another program's dataset."""
     if read_manifest(folder) is None:
         return {}
-    notes = json.loads((folder / METADATA).read_text())
+    notes = read_json(folder / METADATA)
     if notes.get("schema") != SCHEMA:
         raise UserError(f"{folder / METADATA}: expected schema {SCHEMA}, found {notes.get('schema')}")
     return notes

@@ -22,7 +22,7 @@ class EasyVQA(Source):
 
     def open(self) -> Opened:
         folder = packaged("easy_vqa", "data", "easyvqa")
-        answers = tuple(sorted((folder / "answers.txt").read_text().split()))
+        answers = tuple(sorted((folder / "answers.txt").read_text("utf-8").split()))
         train, test = (_samples(folder, split, answers) for split in ("train", "test"))
         return Opened(train=train, test=test, kind="classification", targets=answers)
 

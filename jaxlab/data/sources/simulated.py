@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from jaxlab.core.folders import made_whole
 from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
@@ -65,6 +66,10 @@ class Simulated(Source):
         """
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise UserError(f"{folder} exists already; name a folder that does not, or an empty one")
+        with made_whole(folder) as partial:
+            self._write(partial)
+
+    def _write(self, folder: Path) -> None:
         opened = self.open()
         assert opened.test is not None
         for split, samples in (("train", opened.train), ("test", opened.test)):

@@ -171,7 +171,7 @@ class NetworkRun(Run):
         checkpoints = [self.checkpoint(step) for step in steps]
         scores = {checkpoint.step: self._scores(checkpoint) for checkpoint in checkpoints}
         same = identity(self.experiment) == identity(recorded(self.rundir))  # settings may say otherwise
-        if same and self.experiment.fingerprint(self.opened) == self.info["data"]["fingerprint"]:
+        if self.has_its_data(self.experiment.fingerprint(self.opened)) and same:
             self._record(checkpoints, scores)
         return scores
 

@@ -1,5 +1,6 @@
 """Model soups: the parameters of several checkpoints averaged into a run of its own."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
@@ -13,7 +14,9 @@ from rich.table import Table
 
 from jaxlab.core.beside import config_text, trusting
 from jaxlab.core.config import anchored, differences, identity, to_json
+from jaxlab.core.folders import made_whole
 from jaxlab.core.progress import tracked
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
@@ -23,7 +26,7 @@ from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.run import NamedScores
 from jaxlab.runs.soup.average import ParameterAverage, greedily, norms
 from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
-from jaxlab.training.checkpoint import Checkpoints
+from jaxlab.training.checkpoint import Checkpoints, newest_good
 from jaxlab.training.journal import Journal
 from jaxlab.training.loop import Progress, undefined, validation_score
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -56,10 +59,9 @@ def soup(
     Raises UserError where a run is not a trained network, checkpoints are damaged or fewer than two, networks, targets
     or inputs differ, or no validation image is sure to be new to all members of a greedy soup.
     """
-    console = console or Console(stderr=True)
+    console = console or stderr_console()
     rundir = RunDirectory(Path(out))
-    if rundir.path.exists():
-        raise UserError(f"soup: {rundir.path} exists already; give the name of a new run directory")
+    _check_out(rundir)
     with trusting(trust):
         opened = [_network(Path(path), tuple(settings)) for path in runs]
     members = members_of(opened, checkpoint, checkpoints)
@@ -75,7 +77,8 @@ def soup(
         {**member.record(), "score": scores.get(member.name), "taken": member in taken} for member in members
     ]
     about = {"greedy": greedy, "metric": metric, "validates": shared, "members": listed}
-    _write(rundir, average, about)
+    with made_whole(rundir.path) as partial:
+        _write(RunDirectory(partial), average, about)
     _report(average, about, console)
     return rundir.path
 
@@ -159,6 +162,22 @@ def _average(
 
 def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
     return tracked(items, what, len(items), console)
+
+
+def _check_out(rundir: RunDirectory) -> None:
+    """Raises UserError where something lies there already, but what a soup left: half of one, or a damaged one."""
+    if not os.path.lexists(rundir.path):
+        return
+    if rundir.exists():
+        ours = "soup" in rundir.info() and newest_good(rundir.checkpoints, lambda line: None) is None
+    else:
+        ours = rundir.path.is_dir() and {path.name for path in rundir.path.iterdir()} <= _BEFORE_CONFIG
+    if not ours:
+        raise UserError(f"soup: {rundir.path} exists already; give the name of a new run directory")
+
+
+# What version 0.1 wrote before config.json, and left when it was killed.
+_BEFORE_CONFIG = {"checkpoints", "metrics.jsonl", "events", "config.py", "run.json", "run.json.partial"}
 
 
 def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any]) -> None:

@@ -1,0 +1,86 @@
+"""How a command ends: what it says is heard or given up, and a mistake or a refusing system is one message."""
+
+import contextlib
+import errno
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from jaxlab.core.files import reason
+from jaxlab.core.types import FileWarning, UserError
+
+
+def message_of(error: Exception) -> str | None:
+    """What to say of a user's mistake, or of what the operating system refuses; None of what is our fault."""
+    loaded = sys.modules.get("submit.errors")  # pandas comes along: it is not imported for this alone
+    if isinstance(error, (UserError, loaded.SubmissionError) if loaded else UserError):
+        return str(error)
+    if not isinstance(error, OSError) or error.errno in (
+        None,
+        errno.EPIPE,
+    ):  # click ends quietly for a closed pipe
+        return None
+    where = error.filename2 or error.filename
+    if where is None and _is_stdout(error):
+        return f"standard output could not be written ({reason(error)})"
+    return f"{os.fsdecode(where) if isinstance(where, str | bytes | os.PathLike) else 'the system'}: {reason(error)}"
+
+
+def flush() -> None:
+    """Raises OSError where what was printed cannot be written."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _is_stdout(error: OSError) -> bool:
+    """Whether it came as something was printed; that is given up, or Python would try, and complain, once more."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if (
+        frame.f_globals.get("__name__", "").partition(".")[0] not in ("click", "rich")
+        and frame.f_code is not _FLUSH
+    ):
+        return False
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    return True
+
+
+_FLUSH = flush.__code__
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """Standard streams that any command may use, and warnings about files as lines of ours.
+
+    Of a stream that is closed, its number is taken: the next file opened would get it, and all that is printed. What
+    the terminal's encoding lacks, such as a file's name, is printed by its number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        with contextlib.suppress(OSError):  # a pipe in the place of a file
+            sys.stdout.reconfigure(errors="backslashreplace")
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, FileWarning):
+            click.echo(f"warning: {message}", err=True)
+        else:
+            before(message, category, *rest, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
