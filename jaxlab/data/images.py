@@ -37,9 +37,9 @@ class Images(Component):
     channels: 3 repeats grey levels; 1 takes the luma of colours (ITU-R BT.601).
     memory_budget_gb: decoded images larger than this lie in a memory-mapped cache on disk.
     levels: of images that store more than 8 bits, such as a camera's 12 in a PNG of 16: the level that shows white
-        (higher ones are refused), or the two that show black and white (others are taken for these). All become 8
-        bits. Default: 255, 1023, 4095, 16383 or 65535, the first that holds all images of the data, those to predict
-        too; training says which.
+        (higher ones are refused), or the two that show black and white (others are taken for these). Whole numbers
+        become 8 bits, floats 0 to 1. Default, for whole numbers: 255, 1023, 4095, 16383 or 65535, the first that holds
+        all images of the data, those to predict too; training says which.
     crop_from: how `crop` cuts the centre. "box": out of the image, exactly, in one step. "resized": the shorter side is
         made floor(size / crop_fraction) pixels long, and whole pixels are cut out of that, as timm and torchvision do.
         Default: "resized" with weights that come from timm, else "box".

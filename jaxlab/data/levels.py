@@ -11,6 +11,7 @@ from jaxlab.data.readers.decoding import FULL, eight_bits
 from jaxlab.data.source import Opened, each_image_once
 
 Levels = int | tuple[int, int]
+_ELSE = "(images.levels); levels=(BLACK, WHITE) takes what lies outside for these two"
 _BITS = (8, 10, 12, 14, 16)  # of cameras
 
 
@@ -99,15 +100,18 @@ def _extremes(samples: Samples) -> list[tuple[int, int] | None]:
 
 
 def at_levels(samples: Samples, shown: Levels | None) -> Samples:
-    """`samples` whose images of more than 8 bits are read at `shown`; None: as `Samples.read` has them."""
-    if shown is None or samples.deep is None:
+    """`samples` whose images of more than 8 bits are read at `shown`; None: as `Samples.read` has them.
+
+    Floats stay such, black 0 and white 1; whole numbers become 8 bits.
+    """
+    if shown is None:
         return samples
     deep = samples.deep
 
     def read(position: int) -> np.ndarray:
-        stored = deep(position)
+        stored = None if deep is None else deep(position)
         if stored is None:
-            return samples.read(position)
+            return _floats(samples.read(position), samples.masks, shown, str(samples.ids[position]))
         image = _shown(stored, shown, str(samples.ids[position]))
         if not samples.masks:
             return image
@@ -116,13 +120,24 @@ def at_levels(samples: Samples, shown: Levels | None) -> Samples:
     return replace(samples, read=read)
 
 
+def _floats(image: np.ndarray, masks: int, shown: Levels, name: str) -> np.ndarray:
+    """An image of floats at `shown`; any other as it is."""
+    if image.dtype.kind != "f":
+        return image
+    low, high = (0, shown) if isinstance(shown, int) else shown
+    colours, beside = np.split(image, [image.shape[2] - masks], axis=2)
+    lowest, highest = float(colours.min()), float(colours.max())
+    if isinstance(shown, int) and (lowest < 0 or highest > high):
+        raise UserError(f"{name}: levels from {lowest:.4g} to {highest:.4g}, where {high} is white {_ELSE}")
+    levels = (np.clip(colours, low, high).astype(np.float64) - low) / (high - low)
+    return np.concatenate([levels.astype(np.float32), beside], axis=2)
+
+
 def _shown(stored: StoredLevels, shown: Levels, name: str) -> np.ndarray:
     try:
         return eight_bits(stored, shown)
     except ValueError as error:
-        raise UserError(
-            f"{name}: {error} (images.levels); levels=(BLACK, WHITE) takes what lies outside for these two"
-        ) from None
+        raise UserError(f"{name}: {error} {_ELSE}") from None
 
 
 def settled(opened: Opened, asked: Sequence[Levels | None], log: Callable[[str], None]) -> int | None:

@@ -15,7 +15,7 @@ from jaxlab.core.config import from_json, identity, to_json
 from jaxlab.core.types import EVALUATION, Samples, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable, stream
-from jaxlab.data.levels import Levels
+from jaxlab.data.levels import Levels, at_levels
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
@@ -112,7 +112,7 @@ def _stimuli(images: Images, from_0_to_1: bool, samples: Samples, rows: np.ndarr
     if samples.masks:
         raise UserError("ImageEncoder: takes images without masks; give it the source that WithMasks wraps")
     if from_0_to_1:
-        check_intensities("ImageEncoder", first_readable(samples, rows))
+        check_intensities("ImageEncoder", first_readable(at_levels(samples, images.levels), rows))
     positions, row_of = rows, None
     if samples.image_of is not None:
         _, first, row_of = np.unique(samples.image_of[rows], return_index=True, return_inverse=True)

@@ -16,7 +16,7 @@ from jaxlab.data.device.augment import Normalize
 from jaxlab.data.device.channels import count_channels
 from jaxlab.data.device.preprocess import Preprocess
 from jaxlab.data.images import ImageRows, decode_splits, first_readable
-from jaxlab.data.levels import Levels, warn_of_dark
+from jaxlab.data.levels import Levels, at_levels, warn_of_dark
 from jaxlab.data.source import Opened
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.experiment.experiment import Experiment
@@ -233,7 +233,7 @@ def examined(
     Raises UserError for images of another scale than expected.
     """
     images = experiment.images
-    first = first_readable(opened.train, np.arange(len(opened.train)))
+    first = first_readable(at_levels(opened.train, images.levels), np.arange(len(opened.train)))
     if experiment.normalize is None and not encoders:  # which look for themselves
         check_intensities(type(experiment.data).__name__, first)
     return Task(

@@ -1,5 +1,6 @@
 """How images were prepared for pretrained weights, from the JSON files beside them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -83,9 +84,12 @@ def described(images: Images, normalize: Normalize) -> str:
 
 def check_intensities(source: str, image: np.ndarray) -> None:
     """Raises UserError for floats that a normalisation meant for 0 to 1 would spoil, as it would a second time."""
-    if image.dtype.kind == "f" and not (image.min() > -0.01 and image.max() < 1.01):
+    low, high = float(image.min()), float(image.max())
+    if image.dtype.kind == "f" and not (low > -0.01 and high < 1.01):
+        white = 2 ** math.ceil(math.log2(high + 1)) - 1 if low >= 0 and math.isfinite(high) else None
+        camera = f" Of a camera say which level is white, as --set images.levels={white}." if white else ""
         raise UserError(
             f"{source}: the images are floats from {image.min():.3g} to {image.max():.3g}, where normalisation expects "
-            "0 to 1 (or uint8). If they are normalised already, say so: "
+            f"0 to 1 (or uint8).{camera} If they are normalised already, say so: "
             "normalize=Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) takes them as they are"
         )

@@ -18,10 +18,11 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data import Images, RandomSplit, WithMasks, decode
 from jaxlab.data.audit.audit import audit
 from jaxlab.data.audit.findings import findings
-from jaxlab.data.levels import Reach, reach, settled, warn_of_dark
+from jaxlab.data.levels import Reach, at_levels, reach, settled, warn_of_dark
 from jaxlab.data.readers.decoding import decode_image, stored_levels
 from jaxlab.data.readers.image_files import file_samples
 from jaxlab.data.source import Opened
+from jaxlab.weights.preprocessing import check_intensities
 
 RNG = np.random.default_rng(0)
 
@@ -137,6 +138,23 @@ def test_a_field_says_what_is_black_and_white(tmp_path: Path) -> None:
     said: list[str] = []
     assert settled(opened(samples), [(600, 700)], said.append) is None
     assert "600 is black and 700 white" in said[0]
+
+
+def test_floats_of_a_camera(tmp_path: Path) -> None:
+    """As its program saves them: 0 to 4095 in a TIFF of floats. They stay floats, and lose nothing."""
+    levels = RNG.uniform(0, 4095, (5, 4)).astype(np.float32)
+    Image.fromarray(levels).save(tmp_path / "i.tif")
+    samples = samples_of([tmp_path / "i.tif"])
+    assert reach(opened(samples)) is None
+    shown = decode(samples, np.arange(1), Images(channels=1, levels=4095))[0, ..., 0]
+    np.testing.assert_allclose(shown, levels / 4095, rtol=1e-6)
+    window = decode(samples, np.arange(1), Images(channels=1, levels=(1000, 2000)))[0, ..., 0]
+    np.testing.assert_allclose(window, np.clip((levels - 1000) / 1000, 0, 1), atol=1e-6)
+    with pytest.raises(UserError, match=r"i: levels from .*, where 255 is white \(images.levels\)"):
+        decode(samples, np.arange(1), Images(channels=1, levels=255))
+    with pytest.raises(UserError, match=r"floats from .*--set images\.levels=4095"):
+        check_intensities("KaggleTable", samples.read(0))
+    check_intensities("KaggleTable", at_levels(samples, 4095).read(0))
 
 
 def test_few_steps_are_said_with_what_would_keep_more(tmp_path: Path) -> None:
