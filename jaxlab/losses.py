@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 import optax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, UserError
 
+Space = Literal["standardised", "units"]
 Total = Callable[
     [Array], Array
 ]  # (b, ...) values of a device's rows -> their sum over the whole batch, masked rows out
@@ -17,7 +19,24 @@ Total = Callable[
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(Component):
-    """Base of all losses; `kind` says what it is a loss for."""
+    """Base of all losses; `kind` says what it is a loss for.
+
+    space: what it compares numbers in: "standardised" by the training split's mean and standard deviation, where
+    `training.standardize` is on, or always the targets' own "units", as a Poisson loss has to. A loss that does not say
+    is given standardised ones, and training says so.
+    """
+
+    space: ClassVar[Space] = "standardised"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if (found := vars(cls).get("space", cls.space)) not in get_args(Space):
+            raise UserError(f"{cls.__name__}.space: expected {' or '.join(get_args(Space))}, found {found!r}")
+
+    @classmethod
+    def says_its_space(cls) -> bool:
+        """Whether it, or the loss that it is made from, has a `space`."""
+        return any("space" in vars(base) for base in cls.__mro__ if base is not Loss)
 
     @property
     def kind(self) -> Kind:
@@ -49,6 +68,8 @@ class BatchLoss(Loss):
 @dataclass(frozen=True, kw_only=True)
 class Mse(Loss):
     """Squared error, averaged over targets."""
+
+    space: ClassVar[Space] = "standardised"
 
     @property
     def kind(self) -> Kind:

@@ -43,7 +43,8 @@ class Training(Component):
     checkpoint_steps: checkpoints within epochs too, every so many updates.
     keep_every: besides the last two and the best, keep the checkpoints whose number of updates is a multiple of this,
         of those at the ends of epochs and at checkpoint_steps. `jaxlab soup` averages what was kept.
-    standardize: targets are standardised by the training split's mean and standard deviation.
+    standardize: targets are standardised by the training split's mean and standard deviation, for losses whose `space`
+        does not say that they compare the targets' own units.
     """
 
     epochs: float | None = None

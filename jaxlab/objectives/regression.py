@@ -50,9 +50,12 @@ class Regression(Resolved):
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
-        """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1."""
+        """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1.
+
+        They are 0 and 1 where the loss compares the targets' own units.
+        """
         mean, scale = np.zeros(truth.shape[1]), np.ones(truth.shape[1])
-        if standardize:
+        if standardize and self.loss.space == "standardised":
             blocks = [truth[:, start : start + _TARGETS] for start in range(0, truth.shape[1], _TARGETS)]
             mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
             scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])

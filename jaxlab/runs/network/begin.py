@@ -81,7 +81,7 @@ def begin(
     if getattr(recipe.experiment.model, "pretrained", None) is not None and not saved(rundir.checkpoints):
         params, stats, weights = _pretrained(recipe)
     recipe = recipe.prepared_as(weights)
-    for line in recipe.input.notes(weights):
+    for line in (*recipe.input.notes(weights), *_spaces(recipe)):
         session.log(line)
     info = record(
         recipe.task.to_json(),
@@ -94,6 +94,17 @@ def begin(
         check_same(recipe.experiment, rundir, info, allow_change, session)
     checkpoint = _newest(rundir, session)
     return Start(recipe, rundir, info, (params, stats), checkpoint, not existed or allow_change)
+
+
+def _spaces(recipe: Recipe) -> list[str]:
+    """A line for each loss that may not expect what it is given."""
+    losses = {type(one.loss) for one in recipe.task.objectives if one.kind == "regression"}
+    return [
+        f"{loss.__name__} compares targets of mean 0 and standard deviation 1 (training.standardize); a loss "
+        'of their own units, such as Poisson\'s, says so in its class: space = "units"'
+        for loss in losses
+        if recipe.experiment.training.standardize and not loss.says_its_space()
+    ]
 
 
 def _pretrained(recipe: Recipe) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
