@@ -183,8 +183,10 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _read_as(tile: Any, mode: str) -> Any:
-    args = (mode, *tile.args[1:]) if isinstance(tile.args, tuple) else mode
-    return tile._replace(args=args)
+    """A tile of Pillow (decoder, place, offset, arguments), a tuple before Pillow 11, to be read in another mode."""
+    *place, args = tile
+    changed = (*place, (mode, *args[1:]) if isinstance(args, tuple) else mode)
+    return tile._make(changed) if hasattr(tile, "_make") else changed
 
 
 def _may_be_deep(file: Path | BinaryIO) -> bool:

@@ -42,7 +42,10 @@ class Mnist(Source):
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """(n, 28, 28, 1) uint8 images and (n,) int32 digits: a row holds the pixels, then the digit."""
     try:
-        table = pd.read_csv(path, header=None, dtype=np.uint8).to_numpy()
+        table = pd.read_csv(path, header=None, dtype=np.int32).to_numpy()
+        if table.min() < 0 or table.max() > 255:  # seen here: as uint8, 300 becomes 44 with numpy 2.0.0
+            raise ValueError(f"found {table.min()} to {table.max()}")
+        table = table.astype(np.uint8)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read as a table of grey levels ({error})") from error
     if table.shape[1] != _SIDE**2 + 1 or table[:, -1].max() > 9:
