@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,22 @@ def trust_config(command: Any) -> Any:
     )(command)
 
 
-def example(*commands: str) -> str:
-    """What help ends with: lines to type."""
+class KeptCheckpoints(click.ParamType):
+    """all or last:N. Raises UserError for anything else."""
+
+    name = "checkpoints"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value != "all" and re.fullmatch(r"last:[1-9][0-9]*", value) is None:
+            raise UserError(f"--checkpoints: expected all or last:N, as last:5, found {value!r}")
+        return value
+
+
+def example(*commands: str, then: str = "") -> str:
+    """What help ends with: lines to type, and then the next step."""
     lines = "".join(f"\n  jaxlab {command}" for command in commands)
-    return f"\b\nExample{'s' if len(commands) > 1 else ''}:{lines}"
+    after = f"\n\n\b\nNext:\n  {then}" if then else ""
+    return f"\b\nExample{'s' if len(commands) > 1 else ''}:{lines}{after}"
 
 
 def prepare() -> None:

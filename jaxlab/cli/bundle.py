@@ -8,7 +8,9 @@ import click
 from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing, trust_config
 
 
-@click.command(epilog=example("bundle runs/first --out kaggle"))
+@click.command(
+    epilog=example("bundle runs/first --out kaggle", then="read kaggle/README.txt: how to upload it")
+)
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The folder to make."

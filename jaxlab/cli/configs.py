@@ -65,12 +65,12 @@ def shipped() -> list[Path]:
     return sorted((folder if folder.is_dir() else package.parent / "configs").glob("*.py"))
 
 
-@click.group(epilog=example("configs list", "configs copy quickstart"))
+@click.group(epilog=example("configs list", "configs copy quickstart", then="jaxlab train quickstart"))
 def configs() -> None:
     """The configs that ship with jaxlab."""
 
 
-@configs.command("list", epilog=example("configs list"))
+@configs.command("list", epilog=example("configs list", then="jaxlab configs copy quickstart mine.py"))
 def list_configs() -> None:
     """Name each config with the first line of its description."""
     table = Table("config", "what it is", box=None)
@@ -79,7 +79,10 @@ def list_configs() -> None:
     Console().print(table)
 
 
-@configs.command("copy", epilog=example("configs copy quickstart mine.py"))
+@configs.command(
+    "copy",
+    epilog=example("configs copy quickstart mine.py", then="jaxlab train mine.py --set data.root=FOLDER"),
+)
 @click.argument("name")
 @click.argument("to", type=click.Path(path_type=Path), default=Path())
 def copy_config(name: str, to: Path) -> None:

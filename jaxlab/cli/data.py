@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from jaxlab.data import Images, Source
 
 
-@click.group(epilog=example("data audit configs/shallow_cnn.py --set data.root=FOLDER"))
+@click.group(
+    epilog=example(
+        "data audit shallow_cnn --set data.root=FOLDER",
+        then="jaxlab train shallow_cnn --set data.root=FOLDER",
+    )
+)
 def data() -> None:
     """Prepare and examine data."""
 
 
-@data.command(epilog=example("data prepare configs/shallow_cnn.py prepared --set data.root=FOLDER"))
+@data.command(
+    epilog=example(
+        "data prepare shallow_cnn prepared --set data.root=FOLDER",
+        then="in a config data=Tfds(root='prepared'), images=Images(), and train it",
+    )
+)
 @click.argument("config", type=ConfigPath())
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
@@ -80,7 +90,12 @@ def _data_of(
     return found.data, images
 
 
-@data.command(epilog=example("data audit configs/shallow_cnn.py --set data.root=FOLDER --json"))
+@data.command(
+    epilog=example(
+        "data audit shallow_cnn --set data.root=FOLDER --out page.html",
+        then="jaxlab train shallow_cnn --set data.root=FOLDER",
+    )
+)
 @click.argument("config", type=ConfigPath())
 @click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from jaxlab import __version__
 from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_config
@@ -54,8 +53,9 @@ _set = click.option(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example(
-        "train configs/quickstart.py --run runs/first",
+        "train quickstart --run runs/first",
         "predict runs/first --out submission.csv",
+        then="jaxlab configs list",
     ),
 )
 @click.version_option(__version__)
@@ -72,8 +72,9 @@ main.add_command(soup)
 
 @main.command(
     epilog=example(
-        "train configs/resnet_finetune.py",
-        "train configs/resnet_finetune.py --set data.root=FOLDER",
+        "train resnet_finetune",
+        "train resnet_finetune --set data.root=FOLDER",
+        then="jaxlab predict RUN --out submission.csv",
     )
 )
 @click.argument("config", type=ConfigPath())
@@ -179,7 +180,12 @@ def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
     return experiment
 
 
-@main.command(epilog=example("features configs/cached_readout.py --set data.data.root=FOLDER"))
+@main.command(
+    epilog=example(
+        "features cached_readout --set data.data.root=FOLDER",
+        then="jaxlab train cached_readout --set data.data.root=FOLDER",
+    )
+)
 @click.argument("config", type=ConfigPath())
 @click.option(
     "--layers", metavar="NAMES", help="block4,block11 or all; default: those that the config's head reads."
@@ -206,7 +212,11 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     extract(*parts, [one.head for one in experiment.goals.values()], **options)
 
 
-@main.command(epilog=example("evaluate runs/first --checkpoints all"))
+@main.command(
+    epilog=example(
+        "evaluate runs/first --checkpoints all", then="jaxlab predict runs/first --out submission.csv"
+    )
+)
 @click.argument("run", type=RunPath())
 @_set
 @click.option(
@@ -232,18 +242,22 @@ def evaluate(
 
 def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
     """By step, or by fold."""
-    names = dict.fromkeys(name for by in scores.values() for values in by.values() for name in values)
-    columns = (name.replace("_", "\n") for name in names)
+    from jaxlab.core.score_tables import score_tables
+
     first = "step" if all(isinstance(key, int) for key in scores) else "fold"
-    table = Table(first, "split", *columns, box=None, padding=(0, 1, 0, 0))
-    for step, by_split in scores.items():
-        for split, values in by_split.items():
-            cells = (f"{values[name]:.4g}" if name in values else "" for name in names)
-            table.add_row(str(step), split, *cells)
-    Console().print(table)
+    rows = [
+        ((str(step), split), {name: f"{value:.4g}" for name, value in values.items()})
+        for step, by_split in scores.items()
+        for split, values in by_split.items()
+    ]
+    console = Console()
+    for table in score_tables(console, (first, "split"), rows):
+        console.print(table)
 
 
-@main.command(epilog=example("inspect runs/first --stats"))
+@main.command(
+    epilog=example("inspect runs/first --stats", then="jaxlab inspect runs/first --diff runs/second")
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--stats", is_flag=True, help="Norm, mean, standard deviation and NaN count of each leaf.")
 @click.option("--diff", type=click.Path(path_type=Path), metavar="OTHER", help="What differs from OTHER.")
@@ -257,7 +271,7 @@ def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
 
 @main.command(
     epilog=example(
-        "simulate simulated --images 500", "train configs/resnet_finetune.py --set data.root=simulated"
+        "simulate simulated --images 500", then="jaxlab train shallow_cnn --set data.root=simulated"
     )
 )
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -280,7 +294,7 @@ def simulate(folder: Path, **fields: Any) -> None:
     click.echo(f"{folder}: {fields['images']} + {fields['test_images']} images, {fields['neurons']} neurons")
 
 
-@main.command(epilog=example("doctor"))
+@main.command(epilog=example("doctor", then="jaxlab train quickstart"))
 def doctor() -> None:
     """Show which devices JAX sees, and what is amiss."""
     from jaxlab.report import doctor as examination

@@ -15,6 +15,7 @@ from jaxlab.core.types import UserError
         "predict runs/first --out submission.csv",
         "predict runs/first runs/second --out mean.csv",
         "predict runs/first --images FOLDER --out predicted.csv",
+        then="python -m submit score submission.csv solution.csv",
     )
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())

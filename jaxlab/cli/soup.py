@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_config
+from jaxlab.cli.arguments import KeptCheckpoints, RunPath, example, importing, prepare, trust_config
 
 
 @click.command(
     epilog=example(
         "soup runs/first runs/second --out runs/soup --greedy",
         "soup runs/first --out runs/average --checkpoints last:5",
+        then="jaxlab evaluate runs/soup",
     )
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
@@ -22,6 +23,7 @@ from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_con
 )
 @click.option(
     "--checkpoints",
+    type=KeptCheckpoints(),
     metavar="all|last:N",
     help="Several of each RUN, of those it kept.  [default: all of one]",
 )

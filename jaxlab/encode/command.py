@@ -5,13 +5,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
 from jaxlab.core.rng import initial_rngs
-from jaxlab.core.types import UserError
+from jaxlab.core.types import EVALUATION, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images, first_readable
 from jaxlab.data.levels import settled
@@ -44,6 +46,8 @@ def extract(
     Raises UserError for unknown layers, before anything is computed, and as `features`.
     """
     console = console or Console()
+    if layers not in (None, "all") and not isinstance(data, CachedFeatures):
+        _check_layers(layers, model, images)
     opened = data.open()
     log = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     if isinstance(data, CachedFeatures):
@@ -62,13 +66,35 @@ def extract(
             model=model, images=sized, normalize=normalize, pool=pool or "none", dtype=dtype or "float32"
         )
         encoders = (_with_layers(plain.load(), layers, heads, opened),)
+    for encoder in encoders:
+        log(f"encoder {encoder.about}")
     splits = {"labelled": opened.train, "test": opened.test}
     for name, samples in splits.items():
         if samples is not None:
             found = features(encoders, samples)
-            console.print(_table(f"{name}: {len(samples)} samples", found))
+            console.print(_table(f"{name}: {counted(len(samples), 'sample')}", found))
             for folder in dict.fromkeys(kept.folder.path for kept in found.kept.values()):
                 console.print(str(folder), highlight=False, markup=False, soft_wrap=True)
+
+
+def _check_layers(layers: str, model: Model, images: Images) -> None:
+    """Raises UserError for layers that the model has not, before data are opened; nothing is computed."""
+    height, width = images.size or (224, 224)  # layers have the same names at any size
+    blank = jax.ShapeDtypeStruct((1, height, width, images.channels), "float32")
+    names: list[str] = []
+
+    def traced(image: Any) -> None:
+        names.extend(model.build(images.channels, nnx.Rngs(0))(image, EVALUATION))
+
+    nnx.eval_shape(traced, blank)
+    asked_layers(
+        ImageEncoder(model=model, images=Images(size=(height, width)), layers=_named(layers)),
+        dict.fromkeys(names, ()),
+    )
+
+
+def _named(layers: str) -> tuple[str, ...]:
+    return tuple(layers.replace(" ", "").split(","))
 
 
 def _with_layers(encoder: Loaded, layers: str | None, heads: Sequence[Head], opened: Opened) -> Loaded:
@@ -76,7 +102,7 @@ def _with_layers(encoder: Loaded, layers: str | None, heads: Sequence[Head], ope
         read = {layer for head in heads for layer in read_by(head, encoder, opened.targets)}
         chosen = tuple(layer for layer in encoder.shapes if layer in read)
     else:
-        chosen = tuple(encoder.shapes) if layers == "all" else tuple(layers.replace(" ", "").split(","))
+        chosen = tuple(encoder.shapes) if layers == "all" else _named(layers)
     if not chosen:
         raise UserError(
             "--layers: the config's head reads no layer by its name, so say which to keep (or `all`)"

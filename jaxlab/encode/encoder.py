@@ -159,7 +159,9 @@ class Frozen:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the weights."""
-        return tuple((self.weights or {}).get("notes", ()))
+        if self.weights is None:
+            return ("warning: its weights are random, as `pretrained` is not set",)
+        return tuple(self.weights.get("notes", ()))
 
     @cached_property
     def digest(self) -> str:

@@ -39,6 +39,7 @@ class TextEncoder(Encoder):
 
     def load(self) -> Loaded:
         frozen = load_frozen(self.model, self.model.build, self.seed)
+        name = self.name or type(self.model).__name__
         blank = {"ids": jax.ShapeDtypeStruct((1, 1), "int32"), "mask": jax.ShapeDtypeStruct((1, 1), "bool")}
         shapes = frozen.shapes(_features, blank)
         asked_layers(self, shapes)
@@ -50,7 +51,7 @@ class TextEncoder(Encoder):
             pool="mean",
             stimuli=partial(_stimuli, self, self.tokenizer.open()),
             forward=_features,
-            about=f"{self.name or type(self.model).__name__}: texts of the column {self.column!r}",
+            about="; ".join((f"{name}: texts of the column {self.column!r}", *frozen.notes)),
         )
 
 

@@ -64,14 +64,18 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         objectives = config.get("objectives") or {}
         parts = ("data", "model", *(() if objectives else ("head", "loss")), "optimizer")
         names = [config[part]["type"] for part in parts if isinstance(config.get(part), dict)]
+        if config["type"] != "Experiment":
+            names.insert(0, config["type"])
         yield "config", ", ".join(names)
+        for encoder in config.get("encoders") or ():
+            yield "encoder", _encoder(encoder)
         for name, one in objectives.items():
             of = f" of {one['of']}" if one["of"] else ""
             yield (
                 "objective",
                 f"{name}: {one['head']['type']}, {one['loss']['type']}{of}, weight {one['weight']:g}",
             )
-    if entries and entries[-1]["epoch"] is not None:
+    if entries and entries[-1]["epoch"]:
         asked = ((config or {}).get("training") or {}).get("epochs")
         of = f" of {asked:g}" if asked else ""
         yield "step", f"{entries[-1]['step']:,} (epoch {entries[-1]['epoch']}{of})"
@@ -90,6 +94,16 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "data", (run.get("data") or {}).get("fingerprint", "unknown")[:12]
         devices = run.get("devices") or {}
         yield "devices", f"{devices.get('used')} x {devices.get('platform')}, {devices.get('cores')} cores"
+
+
+def _encoder(encoder: dict[str, Any]) -> str:
+    """Its name, network, where its weights are from, and the layers that are kept."""
+    model = encoder.get("model") or {}
+    weights = model.get("pretrained") or "random weights"
+    layers = encoder.get("layers") or ()
+    shown = ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+    parts = [encoder.get("name"), model.get("type", encoder["type"]), str(weights), shown or "its last layer"]
+    return "; ".join(part for part in parts if part)
 
 
 def _members(soup: dict[str, Any]) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from jaxlab.core.config import to_json
 from jaxlab.core.plots import score_dots
+from jaxlab.core.score_tables import score_tables
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.inference import together
@@ -242,13 +242,15 @@ def scores_by_fold(predictions: Predictions) -> dict[str, NamedScores]:
 def _report(console: Console, by_fold: dict[str, NamedScores]) -> None:
     """The scores by fold, their mean and standard deviation, and those of all out-of-fold predictions together."""
     *folds, whole = by_fold.values()
-    columns = (name.replace("_", " ") for name in whole)
-    title = f"{len(folds)} folds, each network as its training left it"
-    table = Table("fold", *columns, title=title, title_justify="left", box=None)
     each = {name: np.array([scores[name] for scores in folds]) for name in whole}
     rows = {name: scores for name, scores in by_fold.items() if name != "all"}
     rows["mean"] = {name: float(values.mean()) for name, values in each.items()}
     rows["sd"] = {name: float(values.std(ddof=1)) for name, values in each.items()}
-    for first, scores in {**rows, "out of fold": whole}.items():
-        table.add_row(first, *(f"{scores[name]:.4f}" for name in whole))
-    console.print(table)
+    rows["out of fold"] = whole
+    lines = [((first,), {name: f"{scores[name]:.4f}" for name in whole}) for first, scores in rows.items()]
+    title = f"{len(folds)} folds, each network as its training left it"
+    for table in score_tables(console, ("fold",), lines, title):
+        console.print(table)
+    console.print(
+        "out of fold: of all folds' predictions together, whose offsets differ; mean: of the folds' scores"
+    )

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.source import Opened, Source, samples_fingerprint
 from jaxlab.objectives import Resolved
 from jaxlab.runs import keeping
@@ -54,6 +55,19 @@ class Run(ABC):
                 f"{rundir.path}: no checkpoint yet; `jaxlab train` makes them at the end of each epoch"
             )
         return cls(rundir, experiment)
+
+    def __repr__(self) -> str:
+        """Where it lies, and what it predicts from what."""
+        found = [
+            checkpoint.step for member in self.members for checkpoint in saved(member.rundir.checkpoints)
+        ]
+        what = counted(
+            len(self.targets), *(("class", "classes") if self.kind == "classification" else ("target",))
+        )
+        return (
+            f"<{type(self).__name__} {self.rundir.path}: {what} from {type(self.source).__name__}, "
+            f"{counted(len(found), 'checkpoint')}>"
+        )
 
     # -- what it predicts
 

@@ -19,6 +19,14 @@ else:
     table = Late("submit.metrics.table")
 
 
+# Said before the first epoch's line. Each line fits 80 columns.
+LEGEND = (
+    "each epoch: training / validation, * where it is the best so far. Training is of\n"
+    "the network as it learns, with augmentation and dropout; `jaxlab evaluate` is of\n"
+    "what it has learned"
+)
+
+
 class Session:
     """What a command brings to each run that it trains: where it is told of, and the time that it has.
 
@@ -75,13 +83,13 @@ class TerminalDisplay:
             TextColumn(f"{self._before}epoch {{task.fields[epoch]}}"),
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total}"),
-            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("{task.fields[doing]}"),
             ImagesPerSecond(batch_size),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=steps, completed=first, epoch=1, loss=float("nan"))
+        self._task = self._bar.add_task("", total=steps, completed=first, epoch=1, doing="compiling")
         self._first: tuple[float, int] | None = None  # when the epoch's first loss was read, and its step
         self._last = (0.0, first)
         self._epochs: list[tuple[int, dict[str, float], dict[str, float], bool]] = []
@@ -96,16 +104,20 @@ class TerminalDisplay:
     def step(self, step: int, epoch: int, loss: float) -> None:
         self._last = (time.perf_counter(), step)
         self._first = self._first or self._last
-        self._bar.update(self._task, completed=step, epoch=epoch, loss=loss)
+        self._bar.update(self._task, completed=step, epoch=epoch, doing=f"loss {loss:.4f}")
+
+    def doing(self, what: str) -> None:
+        self._bar.update(self._task, doing=what)
 
     def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
         name = table.headline_of(validation)
-        self.console.print(
+        line = (
             f"{self._before}epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
-            f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}{self._rate()}",
-            highlight=False,
-            soft_wrap=True,
+            f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}"
         )
+        rate = self._rate()
+        line += rate if len(line) + len(rate) <= max(80, self.console.width) else ""
+        self.console.print(line, highlight=False, soft_wrap=True)
         self._epochs.append((epoch, train, validation, best))
         self._first = None
 
@@ -125,7 +137,7 @@ class TerminalDisplay:
             return
         epoch, train, validation, best = next((e for e in reversed(self._epochs) if e[3]), self._epochs[-1])
         title = f"epoch {epoch}, " + ("the best" if best else "the last; an earlier one was better")
-        table = Table("score", "train", "validation", title=title, title_justify="left")
+        table = Table("score", "train, as it learns", "validation", title=title, title_justify="left")
         for name, value in validation.items():
             shown = f"{train[name]:.4g}" if name in train else ""
             table.add_row(name.replace("_", " "), shown, f"{value:.4g}")

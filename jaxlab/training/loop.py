@@ -128,6 +128,7 @@ class Display(Protocol):
     def epoch(
         self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool
     ) -> None: ...
+    def doing(self, what: str) -> None: ...
     def note(self, text: str) -> None: ...
 
 
@@ -197,6 +198,8 @@ class Fit:
         phase = self._phase(step)
         if phase.first == step > 0:
             self.display.note(f"epoch {self.plan.epoch(step + 1)}: {phase.note}")
+        if phase.first not in self._compiled:
+            self.display.doing("compiling")
         with self.budget.timed("step" if phase.first in self._compiled else "compile"):
             state, reported = phase.train_step(state, batch)
             self._unread.append((step + 1, reported))
@@ -244,6 +247,7 @@ class Fit:
     def _end_epoch(self, state: TrainState, step: int) -> TrainState:
         self._read()
         epoch = self.plan.epoch(step)
+        self.display.doing("validating")
         train = self.scores(state.sums)
         validation = self.evaluate(state.variables)
         if self.plan.metric not in validation:

@@ -13,6 +13,7 @@ from jaxlab.cli import arguments
 from jaxlab.cli.main import main
 from jaxlab.data.source import Source
 from jaxlab.data.sources.simulated import Simulated
+from submit.cli.main import main as submit_command
 
 CONFIG = Path(__file__).parents[2] / "configs/shallow_cnn.py"
 
@@ -57,6 +58,8 @@ BEFORE_JAX = {
     "evaluate empty": (1, "empty is not a run directory: it has no config.json"),
     "evaluate run --checkpoints lats": (2, "'lats' is not one of 'best', 'last', 'all'"),
     "soup empty --out new": (1, "empty is not a run directory: it has no config.json"),
+    "soup run --out new --checkpoints 5": (1, "--checkpoints: expected all or last:N, as last:5, found '5'"),
+    "soup run --out new --checkpoints last:0": (1, "--checkpoints: expected all or last:N"),
     "soup run": (2, "Missing option '--out'"),
     "bundle empty --out new": (1, "empty is not a run directory: it has no config.json"),
     "bundle run --out new --checkpoint lats": (1, "expected best, last or a step, found 'lats'"),
@@ -270,11 +273,18 @@ def commands(group: click.Group, name: str = "") -> dict[str, click.Command]:
 
 @pytest.mark.parametrize("name", commands(main))
 def test_help_ends_with_an_example_that_the_command_takes(name, monkeypatch):
-    """On lines of eighty columns; each is typed as it stands, but nothing is done."""
+    """And with a next step, on lines of eighty columns; each is typed as it stands, but nothing is done."""
     shown = CliRunner().invoke(main, [*name.split(), "--help"]).stdout
     _, _, after = shown.partition("\n  Example")
-    lines = [line.strip() for line in after.splitlines()[1:]]
+    before, _, following = after.partition("\n  Next:\n")
+    lines = [line.strip() for line in before.splitlines()[1:] if line.strip()]
     assert lines
+    step = following.strip()
+    assert step
+    if step.startswith("jaxlab"):
+        lines.append(step)
+    elif step.startswith("python -m submit"):
+        assert step.split()[3] in submit_command.commands
     assert lines[0].startswith(f"jaxlab {name}"), "the first is of the command itself"
     assert max(map(len, shown.splitlines())) <= 80
     monkeypatch.setattr(arguments.RunPath, "convert", lambda self, value, param, ctx: Path(value))

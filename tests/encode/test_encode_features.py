@@ -220,6 +220,28 @@ def test_a_head_that_reads_no_layer_by_name_needs_layers(file):
         extract(data, given.model, given.images, NORMALIZE, (Blind(),))
 
 
+def test_random_weights_are_said():
+    """The kind: a frozen network without weights, in `jaxlab features`, cached features or a ridge regression."""
+    data, model, images = Simulated(images=4, test_images=1, size=16), LeNet5(grid=1), Images(size=(16, 16))
+    out = io.StringIO()
+    extract(data, model, images, NORMALIZE, (), layers="fc1", console=Console(file=out))
+    assert "warning: its weights are random" in out.getvalue()
+    (loaded,) = load_all((ImageEncoder(model=model, images=images),))
+    assert "warning: its weights are random" in loaded.about
+
+
+def test_weights_that_were_loaded_are_not_called_random(file):
+    assert "random" not in load_all((encoder(file, "fc1"),))[0].about
+
+
+@pytest.mark.parametrize("size", [None, (32, 32)])
+def test_an_unknown_layer_is_refused_before_data_are_opened(size, monkeypatch):
+    wanted = r"LeNet5 has no layer 'fc9'; it has level1, level2, fc1, fc2$"
+    monkeypatch.setattr(Simulated, "open", lambda self: pytest.fail("opened before the mistake was found"))
+    with pytest.raises(UserError, match=wanted):
+        extract(Simulated(), LeNet5(), Images(size=size), None, (), layers="fc1,fc9")
+
+
 def test_the_last_layer_is_the_default(file):
     (loaded,) = load_all((encoder(file),))
     assert loaded.named == {"fc2": "fc2"}

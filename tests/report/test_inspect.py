@@ -322,6 +322,25 @@ def test_rows_count_numbers_and_join_modules_with_one_thing():
     ]
 
 
+def test_a_ridge_regression_is_named_with_its_encoders(tmp_path):
+    def encoder(name, layers, **model):
+        return {"type": "ImageEncoder", "name": name, "model": {"type": "LeNet5", **model}, "layers": layers}
+
+    blocks = [f"block{k}" for k in range(6)]
+    config = {
+        "type": "Ridge",
+        "data": {"type": "KaggleTable"},
+        "encoders": [encoder("", blocks, pretrained="lenet.pth"), encoder("b", [], pretrained=None)],
+    }
+    lines = invoke(make_run(tmp_path / "run", config=config)).stdout.splitlines()
+    found = [line.partition("  ")[2].strip() for line in lines if line.startswith(("config", "encoder"))]
+    assert found == [
+        "Ridge, KaggleTable",
+        "LeNet5; lenet.pth; block0, block1, block2, block3 and 2 more",
+        "b; LeNet5; random weights; its last layer",
+    ]
+
+
 def test_a_run_without_checkpoints_is_shown(tmp_path):
     run = make_run(tmp_path / "run", steps=())
     assert "no checkpoint yet" in invoke(run).output

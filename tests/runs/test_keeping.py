@@ -26,6 +26,14 @@ def elsewhere(arrays_npz, tmp_path):
     return tmp_path / "other.npz", shutil.copy(arrays_npz, tmp_path / "copy.npz")
 
 
+@pytest.mark.parametrize(("kind", "named"), [("trained", "NetworkRun"), ("folded", "FoldsRun")])
+def test_a_run_says_what_it_is(request, kind, named):
+    path = request.getfixturevalue(kind)
+    shown = repr(jaxlab.load(path))
+    assert shown.startswith(f"<{named} {path}: 5 targets from Arrays, ")
+    assert shown.endswith(" checkpoints>")
+
+
 def kept(run, *settings, which=None):
     file = jaxlab.load(run, settings).kept_as("test", which).file
     return file.relative_to(run / "predictions").name

@@ -20,7 +20,7 @@ from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints
-from jaxlab.training.display import Session, TerminalDisplay
+from jaxlab.training.display import LEGEND, Session, TerminalDisplay
 from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
@@ -87,6 +87,7 @@ def _fit(
     batches = _batches(recipe, learn)
     evaluator = Evaluator(program, layout, training.batch_size)
     first, plan = int(state.step), recipe.plan
+    session.once(LEGEND)
     shown = TerminalDisplay(session.console, plan.steps, first, training.batch_size, session.title)
     with shown as display:
         loop = Fit(
