@@ -106,6 +106,7 @@ class Recipe:
         training, optimizer = experiment.training, experiment.optimizer
         total = training.total_steps(course.steps_per_epoch)
         rate = optimizer.schedule.build(optimizer.lr, course.steps_per_epoch, total)
+        momentum = optimizer.schedule.build_momentum(course.steps_per_epoch, total)
         params, stats = (tree.flatten(part) for part in self.shapes[1:])
         starts = course.tuning.starts(course.steps_per_epoch)
         groups = Groups(optimizer, tuple(starts.values()), undecayed(experiment))
@@ -123,6 +124,7 @@ class Recipe:
                     seed=experiment.seed,
                     accumulate=training.accumulate,
                     ema_decay=training.ema,
+                    momentum=momentum,
                 )
             )
         return phases
@@ -130,6 +132,11 @@ class Recipe:
     def prepared_as(self, weights: dict[str, Any] | None) -> Self:
         """With images prepared as pretrained weights were. weights: the record that `load_pretrained` makes."""
         task = self.task.prepared_as(self.experiment.normalize, weights)
+        return replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
+
+    def above(self, origins: Mapping[str, np.ndarray]) -> Self:
+        """With truth and predictions taken above these origins on the devices, and no others."""
+        task = self.task.above(origins)
         return replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
 
     def initial_state(self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})) -> TrainState:
@@ -170,6 +177,7 @@ def resolve(
     encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
     objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
+    objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
     _check_metric(experiment, objectives, opened)
     task = examined(experiment, opened, objectives, encoders, levels)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))

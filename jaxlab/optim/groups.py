@@ -35,13 +35,19 @@ class Groups:
         return tuple(transform.init({path: params[path] for path in group}) for group in self.groups)
 
     def update(
-        self, grads: Flat, state: tuple[Any, ...], params: Flat, rate: Float[Array, ""]
+        self,
+        grads: Flat,
+        state: tuple[Any, ...],
+        params: Flat,
+        rate: Float[Array, ""],
+        momentum: Float[Array, ""] | None = None,
     ) -> tuple[Flat, tuple[Any, ...]]:
         """p -= rate * factor * (direction + weight_decay * p) for the groups that have gradients.
 
-        The gradient is clipped over all of them together. Returns all of `params`, and the new state.
+        The gradient is clipped over all of them together. momentum: that of now, where a schedule gives one.
+        Returns all of `params`, and the new state.
         """
-        clip, transform = self.optimizer.clip(), self.optimizer.build(self.spared)
+        clip, transform = self.optimizer.clip(), self.optimizer.build(self.spared, momentum)
         grads, _ = clip.update(grads, clip.init(grads))
         params, states = dict(params), list(state)
         for k, group in enumerate(self.groups):

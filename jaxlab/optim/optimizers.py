@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import optax
+from jaxtyping import Array, Float
 
 from jaxlab.core.config import Component, components
 from jaxlab.core.types import UserError
@@ -58,6 +59,10 @@ class Optimizer(Component):
         """The gradient made into a direction of descent, before decay and rate."""
         raise NotImplementedError
 
+    def cycled(self, momentum: Float[Array, ""]) -> optax.GradientTransformation:
+        """`direction` with this momentum, which a schedule gives, in place of its own, where it has one."""
+        return self.direction()
+
     def clip(self) -> optax.GradientTransformation:
         """The bounds on the gradient of all parameters together; stateless."""
         parts = [optax.identity()]  # a chain of none is refused
@@ -67,16 +72,18 @@ class Optimizer(Component):
             parts.append(optax.clip_by_global_norm(self.clip_norm))
         return optax.chain(*parts)
 
-    def build(self, spared: Collection[str]) -> optax.GradientTransformation:
+    def build(
+        self, spared: Collection[str], momentum: Float[Array, ""] | None = None
+    ) -> optax.GradientTransformation:
         """Clipped gradients of flat parameters made into what the rate multiplies and parameters lose.
 
-        spared: last names of parameters that are not decayed, see `undecayed`.
+        spared: last names of parameters that are not decayed, see `undecayed`. momentum: as in `cycled`.
         """
         mask = partial(decayed, spared=spared)
         parts = []
         if self.l2:
             parts.append(optax.add_decayed_weights(self.l2, mask=mask))
-        parts.append(self.direction())
+        parts.append(self.direction() if momentum is None else self.cycled(momentum))
         if self.weight_decay:
             parts.append(optax.add_decayed_weights(self.weight_decay, mask=mask))
         return optax.chain(*parts)
@@ -93,6 +100,9 @@ class SGD(Optimizer):
     def direction(self) -> optax.GradientTransformation:
         return optax.trace(self.momentum, self.nesterov) if self.momentum else optax.identity()
 
+    def cycled(self, momentum: Float[Array, ""]) -> optax.GradientTransformation:
+        return optax.trace(momentum, self.nesterov) if self.momentum else optax.identity()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
@@ -104,6 +114,9 @@ class Adam(Optimizer):
 
     def direction(self) -> optax.GradientTransformation:
         return optax.scale_by_adam(self.b1, self.b2, self.eps)
+
+    def cycled(self, momentum: Float[Array, ""]) -> optax.GradientTransformation:
+        return optax.scale_by_adam(momentum, self.b2, self.eps)
 
 
 @dataclass(frozen=True, kw_only=True)

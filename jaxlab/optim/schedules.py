@@ -4,12 +4,12 @@ Lengths are explicit: `epochs=` or `steps=`, never both; without either, the len
 `warmup_epochs=` or `warmup_steps=` raises the rate linearly, from base/warmup at the first update, before it starts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax.numpy as jnp
 import optax
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import LATER, Component
 from jaxlab.core.types import UserError
 
 
@@ -36,9 +36,13 @@ class Schedule(Component):
         """The factor after warm-up; `run_steps` is what warm-up leaves of the run."""
         raise NotImplementedError
 
+    def main_momentum(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule | None:
+        """The optimizer's momentum, likewise; None where the schedule leaves it alone."""
+        return None
+
     def build(self, lr: float, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
         """step -> learning rate. `steps_per_epoch` and `run_steps` (the whole run) count updates."""
-        warmup = self.warmup_steps or round(self.warmup_epochs * steps_per_epoch)
+        warmup = self._warmup(steps_per_epoch)
         main = self.main(steps_per_epoch, max(run_steps - warmup, 1))
 
         def rate(step):
@@ -46,6 +50,15 @@ class Schedule(Component):
             return lr * rising * main(jnp.maximum(step - warmup, 0))
 
         return rate
+
+    def build_momentum(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule | None:
+        """step -> momentum, or None; as `build`."""
+        warmup = self._warmup(steps_per_epoch)
+        main = self.main_momentum(steps_per_epoch, max(run_steps - warmup, 1))
+        return None if main is None else lambda step: main(jnp.maximum(step - warmup, 0))
+
+    def _warmup(self, steps_per_epoch: int) -> int:
+        return self.warmup_steps or round(self.warmup_epochs * steps_per_epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,20 +129,51 @@ class Cosine(_Timed):
 
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(_Timed):
-    """Up from base/`divide` to the base rate, then down to base/`divide`/`final_divide` (Smith & Topin 2018)."""
+    """Up from base/`divide` to the base rate, then down to base/`divide`/`final_divide` (Smith & Topin 2018).
+
+    As torch's OneCycleLR with cosines: of n updates, number `peak` * n (from 1) has the base rate, the last the least.
+    momentum: that of SGD with momentum, or Adam's b1, goes from the second value down to the first while the rate
+        rises, and back up while it falls; None leaves the optimizer's own.
+    """
 
     peak: float = 0.3
     divide: float = 25.0
     final_divide: float = 1e4
+    momentum: tuple[float, float] | None = field(default=(0.85, 0.95), metadata=LATER)
 
     def check(self) -> None:
         super().check()
         if not 0 < self.peak < 1:
             raise UserError(f"OneCycle.peak: expected a share of the length in (0, 1), found {self.peak}")
+        if self.momentum is not None and not 0 <= self.momentum[0] <= self.momentum[1] < 1:
+            raise UserError(
+                f"OneCycle.momentum: expected the least and the largest, in [0, 1), found {self.momentum}"
+            )
 
     def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
-        length = self.length(steps_per_epoch, run_steps)
-        return optax.cosine_onecycle_schedule(length, 1.0, self.peak, self.divide, self.final_divide)
+        low = 1 / self.divide
+        return self._cycle(low, 1.0, low / self.final_divide, self.length(steps_per_epoch, run_steps))
+
+    def main_momentum(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule | None:
+        if self.momentum is None:
+            return None
+        least, largest = self.momentum
+        return self._cycle(largest, least, largest, self.length(steps_per_epoch, run_steps))
+
+    def _cycle(self, start: float, middle: float, end: float, length: int) -> optax.Schedule:
+        """Half a cosine from `start` to `middle`, another to `end`, at the last of `length` updates."""
+        turn, last = self.peak * length - 1, length - 1
+
+        def value(step):
+            up = _half_cosine(start, middle, step / max(turn, 1e-9))
+            down = _half_cosine(middle, end, (step - turn) / max(last - turn, 1e-9))
+            return jnp.where(step < turn, up, down)
+
+        return value
+
+
+def _half_cosine(start, end, share):  # type: ignore[no-untyped-def]
+    return end + (start - end) / 2 * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0, 1)))
 
 
 @dataclass(frozen=True, kw_only=True)

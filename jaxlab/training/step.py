@@ -178,7 +178,8 @@ class Learning:
     """How steps change the state from step `first` on; static, one for each phase of a run.
 
     trains: paths of the parameters that gradients are taken of. frozen_norms: as in `Program.apply`.
-    rate: update's number -> learning rate. accumulate: micro-batches whose gradients make one update.
+    rate, momentum: update's number -> learning rate, and momentum where that changes too.
+    accumulate: micro-batches whose gradients make one update.
     """
 
     first: int
@@ -189,6 +190,7 @@ class Learning:
     seed: int
     accumulate: int = 1
     ema_decay: float | None = None
+    momentum: Callable[[Array], Array] | None = None
 
 
 def train_step(
@@ -231,7 +233,8 @@ def train_step(
     if axis_name is not None:
         grads, loss = jax.lax.psum((grads, loss), axis_name)
     rate = learning.rate(state.step) * state.rate_scale
-    params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate)
+    momentum = None if learning.momentum is None else learning.momentum(state.step)
+    params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate, momentum)
     reported = {"loss": loss, "learning_rate": rate, "gradient_norm": optax.tree.norm(grads)}
     return replace(
         state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state,

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
-from jaxlab.optim import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
+from jaxlab.optim import SGD, Adam, Constant, Cosine, Exponential, Groups, OneCycle, Plateau, Schedule, Step
 
 PER_EPOCH, RUN = 10, 100
 
@@ -28,11 +29,11 @@ def half_cosine(start: float, end: float, share: float) -> float:
 
 
 def one_cycle(k: int, length: int) -> float:
-    """Smith & Topin 2018 with cosine annealing: 1/25 up to 1 over 30 %, then down to 1/25/1e4."""
-    up = 0.3 * length
+    """Smith & Topin 2018 as torch has it: 1/25 up to 1 at update 30 % (from 1), then down to 1/25/1e4 at the last."""
+    up = 0.3 * length - 1
     if k < up:
         return half_cosine(1 / 25, 1.0, k / up)
-    return half_cosine(1.0, 1 / 25 / 1e4, (k - up) / (length - up))
+    return half_cosine(1.0, 1 / 25 / 1e4, (k - up) / (length - 1 - up))
 
 
 @pytest.mark.parametrize(
@@ -90,9 +91,114 @@ def test_shortest_runs_have_finite_rates(kind, run):
         (lambda: Constant(warmup_epochs=1.0, warmup_steps=1), "expected warmup_epochs or warmup_steps"),
         (lambda: Constant(warmup_steps=-1), "expected a warm-up of 0 or more"),
         (lambda: OneCycle(peak=1.5), "OneCycle.peak: expected a share"),
+        (lambda: OneCycle(momentum=(0.95, 0.85)), "OneCycle.momentum: expected the least and the largest"),
     ],
 )
 def test_contradictions_are_named(make, words):
     with pytest.raises(UserError) as refused:
         make()
     assert words in str(refused.value)
+
+
+# -- one cycle as torch 2.13 has it: OneCycleLR(optimizer, 0.05, total_steps=20), of sum(p^2 * (1, 0.3)) from (1, -2)
+
+TORCH_RATES = [
+    0.002,
+    0.006583592,
+    0.01858359,
+    0.03341641,
+    0.04541641,
+    0.05,
+    0.0493732,
+    0.04752423,
+    0.04454581,
+    0.04058728,
+    0.03584715,
+    0.0305631,
+    0.0250001,
+    0.0194371,
+    0.01415305,
+    0.009412917,
+    0.005454391,
+    0.002475968,
+    0.0006269997,
+    2e-07,
+]
+TORCH_MOMENTUM = [
+    0.95,
+    0.9404508,
+    0.9154508,
+    0.8845492,
+    0.8595492,
+    0.85,
+    0.8512536,
+    0.8549516,
+    0.8609084,
+    0.8688255,
+    0.8783058,
+    0.888874,
+    0.9,
+    0.911126,
+    0.9216942,
+    0.9311745,
+    0.9390916,
+    0.9450484,
+    0.9487464,
+    0.95,
+]
+TORCH_STEPS = {  # p after updates 1, 6, 13 and 20
+    "sgd": (
+        SGD(lr=0.05),
+        [[0.996, -1.9976], [0.003106, -1.333594], [-0.524229, -0.105671], [-0.315499, 0.055398]],
+    ),
+    "nesterov": (
+        SGD(lr=0.05, nesterov=True),
+        [[0.9922, -1.99532], [-0.026881, -1.264155], [-0.349563, -0.111677], [-0.204108, 0.033932]],
+    ),
+    "adam": (
+        Adam(lr=0.05),
+        [[0.998, -1.998], [0.884388, -1.883866], [0.643834, -1.636649], [0.587635, -1.577511]],
+    ),
+}
+
+
+def test_one_cycle_has_torchs_rates_and_momentum():
+    np.testing.assert_allclose(rates(OneCycle(), 20, lr=0.05, run=20), TORCH_RATES, rtol=1e-4)
+    momentum = OneCycle().build_momentum(PER_EPOCH, 20)
+    np.testing.assert_allclose([momentum(k) for k in range(20)], TORCH_MOMENTUM, atol=1e-6)
+    later = OneCycle(warmup_steps=5).build_momentum(PER_EPOCH, 25)
+    np.testing.assert_allclose([later(k) for k in range(25)], [0.95] * 5 + TORCH_MOMENTUM, atol=1e-6)
+    assert OneCycle(momentum=None).build_momentum(PER_EPOCH, 20) is None
+    assert Cosine().build_momentum(PER_EPOCH, 20) is None
+
+
+@pytest.mark.parametrize("name", TORCH_STEPS)
+def test_one_cycle_moves_parameters_as_torch(name):
+    optimizer, expected = TORCH_STEPS[name]
+    schedule, groups = OneCycle(), Groups(optimizer, ({"p": 1.0},), ())
+    rate, momentum = schedule.build(0.05, PER_EPOCH, 20), schedule.build_momentum(PER_EPOCH, 20)
+    params = {"p": jnp.asarray([1.0, -2.0])}
+    state, found = groups.init(params), []
+
+    @jax.jit
+    def update(params, state, k):
+        gradient = {"p": 2 * params["p"] * jnp.asarray([1.0, 0.3])}
+        return groups.update(gradient, state, params, rate(k), momentum(k))
+
+    for k in range(20):
+        params, state = update(params, state, jnp.asarray(k))
+        found.append(np.asarray(params["p"]))
+    np.testing.assert_allclose(np.array(found)[[0, 5, 12, 19]], expected, atol=2e-5)
+
+
+def test_a_momentum_that_is_none_stays_none():
+    optimizer = SGD(momentum=0.0)
+    state = optimizer.build(()).init({"p": jnp.ones(2)})
+    cycled = optimizer.build((), jnp.asarray(0.9))
+    updates, _ = cycled.update({"p": jnp.ones(2)}, state, {"p": jnp.ones(2)})
+    np.testing.assert_array_equal(updates["p"], np.ones(2))
+
+
+def test_what_one_cycle_came_to_do_later_changes_no_config():
+    assert "momentum" not in to_json(OneCycle())
+    assert to_json(OneCycle(momentum=None))["momentum"] is None
