@@ -276,6 +276,10 @@ LATER = {
     "later": True
 }  # metadata of a field that earlier versions did not know, so that its default changes no hash
 
+DERIVED = {
+    "derived": True
+}  # of a field that follows from what a run holds: no part of what a config is, or of its JSON
+
 
 def to_json(value: Any) -> Any:
     """Components as `{"type": name, field: value}`, tuples as lists; a field that came LATER only where it is set."""
@@ -294,7 +298,8 @@ def _written(config: Component) -> Iterator[tuple[str, Any, Any]]:
     hints = _hints(type(config))
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if not (field.metadata == LATER and value == _default(field)):
+        known = field.metadata == LATER and value == _default(field)
+        if not known and field.metadata != DERIVED:
             yield field.name, hints[field.name], value
 
 

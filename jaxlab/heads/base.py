@@ -56,6 +56,12 @@ class HeadModule(nnx.Module):
         """What the head adds to the loss, averaged over targets as the loss is."""
         return jnp.zeros(())
 
+    def drop_bias(self) -> None:
+        """Leave out what is added to all outputs alike, before a norm that takes it off again.
+
+        Its gradient would be rounding, of which Adam makes steps as long as any other.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class Readout(Head):
@@ -139,17 +145,18 @@ class Part(nnx.Module):
 
 
 class ReadoutModule(HeadModule):
-    """outputs = bias + sum over layers of part(dropout(norm(features)))."""
+    """outputs = bias + sum over layers of part(dropout(norm(features))); the bias may be dropped."""
 
     def __init__(self, parts: "dict[str, Part]", norms: dict[str, BatchNorm], targets: int, dropout: float):
         self.layers = nnx.Dict(parts)
         self.norms = nnx.Dict(norms)
         self.bias = nnx.Param(jnp.zeros(targets))  # the mean of standardised targets
+        self.targets = targets
         self.names = tuple(parts)
         self.dropout = dropout
 
     def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
-        outputs = self.bias[...][None]
+        outputs = jnp.zeros((1, self.targets)) if self.bias is None else self.bias[...][None]
         for number, name in enumerate(self.names):
             own, x = fork(mode, number), features[name]
             x = self.norms[name](x, own) if self.norms else x
@@ -158,6 +165,9 @@ class ReadoutModule(HeadModule):
 
     def penalty(self) -> Float[Array, ""]:
         return sum((self.layers[name].penalty() for name in self.names), start=jnp.zeros(()))
+
+    def drop_bias(self) -> None:
+        self.bias = None
 
 
 def fork(mode: Mode, number: int) -> Mode:

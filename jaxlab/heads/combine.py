@@ -97,6 +97,10 @@ class PerROIModule(HeadModule):
         parts = zip(self.shares, self.names, strict=True)
         return sum((share * self.parts[name].penalty() for share, name in parts), jnp.zeros(()))
 
+    def drop_bias(self) -> None:
+        for name in self.names:
+            self.parts[name].drop_bias()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sum(Head):
@@ -126,3 +130,7 @@ class SumModule(HeadModule):
 
     def penalty(self) -> Float[Array, ""]:
         return sum((head.penalty() for head in self.heads), jnp.zeros(()))
+
+    def drop_bias(self) -> None:
+        for head in self.heads:
+            head.drop_bias()

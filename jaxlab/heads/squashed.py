@@ -1,11 +1,12 @@
 """Squashed regression: outputs and targets both between -1 and 1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.config import DERIVED
 from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, refuse_transforms
 from jaxlab.nn.norm import BatchNorm
@@ -18,10 +19,13 @@ class Squashed(Head):
     """Batch norm, then tanh, on the outputs of `head`; compared with tanh(z / scale) of standardised targets z.
 
     Predictions are mapped back by scale * atanh, to no more than 4.95 scales from the mean.
+
+    biased: whether `head` keeps its bias, as it did in runs of jaxlab 0.1, which go on so. Batch norm takes it off.
     """
 
     head: Head
     scale: float = 1.0
+    biased: bool = field(default=False, metadata=DERIVED)
 
     def check(self) -> None:
         refuse_transforms("Squashed.head", self.head)
@@ -29,7 +33,10 @@ class Squashed(Head):
             raise UserError(f"Squashed.scale: expected more than 0, found {self.scale}")
 
     def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SquashedModule":
-        return SquashedModule(self.head.build(features, targets, rngs), len(targets))
+        inner = self.head.build(features, targets, rngs)
+        if not self.biased:
+            inner.drop_bias()
+        return SquashedModule(inner, len(targets))
 
     def encode(self, z: Float[Array, "b t"]) -> Float[Array, "b t"]:
         return jnp.tanh(z / self.scale)

@@ -18,6 +18,7 @@ from jaxlab.experiment.recipe import Recipe, positions_of, recalled
 from jaxlab.experiment.task import Task
 from jaxlab.objectives import Resolved
 from jaxlab.runs.checks import check_unseen, recorded
+from jaxlab.runs.network.earlier import as_trained
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, saved
@@ -33,8 +34,8 @@ class NetworkRun(Run):
     """A trained network with the preprocessing that it was trained on. task: targets, image shape, normalisation."""
 
     def __init__(self, rundir: RunDirectory, experiment: Experiment):
-        super().__init__(rundir, experiment)
-        self.task = Task.from_json(self.info["task"], experiment.goals)
+        super().__init__(rundir, as_trained(experiment, rundir))
+        self.task = Task.from_json(self.info["task"], self.experiment.goals)
         self._norms = self._refined_norms()
 
     @property

@@ -18,6 +18,7 @@ from jaxlab.optim.tuning import notes, summary
 from jaxlab.runs.checks import log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
+from jaxlab.runs.network.earlier import as_trained
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.display import LEGEND, Session, TerminalDisplay
@@ -43,6 +44,7 @@ def train(
     KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM came.
     """
     session = session or Session()
+    experiment = as_trained(experiment, rundir)
     layout = _layout(experiment, session)
     opened = experiment.data.open()
     recipe = resolve(
