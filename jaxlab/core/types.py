@@ -45,7 +45,8 @@ class Samples:
     """One split as a source hands it over. Nothing is decoded until `read` is called.
 
     ids: (n,) unicode, unique.
-    target: (n, t) float32 for regression. label: (n,) int32 for classification. A source for two objectives has both.
+    target: (n, t) float32 for regression; float64 where float32 would lose it (`core.precision`).
+    label: (n,) int32 for classification. A source for two objectives has both.
         Label -1 is a class that is not among those to learn: such a sample is left out of training, and wrong in
         validation whatever is predicted.
     read: position -> decoded image, (h, w, c) uint8 or float32; raises UserError that names the file.

@@ -31,7 +31,7 @@ def weights(kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray) -> np.nd
 
     kernels: (b, n, n) float32 of the training rows. targets: (n, t). fold: (n,) the number of each row's fold.
     """
-    above = standardised(targets.astype(np.float64))[0].astype(np.float32)
+    above = standardised(targets)[0].astype(np.float32)
     sides = [_side(kernels, above, fold != number) for number in range(fold.max() + 1)]
     logs = np.zeros(len(kernels) + 1, np.float32)  # of the weights, and of the penalty
     optimizer = optax.adam(_RATE)

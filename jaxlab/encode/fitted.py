@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.encode.bands import Band, Scaling, kernel
 from jaxlab.encode.eigen import Basis
@@ -36,7 +37,9 @@ class Fitted:
     fingerprint: str
 
     def predict(self, features: FeatureSet, train: FeatureSet | None = None) -> np.ndarray:
-        """(m, t) float32. train: the training rows' features, where weights are of rows (`rows`).
+        """(m, t) float32 or (`narrowed`) float64.
+
+        train: the training rows' features, where weights are of rows (`rows`).
 
         Raises UserError where these are not the features that it was fitted on.
         """
@@ -55,7 +58,7 @@ class Fitted:
                     out[rows] += np.asarray(jnp.matmul(block, weights, precision="highest"))
             elif train is not None and self.rows is not None:
                 out += kernel(array, train[self.layers[band]], scaling) @ self.rows
-        return out
+        return narrowed(out)
 
     def to_arrays(self) -> Leaves:
         """As a checkpoint holds it."""

@@ -13,11 +13,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from jaxlab.core.precision import varies
 from jaxlab.encode.eigen import Basis
 
 RidgeScore = Literal["pearson", "r2"]
 _CELLS = 1 << 26  # of the largest array of one chunk of targets: 256 MB in float32
-_ROUNDING = 1e-13  # of a target's largest value: a deviation of no more is what float64 leaves of a constant
 _FLAT = 1e-8  # of a mean square: a variance of no more is what sums in float32 leave of a constant
 
 
@@ -137,7 +137,7 @@ def _chunks(fold: Fold, targets: np.ndarray) -> Iterator[_Chunk]:
     pieces = -(-total * max(fold.basis.left.shape) // _CELLS)
     width = -(-total // (pieces * len(devices))) * len(devices)
     for start in range(0, total, width):
-        part, mean, scale = standardised(targets[:, start : start + width].astype(np.float64))
+        part, mean, scale = standardised(targets[:, start : start + width])
         count = len(mean)
         filled = np.pad(part, ((0, 0), (0, width - count))).astype(np.float32)
         train, new = jax.device_put((filled[fold.train], filled[fold.new]), sharding)
@@ -149,10 +149,11 @@ def standardised(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     The deviation of a constant one is 0, and so is all of it.
     """
-    mean, scale = targets.mean(0), targets.std(0)
-    constant = scale <= _ROUNDING * np.abs(targets).max(0)
-    mean, scale = np.where(constant, targets[0], mean), np.where(constant, 0.0, scale)
-    return (targets - mean) / np.where(constant, np.inf, scale), mean, scale
+    wide = targets.astype(np.float64)
+    mean, scale = wide.mean(0), wide.std(0)
+    kept = varies(scale, np.abs(wide).max(0), targets.dtype)
+    mean, scale = np.where(kept, mean, wide[0]), np.where(kept, scale, 0.0)
+    return (wide - mean) / np.where(kept, scale, np.inf), mean, scale
 
 
 @jax.jit

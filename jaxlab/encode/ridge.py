@@ -8,6 +8,7 @@ from typing import Literal, Self
 import numpy as np
 
 from jaxlab.core.config import Component
+from jaxlab.core.precision import loses
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source
 from jaxlab.data.sources.simulated import Simulated
@@ -115,7 +116,7 @@ def fit(
     whole = combined((designs(band) for band, _ in used), [weight for _, weight in used])
     final = list(_folds(whole, fold))
     row = _row(config, name, final, targets)
-    guessed = np.empty(targets.shape, targets.dtype)
+    guessed = np.empty(targets.shape, np.float64 if loses(targets) else np.float32)
     for one in final:
         guessed[one.new] = folds.predictions(one, targets, row.alpha)
     step(f"{name}, all rows")

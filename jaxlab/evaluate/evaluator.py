@@ -59,7 +59,7 @@ class Evaluator:
         return sums
 
     def predict(self, variables: Variables, images: ImageRows, put: Put | None = None) -> np.ndarray:
-        """(n, t) float32 predictions in the targets' own units (or logits), in the order of `images`."""
+        """(n, t) predictions in the targets' own units (or logits), in the order of `images`."""
         out = np.empty((len(images), len(self.program.objective.targets)), np.float32)
         count = -(-len(images) // self._batch_size)
         batches = tracked(self._batches(images, {}, put), "predicting", count)
@@ -67,7 +67,7 @@ class Evaluator:
             first = number * self._batch_size
             rows = np.asarray(self._predict(variables, batch)).reshape(self._batch_size, -1)
             out[first : first + self._batch_size] = rows[: len(images) - first]
-        return out
+        return self.program.objective.received(out)
 
     def measure(
         self, variables: Variables, frozen_norms: frozenset[str], images: ImageRows, put: Put | None = None

@@ -247,9 +247,9 @@ def examined(
 
 
 def truth_of(objectives: Sequence[Resolved], samples: Samples) -> dict[str, np.ndarray]:
-    """{objective: (n, ...)} of all samples."""
-    found = {one.name: one.truth(samples) for one in objectives}
-    return {name: values for name, values in found.items() if values is not None}
+    """{objective: (n, ...)} of all samples, as batches carry it."""
+    found = ((one, one.truth(samples)) for one in objectives)
+    return {one.name: one.sent(values) for one, values in found if values is not None}
 
 
 def changed_encoders(earlier: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[str]:

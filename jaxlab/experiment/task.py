@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
+
 from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
@@ -43,14 +45,24 @@ class Task:
         return {one.name: one.targets for one in self.objectives}
 
     @property
+    def origins(self) -> dict[str, np.ndarray]:
+        """{objective: its origin} of those that have one."""
+        return {one.name: one.origin for one in self.objectives if one.origin is not None}
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(h, w, c) of decoded images."""
         height, width = self.images.size or (0, 0)
         return height, width, self.images.channels + self.masks
 
     def to_json(self) -> dict[str, Any]:
-        """kind and targets are the primary objective's; those of all stand beside them where there are several."""
-        several = {} if len(self.objectives) == 1 else {"objectives": _lists(self.targets)}
+        """kind and targets are the primary objective's; those of all stand beside them where there are several.
+
+        origins: of the objectives that have one.
+        """
+        several: dict[str, Any] = {} if len(self.objectives) == 1 else {"objectives": _lists(self.targets)}
+        if self.origins:
+            several["origins"] = {name: origin.tolist() for name, origin in self.origins.items()}
         return {
             "kind": self.primary.kind,
             "targets": list(self.primary.targets),
@@ -76,13 +88,20 @@ class Task:
                 f"run.json: task has the objectives {', '.join(targets)}, config.json {', '.join(objectives)}"
             )
         return cls(
-            objectives=resolved(objectives, {name: tuple(names) for name, names in targets.items()}),
+            objectives=resolved(
+                objectives, {name: tuple(names) for name, names in targets.items()}, origins_of(data)
+            ),
             images=from_json(data["images"]),
             image_dtype=data["image_dtype"],
             normalize=from_json(data["normalize"]),
             masks=data["masks"],
             encoders=tuple(data["encoders"]),
         )
+
+    def above(self, origins: Mapping[str, np.ndarray]) -> Self:
+        """With these origins, and no others."""
+        objectives = tuple(replace(one, origin=origins.get(one.name)) for one in self.objectives)
+        return replace(self, objectives=objectives)
 
     def same_as(self, other: "Task") -> bool:
         """Whether the two predict the same targets from inputs made alike."""
@@ -95,6 +114,11 @@ class Task:
         """
         images, normalize = prepared(self.images, normalize, weights)
         return replace(self, normalize=normalize, images=images)
+
+
+def origins_of(task: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Those that the JSON of a task has."""
+    return {name: np.array(values) for name, values in task.get("origins", {}).items()}
 
 
 def _lists(targets: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

@@ -46,10 +46,13 @@ class Objective(Component):
 
 
 def resolved(
-    objectives: Mapping[str, Objective], targets: Mapping[str, tuple[str, ...]]
+    objectives: Mapping[str, Objective],
+    targets: Mapping[str, tuple[str, ...]],
+    origins: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[Resolved, ...]:
     """The objectives with the names of their targets or classes, in order; their outputs lie side by side.
 
+    origins: of those that have one (`Resolved.origin`).
     A sole objective's name is nowhere in the paths of its parameters and constants.
     """
     found: list[Resolved] = []
@@ -65,6 +68,7 @@ def resolved(
                 targets=targets[name],
                 first=first,
                 prefix="" if len(objectives) == 1 else f"{name}.",
+                origin=(origins or {}).get(name),
             )
         )
         first += len(targets[name])

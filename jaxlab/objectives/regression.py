@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlab.core import tree
+from jaxlab.core.precision import narrowed, origin, varies
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
@@ -31,7 +32,7 @@ class Regression(Resolved):
 
     @staticmethod
     def stored(samples: Samples) -> np.ndarray | None:
-        """(n, t) float32: the samples' own truth of this kind."""
+        """(n, t): the samples' own truth of this kind."""
         return samples.target
 
     @staticmethod
@@ -49,6 +50,17 @@ class Regression(Resolved):
             return samples.target
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
 
+    def origin_in(self, samples: Samples) -> np.ndarray | None:
+        truth = self.truth(samples)
+        return None if truth is None else origin(truth)
+
+    def sent(self, truth: np.ndarray) -> np.ndarray:
+        above = truth if self.origin is None else truth - self.origin[None]
+        return above.astype(np.float32, copy=False)
+
+    def received(self, values: np.ndarray) -> np.ndarray:
+        return values if self.origin is None else values + self.origin[None]
+
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
         """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1.
 
@@ -59,7 +71,8 @@ class Regression(Resolved):
             blocks = [truth[:, start : start + _TARGETS] for start in range(0, truth.shape[1], _TARGETS)]
             mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
             scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
-            scale = np.where(np.ptp(truth, axis=0) > 0, scale, 1.0)
+            size = np.maximum(np.abs(truth.min(0)), np.abs(truth.max(0)))
+            scale = np.where(varies(scale, size, truth.dtype), scale, 1.0)
         found = {"target_mean": mean, "target_scale": scale}
         return {f"{self.prefix}{name}": values.astype(np.float32) for name, values in found.items()}
 
@@ -114,7 +127,7 @@ class Regression(Resolved):
 
     def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
         total, count = reduced(np.add, (values.astype(np.float64) for values in members))
-        return (total / count).astype(np.float32)
+        return (total / count).astype(self.dtype)
 
     def moved(self, before: np.ndarray, after: np.ndarray) -> float:
         """The root mean square difference in standard deviations over samples, of targets whose predictions vary."""
@@ -129,11 +142,11 @@ class Regression(Resolved):
 
 
 def _numbers(values: np.ndarray, where: str) -> np.ndarray:
-    """(n, 1) float32. Raises UserError for cells that are no finite numbers."""
+    """(n, 1) float32, or (`narrowed`) float64. Raises UserError for cells that are no finite numbers."""
     try:
         found = values.astype(np.float64)
     except ValueError as error:
         raise UserError(f"{where}: expected numbers ({error})") from None
     if bad := np.flatnonzero(~np.isfinite(found)).tolist():
         raise UserError(f"{where}: {len(bad)} cells are no finite numbers (rows {examples(bad)})")
-    return found.astype(np.float32).reshape(len(found), -1)
+    return narrowed(found.reshape(len(found), -1))

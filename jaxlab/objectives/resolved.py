@@ -34,6 +34,8 @@ class Resolved(ABC):
 
     name: in the experiment. of: "activity", "label" or a column. targets: names of its outputs, or of classes.
     first: the first of its columns among the network's outputs. prefix: of its constants; "" of a sole objective.
+    origin: (t,) float64, above which truth and predictions are taken on the devices, whose float32 would lose them
+        beside it (`core.precision`); None where nothing is lost.
     """
 
     kind: ClassVar[Kind]
@@ -50,6 +52,7 @@ class Resolved(ABC):
     weight: float = 1.0
     first: int = 0
     prefix: str = ""
+    origin: np.ndarray | None = None
 
     @classmethod
     @abstractmethod
@@ -73,7 +76,24 @@ class Resolved(ABC):
 
     @abstractmethod
     def truth(self, samples: Samples) -> np.ndarray | None:
-        """Of all samples, as batches carry it; None where they have none."""
+        """Of all samples; None where they have none."""
+
+    @property
+    def dtype(self) -> type[np.floating]:
+        """Of its predictions on the host."""
+        return np.float32 if self.origin is None else np.float64
+
+    def origin_in(self, samples: Samples) -> np.ndarray | None:
+        """The `origin` that the truth of the labelled samples needs."""
+        return None
+
+    def sent(self, truth: np.ndarray) -> np.ndarray:
+        """The truth as batches carry it."""
+        return truth
+
+    def received(self, values: np.ndarray) -> np.ndarray:
+        """(n, t) predictions off the devices, in the targets' own units: the inverse."""
+        return values
 
     @abstractmethod
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
@@ -145,7 +165,7 @@ class Resolved(ABC):
 
     @abstractmethod
     def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
-        """(n, t) float32: the mean of networks' predictions, on the host; of classes as logits."""
+        """(n, t) of `dtype`: the mean of networks' predictions, on the host; of classes as logits."""
 
     @abstractmethod
     def moved(self, before: np.ndarray, after: np.ndarray) -> float:

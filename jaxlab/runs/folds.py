@@ -153,7 +153,7 @@ class FoldsRun(StudyRun):
             raise UserError(f"{self.rundir.path}: the data have no {self.primary.of} to compare with")
         ceiling = self.primary.ceiling(self.opened)
         rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.members]
-        values = np.empty((len(train), len(self.targets)), np.float32)
+        values = np.empty((len(train), len(self.targets)), self.primary.dtype)
         parts: list[Predictions] = []
         for fold, chosen, checkpoint in zip(self.members, rows, checkpoints, strict=True):
             each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)

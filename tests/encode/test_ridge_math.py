@@ -287,6 +287,47 @@ def test_coefficients_keep_their_digits_beside_a_large_mean(width):
     np.testing.assert_allclose(folds.coefficients(basis, vectors, y, alpha), expected, atol=2e-4 * scale)
 
 
+# -- no penalty, weight or score depends on what targets are measured in, or from where
+
+
+@pytest.mark.parametrize("combine", ["sum", "banded", "best"])
+@pytest.mark.parametrize(
+    ("unit", "offset"), [(1e-30, 0.0), (1e-13, 1e9), (1.0, 1e6), (1e15, 1e9), (1e30, 0.0)]
+)
+def test_targets_of_any_unit_and_offset_are_learned_alike(unit, offset, combine):
+    x, y = problem(9)
+    y = y.astype(np.float64)
+    y[:, 1] = 7  # and one is constant
+    measured = (y + offset) * unit if offset else (y * unit).astype(np.float32)
+    features, settings = {"a": x, "b": problem(5, 2)[0]}, config(combine=combine)
+    plain, other = (fitted_to(settings, targets, **features) for targets in (y.astype(np.float32), measured))
+    assert plain.fitted.alpha.tolist() == other.fitted.alpha.tolist()
+    np.testing.assert_allclose(plain.rows[-1].score, other.rows[-1].score, atol=1e-4)
+    new = feature_set(a=problem(9, 3)[0], b=problem(5, 4)[0])
+    for guess, expected in (
+        (other.fitted.predict(new), plain.fitted.predict(new)),
+        (other.out_of_fold, plain.out_of_fold),
+    ):
+        back = guess.astype(np.float64) / unit - offset
+        np.testing.assert_allclose(back, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("width", [9, 90])
+def test_r2_beside_a_mean_of_a_million_deviations_is_scikit_learns(width):
+    """Of targets that are float32 already: what is lost there is lost, and no more."""
+    x, y = problem(width)
+    x = (x - x.mean(0)).astype(np.float32)
+    y = (y / y.std(0) + 1e6).astype(np.float32)
+    outcome = fitted_to(config(alphas=(1e-3,), score="r2"), y, a=x)
+    scaled = x / np.sqrt(np.square(x).sum(1).mean())
+    expected, _ = out_of_fold(scaled.astype(np.float64), y.astype(np.float64), 1e-3)
+    ours = r2_score(y, outcome.out_of_fold, multioutput="raw_values")
+    np.testing.assert_allclose(ours, r2_score(y, expected, multioutput="raw_values"), atol=1e-4)
+    whole = Reference(alpha=1e-3).fit(scaled.astype(np.float64), y.astype(np.float64)).predict(scaled)
+    fit_now = outcome.fitted.predict(feature_set(a=x))
+    np.testing.assert_allclose(fit_now, whole, rtol=0, atol=1e-3)
+
+
 # -- folds too small for a score of their own: of one row, of two, of rows on which targets are silent. Penalties are
 # chosen by the predictions of all folds together
 

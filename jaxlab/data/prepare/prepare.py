@@ -100,7 +100,9 @@ class _Form:
         found: dict[str, Any] = {"image": self._image(kinds), "id": kinds.Text()}
         if self.opened.train.target is not None:
             count = (len(self.opened.targets),)
-            found["target"] = kinds.Tensor(shape=count, dtype=np.float32, encoding="bytes")
+            found["target"] = kinds.Tensor(
+                shape=count, dtype=self.opened.train.target.dtype, encoding="bytes"
+            )
         if self.opened.train.label is not None:
             found["label"] = kinds.ClassLabel(names=self.opened.class_names)
         if any(part.image_of is not None for part in samples):
@@ -142,7 +144,7 @@ class _Form:
         """Everything but the image. Targets and classes that a split lacks are NaN and -1."""
         found: dict[str, Any] = {"id": str(samples.ids[position])}
         if "target" in self.features:
-            blank = np.full(len(self.opened.targets), np.nan, np.float32)
+            blank = np.full(len(self.opened.targets), np.nan, self.opened.train.target.dtype)
             found["target"] = blank if samples.target is None else samples.target[position]
         if "label" in self.features:
             found["label"] = -1 if samples.label is None else int(samples.label[position])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.images import shown
 from jaxlab.data.source import examples
@@ -17,15 +18,16 @@ def absent(folder: Path, rows: np.ndarray) -> list[str]:
 
 
 def stacked(folder: Path, rows: np.ndarray) -> np.ndarray:
-    """(n, k) float32: the vectors (k,) in {row}.npy, read by several threads.
+    """(n, k) float32, or (`narrowed`) float64: the vectors (k,) in {row}.npy, read by several threads.
 
     Raises UserError naming the files that are missing, damaged, or of another length than the first.
     """
     if missing := absent(folder, rows):
         raise UserError(f"{folder}: {len(missing)} of {len(rows)} trials have no file ({examples(missing)})")
     files = [folder / f"{row}.npy" for row in rows.tolist()]
-    length = read_trial(files[0]).size
-    values = np.empty((len(files), length), np.float32)
+    first = read_trial(files[0])
+    length = first.size
+    values = np.empty((len(files), length), np.float32 if first.dtype == np.float32 else np.float64)
 
     def fill(position: int) -> str | None:
         try:
@@ -42,7 +44,7 @@ def stacked(folder: Path, rows: np.ndarray) -> np.ndarray:
         problems = [problem for problem in found if problem is not None]
     if problems:
         raise UserError(f"{folder}: {len(problems)} trials cannot be used: {examples(problems)}")
-    return values
+    return narrowed(values)
 
 
 def read_trial(file: Path) -> np.ndarray:

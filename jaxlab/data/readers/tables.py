@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxlab.core.late import Late
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.near_names import composed, difference
 from jaxlab.data.readers.parquet import parquet_columns, parquet_header
@@ -136,14 +137,17 @@ def strings(values: "pd.Series") -> np.ndarray:
 
 
 def numbers(table: "pd.DataFrame", ids: np.ndarray, path: Path, problems: list[str]) -> np.ndarray:
-    """(n, t) float32 of all columns; cells that are empty, text or not finite are added to `problems`."""
+    """(n, t) of all columns, float32 or (`narrowed`) float64.
+
+    Cells that are empty, text or not finite are added to `problems`.
+    """
     plain = np.array([_is_plain(table[name]) for name in table.columns])
-    values = np.empty(table.shape, np.float32)
-    with np.errstate(over="ignore"):
-        values[:, plain] = table.loc[:, plain].to_numpy(np.float32)
-        for position in np.flatnonzero(~plain).tolist():
-            cells = table[table.columns[position]].astype(str)
-            values[:, position] = pd.to_numeric(cells, errors="coerce")
+    exact = np.empty(table.shape, np.float64)
+    exact[:, plain] = table.loc[:, plain].to_numpy(np.float64)
+    for position in np.flatnonzero(~plain).tolist():
+        cells = table[table.columns[position]].astype(str)
+        exact[:, position] = pd.to_numeric(cells, errors="coerce")
+    values = narrowed(exact)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         shown = [f"{ids[r]}, column {table.columns[c]!r}: {_shown(table.iat[r, c])}" for r, c in bad[:5]]

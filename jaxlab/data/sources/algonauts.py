@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from jaxlab.core.config import Location
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.algonauts_rois import classes_in, read_regions
 from jaxlab.data.readers.arrays import read_npy
@@ -223,9 +224,13 @@ def _common(
 
 
 def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray]) -> np.ndarray:
-    """(n, t) float32: each part's chosen columns side by side, copied once. Raises UserError for what is not finite."""
+    """(n, t) float32, or (`narrowed`) float64: each part's chosen columns side by side, copied once.
+
+    Raises UserError for what is not finite.
+    """
     sizes = [len(part.chosen) for part in parts]
-    target = np.empty((len(rows[parts[0].subject]), sum(sizes)), np.float32)
+    dtype = np.result_type(np.float32, *(part.responses.dtype for part in parts))
+    target = np.empty((len(rows[parts[0].subject]), sum(sizes)), dtype)
     problems = []
     for part, columns in zip(parts, np.split(target, np.cumsum(sizes)[:-1], axis=1), strict=True):
         bad = 0
@@ -237,7 +242,7 @@ def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray]) -> np.ndarray:
             problems.append(f"{part.path}: {bad} values are not finite")
     if problems:
         raise UserError("; ".join(problems))
-    return target
+    return narrowed(target)
 
 
 def _rois(parts: Sequence[_Part]) -> dict[str, np.ndarray]:

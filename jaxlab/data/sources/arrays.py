@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxlab.core.config import Location
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.readers.arrays import load
 from jaxlab.data.readers.tables import classes_of
@@ -123,7 +124,7 @@ def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[s
 
 
 def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """(n, t) float32, averaged over repeats; and their ceiling (t,), where there are repeats."""
+    """(n, t) float32 or (`narrowed`) float64, averaged over repeats; and their ceiling (t,), where there are any."""
     if values.dtype.kind not in "fiu" or values.ndim not in (1, 2, 3):
         raise UserError(
             f"{root}: 'targets': expected numbers (n, t), or (n, repeats, t), found {values.dtype} {values.shape}"
@@ -133,7 +134,7 @@ def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
             return averaged(values)
         except UserError as error:
             raise UserError(f"{root}: 'targets': {error}") from error
-    target = np.asarray(values, np.float32).reshape(len(values), -1)
+    target = narrowed(np.asarray(values).reshape(len(values), -1))
     bad = np.argwhere(~np.isfinite(target))
     if len(bad):
         cells = examples(f"row {row}, column {column}" for row, column in bad.tolist())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.config import Location
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.arrays import open_hdf5
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
@@ -45,7 +46,7 @@ class NX414(Source):
         if problems := _faults(file):
             raise UserError(f"{self.root}: {'; '.join(problems)}")
         whole = _looked_at(self.root, file)
-        spikes = np.concatenate([file[f"spikes_{split}"][()] for split in _SPLITS]).astype(np.float32)
+        spikes = narrowed(np.concatenate([file[f"spikes_{split}"][()] for split in _SPLITS]))
         if bad := int((~np.isfinite(spikes)).sum()):
             raise UserError(f"{self.root}: {bad} values of spikes_train and spikes_val are not finite")
         objects = np.concatenate([_names(file[f"object_{split}"][()]) for split in _SPLITS])

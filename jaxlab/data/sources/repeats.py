@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxlab.core.late import Late
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
 
@@ -17,13 +18,14 @@ _ROWS = 1024  # images averaged at a time
 
 
 def averaged(repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """(n, t) float32 averages of (n, r, t) repeats, NaN where one is missing, and their ceiling (t,).
+    """(n, t) averages of (n, r, t) repeats, NaN where one is missing, and their ceiling (t,).
 
+    They are float32, or (`narrowed`) float64.
     The ceiling is the share of the averages' variance that is signal (submit.ceilings.signal_share); None where no
     image has two repeats. Raises UserError naming the images and targets without a finite repeat.
     """
     n, _, t = repeats.shape
-    means, most = np.empty((n, t), np.float32), 0
+    means, most = np.empty((n, t), np.float32 if repeats.dtype == np.float32 else np.float64), 0
     for start in range(0, n, _ROWS):
         some = np.asarray(repeats[start : start + _ROWS], np.float64)
         counts = (~np.isnan(some)).sum(1)
@@ -34,7 +36,7 @@ def averaged(repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     if len(bad):
         cells = examples(f"image {row}, column {column}" for row, column in bad.tolist())
         raise UserError(f"{len(bad)} responses have no finite repeat ({cells})")
-    return means, ceilings.signal_share(repeats) if most > 1 else None
+    return narrowed(means), ceilings.signal_share(repeats) if most > 1 else None
 
 
 def by_image(responses: np.ndarray, image: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.config import Location
+from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder
 from jaxlab.data.readers.tfds_folder import Dataset, dataset_in, dataset_named
@@ -198,11 +199,11 @@ def _ids(values: np.ndarray | None, split: str, count: int) -> np.ndarray:
 
 
 def _target(found: Mapping[str, np.ndarray], paths: Sequence[str]) -> np.ndarray | None:
-    """(n, t) float32."""
+    """(n, t) float32, or (`narrowed`) float64."""
     if not paths:
         return None
-    parts = [found[path].reshape(len(found[path]), -1).astype(np.float32, copy=False) for path in paths]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    parts = [found[path].reshape(len(found[path]), -1) for path in paths]
+    return narrowed(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
 
 def _label(found: Mapping[str, np.ndarray], path: str | None) -> np.ndarray | None:

@@ -9,6 +9,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data.source import Opened
 from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe
+from jaxlab.experiment.task import origins_of
 from jaxlab.runs.checks import check_same
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
@@ -81,6 +82,8 @@ def begin(
     if getattr(recipe.experiment.model, "pretrained", None) is not None and not saved(rundir.checkpoints):
         params, stats, weights = _pretrained(recipe)
     recipe = recipe.prepared_as(weights)
+    if existed:  # by whose origins the checkpoints were trained
+        recipe = recipe.above(origins_of(rundir.info()["task"]))
     for line in (*recipe.input.notes(weights), *_spaces(recipe)):
         session.log(line)
     info = record(
