@@ -150,7 +150,7 @@ class ReadoutModule(HeadModule):
     def __init__(self, parts: "dict[str, Part]", norms: dict[str, BatchNorm], targets: int, dropout: float):
         self.layers = nnx.Dict(parts)
         self.norms = nnx.Dict(norms)
-        self.bias = nnx.Param(jnp.zeros(targets))  # the mean of standardised targets
+        self.bias: nnx.Param | None = nnx.Param(jnp.zeros(targets))  # the mean of standardised targets
         self.targets = targets
         self.names = tuple(parts)
         self.dropout = dropout

@@ -172,7 +172,7 @@ class OneCycle(_Timed):
         return value
 
 
-def _half_cosine(start, end, share):  # type: ignore[no-untyped-def]
+def _half_cosine(start, end, share):
     return end + (start - end) / 2 * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0, 1)))
 
 

@@ -93,6 +93,12 @@ class _Form:
         test = self.opened.test
         return {"train": self.opened.train, **({} if test is None else {"test": test})}
 
+    @property
+    def _dtype(self) -> np.dtype:
+        """Of the targets."""
+        target = self.opened.train.target
+        return np.dtype(np.float32) if target is None else target.dtype
+
     @functools.cached_property
     def features(self) -> Any:
         """The same for all splits, as tensorflow_datasets wants it."""
@@ -100,9 +106,7 @@ class _Form:
         found: dict[str, Any] = {"image": self._image(kinds), "id": kinds.Text()}
         if self.opened.train.target is not None:
             count = (len(self.opened.targets),)
-            found["target"] = kinds.Tensor(
-                shape=count, dtype=self.opened.train.target.dtype, encoding="bytes"
-            )
+            found["target"] = kinds.Tensor(shape=count, dtype=self._dtype, encoding="bytes")
         if self.opened.train.label is not None:
             found["label"] = kinds.ClassLabel(names=self.opened.class_names)
         if any(part.image_of is not None for part in samples):
@@ -144,8 +148,10 @@ class _Form:
         """Everything but the image. Targets and classes that a split lacks are NaN and -1."""
         found: dict[str, Any] = {"id": str(samples.ids[position])}
         if "target" in self.features:
-            blank = np.full(len(self.opened.targets), np.nan, self.opened.train.target.dtype)
-            found["target"] = blank if samples.target is None else samples.target[position]
+            blank = np.full(len(self.opened.targets), np.nan)
+            found["target"] = (blank if samples.target is None else samples.target[position]).astype(
+                self._dtype
+            )
         if "label" in self.features:
             found["label"] = -1 if samples.label is None else int(samples.label[position])
         if "image_of" in self.features:
