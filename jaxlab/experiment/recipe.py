@@ -177,7 +177,8 @@ def resolve(
     encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
     objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
-    objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
+    if experiment.training.standardize:  # else losses compare numbers as they are
+        objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
     _check_metric(experiment, objectives, opened)
     task = examined(experiment, opened, objectives, encoders, levels)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))

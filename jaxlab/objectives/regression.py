@@ -51,6 +51,8 @@ class Regression(Resolved):
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
 
     def origin_in(self, samples: Samples) -> np.ndarray | None:
+        if self.loss.space != "standardised":
+            return None  # it compares numbers as they are
         truth = self.truth(samples)
         return None if truth is None else origin(truth)
 

@@ -7,6 +7,7 @@ import pytest
 from tiny import tiny, trained_run
 
 import jaxlab
+from jaxlab.experiment.recipe import resolve
 from jaxlab.objectives import Objective, resolved
 from jaxlab.runs import api
 from jaxlab.training import journal
@@ -64,6 +65,14 @@ def test_a_run_goes_on_above_the_origin_that_it_began_with(in_tesla):
     api.train(again, in_tesla)  # is done; nothing is refused
     kept = Predictions.load(run.kept_as("test").file)
     np.testing.assert_allclose(back(kept.values), back(before), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_what_a_loss_compares_as_it_is_has_no_origin(in_tesla):
+    root = in_tesla.parent / "arrays.npz"
+    for settings, has in (((), True), (("training.standardize=false",), False)):
+        experiment = tiny(root, *settings)
+        assert bool(resolve(experiment, experiment.data.open()).task.origins) == has
 
 
 def test_truth_is_sent_above_its_origin_and_predictions_come_back():
