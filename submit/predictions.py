@@ -155,7 +155,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
             raise SubmissionError(f"{key}: expected text, found {value.dtype} of shape {value.shape}.")
     try:
         provenance = json.loads(str(scalars["provenance"]))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SubmissionError(
             f"provenance: expected JSON, found {str(scalars['provenance'])[:60]!r}."
         ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from submit.errors import SubmissionError, about, named
-from submit.files.zips import names_in
+from submit.files.zips import names_in, refuse_bomb
 
 _BLOCK = 50_000  # cells handed out at a time
 _SHOWN = 5  # rows named in one sentence
@@ -64,7 +64,7 @@ def open_csv(path: str | Path) -> Iterator[TextIO]:
             raise SubmissionError(f"expected a CSV in UTF-8; {error}.") from error
         except csv.Error as error:
             raise SubmissionError(f"expected a CSV; is a quotation mark not closed? ({error})") from error
-        except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError) as error:
             raise SubmissionError(
                 f"the file is truncated, damaged or cannot be unpacked ({error})."
             ) from error
@@ -84,9 +84,10 @@ def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
                 raise SubmissionError(
                     f"expected a zip of one CSV, found {named(inside, len(inside)) or 'nothing'}."
                 )
+            refuse_bomb(path, archive.getinfo(inside[0]).file_size)
             try:
                 inner = archive.open(inside[0])
-            except RuntimeError as error:  # encrypted, or packed in a way that Python does not know
+            except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in an unknown way
                 raise SubmissionError(f"the file cannot be unpacked ({error}).") from error
             with inner:
                 yield inner

@@ -4,12 +4,15 @@ A pickle is a program: whoever loads it runs it. Here the only names that it may
 an array; each stands for an inert keeper of what it is given, from which the array is made afterwards.
 """
 
+import io
 import pickle
+from collections.abc import Callable
 from typing import IO, Any
 
 import numpy as np
 
 from submit.errors import SubmissionError
+from submit.files.pickle_scan import refuse_swollen
 
 _KEPT = {
     (module, name): name
@@ -37,8 +40,10 @@ def load_plain(file: IO[bytes]) -> Any:
     anything is made or called, for any other class or function, and SubmissionError for what is no pickle.
     """
     try:
-        return _plain(_PlainUnpickler(file, encoding="latin1").load())
-    except UnsafePickle:
+        content = file.read()
+        refuse_swollen(content)
+        return _Plain().of(_PlainUnpickler(io.BytesIO(content), encoding="latin1").load())
+    except SubmissionError:
         raise
     except Exception as error:  # of pickle and numpy, by what is damaged
         raise SubmissionError(f"it cannot be read as a pickle ({str(error) or repr(error)}).") from error
@@ -67,35 +72,53 @@ class _PlainUnpickler(pickle.Unpickler):
         return _STANDINS[name]
 
 
-def _plain(found: Any) -> Any:
-    if isinstance(found, _Inert):
-        return _MAKERS[found.maker](found)
-    if isinstance(found, dict):
-        return {_plain(key): _plain(value) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return type(found)(map(_plain, found))
-    if isinstance(found, type):
-        raise ValueError("it holds a class")
-    return found
+class _Plain:
+    """Makes plain values of what was loaded, each object once, however often it is referred to."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+
+    def of(self, found: Any) -> Any:
+        """Raises ValueError for a class, and for what holds itself."""
+        if not isinstance(found, _Inert | dict | list | tuple):
+            if isinstance(found, type):
+                raise ValueError("it holds a class")
+            return found
+        if id(found) not in self._made:
+            self._made[id(found)] = _UNFINISHED
+            self._made[id(found)] = self._of_new(found)
+        if self._made[id(found)] is _UNFINISHED:
+            raise ValueError("it holds something that holds itself")
+        return self._made[id(found)]
+
+    def _of_new(self, found: Any) -> Any:
+        if isinstance(found, _Inert):
+            return _MAKERS[found.maker](found, self.of)
+        if isinstance(found, dict):
+            return {self.of(key): self.of(value) for key, value in found.items()}
+        return type(found)(map(self.of, found))
 
 
-def _array(found: _Inert) -> Any:
+_UNFINISHED = object()
+_Of = Callable[[Any], Any]
+
+
+def _array(found: _Inert, plain: _Of) -> Any:
     """numpy's state of an array: version, shape, dtype, whether in Fortran's order, bytes or the list of objects."""
     _, shape, dtype, fortran, content = found.state
     if isinstance(content, list):
-        return _plain(content)
-    return _numbers(content, dtype, shape, "F" if fortran else "C")
+        return plain(content)
+    return _numbers(plain(content), dtype, shape, "F" if fortran else "C")
 
 
-def _from_buffer(found: _Inert) -> np.ndarray:
+def _from_buffer(found: _Inert, plain: _Of) -> np.ndarray:
     content, dtype, shape, order, *axes = found.arguments
     if order == "K" and axes:  # numpy 2.3 and later: the axes as they lie in memory, and their order
-        return _numbers(content, dtype, shape, "C").transpose(*axes)
-    return _numbers(content, dtype, shape, order)
+        return _numbers(plain(content), dtype, shape, "C").transpose(*axes)
+    return _numbers(plain(content), dtype, shape, order)
 
 
 def _numbers(content: Any, dtype: Any, shape: Any, order: Any, kinds: str = "fiub") -> np.ndarray:
-    content = _plain(content)
     content = content.encode("latin1") if isinstance(content, str) else content
     kind = np.dtype(str(dtype.arguments[0]))
     if kind.kind not in kinds:
@@ -104,25 +127,25 @@ def _numbers(content: Any, dtype: Any, shape: Any, order: Any, kinds: str = "fiu
     return np.frombuffer(content, kind).reshape(shape, order=order)
 
 
-def _scalar(found: _Inert) -> Any:
+def _scalar(found: _Inert, plain: _Of) -> Any:
     dtype, content = found.arguments
-    return _numbers(content, dtype, (), "C", "fiubU").item()
+    return _numbers(plain(content), dtype, (), "C", "fiubU").item()
 
 
-def _bytes(found: _Inert) -> bytes:
+def _bytes(found: _Inert, plain: _Of) -> bytes:
     text, encoding = found.arguments
     if encoding != "latin1":
         raise ValueError(f"it holds bytes as {encoding}")
     return str(text).encode("latin1")
 
 
-def _no_bytes(found: _Inert) -> bytes:
+def _no_bytes(found: _Inert, plain: _Of) -> bytes:
     if found.arguments:
         raise ValueError("it makes bytes of something")
     return b""
 
 
-def _nothing(found: _Inert) -> Any:
+def _nothing(found: _Inert, plain: _Of) -> Any:
     raise ValueError(f"it holds numpy's {found.maker} by itself")
 
 

@@ -24,7 +24,7 @@ from submit.blocks import progress
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.pickles import load_plain
-from submit.files.zips import names_in, open_zip
+from submit.files.zips import names_in, open_zip, refuse_bomb
 from submit.formats.format import Format
 from submit.formats.subjects import (
     PredictionsOrFile,
@@ -171,6 +171,7 @@ def _read(path: Path, faults: list[str]) -> tuple[str, Any]:
                     faults.append(
                         f"expected nothing but mini_track.pkl or full_track.pkl in the zip, found {found}"
                     )
+                refuse_bomb(path, archive.getinfo(pickles[0]).file_size)
                 with archive.open(pickles[0]) as file:
                     return Path(pickles[0]).name, load_plain(file)
         except (OSError, RuntimeError, zipfile.BadZipFile) as error:
@@ -180,7 +181,9 @@ def _read(path: Path, faults: list[str]) -> tuple[str, Any]:
 def _subject_faults(
     subjects: Mapping[Any, Any], region: str, track: str, root: str | Path | None, repeats: Repeats
 ) -> list[str]:
-    faults = differences(_array(map(str, subjects)), _array(SUBJECTS), "subjects", "the submission")
+    if other := {type(name).__name__ for name in subjects if not isinstance(name, str)}:
+        return [f"expected subjects by name, found keys of {', '.join(sorted(other))}"]
+    faults = differences(_array(subjects), _array(SUBJECTS), "subjects", "the submission")
     for name in SUBJECTS:
         if name in subjects:
             size = None if root is None else _voxels(Path(root), track, name, region)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
-from typing import IO
 
 import numpy as np
 
 from submit.errors import SubmissionError
+from submit.files.npy import array_header
 
 HEMISPHERES = ("lh", "rh")
 MOST_BYTES = 300_000_000  # of the zip
@@ -76,19 +75,6 @@ def file_name(subject: str, hemisphere: str) -> str:
 def file_names(subjects: Mapping[str, Subject]) -> dict[str, tuple[int, int]]:
     """The shape of each file that a submission holds."""
     return {file_name(name, side): one.shape(side) for name, one in subjects.items() for side in HEMISPHERES}
-
-
-def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """The shape of a .npy file, whether in Fortran's order, and its dtype; the file then stands at the values.
-
-    Raises ValueError for what is no .npy file.
-    """
-    old = np.lib.format.read_magic(file) == (1, 0)
-    try:
-        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        return header(file)
-    except TokenError as error:  # numpy reads it as Python
-        raise ValueError(f"its header is damaged: {error}") from error
 
 
 def _subject(folder: Path, problems: list[str]) -> Subject:

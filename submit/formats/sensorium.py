@@ -23,6 +23,7 @@ from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.csv_table import read_header
 from submit.files.csv_writing import number_lists
+from submit.files.npy import load_npy
 from submit.formats.format import Format
 from submit.predictions import Predictions, names
 from submit.provenance.record import keep
@@ -103,11 +104,7 @@ def read_session(session: str | Path, tier: str) -> Trials:
     meta = Path(session) / "meta"
     arrays = {}
     for name in ("trials/tiers", "trials/trial_idx", "trials/frame_image_id", "neurons/unit_ids"):
-        with about(meta / f"{name}.npy"):
-            try:
-                arrays[name] = np.load(meta / f"{name}.npy", allow_pickle=False).astype(np.str_)
-            except (OSError, ValueError, EOFError) as error:
-                raise SubmissionError(f"expected one value a trial or neuron ({error}).") from error
+        arrays[name] = load_npy(meta / f"{name}.npy", "one value a trial or neuron").astype(np.str_)
     tiers, trials, images, neurons = arrays.values()
     if not tiers.shape == trials.shape == images.shape:
         raise SubmissionError(

@@ -40,7 +40,7 @@ def tree(provenance: Mapping[str, Any]) -> Node:
     """Raises SubmissionError where it is not what a submission's provenance holds."""
     try:
         return _node(provenance, "", None, 1.0, {})
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise SubmissionError(f"provenance: it is not built as expected ({error!r}).") from error
 
 

@@ -1,6 +1,5 @@
 """A prediction against its solution, joined by id and target name."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from submit import metrics
 from submit.errors import SubmissionError, about
+from submit.files.npy import load_npy
 from submit.labels import Labels
 from submit.predictions import Predictions
 from submit.scores.pairing import PairedClasses, PairedNumbers, paired
@@ -162,15 +162,7 @@ def _classification(pair: PairedClasses) -> ClassScores:
 
 def load_ceiling(path: str | Path) -> np.ndarray:
     """The array in a .npy of noise ceilings. Raises SubmissionError when there is none."""
-    with about(path):
-        try:
-            with Path(path).open("rb") as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
-        except FileNotFoundError:
-            raise SubmissionError("there is no such file.") from None
-        except (OSError, ValueError, EOFError) as error:
-            found = "found an npz" if zipfile.is_zipfile(path) else error
-            raise SubmissionError(f"expected a .npy array of one ceiling a target ({found}).") from error
+    return load_npy(path, "a .npy array of one ceiling a target")
 
 
 def _number(value: float) -> float | None:

@@ -207,7 +207,9 @@ def test_files_that_cannot_be_used(predicted, session, tmp_path):
         assert "neuron_ids: expected a list of neurons, found" in sensorium.check(tmp_path / "y.csv")[0]
     (tmp_path / "y.csv").write_text((tmp_path / "x.csv").read_text() + "5,900\n")
     assert sensorium.check(tmp_path / "y.csv")[0] == "1 trials have no list of 3 numbers as prediction: '5'"
-    with pytest.raises(SubmissionError, match=r"tiers\.npy: expected one value a trial or neuron"):
+    with pytest.raises(
+        SubmissionError, match=r"tiers\.npy: there is no such file; expected one value a trial"
+    ):
         sensorium.check(tmp_path / "x.csv", tmp_path)
     np.save(session / "meta/trials/tiers.npy", TIERS[:3])
     with pytest.raises(SubmissionError, match="expected as many tiers, trial_idx and frame_image_id"):
