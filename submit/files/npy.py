@@ -35,7 +35,7 @@ def read_array(file: IO[bytes], held: int) -> np.ndarray:
     if max(size, prod(shape) if not dtype.itemsize else 0) > held:
         raise ValueError(f"its header speaks of {size:,} bytes of values, and {held:,} are there")
     values = np.empty(prod(shape), dtype)
-    room, read = memoryview(values.view(np.uint8)) if size else memoryview(b""), 0
+    room, read = values.view(np.uint8).data if size else memoryview(b""), 0
     while read < size and (more := file.readinto(room[read:])):  # type: ignore[attr-defined]
         read += more
     if read != size:

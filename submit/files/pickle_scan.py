@@ -31,9 +31,9 @@ def refuse_swollen(content: bytes) -> None:
             raise SubmissionError(
                 "it cannot be read as a pickle (few instructions make it grow beyond all bounds)."
             )
-        if operation.name in _PUT and int(argument) > max(_LEAST, _TIMES * number):
+        if operation.name in _PUT and int(argument or 0) > max(_LEAST, _TIMES * number):
             raise SubmissionError(
-                f"it cannot be read as a pickle (it asks for {int(argument):,} remembered objects)."
+                f"it cannot be read as a pickle (it asks for {int(argument or 0):,} remembered objects)."
             )
 
 
