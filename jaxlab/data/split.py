@@ -97,7 +97,7 @@ class KFold(Split):
             "ids" if self.column is None else f"values in column {self.column!r}",
         )
         if count < 2:
-            return f"{count} {what} cannot be dealt to folds"
+            return f"{what}: one alone cannot be dealt to folds"
         return f"{count} {what} are dealt to {self.folds} folds: expected at most folds={count}"
 
     def numbers(self, samples: Samples) -> np.ndarray:
@@ -153,7 +153,7 @@ def _both_sides(split: Split, samples: Samples, chosen: Positions) -> Positions:
 def _share(share: float, count: int, what: str) -> str:
     """Why a share of `count` is none, or all, and which one is not."""
     if count < 2:
-        return f"{count} {what}: nothing to divide"
+        return f"{what}: one alone cannot be divided"
     least = 1 / count if round(share * count) == 0 else 1 - 1 / count
     return f"{share:g} of {count} {what} is {round(share * count)}; validation={least:.2g} takes {round(least * count)}"
 

@@ -93,7 +93,7 @@ def test_a_sample_with_an_index(folder: Path) -> None:
 def test_columns_that_the_sample_does_not_ask_for_are_refused(folder: Path, column: str) -> None:
     table(IDS).assign(**{column: np.arange(8) % 5}).to_csv(folder / "train.csv", index=False)
     with pytest.raises(
-        UserError, match=r"1 columns would be targets that sample_submission\.csv does not ask for"
+        UserError, match=r"1 column would be trained on that sample_submission\.csv does not ask for"
     ) as e:
         opened(folder)
     assert f"data.columns=({column!r},)" in str(e.value)

@@ -112,7 +112,11 @@ TOO_FEW = {
         ["a", "b", "c"],
         "0.95 of 3 groups in column 'who' (a, b, c) is 3; validation=0.67 takes 2",
     ),
-    "one group": (GroupedSplit(column="who"), ["a"], "1 groups in column 'who' (a): nothing to divide"),
+    "one group": (
+        GroupedSplit(column="who"),
+        ["a"],
+        "groups in column 'who' (a): one alone cannot be divided",
+    ),
     "few samples": (RandomSplit(), ["a", "b", "c"], "0.1 of 3 samples is 0; validation=0.33 takes 1"),
     "folds of groups": (
         KFold(folds=5, fold=4, column="who"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.readers.image_files import (
     SUFFIXES,
     ImageFolder,
@@ -210,7 +211,7 @@ def _unasked(path: Path, targets: tuple[str, ...], sample: Path, asked: list[str
         ]
     shown = ", ".join(map(repr, beside[:3])) + (", ..." if len(beside) > 3 else ",")
     return [
-        f"{path}: {len(beside)} columns would be targets that {sample.name} does not ask for "
+        f"{path}: {counted(len(beside), 'column')} would be trained on that {sample.name} does not ask for "
         f'({examples(map(repr, beside))}); where they are none: --set "data.columns=({shown})"; to train on them too, '
         "name all in data.targets"
     ]
