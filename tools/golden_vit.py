@@ -13,6 +13,7 @@ from reference import photographs as real
 WIDTHS = {"tiny": 192, "small": 384, "base": 768}
 WIDE, SQUARE = (2, 48, 64, 3), (2, 64, 64, 3)
 WIDE_14, SQUARE_14 = (2, 42, 56, 3), (2, 56, 56, 3)
+ALIGNED = ((14, 24), (14, 4), (7, 9))  # (old, new), corners where they were: torchvision's
 # (old, new, what is added to new in the scale, antialias)
 RESIZED = ((14, 4, 0, True), (14, 24, 0, True), (37, 16, 0, False), (37, 16, 0.1, False), (7, 9, 0.1, False))
 
@@ -91,6 +92,10 @@ def positions() -> dict[str, np.ndarray]:
         resized = torch.nn.functional.interpolate(square, mode="bicubic", antialias=antialias, **scale)
         assert tuple(resized.shape[2:]) == sizes
         found[f"{old},{new},{offset},{int(antialias)}"] = resized[0].permute(1, 2, 0).numpy()
+    for old, new in ALIGNED:
+        square = torch.from_numpy(found[f"grid{old}"].transpose(2, 0, 1)[None].copy())
+        resized = torch.nn.functional.interpolate(square, (new, old + 1), mode="bicubic", align_corners=True)
+        found[f"aligned {old} {new}"] = resized[0].permute(1, 2, 0).numpy()
     return found
 
 

@@ -1,7 +1,7 @@
 """What every encoder offers: a frozen network, its weights loaded, from samples to features by layer."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal, Self
 
@@ -148,6 +148,11 @@ class Frozen:
     stats: nnx.State
     variables: FrozenVariables
     weights: dict[str, Any] | None
+
+    def of(self, build: Callable[[nnx.Rngs], nnx.Module]) -> Self:
+        """The same weights in what `build` makes, which has the same parameters."""
+        graphdef, *_ = nnx.split(nnx.eval_shape(partial(_seeded, build, 0)), nnx.Param, nnx.BatchStat)
+        return replace(self, graphdef=graphdef)
 
     def merged(self, variables: FrozenVariables) -> Any:
         """The module with `variables` in it; under jit."""

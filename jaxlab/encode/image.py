@@ -21,6 +21,7 @@ from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.base import Model
 from jaxlab.nn.plain import adopted, features
+from jaxlab.weights import settled
 from jaxlab.weights.preprocessing import check_intensities, described, prepared
 
 Pool = Literal["none", "mean"]
@@ -55,6 +56,12 @@ class ImageEncoder(Encoder):
         kept = from_json(record["encoder"].get("images"))
         if not isinstance(kept, Images):
             return self
+        if (
+            getattr(self.model, "positions", "") is None
+        ):  # what is usual is not written, so that it is that of then
+            model: Any = self.model
+            positions = record["encoder"]["model"].get("positions", model.usual_positions)
+            self = dataclasses.replace(self, model=dataclasses.replace(model, positions=positions))
         cut = (kept.crop_from or "box") if self.images.policy == kept.policy == "crop" else None
         images = dataclasses.replace(self.images, crop_from=self.images.crop_from or cut)
         return dataclasses.replace(self, images=images).at_levels(kept.levels)
@@ -64,7 +71,10 @@ class ImageEncoder(Encoder):
         assert size is not None
         frozen = load_frozen(self.model, partial(_built, self.model, channels), self.seed)
         images, normalize = prepared(self.images, self.normalize, frozen.weights)
-        config = dataclasses.replace(self, images=images, normalize=normalize)
+        model = settled(self.model, frozen.weights)
+        if model != self.model:
+            frozen = frozen.of(partial(_built, model, channels))
+        config = dataclasses.replace(self, images=images, normalize=normalize, model=model)
         forward = partial(_features, normalize, self.pool)
         blank = jax.ShapeDtypeStruct((1, *size, channels), "float32")
         shapes = frozen.shapes(forward, {"image": blank})

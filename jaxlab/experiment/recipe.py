@@ -131,8 +131,13 @@ class Recipe:
 
     def prepared_as(self, weights: dict[str, Any] | None) -> Self:
         """With images prepared as pretrained weights were. weights: the record that `load_pretrained` makes."""
-        task = self.task.prepared_as(self.experiment.normalize, weights)
-        return replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
+        task = self.task.prepared_as(self.experiment, weights)
+        made: Any = replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
+        return (
+            replace(made, shapes=_shapes(builder(self.experiment, task, made.input)))
+            if task.settled
+            else made
+        )
 
     def above(self, origins: Mapping[str, np.ndarray]) -> Self:
         """With truth and predictions taken above these origins on the devices, and no others."""
@@ -189,9 +194,12 @@ def resolve(
 def recalled(experiment: Experiment, task: Task, seen: Input | None = None) -> Recipe:
     """What predicting starts from: the task is that of a trained run. seen: its input, where it is known."""
     seen = seen or input_of(experiment, task)
-    network = nnx.eval_shape(builder(experiment, task, seen))
-    shapes: Any = nnx.split(network, nnx.Param, nnx.BatchStat)
-    return Recipe(experiment, task, seen, shapes)
+    return Recipe(experiment, task, seen, _shapes(builder(experiment, task, seen)))
+
+
+def _shapes(build: Callable[[], nnx.Module]) -> NetworkShapes:
+    shapes: Any = nnx.split(nnx.eval_shape(build), nnx.Param, nnx.BatchStat)
+    return shapes
 
 
 def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx.Module]:
@@ -203,8 +211,10 @@ def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx
     head = Joint(heads, weights) if several else task.primary.head
     targets: Any = task.targets if several else task.primary.targets
 
+    model = replace(experiment.model, **task.settled)
+
     def build() -> nnx.Module:
-        return build_network(experiment.model, head, shape, targets, initial_rngs(experiment.seed))
+        return build_network(model, head, shape, targets, initial_rngs(experiment.seed))
 
     return build
 

@@ -1,7 +1,7 @@
 """What data make of an experiment: kept with a run, so that predicting needs no training data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -10,11 +10,13 @@ from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images
+from jaxlab.experiment.experiment import Experiment
 from jaxlab.objectives import Objective, Resolved, resolved
+from jaxlab.weights import settled
 from jaxlab.weights.preprocessing import prepared
 
 _NEEDED = ("kind", "targets", "images", "image_dtype", "normalize")
-_LATER: dict[str, Any] = {"masks": 0, "encoders": ()}  # which the first versions did not know
+_LATER: dict[str, Any] = {"masks": 0, "encoders": (), "settled": {}}  # which the first versions did not know
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Task:
 
     image_dtype: of decoded images, "uint8" or "float32". normalize: as resolved. masks: how many channels of decoded
     images are masks.
+    settled: fields of the model that the layout of its weights settles, where the experiment leaves them open.
     encoders: where the network reads cached features, the records of what made them; `images` and `normalize` are
     then unused, each encoder has its own.
     """
@@ -33,6 +36,7 @@ class Task:
     normalize: Normalize
     masks: int = 0
     encoders: tuple[dict[str, Any], ...] = ()
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def primary(self) -> Resolved:
@@ -72,6 +76,7 @@ class Task:
             "normalize": to_json(self.normalize),
             "masks": self.masks,
             "encoders": list(self.encoders),
+            **({"settled": dict(self.settled)} if self.settled else {}),
         }
 
     @classmethod
@@ -96,6 +101,7 @@ class Task:
             normalize=from_json(data["normalize"]),
             masks=data["masks"],
             encoders=tuple(data["encoders"]),
+            settled=data["settled"],
         )
 
     def above(self, origins: Mapping[str, np.ndarray]) -> Self:
@@ -107,13 +113,16 @@ class Task:
         """Whether the two predict the same targets from inputs made alike."""
         return self.to_json() == other.to_json()
 
-    def prepared_as(self, normalize: Normalize | None, weights: dict[str, Any] | None) -> Self:
-        """Prepared as pretrained weights were: what the experiment leaves open of normalisation, filter and crop.
+    def prepared_as(self, experiment: Experiment, weights: dict[str, Any] | None) -> Self:
+        """What the experiment leaves open of normalisation, filter, crop and model, as pretrained weights have it.
 
-        normalize: the experiment's own. weights: the record that `load_pretrained` makes.
+        weights: the record that `load_pretrained` makes.
         """
-        images, normalize = prepared(self.images, normalize, weights)
-        return replace(self, normalize=normalize, images=images)
+        images, normalize = prepared(self.images, experiment.normalize, weights)
+        filled = settled(experiment.model, weights)
+        own = {name: getattr(filled, name) for name in (weights or {}).get("settles") or {}}
+        changed = {name: value for name, value in own.items() if value != getattr(experiment.model, name)}
+        return replace(self, normalize=normalize, images=images, settled=changed)
 
 
 def origins_of(task: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -1,24 +1,27 @@
 """Vision transformers: ViT (Dosovitskiy et al. 2021), DeiT (Touvron et al. 2021), DINOv2 (Oquab et al. 2024)."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.rng import depth_rates, drop_path, dropout
 from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
 from jaxlab.nn.attention import KERNEL, SelfAttention
 from jaxlab.nn.convolution import convolve
 from jaxlab.nn.layers import gelu, unfused_gradient
-from jaxlab.nn.positions import antialiased, interpolated, resized
+from jaxlab.nn.positions import aligned, antialiased, interpolated, resized
 
 SIZES = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}  # width and heads
 BLOCKS = 12
+OFFSET = 0.1  # of DINOv2's authors
+Positions = Literal["timm", "transformers", "torchvision", "dinov2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,9 @@ class VisionTransformer(Model):
     dropout: share of values zeroed in training where the paper does: after the positions are added, and after each
         linear layer but that of queries, keys and values.
     drop_path: stochastic depth, from 0 in the first block to this rate in the last.
+    positions: whose way to resize position embeddings: "timm" (bicubic, antialias), "transformers" (bicubic),
+        "torchvision" (bicubic, corners aligned) or "dinov2" (bicubic, the scale off by an offset).
+        Default: that of the layout that the weights come in; without weights timm's, of DINOv2 its authors'.
     """
 
     size: Literal["tiny", "small", "base"] = "base"
@@ -42,11 +48,13 @@ class VisionTransformer(Model):
     norm_eps: float = 1e-6
     dropout: float = 0.0
     drop_path: float = 0.0
+    positions: Positions | None = field(default=None, metadata=LATER)
 
     undecayed: ClassVar[tuple[str, ...]] = ("cls_token", "dist_token", "pos_embed")
     patch: ClassVar[int] = 16
     layer_scale: ClassVar[float | None] = None  # at first
     classifier_reads_mean: ClassVar[bool] = False  # beside the class token
+    usual_positions: ClassVar[Positions] = "timm"
 
     def check(self) -> None:
         name = type(self).__name__
@@ -56,9 +64,9 @@ class VisionTransformer(Model):
             raise UserError(
                 f"{name}.image_size: expected a multiple of {self.patch}, found {self.image_size}"
             )
-        for field in ("dropout", "drop_path"):
-            if not 0 <= getattr(self, field) < 1:
-                raise UserError(f"{name}.{field}: expected a share in [0, 1), found {getattr(self, field)}")
+        for rate in ("dropout", "drop_path"):
+            if not 0 <= getattr(self, rate) < 1:
+                raise UserError(f"{name}.{rate}: expected a share in [0, 1), found {getattr(self, rate)}")
 
     @property
     def prefix(self) -> int:
@@ -66,8 +74,8 @@ class VisionTransformer(Model):
         return 1
 
     def position_matrix(self, old: int, new: int) -> np.ndarray:
-        """(new, old) weights that resize position embeddings along one axis, as timm resizes them."""
-        return antialiased(old, new)
+        """(new, old) weights that resize position embeddings along one axis."""
+        return _MATRICES[self.positions or self.usual_positions](self, old, new)
 
     def build(self, in_channels: int, rngs: nnx.Rngs) -> "VisionTransformerModule":
         """A module for (b, h, w, in_channels) images, with new parameters."""
@@ -98,20 +106,26 @@ class DeiT(VisionTransformer):
 class DINOv2(VisionTransformer):
     """Patches of 14 pixels, LayerScale; the classifier reads the class token and the mean of the patches.
 
-    position_offset: added to the new grid's size in the scale of the position embeddings; 0.1 as in the authors' code,
-        0 as transformers has it.
+    position_offset: added to the new grid's size in the scale of the position embeddings, where these are resized as by
+        the authors ("dinov2"), whose code has 0.1.
     """
 
     size: Literal["small", "base"] = "small"
     image_size: int = 518
-    position_offset: float = 0.1
+    position_offset: float = OFFSET
 
     patch: ClassVar[int] = 14
     layer_scale: ClassVar[float | None] = 1e-5
     classifier_reads_mean: ClassVar[bool] = True
+    usual_positions: ClassVar[Positions] = "dinov2"
 
-    def position_matrix(self, old: int, new: int) -> np.ndarray:
-        return interpolated(old, new, self.position_offset)
+
+_MATRICES: dict[Positions, Callable[[Any, int, int], np.ndarray]] = {
+    "timm": lambda _, old, new: antialiased(old, new),
+    "transformers": lambda _, old, new: interpolated(old, new),
+    "torchvision": lambda _, old, new: aligned(old, new),
+    "dinov2": lambda config, old, new: interpolated(old, new, getattr(config, "position_offset", OFFSET)),
+}
 
 
 class VisionTransformerModule(nnx.Module):

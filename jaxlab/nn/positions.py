@@ -34,11 +34,22 @@ def interpolated(old: int, new: int, offset: float = 0.0) -> Float[np.ndarray, "
 
     offset: added to `new` in the scale alone, as DINO does lest a size be rounded down.
     """
-    centres = (np.arange(new) + 0.5) * (old / (new + offset)) - 0.5
+    return _bicubic((np.arange(new) + 0.5) * (old / (new + offset)) - 0.5, old)
+
+
+def aligned(old: int, new: int) -> Float[np.ndarray, "{new} {old}"]:
+    """`interpolate(mode="bicubic", align_corners=True)`: the outermost stay where they are."""
+    return _bicubic(np.arange(new) * ((old - 1) / max(new - 1, 1)), old)
+
+
+def _bicubic(centres: np.ndarray, old: int) -> np.ndarray:
+    """Weights of values at `centres`, in samples: Keys' kernel with a = -0.75 on four, the border repeated."""
     neighbours = np.floor(centres)[:, None] + np.arange(-1, 3)[None]
-    weights = np.zeros((new, old))
+    weights = np.zeros((len(centres), old))
     columns = np.clip(neighbours, 0, old - 1).astype(int)
-    np.add.at(weights, (np.arange(new)[:, None], columns), _keys(centres[:, None] - neighbours, -0.75))
+    np.add.at(
+        weights, (np.arange(len(centres))[:, None], columns), _keys(centres[:, None] - neighbours, -0.75)
+    )
     return weights.astype(np.float32)
 
 

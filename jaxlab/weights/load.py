@@ -1,6 +1,7 @@
 """Pretrained weights of a source made to fit a module: its first kernel adapted, all keys matched, a record kept."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -58,10 +59,22 @@ def load_pretrained(
             **preprocessing(origin.metadata),
             **_timms(layout, origin.metadata),
         },
+        "settles": dict(layout.settles),
         "notes": [part.note] if part.note else [],
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record
+
+
+def settled(model: Any, record: Mapping[str, Any] | None) -> Any:
+    """`model` with the fields that its weights settle and it leaves open; what is usual for it stays unwritten.
+
+    record: as `load_pretrained` makes it; one of an earlier version settles nothing.
+    """
+    for name, value in ((record or {}).get("settles") or {}).items():
+        chosen, usual = getattr(model, name) or value, getattr(model, f"usual_{name}")
+        model = replace(model, **{name: None if chosen == usual else chosen})
+    return model
 
 
 def _timms(layout: KeyLayout, metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -43,7 +43,8 @@ class KeyLayout:
     """One way in which files name a family's weights.
 
     stem: the source key of the kernel that sees the image; None for text. preprocessing: what weights in this layout
-        were trained with ("mean", "std" and so on), where no JSON file beside them says it.
+        were trained with ("mean", "std" and so on), where no JSON file beside them says it. settles: fields of the
+        model that follow from the layout where its config leaves them open (None).
     """
 
     name: str
@@ -51,6 +52,7 @@ class KeyLayout:
     skips: tuple[KeySkip, ...]
     stem: str | None
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    settles: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from jaxlab.models.vit import BLOCKS, SIZES, DeiT, DINOv2, VisionTransformer, ViT
+from jaxlab.models.vit import BLOCKS, OFFSET, SIZES, DeiT, DINOv2, Positions, VisionTransformer, ViT
 from jaxlab.weights.family import Family
 from jaxlab.weights.match import KeyLayout, KeyRule, KeySkip, renamed
 from jaxlab.weights.metadata import differing, refuse
@@ -24,8 +25,17 @@ def layout(config: VisionTransformer, arrays: dict[str, np.ndarray]) -> KeyLayou
     stem = next((key for key in arrays if key.endswith(TRANSFORMERS_STEM)), None)
     if stem is not None:
         _join(arrays)
-        return _transformers(config, stem)
-    return _torchvision(config) if "conv_proj.weight" in arrays else _timm(config)
+        return _settling(config, _transformers(config, stem), "transformers")
+    if "conv_proj.weight" in arrays:
+        return _settling(config, _torchvision(config), "torchvision")
+    authors = isinstance(config, DINOv2) and "mask_token" in arrays  # which timm leaves out
+    return _settling(config, _timm(config), "dinov2" if authors else "timm")
+
+
+def _settling(config: VisionTransformer, found: KeyLayout, positions: Positions) -> KeyLayout:
+    """With whose way to resize position embeddings the weights are used; an offset that is given says so itself."""
+    given = isinstance(config, DINOv2) and config.position_offset != OFFSET
+    return found if given else replace(found, settles={"positions": positions})
 
 
 def _timm(config: VisionTransformer) -> KeyLayout:

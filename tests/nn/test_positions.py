@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlab.nn.positions import antialiased, interpolated, resized
+from jaxlab.nn.positions import aligned, antialiased, interpolated, resized
 
 GOLDEN = np.load(Path(__file__).parents[1] / "reference" / "goldens" / "positions.npz")
 
@@ -30,7 +30,15 @@ def test_the_same_grid_is_left_alone():
     assert resized(positions, (7, 7), antialiased) is positions
 
 
-@pytest.mark.parametrize("matrix", [antialiased, interpolated])
+@pytest.mark.parametrize("name", [name for name in GOLDEN.files if name.startswith("aligned")])
+def test_as_torch_resizes_with_aligned_corners(name):
+    """torchvision.models.vision_transformer.interpolate_embeddings has align_corners=True."""
+    old, new = map(int, name.split()[1:])
+    found = resized(grid_of(old), (new, old + 1), aligned)
+    np.testing.assert_allclose(np.asarray(found).reshape(GOLDEN[name].shape), GOLDEN[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("matrix", [aligned, antialiased, interpolated])
 @pytest.mark.parametrize(("old", "new"), [(14, 1), (1, 5), (7, 30), (37, 16)])
 def test_constant_embeddings_stay_constant(matrix, old, new):
     np.testing.assert_allclose(matrix(old, new).sum(1), 1, rtol=0, atol=1e-6)
