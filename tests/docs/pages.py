@@ -26,14 +26,16 @@ class Example:
     read_only: str | None
 
 
-def examples(page: Path, language: str) -> list[Example]:
+def examples(page: Path, *languages: str) -> list[Example]:
+    """Its blocks of these languages, in order."""
     found, reason = [], None
     for token in MarkdownIt().parse(page.read_text()):
         if token.type == "html_block" and (match := _READ_ONLY.search(token.content)):
             reason = match[1]
         elif token.type == "fence":
             assert token.map is not None
-            if token.info.split()[:1] == [language]:
+            language = (token.info.split() or [""])[0]
+            if language in languages:
                 found.append(Example(page, language, token.content, token.map[0] + 2, reason))
             reason = None
     return found

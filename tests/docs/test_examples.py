@@ -24,6 +24,8 @@ from jaxlab.models import ShallowCNN
 from submit.cli.main import main as submit_command
 
 pytestmark = pytest.mark.slow
+TOURS = [ROOT / "README.md", ROOT / "docs/start.md"]  # whose blocks need nothing but those before them
+OTHERS = [page for page in PAGES if page not in TOURS]
 EXPERIMENT = Experiment(
     images=Images(size=(16, 16)),
     split=RandomSplit(validation=0.5),
@@ -72,7 +74,35 @@ def inside(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if examples(p, "python")], ids=named)
+@pytest.mark.parametrize("page", TOURS, ids=named)
+def test_every_block_runs_as_copied_in_an_empty_folder(page, tmp_path, monkeypatch):
+    """One after the other; trainings and simulations are only made small. What is written for it need not be there."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "example"}
+    for example in examples(page, "bash", "python"):
+        if example.read_only is not None:
+            continue
+        if example.language == "python":
+            exec(compile("\n" * (example.line - 1) + example.text, str(page), "exec"), names)
+            continue
+        for words in commands(example):
+            run(small(words), example)
+    assert names["experiment"] == config.load_file(ROOT / "configs/shallow_cnn.py"), (
+        "the config that was copied"
+    )
+
+
+def small(words: list[str]) -> list[str]:
+    match words:
+        case ["jaxlab", "train", *_] if "--run" in words:
+            settings = ("training.epochs=1", "training.batch_size=8", "images.size=(16, 16)")
+            return [*words, *(word for setting in settings for word in ("--set", setting))]
+        case ["jaxlab", "simulate", folder]:
+            Path(folder).mkdir()
+    return words
+
+
+@pytest.mark.parametrize("page", [p for p in OTHERS if examples(p, "python")], ids=named)
 def test_python_runs(page, inside):
     """One after the other, with the names of those before, as a reader would."""
     names: dict[str, Any] = {"__name__": "example"}
@@ -82,7 +112,7 @@ def test_python_runs(page, inside):
             exec(code, names)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if examples(p, "bash")], ids=named)
+@pytest.mark.parametrize("page", [p for p in OTHERS if examples(p, "bash")], ids=named)
 def test_shell_runs(page, inside):
     for example in examples(page, "bash"):
         for words in commands(example):
@@ -112,10 +142,10 @@ def cheap(arguments: list[str]) -> list[str]:
     """What a test can afford: two steps of training in a run of its own, few images, nothing in their place."""
     match arguments:
         case ["train", *others]:
-            if "--run" in others:
+            if "--run" in others and "training.epochs=1" not in others:
                 at = others.index("--run")
                 others = [*others[:at], *others[at + 2 :]]
-            return ["train", *others, *([] if "--smoke" in others else ["--smoke"])]
+            return ["train", *others, *([] if "--smoke" in others or "--run" in others else ["--smoke"])]
         case ["simulate", folder]:
             shutil.rmtree(folder)
             return ["simulate", folder, "--images", "60", "--test-images", "8", "--neurons", "3"]
