@@ -27,6 +27,15 @@ class _Commands(click.Group):
     Anything else is ours and keeps its traceback.
     """
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().main(*args, **more)
+        except OSError as error:  # as help is printed
+            if (message := message_of(error)) is None:
+                raise
+            click.echo(f"error: {message}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with heard():

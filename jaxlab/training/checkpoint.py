@@ -167,8 +167,6 @@ class Checkpoints:
         final = self.folder / str(meta["step"])
         partial = final.with_name(final.name + _PARTIAL)
         try:
-            if not self.folder.is_dir():
-                raise UserError(f"{self.folder} was removed meanwhile")
             remove(partial)
             _write_folder(partial, arrays, meta)
             remove(final)  # a damaged one of the same step, made again after a resume
@@ -178,7 +176,8 @@ class Checkpoints:
                 remove(partial)
             kept = saved(self.folder)
             last = f"the last good one is step {kept[-1].step}" if kept else "there is none before it"
-            raise UserError(f"checkpoint {final} could not be written ({_reason(error)}); {last}") from error
+            why = _reason(error) if self.folder.is_dir() else f"{self.folder} was removed meanwhile"
+            raise UserError(f"checkpoint {final} could not be written ({why}); {last}") from error
         self._retain(meta)
 
     def _retain(self, meta: dict[str, Any]) -> None:

@@ -1,5 +1,11 @@
 """The command line. Exit code 0 when all is well, 1 for a fault found or a mistake made."""
 
+import contextlib
+import errno
+import os
+import sys
+from typing import Any
+
 import click
 
 from submit.cli.ensemble import ensemble
@@ -10,11 +16,25 @@ from submit.errors import SubmissionError
 
 
 class _Group(click.Group):
-    """Prints our own errors, and click's about arguments, without a traceback, and exits with 1."""
+    """Prints our own errors, the system's, and click's about arguments, without a traceback, and exits with 1."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().main(*args, **more)
+        except OSError as error:
+            if error.errno in (None, errno.EPIPE):  # click ends quietly for a closed pipe
+                raise
+            with contextlib.suppress(OSError, ValueError):  # or Python would try to print once more
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo(f"Error: {error.filename or 'standard output'}: {error.strerror}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return result
         except SubmissionError as error:
             raise click.ClickException(str(error)) from error
         except click.UsageError as error:

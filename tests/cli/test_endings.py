@@ -72,6 +72,15 @@ def test_standard_output_that_takes_nothing(redirected, code, words):
     assert (done.returncode, done.stderr) == (code, words)
 
 
+@pytest.mark.parametrize("module", ["jaxlab", "submit"])
+def test_help_that_cannot_be_printed(module):
+    shell = f"{sys.executable} -m {module} --help >/dev/full"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "standard output" in done.stderr
+
+
 def test_names_that_the_terminal_cannot_show_are_shown_by_number(tmp_path):
     program = (
         "import click; from jaxlab.cli.main import main\n"

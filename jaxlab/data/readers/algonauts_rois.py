@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxlab.core.types import UserError
+from jaxlab.data.readers.npy import read_npy
 from jaxlab.data.readers.pickled_dict import read_mapping
 from jaxlab.data.source import examples
 
@@ -88,10 +89,7 @@ def _numbers(
 
 def _mask(path: Path) -> np.ndarray:
     """(v,) whole numbers."""
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    values = read_npy(path)
     if values.ndim != 1 or values.dtype.kind not in "fiub" or (values != np.rint(values)).any():
         raise UserError(f"{path}: expected whole numbers (vertices,), found {values.dtype} {values.shape}")
     return values.astype(np.int64)

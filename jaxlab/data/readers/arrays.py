@@ -1,6 +1,5 @@
 """Arrays by name: an npz, an HDF5 file, or a folder of npy files."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlab.core.types import UserError
+from jaxlab.data.readers.npy import read_npy, read_npz
 from jaxlab.data.source import TO_TRY, examples
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def load(path: Path, lazy: tuple[str, ...]) -> Mapping[str, Any]:
     """
     try:
         if path.is_dir():
-            return {file.stem: read_npy(file) for file in sorted(path.glob("*.npy"))}
+            return {file.stem: read_npy(file, mapped=True) for file in sorted(path.glob("*.npy"))}
         if path.suffix in HDF5:
             file = open_hdf5(path)
             return {name: file[name] if name in lazy else _whole(file[name]) for name in file}
@@ -33,24 +33,13 @@ def load(path: Path, lazy: tuple[str, ...]) -> Mapping[str, Any]:
                 f"data.root: expected an npz or HDF5 file ({', '.join(HDF5)}), or a folder of npy files, found {path}; "
                 f"{TO_TRY}"
             )
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return read_npz(path)
     except FileNotFoundError:
         raise UserError(f"data.root: nothing at {path}; {TO_TRY}") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError) as error:
         raise UserError(
             f"{path}: cannot be read as numpy arrays ({error}); object arrays are never read"
         ) from error
-
-
-def read_npy(file: Path) -> np.ndarray:
-    """One npy file, memory-mapped; small ones that numpy cannot map (no elements) are read."""
-    try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{file}: no such file") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); object arrays are never read") from error
 
 
 def open_hdf5(path: Path) -> "h5py.File":

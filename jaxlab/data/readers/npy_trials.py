@@ -8,6 +8,7 @@ import numpy as np
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.images import shown
+from jaxlab.data.readers.npy import read_npy
 from jaxlab.data.source import examples
 
 
@@ -49,10 +50,7 @@ def stacked(folder: Path, rows: np.ndarray) -> np.ndarray:
 
 def read_trial(file: Path) -> np.ndarray:
     """The array of one trial. Raises UserError where it is damaged or holds no numbers."""
-    try:
-        values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file}: cannot be read ({error})") from error
+    values = read_npy(file)
     if values.dtype.kind not in "fiub":
         raise UserError(f"{file}: expected numbers, found {values.dtype}")
     return values

@@ -11,8 +11,8 @@ from jaxlab.core.config import Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.algonauts_rois import classes_in, read_regions
-from jaxlab.data.readers.arrays import read_npy
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder
+from jaxlab.data.readers.npy import read_npy
 from jaxlab.data.source import Opened, Source, duplicates, examples
 
 _ROWS = 512  # copied at a time
@@ -194,7 +194,7 @@ def _responses(path: Path, images: int) -> np.ndarray:
         raise UserError(
             f"{path}: no such file; without it, choose the other hemisphere with data.hemispheres"
         )
-    responses = read_npy(path)
+    responses = read_npy(path, mapped=True)
     if responses.ndim != 2 or responses.dtype.kind != "f":
         raise UserError(
             f"{path}: expected floats (images, vertices), found {responses.dtype} {responses.shape}"

@@ -13,6 +13,7 @@ from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
 from jaxlab.data.readers.image_files import existing_folder
+from jaxlab.data.readers.npy import read_npy
 from jaxlab.data.readers.npy_trials import absent, read_trial, stacked
 from jaxlab.data.source import Opened, Source, duplicates, examples
 from jaxlab.data.sources.repeats import by_image
@@ -75,9 +76,9 @@ def _meta(root: Path) -> dict[str, np.ndarray]:
     for name in _META:
         path = root / "meta" / f"{name}.npy"
         try:
-            found[name] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            problems.append(f"{path}: {'no such file' if not path.exists() else f'cannot be read ({error})'}")
+            found[name] = read_npy(path)
+        except UserError as error:
+            problems.append(str(error))
     shapes = {name: values.shape for name, values in found.items()}
     trials = {shape for name, shape in shapes.items() if name.startswith("trials/")}
     if len(trials) > 1 or any(len(shape) != 1 for shape in shapes.values()):
