@@ -38,8 +38,9 @@ class Training(Component):
     accumulate: the update's gradient is summed over so many parts of the batch, one after the other.
     dtype: of the forward and backward pass; parameters stay float32.
     ema: decay of the parameters' moving average, which evaluation then uses; None keeps none.
-    metric: the validation score that picks the best checkpoint; default Pearson r or accuracy.
-    early_stopping: epochs without a better metric before the run stops.
+    metric: the validation score that picks the best checkpoint; default Pearson r or accuracy. Where it is undefined,
+        as r of one sample or of constant targets, the validation loss does.
+    early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
     checkpoint_steps: checkpoints within epochs too, every so many updates.
     keep_every: besides the last two and the best, keep the checkpoints whose number of updates is a multiple of this,
         of those at the ends of epochs and at checkpoint_steps. `jaxlab soup` averages what was kept.

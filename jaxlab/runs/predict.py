@@ -12,6 +12,7 @@ from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import unlike_sample
+from jaxlab.runs.constant import constants
 from jaxlab.runs.run import Form, Run, Which
 from submit import Labels, Predictions, ensemble, kaggle
 from submit.files.atomic import atomic
@@ -116,6 +117,8 @@ def predict_images(
     values = next(each) if len(runs) == 1 else first.primary.mean_of(each)
     origin = {"images": str(images), "runs": [run.rundir.path.name for run in runs]}
     found = Predictions(samples.ids, values, np.array(first.targets), first.primary.written, "images", origin)
+    if same := constants(found):
+        log(same)
     if form == "labels":
         _write_labels(Labels.of(found), out)
     else:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxlab.runs.constant import constants
 from submit import Predictions
@@ -43,3 +44,18 @@ def test_keeping_them_says_so_first(tmp_path, capsys):
     file = keep(RunDirectory(tmp_path), made(np.ones((4, 3), np.float32)), Origin(True, True))
     assert file.is_file()
     assert "warning: the test predictions are the same for all 4 images" in capsys.readouterr().err
+
+
+def test_those_of_new_images_are_said_first(trained, arrays_npz, tmp_path, monkeypatch):
+    import jaxlab.runs.predict as predict
+
+    images, lines = np.load(arrays_npz)["test_images"], []
+    monkeypatch.setattr(predict, "_in_order", lambda run, samples, *_: np.ones((len(samples), 5), np.float32))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    predict.predict_images([trained], folder, tmp_path / "out.csv", log=lines.append)
+    assert lines[0].startswith(
+        "warning: the images predictions are the same for all 7 images in 5 of 5 targets"
+    )
