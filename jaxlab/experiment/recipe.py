@@ -131,7 +131,8 @@ class Recipe:
 
     def prepared_as(self, weights: dict[str, Any] | None) -> Self:
         """With images prepared as pretrained weights were. weights: the record that `load_pretrained` makes."""
-        task = self.task.prepared_as(self.experiment, weights)
+        task = self.task.prepared_as(self.experiment.normalize, weights)
+        task = task.settled_by(self.experiment.model, weights)
         made: Any = replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
         return (
             replace(made, shapes=_shapes(builder(self.experiment, task, made.input)))

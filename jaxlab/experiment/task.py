@@ -10,7 +10,7 @@ from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import Images
-from jaxlab.experiment.experiment import Experiment
+from jaxlab.models.base import Model
 from jaxlab.objectives import Objective, Resolved, resolved
 from jaxlab.weights import settled
 from jaxlab.weights.preprocessing import prepared
@@ -113,16 +113,21 @@ class Task:
         """Whether the two predict the same targets from inputs made alike."""
         return self.to_json() == other.to_json()
 
-    def prepared_as(self, experiment: Experiment, weights: dict[str, Any] | None) -> Self:
-        """What the experiment leaves open of normalisation, filter, crop and model, as pretrained weights have it.
+    def prepared_as(self, normalize: Normalize | None, weights: dict[str, Any] | None) -> Self:
+        """Prepared as pretrained weights were: what the experiment leaves open of normalisation, filter and crop.
 
-        weights: the record that `load_pretrained` makes.
+        normalize: the experiment's own. weights: the record that `load_pretrained` makes.
         """
-        images, normalize = prepared(self.images, experiment.normalize, weights)
-        filled = settled(experiment.model, weights)
+        images, normalize = prepared(self.images, normalize, weights)
+        return replace(self, normalize=normalize, images=images)
+
+    def settled_by(self, model: Model, weights: dict[str, Any] | None) -> Self:
+        """With the fields of the experiment's `model` that are open and that its pretrained weights settle."""
+        filled = settled(model, weights)
         own = {name: getattr(filled, name) for name in (weights or {}).get("settles") or {}}
-        changed = {name: value for name, value in own.items() if value != getattr(experiment.model, name)}
-        return replace(self, normalize=normalize, images=images, settled=changed)
+        return replace(
+            self, settled={name: value for name, value in own.items() if value != getattr(model, name)}
+        )
 
 
 def origins_of(task: Mapping[str, Any]) -> dict[str, np.ndarray]:

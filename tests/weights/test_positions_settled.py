@@ -85,7 +85,7 @@ def test_a_run_keeps_what_its_weights_settled(monkeypatch):
     record = load(ViT(size="tiny", image_size=64), state_dict("vit_tiny_transformers"))[2]
     before = task_of(experiment)
     assert "settled" not in before.to_json()
-    after = before.prepared_as(experiment, record)
+    after = before.settled_by(experiment.model, record)
     again = Task.from_json(after.to_json(), {"activity": Objective()})
     assert again.settled == {"positions": "transformers"}
     built = []
