@@ -1,5 +1,6 @@
 """Arrays of a safetensors file, those of types included that numpy has only by name: bfloat16 and float8."""
 
+from operator import itemgetter
 from pathlib import Path
 
 import ml_dtypes
@@ -34,9 +35,10 @@ DTYPES = {
 def read_safetensors(file: Path) -> dict[str, np.ndarray]:
     """{key: array}. Raises UserError where the file is damaged, or has values of a type that is not read."""
     try:
-        tensors = deserialize(file.read_bytes())
+        found = deserialize(file.read_bytes())
     except (SafetensorError, OSError) as error:
         raise UserError(f"weights {file}: the safetensors file is damaged or cut short ({error})") from error
+    tensors = sorted(found, key=itemgetter(0))  # they come in another order each time
     if unread := {key: tensor["dtype"] for key, tensor in tensors if tensor["dtype"] not in DTYPES}:
         key, name = next(iter(unread.items()))
         raise UserError(

@@ -327,6 +327,9 @@ def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(acc
     for state, mine in found.values():
         for path, leaf in expected.params.items():
             moved = np.abs(leaf - start.params[path]).max()
+            if path == "head.objectives.activity.bias":
+                assert moved < 1e-4  # a correlation knows no offset: its slope is rounding
+                continue
             np.testing.assert_allclose(state.params[path], leaf, atol=2e-4 * moved + 2e-6, err_msg=path)
         for report, single in zip(mine, reports, strict=True):
             assert report == pytest.approx(single, rel=1e-4)
