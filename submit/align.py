@@ -69,7 +69,12 @@ def without_ids(side: Predictions, ids: np.ndarray) -> Predictions: ...
 @overload
 def without_ids(side: Labels, ids: np.ndarray) -> Labels: ...
 def without_ids(side: Predictions | Labels, ids: np.ndarray) -> Predictions | Labels:
-    """`side` without the samples of these ids. Raises SubmissionError when none of them is there, or all are."""
+    """`side` without the samples of these ids; itself where there are no ids.
+
+    Raises SubmissionError when none of them is there, or all are.
+    """
+    if not len(ids):
+        return side
     kept = ~pd.Index(side.ids).isin(ids)
     if kept.all() or not kept.any():
         found = "all" if not kept.any() else "none"

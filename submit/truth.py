@@ -6,6 +6,7 @@ import numpy as np
 
 from submit.errors import SubmissionError, about, named
 from submit.files.csv_table import read_table
+from submit.files.usage import read_usage
 from submit.labels import Labels
 from submit.predictions import Predictions
 
@@ -34,7 +35,16 @@ def load_truth(path: str | Path, predicted: Predictions) -> Predictions | Labels
 
 
 def load_true(path: str | Path) -> Predictions:
-    """Predictions.load of true values. Raises SubmissionError, too, for the predictions of a run or an ensemble."""
+    """Predictions.load of true values, without a column Usage, as of Kaggle's solutions.
+
+    Raises SubmissionError, too, for the predictions of a run or an ensemble.
+    """
+    if read_usage(path):
+        table = read_table(path)
+        values = np.arange(len(table.columns)) < len(table.columns) - 1
+        with about(path):
+            table.require_numbers(values)
+            return Predictions(table.ids, table.values[:, values], table.columns[values], split="")
     truth = Predictions.load(path)
     run, ensemble = truth.provenance.get("run"), truth.provenance.get("ensemble")
     if run or ensemble:

@@ -75,6 +75,13 @@ def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method:
 
     A member is a file of predictions (npz or CSV) or a run directory. greedy, stack and best learn weights from
     predictions of labelled samples: those of --learn, or predictions/out_of_fold.npz or validation.npz of a run.
+
+    \b
+    Example:
+      python -m submit ensemble runs/a runs/b --method best --truth train.csv \\
+          --out both.csv --against sample_submission.csv
+
+    Then: `check both.csv --against sample_submission.csv`, and `explain both.csv`.
     """
     if out.suffix.lower() not in (".npz", ".csv"):
         raise SubmissionError(f"--out {out}: expected a .npz or .csv file.")

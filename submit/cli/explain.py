@@ -33,8 +33,15 @@ _SHOWN = 20  # settings in which members differ
 def explain(file: Path, as_json: bool) -> None:
     """Say what the submission FILE was made of, and if it changed.
 
-    FILE is a submission with a FILE.provenance.json beside it, that JSON itself, or an npz of predictions. Exit code 1
+    FILE is a submission with a FILE.provenance.json beside it, that JSON itself, or an npz of predictions. The record
+    guards against accidents and not against deceit: it is not signed. Exit code 1
     where the submission was changed since, or is not there.
+
+    \b
+    Example:
+      python -m submit explain submission.csv
+
+    Then: `check` says whether the challenge takes it.
     """
     _refuse_run(file)
     kept = read(file)

@@ -34,7 +34,9 @@ def _usages() -> str:
 
 @click.command(
     help=f"Write PREDICTIONS (npz) in the form of a challenge, checked.\n\n"
-    f"Where there is a fault nothing is written.\n\n\b\n{_usages()}"
+    f"Where there is a fault nothing is written.\n\n\b\n{_usages()}\n\n\b\nExample:\n"
+    "  python -m submit write test.npz --format kaggle --out submission.csv \\\n"
+    "      --against sample_submission.csv\n\nThen: `check` it once more where it was moved, and hand it in."
 )
 @click.argument("predictions", nargs=-1, required=True)
 @click.option("--format", "name", type=click.Choice(list(_BY_NAME)), required=True, help="The challenge's.")
@@ -61,7 +63,9 @@ def write(predictions: tuple[str, ...], name: str, out: Path, against: Path | No
 
 
 @click.command(
-    help=f"Check FILE, and list every fault.\n\nIt may be {either(form.title for form in FORMATS)}."
+    help=f"Check FILE, and list every fault.\n\nIt may be {either(form.title for form in FORMATS)}.\n\n"
+    "\b\nExample:\n  python -m submit check submission.csv --against sample_submission.csv\n\n"
+    "Then: hand it in; `explain` says what it was made of."
 )
 @click.argument("file", type=_FILE)
 @click.option("--against", type=_FILE, help=_AGAINST)
@@ -82,7 +86,13 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
     """Score the answers in RESULTS by VQA accuracy.
 
     RESULTS is a JSON, npz or CSV, ANNOTATIONS the challenge's JSON. The accuracy is of all questions, and by type of
-    answer and question.
+    answer and question, as the benchmark's code has it; where another reading of its rules differs, both are named.
+
+    \b
+    Example:
+      python -m submit vqa results.json annotations.json
+
+    Then: `check results.json --against questions.json` before handing it in.
     """
     found = vqa_results.score(results, annotations)
     if as_json:

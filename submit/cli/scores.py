@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from submit import metrics
 from submit.cli import tables
@@ -19,7 +20,7 @@ from submit.scores.repeats import load_repeats
 from submit.scores.rosetta import Rosetta
 from submit.scores.rosetta import rosetta as translated
 from submit.scores.rosetta_classes import ClassRosetta, rosetta_classes
-from submit.scores.scoring import ClassScores, Scores, load_ceiling
+from submit.scores.scoring import ClassScores, Scores, load_ceiling, score_by_usage
 from submit.scores.scoring import score as scored
 
 _FILE = click.Path(path_type=Path)
@@ -41,12 +42,24 @@ def score(
     """Score PREDICTIONS against a SOLUTION, each an npz or CSV.
 
     Pearson correlation and explained variance of each target, or accuracy where the solution holds class names.
-    The ceiling's values are in the order of the solution's columns.
+    The ceiling's values are in the order of the solution's columns. A solution in Kaggle's own form, with a last column
+    Usage, is scored as a whole and by Usage.
+
+    \b
+    Example:
+      python -m submit score runs/a/predictions/validation.npz train.csv
+
+    Then: `rosetta` for every challenge's score, `compare` for the difference to another prediction.
     """
-    result = scored(predictions, solution, ceiling, None if without is None else read_ids(without))
+    left_out = None if without is None else read_ids(without)
+    result = scored(predictions, solution, ceiling, left_out)
+    by_usage = score_by_usage(predictions, solution, ceiling, left_out)
     if as_json:
-        click.echo(json.dumps(result.to_dict()))
+        parts = {name: one.to_dict() for name, one in by_usage.items()}
+        click.echo(json.dumps({**result.to_dict(), **({"usage": parts} if parts else {})}))
     else:
+        for name, one in by_usage.items():
+            Console().print(Text(name), _table(one), sep="\n")
         Console().print(_table(result))
         _say_left_out(result.samples, result.left_out, solution)
 
@@ -76,6 +89,12 @@ def rosetta(
     mask a region, in the order of TRUTH's columns; a .csv two columns, target and region. Vertices named as lh.00042
     are shown by hemisphere without it. A .npz of --repeats holds ids (n,), targets (t,) and values (n, repeats, t), NaN
     where one is missing.
+
+    \b
+    Example:
+      python -m submit rosetta test.npz solution.csv --ceiling ceiling.npy
+
+    Then: `compare` tells whether another prediction is really better.
     """
     both = paired(predictions, truth)
     found: Rosetta | ClassRosetta
@@ -107,7 +126,13 @@ def rosetta(
 def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
     """Score several PREDICTIONS, and their differences to the first.
 
-    Differences have bootstrap 95 % intervals, paired over samples.
+    Differences have 95 % intervals, paired over samples.
+
+    \b
+    Example:
+      python -m submit compare a.npz b.npz --truth solution.csv
+
+    Then: `ensemble` combines them.
     """
     found = compared(predictions, truth)
     if as_json:
@@ -129,6 +154,12 @@ def probe(predictions: Path, truth: Path, as_json: bool) -> None:
     single samples and columns in one another's place. Exits with 1 where one surely scores higher than by name; notes
     say what may be, and what these samples and targets could not show. An exchange of a few columns that are much
     alike, or badly predicted, can go unseen, and one among more than 1,024 columns is not looked for.
+
+    \b
+    Example:
+      python -m submit probe runs/a/predictions/validation.npz train.csv
+
+    Then: nothing if all is well; otherwise put ids and columns right where the file was made.
     """
     both = paired(predictions, truth)
     found = probed(both)

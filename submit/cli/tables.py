@@ -12,7 +12,7 @@ from rich.table import Table
 from submit.scores.compare import Compared
 from submit.scores.interval import Interval
 from submit.scores.probe import Probe
-from submit.scores.rosetta import Rosetta
+from submit.scores.rosetta import LOW_CEILING, Rosetta
 from submit.scores.rosetta_classes import ClassRosetta
 
 _CLASSES = 30  # of more the table would be long; JSON has them all
@@ -40,6 +40,11 @@ def show(found: Rosetta | ClassRosetta) -> None:
         f"{found.samples:,} samples; n: the number of targets. Algonauts 2023, also uncorrected, is in percent, and "
         "its challenge takes the median."
     )
+    if found.low_ceilings:
+        console.print(
+            f"{found.low_ceilings:,} targets have a ceiling or a reliability below {LOW_CEILING:g}: what is divided by "
+            "it, or by its root, is not to be trusted there"
+        )
     if found.constant or found.not_finite:
         made = ", ".join(f"{value:.4f} ({name})" for name, value in found.policies.items())
         console.print(

@@ -16,6 +16,7 @@ import pandas as pd
 
 from submit.errors import SubmissionError, shortened
 from submit.files.csv_records import Ragged, header_of, open_csv, record_blocks
+from submit.files.usage import target_columns
 
 _KEPT = 100  # cells that are not numbers: all are counted, so many are kept to be named
 
@@ -184,27 +185,29 @@ def read_header(path: str | Path) -> list[str]:
 def read_ids(path: str | Path) -> np.ndarray:
     """(n,) the first column below the header, as text, of a CSV of any number of columns.
 
-    Raises SubmissionError for a file that is absent, not UTF-8, or without a row.
+    A header alone is a table of no ids. Raises SubmissionError for a file that is absent, not UTF-8, or empty.
     """
     with open_csv(path) as file:
         rows = [row for row in csv.reader(file) if row]
-        if len(rows) < 2:
-            raise SubmissionError("expected a header and a row for each id, found no row.")
+        if not rows:
+            raise SubmissionError("expected a header and a row for each id, found nothing.")
     return np.array([row[0] for row in rows[1:]], np.str_)
 
 
 def read_names(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The header of a CSV of two columns, the first of them (n,) and the second (n,), both as text.
 
-    Raises SubmissionError as `read_table` does, and for another number of columns.
+    A third one, Usage, as in Kaggle's solutions, is passed over. Raises SubmissionError as `read_table` does, and for
+    another number of columns.
     """
     with open_csv(path) as file:
-        header, ragged = header_of(file), Ragged(2)
-        if len(header) != 2:
+        header = header_of(file)
+        if target_columns(header) != 1:
             raise SubmissionError(f"expected an id and a label column, found {len(header)} columns.")
+        others, ragged = len(header) - 1, Ragged(len(header))
         blocks = [
-            (np.array(ids, np.str_), np.array(text.split("\n"), np.str_))
-            for ids, text in record_blocks(file, 2, 0, ragged)
+            (np.array(ids, np.str_), np.array(text.split("\n")[::others], np.str_))
+            for ids, text in record_blocks(file, len(header), 0, ragged)
         ]
         if fault := ragged.sentence():
             raise SubmissionError(f"{fault}.")

@@ -77,7 +77,8 @@ def split_half_reliability(repeats: np.ndarray) -> np.ndarray:
 
     p is the Pearson correlation over images between the averages of the two halves (Algonauts 2021, whose score is
     r / sqrt(reliability)); an odd number of repeats is split into halves that differ by one. An image without a
-    presentation in one of the halves is left out of that split. Negative p count as they are, p = -1 as 0.
+    presentation in one of the halves is left out of that split. Negative p count as they are, p = -1 as 0, so that
+    of few images one split may outweigh the others: a reliability near 0 is not to be divided by.
     Raises SubmissionError for a single repeat, and for more than 16 (over 6,435 splits).
     """
     r = _checked(repeats).shape[1]

@@ -1,6 +1,7 @@
 """A submission's provenance as members: the runs at the ends of its ensembles, and in what they differ."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,10 +64,18 @@ def _parts(provenance: Mapping[str, Any]) -> list[tuple[str, float | None, Mappi
     """
     ensemble, subjects, folds = (provenance.get(key) for key in ("ensemble", "subjects", "folds"))
     if isinstance(ensemble, list):
-        return [("", float(item["weight"]), item["provenance"]) for item in ensemble]
+        return [("", _weight(item["weight"]), item["provenance"]) for item in ensemble]
     if isinstance(subjects, Mapping):
         return [(subject, None, item) for subject, items in subjects.items() for item in items]
     return [(f"fold {k}", None, item) for k, item in enumerate(folds)] if isinstance(folds, list) else []
+
+
+def _weight(value: Any) -> float:
+    """Raises ValueError for what is no finite number."""
+    weight = float(value)
+    if isinstance(value, bool) or not math.isfinite(weight):
+        raise ValueError(f"a weight is {value}")
+    return weight
 
 
 def _name(provenance: Mapping[str, Any], composed: bool, names: dict[str, int]) -> str:

@@ -1,5 +1,8 @@
 """What a submission was made of, kept beside it as `<file>.provenance.json`.
 
+It guards against accidents: a file that was changed, renamed or taken for another. It is not signed, so that who wants
+to deceive can write what they like.
+
 The JSON holds `schema` (1), `file` (name, sha256, bytes), `made` (UTC), `python` and `versions` of the writing process,
 `scores`, and `provenance`: that of the predictions. A member of it is a run (run, step, digest, config, data, versions,
 commit, scores), a `file` of which no more is known, or an ensemble: `{"ensemble": [{"weight", "provenance"}, ...],
@@ -117,12 +120,19 @@ def _checked(record: Any) -> dict[str, Any]:
 def _faults(submission: Path, file: dict[str, Any]) -> list[str]:
     if not submission.exists():
         return [f"{submission} is not there, so nothing says that it is the file of then"]
-    found = _sha256(submission)
+    found, faults = _sha256(submission), []
+    if submission.name != file["name"]:
+        faults.append(f"{submission} was called {file['name']!r} when it was written")
     if found == file["sha256"]:
-        return []
+        if _bytes(submission) != file["bytes"]:
+            faults.append(
+                f"{submission} has {_bytes(submission):,} bytes, and its record says {file['bytes']:,}"
+            )
+        return faults
     return [
+        *faults,
         f"{submission} was changed since: it has {_bytes(submission):,} bytes and the SHA-256 {found[:12]}…, "
-        f"when written {file['bytes']:,} and {file['sha256'][:12]}…"
+        f"when written {file['bytes']:,} and {file['sha256'][:12]}…",
     ]
 
 

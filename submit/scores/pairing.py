@@ -10,6 +10,7 @@ import pandas as pd
 from submit.align import align, matched, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.files.csv_table import read_header
+from submit.files.usage import IGNORED, read_usage, target_columns
 from submit.labels import Labels, is_text
 from submit.metrics.table import Kind
 from submit.predictions import LABELLED, Predictions
@@ -77,8 +78,10 @@ def paired(
     are passed over. Where the predictions say that they are of a validation split or out of fold, the solution may be a
     train.csv: its further samples, and columns beside the targets, are left out.
     Raises SubmissionError when otherwise an id, a target or a class of one side is not on the other, and for no sample
-    at all.
+    at all. Rows that Kaggle's own form of a solution calls Ignored are left out on both sides.
     """
+    if isinstance(solution, str | Path) and len(ignored := read_usage(solution).get(IGNORED, [])):
+        without = np.concatenate([np.empty(0, np.str_) if without is None else without, ignored])
     ours, truth = _loaded(predictions, solution)
     total = len(truth.ids)
     if _of_labelled(ours):
@@ -107,7 +110,7 @@ def _loaded(predictions: Side, solution: Side) -> tuple[Predictions | Labels, Pr
         else:
             solution = _solution(solution, classes)
     if isinstance(predictions, str | Path):
-        one = isinstance(solution, Labels) and len(read_header(predictions)) == 2
+        one = isinstance(solution, Labels) and target_columns(read_header(predictions)) == 1
         predictions = Labels.load(predictions) if one else Predictions.load(predictions)
     return predictions, solution
 
@@ -122,7 +125,7 @@ def _solution(path: str | Path, classes: bool) -> Predictions | Labels:
     Fractions beside text are no classes but numbers with a fault, which reading them as such names. Whole numbers that
     no float64 tells from their neighbours are names.
     """
-    if Path(path).suffix.lower() == ".csv" and len(read_header(path)) == 2:
+    if Path(path).suffix.lower() == ".csv" and target_columns(read_header(path)) == 1:
         labels = Labels.load(path)
         text = is_text(labels.labels)
         fractions = pd.to_numeric(labels.labels[~text], errors="coerce") % 1 > 0

@@ -19,6 +19,7 @@ from submit.scores.jackknife import parts, without_each
 from submit.scores.pairing import PairedNumbers
 
 OVERALL = "overall"
+LOW_CEILING = 0.1  # so small a share of the variance is hardly known, and what is divided by it even less
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Rosetta:
     """rows: overall first, then by region. left_out: definition -> what it needs.
 
     constant, not_finite: how many targets are, on either side. policies: zero, nan, drop -> the mean Pearson r that
-    each makes of them.
+    each makes of them. low_ceilings: of how many targets a ceiling, or a reliability, is above 0 and below 0.1, so that
+    what is divided by it is noise.
     """
 
     samples: int
@@ -47,6 +49,7 @@ class Rosetta:
     constant: int
     not_finite: int
     policies: Mapping[str, float]
+    low_ceilings: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON; NaN is None."""
@@ -95,7 +98,15 @@ def rosetta(
         drawn = Drawn(of_median, full[area, name], half[area, name], defined[name].scale)
         median = mean if counted <= 2 and of_median == of_mean else drawn.interval()
         rows.append(RegionScore(area, name, counted, mean, median))
-    return Rosetta(len(pair.ids), len(pair.targets), tuple(rows), left_out, **_undefined(pair))
+    low = np.zeros(len(pair.targets), bool)
+    for one in defined.values():
+        if one.ceiling is not None:
+            share = one.ceiling / (100 if one.ceiling.max(initial=0) > 1 else 1)
+            low |= one.counted & (share > 0) & (share < LOW_CEILING)
+    low_ceilings = int(low.sum())
+    return Rosetta(
+        len(pair.ids), len(pair.targets), tuple(rows), left_out, **_undefined(pair), low_ceilings=low_ceilings
+    )
 
 
 def plain(value: Any) -> Any:

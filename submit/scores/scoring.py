@@ -9,6 +9,7 @@ import numpy as np
 from submit import metrics
 from submit.errors import SubmissionError, about
 from submit.files.npy import load_npy
+from submit.files.usage import IGNORED, read_usage
 from submit.labels import Labels
 from submit.predictions import Predictions
 from submit.scores.pairing import PairedClasses, PairedNumbers, paired
@@ -115,6 +116,23 @@ def score(
     if ceiling is not None:
         raise SubmissionError("A ceiling goes with regression targets; this solution holds class names.")
     return _classification(pair)
+
+
+def score_by_usage(
+    predictions: Predictions | Labels | str | Path,
+    solution: str | Path,
+    ceiling: np.ndarray | str | Path | None = None,
+    without: np.ndarray | None = None,
+) -> dict[str, Scores | ClassScores]:
+    """Public and Private -> the score of these rows, of a solution in Kaggle's own form; empty for any other."""
+    usage = {name: ids for name, ids in read_usage(solution).items() if name != IGNORED}
+    left_out = [] if without is None else [without]
+    found = {}
+    for name in usage:
+        others = [ids for other, ids in usage.items() if other != name]
+        ids = np.concatenate([np.empty(0, np.str_), *left_out, *others])
+        found[name] = score(predictions, solution, ceiling, ids)
+    return found
 
 
 def _regression(pair: PairedNumbers, ceiling: np.ndarray | str | Path | None) -> Scores:

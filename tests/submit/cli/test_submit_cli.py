@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
     write(Predictions(ids, values * 0, targets), "sample.csv")
     np.save("ceiling.npy", np.array([0.25, 0.64]))
     (tmp_path / "other.csv").write_text("id\nimg1\n")
-    (tmp_path / "empty.csv").write_text("id\n")
+    (tmp_path / "empty.csv").write_text("\n")
     return tmp_path
 
 

@@ -238,3 +238,38 @@ def test_a_run_directory_is_pointed_to_its_predictions(nested, tmp_path):
     said = explain(tmp_path / "run")
     assert said.exit_code == 1
     assert f"this is a run directory; name one of its predictions: {path}." in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            lambda record: record["file"].update(name="other.csv"),
+            "was called 'other.csv' when it was written",
+        ),
+        (lambda record: record["file"].update(bytes=7), "and its record says 7"),
+        (lambda record: record["file"].update(sha256="0" * 64), "was changed since"),
+    ],
+)
+def test_every_fact_of_the_file_is_compared(change, expected, odd, tmp_path):
+    """The kind: a record that speaks of another file, by any of what it says of it."""
+    path = write(odd, tmp_path / "out.csv")
+    side = sidecar(path)
+    record = json.loads(side.read_text())
+    change(record)
+    side.write_text(json.dumps(record))
+    (fault,) = read(path).faults
+    assert expected in fault
+    moved = path.rename(tmp_path / "renamed.csv")
+    side.rename(sidecar(moved))
+    assert "was called 'out" in read(moved).faults[0] or "was called 'other" in read(moved).faults[0]
+
+
+@pytest.mark.parametrize("weight", ["NaN", "Infinity", "-Infinity", "true"])
+def test_a_weight_that_is_no_number_is_refused(weight, odd, tmp_path):
+    path = write(mean([odd, odd]), tmp_path / "out.csv")
+    text = sidecar(path).read_text()
+    sidecar(path).write_text(text.replace('"weight": 1.0', f'"weight": {weight}', 1))
+    found = CliRunner().invoke(main, ["explain", str(path)])
+    assert found.exit_code == 1
+    assert "provenance: it is not built as expected" in found.stderr
