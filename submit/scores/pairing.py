@@ -80,8 +80,9 @@ def paired(
     Raises SubmissionError when otherwise an id, a target or a class of one side is not on the other, and for no sample
     at all. Rows that Kaggle's own form of a solution calls Ignored are left out on both sides.
     """
-    if isinstance(solution, str | Path) and len(ignored := read_usage(solution).get(IGNORED, [])):
-        without = np.concatenate([np.empty(0, np.str_) if without is None else without, ignored])
+    ignored = read_usage(solution).get(IGNORED) if isinstance(solution, str | Path) else None
+    if ignored is not None:
+        without = ignored if without is None else np.concatenate([without, ignored])
     ours, truth = _loaded(predictions, solution)
     total = len(truth.ids)
     if _of_labelled(ours):
