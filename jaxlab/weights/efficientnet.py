@@ -107,6 +107,23 @@ def _trained(normalization: Mapping[str, Any], size: int, resized: int) -> dict[
     return {**normalization, "interpolation": "bicubic", "crop_fraction": size / resized, "size": size}
 
 
+def unknown(config: EfficientNet, found: KeyLayout, described: bool) -> str:
+    """Padding and anti-aliasing have no parameters."""
+    if found.name == "transformers":
+        return (
+            "transformers pads by fixed numbers of pixels, jaxlab as TensorFlow, where the weights were trained: the "
+            "same at the variant's own size, not where a layer's side is odd at another"
+        )
+    if described or found.name != "timm":
+        return ""
+    plain = f"efficientnet_{config.variant}"
+    name = f"tf_{plain}" if config.convention == "tensorflow" else plain
+    return (
+        f"a file alone does not tell {plain}, tf_{plain} and efficientnet_blur_{config.variant} apart, which share "
+        f"their parameters: it is computed as {name} (convention={config.convention!r})"
+    )
+
+
 def check_metadata(config: EfficientNet, metadata: Mapping[str, Any], about: str) -> None:
     """Refuse variants that have an EfficientNet's names and shapes but compute something else. Raises UserError."""
     described = metadata.get("config.json", {})
@@ -133,5 +150,6 @@ FAMILY = Family(
     stem=mbconv.STEM,
     classifier=mbconv.CLASSIFIER,
     hint=mbconv.hint,
+    unknown=unknown,
     check_metadata=check_metadata,
 )

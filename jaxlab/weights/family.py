@@ -16,6 +16,10 @@ def _no_hint(config: Any, arrays: KeyedArrays, found: KeyLayout) -> str:
     return ""
 
 
+def _nothing_unknown(config: Any, found: KeyLayout, described: bool) -> str:
+    return ""
+
+
 def _nothing_to_check(config: Any, metadata: Mapping[str, Any], about: str) -> None:
     pass
 
@@ -31,6 +35,8 @@ class Family:
     stem: the path of the kernel that sees the image; None of a family that sees none.
     classifier: the path of the last linear layer, which models with classes have; None where none does.
     hint: (config, arrays, layout) -> what the file seems to hold where it does not fit, or "".
+    unknown: (config, layout, whether a config.json lies beside the weights) -> what names and shapes cannot tell of how
+        the network is computed, or "".
     check_metadata: (config, {file name: content} of the JSON files beside the weights, start of the message): raises
         UserError for what has the family's names and shapes but computes something else.
     """
@@ -41,4 +47,5 @@ class Family:
     stem: str | None
     classifier: str | None
     hint: Callable[[Any, KeyedArrays, KeyLayout], str] = _no_hint
+    unknown: Callable[[Any, KeyLayout, bool], str] = _nothing_unknown
     check_metadata: Callable[[Any, Mapping[str, Any], str], None] = _nothing_to_check

@@ -44,6 +44,7 @@ def load_pretrained(
         below = f"{about} (those below {part.prefix!r}, of {len(arrays)} keys)"
         fitted = _fitted(family, config, dict(part.arrays), (params, stats), further, below)
     layout, adapted, matched = fitted
+    described = "config.json" in origin.metadata
     skipped = {f"outside of {part.prefix[:-1]}": part.left} if part.left else {}
     record = {
         "source": source,
@@ -60,7 +61,7 @@ def load_pretrained(
             **_timms(layout, origin.metadata),
         },
         "settles": dict(layout.settles),
-        "notes": [part.note] if part.note else [],
+        "notes": [note for note in (part.note, family.unknown(config, layout, described)) if note],
     }
     loaded = matched.leaves
     return {path: loaded[path] for path in params}, {path: loaded[path] for path in stats}, record

@@ -85,6 +85,17 @@ def hint(config: ResNet, keys: Iterable[str], found: KeyLayout) -> str:
     )
 
 
+def unknown(config: ResNet, found: KeyLayout, described: bool) -> str:
+    """Anti-aliasing and the place of a stride have no parameters."""
+    if described or found.name == "transformers":
+        return ""
+    name = f"resnet{'blur' * config.blur}{config.depth}"
+    return (
+        f"a file alone does not tell {name} from variants without further parameters (resnet{config.depth}, "
+        f"resnetaa{config.depth}, resnetblur{config.depth}, strides in 1 x 1 convolutions): it is computed as {name}"
+    )
+
+
 def check_metadata(config: ResNet, metadata: Mapping[str, Any], about: str) -> None:
     """Refuse variants that have a ResNet's names and shapes but compute something else. Raises UserError."""
     described = metadata.get("config.json", {})
@@ -105,5 +116,6 @@ FAMILY = Family(
     stem="conv1.kernel",
     classifier="fc",
     hint=hint,
+    unknown=unknown,
     check_metadata=check_metadata,
 )
