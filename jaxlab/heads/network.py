@@ -46,7 +46,7 @@ def build_network(
     backbone = adopted(model.build(seen, rngs), type(model).__name__)
     order: list[str] = []  # eval_shape sorts its result by name
 
-    def features_of(module: Any, x: Array) -> FeatureMaps:
+    def features_of(module: Any, x: Any) -> FeatureMaps:  # images, or features by name
         found = features(module, x, EVALUATION)
         order[:] = found
         return found

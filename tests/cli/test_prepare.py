@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -30,53 +29,6 @@ def said(program: str, *arguments: object, **variables: str) -> dict:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
-
-
-NOTEBOOK = """
-import json, os, sys, warnings
-import jax
-
-def settings():
-    return {name: repr(value) for name, value in jax.config.values.items()}
-
-before, variables = settings(), dict(os.environ)
-import jaxlab
-import numpy as np
-from jaxlab.training.memory import keep_memory
-
-run = jaxlab.load(sys.argv[1])
-shape = run.predict(np.zeros((2, 16, 16, 3), np.uint8)).shape
-after = settings()
-changed = [name for name in after if after[name] != before.get(name, after[name])]
-untouched = {"settings": changed, "variables": dict(os.environ) == variables, "kept": keep_memory.cache_info().currsize}
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    jaxlab.prepare()
-print(json.dumps({
-    "shape": shape,
-    "untouched": untouched,
-    "devices": [before["jax_num_cpu_devices"], settings()["jax_num_cpu_devices"]],
-    "cache": [before["jax_compilation_cache_dir"], settings()["jax_compilation_cache_dir"]],
-    "kept": keep_memory.cache_info().currsize,
-    "warnings": [[str(one.message), one.filename] for one in caught],
-}))
-"""
-
-
-@pytest.mark.slow
-def test_importing_loading_and_predicting_change_nothing_of_the_process(tmp_path):
-    """Until `jaxlab.prepare()`, which says that it comes too late for the devices and does the rest."""
-    with tarfile.open(ROOT / "tests/reference/runs_of_0_1.tar.gz") as file:
-        file.extractall(tmp_path, filter="data")
-    told = said(NOTEBOOK, tmp_path / "network", JAXLAB_CACHE=str(tmp_path / "cache"))
-    assert told["shape"][0] == 2
-    assert told["untouched"] == {"settings": [], "variables": True, "kept": 0}
-    assert told["cache"] == ["None", repr(str(tmp_path / "cache/xla"))]
-    assert told["devices"] == ["-1", "-1"]
-    assert told["kept"] == 1
-    ((message, file),) = told["warnings"]
-    assert "JAX has started already" in message
-    assert file == "<string>", "the warning points at the notebook's own line"
 
 
 PREPARED = """

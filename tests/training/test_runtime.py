@@ -10,9 +10,9 @@ from jaxlab.training.runtime import cores
 
 OURS = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 BEGIN = """
-import io, pathlib, sys, warnings
+import io, os, pathlib, sys, warnings
 import jax
-before = dict(jax.config.values)
+before, variables = dict(jax.config.values), dict(os.environ)
 import jaxlab, numpy as np
 from jaxlab.training.memory import keep_memory
 
@@ -29,11 +29,14 @@ loaded.predict(np.zeros((2, 16, 16, 3), np.uint8))
 again = replace(loaded.experiment, training=replace(loaded.experiment.training, epochs=None, steps=1)).smoke()
 jaxlab.train(again, out / "again", console=Console(file=io.StringIO()))
 assert changed() == set(), changed()
+assert dict(os.environ) == variables
 assert keep_memory.cache_info().misses == 0
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     jaxlab.prepare()
 assert "JAX has started already" in str(said[0].message)
+assert said[0].filename == "<string>", "the warning points at the notebook's own line"
+assert keep_memory.cache_info().misses == 1, "the rest is done"
 """
 READY = """
 assert jax.config.values["jax_num_cpu_devices"] == jax.local_device_count() == %d

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class Arrays(Source):
         )
 
 
-def _load(root: str | None) -> Mapping[str, np.ndarray]:
+def _load(root: str | None) -> Mapping[str, Any]:
     if root is None:
         raise UserError(
             "data.root is not set: name an npz or HDF5 file, or a folder of npy files (--set data.root=PATH); "
