@@ -14,13 +14,14 @@ import click
 
 from jaxlab.core.files import reason
 from jaxlab.core.types import FileWarning, UserError
+from jaxlab.core.visible import visible
 
 
 def message_of(error: Exception) -> str | None:
     """What to say of a user's mistake, or of what the operating system refuses; None of what is our fault."""
     loaded = sys.modules.get("submit.errors")  # pandas comes along: it is not imported for this alone
     if isinstance(error, (UserError, loaded.SubmissionError) if loaded else UserError):
-        return str(error)
+        return str(visible(str(error)))
     if not isinstance(error, OSError) or error.errno in (
         None,
         errno.EPIPE,

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jaxlab.core.files import read_json
 from jaxlab.core.types import UserError
+from jaxlab.core.visible import visible
 from jaxlab.report.compare import compare
 from jaxlab.report.folds import folds_of
 from jaxlab.report.leaves import described, statistics, values, without_devices
@@ -39,7 +40,7 @@ def show(
     if as_json:
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
-        render(report, console or Console())
+        render(visible(report), console or Console())
     if faults := [entry["damaged"] for entry in report["checkpoints"] if entry["damaged"]]:
         raise UserError(f"{path}: {len(faults)} damaged checkpoint(s): {'; '.join(faults)}")
 
