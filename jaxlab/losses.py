@@ -83,7 +83,10 @@ class Mse(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy(Loss):
-    """Softmax cross-entropy of integer labels, in nats; 0 for label -1, which is none of the classes."""
+    """Softmax cross-entropy of integer labels, in nats; 0 for label -1, which is none of the classes.
+
+    label_smoothing: share of the truth that is spread over all classes.
+    """
 
     label_smoothing: float = 0.0
 

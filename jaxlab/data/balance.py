@@ -64,6 +64,7 @@ class MirrorCopies(Balance):
 
     A class can show so often as it has samples and mirrored copies of them: twice as many, with both axes four times.
     Where the smallest class cannot reach the largest so, an epoch shows the larger ones only in part.
+    horizontal, vertical: the axes along which copies are mirrored.
     """
 
     horizontal: bool = True

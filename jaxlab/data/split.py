@@ -34,7 +34,10 @@ class Split(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSplit(Split):
-    """The share `validation` of the ids, in the order of SHA-256("seed:id")."""
+    """The share `validation` of the ids, in the order of SHA-256("seed:id").
+
+    validation: share of the samples that are for validation. seed: another one divides them otherwise.
+    """
 
     validation: float = 0.1
     seed: int = 0
@@ -51,7 +54,11 @@ class RandomSplit(Split):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupedSplit(Split):
-    """Whole groups: the share `validation` of the values of `column`, ordered by SHA-256("seed:value")."""
+    """Whole groups: the share `validation` of the values of `column`, ordered by SHA-256("seed:value").
+
+    column: of the data, whose values are the groups. validation: share of the groups. seed: another one divides them
+        otherwise.
+    """
 
     column: str
     validation: float = 0.1
@@ -74,6 +81,8 @@ class KFold(Split):
     """Fold number `fold` (from 0) of `folds` is for validation; whole groups where a `column` is given.
 
     Ids, or groups, are dealt to the folds in turn, in the order of SHA-256("seed:id").
+    folds: how many there are. fold: which one validates. column: whose values are groups that stay together.
+    seed: another one deals otherwise.
     """
 
     folds: int = 5
@@ -109,7 +118,10 @@ class KFold(Split):
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSplit(Split):
-    """As the data say it: rows whose `column` reads `train` or `validation`; others are left out."""
+    """As the data say it: rows whose `column` reads `train` or `validation`; others are left out.
+
+    column: that says so. train, validation: what it says of samples to learn from, and to validate on.
+    """
 
     column: str = "split"
     train: str = "train"

@@ -17,6 +17,7 @@ class CachedFeatures(Source):
 
     Goes with `model=Features()`; a readout names the layers as the encoders do. In training the whole set lies on the
     devices. Augmentation is not possible: the images are seen once, as they are.
+    data: whose images they are. encoders: the frozen networks, one or several.
     """
 
     data: Source

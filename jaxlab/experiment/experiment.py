@@ -99,6 +99,8 @@ class Experiment(Component):
         picks the best checkpoint and is what is predicted.
     limit: train and validate on no more than so many samples each (for a quick look).
     inference: how the trained network predicts; no part of what it is, so that a run may be given another.
+    optimizer: with its learning rates. finetune: what trains when. training: how long, in which batches.
+    seed: of first parameters, order, augmentation and dropout.
     """
 
     data: Source = Simulated()

@@ -27,6 +27,7 @@ class Objective(Component):
     of: the truth: "activity" for the data's targets, "label" for their classes, or else the name of one of their
         columns, which holds numbers or classes as the loss takes them. Default: what the loss is for.
     weight: of its loss in the sum over objectives.
+    head: what reads the network. loss: what training makes small.
     """
 
     head: Head = Linear()

@@ -35,6 +35,7 @@ class Optimizer(Component):
     l2: added to the gradient before momentum or moments, as torch's `SGD(weight_decay=)` does.
     Both leave biases, norms, positions and tokens alone.
     clip_norm: upper bound of the gradient's global norm. clip_value: of each of its values.
+    lr: the base learning rate. schedule: what becomes of it in the course of training.
     """
 
     lr: float = 1e-3
@@ -91,7 +92,10 @@ class Optimizer(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent with (Nesterov) momentum; torch's convention, without dampening."""
+    """Stochastic gradient descent with (Nesterov) momentum; torch's convention, without dampening.
+
+    momentum: share of the last direction that is kept; 0 for none. nesterov: looks ahead along it.
+    """
 
     lr: float = 0.1
     momentum: float = 0.9
@@ -106,7 +110,10 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
-    """Kingma & Ba 2015."""
+    """Kingma & Ba 2015.
+
+    b1, b2: shares that the moving means of gradient and squared gradient keep. eps: added to the root of the latter.
+    """
 
     b1: float = 0.9
     b2: float = 0.999

@@ -15,7 +15,10 @@ from jaxlab.core.types import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Component):
-    """Base of all schedules."""
+    """Base of all schedules.
+
+    warmup_epochs, warmup_steps: in so many first epochs, or updates, the rate rises linearly; one of the two.
+    """
 
     warmup_epochs: float = 0.0
     warmup_steps: int = 0
@@ -71,6 +74,11 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class _Timed(Schedule):
+    """Base of those with a length.
+
+    epochs, steps: that length, in epochs or in updates, one of the two; by default the run's.
+    """
+
     epochs: float | None = None
     steps: int | None = None
 
@@ -93,7 +101,10 @@ class _Timed(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(_Timed):
-    """The rate is multiplied by `factor` every `epochs` or `steps` (torch's StepLR)."""
+    """The rate is multiplied by `factor` every `epochs` or `steps` (torch's StepLR).
+
+    factor: of the rate after each drop.
+    """
 
     factor: float = 0.1
 
@@ -109,7 +120,10 @@ class Step(_Timed):
 
 @dataclass(frozen=True, kw_only=True)
 class Exponential(_Timed):
-    """The rate decays continuously, by `factor` every `epochs` or `steps` (default: once over the run)."""
+    """The rate decays continuously, by `factor` every `epochs` or `steps` (default: once over the run).
+
+    factor: of the rate after each `epochs` or `steps`.
+    """
 
     factor: float = 0.1
 
@@ -119,7 +133,10 @@ class Exponential(_Timed):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(_Timed):
-    """Half a cosine from the base rate to `final` times it (Loshchilov & Hutter 2017, without restarts)."""
+    """Half a cosine from the base rate to `final` times it (Loshchilov & Hutter 2017, without restarts).
+
+    final: of the base rate, what is left at the end.
+    """
 
     final: float = 0.0
 
@@ -134,6 +151,8 @@ class OneCycle(_Timed):
     As torch's OneCycleLR with cosines: of n updates, number `peak` * n (from 1) has the base rate, the last the least.
     momentum: that of SGD with momentum, or Adam's b1, goes from the second value down to the first while the rate
         rises, and back up while it falls; None leaves the optimizer's own.
+    peak: share of the updates at which the base rate is reached. divide: so many times the first update's rate is below
+        it. final_divide: so many times the last update's rate is below the first's.
     """
 
     peak: float = 0.3
@@ -182,6 +201,7 @@ class Plateau(Schedule):
 
     As torch's ReduceLROnPlateau counts. The drops are made by the training loop after each validation; until
     then the rate is the base rate.
+    factor: of the rate after each drop. patience: epochs without a better score before one.
     """
 
     # Not optax.contrib.reduce_on_plateau, which drops at the same epochs: it would keep a second best score and the

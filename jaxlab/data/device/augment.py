@@ -34,7 +34,10 @@ class Augmentation(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class Flip(Augmentation):
-    """Mirrored with probability 1/2, along each axis that is set."""
+    """Mirrored with probability 1/2, along each axis that is set.
+
+    horizontal: left and right exchanged. vertical: up and down.
+    """
 
     horizontal: bool = True
     vertical: bool = False
@@ -69,6 +72,7 @@ class Crop(Augmentation):
     """A window up to `pixels` shorter than the image's shorter side, anywhere in it, enlarged to the whole.
 
     The window has the image's shape, its size and place are uniform; interpolation is bilinear.
+    pixels: by so many the window is smaller at most.
     """
 
     pixels: int = 8
@@ -90,7 +94,10 @@ class Crop(Augmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class Blur(Augmentation):
-    """Gaussian blur, standard deviation uniform in 0..sigma pixels; weights are renormalised at the edges."""
+    """Gaussian blur, standard deviation uniform in 0..sigma pixels; weights are renormalised at the edges.
+
+    sigma: the largest standard deviation, in pixels.
+    """
 
     sigma: float = 1.0
     moves: ClassVar[bool] = False
@@ -105,7 +112,10 @@ class Blur(Augmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class BoxBlur(Augmentation):
-    """The mean over a square of 2 r + 1 pixels, r uniform in 0..radius; at the edges, over what of it is inside."""
+    """The mean over a square of 2 r + 1 pixels, r uniform in 0..radius; at the edges, over what of it is inside.
+
+    radius: the largest one, in pixels.
+    """
 
     radius: int = 2
     moves: ClassVar[bool] = False
@@ -120,7 +130,10 @@ class BoxBlur(Augmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class Brightness(Augmentation):
-    """Multiplied by a factor uniform in 1 - delta..1 + delta, without clipping."""
+    """Multiplied by a factor uniform in 1 - delta..1 + delta, without clipping.
+
+    delta: of the factor, the largest distance from 1.
+    """
 
     delta: float = 0.2
     moves: ClassVar[bool] = False
@@ -135,7 +148,10 @@ class Brightness(Augmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout(Augmentation):
-    """A square of `size` pixels, centred anywhere, becomes its mean colour (DeVries & Taylor 2017)."""
+    """A square of `size` pixels, centred anywhere, becomes its mean colour (DeVries & Taylor 2017).
+
+    size: side of the square, in pixels.
+    """
 
     size: int = 16
 
@@ -179,6 +195,7 @@ class Normalize(Component):
     """(x - mean) / std for red, green and blue; the default is ImageNet's. uint8 is divided by 255 first.
 
     Images of one channel use the mean of the three means and of the three standard deviations.
+    mean, std: of red, green and blue, in images from 0 to 1.
     """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)

@@ -29,6 +29,10 @@ class Simulated(Source):
 
     A target is the mean spike count over `repeats` presentations; for classification the label is the category
     of the object in the scene. Everything follows from `seed`; the neurons are the same for any `images`.
+    images, test_images: how many. neurons: how many targets. size: of an image's sides, in pixels.
+    repeats: presentations that a response is the mean of.
+    categories: of objects. kind: what is predicted, responses or categories.
+    seed: of the images, the neurons and their noise.
     """
 
     images: int = 2000
