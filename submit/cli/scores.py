@@ -60,7 +60,7 @@ def score(
     else:
         for name, one in by_usage.items():
             Console().print(Text(name), _table(one), sep="\n")
-        Console().print(_table(result))
+        Console().print(*([Text("all")] if by_usage else []), _table(result), sep="\n")
         _say_left_out(result.samples, result.left_out, solution)
 
 
