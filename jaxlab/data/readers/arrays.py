@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import h5py
 
 HDF5 = (".h5", ".hdf5")
+_MOST_PACKED = 10_000  # bytes that one byte of a compressed array may stand for
+_LEAST_ROOM = 1 << 20  # bytes that any file may describe
 
 
 def load(path: Path, lazy: tuple[str, ...]) -> Mapping[str, Any]:
@@ -43,7 +45,10 @@ def load(path: Path, lazy: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def open_hdf5(path: Path) -> "h5py.File":
-    """The file, open for reading. Raises UserError where it is none, or holds groups beside arrays."""
+    """The file, open for reading.
+
+    Raises UserError where it is none, holds groups beside arrays, or arrays whose values lie in other files or nowhere.
+    """
     import h5py  # a fifth of a second that other sources do without
 
     if not path.is_file():
@@ -53,8 +58,22 @@ def open_hdf5(path: Path) -> "h5py.File":
         file = h5py.File(path, "r")
     except OSError as error:
         raise UserError(f"{path}: cannot be read as HDF5 ({error})") from error
+    links = [name for name in file if not isinstance(file.get(name, getlink=True), h5py.HardLink)]
+    if links:
+        raise UserError(f"{path}: expected arrays in the file itself, found links ({examples(links)})")
     if groups := [name for name, item in file.items() if not isinstance(item, h5py.Dataset)]:
         raise UserError(f"{path}: expected arrays at the top level, found groups ({examples(groups)})")
+    for name, dataset in file.items():
+        if dataset.external or dataset.is_virtual:
+            raise UserError(
+                f"{path}: expected arrays in the file itself, found {name!r}, whose values lie in others"
+            )
+        stored = dataset.id.get_storage_size()
+        if dataset.nbytes > _LEAST_ROOM + _MOST_PACKED * stored:
+            raise UserError(
+                f"{path}: {name!r} describes {dataset.shape} {dataset.dtype}, {dataset.nbytes:,} bytes, of which the "
+                f"file holds {stored:,}"
+            )
     return file
 
 
