@@ -201,9 +201,9 @@ def _by_id(score: float, shuffled: np.ndarray) -> tuple[list[str], list[str]]:
         f"by id the score is {score:.4f}, not above what {len(shuffled):,} shuffles of the ids reach ({highest:.4f}): "
         "the values do not belong to their ids or columns, or predict nothing"
     )
-    if score + _SURE * shuffled.std() < _SHOWS:
+    if score + _SURE * shuffled.std() < _SHOWS and score <= np.percentile(shuffled, 97.5):
         return [f"{what}."], []
-    return [], [f"{what}, or so little that so few samples hide it."]
+    return [], [f"{what}, or so little that chance hides it."]
 
 
 def _of_some_rows(
