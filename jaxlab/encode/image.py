@@ -56,10 +56,9 @@ class ImageEncoder(Encoder):
         kept = from_json(record["encoder"].get("images"))
         if not isinstance(kept, Images):
             return self
-        if (
-            getattr(self.model, "positions", "") is None
-        ):  # what is usual is not written, so that it is that of then
-            model: Any = self.model
+        model: Any = self.model
+        if getattr(model, "positions", "") is None and model.pretrained is not None:
+            # What is usual is not written, so that it is that of then; random weights settle nothing.
             positions = record["encoder"]["model"].get("positions", model.usual_positions)
             self = dataclasses.replace(self, model=dataclasses.replace(model, positions=positions))
         cut = (kept.crop_from or "box") if self.images.policy == kept.policy == "crop" else None
