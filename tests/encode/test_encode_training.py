@@ -284,7 +284,8 @@ def test_the_command_prints_a_table_that_fits(arrays_npz, file, tmp_path):
         return result.output if code else result.stdout
 
     shown = run()
-    lines = [line.rstrip() for line in shown.splitlines()]
+    prepared, *lines = [line.rstrip() for line in shown.splitlines()]
+    assert prepared.startswith("encoder LeNet5: area resizing to (16, 16), mean (")
     assert lines[:2] == ["labelled: 44 samples", "layer  shape     dtype    MB seconds file"]
     assert re.fullmatch(r"level1 6 x 6 x 6 float32 0\.0 +\d+\.\d level1\.none\.float32\.npy", lines[2])
     assert re.fullmatch(r"fc1 +120 .*fc1\.none\.float32\.npy", lines[3])

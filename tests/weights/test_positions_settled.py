@@ -99,9 +99,12 @@ def test_a_run_keeps_what_its_weights_settled(monkeypatch):
 
 
 def test_an_encoder_of_an_earlier_run_stays_what_it_was():
-    encoder = ImageEncoder(model=ViT(size="tiny"), images=Images(size=(96, 96)))
+    pretrained = ViT(size="tiny", pretrained="weights.pth")
+    encoder = ImageEncoder(model=pretrained, images=Images(size=(96, 96)))
     earlier = {"encoder": identity(encoder)}
     then = from_json(to_json(encoder)).as_in(earlier)
-    assert settled(then.model, {"settles": {"positions": "transformers"}}) == ViT(size="tiny")
-    now = {"encoder": identity(replace(encoder, model=ViT(size="tiny", positions="transformers")))}
+    assert settled(then.model, {"settles": {"positions": "transformers"}}) == pretrained
+    random = replace(encoder, model=ViT(size="tiny"))
+    assert random.as_in(earlier).model == ViT(size="tiny")
+    now = {"encoder": identity(replace(encoder, model=replace(pretrained, positions="transformers")))}
     assert encoder.as_in(now).model.positions == "transformers"
