@@ -191,3 +191,16 @@ def test_an_hdf5_file_with_repeats_trains(tmp_path: Path) -> None:
     settings = ["data.channels_first=true", "training.epochs=none", "training.steps=2"]
     run = trained_run(Path(path), tmp_path / "run", *settings)
     assert "noise_normalised" in (run / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "h5"])
+def test_one_target_of_few_whole_numbers_may_be_classes(tmp_path: Path, form: str) -> None:
+    data = opened(tmp_path, form, images=IMAGES, targets=np.array([0, 1, 1, 0, 1]))
+    assert data.kind == "regression"
+    assert "'targets' holds 2 different whole numbers (0, 1)" in data.notes[0]
+    assert "call the array 'labels'" in data.notes[0]
+
+
+def test_other_targets_are_no_classes(tmp_path: Path) -> None:
+    assert opened(tmp_path / "a", images=IMAGES, targets=np.arange(5)).notes == ()
+    assert opened(tmp_path / "b", images=IMAGES, targets=np.ones((5, 2))).notes == ()

@@ -112,6 +112,34 @@ def test_an_index_that_no_sample_tells_of(folder: Path) -> None:
     assert "column 'index' counts the rows" in data.notes[0]
 
 
+@pytest.mark.parametrize("numbers", [np.arange(8) % 4, (np.arange(8) > 3) * 1.0])
+def test_a_fold_that_no_sample_tells_of(folder: Path, numbers: np.ndarray) -> None:
+    table(IDS).assign(part=numbers).to_csv(folder / "train.csv", index=False)
+    (folder / "sample_submission.csv").unlink()
+    data = opened(folder)
+    assert data.targets == ("n0", "n1", "part")
+    assert "column 'part' holds few whole numbers" in data.notes[0]
+    assert "data.columns=('part',)" in data.notes[0]
+    assert opened(folder, columns=("part",)).notes == ()
+
+
+def test_counts_of_spikes_are_targets(folder: Path) -> None:
+    counts = np.random.default_rng(0).integers(0, 3, (8, 3))
+    pd.DataFrame(counts, columns=list("abc")).assign(image_id=IDS).to_csv(folder / "train.csv", index=False)
+    (folder / "sample_submission.csv").unlink()
+    assert opened(folder, id_column="image_id").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "words"), [("N1", "in capital letters"), (" n1", "in spaces"), ("n01", "in zeros")]
+)
+def test_columns_that_nearly_are_the_samples(folder: Path, written: str, words: str) -> None:
+    table(IDS).rename(columns={"n1": written}).to_csv(folder / "train.csv", index=False)
+    with pytest.raises(UserError, match=f"does not ask for '{written}'; they differ {words}") as e:
+        opened(folder)
+    assert "where there is 'n1'" in str(e.value)
+
+
 def test_samples_of_other_forms_are_no_fault(folder: Path) -> None:
     """Rows for an image and a target each; a column for each class."""
     pairs = pd.DataFrame({"image_id": [f"{i}_{t}" for i in TEST for t in ("n0", "n1")], "value": 0.0})

@@ -1,8 +1,9 @@
 """Images of more than 8 bits: their levels are scaled by what the data reach or a field says, and it is said.
 
 The kind: a file that stores more levels than the image that comes of it has. Such are grey PNG and TIFF of 16 bits,
-TIFF of 32, and PNG and TIFF with 16 bits a colour, of which Pillow gives the upper byte alone; with levels of 8, 10, 12
-or 14 bits in them, and with transparency. Expected values are calculated by hand: round(255 x level / white).
+TIFF of 32, TIFF of 64-bit offsets, and PNG, TIFF and PPM with 16 bits a colour, of which Pillow gives the upper byte
+alone; with levels of 8, 10, 12 or 14 bits in them, and with transparency. Expected values are calculated by hand:
+round(255 x level / white).
 """
 
 from dataclasses import replace
@@ -63,6 +64,25 @@ def motorola_tiff(path: Path, values: np.ndarray) -> Path:
     return deep_files.tiff(path.with_suffix(".tif"), values, ">")
 
 
+def grey_big_tiff(path: Path, values: np.ndarray) -> Path:
+    Image.fromarray(values[..., 0].astype(np.uint16)).save(path := path.with_suffix(".tif"), big_tiff=True)
+    return path
+
+
+def ppm(path: Path, values: np.ndarray) -> Path:
+    height, width, _ = values.shape
+    head = b"P6\n# a camera's\n%d %d\n65535\n" % (width, height)
+    (path := path.with_suffix(".ppm")).write_bytes(head + values.astype(">u2").tobytes())
+    return path
+
+
+def plain_ppm(path: Path, values: np.ndarray) -> Path:
+    height, width, _ = values.shape
+    numbers = " ".join(map(str, values.ravel().tolist()))
+    (path := path.with_suffix(".ppm")).write_text(f"P3 {width} {height} 65535\n{numbers}\n")
+    return path
+
+
 WRITERS = [
     grey_png,
     grey_tiff,
@@ -72,6 +92,9 @@ WRITERS = [
     opaque_png,
     intel_tiff,
     motorola_tiff,
+    grey_big_tiff,
+    ppm,
+    plain_ppm,
 ]
 
 

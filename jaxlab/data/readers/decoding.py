@@ -1,6 +1,7 @@
 """One image file decoded: as 8 bits, or with the grey levels that it stores where these have more."""
 
 import contextlib
+import io
 import struct
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from jaxlab.core.types import StoredLevels, UserError
+from jaxlab.data.readers.ppm import as_grey
 from jaxlab.data.readers.room import ROOM
 
 FORMATS = (
@@ -34,7 +36,15 @@ UNREADABLE = (
     Image.DecompressionBombError,
 )
 FULL = 65535  # white of 16 bits
-_PNG, _TIFF, _PGM = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*"), (b"P2", b"P5")
+_PNG, _PNM = b"\x89PNG\r\n\x1a\n", (b"P2", b"P3", b"P5", b"P6")
+_TIFF = (
+    b"II*\0",
+    b"MM\0*",
+    b"II+\0",
+    b"MM\0+",
+    b"II\0*",
+    b"MM*\0",
+)  # all that Pillow takes for one; + is of 64 bits
 _OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # order of bytes
 _PLAIN = "RGBA"  # four bytes as they stand
 _STEP = {"L;2": 85, "L;4": 17}  # by which Pillow spreads the levels of few bits, but not the transparent one
@@ -67,6 +77,8 @@ def stored_levels(file: Path | BinaryIO, name: str) -> StoredLevels | None:
     with opened_image(file, name) as image:
         if image.mode.startswith("I"):
             return _grey(image)
+        if image.format == "PPM":
+            return _of_ppm(file, image)
         if _lower_bytes(image) is None:
             return None
     return _coloured(file, name)
@@ -166,6 +178,15 @@ def _coloured(file: Path | BinaryIO, name: str) -> StoredLevels:
     return StoredLevels(values, None if visible is None else visible.astype(np.float32))
 
 
+def _of_ppm(file: Path | BinaryIO, image: ImageFile.ImageFile) -> StoredLevels | None:
+    """(h, w, 3) of one of more than 8 bits a colour, 0 to 65535 as its header says what white is; else None."""
+    grey = as_grey(file, image.tile[0][2], image.size) if image.mode == "RGB" else None
+    if grey is None:
+        return None
+    with Image.open(io.BytesIO(grey), formats=("PPM",)) as read:  # within the room that `image` has
+        return StoredLevels(np.asarray(read).astype(np.int32).reshape(image.height, image.width, 3))
+
+
 def _lower_bytes(image: Image.Image) -> str | None:
     """Pillow's raw mode that gives what an image of 16-bit colours loses in its own; None of any other image."""
     mode, order = _raw_mode(image).split(";16")[0], _raw_mode(image)[-1:]
@@ -190,7 +211,7 @@ def _read_as(tile: Any, mode: str) -> Any:
 
 
 def _may_be_deep(file: Path | BinaryIO) -> bool:
-    """By its first bytes: PNG says how many bits it has, a TIFF or a PGM may have more than 8."""
+    """By its first bytes: PNG says how many bits it has, a TIFF, PGM or PPM may have more than 8."""
     if isinstance(file, Path):
         with file.open("rb") as stream:
             head = stream.read(25)
@@ -199,4 +220,4 @@ def _may_be_deep(file: Path | BinaryIO) -> bool:
         head = file.read(25)
     if head.startswith(_PNG):
         return head[24:25] == b"\x10"
-    return head.startswith((*_TIFF, *_PGM))
+    return head.startswith((*_TIFF, *_PNM))

@@ -12,6 +12,7 @@ from jaxlab.core.config import Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.readers.arrays import load
+from jaxlab.data.readers.odd_numbers import like_classes
 from jaxlab.data.readers.tables import classes_of
 from jaxlab.data.source import TO_TRY, Opened, Source, bad_ids, duplicates, examples
 from jaxlab.data.sources.repeats import averaged
@@ -51,7 +52,8 @@ class Arrays(Source):
         train = Samples(ids=ids, read=read, checksum=checksum, target=target, label=label, columns=columns)
         test = Samples(*self._images(arrays, "test_", "test")) if "test_images" in arrays else None
         kind: Kind = "classification" if target is None else "regression"
-        return Opened(train=train, test=test, kind=kind, targets=names, ceiling=ceiling)
+        notes = () if target is None else _notes(self.root, target)
+        return Opened(train=train, test=test, kind=kind, targets=names, ceiling=ceiling, notes=notes)
 
     def _images(
         self, arrays: Mapping[str, np.ndarray], prefix: str, split: str
@@ -141,6 +143,16 @@ def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
         cells = examples(f"row {row}, column {column}" for row, column in bad.tolist())
         raise UserError(f"{root}: 'targets': {len(bad)} values are not finite ({cells})")
     return target, None
+
+
+def _notes(root: str | None, target: np.ndarray) -> tuple[str, ...]:
+    """Where one target may be the number of a class."""
+    if target.shape[1] > 1 or not (numbers := like_classes(target[:, 0])):
+        return ()
+    return (
+        f"{root}: 'targets' holds {len(numbers)} different whole numbers ({examples(numbers)}) and is taken for a "
+        "number to predict (regression), not for classes; where they are classes, call the array 'labels'",
+    )
 
 
 def _target_names(root: str | None, arrays: Mapping[str, np.ndarray], count: int) -> tuple[str, ...]:

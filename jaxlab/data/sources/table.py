@@ -19,6 +19,7 @@ from jaxlab.data.readers.image_files import (
     list_folder,
 )
 from jaxlab.data.readers.near_names import difference
+from jaxlab.data.readers.odd_numbers import counts_rows, like_classes, numbering
 from jaxlab.data.readers.tables import (
     classes_of,
     ids_of,
@@ -132,15 +133,22 @@ class KaggleTable(Source):
             yield f"{path}: column {places} has no name and is left out: {why}"
         if train.target is None or self.targets:
             return
-        if len(targets) == 1 and (numbers := _like_classes(train.target[:, 0])):
+        if len(targets) == 1 and (numbers := like_classes(train.target[:, 0])):
             yield (
                 f"{path}: column {targets[0]!r} holds {len(numbers)} different whole numbers ({examples(numbers)}) and "
                 "is taken for a number to predict (regression), not for classes; where they are classes: "
                 f"--set data.label={targets[0]}"
             )
-        counting = [
-            name for k, name in enumerate(targets) if not sampled and _counts_rows(train.target[:, k])
-        ]
+        if sampled:
+            return
+        counting = [name for k, name in enumerate(targets) if counts_rows(train.target[:, k])]
+        folds = [targets[k] for k in numbering(train.target) if targets[k] not in counting]
+        if folds:
+            yield (
+                f"{path}: column {examples(map(repr, folds))} holds few whole numbers, the others fractions, and is "
+                "trained on as a target; where it is a fold or a group: "
+                f'--set "data.columns=({", ".join(map(repr, folds[:3]))},)"'
+            )
         if counting:
             yield (
                 f"{path}: column {examples(map(repr, counting))} counts the rows and is trained on as a target; where "
@@ -209,26 +217,14 @@ def _unasked(path: Path, targets: tuple[str, ...], sample: Path, asked: list[str
         return [
             f"{path}: the sample submission {sample} has other columns than {examples(map(repr, beside))}; {near}"
         ]
+    if near := difference(beside, [name for name in asked if name not in targets]):
+        return [f"{path}: {sample} does not ask for {examples(map(repr, beside))}; {near}"]
     shown = ", ".join(map(repr, beside[:3])) + (", ..." if len(beside) > 3 else ",")
     return [
         f"{path}: {counted(len(beside), 'column')} would be trained on that {sample.name} does not ask for "
         f'({examples(map(repr, beside))}); where they are none: --set "data.columns=({shown})"; to train on them too, '
         "name all in data.targets"
     ]
-
-
-def _like_classes(values: np.ndarray) -> list[int]:
-    """The different numbers, where all are whole and there are few: at most one for two samples."""
-    different = np.unique(values)
-    whole = bool((different == np.rint(different)).all())
-    few = 2 <= len(different) <= len(values) / 2
-    return different.astype(int).tolist() if whole and few else []
-
-
-def _counts_rows(values: np.ndarray) -> bool:
-    return (
-        len(values) > 2 and bool((values - values[0] == np.arange(len(values))).all()) and values[0] in (0, 1)
-    )
 
 
 def _labels(
