@@ -16,6 +16,7 @@ import pandas as pd
 from submit.errors import SubmissionError, about, named
 from submit.files.atomic import atomic
 from submit.files.csv_table import read_table
+from submit.files.json_text import parsed_json
 from submit.files.zips import read_npz
 from submit.precision import as_precise
 
@@ -154,7 +155,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         if value.shape or value.dtype.kind != "U":
             raise SubmissionError(f"{key}: expected text, found {value.dtype} of shape {value.shape}.")
     try:
-        provenance = json.loads(str(scalars["provenance"]))
+        provenance = parsed_json(str(scalars["provenance"]))
     except (ValueError, RecursionError) as error:
         raise SubmissionError(
             f"provenance: expected JSON, found {str(scalars['provenance'])[:60]!r}."

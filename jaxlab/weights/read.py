@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlab.core.files import reason
 from jaxlab.core.types import UserError
 from jaxlab.weights.parts import below
 from jaxlab.weights.safetensors_file import read_safetensors
@@ -191,8 +192,10 @@ def _metadata(folder: Path) -> dict[str, Any]:
             content = json.loads((folder / name).read_text("utf-8"))
         except FileNotFoundError:
             continue
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"weights {folder / name}: expected JSON ({error})") from error
+        except OSError as error:
+            raise UserError(f"weights {folder / name} cannot be read ({reason(error)})") from error
         if not isinstance(content, dict):
             raise UserError(f"weights {folder / name}: expected a JSON object, found {content!r:.60}")
         found[name] = content

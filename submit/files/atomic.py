@@ -1,13 +1,17 @@
 """Writing a file or a folder so that it is either complete or not there."""
 
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from submit.errors import SubmissionError
+
+_ABANDONED = 24 * 3600.0  # seconds, after which nobody is writing any more
 
 
 @contextmanager
@@ -20,6 +24,7 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
         with temporary.open("wb") as file:
             yield file
             file.flush()
@@ -29,7 +34,16 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
         reason = error.strerror or error
         raise SubmissionError(f"{path} could not be written ({reason}); nothing was changed.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where no file can be, none can be removed
+            temporary.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Removes what killed processes left of this file, a day after they last wrote to it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
 
 
 @contextmanager

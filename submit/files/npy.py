@@ -31,6 +31,8 @@ def read_array(file: IO[bytes], held: int) -> np.ndarray:
     shape, fortran, dtype = array_header(file)
     if dtype.hasobject:
         raise ValueError("it holds Python's objects")
+    if dtype.names is not None:
+        raise ValueError(f"it holds records of {', '.join(dtype.names)}")
     size = prod(shape) * dtype.itemsize
     if max(size, prod(shape) if not dtype.itemsize else 0) > held:
         raise ValueError(f"its header speaks of {size:,} bytes of values, and {held:,} are there")
@@ -38,9 +40,22 @@ def read_array(file: IO[bytes], held: int) -> np.ndarray:
     room, read = values.view(np.uint8).data if size else memoryview(b""), 0
     while read < size and (more := file.readinto(room[read:])):  # type: ignore[attr-defined]
         read += more
-    if read != size:
-        raise ValueError(f"expected {size:,} bytes of values, found {read:,}")
+    if read != size or file.read(1):
+        raise ValueError(
+            f"expected {size:,} bytes of values, found {'more' if read == size else f'{read:,}'}"
+        )
+    check_text(values)
     return values.reshape(shape, order="F" if fortran else "C")
+
+
+def check_text(values: np.ndarray) -> None:
+    """Raises ValueError for text, just read from a file, of numbers that are no characters' or half a one's."""
+    if values.dtype.kind == "U" and values.size and values.dtype.itemsize:
+        flat = np.ascontiguousarray(values).reshape(-1)
+        codes = flat.view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
+        bad = codes[(codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))]
+        if bad.size:
+            raise ValueError(f"it holds text with {bad[0]:#x}, which is no character")
 
 
 def load_npy(path: str | Path, what: str) -> np.ndarray:

@@ -17,6 +17,7 @@ import pandas as pd
 from submit.align import differences, matched
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
+from submit.files.json_text import parsed_json
 from submit.formats.format import Format
 from submit.labels import Labels
 from submit.metrics.vqa import vqa_accuracy
@@ -186,7 +187,7 @@ def _entry_faults(entries: Sequence[Any]) -> list[str]:
 def _read_json(path: str | Path, encoding: str = "utf-8-sig") -> Any:
     with about(path):
         try:
-            return json.loads(Path(path).read_text(encoding=encoding))
+            return parsed_json(Path(path).read_text(encoding=encoding))
         except OSError as error:
             raise SubmissionError(f"the file cannot be read ({error.strerror or error}).") from error
         except (ValueError, RecursionError) as error:

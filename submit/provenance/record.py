@@ -21,6 +21,7 @@ from typing import Any
 
 from submit.errors import SubmissionError, about
 from submit.files.atomic import atomic
+from submit.files.json_text import parsed_json
 from submit.predictions import Predictions
 
 SCHEMA = 1
@@ -89,7 +90,7 @@ def read(path: str | Path) -> Kept:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parsed_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SubmissionError(
             "there is no such file; `submit.write` makes it beside each submission, so take it along."

@@ -204,3 +204,35 @@ def test_one_target_of_few_whole_numbers_may_be_classes(tmp_path: Path, form: st
 def test_other_targets_are_no_classes(tmp_path: Path) -> None:
     assert opened(tmp_path / "a", images=IMAGES, targets=np.arange(5)).notes == ()
     assert opened(tmp_path / "b", images=IMAGES, targets=np.ones((5, 2))).notes == ()
+
+
+WHOLE = {"images": IMAGES, "labels": np.array([0, 1, 2, 0, 1]), "target_names": np.array(list("abc"))}
+# The kind: arrays that are read, and are no names; a text that stands for all of them is not one name a letter.
+NO_NAMES = {
+    "one text": (np.array("abc"), r"'target_names': expected a name for each class \(n,\), found \(\)"),
+    "twice": (np.array(["a", "a", "b"]), r"1 target_names occur more than once \(a\)"),
+    "records": (np.zeros(3, [("a", "f4")]), "'target_names': expected text or numbers, found"),
+    "bytes": (np.array([b"a", b"\xff", b"c"]), "'target_names': expected text in UTF-8"),
+    "complex": (np.zeros(3, complex), "'target_names': expected text or numbers, found complex128"),
+}
+
+
+@pytest.mark.parametrize("case", NO_NAMES)
+def test_what_is_no_names_is_refused(tmp_path, case):
+    names, words = NO_NAMES[case]
+    for arrays in (WHOLE, {"images": IMAGES, "targets": RNG.normal(size=(5, 3))}):
+        if arrays is WHOLE or case != "one text":
+            with pytest.raises(UserError, match=words):
+                opened(tmp_path, **{**arrays, "target_names": names})
+
+
+def test_bytes_of_utf_8_are_names(tmp_path):
+    data = opened(tmp_path, **{**WHOLE, "target_names": np.array(["a", "é", "図"])})
+    packed = {**WHOLE, "target_names": np.char.encode(["a", "é", "図"], "utf-8")}
+    for form in ("npz", "h5"):
+        assert opened(tmp_path / form, form, **packed).targets == data.targets == ("a", "é", "図")
+
+
+def test_images_that_are_one_number_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"'images': expected \(n, h, w\) or"):
+        opened(tmp_path, **{**WHOLE, "images": np.array(3, np.uint8)})

@@ -131,3 +131,16 @@ def test_a_parquet_table_is_trained_on_and_predicted(folder: Path, tmp_path: Pat
     predicted = jaxlab.load(run).predict_split("test")
     assert predicted.ids.tolist() == ["0000", "0001", "0002", "0003"]
     assert predicted.targets.tolist() == ["n0", "n1"]
+
+
+@pytest.mark.parametrize("place", ["footer", "pages"])
+def test_a_damaged_file_is_one_message(folder, place):
+    """The kind: a table whose header is read and whose columns cannot be, and the reverse."""
+    opened(folder, TABLE)
+    path = folder / "train.parquet"
+    content = bytearray(path.read_bytes())
+    start = 4 if place == "pages" else len(content) - 200
+    content[start : start + 60] = b"\xff" * 60
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"train\.parquet: cannot be read as Parquet"):
+        KaggleTable(root=str(folder)).open()

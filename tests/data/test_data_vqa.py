@@ -184,6 +184,11 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         write(1, '{"annotations": ['),
         ["annotations.json: cannot be read as JSON", "line 1 column 18"],
     ),
+    "nested JSON": (write(1, "[" * 100_000), ["annotations.json: cannot be read as JSON", "recursion"]),
+    "half a character": (
+        write(1, r'{"annotations": "\ud800"}'),
+        ["annotations.json: cannot be read as JSON", r"half a character, \ud800"],
+    ),
     "a list": (write(0, "[1, 2]"), ["expected a list under the key 'questions', found list"]),
     "other keys": (write(0, '{"a": 1}'), ["under the key 'questions', found the keys a"]),
     "missing key": (

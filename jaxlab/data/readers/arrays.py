@@ -82,7 +82,7 @@ def _whole(dataset: "h5py.Dataset") -> np.ndarray:
     import h5py
 
     if h5py.check_string_dtype(dataset.dtype) is not None:
-        return np.asarray(dataset.asstr()[()]).astype(str)
+        return np.asarray(dataset.asstr("utf-8")[()]).astype(str)
     if dataset.dtype.hasobject:
         raise ValueError(f"{dataset.name.strip('/')!r} holds objects")
     return np.asarray(dataset[()])

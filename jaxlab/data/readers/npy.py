@@ -15,9 +15,9 @@ from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 
 if TYPE_CHECKING:
-    from submit.formats import algonauts_layout
+    from submit.files import npy
 else:
-    algonauts_layout = Late("submit.formats.algonauts_layout")
+    npy = Late("submit.files.npy")
 
 _DEFLATED = 1032  # bytes that one byte of a zip can stand for
 
@@ -29,6 +29,7 @@ def read_npy(file: Path, mapped: bool = False) -> np.ndarray:
     """
     try:
         array = _mapped(file)
+        npy.check_text(array)
         return array if mapped else np.array(array)
     except FileNotFoundError:
         raise UserError(f"{file}: no such file") from None
@@ -44,7 +45,10 @@ def read_npz(file: Path) -> dict[str, np.ndarray]:
                 raise ValueError("it is an npy file")
             for member in archive.zip.infolist():
                 _check_size(archive.zip, member)
-            return {name: archive[name] for name in archive.files}
+            found = {name: archive[name] for name in archive.files}
+        for array in found.values():
+            npy.check_text(array)
+        return found
     except FileNotFoundError:
         raise
     except (
@@ -57,7 +61,7 @@ def read_npz(file: Path) -> dict[str, np.ndarray]:
 
 def _mapped(file: Path) -> np.ndarray:
     with file.open("rb") as stream:
-        shape, _, dtype = algonauts_layout.array_header(stream)
+        shape, _, dtype = npy.array_header(stream)
     if math.prod(shape) == 0 or dtype.hasobject:  # nothing that could be mapped; numpy says why not
         return np.load(file, allow_pickle=False)
     return np.load(file, mmap_mode="r", allow_pickle=False)
@@ -69,8 +73,8 @@ def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     if not member.filename.endswith(".npy"):
         return
     with archive.open(member) as stream:
-        shape, _, dtype = algonauts_layout.array_header(stream)
-    if math.prod(shape) * dtype.itemsize > member.file_size:
+        shape, _, dtype = npy.array_header(stream)
+    if math.prod(shape) * max(dtype.itemsize, 1) > member.file_size:
         raise ValueError(f"{member.filename} describes {shape} {dtype} in {member.file_size:,} bytes")
 
 

@@ -1,6 +1,7 @@
 """Parquet columns under the rules of `columns`: text stands as it is, a missing cell is empty, numbers are numbers."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ def parquet_columns(path: Path, text: Sequence[str], inferred: Sequence[str]) ->
 
     Raises UserError for columns of another type: for `text` also floats, which say `1.0` where the id was 1.
     """
-    table = _opened(path).read(columns=[*text, *inferred])
+    with _readable(path):
+        table = _opened(path).read(columns=[*text, *inferred])
     columns, problems = {}, []
     for name in (*text, *inferred):
         column = _plain(table[name])
@@ -65,7 +67,15 @@ def _plain(column: Any) -> Any:
 def _opened(path: Path) -> Any:
     from pyarrow import parquet
 
-    try:
+    with _readable(path):
         return parquet.ParquetFile(path)
-    except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these
-        raise UserError(f"{path}: cannot be read as Parquet ({error})") from error
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Footer and columns are read one after the other, and either may be damaged."""
+    try:
+        yield
+    except Exception as error:  # of pyarrow, by what is damaged
+        words = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as Parquet ({words:.200})") from error

@@ -5,13 +5,20 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxlab.core.files import reason
+from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.image_files import list_folder
 from jaxlab.data.source import duplicates, examples
+
+if TYPE_CHECKING:
+    from submit.files import json_text
+else:
+    json_text = Late("submit.files.json_text")
 
 ANNOTATORS = 10
 QuestionEntry = dict[str, Any]
@@ -86,10 +93,13 @@ def image_files(
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises UserError that names the file, and the place of a fault."""
     try:
-        return json.loads(path.read_bytes())
+        content = path.read_bytes()
+        return json_text.parsed_json(content.decode(json.detect_encoding(content)))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except ValueError as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
 
 

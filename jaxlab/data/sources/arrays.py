@@ -39,9 +39,15 @@ class Arrays(Source):
 
     def open(self) -> Opened:
         arrays = _load(self.root)
-        if problems := [*_missing(arrays), *_mismatched(arrays), *_misshapen(arrays, self.channels_first)]:
+        if problems := [
+            *_missing(arrays),
+            *_mismatched(self.root, arrays),
+            *_misshapen(arrays, self.channels_first),
+        ]:
             raise UserError(f"{self.root}: {'; '.join(problems)}")
-        columns = {name: values.astype(str) for name, values in arrays.items() if name not in _KNOWN}
+        columns = {
+            name: _text(self.root, name, values) for name, values in arrays.items() if name not in _KNOWN
+        }
         target = label = ceiling = None
         if "targets" in arrays:
             target, ceiling = _targets(self.root, arrays["targets"])
@@ -61,7 +67,7 @@ class Arrays(Source):
         """ids, read and checksum of one split."""
         images = arrays[f"{prefix}images"]
         numbered = np.array([f"{split}-{position:06d}" for position in range(len(images))])
-        ids = arrays.get(f"{prefix}ids", numbered).astype(str)
+        ids = _text(self.root, f"{prefix}ids", arrays.get(f"{prefix}ids", numbered))
         return (
             ids,
             lambda position: _image(images[position], ids[position], self.channels_first),
@@ -89,19 +95,21 @@ def _missing(arrays: Mapping[str, np.ndarray]) -> list[str]:
     return [*problems, f"found {examples(arrays, 10) or 'no array'}"] if problems else []
 
 
-def _mismatched(arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _mismatched(root: str | None, arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Lengths that differ from the images', columns that are not (n,), ids that are empty or repeated."""
     problems = []
     for name, values in arrays.items():
         images = "test_images" if name.startswith("test_") else "images"
         if name in ("images", "test_images", "target_names") or images not in arrays:
             continue
+        if arrays[images].ndim == 0:  # said of the images themselves
+            continue
         n = len(arrays[images])
         flat = name not in ("targets", "labels")
         if values.ndim == 0 or len(values) != n or (flat and values.ndim != 1):
             problems.append(f"{images!r} holds {n} images but {name!r} has shape {values.shape}")
         elif name in ("ids", "test_ids"):
-            problems.extend(bad_ids(values.astype(str), name))
+            problems.extend(bad_ids(_text(root, name, values), name))
     return problems
 
 
@@ -157,12 +165,28 @@ def _notes(root: str | None, target: np.ndarray) -> tuple[str, ...]:
 
 def _target_names(root: str | None, arrays: Mapping[str, np.ndarray], count: int) -> tuple[str, ...]:
     numbered = np.array([f"t{column:05d}" for column in range(count)])
-    names = arrays.get("target_names", numbered).astype(str)
+    names = _text(root, "target_names", arrays.get("target_names", numbered))
     if names.shape != (count,):
         raise UserError(f"{root}: 'targets' has {count} columns but 'target_names' has shape {names.shape}")
+    return _distinct(root, names)
+
+
+def _distinct(root: str | None, names: np.ndarray) -> tuple[str, ...]:
     if twice := duplicates(names).tolist():
         raise UserError(f"{root}: {len(twice)} target_names occur more than once ({examples(twice)})")
     return tuple(names.tolist())
+
+
+def _text(root: str | None, name: str, values: np.ndarray) -> np.ndarray:
+    """An array of names, or of whatever a column holds, as text; bytes are UTF-8."""
+    try:
+        if values.dtype.kind == "S":
+            return np.char.decode(values, "utf-8")
+        if values.dtype.kind in "UiufbMm":
+            return values.astype(str)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{root}: {name!r}: expected text in UTF-8 ({error})") from error
+    raise UserError(f"{root}: {name!r}: expected text or numbers, found {values.dtype} {values.shape}")
 
 
 def _labels(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -172,8 +196,11 @@ def _labels(root: str | None, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndar
             f"{root}: 'labels': expected names or whole numbers (n,), found {values.dtype} {values.shape}"
         )
     if "target_names" not in arrays or values.dtype.kind in "US":
-        return classes_of(values.astype(str))
-    names = tuple(arrays["target_names"].astype(str).tolist())
+        return classes_of(_text(root, "labels", values))
+    written = _text(root, "target_names", arrays["target_names"])
+    if written.ndim != 1:
+        raise UserError(f"{root}: 'target_names': expected a name for each class (n,), found {written.shape}")
+    names = _distinct(root, written)
     if values.min() < 0 or values.max() >= len(names):
         raise UserError(
             f"{root}: 'labels': expected 0 to {len(names) - 1} for {len(names)} target_names, "

@@ -90,7 +90,17 @@ def npy(header: str, content: bytes = bytes(24)) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + content
 
 
+def text(*codes: int) -> bytes:
+    """Three texts of one character each, of these numbers."""
+    header = "{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }"
+    return npy(header, struct.pack("<3I", *codes))
+
+
 HEADERS = {
+    "half a character": text(0x61, 0xD800, 0x62),
+    "no character": text(0x61, 0x110000, 0x62),
+    "-1": text(0xFFFFFFFF, 0x61, 0x62),
+    "records": npy("{'descr': [('a', '<U1'), ('b', '<f4')], 'fortran_order': False, 'shape': (3,), }"),
     "torn": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3"),
     "2^40": npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({2**40},), }}"),
     "10^23": npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({10**23},), }}"),
@@ -214,3 +224,33 @@ def test_a_record_of_another_shape_is_explained_by_a_message(weight, good, tmp_p
     assert found.exit_code == 1
     assert isinstance(found.exception, SystemExit)
     assert "sub.csv.provenance.json: provenance: it is not built as expected (" in found.stderr
+
+
+# The kind: JSON escapes that are half of a character; no file can hold it, and no terminal can show it.
+HALF = r"\ud83d"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_json_with_half_a_character(whole, good, tmp_path):
+    name = HALF + (r"\ude00" if whole else "")
+    questions, annotations, results = (tmp_path / f"{what}.json" for what in ("q", "a", "r"))
+    questions.write_text('{"questions": [{"question_id": "' + name + '"}]}')
+    one = '{"question_id": 1, "answer_type": "' + name + '", "question_type": "x", "answers": '
+    annotations.write_text('{"annotations": [' + one + json.dumps([{"answer": "x"}] * 10) + "}]}")
+    results.write_text('[{"question_id": 1, "answer": "x"}]')
+    said = [
+        CliRunner().invoke(main, ["check", str(results), "--against", str(questions)]),
+        CliRunner().invoke(main, ["vqa", str(results), str(annotations)]),
+    ]
+    for result, file in zip(said, (questions, annotations), strict=True):
+        assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+        assert (f"{file}: expected JSON (it holds half a character, {HALF})" in result.output) != whole
+    path = packed(tmp_path / "x.npz", {**good, "provenance.npy": npy_of('{"run": "' + name + '"}')})
+    result = CliRunner().invoke(main, ["explain", str(path)])
+    assert (result.exit_code, HALF in result.output) == ((0, False) if whole else (1, True))
+
+
+def npy_of(value: str) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(value))
+    return buffer.getvalue()

@@ -1,0 +1,18 @@
+"""JSON that may come from anybody."""
+
+import json
+import re
+from typing import Any
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character that UTF-16 writes in two
+
+
+def parsed_json(text: str) -> Any:
+    """What the text says. Raises ValueError or RecursionError where it is no JSON, or holds half a character."""
+    found = json.loads(text)
+    if _HALF.search(text):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"it holds half a character, \\u{ord(error.object[error.start]):04x}") from error
+    return found
