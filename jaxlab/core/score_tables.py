@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 Row = tuple[Sequence[str], Mapping[str, str]]  # the first cells, then text by score
 
@@ -31,10 +32,16 @@ def score_tables(
 
 
 def _table(first: Sequence[str], names: Sequence[str], rows: Sequence[Row], title: str = "") -> Table:
-    columns = (name.replace("_", "\n") for name in names)
-    table = Table(*first, *columns, box=None, padding=(0, 1, 0, 0), title=title or None, title_justify="left")
+    table = Table(
+        box=None,
+        padding=(0, 1, 0, 0),
+        title=Text(title, "table.title") if title else None,
+        title_justify="left",
+    )
+    for name in (*first, *(name.replace("_", "\n") for name in names)):
+        table.add_column(Text(name))
     for cells, scores in rows:
-        table.add_row(*cells, *(scores.get(name, "") for name in names))
+        table.add_row(*map(Text, cells), *(scores.get(name, "") for name in names))
     return table
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
@@ -129,7 +130,7 @@ def read_by(head: Head, encoder: Loaded, targets: Sequence[str]) -> tuple[str, .
 
 
 def _table(title: str, found: FeatureSet) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title, "table.title"), title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in ("layer", "shape", "dtype"):
         table.add_column(name, no_wrap=True)
     for name in ("MB", "seconds"):
@@ -139,5 +140,5 @@ def _table(title: str, found: FeatureSet) -> Table:
         shape = " x ".join(map(str, kept.layer.shape[1:]))
         seconds = "cached" if kept.seconds is None else f"{kept.seconds:.1f}"
         megabytes = f"{kept.layer.nbytes / 1e6:,.1f}"
-        table.add_row(name, shape, kept.layer.dtype, megabytes, seconds, kept.layer.file)
+        table.add_row(Text(name), shape, kept.layer.dtype, megabytes, seconds, Text(kept.layer.file))
     return table

@@ -14,6 +14,7 @@ from rich.console import Console
 from jaxlab.core.config import locations
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import UserError
+from jaxlab.core.visible import visible
 from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import Alike, Audit, audit
 from jaxlab.data.audit.findings import BORDER, findings
@@ -43,17 +44,17 @@ def show(
     if as_json:
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
-        render(report, console or Console())
+        render(visible(report), console or Console())
     errors = stderr_console()
     if duplicates is not None:
         samples = write_duplicates(found, duplicates)
         errors.print(
             f"{duplicates}: {counted(samples, 'sample')} with an image that looks like one of another split",
-            highlight=False, soft_wrap=True,
+            highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
     if out is not None:
         write_page(found, report, out)
-        errors.print(f"{out}: written", highlight=False, soft_wrap=True)
+        errors.print(f"{out}: written", highlight=False, markup=False, soft_wrap=True)
 
 
 def describe(found: Audit, source: str, at: Sequence[str] = ()) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -95,7 +94,7 @@ def _classes(classes: dict[str, dict[str, int]]) -> Table:
     table = _table(counted(len(classes), "class", "classes"), "class", *splits)
     ordered = sorted(classes.items(), key=lambda item: -sum(item[1].values()))
     for name, counts in ordered[: 2 * _TOP]:
-        table.add_row(escape(name), *(f"{counts[split]:,}" for split in splits))
+        table.add_row(Text(name), *(f"{counts[split]:,}" for split in splits))
     if len(ordered) > 2 * _TOP:
         table.add_row(f"and {len(ordered) - 2 * _TOP} smaller ones (--json has all)", *("" for _ in splits))
     return table
@@ -112,7 +111,7 @@ def _alike(alike: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right")
     for pair in alike[:_TOP]:
         bits = "copy" if pair["exact"] else str(pair["bits"])
-        cells = (escape(pair["id"]), pair["split"], escape(pair["like"]), pair["like_split"])
+        cells = (Text(pair["id"]), pair["split"], Text(pair["like"]), pair["like_split"])
         table.add_row(*cells, bits, f"{pair['correlation']:.3f}")
     if len(alike) > _TOP:
         table.add_row(f"and {len(alike) - _TOP} more (--json has all)", *[""] * 5)

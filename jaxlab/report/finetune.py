@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 TuningEntry = dict[str, Any]
 _ALIKE = ("trains", "rate", "after_epoch", "statistics")
@@ -27,7 +28,7 @@ def training_table(entries: Sequence[TuningEntry]) -> Table:
             arrays = sum(part["arrays"] for part in parts)
             label = name if len(layers[0]) == 1 else f"{name}: {arrays} array{'s' * (arrays > 1)}"
             count = sum(part["parameters"] for part in parts)
-            table.add_row(label, f"{count:,}", *_cells(parts[0]), style=_style(parts[0]))
+            table.add_row(Text(label), f"{count:,}", *_cells(parts[0]), style=_style(parts[0]))
     return table
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from jaxlab.core.config import anchored, to_json
 from jaxlab.core.plots import score_dots
@@ -152,7 +153,7 @@ def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -
     table = Table("band", "mean", "median", "penalty", title=title, title_justify="left", box=None)
     for row in outcome.rows:
         values = (f"{value:.4f}" for value in (row.mean, over_targets.median(row.score)))
-        table.add_row(row.name, *values, f"{np.median(row.alpha):.3g}")
+        table.add_row(Text(row.name), *values, f"{np.median(row.alpha):.3g}")
     console.print(table)
     if regions := {name: mask for name, mask in opened.rois.items() if mask.any()}:
         console.print(_by_region(outcome.rows, regions))
@@ -175,14 +176,14 @@ def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> 
     """A line for each region: its targets, the mean score of what predicts, and the band that does best alone."""
     *bands, final = rows
     alone = ("best band", "alone") if bands else ()
-    table = Table("region", "targets", final.name, *alone, box=None)
+    table = Table("region", "targets", Column(Text(final.name)), *alone, box=None)
     for name, mask in regions.items():
-        cells = [f"{mask.sum():,}", f"{over_targets.mean(final.score[mask]):.4f}"]
+        cells: list[str | Text] = [f"{mask.sum():,}", f"{over_targets.mean(final.score[mask]):.4f}"]
         if bands:
             means = {band.name: over_targets.mean(band.score[mask]) for band in bands}
             best = max(means, key=lambda name: -np.inf if np.isnan(means[name]) else means[name])
-            cells += [best, f"{means[best]:.4f}"]
-        table.add_row(name, *cells)
+            cells += [Text(best), f"{means[best]:.4f}"]
+        table.add_row(Text(name), *cells)
     return table
 
 

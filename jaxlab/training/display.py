@@ -117,7 +117,7 @@ class TerminalDisplay:
         )
         rate = self._rate()
         line += rate if len(line) + len(rate) <= max(80, self.console.width) else ""
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._epochs.append((epoch, train, validation, best))
         self._first = None
 
@@ -140,5 +140,5 @@ class TerminalDisplay:
         table = Table("score", "train, as it learns", "validation", title=title, title_justify="left")
         for name, value in validation.items():
             shown = f"{train[name]:.4g}" if name in train else ""
-            table.add_row(name.replace("_", " "), shown, f"{value:.4g}")
+            table.add_row(Text(name.replace("_", " ")), shown, f"{value:.4g}")
         self.console.print(table)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from submit import ensemble as combine
+from submit.cli.terminal import plain_console
 from submit.ensemble.members import (
     MemberFiles,
     find_members,
@@ -177,7 +178,7 @@ def _report(found: combine.Combination) -> None:
         ways.add_row(name, f"{value:.4f}", "taken" if name == found.method else "")
     if found.chosen is not None:
         ways.add_row("the best of them", f"{found.chosen:.4f}", "chosen without the part that is scored")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(f"{found.samples:,} labelled samples that all members predict", table, sep="\n")
     console.print("\nweights learned on four fifths of them, scored on the other", ways, sep="\n")
     if found.penalty is not None:

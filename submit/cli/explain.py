@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from submit.cli.terminal import plain_console, visible
 from submit.errors import SubmissionError, about
 from submit.provenance.explanation import (
     Node,
@@ -62,8 +62,8 @@ def _refuse_run(path: Path) -> None:
 
 
 def _print(kept: Kept) -> None:
-    console = Console(highlight=False)
-    record, root = kept.record, tree(kept.record["provenance"])
+    console, record = plain_console(), visible(kept.record)
+    root = tree(record["provenance"])
     members = list(root.leaves())
     written = f", made {record['made']}" if record["made"] else ""
     console.print(Text(f"{kept.path}: {record['file']['bytes']:,} bytes{written}"), soft_wrap=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, either
 from submit.formats import vqa_results
 from submit.formats.table import FORMATS
@@ -98,7 +98,7 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.to_dict()))
     else:
-        Console().print(_table(found))
+        plain_console().print(_table(found))
 
 
 def _by_subject(texts: Sequence[str]) -> dict[str, list[Path]] | Path:

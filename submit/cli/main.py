@@ -12,6 +12,7 @@ from submit.cli.ensemble import ensemble
 from submit.cli.explain import explain
 from submit.cli.formats import check, vqa, write
 from submit.cli.scores import compare, probe, rosetta, score
+from submit.cli.terminal import take_any_text, visible
 from submit.errors import SubmissionError
 
 
@@ -19,6 +20,7 @@ class _Group(click.Group):
     """Prints our own errors, the system's, and click's about arguments, without a traceback, and exits with 1."""
 
     def main(self, *args: Any, **more: Any) -> Any:
+        take_any_text()
         try:
             return super().main(*args, **more)
         except OSError as error:
@@ -36,7 +38,7 @@ class _Group(click.Group):
                 sys.stdout.flush()
             return result
         except SubmissionError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
         except click.UsageError as error:
             error.show()
             raise click.exceptions.Exit(1) from error

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from submit import metrics
 from submit.cli import tables
+from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, about
 from submit.files.csv_table import read_ids
 from submit.regions import hemispheres, load_regions
@@ -59,8 +59,8 @@ def score(
         click.echo(json.dumps({**result.to_dict(), **({"usage": parts} if parts else {})}))
     else:
         for name, one in by_usage.items():
-            Console().print(Text(name), _table(one), sep="\n")
-        Console().print(*([Text("all")] if by_usage else []), _table(result), sep="\n")
+            plain_console().print(Text(name), _table(one), sep="\n")
+        plain_console().print(*([Text("all")] if by_usage else []), _table(result), sep="\n")
         _say_left_out(result.samples, result.left_out, solution)
 
 

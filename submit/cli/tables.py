@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from submit.cli.terminal import plain_console
 from submit.scores.compare import Compared
 from submit.scores.interval import Interval
 from submit.scores.probe import Probe
@@ -21,7 +22,7 @@ _ORDERS = 3
 
 def show(found: Rosetta | ClassRosetta) -> None:
     """Prints what `rosetta` found."""
-    console = Console(highlight=False)
+    console = plain_console()
     if isinstance(found, ClassRosetta):
         _show_classes(console, found)
         return
@@ -55,7 +56,7 @@ def show(found: Rosetta | ClassRosetta) -> None:
 
 def show_compared(found: Sequence[Compared]) -> None:
     """Prints what `compare` found."""
-    console = Console(highlight=False)
+    console = plain_console()
     called = _distinct(dict.fromkeys(one.name for one in found))
     for number, measure in enumerate(dict.fromkeys(one.measure for one in found)):
         if number:
@@ -89,7 +90,7 @@ def show_probe(found: Probe) -> None:
     table.add_row("the highest of them", f"{summary['highest']:.4f}")
     for name, score in [*list(found.rows.items())[:_ORDERS], *list(found.columns.items())[:_ORDERS]]:
         table.add_row(name, f"{score:.4f}")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     if not found.findings:
         console.print("\nnothing seems misaligned; an exchange of columns that are much alike can go unseen")

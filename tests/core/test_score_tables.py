@@ -29,3 +29,11 @@ def test_all_of_each_table_is_seen(width, count):
     assert shown.split().count("12345") == len(tables)
     assert (len(tables) == 1) == (width == 300 or count == 1 or (width == 80 and count == 7))
     assert shown.count("title") == 1
+
+
+def test_names_of_scores_are_no_markup():
+    out = io.StringIO()
+    odd = "a[/b]:cat:[red]"
+    for table in score_tables(Console(file=out), ("step",), [((odd,), {odd: "0.5"})], odd):
+        Console(file=out).print(table)
+    assert out.getvalue().count(odd) == 3

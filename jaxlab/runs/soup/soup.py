@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 import jax
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from jaxlab.core.beside import config_text, trusting
 from jaxlab.core.config import anchored, differences, identity, to_json
@@ -201,15 +201,15 @@ def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any
 def _report(average: ParameterAverage, about: dict[str, Any], console: Console) -> None:
     """The members with their scores, which were taken, and the soup's score beside the best member's."""
     metric, members = about["metric"], about["members"]
-    cells = {
-        "run": [escape(member["run"]) for member in members],
+    cells: dict[str, list[Any]] = {
+        "run": [Text(member["run"]) for member in members],
         "step": [f"{member['step']:,}" for member in members],
     }
     if metric:
         cells[metric.replace("_", " ")] = [f"{member['score']:.4f}" for member in members]
     if about["greedy"]:
         cells["taken"] = ["yes" if member["taken"] else "" for member in members]
-    table = Table(*cells, box=None)
+    table = Table(*(Column(Text(name)) for name in cells), box=None)
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)
     console.print(table)
@@ -219,4 +219,4 @@ def _report(average: ParameterAverage, about: dict[str, Any], console: Console) 
         line += f": validation {metric} {average.scores[metric]:.4f}, the best member's {best:.4f}"
     if average.measured:
         line += f"; {len(average.measured)} batch norms measured anew"
-    console.print(line, highlight=False, soft_wrap=True)
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
