@@ -21,6 +21,8 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
+_OWN = getattr(os, "O_NOFOLLOW", 0)  # a link in somebody's run directory would have another file written over
+
 
 @contextlib.contextmanager
 def locked(file: Path, what: Path) -> Iterator[None]:
@@ -49,7 +51,7 @@ def locked(file: Path, what: Path) -> Iterator[None]:
 def _taken(file: Path, what: Path) -> int:
     """The lock file, open and locked, with our record in it."""
     while True:
-        number = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        number = os.open(file, os.O_RDWR | os.O_CREAT | _OWN, 0o666)
         if not _take(number):
             holder = _holder(number)
             os.close(number)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
 from jaxlab.core.config import anchored, to_json
+from jaxlab.core.lock import locked
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source, examples
 from jaxlab.experiment.study import Study
@@ -107,7 +108,10 @@ def train_study(
             return _stopped(rundir, session, f"before {title}")
         session.log(f"{title}: {inside.path}")
         given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
-        train(experiment, inside, **given, session=session.within(title))
+        with locked(
+            inside.path / "lock", inside.path
+        ):  # it is a run like any other: somebody may train it alone
+            train(experiment, inside, **given, session=session.within(title))
         if new:  # now that the data and the config are known to go together
             rundir.create(to_json(anchored(study)), source, {**inside.info(), **kind.described(study)})
             new = False

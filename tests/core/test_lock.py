@@ -70,6 +70,14 @@ def test_a_plain_file_where_a_folder_belongs_is_one_message(tmp_path, inside):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_link_in_somebodys_run_directory_is_not_written_through(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match="run could not be written"):
+        locked(tmp_path / "lock", tmp_path / "run").__enter__()
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     """And what a killed process left of it goes."""
     (tmp_path / "new.partial").mkdir()
