@@ -9,6 +9,8 @@ from jaxlab.data.split import GroupedSplit, KFold, RandomSplit
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.study import Study
 
+MOST = 10_000  # networks to train
+
 
 @dataclass(frozen=True, kw_only=True)
 class Folds(Study):
@@ -21,6 +23,8 @@ class Folds(Study):
     folds: int = 5
 
     def check(self) -> None:
+        if self.folds > MOST:
+            raise UserError(f"Folds.folds: expected at most {MOST:,}, found {self.folds!r:.60}")
         _ = self.split
 
     @property

@@ -16,6 +16,7 @@ from jaxlab.weights import settled
 from jaxlab.weights.preprocessing import prepared
 
 _NEEDED = ("kind", "targets", "images", "image_dtype", "normalize")
+_PARTS: dict[str, type[Any]] = {"images": Images, "normalize": Normalize}
 _LATER: dict[str, Any] = {"masks": 0, "encoders": (), "settled": {}}  # which the first versions did not know
 
 
@@ -87,6 +88,9 @@ class Task:
             raise UserError(
                 f"run.json: task has no {', '.join(missing)}; another version of jaxlab made this run"
             )
+        images, normalize = (_part(data, name, kind) for name, kind in _PARTS.items())
+        if images.size is None and not data["encoders"]:
+            raise UserError("run.json: task.images.size: expected height and width, found null")
         targets = data.get("objectives") or dict.fromkeys(objectives, data["targets"])
         if targets.keys() != objectives.keys():
             raise UserError(
@@ -96,9 +100,9 @@ class Task:
             objectives=resolved(
                 objectives, {name: tuple(names) for name, names in targets.items()}, origins_of(data)
             ),
-            images=from_json(data["images"]),
+            images=images,
             image_dtype=data["image_dtype"],
-            normalize=from_json(data["normalize"]),
+            normalize=normalize,
             masks=data["masks"],
             encoders=tuple(data["encoders"]),
             settled=data["settled"],
@@ -133,6 +137,15 @@ class Task:
 def origins_of(task: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Those that the JSON of a task has."""
     return {name: np.array(values) for name, values in task.get("origins", {}).items()}
+
+
+def _part(task: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+    found = from_json(task[name])
+    if not isinstance(found, kind):
+        raise UserError(
+            f"run.json: task.{name}: expected {kind.__name__}, found {task[name].get('type')!r:.60}"
+        )
+    return found
 
 
 def _lists(targets: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

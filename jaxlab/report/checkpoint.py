@@ -3,8 +3,10 @@
 Without `stats` and `other`, only JSON files are read.
 """
 
+import contextlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +38,27 @@ def show(
     console: Console | None = None,
 ) -> None:
     """Print what `path` holds. Raises UserError where there is nothing to show, or, after it, for damage."""
-    report = describe(path, stats=stats, other=other)
+    with _of_our_shape(path):
+        report = describe(path, stats=stats, other=other)
     if as_json:
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
-        render(visible(report), console or Console())
+        with _of_our_shape(path):
+            render(visible(report), console or Console())
     if faults := [entry["damaged"] for entry in report["checkpoints"] if entry["damaged"]]:
         raise UserError(f"{path}: {len(faults)} damaged checkpoint(s): {'; '.join(faults)}")
+
+
+@contextlib.contextmanager
+def _of_our_shape(path: Path) -> Iterator[None]:
+    """Whatever is written in config.json and run.json is shown here: what keeps it from that is one message."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: its config.json or run.json is of another shape than jaxlab writes ({error!r:.200}); --json "
+            "shows them as they are"
+        ) from error
 
 
 def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> dict[str, Any]:

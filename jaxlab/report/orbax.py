@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxlab.core.types import UserError
 from jaxlab.report.leaves import described, without_devices
+from jaxlab.training.arrays import quiet
 
 Leaves = dict[str, dict[str, dict[str, Any]]]
 
@@ -28,10 +29,11 @@ def _leaves(folder: Path) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     import orbax.checkpoint as ocp
 
     try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
             tree = checkpointer.metadata(folder.absolute()).item_metadata.tree
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(f"{folder}: Orbax cannot read its metadata ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # of Orbax and its storage, by what is damaged
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{folder}: Orbax cannot read its metadata ({why:.200})") from error
     found, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [
         (tuple(jax.tree_util.keystr((e,), simple=True) for e in path), _leaf(leaf)) for path, leaf in found

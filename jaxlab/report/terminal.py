@@ -7,7 +7,6 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -44,7 +43,7 @@ def _header(report: dict[str, Any]) -> Table:
     table.add_column(overflow="fold")
     table.add_row(_header_name(report), Text(report["path"], overflow="fold"))
     for name, text in _facts(report):
-        table.add_row(name, escape(text))
+        table.add_row(name, Text(text))
     return table
 
 
@@ -120,14 +119,14 @@ def _checkpoints(entries: list[dict[str, Any]]) -> Table:
         box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title="checkpoints", title_justify="left"
     )
     for name in ("step", "epoch", *(name.replace("_", " ") for name in names), "size"):
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     table.add_column("files")
     table.add_column("digest", no_wrap=True)
     for entry in entries:
         step = f"{entry['step']:,}{' *' if entry['best'] else '  '}"
         scores = [_figure(entry["metrics"].get(name)) for name in names]
         state = "damaged" if entry["damaged"] else "verified" if entry["verified"] else "present"
-        digest = (entry["digest"] or "")[:12]
+        digest = Text((entry["digest"] or "")[:12])
         style = "red" if entry["damaged"] else None
         table.add_row(step, _text(entry["epoch"]), *scores, _size(entry["bytes"]), state, digest, style=style)
     table.caption = "* best" if any(entry["best"] for entry in entries) else None
@@ -185,13 +184,13 @@ def _add(
     label = Text("  " * depth + name, style="bold" if bold else "" if is_leaf else "cyan")
     shape = "x".join(map(str, leaves[0]["shape"])) or "scalar" if is_leaf else ""
     style = None if is_leaf or bold else "dim"
-    table.add_row(label, shape, *(_figures if stats else _sizes)(leaves, is_leaf), style=style)
+    table.add_row(label, Text(shape), *(_figures if stats else _sizes)(leaves, is_leaf), style=style)
 
 
-def _sizes(leaves: list[Leaf], is_leaf: bool) -> list[str]:
+def _sizes(leaves: list[Leaf], is_leaf: bool) -> list[str | Text]:
     dtypes = {leaf["dtype"] for leaf in leaves}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
-    return [dtype, f"{sum(map(values, leaves)):,}", _size(sum(leaf["bytes"] or 0 for leaf in leaves))]
+    return [Text(dtype), f"{sum(map(values, leaves)):,}", _size(sum(leaf["bytes"] or 0 for leaf in leaves))]
 
 
 def _figures(leaves: list[Leaf], is_leaf: bool) -> list[str]:
@@ -242,13 +241,13 @@ def _differing(leaves: dict[str, dict[str, Any]]) -> Table:
     table.add_column("max abs", justify="right")
     params = {name: leaf for name, leaf in leaves.items() if name.startswith("params.")}
     for name, leaf in list(params.items())[:_TOP]:
-        table.add_row(escape(name), _figure(leaf["relative"]), _figure(leaf["max_abs"]))
+        table.add_row(Text(name), _figure(leaf["relative"]), _figure(leaf["max_abs"]))
     if len(params) > _TOP:
         table.add_row(f"and {len(params) - _TOP} more of params (--json has all)", "", "")
     for field in dict.fromkeys(name.split(".", 1)[0] for name in leaves if name not in params):
         members = [leaf for name, leaf in leaves.items() if name.startswith(f"{field}.")]
         most = [_figure(members[0][name]) for name in ("relative", "max_abs")]
-        table.add_row(f"largest in {field} ({len(members)} differ)", *most, style="dim")
+        table.add_row(Text(f"largest in {field} ({len(members)} differ)"), *most, style="dim")
     return table
 
 

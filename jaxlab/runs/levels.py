@@ -31,5 +31,5 @@ def recorded_encoders(rundir: RunDirectory) -> Sequence[Mapping[str, Any]]:
 def recorded_levels(task: Mapping[str, Any]) -> Levels | None:
     """Those that the task of run.json names. An older run's are None: 65535 showed white."""
     images = from_json(task.get("images"))
-    own = None if images is None else images.levels
+    own = images.levels if isinstance(images, Images) else None
     return own or levels_of(task.get("encoders", ()))

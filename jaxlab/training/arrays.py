@@ -33,7 +33,7 @@ def write(folder: Path, arrays: Leaves) -> None:
 
     size = sum(leaf.nbytes for named in arrays.values() for leaf in named.values())
     _check_room(folder.parent, size)
-    with _quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+    with quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
         orbax.save(place, args=ocp.args.PyTreeSave(arrays))
         for part in [arrays] if size < _LARGE else ({name: arrays[name]} for name in arrays):
             _check_same(part, _restored(orbax, place, part))
@@ -43,7 +43,7 @@ def read(folder: Path, wanted: dict[str, Any] | None = None) -> Leaves:
     """{field: {path: array}} as written. wanted: {field: paths} of those to read; default: all."""
     import orbax.checkpoint as ocp
 
-    with _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+    with quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
         return orbax.restore(place) if wanted is None else _restored(orbax, place, wanted)
 
 
@@ -93,7 +93,7 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Orbax logs a traceback of each error that it raises too, and its storage calls back when nobody listens."""
     logger, hook = logging.getLogger("absl"), sys.unraisablehook
     before, logger.disabled = logger.disabled, True

@@ -45,12 +45,16 @@ class _Data(BaseModel):
     fingerprint: str
 
 
+class _Part(BaseModel):
+    type: str
+
+
 class _Task(BaseModel):
     kind: str = ""
     targets: list[str] = []
     objectives: dict[str, list[str]] = {}
-    images: dict[str, Any] = {}
-    normalize: dict[str, Any] = {}
+    images: _Part = _Part(type="Images")
+    normalize: _Part = _Part(type="Normalize")
     image_dtype: str = ""
     masks: _Count = 0
     encoders: list[dict[str, Any]] = []

@@ -399,3 +399,54 @@ print(sorted(bridge._backends) if bridge else [], file=sys.stderr)
     assert found.returncode == 0, found.stderr
     assert found.stderr.splitlines()[-1] == ("['cpu']" if flags else "[]")
     assert json.loads(found.stdout)["checkpoints"][0]["digest"] == independent_digest(PARAMS)
+
+
+# The kind: config.json and run.json that are JSON, and of another shape than jaxlab writes, wherever in them.
+ENTRY = {
+    "layer": "a",
+    "arrays": 1,
+    "parameters": 3,
+    "rate": 0.1,
+    "trains": "yes",
+    "after_epoch": 0,
+    "statistics": None,
+}
+SHAPES = [
+    ({**CONFIG, "optimizer": {}}, INFO),
+    ({**CONFIG, "optimizer": {"type": 3}}, INFO),
+    ({**CONFIG, "objectives": {"a": 1}}, INFO),
+    ({"type": "Folds", "folds": 10**11}, INFO),
+    ({"type": "Folds", "folds": 2.5}, INFO),
+    ({"type": "Folds", "folds": 2, "experiment": [1]}, INFO),
+    (CONFIG, {**INFO, "versions": [1]}),
+    (CONFIG, {**INFO, "soup": {"members": 3}}),
+    (CONFIG, {**INFO, "finetune": [True]}),
+    *((CONFIG, {**INFO, "finetune": [{**ENTRY, name: [None]}]}) for name in ENTRY),
+    *((CONFIG, {**INFO, "finetune": [{key: ENTRY[key] for key in ENTRY if key != name}]}) for name in ENTRY),
+]
+
+
+@pytest.mark.parametrize(("config", "info"), SHAPES, ids=range(len(SHAPES)))
+def test_records_of_another_shape_are_one_message(tmp_path, config, info):
+    run = RunDirectory(tmp_path / "run")
+    run.create(config, None, info)
+    result = CliRunner().invoke(main, ["inspect", str(run.path)])
+    assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+    assert result.exit_code == 0 or len(result.stderr.strip().splitlines()) == 1
+
+
+def test_names_in_records_are_no_markup(tmp_path):
+    """Nor emoji: of layers, scores, objectives, dtypes and runs."""
+    odd = "a[/b]:cat:[red]"
+    entries = [{**ENTRY, "layer": odd}]
+    run = make_run(tmp_path / "run", {odd: np.ones(2)}, info={**INFO, "commit": odd, "finetune": entries})
+    record = {"step": 20, "epoch": 2, "split": "validation", odd: 0.5}
+    (run / "metrics.jsonl").write_text(json.dumps(record) + "\n")
+    for arguments in (
+        [],
+        ["--stats"],
+        ["--diff", str(make_run(tmp_path / odd.replace("/", ""), {odd: np.zeros(2)}))],
+    ):
+        result = CliRunner().invoke(main, ["inspect", str(run), *arguments])
+        assert result.exit_code == 0, repr(result.exception)
+        assert result.stdout.count(odd) >= 3, result.stdout

@@ -89,6 +89,9 @@ SHAPES = [
     ("run.json", {"task": {}}),
     ("run.json", {"task": {"kind": "regression", "targets": "n0"}}),
     ("run.json", {"task": {"kind": "regression", "targets": ["n0"], "images": {"type": "AdamW"}}}),
+    ("run.json", {"task": {"images": {"size": [16, 16]}}}),
+    ("run.json", {"task": {"normalize": {"type": "Images"}}}),
+    ("run.json", {"task": {"images": {"type": "Images", "size": None}}}),
     ("run.json", {"data": "f"}),
     ("run.json", {"data": None}),
     ("run.json", {"devices": 4}),
@@ -100,6 +103,8 @@ SHAPES = [
 def test_records_of_another_shape_are_one_message(trained, tmp_path, command, file, changes):
     run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("events", "plots"))
     data = json.loads((run / file).read_text())
+    if isinstance(part := changes.get("task"), dict) and len(part) == 1:
+        changes = {"task": data["task"] | part}
     (run / file).write_text(json.dumps(data | changes))
     result = CliRunner().invoke(main, [command, str(run)])
     assert isinstance(result.exception, SystemExit | None), repr(result.exception)

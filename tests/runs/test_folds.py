@@ -14,6 +14,7 @@ from tiny import folded_run, tiny
 import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.config import from_json, override, to_json
+from jaxlab.core.lock import locked
 from jaxlab.core.types import UserError
 from jaxlab.data import Images, Simulated
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit
@@ -53,6 +54,8 @@ def test_what_cannot_be_folded_is_refused():
         in_folds(Experiment(split=KFold(folds=10)), 5)
     with pytest.raises(UserError, match="expected folds >= 2"):
         Folds(folds=1)
+    with pytest.raises(UserError, match="expected at most 10,000, found 1000"):  # before it lists them all
+        Folds(folds=10**30)
     ridge = Ridge(encoders=(ImageEncoder(model=LeNet5(grid=1), images=Images(size=(32, 32))),))
     with pytest.raises(UserError, match=r"--folds 5: Ridge has folds of its own \(--set split.folds=5\)"):
         in_folds(ridge, 5)
@@ -300,3 +303,13 @@ def test_classes_keep_their_logits(tmp_path):
     whole, images = run.predict_split("test"), np.stack([opened.test.read(row) for row in range(4)])
     assert whole.kind == "probabilities"
     np.testing.assert_allclose(np.exp(run.predict(images)), whole.values, rtol=1e-5)
+
+
+def test_a_fold_that_somebody_trains_alone_is_in_use(arrays_npz, tmp_path):
+    fold = tmp_path / "run/fold0"
+    with (
+        locked(fold / "lock", fold),
+        pytest.raises(UserError, match=r"run/fold0 is in use: process \d+ on"),
+    ):
+        folded_run(arrays_npz, tmp_path / "run")
+    assert not fold.exists()
