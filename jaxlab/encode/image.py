@@ -20,7 +20,7 @@ from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.base import Model
-from jaxlab.nn.plain import adopted, features
+from jaxlab.nn.plain import adopted, check_rows, features
 from jaxlab.weights import settled
 from jaxlab.weights.preprocessing import check_intensities, described, prepared
 
@@ -78,6 +78,11 @@ class ImageEncoder(Encoder):
         blank = jax.ShapeDtypeStruct((1, *size, channels), "float32")
         shapes = frozen.shapes(forward, {"image": blank})
         asked_layers(config, shapes)
+        check_rows(
+            lambda image: forward(frozen.merged(frozen.variables), {"image": image}),
+            (*size, channels),
+            [self.model],
+        )
         name = self.name or type(self.model).__name__
         return Loaded(
             config=config,

@@ -16,7 +16,7 @@ from flax import nnx
 
 from jaxlab.core import tree
 from jaxlab.core.rng import initial_rngs
-from jaxlab.core.types import UserError
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import check_batch_size, epoch_length
 from jaxlab.data.source import Opened
@@ -26,11 +26,12 @@ from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, inpu
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
 from jaxlab.models.order import order
+from jaxlab.nn.plain import check_rows
 from jaxlab.objectives import Resolved, resolved, targets_of
 from jaxlab.optim import Groups, Plateau, Tuning, undecayed
 from jaxlab.training.loop import Plan
 from jaxlab.training.runtime import compute_dtype
-from jaxlab.training.state import TrainState
+from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Learning, Program, initial_parameters
 
 NetworkShapes = tuple[nnx.GraphDef, nnx.State, nnx.State]  # parameters and batch statistics, of shapes only
@@ -144,6 +145,15 @@ class Recipe:
         """With truth and predictions taken above these origins on the devices, and no others."""
         task = self.task.above(origins)
         return replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
+
+    def check_rows(self, variables: Variables) -> None:
+        """Raises UserError where a model or readout of the user's own mixes the images of a batch in evaluation."""
+        heads = [one.head for one in self.task.objectives]
+        check_rows(
+            lambda images: self.program.apply(variables, images, EVALUATION).outputs,
+            self.input.shape,
+            [self.experiment.model, *heads],
+        )
 
     def initial_state(self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})) -> TrainState:
         """The state before the first step. pretrained: parameters and batch statistics of the backbone."""

@@ -2,22 +2,25 @@
 
 `nnx.BatchNorm` and `nnx.Dropout` have no argument for the mode of a pass. `adopted` gives them one: their batch
 statistics are then those of all devices in training and the running ones in evaluation, their masks follow the rows.
-What cannot be carried, such as random numbers that a module keeps for itself, is refused.
+What cannot be carried, such as random numbers that a module keeps for itself, is refused; so is what mixes the rows of
+a batch in evaluation (`check_rows`).
 """
 
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array
 
+from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode, UserError
 
 SOLE = "features"  # the name of those of a module that returns an array
@@ -69,6 +72,33 @@ def features(module: Any, seen: Any, mode: Mode) -> dict[str, Array]:
         f"{type(module).__name__}: expected an array, or a dict of arrays by layer, as what it returns; found "
         f"{_described(found)}"
     )
+
+
+def check_rows(forward: Callable[[Any], Any], shape: Any, owners: Sequence[Any]) -> None:
+    """Raises UserError where one of `owners` that is not jaxlab's own mixes the rows of a batch in evaluation.
+
+    Predictions would then depend on which images come together. Seen by a row of NaN between two of zeros, which
+    takes one compiled call; without a part of the user's there is none. forward: a batch -> arrays of its rows.
+    shape: of images, or {name: shape} of features.
+    """
+    own = [type(owner).__name__ for owner in owners if not type(owner).__module__.startswith("jaxlab.")]
+    if not own:
+        return
+    with jax.debug_nans(False):
+        rows = jax.tree.map(_zeros_and_nan, tree.example(shape))
+        found = jax.device_get(jax.jit(forward)(rows))
+    if all(np.isfinite(leaf[[0, 2]]).all() for leaf in jax.tree.leaves(found)):
+        return
+    raise UserError(
+        f"{', '.join(own)}: what is made of one image depends on the others in its batch, in evaluation too, so that "
+        "predictions would depend on which images come together. Normalise within an image, or by nnx.BatchNorm, which "
+        "takes running statistics then; a statistic of one's own (nnx.BatchStat) is to change where mode.train alone"
+    )
+
+
+def _zeros_and_nan(example: jax.ShapeDtypeStruct) -> Array:
+    zeros = jnp.zeros(example.shape, example.dtype)
+    return jnp.concatenate([zeros, jnp.full_like(zeros, jnp.nan), zeros])
 
 
 @contextmanager

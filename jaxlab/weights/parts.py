@@ -117,7 +117,7 @@ def _disjoint(whole: list[_Fit]) -> list[str]:
 def _chosen(arrays: Mapping[str, np.ndarray], prefixes: list[str], source: str) -> Part | None:
     if len(prefixes) == 1:
         (prefix,) = prefixes
-        return _part(arrays, prefix, f"from the part {prefix[:-1]} of the file") if prefix else None
+        return _part(arrays, prefix, _said(arrays, prefix)) if prefix else None
     names = [prefix[:-1] for prefix in prefixes]
     averaged = [name for name in names if AVERAGED.search(name)]
     others = [name for name in names if name not in averaged]
@@ -128,6 +128,30 @@ def _chosen(arrays: Mapping[str, np.ndarray], prefixes: list[str], source: str) 
         f"weights {source}: expected one network of this kind, found {len(names)}: {', '.join(names)}. Say which: "
         f"pretrained={f'{source}#{names[0]}'!r}"
     )
+
+
+def _said(arrays: Mapping[str, np.ndarray], prefix: str) -> str:
+    """Of the only part that holds the network: which it is, and what averages there are besides, or raw weights."""
+    others = [key for key in arrays if not key.startswith(prefix)]
+    inside = below(arrays, prefix)
+    if AVERAGED.search(prefix[:-1]) and inside.keys() <= set(others):
+        return (
+            f"the averaged ones, {prefix[:-1]}, of two sets in the file; a file with those alone whose keys have no "
+            "prefix gives the others"
+        )
+    said = f"from the part {prefix[:-1]} of the file"
+    averages = [] if AVERAGED.search(prefix[:-1]) else [key for key in others if _is_average(key)]
+    if not averages:
+        return said
+    return (
+        f"{said}; {len(averages)} keys as {averages[0]} are averaged weights, whose names are not the network's; "
+        "they are left out (a file with an averaged model's state_dict gives these)"
+    )
+
+
+def _is_average(key: str) -> bool:
+    name = key.rpartition(".")[2]
+    return AVERAGED.search(key) is not None and not name.startswith(("n_", "num_", "decay"))
 
 
 def _part(arrays: Mapping[str, np.ndarray], prefix: str, note: str) -> Part:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from jaxlab.core.types import UserError
+from jaxlab.weights.parts import AVERAGED
 from jaxlab.weights.unpickler import Described, Storage, Tensor, load
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -93,6 +94,10 @@ def _collect(found: Any, path: str, tensors: dict[str, Tensor], seen: set[int]) 
     seen.add(id(found))
     for key, value in found.items():
         name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, list | tuple) and AVERAGED.search(name):
+            value = dict(
+                enumerate(value)
+            )  # as torch_ema has them: without names, so that they can only be told of
         if isinstance(value, Tensor):
             tensors[name] = value
         elif isinstance(key, str) and not key.startswith("optim"):  # whose moments are shaped as the weights

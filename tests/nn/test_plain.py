@@ -18,7 +18,7 @@ from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.heads import Linear
 from jaxlab.heads.network import build_network
 from jaxlab.models import Model
-from jaxlab.nn.plain import adopted, features
+from jaxlab.nn.plain import adopted, check_rows, features
 
 X = np.random.default_rng(0).normal(3, 2, (8, 4)).astype(np.float32)
 
@@ -171,3 +171,46 @@ def test_another_result_is_refused(result, words):
         UserError, match=rf"Own: expected an array, or a dict of arrays by layer.*; found {words}"
     ):
         features(Own(result), jnp.asarray(X), EVALUATION)
+
+
+class OfBatch(nnx.Module):
+    """A batch norm by hand."""
+
+    def __call__(self, x):
+        return (x - x.mean(0, keepdims=True)) / (x.std(0, keepdims=True) + 1e-3)
+
+
+class Statistic(nnx.Module):
+    """Running statistics by hand, which change in evaluation too."""
+
+    def __init__(self):
+        self.mean = nnx.BatchStat(jnp.zeros(4))
+
+    def __call__(self, x):
+        self.mean[...] = 0.9 * self.mean[...] + 0.1 * x.mean(0)
+        return x - self.mean[...][None]
+
+
+class Ranked(nnx.Module):
+    def __call__(self, x):
+        return jnp.sort(x, 0)
+
+
+class OfRow(nnx.Module):
+    def __call__(self, x):
+        return (x - x.mean(-1, keepdims=True)) / (x.std(-1, keepdims=True) + 1e-3)
+
+
+@pytest.mark.parametrize("made", [OfBatch, Statistic, Ranked])
+def test_rows_that_see_one_another_in_evaluation_are_refused(made):
+    with pytest.raises(UserError, match=r"Sequence: .* depends on the others in its batch"):
+        check_rows(lambda x: features(made(), x, EVALUATION), (4,), [Sequence(), Linear()])
+
+
+@pytest.mark.parametrize("made", [plain, OfRow])
+def test_rows_that_do_not_are_taken(made):
+    check_rows(lambda x: features(made(), x, EVALUATION), (4,), [Sequence()])
+
+
+def test_parts_of_jaxlab_are_not_tried():
+    check_rows(lambda x: 1 / 0, (4,), [Linear()])

@@ -77,6 +77,34 @@ def test_of_raw_and_averaged_weights_the_averaged_are_taken_and_the_way_to_the_o
     assert loaded(f"{tmp_path / name}#{raw}")[0] == 0, "the note's own words"
 
 
+def test_averages_without_a_way_to_the_others(tmp_path):
+    save_torch({**STATE, **below("ema.", OTHER)}, tmp_path / "x.pth")
+    added, record = loaded(tmp_path / "x.pth")
+    assert added == 1
+    assert record["notes"][0].startswith(
+        "the averaged ones, ema, of two sets in the file; a file with those alone"
+    )
+
+
+UNNAMED = {
+    "latent diffusion's": {
+        "state_dict": below("model.")
+        | {f"model_ema.{key.replace('.', '')}": array for key, array in OTHER.items()}
+        | {"model_ema.decay": np.ones(1), "model_ema.num_updates": np.ones(1)}
+    },
+    "torch_ema's": {"model": STATE, "ema": {"shadow_params": list(OTHER.values()), "decay": 0.9}},
+}
+
+
+@pytest.mark.parametrize("whose", UNNAMED)
+def test_averages_whose_names_are_not_the_networks_are_told_of(whose, tmp_path):
+    save_torch(UNNAMED[whose], tmp_path / "x.pth")
+    added, record = loaded(tmp_path / "x.pth")
+    assert added == 0
+    assert f"from the part model of the file; {len(OTHER)} keys as " in record["notes"][0]
+    assert "are averaged weights" in record["notes"][0]
+
+
 def test_two_networks_are_asked_for(tmp_path):
     """MoCo's own training files have the encoder and its slow copy, DINO's a student and a teacher."""
     file = tmp_path / "moco.pth"

@@ -54,6 +54,8 @@ def save_torch(content: Any, file: Path, compress: int = zipfile.ZIP_STORED) -> 
         def tensors(part: Any) -> Any:
             if isinstance(part, dict):
                 return {key: tensors(value) for key, value in part.items()}
+            if isinstance(part, list):
+                return [tensors(value) for value in part]
             if not isinstance(part, np.ndarray):
                 return part
             buffers.append(part)

@@ -78,6 +78,7 @@ def _fit(
     recipe, training = start.recipe, start.recipe.experiment.training
     learn, validate = portions
     state, progress = start.state(learn, session)
+    recipe.check_rows(state.variables)
     if start.new:  # now that the checkpoint is seen to fit the config
         start.keep(source)
         if start.is_done(session):
