@@ -1,6 +1,7 @@
 """What `jaxlab predict` does: a split with each of several runs, and their mean as one file."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from jaxlab.runs.api import load
 from jaxlab.runs.checks import unlike_sample
 from jaxlab.runs.constant import constants
 from jaxlab.runs.run import Form, Run, Which
+from jaxlab.training.rundir import RunDirectory
 from submit import Labels, Predictions, ensemble, kaggle
 from submit.files.atomic import atomic
 from submit.files.csv_writing import header_line, row_lines
@@ -42,6 +44,7 @@ def predict_runs(
 ) -> Predicted:
     """Predict a split with each run, keep it in each one's predictions/, and write their mean to `out`, if given.
 
+    A run that is read-only keeps nothing where `out` is given, which is told.
     The suffix of `out` picks csv or npz. which: by default the best checkpoint, and the last ones of folds.
     log: is given a warning for each run whose training is not at its end, and a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
@@ -54,17 +57,22 @@ def predict_runs(
     sample = runs[0].test[1] if split == "test" and out is not None else None
     if out is not None:
         _check_together(runs, sample if out.suffix == ".csv" else None)
-    members, files = [], {}
+    members, names, files = [], list[str](), {}
     for run in runs:
-        predictions, file = run.kept_as(split, which)
+        if out is not None and not _is_writable(run.rundir):
+            predictions, file = run.predict_split(split, which), run.rundir.path
+            log(f"warning: {file} is read-only: its predictions are in {out} alone, not kept in it too")
+        else:
+            predictions, file = run.kept_as(split, which)
+            files[run.rundir.path] = file
+            log(f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets")
         members.append(predictions)
-        files[run.rundir.path] = file
-        log(f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets")
+        names.append(str(file))
         if inferred := predictions.provenance.get("inference"):
             log(f"{run.rundir.path}: {summary(inferred, run.primary)}")
     if out is None:
         return Predicted(files)
-    mean = members[0] if len(members) == 1 else ensemble.mean(members, list(map(str, files)))
+    mean = members[0] if len(members) == 1 else ensemble.mean(members, names)
     against = None
     about = ""
     if out.suffix == ".npz":
@@ -81,6 +89,12 @@ def predict_runs(
         about = f", checked against {against}"
     log(f"{out}: written{about}")
     return Predicted(files, mean, out, against)
+
+
+def _is_writable(rundir: RunDirectory) -> bool:
+    """Whether predictions can be kept in it: not in one of somebody else's, nor where Kaggle shows a dataset."""
+    folder = rundir.predictions("test").parent
+    return os.access(folder if folder.exists() else rundir.path, os.W_OK)
 
 
 def predict_images(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxlab.core.files import reason
+from jaxlab.core.files import reason, writing
 from jaxlab.core.types import FileWarning, UserError
 from jaxlab.training.events import EventFile
 
@@ -94,7 +94,7 @@ def validations(path: Path) -> dict[int, dict[str, float | None]]:
 
 def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Records ("step", "epoch", "split" and values) at the end of a metrics.jsonl, in place of a line cut short."""
-    with _writing(path), path.open("ab") as file:
+    with writing(path), path.open("ab") as file:
         rest = path.read_bytes().rpartition(b"\n")[2]
         if rest and _record(rest) is None:
             file.truncate(file.tell() - len(rest))

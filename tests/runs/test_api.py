@@ -1,6 +1,7 @@
 """What is refused before anything is predicted."""
 
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
 from jaxlab.data.sources.users_images import given_samples
@@ -15,6 +17,7 @@ from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
 from jaxlab.runs.predict import _check_names
+from submit import Predictions
 
 SAMPLES = given_samples(np.zeros((3, 4, 4), np.uint8), "uint8")
 ROWS = [f"{name}_{target}" for name in SAMPLES.ids for target in ("a", "b", "c")]
@@ -112,3 +115,24 @@ def test_records_of_another_shape_are_one_message(trained, tmp_path, command, fi
         assert result.exit_code == 1
         assert len(result.stderr.strip().splitlines()) == 1, result.stderr
         assert result.stderr.startswith("error: ")
+
+
+def test_a_read_only_run_is_evaluated_and_predicts_into_another_file(trained, tmp_path, monkeypatch):
+    """The kind: a run of somebody else's, or on a disk that is not written to. What is asked for is done and told."""
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("events", "plots"))
+    shutil.rmtree(run / "predictions", ignore_errors=True)
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()  # which nobody can append to
+    monkeypatch.setattr("jaxlab.training.journal.read", lambda *_: [])
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith(str(run)))
+    result = CliRunner().invoke(main, ["evaluate", str(run), "--json"])
+    assert result.exit_code == 0, repr(result.exception)
+    assert json.loads(result.stdout)
+    assert "metrics.jsonl could not be written (Is a directory): scores are not kept" in result.stderr
+    for name in ("out.csv", "out.npz"):
+        result = CliRunner().invoke(main, ["predict", str(run), "--out", str(tmp_path / name)])
+        assert result.exit_code == 0, repr(result.exception)
+        assert f"warning: {run} is read-only: its predictions are in {tmp_path / name} alone" in result.stderr
+    assert not (run / "predictions").exists()
+    kept = Predictions.load(tmp_path / "out.npz")
+    np.testing.assert_array_equal(kept.values, jaxlab.load(run).predict_split("test").values)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxlab.core.config import identity, to_json
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.evaluate.evaluator import Evaluator
@@ -211,7 +212,14 @@ class NetworkRun(Run):
             for one in checkpoints
             if one.step not in known and "validation" in scores[one.step]
         ]
-        journal.append(self.rundir.metrics, new)
+        if not new:
+            return
+        try:
+            journal.append(self.rundir.metrics, new)
+        except UserError as error:  # they are shown all the same
+            stderr_console().print(
+                f"warning: {error}: scores are not kept", highlight=False, markup=False, soft_wrap=True
+            )
 
     # -- what is made once
 
