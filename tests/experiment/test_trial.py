@@ -46,6 +46,11 @@ from jaxlab.weights.read import Unreachable
 CONFIGS = Path(__file__).parents[2] / "configs"
 COMPLETE = ("mnist_lenet5", "quickstart")  # whose data need no folder
 WITHOUT_DATA = [path for path in sorted(CONFIGS.glob("*.py")) if path.stem not in COMPLETE]
+LAYERED = ("cached_readout", "efficientnet_finetune", "resnet_finetune", "ridge", "vit_tiny_finetune")
+SMALLER = [
+    pytest.param(path, id=path.stem, marks=[] if path.stem in LAYERED else pytest.mark.exhaustive)
+    for path in WITHOUT_DATA
+]
 
 
 @pytest.fixture
@@ -119,7 +124,7 @@ def blank(build):
     return tuple({path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in flatten(s).items()} for s in split)
 
 
-@pytest.mark.parametrize("config", WITHOUT_DATA, ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", SMALLER)
 def test_networks_take_the_smaller_images_of_a_trial(config, unreachable, monkeypatch):
     """Layers that heads and encoders name are there at that size, and weights fill nothing of the shapes."""
     monkeypatch.setattr("jaxlab.encode.encoder.initial_parameters", blank)
@@ -356,7 +361,7 @@ def test_a_config_trains_as_it_stands_and_predicts(config, settings, elsewhere, 
     )
     for words in (
         f"jaxlab predict {run} --out",
-        f"{config}.py --set data.root=FOLDER",
+        f"jaxlab train {config} --set data.root=FOLDER",
         "jaxlab simulate FOLDER",
     ):
         assert words in said

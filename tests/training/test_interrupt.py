@@ -8,8 +8,16 @@ import pytest
 from jaxlab.training.interrupt import Interrupt
 
 
+@pytest.fixture
+def terminal():
+    """One whose end would end the tests: under nohup it would not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_asks_for_an_end_and_a_second_one_ends_at_once(name):
+def test_a_signal_asks_for_an_end_and_a_second_one_ends_at_once(name, terminal):
     number = getattr(signal, name)
     before = signal.getsignal(number)
     with Interrupt() as interrupt:
