@@ -54,6 +54,16 @@ def _component(rundir: RunDirectory, data: dict[str, Any]) -> Component:
     return found
 
 
+def _kept(rundir: RunDirectory) -> Any:
+    """Its config, by the parts that are defined already: the one that is trained defined its own."""
+    try:
+        return _component(rundir, rundir.config())
+    except UserError as error:
+        raise UserError(
+            f"{rundir.path} is the run of another config ({error}): give another --run"
+        ) from error
+
+
 def check_same(
     experiment: Component, rundir: RunDirectory, info: dict[str, Any], allow_change: bool, session: Session
 ) -> None:
@@ -69,7 +79,7 @@ def check_same(
     made_by, kind = rundir.config()["type"], type(experiment).__name__
     if made_by != kind:
         raise UserError(f"{rundir.path} is the run of {made_by}(...), not of {kind}(...): give another --run")
-    kept: Any = _component(rundir, rundir.config())
+    kept = _kept(rundir)
     changes = differences(identity(kept), identity(experiment))
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
     if before != now:

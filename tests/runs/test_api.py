@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiny import trained_run
 
 import jaxlab
 from jaxlab.cli.main import main
@@ -136,3 +137,15 @@ def test_a_read_only_run_is_evaluated_and_predicts_into_another_file(trained, tm
     assert not (run / "predictions").exists()
     kept = Predictions.load(tmp_path / "out.npz")
     np.testing.assert_array_equal(kept.values, jaxlab.load(run).predict_split("test").values)
+
+
+def test_the_run_of_another_config_with_parts_of_its_own_is_named(trained, tmp_path, arrays_npz):
+    """And its config.py is not run."""
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("events", "plots"))
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace('"ShallowCNN"', '"Unheard"'))
+    (run / "config.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(
+        UserError, match=r"run is the run of another config \(.*'Unheard'.*\): give another --run"
+    ):
+        trained_run(arrays_npz, run)
