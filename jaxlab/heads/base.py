@@ -164,7 +164,10 @@ class ReadoutModule(HeadModule):
         return outputs
 
     def penalty(self) -> Float[Array, ""]:
-        return sum((self.layers[name].penalty() for name in self.names), start=jnp.zeros(()))
+        own = (
+            getattr(self.layers[name], "penalty", None) for name in self.names
+        )  # a plain nnx.Module has none
+        return sum((penalty() for penalty in own if penalty is not None), start=jnp.zeros(()))
 
     def drop_bias(self) -> None:
         self.bias = None

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxlab.core import tree
 from jaxlab.core.late import Late
-from jaxlab.core.types import Kind, Samples
+from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened
 from jaxlab.heads import Head
 from jaxlab.losses import Loss, Total
@@ -71,8 +71,18 @@ class Resolved(ABC):
     def losses(
         self, outputs: Float[Array, "b t"], truth: Array, constants: tree.Flat, total: Total
     ) -> Float[Array, " b"]:
-        """One a row; `outputs` are its own, truth in its own units. total: as losses take it."""
-        return self.loss.rows(outputs, self.compared(truth, constants), total)
+        """One a row; `outputs` are its own, truth in its own units. total: as losses take it.
+
+        Raises UserError for a loss that gives something else.
+        """
+        rows = self.loss.rows(outputs, self.compared(truth, constants), total)
+        if np.shape(rows) != outputs.shape[:1]:
+            raise UserError(
+                f"{type(self.loss).__name__}: expected one value a row, {outputs.shape[:1]}, from outputs "
+                f"{outputs.shape}, found {np.shape(rows)}; means over rows are taken elsewhere, so that a loss takes "
+                "its own over targets alone, as with .mean(-1). One of the whole batch at once is a BatchLoss"
+            )
+        return rows
 
     @abstractmethod
     def truth(self, samples: Samples) -> np.ndarray | None:

@@ -299,6 +299,20 @@ def test_half_a_download_is_refused(tmp_path: Path, files, rois, several: bool) 
     ).targets
 
 
+def test_a_hemisphere_without_a_vertex_of_the_regions_is_told_of(tmp_path: Path) -> None:
+    subject(tmp_path / "subj01")
+    file = tmp_path / "subj01/roi_masks/rh.prf-visualrois_challenge_space.npy"
+    np.save(file, np.zeros_like(np.load(file)))
+    data = opened(tmp_path, subjects=("subj01",), rois=("prf-visualrois",))
+    assert {name.split(".")[0] for name in data.targets} == {"lh"}
+    (note,) = data.notes
+    assert (
+        "no vertex of rh belongs to 'prf-visualrois': all targets of subj01 are of the other hemisphere"
+        in note
+    )
+    assert opened(tmp_path, subjects=("subj01",)).notes == ()
+
+
 def test_a_subject_without_any_mask(tmp_path: Path) -> None:
     for name in ("subj01", "subj02"):
         subject(tmp_path / name)

@@ -10,6 +10,7 @@ from jaxlab.core.config import from_json, override, to_json
 from jaxlab.core.types import UserError
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear, LowRank, build_network
+from jaxlab.heads.base import ReadoutModule
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 
@@ -128,3 +129,9 @@ def test_the_default_layer_is_the_backbones_last_not_the_alphabets():
         lambda: build_network(ResNet(depth=18), Linear(), (64, 64, 3), names(7), nnx.Rngs(0))
     )
     assert network.head.layers["pool"].kernel.shape == (512, 7)
+
+
+def test_a_part_may_be_a_plain_module_of_flax():
+    """It has no penalty, and adds none."""
+    module = ReadoutModule({"a": nnx.Linear(3, 2, rngs=nnx.Rngs(0))}, {}, 2, 0.0)
+    assert float(module.penalty()) == 0

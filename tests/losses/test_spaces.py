@@ -80,3 +80,23 @@ def test_another_space_is_refused_where_the_class_is_made():
 
         class Mistyped(Loss):
             space = "unit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaped(Loss):
+    """Takes its mean over axes that it should not, or over none."""
+
+    over: str = ""
+    kind = "regression"
+    space = "units"
+
+    def __call__(self, outputs, truth):
+        errors = np.square(outputs - truth)
+        return {"all": errors.mean(), "none": errors, "rows": errors.mean(0)}[self.over]
+
+
+@pytest.mark.parametrize(("over", "found"), [("all", r"\(\)"), ("none", r"\(30, 2\)"), ("rows", r"\(2,\)")])
+def test_a_loss_that_gives_something_else_than_a_value_a_row(signatures_off, over, found):
+    one, given = constants(Shaped(over=over))
+    with pytest.raises(UserError, match=rf"Shaped: expected one value a row, \(30,\), .*, found {found}"):
+        one.losses(RATES, RATES, given, lambda values: values.sum(0))

@@ -73,6 +73,12 @@ class Algonauts(Source):
             kind="regression",
             targets=tuple(name for part in parts for name in part.names(len(folders) > 1)),
             rois=_rois(parts),
+            notes=tuple(
+                f"{part.masks}: no vertex of {part.hemisphere} belongs to {examples(map(repr, self.rois))}: all "
+                f"targets of {part.subject} are of the other hemisphere"
+                for part in parts
+                if not len(part.chosen) and len(self.hemispheres) > 1
+            ),
         )
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
