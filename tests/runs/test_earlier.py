@@ -29,6 +29,10 @@ def test_no_config_says_so():
         (["head.inner.bias"], True),
         (["head.inner.parts.V1.heads.0.bias", "head.norm.bias"], True),
         (["head.norm.bias", "backbone.inner.bias"], False),
+        (
+            ["head.inner.layers.level2.dense.bias", "head.inner.parts.V1.layers.level2.bias"],
+            False,
+        ),  # parts' own
         ([], False),
     ],
 )

@@ -9,7 +9,9 @@ from jaxlab.heads import Head, Squashed
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
 
-_INNER_BIAS = re.compile(r"head\.(?:objectives\.(?P<objective>\w+)\.)?inner\.(?:.*\.)?bias")
+_INNER_BIAS = re.compile(  # of readouts; a part that reads a layer may have its own
+    r"head\.(?:objectives\.(?P<objective>\w+)\.)?inner\.(?!(?:.*\.)?layers\.)(?:.*\.)?bias"
+)
 
 
 def as_trained(experiment: Experiment, rundir: RunDirectory) -> Experiment:
