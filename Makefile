@@ -10,9 +10,9 @@ OLDEST ?= $(VENV)-oldest
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
 
-# Two workers, each with half of the files in turn, who take over from each other at the end. Bytecode is kept even where
-# the environment says otherwise: dozens of the tests' processes import jaxlab.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal
+# Three workers for two cores, since some tests wait for processes; they take over from each other at the end. Bytecode is
+# kept even where the environment says otherwise: dozens of the tests' processes import jaxlab.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal
 
 # Both tiers in one go.
 test: lint $(VENV)/.installed-weights
@@ -39,7 +39,7 @@ slow: $(VENV)/.installed-dev $(VENV)/.installed-weights
 
 # The fast tier on the lowest versions that pyproject.toml allows: where it fails, a bound there is too low.
 oldest: $(OLDEST)/.installed
-	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(OLDEST)/bin/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 # The site, in site/html: open site/html/index.html.
 docs: $(VENV)/.installed-docs
