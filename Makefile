@@ -10,9 +10,9 @@ OLDEST ?= $(VENV)-oldest
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
 
-# Three workers for two cores, since some tests wait for processes; they take over from each other at the end. Bytecode is
-# kept even where the environment says otherwise: dozens of the tests' processes import jaxlab.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal
+# Two workers, each with half of the files in turn, who take over from each other at the end. Bytecode is kept even where
+# the environment says otherwise: dozens of the tests' processes import jaxlab.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal
 
 # Both tiers in one go.
 test: lint $(VENV)/.installed-weights

@@ -88,7 +88,7 @@ def test_killed_before_between_and_after_the_phases_of_a_fine_tuning(arrays_npz,
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert train(arrays_npz, whole, config="tiny_finetune_config").returncode == 0
     said = []
-    for moment, number in (("step", 4), ("step", 6), ("write", 8), ("step", 9)):
+    for moment, number in (("step", 4), ("step", 6), ("write", 8), ("step", 10)):
         killed = train(arrays_npz, run, config="tiny_finetune_config", moment=moment, number=number)
         assert killed.returncode == -signal.SIGKILL, (moment, number, killed.stderr)
         said += re.findall(r"going on from step (\d+)", killed.stderr)

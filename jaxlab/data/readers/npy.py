@@ -4,6 +4,7 @@ A file is not taken at its word: what its headers describe must lie in it, befor
 """
 
 import math
+import threading
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 else:
     npy = Late("submit.files.npy")
 
+_PARSING = (
+    threading.Lock()
+)  # Python 3.11's parser, which reads the header, may fail in several threads at once
 _DEFLATED = 1032  # bytes that one byte of a zip can stand for
 
 
@@ -60,11 +64,11 @@ def read_npz(file: Path) -> dict[str, np.ndarray]:
 
 
 def _mapped(file: Path) -> np.ndarray:
-    with file.open("rb") as stream:
+    with _PARSING, file.open("rb") as stream:
         shape, _, dtype = npy.array_header(stream)
-    if math.prod(shape) == 0 or dtype.hasobject:  # nothing that could be mapped; numpy says why not
-        return np.load(file, allow_pickle=False)
-    return np.load(file, mmap_mode="r", allow_pickle=False)
+        if math.prod(shape) == 0 or dtype.hasobject:  # nothing that could be mapped; numpy says why not
+            return np.load(file, allow_pickle=False)
+        return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
 def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
