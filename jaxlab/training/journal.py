@@ -1,10 +1,9 @@
 """metrics.jsonl and TensorBoard events: one record a step or an epoch, cut back when a run resumes."""
 
-import contextlib
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from jaxlab.core.types import FileWarning, UserError
 from jaxlab.training.events import EventFile
 
 _PLACES = ("step", "epoch", "split")
+_STAYS = "the checkpoints from before stay, and the same command goes on from the last"
 
 
 class Journal:
@@ -24,42 +24,31 @@ class Journal:
 
     def __init__(self, folder: Path, from_step: int):
         self.path = folder / "metrics.jsonl"
-        with _writing(self.path):
+        with writing(self.path, _STAYS):
             _cut(self.path, from_step)
             self._file = self.path.open(
                 "a", buffering=1, encoding="utf-8"
             )  # whole lines, for whoever reads or adds meanwhile
-        with _writing(folder / "events"):
+        with writing(folder / "events", _STAYS):
             self._events = EventFile(folder / "events", from_step)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """One record. Splits: "step" (each update), "train" and "validation" (each epoch)."""
-        with _writing(self.path):
+        with writing(self.path, _STAYS):
             self._file.write(_line({"step": step, "epoch": epoch, "split": split, **values}))
             for name, value in values.items():
                 self._events.scalar(f"{split}/{name}", value, step)
 
     def flush(self) -> None:
         """Everything written is in the file, whatever becomes of the process."""
-        with _writing(self.path):
+        with writing(self.path, _STAYS):
             self._file.flush()
             self._events.flush()
 
     def close(self) -> None:
-        with _writing(self.path):
+        with writing(self.path, _STAYS):
             self._file.close()
             self._events.close()
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{path} could not be written ({error.strerror}); the checkpoints from before stay, and the same command "
-            "goes on from the last"
-        ) from error
 
 
 def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
