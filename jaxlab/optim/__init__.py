@@ -2,7 +2,7 @@
 
 from jaxlab.optim.finetune import FineTune, Freeze, Rate
 from jaxlab.optim.groups import Groups
-from jaxlab.optim.optimizers import SGD, Adam, AdamW, Optimizer, undecayed
+from jaxlab.optim.optimizers import SGD, Adam, AdamW, Lion, Optimizer, RMSprop, undecayed
 from jaxlab.optim.schedules import Constant, Cosine, Exponential, OneCycle, Plateau, Schedule, Step
 from jaxlab.optim.tuning import Tuning
 
@@ -16,9 +16,11 @@ __all__ = [
     "FineTune",
     "Freeze",
     "Groups",
+    "Lion",
     "OneCycle",
     "Optimizer",
     "Plateau",
+    "RMSprop",
     "Rate",
     "Schedule",
     "Step",

@@ -131,3 +131,63 @@ class AdamW(Adam):
     """Adam with decoupled weight decay on by default (Loshchilov & Hutter 2019)."""
 
     weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSprop(Optimizer):
+    """Tieleman & Hinton 2012, as torch has it: without centring, eps outside the root, momentum of the scaled gradient.
+
+    decay: share of the moving mean of the squared gradient that is kept (torch's alpha). eps: added to its root.
+    momentum: share of the last direction that is kept; 0 for none.
+    """
+
+    lr: float = 1e-2
+    decay: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0.0
+
+    def check(self) -> None:
+        super().check()
+        _check_shares(self, "decay", "momentum")
+
+    def direction(self) -> optax.GradientTransformation:
+        return self._scaled(self.momentum)
+
+    def cycled(self, momentum: Float[Array, ""]) -> optax.GradientTransformation:
+        return self._scaled(momentum)
+
+    def _scaled(self, momentum: float | Float[Array, ""]) -> optax.GradientTransformation:
+        scaled = optax.scale_by_rms(self.decay, self.eps, eps_in_sqrt=False)
+        return optax.chain(scaled, optax.trace(momentum)) if self.momentum else scaled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lion(Optimizer):
+    """Chen et al. 2023, algorithm 2: the sign of a mean of gradients, so that all parameters move by the rate alike.
+
+    A step is larger than Adam's at the same rate; the authors take 3 to 10 times less rate, and as many times more decay.
+    b1: share of the moving mean in the direction, the gradient having the rest. b2: share of the mean that is kept.
+    """
+
+    lr: float = 1e-4
+    weight_decay: float = 0.1
+    b1: float = 0.9
+    b2: float = 0.99
+
+    def check(self) -> None:
+        super().check()
+        _check_shares(self, "b1", "b2")
+
+    def direction(self) -> optax.GradientTransformation:
+        return optax.scale_by_lion(self.b1, self.b2)
+
+    def cycled(self, momentum: Float[Array, ""]) -> optax.GradientTransformation:
+        return optax.scale_by_lion(momentum, self.b2)
+
+
+def _check_shares(optimizer: Optimizer, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(optimizer, name) < 1:
+            raise UserError(
+                f"{type(optimizer).__name__}.{name}: expected a share in [0, 1), found {getattr(optimizer, name)}"
+            )

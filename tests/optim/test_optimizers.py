@@ -10,7 +10,7 @@ from jaxlab.core.types import UserError
 from jaxlab.experiment import Experiment
 from jaxlab.heads import ROI, Gaussian, Linear, PerROI, build_network
 from jaxlab.models import DeiT, ResNet, ViT
-from jaxlab.optim import SGD, Adam, AdamW, Groups, undecayed
+from jaxlab.optim import SGD, Adam, AdamW, Groups, Lion, RMSprop, undecayed
 from jaxlab.optim.optimizers import decayed
 
 RATES = [0.1, 0.05, 0.2, 0.01]
@@ -74,6 +74,32 @@ def torch_adam(start, gradients, b1=0.9, b2=0.999, eps=1e-8, l2=0.0, decoupled=0
     return p
 
 
+def torch_rmsprop(start, gradients, decay=0.99, eps=1e-8, momentum=0.0, l2=0.0, decoupled=0.0):
+    """torch.optim.RMSprop (alpha = decay, weight_decay = l2), not centred."""
+    p = dict(start)
+    v, buffer = ({name: np.zeros_like(x) for name, x in p.items()} for _ in range(2))
+    for rate, gradient in zip(RATES, gradients, strict=True):
+        for name, g in gradient.items():
+            shrink = decoupled if name in KERNELS else 0.0
+            g = g + (l2 if name in KERNELS else 0.0) * p[name]
+            v[name] = decay * v[name] + (1 - decay) * g * g
+            buffer[name] = momentum * buffer[name] + g / (np.sqrt(v[name]) + eps)
+            p[name] = p[name] - rate * (buffer[name] + shrink * p[name])
+    return p
+
+
+def lion(start, gradients, b1=0.9, b2=0.99, l2=0.0, decoupled=0.0):
+    """Chen et al. 2023, algorithm 2."""
+    p, m = dict(start), {name: np.zeros_like(x) for name, x in start.items()}
+    for rate, gradient in zip(RATES, gradients, strict=True):
+        for name, g in gradient.items():
+            shrink = decoupled if name in KERNELS else 0.0
+            g = g + (l2 if name in KERNELS else 0.0) * p[name]
+            p[name] = p[name] - rate * (np.sign(b1 * m[name] + (1 - b1) * g) + shrink * p[name])
+            m[name] = b2 * m[name] + (1 - b2) * g
+    return p
+
+
 @pytest.mark.parametrize(
     ("optimizer", "expected"),
     [
@@ -86,6 +112,14 @@ def torch_adam(start, gradients, b1=0.9, b2=0.999, eps=1e-8, l2=0.0, decoupled=0
         (Adam(b1=0.8, b2=0.9, eps=1e-2, l2=0.3), lambda *a: torch_adam(*a, 0.8, 0.9, 1e-2, l2=0.3)),
         (AdamW(), lambda *a: torch_adam(*a, decoupled=0.01)),
         (AdamW(weight_decay=0.5), lambda *a: torch_adam(*a, decoupled=0.5)),
+        (RMSprop(), lambda *a: torch_rmsprop(*a)),
+        (
+            RMSprop(decay=0.8, eps=1e-2, momentum=0.9, l2=0.3),
+            lambda *a: torch_rmsprop(*a, 0.8, 1e-2, 0.9, l2=0.3),
+        ),
+        (RMSprop(momentum=0.5, weight_decay=0.3), lambda *a: torch_rmsprop(*a, momentum=0.5, decoupled=0.3)),
+        (Lion(), lambda *a: lion(*a, decoupled=0.1)),
+        (Lion(b1=0.5, b2=0.8, weight_decay=0.0, l2=0.3), lambda *a: lion(*a, 0.5, 0.8, l2=0.3)),
     ],
     ids=short,
 )
@@ -169,6 +203,9 @@ def test_what_is_spared_is_not_decayed(problem):
         (lambda: AdamW(weight_decay=-1.0), "AdamW.weight_decay: expected 0 or more"),
         (lambda: SGD(clip_norm=0.0), "SGD.clip_norm: expected more than 0"),
         (lambda: SGD(clip_value=-1.0), "SGD.clip_value: expected more than 0"),
+        (lambda: RMSprop(decay=1.0), "RMSprop.decay: expected a share in [0, 1), found 1.0"),
+        (lambda: RMSprop(momentum=-0.1), "RMSprop.momentum: expected a share in [0, 1), found -0.1"),
+        (lambda: Lion(b2=1.5), "Lion.b2: expected a share in [0, 1), found 1.5"),
         (lambda: SGD(lr="fast"), "SGD.lr: expected float, found 'fast'"),
     ],
 )
