@@ -165,7 +165,7 @@ class RMSprop(Optimizer):
 class Lion(Optimizer):
     """Chen et al. 2023, algorithm 2: the sign of a mean of gradients, so that all parameters move by the rate alike.
 
-    A step is larger than Adam's at the same rate; the authors take 3 to 10 times less rate, and as many times more decay.
+    A step is larger than Adam's at the same rate: the authors take 3 to 10 times less rate, and as much more decay.
     b1: share of the moving mean in the direction, the gradient having the rest. b2: share of the mean that is kept.
     """
 
