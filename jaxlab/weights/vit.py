@@ -33,9 +33,9 @@ def layout(config: VisionTransformer, arrays: dict[str, np.ndarray]) -> KeyLayou
 
 
 def _settling(config: VisionTransformer, found: KeyLayout, positions: Positions) -> KeyLayout:
-    """With whose way to resize position embeddings the weights are used; an offset that is given says so itself."""
+    """With whose way to resize position embeddings the weights are used; an offset that is given is DINOv2's own."""
     given = isinstance(config, DINOv2) and config.position_offset != OFFSET
-    return found if given else replace(found, settles={"positions": positions})
+    return replace(found, settles={"positions": "dinov2" if given else positions})
 
 
 def _timm(config: VisionTransformer) -> KeyLayout:

@@ -45,7 +45,11 @@ def test_the_authors_of_dinov2_keep_a_mask_token_and_an_offset_that_is_given_sta
     config = DINOv2(image_size=56)
     assert family_of(config).layout(config, authors).settles == {"positions": "dinov2"}
     given = replace(config, position_offset=0.0)
-    assert family_of(given).layout(given, source).settles == {}
+    settles = family_of(given).layout(given, source).settles
+    assert settled(given, {"settles": settles}) == given
+    encoder = ImageEncoder(model=replace(given, pretrained="weights.pth"), images=Images(size=(56, 56)))
+    again = encoder.as_in({"encoder": identity(encoder)})
+    assert settled(again.model, {"settles": settles}) == encoder.model, "a run's own encoder is the run's"
 
 
 @pytest.mark.parametrize(
