@@ -24,12 +24,14 @@ def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None 
 
 
 def _regression(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
-    r = metrics.pearson(values, targets, "nan")
+    r, spread = metrics.pearson(values, targets, "nan"), metrics.spread_ratio(values, targets, "nan")
     scores = {
         "pearson": over_targets.mean(r),
         "pearson_median": over_targets.median(r),
         "explained_variance": over_targets.mean(metrics.explained_variance(values, targets, "nan")),
         "mse": float(metrics.mse(values, targets).mean()),
+        "spread_ratio": over_targets.of_known(spread, np.mean),
+        "spread_ratio_median": over_targets.of_known(spread, np.median),
     }
     if ceiling is not None and (ceiling > 0).any():
         scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling))

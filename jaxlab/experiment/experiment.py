@@ -41,6 +41,7 @@ class Training(Component):
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy. Where it is undefined,
         as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
+    early_stopping_metric: the validation score that early stopping waits for; default `metric`.
     checkpoint_steps: checkpoints within epochs too, every so many updates.
     keep_every: besides the last two and the best, keep the checkpoints whose number of updates is a multiple of this,
         of those at the ends of epochs and at checkpoint_steps. `jaxlab soup` averages what was kept.
@@ -57,6 +58,7 @@ class Training(Component):
     parallel: Parallel = "auto"
     metric: str | None = None
     early_stopping: int | None = None
+    early_stopping_metric: str | None = field(default=None, metadata=LATER)
     checkpoint_steps: int | None = None
     keep_every: int | None = None
     standardize: bool = True
@@ -68,6 +70,11 @@ class Training(Component):
             )
         if self.ema is not None and not 0 < self.ema < 1:
             raise UserError(f"Training.ema: expected a decay between 0 and 1, found {self.ema}")
+        if self.early_stopping_metric is not None and self.early_stopping is None:
+            raise UserError(
+                f"Training.early_stopping_metric: {self.early_stopping_metric!r} is watched by early stopping alone, "
+                "which is not asked for; set early_stopping to the epochs that it waits"
+            )
         for name in (
             "epochs",
             "steps",

@@ -96,7 +96,9 @@ class Recipe:
             steps_per_epoch=steps_per_epoch,
             metric=self.metric,
             patience=training.early_stopping,
+            stop_metric=training.early_stopping_metric,
             plateau=(schedule.factor, schedule.patience) if isinstance(schedule, Plateau) else None,
+            plateau_metric=schedule.metric if isinstance(schedule, Plateau) else None,
             checkpoint_steps=training.checkpoint_steps,
         )
 
@@ -195,7 +197,7 @@ def resolve(
     objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
     if experiment.training.standardize:  # else losses compare numbers as they are
         objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
-    _check_metric(experiment, objectives, opened)
+    _check_watched(experiment, objectives, opened)
     task = examined(experiment, opened, objectives, encoders, levels)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
     tuning, table = _tuned(recipe, steps_per_epoch)
@@ -251,9 +253,16 @@ def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, n
     return positions, epoch // batch_size
 
 
-def _check_metric(experiment: Experiment, objectives: tuple[Resolved, ...], opened: Opened) -> None:
-    metric = experiment.training.metric
-    if metric is None:
+def _check_watched(experiment: Experiment, objectives: tuple[Resolved, ...], opened: Opened) -> None:
+    """Raises UserError for a field that names no score of the validation's."""
+    training, schedule = experiment.training, experiment.optimizer.schedule
+    fields = {
+        "Training.metric": training.metric,
+        "Training.early_stopping_metric": training.early_stopping_metric,
+    }
+    if isinstance(schedule, Plateau):
+        fields["Plateau.metric"] = schedule.metric
+    if all(metric is None for metric in fields.values()):
         return
     names = [one.scores(one.start(), opened.ceiling) for one in objectives]
     known = [
@@ -262,8 +271,9 @@ def _check_metric(experiment: Experiment, objectives: tuple[Resolved, ...], open
     ]
     counted = [name for name in known if not name.endswith("constant_targets")]  # a count, not a score
     shown = [name for name in counted if len(objectives) > 1 or "/" not in name]
-    if metric not in shown:
-        raise UserError(f"Training.metric: expected one of {', '.join(shown)}, found {metric!r}")
+    for field, metric in fields.items():
+        if metric is not None and metric not in shown:
+            raise UserError(f"{field}: expected one of {', '.join(shown)}, found {metric!r}")
 
 
 def _tuned(recipe: Recipe, steps_per_epoch: int) -> tuple[Tuning, list[dict[str, Any]]]:

@@ -144,6 +144,7 @@ def _training(experiment: Experiment) -> Training:
         batch_size=_batch(experiment),
         accumulate=1,
         early_stopping=None,
+        early_stopping_metric=None,
         checkpoint_steps=None,
         keep_every=None,
     )

@@ -5,6 +5,8 @@ nothing but such targets that 0 would be the score of a perfect prediction too, 
 score is NaN then.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -12,6 +14,12 @@ def mean(each: np.ndarray) -> float:
     """Of (t,) scores, NaN where undefined; NaN where all are."""
     undefined = np.isnan(each)
     return float("nan") if undefined.all() else float(np.where(undefined, 0.0, each).mean())
+
+
+def of_known(each: np.ndarray, aggregate: Callable[[np.ndarray], np.floating]) -> float:
+    """Of the (t,) that are defined alone, for what has no value that stands for a failure; NaN where none is."""
+    known = each[~np.isnan(each)]
+    return float(aggregate(known)) if len(known) else float("nan")
 
 
 def median(each: np.ndarray) -> float:

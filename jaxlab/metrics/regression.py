@@ -1,4 +1,4 @@
-"""Streaming Pearson r, explained variance and squared error of each target."""
+"""Streaming Pearson r, explained variance, squared error and spread of each target."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -92,26 +92,29 @@ class RegressionSums:
         )
 
     def per_target(self) -> dict[str, np.ndarray]:
-        """(t,) float64 arrays: pearson, explained_variance, mse. NaN where a target is constant."""
+        """(t,) float64 arrays: pearson, explained_variance, mse, spread_ratio. NaN where a target is constant."""
         with np.errstate(invalid="ignore", divide="ignore"):
             n, xx, yy, xy = (np.asarray(a, np.float64) for a in (self.count, self.xx, self.yy, self.xy))
             in_x, in_y = (np.ldexp(1.0, np.asarray(unit)) for unit in (self.unit_x, self.unit_y))
             mx = np.asarray(self.origin_x, np.float64) + np.asarray(self.mean_x, np.float64)
             my = np.asarray(self.origin_y, np.float64) + np.asarray(self.mean_y, np.float64)
             flat = _constant(yy, my, n)
-            r = np.where(flat | _constant(xx, mx, n), np.nan, xy / np.sqrt(xx * yy))
+            still = _constant(xx, mx, n)
+            r = np.where(flat | still, np.nan, xy / np.sqrt(xx * yy))
             xx, yy, xy, mx, my = xx * in_x**2, yy * in_y**2, xy * in_x * in_y, mx * in_x, my * in_y
             residual = np.maximum(xx + yy - 2 * xy, 0)
             return {
                 "pearson": r,
                 "explained_variance": np.where(flat, np.nan, 1 - residual / yy),
                 "mse": residual / n + (mx - my) ** 2,
+                "spread_ratio": np.where(flat, np.nan, np.where(still, 0, np.sqrt(xx / yy))),
             }
 
     def compute(self, ceiling: np.ndarray | None = None) -> dict[str, float]:
         """Means and medians over targets; a constant target or prediction counts as 0 (and is counted).
 
-        A score is NaN where it is undefined of every target, as all are of one sample (`over_targets`).
+        A score is NaN where it is undefined of every target, as all are of one sample (`over_targets`). The spread
+        ratio is that of the targets that vary.
         ceiling: (t,) fraction of variance that is signal; gives `noise_normalised`, the mean of
         r / sqrt(ceiling) over targets with a ceiling above 0.
         """
@@ -124,6 +127,8 @@ class RegressionSums:
             "pearson_median": over_targets.median(r),
             "explained_variance": over_targets.mean(each["explained_variance"]),
             "mse": float(each["mse"].mean()),
+            "spread_ratio": over_targets.of_known(each["spread_ratio"], np.mean),
+            "spread_ratio_median": over_targets.of_known(each["spread_ratio"], np.median),
             "constant_targets": int(np.isnan(r).sum()),
         }
         if ceiling is not None and (ceiling > 0).any():

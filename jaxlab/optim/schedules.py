@@ -197,11 +197,12 @@ def _half_cosine(start, end, share):
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau(Schedule):
-    """The rate is multiplied by `factor` when the run's metric has not improved for more than `patience` epochs.
+    """The rate is multiplied by `factor` when a validation score has not improved for more than `patience` epochs.
 
     As torch's ReduceLROnPlateau counts. The drops are made by the training loop after each validation; until
     then the rate is the base rate.
     factor: of the rate after each drop. patience: epochs without a better score before one.
+    metric: the validation score; default the one that picks the best checkpoint (`training.metric`).
     """
 
     # Not optax.contrib.reduce_on_plateau, which drops at the same epochs: it would keep a second best score and the
@@ -209,6 +210,7 @@ class Plateau(Schedule):
     # step, while validation, patience and the best checkpoint are the loop's.
     factor: float = 0.1
     patience: int = 5
+    metric: str | None = field(default=None, metadata=LATER)
 
     def main(self, steps_per_epoch: int, run_steps: int) -> optax.Schedule:
         return optax.constant_schedule(1.0)

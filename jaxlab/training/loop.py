@@ -34,27 +34,56 @@ _INSTEAD = "loss"  # what checkpoints are compared by where the metric is undefi
 class Progress:
     """What the loop knows besides the state; saved with each checkpoint.
 
-    best: {"metric", "value", "step", "epoch"} of the best validation so far, or None. stale: epochs since.
-    plateau: epochs since the last improvement or drop of the learning rate.
+    best: {"metric", "value", "step", "epoch"} of the best validation so far, or None. stale: epochs since early
+    stopping's score was best. plateau: epochs since the plateau's was, or since the last drop of the learning rate.
+    marks: the best values so far of these two, where they are others than the metric.
 
-    An epoch whose metric is undefined (NaN: one validation sample, or targets that are constant there) says nothing of
-    whether the network improves: it counts for neither `stale` nor `plateau`. As long as there is no other, the best is
-    the one of the lowest loss.
+    An epoch of which a score is undefined (NaN: one validation sample, or targets that are constant there) says nothing
+    of whether the network improves, and is not counted by what watches that score. As long as there is no other, the
+    best is the one of the lowest loss.
     """
 
     best: dict[str, Any] | None = None
     stale: int = 0
     plateau: int = 0
+    marks: dict[str, float] = field(default_factory=dict)
 
-    def update(self, metric: str, scores: Mapping[str, float], step: int, epoch: int) -> bool:
-        """Take in an epoch's validation; True where it is the best so far (of NaN it never is)."""
-        if undefined(metric, scores):
-            if self.best is None or self.best["metric"] == _INSTEAD:
-                return self._take(_INSTEAD, scores.get(_INSTEAD, math.nan), step, epoch)
-            return False
-        better = self._take(metric, scores[metric], step, epoch)
-        self.stale = 0 if better else self.stale + 1
-        self.plateau = 0 if better else self.plateau + 1
+    def update(
+        self,
+        metric: str,
+        scores: Mapping[str, float],
+        step: int,
+        epoch: int,
+        stop_metric: str | None = None,
+        plateau_metric: str | None = None,
+    ) -> bool:
+        """Take in an epoch's validation; True where it is the best so far (of NaN it never is).
+
+        stop_metric, plateau_metric: what early stopping and a plateau watch; default the metric.
+        """
+        best = self._chosen(metric, scores, step, epoch)
+        better = {metric: None if undefined(metric, scores) else best}
+        watching = (stop_metric or metric, plateau_metric or metric)
+        for name in dict.fromkeys(watching):
+            if name != metric:
+                better[name] = None if undefined(name, scores) else self._marked(name, scores[name])
+        self.stale = _waited(self.stale, better[watching[0]])
+        self.plateau = _waited(self.plateau, better[watching[1]])
+        return best
+
+    def _chosen(self, metric: str, scores: Mapping[str, float], step: int, epoch: int) -> bool:
+        """Whether this is the best epoch; where the metric has never been defined, the one of the lowest loss."""
+        if not undefined(metric, scores):
+            return self._take(metric, scores[metric], step, epoch)
+        if self.best is None or self.best["metric"] == _INSTEAD:
+            return self._take(_INSTEAD, scores.get(_INSTEAD, math.nan), step, epoch)
+        return False
+
+    def _marked(self, name: str, value: float) -> bool:
+        """Whether `value` is better than any before of a score that is no metric; then it is the mark."""
+        better = validation_score(name).improves(value, self.marks.get(name))
+        if better:
+            self.marks[name] = value
         return better
 
     def _take(self, metric: str, value: float, step: int, epoch: int) -> bool:
@@ -67,6 +96,11 @@ class Progress:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _waited(epochs: int, better: bool | None) -> int:
+    """Epochs without a better score, after one more; None: the score was undefined, and the epoch does not count."""
+    return epochs if better is None else 0 if better else epochs + 1
 
 
 def undefined(metric: str, scores: Mapping[str, float]) -> bool:
@@ -85,6 +119,7 @@ class Plan:
 
     metric: the validation score that picks the best checkpoint. patience: epochs without improvement before the
     run stops. plateau: (factor, epochs without improvement before the learning rate is multiplied by it).
+    stop_metric, plateau_metric: the scores that these two wait for; default the metric.
     checkpoint_steps: checkpoints between the epochs' ends, every so many steps.
     """
 
@@ -94,6 +129,15 @@ class Plan:
     patience: int | None = None
     plateau: tuple[float, int] | None = None
     checkpoint_steps: int | None = None
+    stop_metric: str | None = None
+    plateau_metric: str | None = None
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The validation scores that something depends on, the metric first."""
+        stops = self.stop_metric if self.patience is not None else None
+        drops = self.plateau_metric if self.plateau is not None else None
+        return tuple(dict.fromkeys(name for name in (self.metric, stops, drops) if name is not None))
 
     def epoch(self, step: int) -> int:
         """The epoch, from 1, that the update number `step` (from 1) belongs to."""
@@ -108,7 +152,7 @@ class Plan:
         )
 
     def gives_up(self, progress: Progress) -> bool:
-        """Whether the metric has not improved for so long that the run stops early."""
+        """Whether what early stopping watches has not improved for so long that the run stops."""
         return self.patience is not None and progress.stale >= self.patience
 
 
@@ -156,7 +200,8 @@ class Fit:
     budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
-        self.interrupted = self._warned = False
+        self.interrupted = False
+        self._warned: set[str] = set()  # scores that were undefined
         self._compiled: set[int] = set()  # phases, by their first step
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
 
@@ -250,11 +295,10 @@ class Fit:
         self.display.doing("validating")
         train = self.scores(state.sums)
         validation = self.evaluate(state.variables)
-        if self.plan.metric not in validation:
-            raise UserError(
-                f"metric {self.plan.metric!r} is not among the validation's: {', '.join(validation)}"
-            )
-        best = self.progress.update(self.plan.metric, validation, step, epoch)
+        if missing := [name for name in self.plan.watched if name not in validation]:
+            raise UserError(f"metric {missing[0]!r} is not among the validation's: {', '.join(validation)}")
+        watching = (self.plan.stop_metric, self.plan.plateau_metric)
+        best = self.progress.update(self.plan.metric, validation, step, epoch, *watching)
         self.journal.write(step, epoch, "train", train)
         self.journal.write(step, epoch, "validation", validation)
         self.journal.flush()
@@ -263,16 +307,17 @@ class Fit:
         return self._lowered(replace(state, sums=self.no_sums()), epoch)
 
     def _warn_undefined(self, validation: dict[str, float]) -> None:
-        """Once, that the metric chooses nothing."""
-        metric = self.plan.metric
-        if self._warned or not undefined(metric, validation):
-            return
-        self._warned = True
-        self.display.note(
-            f"warning: {metric} is undefined on the validation samples (a single one, or targets or predictions that "
-            "are constant there), so it chooses nothing: of such epochs the best is the one of the lowest validation "
-            "loss, and early stopping and plateaus do not count them"
-        )
+        """Once of each score that something depends on, that it chooses nothing."""
+        for name in self.plan.watched:
+            if name in self._warned or not undefined(name, validation):
+                continue
+            self._warned.add(name)
+            best = "of such epochs the best is the one of the lowest validation loss, and "
+            self.display.note(
+                f"warning: {name} is undefined on the validation samples (a single one, or targets or predictions that "
+                f"are constant there), so it chooses nothing: {best if name == self.plan.metric else ''}early stopping "
+                "and plateaus do not count them"
+            )
 
     def _lowered(self, state: TrainState, epoch: int) -> TrainState:
         if self.plan.plateau is None or self.progress.plateau <= self.plan.plateau[1]:
@@ -288,7 +333,8 @@ class Fit:
         if step == self.plan.steps:
             return
         if self.plan.gives_up(self.progress):
-            self.display.note(f"early stop: {self.progress.stale} epochs without a better {self.plan.metric}")
+            watched = self.plan.stop_metric or self.plan.metric
+            self.display.note(f"early stop: {self.progress.stale} epochs without a better {watched}")
         else:
             after = f" after {duration_text(self.budget.used)}" if self.budget.stopped else ""
             self.display.note(

@@ -22,6 +22,7 @@ class _Progress(BaseModel):
     best: _Best | None = None
     stale: _Count = 0
     plateau: _Count = 0
+    marks: dict[str, float] = {}
 
 
 class Meta(BaseModel):

@@ -8,6 +8,7 @@ is not finite. `constant` says what becomes of it: "zero", "nan" or "drop" (left
 tells which targets those are.
 
     regression       pearson, explained_variance, r2, mse, undefined
+    distribution     spread_ratio, ks_distance
     normalised       noise_normalised, nx414_correlation, nx414_variance, algonauts2021, algonauts2023(_challenge)
     repeats          noise_corrected_r2, feve, single_trial_correlation, correlation_to_average
     classification   accuracy, top_k_accuracy, confusion_matrix, precision_recall_f1; vqa_accuracy
@@ -39,6 +40,7 @@ from submit.metrics.repeats import (
     noise_corrected_r2,
     single_trial_correlation,
 )
+from submit.metrics.spread import ks_distance, spread_ratio
 from submit.metrics.vqa import vqa_accuracy
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "correlation_to_average",
     "explained_variance",
     "feve",
+    "ks_distance",
     "mse",
     "noise_corrected_r2",
     "noise_normalised",
@@ -63,6 +66,7 @@ __all__ = [
     "rates",
     "shares",
     "single_trial_correlation",
+    "spread_ratio",
     "top_k_accuracy",
     "undefined",
     "vqa_accuracy",

@@ -19,7 +19,7 @@ def pearson(pred: np.ndarray, truth: np.ndarray, constant: Constant = "zero") ->
         r = (x * y).sum(0) / np.sqrt((x * x).sum(0) * (y * y).sum(0))
         return np.clip(r, -1.0, 1.0)
 
-    return _per_target(correlation, pred, truth, constant, both=True)
+    return per_target(correlation, pred, truth, constant, both=True)
 
 
 def explained_variance(pred: np.ndarray, truth: np.ndarray, constant: Constant = "zero") -> np.ndarray:
@@ -27,24 +27,24 @@ def explained_variance(pred: np.ndarray, truth: np.ndarray, constant: Constant =
 
     Unlike R2 it does not see a bias of the predictions.
     """
-    return _per_target(lambda x, y: 1.0 - (y - x).var(0) / y.var(0), pred, truth, constant)
+    return per_target(lambda x, y: 1.0 - (y - x).var(0) / y.var(0), pred, truth, constant)
 
 
 def r2(pred: np.ndarray, truth: np.ndarray, constant: Constant = "zero") -> np.ndarray:
     """1 - sum (y - yhat)^2 / sum (y - mean y)^2, (t,): the coefficient of determination."""
-    return _per_target(
+    return per_target(
         lambda x, y: 1.0 - ((y - x) ** 2).sum(0) / ((y - y.mean(0)) ** 2).sum(0), pred, truth, constant
     )
 
 
 def mse(pred: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """mean (y - yhat)^2, (t,): the mean squared error; infinite or NaN where a value is not finite."""
-    return by_block(lambda x, y: ((y - x) ** 2).mean(0), *_pair(pred, truth))
+    return by_block(lambda x, y: ((y - x) ** 2).mean(0), *paired_arrays(pred, truth))
 
 
 def undefined(pred: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(t,) bool: the targets whose correlation is undefined, constant or not finite on either side."""
-    pred, truth = _pair(pred, truth)
+    pred, truth = paired_arrays(pred, truth)
     return degenerate(pred) | degenerate(truth)
 
 
@@ -63,7 +63,8 @@ def degenerate(values: np.ndarray) -> np.ndarray:
     return ~(np.isfinite(low) & np.isfinite(high)) | (low == high)
 
 
-def _pair(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def paired_arrays(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays (n, t). Raises SubmissionError for shapes that differ, and for no sample."""
     pred, truth = np.asarray(pred), np.asarray(truth)
     if pred.shape != truth.shape or pred.ndim != 2 or not len(pred):
         raise SubmissionError(
@@ -72,14 +73,15 @@ def _pair(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pred, truth
 
 
-def _per_target(
+def per_target(
     score: Callable[..., np.ndarray],
     pred: np.ndarray,
     truth: np.ndarray,
     constant: Constant,
     both: bool = False,
 ) -> np.ndarray:
-    pred, truth = _pair(pred, truth)
+    """(t,) `score` of each block, filled where there is none. both: whether a constant prediction has none either."""
+    pred, truth = paired_arrays(pred, truth)
     values = by_block(score, pred, truth)
     without = degenerate(truth) | (degenerate(pred) if both else ~np.isfinite(pred).all(0))
     return fill_undefined(values, without, constant)

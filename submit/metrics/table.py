@@ -16,6 +16,7 @@ from submit.errors import SubmissionError
 from submit.metrics.classification import AVERAGES, Average, among_top, rates, top_k_accuracy
 from submit.metrics.normalised import noise_normalised
 from submit.metrics.regression import explained_variance, mse, pearson, undefined
+from submit.metrics.spread import spread_ratio
 
 Kind = Literal["regression", "classification"]
 _Definition = Callable[..., float]
@@ -25,7 +26,8 @@ _Definition = Callable[..., float]
 class Score:
     """name: in records (metrics.jsonl, run.json, provenance). label: in sentences and figures; short: above a column.
 
-    kind: what it is a score of, None of either. better: None for a count that says nothing of quality.
+    kind: what it is a score of, None of either. better: "near 1" for a ratio that is best at 1, None for a count that
+    says nothing of quality.
     headline: whether it is the one to show of its kind. ceiling: whether the definition takes one.
     definition: the reference, in float64, or None where the score is a run's own (its loss). It takes predictions and
     truth, (n, t) both, with a ceiling (t,); of classes scores (n, c) and class numbers (n,), -1 for none of these.
@@ -35,7 +37,7 @@ class Score:
     label: str
     kind: Kind | None
     definition: _Definition | None = None
-    better: Literal["higher", "lower"] | None = "higher"
+    better: Literal["higher", "lower", "near 1"] | None = "higher"
     headline: bool = False
     ceiling: bool = False
     short: str = ""
@@ -49,7 +51,7 @@ class Score:
             raise SubmissionError(f"{self.name} tells nothing of quality: no value of it is the better one.")
         if math.isnan(value):
             return -math.inf
-        return value if self.better == "higher" else -value
+        return {"higher": value, "lower": -value, "near 1": -abs(value - 1)}[self.better]
 
     def improves(self, new: float, old: float | None) -> bool:
         """Whether `new` is better than `old`: NaN never is, and what is not NaN is better than None or NaN.
@@ -98,6 +100,16 @@ def _normalised(predictions: np.ndarray, truth: np.ndarray, ceiling: np.ndarray)
     return float(r.mean()) if len(r) else math.nan
 
 
+def _spread(aggregate: Callable[[np.ndarray], np.floating]) -> _Definition:
+    """Over the targets whose truth varies; NaN where none does."""
+
+    def spread(predictions: np.ndarray, truth: np.ndarray) -> float:
+        known = spread_ratio(predictions, truth, "drop")
+        return float(aggregate(known)) if len(known) else math.nan
+
+    return spread
+
+
 def _constant(predictions: np.ndarray, truth: np.ndarray) -> float:
     return float(undefined(predictions, truth).sum())
 
@@ -129,6 +141,8 @@ _NUMBERS = (
     Score("explained_variance", "explained variance", "regression", _over_targets(explained_variance)),
     Score("mse", "mean squared error", "regression", _over_targets(mse), "lower"),
     Score("noise_normalised", "mean r / sqrt(ceiling)", "regression", _normalised, ceiling=True),
+    Score("spread_ratio", "spread ratio", "regression", _spread(np.mean), "near 1"),
+    Score("spread_ratio_median", "median spread ratio", "regression", _spread(np.median), "near 1"),
     Score("constant_targets", "constant targets", "regression", _constant, better=None),
 )
 

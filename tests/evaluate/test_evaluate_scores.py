@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, tstd
 from sklearn.metrics import explained_variance_score, mean_squared_error, top_k_accuracy_score
 
 from jaxlab.evaluate.scores import scores_of
@@ -22,6 +22,8 @@ def test_of_numbers():
             "pearson_median": np.median(r),
             "explained_variance": explained_variance_score(truth, values),
             "mse": mean_squared_error(truth, values),
+            "spread_ratio": (tstd(values) / tstd(truth)).mean(),
+            "spread_ratio_median": np.median(tstd(values) / tstd(truth)),
             "noise_normalised": (r[known] / np.sqrt(ceiling[known])).mean(),
         },
         rel=1e-5,

@@ -312,6 +312,7 @@ def test_what_made_a_run_long_is_left_out():
         batch_size=256,
         accumulate=8,
         early_stopping=3,
+        early_stopping_metric="loss",
         checkpoint_steps=5,
         keep_every=50,
         ema=0.9,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, tstd
 from sklearn.metrics import explained_variance_score, mean_squared_error
 
 from jaxlab.evaluate.scores import scores_of
@@ -48,6 +48,7 @@ def test_scores_are_scipys_and_scikit_learns(offset):
     np.testing.assert_allclose(found["pearson"], r, atol=1e-6)
     np.testing.assert_allclose(found["explained_variance"], variance, atol=1e-5)
     np.testing.assert_allclose(found["mse"], mean_squared_error(y, x, multioutput="raw_values"), rtol=1e-5)
+    np.testing.assert_allclose(found["spread_ratio"], tstd(x) / tstd(y), rtol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 7, 29, 87, 128])
@@ -65,6 +66,8 @@ def test_means_over_targets_and_the_mean_loss():
     assert found["pearson"] == pytest.approx(r.mean(), abs=1e-6)
     assert found["pearson_median"] == pytest.approx(np.median(r), abs=1e-6)
     assert found["mse"] == pytest.approx(each["mse"].mean())
+    assert found["spread_ratio"] == pytest.approx((tstd(x) / tstd(y)).mean(), rel=1e-5)
+    assert found["spread_ratio_median"] == pytest.approx(np.median(tstd(x) / tstd(y)), rel=1e-5)
     losses = np.arange(len(x)) // 16 * 16  # each sample's loss was its batch's start
     assert found["loss"] == pytest.approx(losses.mean(), rel=1e-6)
     assert found["constant_targets"] == 0
@@ -92,6 +95,9 @@ def test_a_constant_target_or_prediction_counts_as_zero_and_is_counted(value, si
     assert found["pearson"] == pytest.approx(sum(others) / 4, abs=1e-6)
     if side == "truth":
         assert np.isnan(each["explained_variance"][1])
+    spread = (tstd(x) / tstd(y))[[0, 2, 3]]
+    expected = spread if side == "truth" else [*spread, 0]  # a constant prediction is spread by nothing
+    assert found["spread_ratio"] == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 def test_a_prediction_that_is_not_finite_spoils_its_own_target_alone(nans_allowed):
@@ -138,6 +144,7 @@ def test_same_scores_as_submit():
     assert found["pearson"] == pytest.approx(reference.pearson(x, y).mean(), abs=1e-6)
     assert found["explained_variance"] == pytest.approx(reference.explained_variance(x, y).mean(), abs=1e-5)
     assert found["constant_targets"] == reference.undefined(x, y).sum() == 2
+    np.testing.assert_allclose(each["spread_ratio"], reference.spread_ratio(x, y), rtol=1e-5, atol=1e-7)
     ceiling = np.linspace(0, 1, 8)
     expected = reference.noise_normalised(reference.pearson(x, y), ceiling).mean()
     assert sums.compute(ceiling)["noise_normalised"] == pytest.approx(expected, abs=1e-6)
@@ -165,6 +172,10 @@ def test_scores_are_those_of_any_unit(unit, offset, batch):
     np.testing.assert_allclose(found["explained_variance"][kept], variance[kept], rtol=1e-4, atol=1e-4)
     error = mean_squared_error(y, x, multioutput="raw_values") * unit**2
     np.testing.assert_allclose(found["mse"], error, rtol=1e-4)
+    ratio = (tstd(x) / np.where(y.std(0) == 0, np.nan, tstd(y)))[kept]
+    np.testing.assert_allclose(
+        found["spread_ratio"][kept], np.where(np.array(kept) == 3, 0, ratio), rtol=1e-4
+    )
     assert sums.compute()["mse"] == pytest.approx(error.mean(), rel=1e-4)
 
 

@@ -23,7 +23,7 @@ from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Linear, Squashed
 from jaxlab.losses import BatchLoss, CrossEntropy, Mse
 from jaxlab.models import ShallowCNN
-from jaxlab.optim import SGD, AdamW
+from jaxlab.optim import SGD, AdamW, Plateau
 from jaxlab.runs import api
 from jaxlab.training import journal
 from jaxlab.training.budget import Budget
@@ -144,6 +144,23 @@ def test_metrics_of_objectives_are_named_by_both():
     recipe = resolve(override(experiment(), ["training.metric=object/accuracy"]), DATA.open())
     assert recipe.metric == "object/accuracy"
     assert resolve(experiment(), DATA.open()).metric == "pearson"
+
+
+def test_each_may_wait_for_another_score():
+    watching = experiment(
+        training=Training(steps=2, early_stopping=3, early_stopping_metric="object/loss", batch_size=8),
+        optimizer=AdamW(schedule=Plateau(metric="activity/spread_ratio")),
+    )
+    plan = resolve(watching, DATA.open()).plan
+    assert plan.watched == ("pearson", "object/loss", "activity/spread_ratio")
+    assert from_json(to_json(watching)) == watching
+
+
+def test_early_stopping_that_is_not_asked_for_watches_nothing():
+    with pytest.raises(UserError, match=r"early_stopping_metric: 'loss' is watched by early stopping alone"):
+        Training(steps=1, early_stopping_metric="loss")
+    assert "early_stopping_metric" not in to_json(Training(steps=1))
+    assert "metric" not in to_json(Plateau())
 
 
 # -- what they come to

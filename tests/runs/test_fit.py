@@ -22,7 +22,7 @@ from jaxlab.losses import CrossEntropy, Mse
 from jaxlab.models.resnet import ResNet
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.objectives import Regression
-from jaxlab.optim import SGD
+from jaxlab.optim import SGD, AdamW, Plateau
 from jaxlab.runs import api
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
@@ -170,6 +170,17 @@ def test_classification_without_batch_norm_or_average_resumes_and_predicts(array
     ("settings", "parts", "words"),
     [
         (["training.metric=pearsno"], {}, "Training.metric: expected one of loss, pearson"),
+        (["training.metric=constant_targets"], {}, "Training.metric: expected one of loss, pearson"),
+        (
+            ["training.early_stopping=2", "training.early_stopping_metric=peerson"],
+            {},
+            "Training.early_stopping_metric: expected one of loss, .*, spread_ratio, .*, found 'peerson'",
+        ),
+        (
+            [],
+            {"optimizer": AdamW(schedule=Plateau(metric="accuracy"))},
+            "Plateau.metric: expected one of loss, pearson, .*, found 'accuracy'",
+        ),
         ([], {"loss": CrossEntropy()}, r"loss=CrossEntropy\(\) is for classification"),
         (["training.accumulate=3"], {}, "accumulate=3 must divide batch_size=8"),
         (["training.batch_size=64"], {}, "batch size 64: expected between 1 and the 35 training samples"),

@@ -21,6 +21,7 @@ from jaxlab.training.loop import Fit, Phase, Plan, Progress
 from jaxlab.training.state import TrainState
 
 PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")
+NAN = np.nan
 
 
 def begun() -> TrainState:
@@ -223,10 +224,65 @@ def test_progress_knows_which_way_is_better(metric, values, best):
     assert Progress(**json.loads(json.dumps(progress.to_json()))) == progress
 
 
+# -- early stopping and plateaus may wait for other scores than the one that picks the best checkpoint
+
+
+def watching(folder, values, losses, **plan):
+    return fitted(folder, replace(PLAN, steps=32, **plan), validation=values, losses=losses)
+
+
+def test_early_stopping_waits_for_its_own_score(tmp_path):
+    """r goes on rising after the loss has stopped to fall, in epoch 2."""
+    rising = [0.1 * k for k in range(1, 9)]
+    fit, state = watching(tmp_path, rising, [3, 1, 2, 2, 2, 2, 2, 2], patience=3, stop_metric="loss")
+    assert int(state.step) == 4 * 5
+    assert fit.progress.best["epoch"] == 5
+    assert "early stop: 3 epochs without a better loss" in fit.output
+    assert Progress(**json.loads(json.dumps(fit.progress.to_json()))) == fit.progress
+
+
+def test_a_plateau_waits_for_its_own_score_and_early_stopping_for_the_metric(tmp_path):
+    rising = [0.1 * k for k in range(1, 9)]
+    losses = [8.0, 7, 7, 7, 6, 6, 6, 6]  # drops after two epochs without a lower one: epochs 4 and 7
+    fit, state = watching(tmp_path, rising, losses, plateau=(0.5, 1), plateau_metric="loss", patience=2)
+    assert (int(state.step), float(state.rate_scale)) == (32, 0.25)
+    assert [line.split(":")[0] for line in fit.output.splitlines() if "plateau" in line] == [
+        "epoch 4",
+        "epoch 7",
+    ]
+
+
+def test_what_they_wait_for_is_kept_in_checkpoints(tmp_path):
+    plan = {"patience": 3, "stop_metric": "loss"}
+    _, half = watching(tmp_path, [0.1, 0.2], [1, 2, 3], steps=8, **plan)
+    progress = Progress(**saved(tmp_path / "checkpoints")[-1].meta()["progress"])
+    assert (progress.stale, progress.marks) == (1, {"loss": 1})
+    whole = replace(PLAN, steps=32, **plan)
+    _, state = fitted(tmp_path, whole, validation=[0.3] * 9, losses=[3] * 9, state=half, progress=progress)
+    assert int(state.step) == 4 * 4
+
+
+def test_a_ratio_is_best_near_one():
+    progress = Progress()
+    flags = [
+        progress.update("spread_ratio", {"spread_ratio": v}, k, k)
+        for k, v in enumerate([0.3, 0.9, 1.3, 1.05])
+    ]
+    assert flags == [True, True, False, True]
+
+
+@pytest.mark.parametrize("field", ["stop_metric", "plateau_metric"])
+def test_what_is_undefined_is_not_waited_for(tmp_path, field):
+    """The metric is defined, what is watched is not: no epoch counts, and it is said once."""
+    plan = replace(PLAN, metric="loss", steps=32, patience=2, plateau=(0.5, 1), **{field: "pearson"})
+    losses = [1 / k for k in range(1, 9)]
+    fit, state = fitted(tmp_path, plan, validation=[NAN] * 8, losses=losses)
+    assert (int(state.step), float(state.rate_scale)) == (32, 1)
+    assert fit.output.count("warning: pearson is undefined on the validation samples") == 1
+
+
 # -- a metric that is undefined: one validation sample, targets or predictions that are constant there. It chooses no
 # checkpoint, ends no run and lowers no rate; what was chosen without it is given up for the first epoch that has one.
-
-NAN = np.nan
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, tstd
 from sklearn.metrics import (
     accuracy_score,
     explained_variance_score,
@@ -40,6 +40,12 @@ OF_NUMBERS = {
     "pearson_median": lambda pred, truth: np.median(_correlations(pred, truth)),
     "explained_variance": lambda pred, truth: explained_variance_score(truth, pred),
     "mse": lambda pred, truth: mean_squared_error(truth, pred),
+    "spread_ratio": lambda pred, truth: np.mean(
+        [tstd(x) / tstd(y) for x, y in zip(pred.T, truth.T, strict=True)]
+    ),
+    "spread_ratio_median": lambda pred, truth: np.median(
+        [tstd(x) / tstd(y) for x, y in zip(pred.T, truth.T, strict=True)]
+    ),
     "constant_targets": lambda pred, truth: 0,
 }
 
@@ -125,7 +131,10 @@ def test_the_headline_of_a_record_is_the_first_it_has():
         headline_of(["step", "loss"])
 
 
-@pytest.mark.parametrize(("name", "better", "worse"), [("pearson", 0.2, 0.1), ("mse", 0.1, 0.2)])
+@pytest.mark.parametrize(
+    ("name", "better", "worse"),
+    [("pearson", 0.2, 0.1), ("mse", 0.1, 0.2), ("spread_ratio", 1.1, 0.8), ("spread_ratio", 0.9, 1.2)],
+)
 def test_which_of_two_values_is_better(name, better, worse):
     score = SCORES[name]
     assert score.improves(better, worse)
@@ -139,7 +148,17 @@ def test_which_of_two_values_is_better(name, better, worse):
 def test_only_losses_and_errors_are_better_when_low():
     lower = {score.name for score in SCORES.values() if score.better == "lower"}
     assert lower == {"loss", "mse"}
+    near = {score.name for score in SCORES.values() if score.better == "near 1"}
+    assert near == {"spread_ratio", "spread_ratio_median"}
     assert {score.name for score in SCORES.values() if score.better is None} == {"constant_targets"}
+
+
+def test_the_spread_is_that_of_targets_that_vary(numbers):
+    pred, truth = numbers
+    pred[:, 0], truth[:, 1] = 3, 4
+    expected = [0, *(tstd(pred[:, k]) / tstd(truth[:, k]) for k in (2, 3, 4))]
+    np.testing.assert_allclose(SCORES["spread_ratio"].definition(pred, truth), np.mean(expected), rtol=1e-12)
+    assert math.isnan(SCORES["spread_ratio"].definition(pred, 0 * truth))
 
 
 def test_worth_sorts_from_worse_to_better():
