@@ -125,6 +125,7 @@ class Recipe:
                     optimizer=groups,
                     rate=rate,
                     seed=experiment.seed,
+                    steps_per_epoch=course.steps_per_epoch,
                     accumulate=training.accumulate,
                     ema_decay=training.ema,
                     momentum=momentum,

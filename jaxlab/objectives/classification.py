@@ -14,7 +14,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
 from jaxlab.metrics import ClassificationSums, Sums
-from jaxlab.objectives.resolved import Resolved, reduced
+from jaxlab.objectives.resolved import SHARE, Resolved, reduced
 
 if TYPE_CHECKING:
     from scipy import special
@@ -69,7 +69,11 @@ class Classification(Resolved):
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
-        return {}
+        """{class_share}: (t,) float32 of the training split's labels, for a loss that needs it; {} for others."""
+        if not self.loss.needs_shares:
+            return {}
+        counts = np.bincount(truth[truth >= 0], minlength=len(self.targets))
+        return {f"{self.prefix}{SHARE}": (counts / max(counts.sum(), 1)).astype(np.float32)}
 
     def compared(self, truth: Array, constants: tree.Flat) -> Array:
         return truth

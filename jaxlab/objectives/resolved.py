@@ -17,7 +17,7 @@ from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened
 from jaxlab.heads import Head
-from jaxlab.losses import Loss, Total
+from jaxlab.losses import END, About, Loss, Total
 from jaxlab.metrics import Sums
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ else:
     table = Late("submit.metrics.table")
 
 ACTIVITY = "activity"  # the truth that is the data's targets
+SHARE = "class_share"  # the constant that losses with `needs_shares` are told
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +70,19 @@ class Resolved(ABC):
         return outputs[:, self.first : self.first + len(self.targets)] if self.prefix else outputs
 
     def losses(
-        self, outputs: Float[Array, "b t"], truth: Array, constants: tree.Flat, total: Total
+        self,
+        outputs: Float[Array, "b t"],
+        truth: Array,
+        constants: tree.Flat,
+        total: Total,
+        epoch: Float[Array, ""] | float = END,
     ) -> Float[Array, " b"]:
-        """One a row; `outputs` are its own, truth in its own units. total: as losses take it.
+        """One a row; `outputs` are its own, truth in its own units. total, epoch: as losses are told `About` them.
 
         Raises UserError for a loss that gives something else.
         """
-        rows = self.loss.rows(outputs, self.compared(truth, constants), total)
+        about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"))
+        rows = self.loss.rows(outputs, self.compared(truth, constants), about)
         if np.shape(rows) != outputs.shape[:1]:
             raise UserError(
                 f"{type(self.loss).__name__}: expected one value a row, {outputs.shape[:1]}, from outputs "

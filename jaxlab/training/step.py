@@ -22,6 +22,7 @@ from jaxlab.core import tree
 from jaxlab.core.rng import row_keys, step_key
 from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
+from jaxlab.losses import END
 from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
 from jaxlab.objectives import Resolved
@@ -111,24 +112,35 @@ class Program:
         return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"), moments)
 
     def losses(
-        self, outputs: Array, batch: Batch, constants: tree.Flat, axis_name: str | None
+        self,
+        outputs: Array,
+        batch: Batch,
+        constants: tree.Flat,
+        axis_name: str | None,
+        epoch: Float[Array, ""] | float = END,
     ) -> dict[str, Array]:
-        """{objective: one a row}."""
+        """{objective: one a row}. epoch: how many have been trained; evaluation takes losses as they are at the end."""
         sum_over = partial(total, mask=batch.get("mask"), axis_name=axis_name)
         return {
-            one.name: one.losses(one.own(outputs), batch["truth"][one.name], constants, sum_over)
+            one.name: one.losses(one.own(outputs), batch["truth"][one.name], constants, sum_over, epoch)
             for one in self.objectives
         }
 
     def training_losses(
-        self, outputs: Array, batch: Batch, constants: tree.Flat, keys: Array, axis_name: str | None
+        self,
+        outputs: Array,
+        batch: Batch,
+        constants: tree.Flat,
+        keys: Array,
+        axis_name: str | None,
+        epoch: Float[Array, ""],
     ) -> dict[str, Array]:
         """`losses`; of images that `prepare` mixed by the same keys, by the shares that they have of two truths."""
-        losses = self.losses(outputs, batch, constants, axis_name)
+        losses = self.losses(outputs, batch, constants, axis_name, epoch)
         if self.mix is None:
             return losses
         others = {**batch, "truth": jax.tree.map(partners, batch["truth"])}
-        partner = self.losses(outputs, others, constants, axis_name)
+        partner = self.losses(outputs, others, constants, axis_name, epoch)
         size = batch["image"].shape[1:3]
         return {name: self.mix.losses(own, partner[name], keys, *size) for name, own in losses.items()}
 
@@ -179,6 +191,7 @@ class Learning:
 
     trains: paths of the parameters that gradients are taken of. frozen_norms: as in `Program.apply`.
     rate, momentum: update's number -> learning rate, and momentum where that changes too.
+    steps_per_epoch: updates in an epoch, by which losses are told how far training is.
     accumulate: micro-batches whose gradients make one update.
     """
 
@@ -188,6 +201,7 @@ class Learning:
     optimizer: Groups
     rate: Callable[[Array], Array]
     seed: int
+    steps_per_epoch: int = 1
     accumulate: int = 1
     ema_decay: float | None = None
     momentum: Callable[[Array], Array] | None = None
@@ -216,11 +230,12 @@ def train_step(
         mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
         variables = Variables(state.params | trained, stats, state.constants)
         outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.frozen_norms)
-        losses = program.training_losses(outputs, piece, state.constants, split[0], axis_name)
+        losses = program.training_losses(outputs, piece, state.constants, split[0], axis_name, epoch)
         sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
         loss = program.weighted(losses).sum() / rows_in_all
         return loss + penalty * (len(outputs) / rows_in_all), (loss, stats, sums)
 
+    epoch = state.step / learning.steps_per_epoch
     rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
     zeros = jax.tree.map(jnp.zeros_like, trained)
     carry = (zeros, state.stats, state.sums, jnp.zeros(()))

@@ -100,3 +100,22 @@ def test_a_loss_that_gives_something_else_than_a_value_a_row(signatures_off, ove
     one, given = constants(Shaped(over=over))
     with pytest.raises(UserError, match=rf"Shaped: expected one value a row, \(30,\), .*, found {found}"):
         one.losses(RATES, RATES, given, lambda values: values.sum(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTargets(BatchLoss):
+    """Forgets the mean over targets."""
+
+    kind = "regression"
+    space = "units"
+
+    def of_batch(self, outputs, truth, total):
+        return total(np.square(outputs - truth))
+
+
+def test_a_loss_of_the_batch_that_gives_a_value_a_target(signatures_off):
+    one, given = constants(OfTargets())
+    with pytest.raises(
+        UserError, match=r"OfTargets\.of_batch: expected one value for the whole batch, .*, found \(2,\)"
+    ):
+        one.losses(RATES, RATES, given, lambda values: values.sum(0))

@@ -21,7 +21,7 @@ from jaxlab.data.source import fingerprint
 from jaxlab.experiment import Experiment, Objective, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Linear, Squashed
-from jaxlab.losses import BatchLoss, CrossEntropy, Mse
+from jaxlab.losses import About, BatchLoss, CrossEntropy, Mse
 from jaxlab.models import ShallowCNN
 from jaxlab.optim import SGD, AdamW, Plateau
 from jaxlab.runs import api
@@ -355,7 +355,7 @@ def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(acc
 def test_a_loss_of_the_whole_batch_agrees_with_numpy():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 9, 2)).astype(np.float32)
-    rows = NegativePearson().rows(jnp.asarray(x), jnp.asarray(y), lambda values: values.sum(0))
+    rows = NegativePearson().rows(jnp.asarray(x), jnp.asarray(y), About(lambda values: values.sum(0)))
     r = [np.corrcoef(x[:, k], y[:, k])[0, 1] for k in range(2)]
     np.testing.assert_allclose(rows, np.full(9, 1 - np.mean(r)), rtol=1e-4)
-    assert Mse().rows(jnp.asarray(x), jnp.asarray(y), None).shape == (9,)
+    assert Mse().rows(jnp.asarray(x), jnp.asarray(y), About(None)).shape == (9,)

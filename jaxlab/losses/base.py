@@ -1,11 +1,10 @@
-"""Losses: arrays -> one value a sample, so that masks and devices are reduced in one place."""
+"""What all losses have in common, and what they are told besides outputs and truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from jaxlab.core.config import Component
@@ -15,6 +14,22 @@ Space = Literal["standardised", "units"]
 Total = Callable[
     [Array], Array
 ]  # (b, ...) values of a device's rows -> their sum over the whole batch, masked rows out
+END = float("inf")  # the epoch of evaluation: what changes over epochs has come to its end
+
+
+@dataclass(frozen=True)
+class About:
+    """What a loss may know besides outputs and truth.
+
+    total: sums over the rows of the whole batch, on all devices, without those that only fill it up.
+    epoch: how many epochs have been trained, with fractions, a float32 scalar on the device. In evaluation it is
+        infinite, so that what changes over epochs is at its end and validation losses of different epochs compare.
+    shares: (t,) each class's share of the training samples; for losses with `needs_shares` alone.
+    """
+
+    total: Total
+    epoch: Float[Array, ""] | float = END
+    shares: Float[Array, " t"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +57,16 @@ class Loss(Component):
     def kind(self) -> Kind:
         raise NotImplementedError
 
+    @property
+    def needs_shares(self) -> bool:
+        """Whether it is told each class's share of the training samples, which a run then keeps."""
+        return False
+
     def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, " b"]:
         raise NotImplementedError
 
-    def rows(self, outputs: Float[Array, "b t"], truth: Array, total: Total) -> Float[Array, " b"]:
-        """One value a row, whose mean over the whole batch is the loss. total: sums over rows on all devices."""
+    def rows(self, outputs: Float[Array, "b t"], truth: Array, about: About) -> Float[Array, " b"]:
+        """One value a row, whose mean over the whole batch is the loss."""
         return self(outputs, truth)
 
 
@@ -61,48 +81,12 @@ class BatchLoss(Loss):
         """
         raise NotImplementedError
 
-    def rows(self, outputs: Float[Array, "b t"], truth: Array, total: Total) -> Float[Array, " b"]:
-        return jnp.full(len(outputs), self.of_batch(outputs, truth, total))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mse(Loss):
-    """Squared error, averaged over targets."""
-
-    space: ClassVar[Space] = "standardised"
-
-    @property
-    def kind(self) -> Kind:
-        return "regression"
-
-    def __call__(self, outputs: Float[Array, "b t"], truth: Float[Array, "b t"]) -> Float[Array, " b"]:
-        if outputs.shape != truth.shape:
-            raise ValueError(f"Mse: outputs {outputs.shape} and targets {truth.shape} differ in shape")
-        return jnp.mean(jnp.square(outputs - truth), axis=-1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrossEntropy(Loss):
-    """Softmax cross-entropy of integer labels, in nats; 0 for label -1, which is none of the classes.
-
-    label_smoothing: share of the truth that is spread over all classes.
-    """
-
-    label_smoothing: float = 0.0
-
-    def check(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
+    def rows(self, outputs: Float[Array, "b t"], truth: Array, about: About) -> Float[Array, " b"]:
+        loss = self.of_batch(outputs, truth, about.total)
+        if jnp.shape(loss) != ():
             raise UserError(
-                f"CrossEntropy.label_smoothing: expected a share in [0, 1), found {self.label_smoothing}"
+                f"{type(self).__name__}.of_batch: expected one value for the whole batch, of shape (), from outputs "
+                f"{outputs.shape}, found {jnp.shape(loss)}; end it with .mean() over targets, and sum over rows with "
+                "total. A loss of one value a row is a Loss"
             )
-
-    @property
-    def kind(self) -> Kind:
-        return "classification"
-
-    def __call__(self, outputs: Float[Array, "b t"], truth: Array) -> Float[Array, " b"]:
-        if truth.shape != outputs.shape[:1]:
-            raise ValueError(f"CrossEntropy: outputs {outputs.shape} need labels (b,), found {truth.shape}")
-        hot = jnp.eye(outputs.shape[-1])[truth]
-        losses = optax.softmax_cross_entropy(outputs, optax.smooth_labels(hot, self.label_smoothing))
-        return jnp.where(truth < 0, 0.0, losses)
+        return jnp.full(len(outputs), loss)
