@@ -20,7 +20,8 @@ from jaxlab.objectives import resolved
 from jaxlab.runs import api
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
-from jaxlab.training.step import Learning, Program, train_step
+from jaxlab.training.step import Program
+from jaxlab.training.update import Learning, train_step
 
 
 def tiny(root: Path, *settings: str, **parts) -> Experiment:

@@ -28,7 +28,8 @@ from jaxlab.heads import Head, Linear  # noqa: E402
 from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
-from jaxlab.training.step import prediction_step, train_step  # noqa: E402
+from jaxlab.training.step import prediction_step  # noqa: E402
+from jaxlab.training.update import train_step  # noqa: E402
 
 NETWORKS = {
     "resnet18": (ResNet(depth=18), Linear(layer="pool")),

@@ -38,6 +38,9 @@ class Training(Component):
     accumulate: the update's gradient is summed over so many parts of the batch, one after the other.
     dtype: of the forward and backward pass; parameters stay float32.
     ema: decay of the parameters' moving average, which evaluation then uses; None keeps none.
+    average_from: share of the run after which evaluation uses the mean of the parameters of all updates since (0.75: of
+        the last quarter), with batch-norm statistics measured for it on the training images at each epoch's end
+        (Izmailov et al. 2018, with every update). None for none; beside ema there is none.
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy. Where it is undefined,
         as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
@@ -62,6 +65,7 @@ class Training(Component):
     checkpoint_steps: int | None = None
     keep_every: int | None = None
     standardize: bool = True
+    average_from: float | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -75,6 +79,15 @@ class Training(Component):
                 f"Training.early_stopping_metric: {self.early_stopping_metric!r} is watched by early stopping alone, "
                 "which is not asked for; set early_stopping to the epochs that it waits"
             )
+        if self.average_from is not None and not 0 <= self.average_from < 1:
+            raise UserError(
+                f"Training.average_from: expected a share of the run in [0, 1), found {self.average_from}"
+            )
+        if self.average_from is not None and self.ema is not None:
+            raise UserError(
+                f"Training: expected ema or average_from, found both ({self.ema} and {self.average_from}): evaluation "
+                "uses one average"
+            )
         for name in (
             "epochs",
             "steps",
@@ -87,6 +100,12 @@ class Training(Component):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UserError(f"Training.{name}: expected more than 0, found {value}")
+
+    def first_averaged(self, total_steps: int) -> int | None:
+        """Updates before those that are averaged; None without `average_from`."""
+        if self.average_from is None:
+            return None
+        return min(round(self.average_from * total_steps), total_steps - 1)
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Updates in the whole run."""

@@ -32,7 +32,8 @@ from jaxlab.optim import Groups, Plateau, Tuning, undecayed
 from jaxlab.training.loop import Plan
 from jaxlab.training.runtime import compute_dtype
 from jaxlab.training.state import TrainState, Variables
-from jaxlab.training.step import Learning, Program, initial_parameters
+from jaxlab.training.step import Program, initial_parameters
+from jaxlab.training.update import Learning
 
 NetworkShapes = tuple[nnx.GraphDef, nnx.State, nnx.State]  # parameters and batch statistics, of shapes only
 
@@ -100,6 +101,7 @@ class Recipe:
             plateau=(schedule.factor, schedule.patience) if isinstance(schedule, Plateau) else None,
             plateau_metric=schedule.metric if isinstance(schedule, Plateau) else None,
             checkpoint_steps=training.checkpoint_steps,
+            average_from=training.first_averaged(training.total_steps(steps_per_epoch)),
         )
 
     @cached_property
@@ -129,6 +131,7 @@ class Recipe:
                     accumulate=training.accumulate,
                     ema_decay=training.ema,
                     momentum=momentum,
+                    average_from=training.first_averaged(total),
                 )
             )
         return phases
@@ -174,7 +177,7 @@ class Recipe:
                 for name, leaf in one.constants(learn.truth[one.name], training.standardize).items()
             },
             opt_state=jax.jit(self.phases[0].optimizer.init)(params),
-            ema=None if training.ema is None else params,
+            ema=None if training.ema is None and training.average_from is None else params,
             rate_scale=jnp.ones(()),
             sums=self.program.start(),
         )

@@ -1,14 +1,14 @@
 """Optimizers as optax chains: clip, then L2, direction, decoupled decay. The rate is applied by `groups`."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import optax
 from jaxtyping import Array, Float
 
-from jaxlab.core.config import Component, components
+from jaxlab.core.config import LATER, Component, components
 from jaxlab.core.types import UserError
 from jaxlab.optim.schedules import Constant, Schedule
 
@@ -35,6 +35,9 @@ class Optimizer(Component):
     l2: added to the gradient before momentum or moments, as torch's `SGD(weight_decay=)` does.
     Both leave biases, norms, positions and tokens alone.
     clip_norm: upper bound of the gradient's global norm. clip_value: of each of its values.
+    sam: radius of sharpness-aware minimisation (Foret et al. 2021, whose rho is 0.05); None for none. The gradient is
+        then taken where the loss within that radius is largest, which costs a second pass forward and back of each
+        batch. Batch norm's running statistics and the scores are of the first pass, the parameters as they are.
     lr: the base learning rate. schedule: what becomes of it in the course of training.
     """
 
@@ -44,6 +47,7 @@ class Optimizer(Component):
     l2: float = 0.0
     clip_norm: float | None = None
     clip_value: float | None = None
+    sam: float | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         for name in ("weight_decay", "l2"):
@@ -51,7 +55,7 @@ class Optimizer(Component):
                 raise UserError(
                     f"{type(self).__name__}.{name}: expected 0 or more, found {getattr(self, name)}"
                 )
-        for name in ("lr", "clip_norm", "clip_value"):
+        for name in ("lr", "clip_norm", "clip_value", "sam"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UserError(f"{type(self).__name__}.{name}: expected more than 0, found {value}")

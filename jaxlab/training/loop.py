@@ -121,6 +121,7 @@ class Plan:
     run stops. plateau: (factor, epochs without improvement before the learning rate is multiplied by it).
     stop_metric, plateau_metric: the scores that these two wait for; default the metric.
     checkpoint_steps: checkpoints between the epochs' ends, every so many steps.
+    average_from: updates before those whose parameters are averaged for evaluation.
     """
 
     steps: int
@@ -129,6 +130,7 @@ class Plan:
     patience: int | None = None
     plateau: tuple[float, int] | None = None
     checkpoint_steps: int | None = None
+    average_from: int | None = None
     stop_metric: str | None = None
     plateau_metric: str | None = None
 
@@ -151,6 +153,10 @@ class Plan:
             self.checkpoint_steps is not None and step % self.checkpoint_steps == 0
         )
 
+    def averages(self, step: int) -> bool:
+        """Whether evaluation uses a mean of several updates' parameters after update number `step`."""
+        return self.average_from is not None and step > self.average_from + 1
+
     def gives_up(self, progress: Progress) -> bool:
         """Whether what early stopping watches has not improved for so long that the run stops."""
         return self.patience is not None and progress.stale >= self.patience
@@ -158,11 +164,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Phase:
-    """The steps after `first` updates: (state, batch) -> state, reported. note: said as they begin, after the first."""
+    """The steps after `first` updates: (state, batch) -> state, reported. note: said as they begin, after the first.
+
+    measure: variables -> the same with their own batch-norm statistics, of which averaged parameters have none yet.
+    """
 
     first: int
     train_step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
     note: str = ""
+    measure: Callable[[Variables], Variables] | None = None
 
 
 class Display(Protocol):
@@ -214,6 +224,8 @@ class Fit:
                 for batch in () if self._is_over(step) or self._out_of_time(step) else self.batches(step):
                     state = self._step(state, batch, step)
                     step += 1
+                    if self.plan.saves(step):
+                        state = self._measured(state, step)
                     if self.plan.ends_epoch(step):
                         with self.budget.timed("validation"):
                             state = self._end_epoch(state, step)
@@ -243,6 +255,8 @@ class Fit:
         phase = self._phase(step)
         if phase.first == step > 0:
             self.display.note(f"epoch {self.plan.epoch(step + 1)}: {phase.note}")
+        if step == self.plan.average_from:
+            self.display.note(f"epoch {self.plan.epoch(step + 1)}: parameters are averaged from here")
         if phase.first not in self._compiled:
             self.display.doing("compiling")
         with self.budget.timed("step" if phase.first in self._compiled else "compile"):
@@ -251,6 +265,15 @@ class Fit:
             self._read(keep=LAG)
         self._compiled.add(phase.first)
         return state
+
+    def _measured(self, state: TrainState, step: int) -> TrainState:
+        """With the averaged parameters' batch-norm statistics. Training needs none: it goes on as without."""
+        measure = self._phase(step - 1).measure
+        if measure is None or not state.stats or not self.plan.averages(step):
+            return state
+        self.display.doing("measuring statistics")
+        with self.budget.timed("measuring"):
+            return replace(state, stats=measure(state.variables).stats)
 
     def _out_of_time(self, step: int) -> bool:
         """Whether too little time is left for update `step` + 1, what comes with it, and a checkpoint.
@@ -266,6 +289,10 @@ class Fit:
         if self.plan.ends_epoch(step + 1):
             parts.append("validation")
             more = 0.0 if "validation" in self.budget.longest else self.budget.used - self._began
+        if self.plan.averages(step + 1) and self.plan.saves(step + 1):
+            parts += (
+                ["measuring"] if "measuring" in self.budget.longest else ["step"] * self.plan.steps_per_epoch
+            )
         return not self.budget.allows(parts, more)
 
     def _read(self, keep: int = 0) -> None:
@@ -334,7 +361,9 @@ class Fit:
             return
         if self.plan.gives_up(self.progress):
             watched = self.plan.stop_metric or self.plan.metric
-            self.display.note(f"early stop: {self.progress.stale} epochs without a better {watched}")
+            never = self.plan.average_from is not None and not self.plan.averages(step)
+            before = ", before parameters were averaged" if never else ""
+            self.display.note(f"early stop: {self.progress.stale} epochs without a better {watched}{before}")
         else:
             after = f" after {duration_text(self.budget.used)}" if self.budget.stopped else ""
             self.display.note(

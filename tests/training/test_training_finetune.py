@@ -18,7 +18,8 @@ from jaxlab.heads import Linear
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD, FineTune, Freeze
 from jaxlab.runs import api
-from jaxlab.training.step import evaluation_step, train_step
+from jaxlab.training.step import evaluation_step
+from jaxlab.training.update import train_step
 
 PROBE = FineTune(rules=(Freeze(pattern=r"^backbone\."),))
 LATER = FineTune(rules=(Freeze(pattern=r"^backbone\.", until_epoch=0.5),))  # two of an epoch's four steps

@@ -25,7 +25,7 @@ from jaxlab.training.display import LEGEND, Session, TerminalDisplay
 from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
-from jaxlab.training.step import train_step
+from jaxlab.training.update import Learning, train_step
 
 
 def train(
@@ -95,7 +95,7 @@ def _fit(
     with shown as display:
         loop = Fit(
             plan=plan,
-            phases=_compiled(recipe, layout, notes(table, steps_per_epoch)),
+            phases=_compiled(recipe, layout, notes(table, steps_per_epoch), evaluator, learn),
             batches=lambda step: prefetch(batches.iterate(step), learn.put or layout.put_batch),
             scores=program.scores,
             evaluate=lambda variables: program.scores(
@@ -147,8 +147,20 @@ def _batches(recipe: Recipe, learn: Portion) -> Batches:
     )
 
 
-def _compiled(recipe: Recipe, layout: Layout, notes: dict[int, str]) -> Sequence[Phase]:
+def _compiled(
+    recipe: Recipe, layout: Layout, notes: dict[int, str], evaluator: Evaluator, learn: Portion
+) -> Sequence[Phase]:
     """Each phase's step, compiled when it is first called."""
-    steps = (partial(train_step, recipe.program, learning) for learning in recipe.phases)
-    compiled = (layout.compile(step, batch_at=1, arguments=2, donate=0) for step in steps)
-    return [Phase(p.first, step, notes[p.first]) for p, step in zip(recipe.phases, compiled, strict=True)]
+
+    def phase(learning: Learning) -> Phase:
+        step = partial(train_step, recipe.program, learning)
+        return Phase(
+            first=learning.first,
+            train_step=layout.compile(step, batch_at=1, arguments=2, donate=0),
+            note=notes[learning.first],
+            measure=lambda variables: evaluator.measure(
+                variables, learning.frozen_norms, learn.rows, learn.put
+            ),
+        )
+
+    return [phase(learning) for learning in recipe.phases]

@@ -1,0 +1,155 @@
+"""The step of training, written once: gradient, update, averages. An axis name is as in `step`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from jaxlab.core import tree
+from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.types import Batch, Mode
+from jaxlab.metrics import SumsByObjective
+from jaxlab.metrics.reduce import total
+from jaxlab.optim import Groups
+from jaxlab.training.state import TrainState, Variables
+from jaxlab.training.step import Program, Reported
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How steps change the state from step `first` on; static, one for each phase of a run.
+
+    trains: paths of the parameters that gradients are taken of. frozen_norms: as in `Program.apply`.
+    rate, momentum: update's number -> learning rate, and momentum where that changes too.
+    steps_per_epoch: updates in an epoch, by which losses are told how far training is.
+    accumulate: micro-batches whose gradients make one update.
+    ema_decay: of the moving average. average_from: the step from which on the mean is taken instead.
+    """
+
+    first: int
+    trains: tuple[str, ...]
+    frozen_norms: frozenset[str]
+    optimizer: Groups
+    rate: Callable[[Array], Array]
+    seed: int
+    steps_per_epoch: int = 1
+    accumulate: int = 1
+    ema_decay: float | None = None
+    momentum: Callable[[Array], Array] | None = None
+    average_from: int | None = None
+
+
+class Passed(NamedTuple):
+    """Of a batch's passes forward and back: gradient, batch statistics and scores' sums after it, and the loss."""
+
+    grads: tree.Flat
+    stats: tree.Flat
+    sums: SumsByObjective
+    loss: Float[Array, ""]
+
+
+def train_step(
+    program: Program, learning: Learning, state: TrainState, batch: Batch, axis_name: str | None = None
+) -> tuple[TrainState, Reported]:
+    """Augment, normalise, forward, loss, gradient, update."""
+    trained = {path: state.params[path] for path in learning.trains}
+    passed = passes(program, learning, state, trained, batch, axis_name)
+    grads, stats, sums, loss = passed
+    if learning.optimizer.optimizer.sam is not None:
+        trained = climbed(trained, grads, learning.optimizer.optimizer.sam)
+        grads = passes(program, learning, state, trained, batch, axis_name).grads
+    rate = learning.rate(state.step) * state.rate_scale
+    momentum = None if learning.momentum is None else learning.momentum(state.step)
+    params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate, momentum)
+    reported = {"loss": loss, "learning_rate": rate, "gradient_norm": optax.tree.norm(grads)}
+    return replace(
+        state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state,
+        ema=_averaged(learning, state, params), sums=sums,
+    ), reported  # fmt: skip
+
+
+def passes(
+    program: Program,
+    learning: Learning,
+    state: TrainState,
+    trained: tree.Flat,
+    batch: Batch,
+    axis_name: str | None,
+) -> Passed:
+    """The batch's passes at the parameters `trained`, of all devices and micro-batches together."""
+    rows = row_keys(step_key(learning.seed, state.step), len(batch["index"]), axis_name)
+
+    def micro(carry: tuple, part: tuple) -> tuple[tuple, None]:
+        grads, stats, sums, summed = carry
+        piece, keys = part
+        (_, (loss, stats, sums)), new = jax.value_and_grad(objective, has_aux=True)(
+            trained, stats, sums, piece, keys
+        )
+        return (jax.tree.map(jnp.add, grads, new), stats, sums, summed + loss), None
+
+    def objective(
+        trained: tree.Flat, stats: tree.Flat, sums: SumsByObjective, piece: Batch, keys: Array
+    ) -> tuple[Array, tuple]:
+        split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
+        images = program.prepare(piece["image"], split[0])
+        mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
+        variables = Variables(state.params | trained, stats, state.constants)
+        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.frozen_norms)
+        losses = program.training_losses(outputs, piece, state.constants, split[0], axis_name, epoch)
+        sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
+        loss = program.weighted(losses).sum() / rows_in_all
+        return loss + penalty * (len(outputs) / rows_in_all), (loss, stats, sums)
+
+    epoch = state.step / learning.steps_per_epoch
+    rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
+    zeros = jax.tree.map(jnp.zeros_like, trained)
+    carry = (zeros, state.stats, state.sums, jnp.zeros(()))
+    parts = _micro_batches((batch, rows), learning.accumulate)
+    if learning.accumulate == 1:
+        carry, _ = micro(carry, jax.tree.map(lambda x: x[0], parts))
+    else:
+        carry, _ = jax.lax.scan(micro, carry, parts)
+    grads, stats, sums, loss = carry
+    if axis_name is not None:
+        grads, loss = jax.lax.psum((grads, loss), axis_name)
+    return Passed(grads, stats, sums, loss)
+
+
+def climbed(params: tree.Flat, grads: tree.Flat, radius: float) -> tree.Flat:
+    """p + radius * g / |g|: where, to first order, the loss within `radius` is largest (Foret et al. 2021, eq. 2).
+
+    The norm is over all parameters that train. Where there is no gradient, the parameters themselves.
+    """
+    # Not optax.contrib.sam, whose opaque form takes gradients of a function itself: statistics, sums and the loss of
+    # the first pass would be lost, and micro-batches and devices would each climb alone.
+    norm = optax.tree.norm(grads)
+    return optax.tree.add_scale(params, jnp.where(norm > 0, radius / norm, 0.0), grads)
+
+
+def _micro_batches(tree_: Any, parts: int) -> Any:
+    """Rows dealt out like cards, so that each device's share of a micro-batch lies on that device."""
+    return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x) // parts, parts, *x.shape[1:]), 1, 0), tree_)
+
+
+def _averaged(learning: Learning, state: TrainState, params: tree.Flat) -> tree.Flat | None:
+    """The average after an update; of a parameter that does not train it is the parameter.
+
+    A moving one's decay rises as min(decay, (1 + step) / (10 + step)), so that a short run is not held at its start.
+    The mean over the updates from `average_from` on (Izmailov et al. 2018) is, before that, of the last one alone.
+    """
+    if state.ema is None:
+        return None
+    before, now = ({path: tree_[path] for path in learning.trains} for tree_ in (state.ema, params))
+    if learning.average_from is not None:
+        count = jnp.maximum(state.step - learning.average_from, 0) + 1
+        mean = optax.tree.add_scale(before, 1.0 / count, optax.tree.sub(now, before))
+        return state.ema | jax.tree.map(lambda old, new: jnp.where(count > 1, old, new), mean, now)
+    if learning.ema_decay is None:
+        return state.ema
+    kept = jnp.minimum(learning.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+    # Not optax.incremental_update: its two products round otherwise, and runs go on from older checkpoints.
+    return state.ema | optax.tree.add_scale(before, 1.0 - kept, optax.tree.sub(now, before))
