@@ -11,7 +11,7 @@ from typing import Any
 from bench_process import once, peak_memory_gb
 
 Row = dict[str, Any]
-READOUTS = ("Gaussian", "Factorized")
+READOUTS = ("Gaussian", "Factorized", "RetinaMap", "Attention")
 MAPS = ((28, 40), (14, 112))  # side and channels: EfficientNet-Lite0's blocks 4 and 10 of 224-pixel images
 
 

@@ -199,6 +199,8 @@ def resolve(
     encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
     objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
+    for one in objectives:
+        one.head.check_targets(one.targets)
     if experiment.training.standardize:  # else losses compare numbers as they are
         objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
     _check_watched(experiment, objectives, opened)

@@ -1,5 +1,6 @@
 """Heads: from a backbone's named features to one output a target."""
 
+from jaxlab.heads.attention import Attention
 from jaxlab.heads.base import Head
 from jaxlab.heads.combine import ROI, PerROI, Sum
 from jaxlab.heads.factorized import Factorized
@@ -7,10 +8,12 @@ from jaxlab.heads.gaussian import Gaussian
 from jaxlab.heads.joint import Joint
 from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
+from jaxlab.heads.retina_map import RetinaMap
 from jaxlab.heads.squashed import Squashed
 
 __all__ = [
     "ROI",
+    "Attention",
     "Factorized",
     "Gaussian",
     "Head",
@@ -19,6 +22,7 @@ __all__ = [
     "LowRank",
     "Network",
     "PerROI",
+    "RetinaMap",
     "Squashed",
     "Sum",
     "build_network",

@@ -1,5 +1,6 @@
 """What all readouts share: which layers they read, and how those are normalised and dropped first."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -34,6 +35,9 @@ class Head(Component):
     def decode(self, outputs: Float[Array, "b t"]) -> Float[Array, "b t"]:
         """The inverse of `encode`: outputs as standardised targets."""
         return outputs
+
+    def check_targets(self, targets: tuple[str, ...]) -> None:
+        """Raises UserError where files that the head names do not go with these targets; before training alone."""
 
 
 def refuse_transforms(field: str, head: Head) -> None:
@@ -88,12 +92,19 @@ class Readout(Head):
         """The module that reads one layer, whose features have `shape` without the batch."""
         raise NotImplementedError
 
-    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "ReadoutModule":
-        shapes = {name: tuple(features[name].shape[1:]) for name in self._layers(features)}
+    def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "LayersModule":
+        shapes = self.shapes(features)
         parts = {name: self.part(shape, len(targets), rngs) for name, shape in shapes.items()}
+        return ReadoutModule(parts, self.norms(shapes), len(targets), self.dropout)
+
+    def shapes(self, features: FeatureShapes) -> dict[str, tuple[int, ...]]:
+        """Of the layers that are read, without the batch. Raises UserError for one that does not fit."""
+        return {name: tuple(features[name].shape[1:]) for name in self._layers(features)}
+
+    def norms(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, BatchNorm]:
+        """By layer; none unless `normalize` is set."""
         plain = partial(BatchNorm, eps=EPSILON, affine=False)  # the weights that follow scale as well
-        norms = {name: plain(shape[-1]) for name, shape in shapes.items() if self.normalize}
-        return ReadoutModule(parts, norms, len(targets), self.dropout)
+        return {name: plain(shape[-1]) for name, shape in shapes.items() if self.normalize}
 
     def _layers(self, features: FeatureShapes) -> tuple[str, ...]:
         names = (self.layer,) if isinstance(self.layer, str) else self.layer or (list(features)[-1],)
@@ -144,23 +155,43 @@ class Part(nnx.Module):
         return jnp.zeros(())
 
 
-class ReadoutModule(HeadModule):
-    """outputs = bias + sum over layers of part(dropout(norm(features))); the bias may be dropped."""
+class LayersModule(HeadModule):
+    """Base of what reads layers; the bias may be dropped. names: of the layers, in order."""
 
-    def __init__(self, parts: "dict[str, Part]", norms: dict[str, BatchNorm], targets: int, dropout: float):
-        self.layers = nnx.Dict(parts)
+    def __init__(self, names: tuple[str, ...], norms: dict[str, BatchNorm], targets: int, dropout: float):
         self.norms = nnx.Dict(norms)
         self.bias: nnx.Param | None = nnx.Param(jnp.zeros(targets))  # the mean of standardised targets
         self.targets = targets
-        self.names = tuple(parts)
+        self.names = names
         self.dropout = dropout
 
-    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
-        outputs = jnp.zeros((1, self.targets)) if self.bias is None else self.bias[...][None]
+    def prepared(self, features: FeatureMaps, mode: Mode) -> Iterator[tuple[str, Array, Mode]]:
+        """(name, dropout(norm(features)), a mode of its own) of each layer."""
         for number, name in enumerate(self.names):
             own, x = fork(mode, number), features[name]
             x = self.norms[name](x, own) if self.norms else x
-            outputs = outputs + self.layers[name](dropout(x, self.dropout, own, 0), own)
+            yield name, dropout(x, self.dropout, own, 0), own
+
+    @property
+    def start(self) -> Float[Array, "1 t"]:
+        """What is added to all outputs."""
+        return jnp.zeros((1, self.targets)) if self.bias is None else self.bias[...][None]
+
+    def drop_bias(self) -> None:
+        self.bias = None
+
+
+class ReadoutModule(LayersModule):
+    """outputs = bias + sum over layers of part(dropout(norm(features)))."""
+
+    def __init__(self, parts: "dict[str, Part]", norms: dict[str, BatchNorm], targets: int, dropout: float):
+        super().__init__(tuple(parts), norms, targets, dropout)
+        self.layers = nnx.Dict(parts)
+
+    def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
+        outputs = self.start
+        for name, x, own in self.prepared(features, mode):
+            outputs = outputs + self.layers[name](x, own)
         return outputs
 
     def penalty(self) -> Float[Array, ""]:
@@ -168,9 +199,6 @@ class ReadoutModule(HeadModule):
             getattr(self.layers[name], "penalty", None) for name in self.names
         )  # a plain nnx.Module has none
         return sum((penalty() for penalty in own if penalty is not None), start=jnp.zeros(()))
-
-    def drop_bias(self) -> None:
-        self.bias = None
 
 
 def fork(mode: Mode, number: int) -> Mode:

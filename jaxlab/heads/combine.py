@@ -1,7 +1,5 @@
 """Heads made of heads: one for each region of interest, or several whose outputs are added."""
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -12,6 +10,7 @@ from jaxtyping import Array, Float
 from jaxlab.core.config import Component
 from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, fork, refuse_transforms
+from jaxlab.heads.groups import check_pattern, columns_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +23,7 @@ class ROI(Component):
 
     def check(self) -> None:
         refuse_transforms(f"ROI {self.name!r}: head", self.head)
-        try:
-            re.compile(self.targets)
-        except re.error as error:
-            raise UserError(
-                f"ROI {self.name!r}: expected targets to be a regular expression, found {self.targets!r} ({error})"
-            ) from None
+        check_pattern(f"ROI {self.name!r}: expected targets", self.targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,28 +47,12 @@ class PerROI(Head):
 
     def _columns(self, targets: tuple[str, ...]) -> list[list[int]]:
         """The positions of each part's targets."""
-        found = [[k for k, t in enumerate(targets) if re.fullmatch(p.targets, t)] for p in self.parts]
-        times = Counter(k for own in found for k in own)
-        several = [targets[k] for k in sorted(times) if times[k] > 1]
-        none = [target for k, target in enumerate(targets) if k not in times]
-        empty = [
-            f"{part.name} ({part.targets!r})" for part, own in zip(self.parts, found, strict=True) if not own
-        ]
-        problems = [
-            f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-            for names, what in (
-                (empty, "parts that match no target"),
-                (several, "targets that several parts match"),
-                (none, "targets that no part matches"),
-            )
-            if names
-        ]
-        if problems:
-            raise UserError(
-                f"PerROI.parts: expected each of {len(targets)} targets to match exactly one part, found "
-                f"{'; '.join(problems)}"
-            )
-        return found
+        patterns = {f"{part.name} ({part.targets!r})": part.targets for part in self.parts}
+        return columns_of("PerROI.parts", "part", patterns, targets)
+
+    def check_targets(self, targets: tuple[str, ...]) -> None:
+        for part, own in zip(self.parts, self._columns(targets), strict=True):
+            part.head.check_targets(tuple(targets[k] for k in own))
 
 
 class PerROIModule(HeadModule):
@@ -116,6 +94,10 @@ class Sum(Head):
 
     def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "SumModule":
         return SumModule([head.build(features, targets, rngs) for head in self.heads])
+
+    def check_targets(self, targets: tuple[str, ...]) -> None:
+        for head in self.heads:
+            head.check_targets(targets)
 
 
 class SumModule(HeadModule):

@@ -38,6 +38,9 @@ class Squashed(Head):
             inner.drop_bias()
         return SquashedModule(inner, len(targets))
 
+    def check_targets(self, targets: tuple[str, ...]) -> None:
+        self.head.check_targets(targets)
+
     def encode(self, z: Float[Array, "b t"]) -> Float[Array, "b t"]:
         return jnp.tanh(z / self.scale)
 

@@ -8,7 +8,18 @@ from flax import nnx
 from readouts import SHAPES, built, evaluated, features_of, names, shapes_of, training
 
 from jaxlab.core import tree
-from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
+from jaxlab.heads import (
+    ROI,
+    Attention,
+    Factorized,
+    Gaussian,
+    Linear,
+    LowRank,
+    PerROI,
+    RetinaMap,
+    Squashed,
+    Sum,
+)
 
 PLAIN = {
     "linear": Linear(layer="first"),
@@ -16,6 +27,8 @@ PLAIN = {
     "low rank": LowRank(layer="second", rank=2),
     "factorized": Factorized(layer="first"),
     "gaussian": Gaussian(layer="second"),
+    "retina map": RetinaMap(layer=("first", "last"), width=3),
+    "attention": Attention(layer=("first", "last"), width=4, heads=1),
     "sum": Sum(heads=(Linear(layer="first"), Factorized(layer="second"))),
     "regions": PerROI(
         parts=(

@@ -8,7 +8,7 @@ from readouts import names, shapes_of
 
 from jaxlab.core.rng import row_keys, step_key
 from jaxlab.core.types import Mode
-from jaxlab.heads import Factorized, Gaussian, chunks
+from jaxlab.heads import Attention, Factorized, Gaussian, RetinaMap, chunks
 
 ROWS, SHAPE, TARGETS = 32, (14, 14, 112), 39_548
 ONE = ROWS * SHAPE[2] * TARGETS * 4  # bytes: the features of each image and target, 567 MB
@@ -32,7 +32,14 @@ def temporary(head):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "head", [Factorized(normalize=False), Gaussian(normalize=False)], ids=["factorized", "gaussian"]
+    "head",
+    [
+        Factorized(normalize=False),
+        Gaussian(normalize=False),
+        RetinaMap(normalize=False),
+        Attention(normalize=False),
+    ],
+    ids=lambda head: type(head).__name__,
 )
 def test_forty_thousand_targets_never_lie_in_memory_with_their_features(head, monkeypatch):
     monkeypatch.setattr(chunks, "LIMIT", chunks.CPU_LIMIT)

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 from readouts import built, evaluated, features_of, shapes_of, training
 
+from jaxlab.core import tree
 from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import UserError
 from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
@@ -125,11 +126,25 @@ def test_squashed_outputs_are_tanh_of_normalised_ones():
     norm = {name: np.asarray(getattr(module.norm, name)[...]) for name in ("scale", "bias", "mean", "var")}
     z = (inner - norm["mean"]) / np.sqrt(norm["var"] + 1e-5) * norm["scale"] + norm["bias"]
     np.testing.assert_allclose(evaluated(module, FEATURES), np.tanh(z), rtol=1e-4, atol=1e-5)
-    many = features_of(500)
-    outputs = evaluated(module, many, training(500))
-    z = np.arctanh(outputs.astype(np.float64))
-    np.testing.assert_allclose(z.mean(0), norm["bias"], atol=1e-3)
-    np.testing.assert_allclose(z.std(0), np.abs(norm["scale"]), rtol=1e-2)
+
+
+def test_squashed_regression_is_that_of_the_recipe():
+    """In training: a linear layer without bias, batch norm over the batch, tanh; targets through tanh too; float64."""
+    head = Squashed(head=Linear(layer=("first", "last")), scale=2.0)
+    module, features = built(head), features_of(50)
+    module.norm.scale[...] *= 0.3
+    assert not [path for path in tree.flatten(nnx.state(module)) if "inner" in path and "bias" in path]
+    layers = {name: np.asarray(part.kernel[...], np.float64) for name, part in module.inner.layers.items()}
+    x = sum(np.asarray(features[k], np.float64).reshape(50, -1) @ kernel for k, kernel in layers.items())
+    x = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+    x = x * np.asarray(module.norm.scale[...]) + np.asarray(module.norm.bias[...])
+    outputs = evaluated(module, features, training(50))
+    np.testing.assert_allclose(outputs, np.tanh(x), rtol=1e-3, atol=1e-4)
+    seen = np.abs(np.tanh(x)) < 0.99  # where float32 has digits left
+    decoded = np.asarray(head.decode(jnp.asarray(outputs)))
+    np.testing.assert_allclose(decoded[seen], 2 * x[seen], rtol=1e-2, atol=1e-3)
+    z = np.random.default_rng(0).normal(size=(50, 5))
+    np.testing.assert_allclose(head.encode(jnp.asarray(z, jnp.float32)), np.tanh(z / 2), rtol=1e-5)
 
 
 def test_squashing_of_bfloat16_features_is_undone_as_well():

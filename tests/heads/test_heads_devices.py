@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tiny import steps, tiny
 
-from jaxlab.heads import Factorized, Gaussian, LowRank, Squashed, Sum
+from jaxlab.heads import Attention, Factorized, Gaussian, LowRank, RetinaMap, Squashed, Sum
 from jaxlab.optim import SGD
 
 HEAD = Squashed(
@@ -14,6 +14,8 @@ HEAD = Squashed(
             Gaussian(layer="level1", dropout=0.3, l1=1e-3),
             Factorized(layer="level2", l1_mask=1e-3),
             LowRank(rank=3, layer=("level1", "level2"), normalize=True),
+            RetinaMap(layer=("level1", "level2"), width=4, noise=0.1, dropout=0.3, entropy=0.1),
+            Attention(layer=("level1", "level2"), width=4, heads=1, dropout=0.3),
         )
     )
 )

@@ -8,10 +8,22 @@ import pytest
 from flax import nnx
 from readouts import evaluated, names, shapes_of
 from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.special import softmax
 
 from jaxlab.core.rng import row_keys, step_key
 from jaxlab.core.types import Mode
-from jaxlab.heads import ROI, Factorized, Gaussian, Linear, LowRank, PerROI, Squashed, Sum
+from jaxlab.heads import (
+    ROI,
+    Attention,
+    Factorized,
+    Gaussian,
+    Linear,
+    LowRank,
+    PerROI,
+    RetinaMap,
+    Squashed,
+    Sum,
+)
 
 SHAPES = {"map": (8, 8, 3), "flat": (6,)}
 ROWS, TARGETS, BATCH = 1536, 4, 128
@@ -24,10 +36,16 @@ PLACES = RNG.uniform(-0.8, 0.8, (TARGETS, 2))  # (y, x), -1 and 1 the outermost 
 
 
 def planted(kind):
-    """(n, t) standardised targets: a sum of channels at a place, or a linear function of the flat layer."""
+    """(n, t) standardised targets: a sum of channels at a place or where one of them is largest, or a linear function
+    of the flat layer."""
     rng = np.random.default_rng(1)
     if kind == "linear":
         y = FEATURES["flat"] @ rng.normal(size=(6, 2)) @ rng.normal(size=(2, TARGETS))
+    elif kind == "content":
+        maps = (FEATURES["map"] - FEATURES["map"].mean((0, 1, 2))) / FEATURES["map"].std((0, 1, 2))
+        maps = maps.reshape(ROWS, 64, 3)
+        shares = softmax(3 * maps[..., [0, 1, 2, 0]], axis=1)
+        y = np.einsum("npt,npt->nt", shares, maps[..., [1, 2, 0, 2]])
     else:
         weights, y = rng.choice([-1.0, 1.0], (TARGETS, 3)), np.zeros((ROWS, TARGETS))
         for t, place in enumerate((PLACES + 1) / 2 * 7):
@@ -80,6 +98,8 @@ HEADS = {
     "factorized": (Factorized(layer="map", l1_mask=1e-4, l1_weight=1e-4), "place"),
     "gaussian": (Gaussian(layer="map"), "place"),
     "isotropic": (Gaussian(layer="map", covariance="isotropic"), "place"),
+    "retina map": (RetinaMap(layer=("map", "flat"), width=8, noise=0.1), "place"),
+    "attention": (Attention(layer="map", width=16, heads=1), "content"),
     "rois": (
         PerROI(
             parts=(

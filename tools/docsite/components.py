@@ -28,6 +28,7 @@ ROOMS = {
 }
 # Lines for those that say more than their bare call; a docstring's own indented `Name(...)` comes before.
 EXAMPLES = {
+    "Attention": 'head = Attention(layer=("block8", "map", "cls"), queries=("lh.*", "rh.*"))',
     "Algonauts": 'data = Algonauts(root="subj01", hemispheres=("lh",), rois=("V1v", "V1d"))',
     "Arrays": 'data = Arrays(root="recording.npz")',
     "CachedFeatures": "data = CachedFeatures(data=KaggleTable(), encoders=(encoder,))",
@@ -55,6 +56,7 @@ EXAMPLES = {
     "ROI": 'part = ROI(name="V1", targets="V1.*", head=Linear())',
     "Rate": 'rule = Rate(pattern="norm", factor=0.1)',
     "Refine": 'refine = Refine(adapts="statistics")',
+    "RetinaMap": 'head = RetinaMap(layer=("layer2", "layer3", "layer4"), coordinates="sphere.csv")',
     "ResNet": "model = ResNet(depth=50, blur=True)",
     "Ridge": "experiment = Ridge(encoders=(encoder,))",
     "Sensorium": 'data = Sensorium(root="static21067-10-18")',
