@@ -2,12 +2,15 @@
 
 No NaN leaves a compiled function that a test does not ask for, and every call is held to the shapes in its signature.
 XLA compiles quickly and not well: most of the suite is compilation, and what LLVM makes of a kernel is XLA's business.
+Python looks for garbage seldom: a traced network is millions of objects, of which few are garbage.
 `make test-all` lets it optimise as it does for users, and runs what is marked `exhaustive` too.
 """
 
+import gc
 import os
 from pathlib import Path
 
+gc.set_threshold(100_000, 10, 10)
 _ALL = os.environ.get("JAXLAB_TEST_ALL") == "1"
 _FLAGS = ["--xla_force_host_platform_device_count=4"]
 if not _ALL:  # a third of the seconds: kernels in an older form, in one part, without most of LLVM's passes
@@ -20,6 +23,7 @@ _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jaxlab"
 os.environ.setdefault("JAXLAB_CACHE", str(_CACHE))  # subprocesses inherit all of this
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # of each operation, for profilers alone
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("JAX_DEBUG_NANS", "True")  # tests of NaN itself take the fixture `nans_allowed`
 
@@ -38,6 +42,12 @@ def pytest_collection_modifyitems(config, items):
     left = [item for item in items if item.get_closest_marker("exhaustive")]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
+
+
+def pytest_collection_finish(session):
+    """Modules and tests stay, and are not looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 # The same examples each time, so that a commit passes or fails for good; a busy machine is no fault of the code.

@@ -5,6 +5,7 @@ modules that are loaded already. What depends on how a process starts (which mod
 needs a process of its own.
 """
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -101,6 +102,7 @@ def _begin(
     for number, end in enumerate(ends, start=1):
         os.dup2(end.fileno(), number)
         end.close()
+    gc.disable()  # it lives for seconds
     os.environ.clear()
     os.environ.update(environment)
     bridge = sys.modules.get("jax._src.xla_bridge")
