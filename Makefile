@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= $(VENV)-oldest
 
-.PHONY: demo test test-all lint check slow oldest docs clean
+.PHONY: demo test test-all tests lint style types check slow oldest docs clean
 
 # Images, training, a submission and its score beside the ceiling, in a few minutes.
 demo: $(VENV)/.installed
@@ -14,8 +14,11 @@ demo: $(VENV)/.installed
 # the environment says otherwise: dozens of the tests' processes import jaxlab.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal
 
-# Both tiers in one go.
-test: lint $(VENV)/.installed-weights
+# Both tiers in one go. Types are checked beside the tests, in the seconds in which these wait.
+test: style $(VENV)/.installed-weights
+	$(MAKE) --no-print-directory -j 2 types tests
+
+tests: $(VENV)/.installed-weights
 	$(PYTEST)
 
 # Beyond `make test`: the numbers of every size of every network, and XLA optimising as it does for users.
@@ -23,11 +26,15 @@ test-all: lint $(VENV)/.installed-weights
 	JAXLAB_TEST_ALL=1 $(PYTEST)
 
 # Style, types, and who may import whom.
-lint: $(VENV)/.installed-dev
+lint: style types
+
+style: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
 
 # The fast tier: lint, and every test that compiles next to nothing.
 check: lint
