@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,12 @@ EPSILON = 1e-3  # a channel of far less variance than this is silent, and stays 
 
 @dataclass(frozen=True, kw_only=True)
 class Head(Component):
-    """Base of all heads."""
+    """Base of all heads.
+
+    rates: whether outputs are 0 or more, as multiples of each target's mean over the training split.
+    """
+
+    rates: ClassVar[bool] = False
 
     def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "HeadModule":
         """A module from features to (b, t) outputs, one a target or class."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, UserError
@@ -25,11 +25,19 @@ class About:
     epoch: how many epochs have been trained, with fractions, a float32 scalar on the device. In evaluation it is
         infinite, so that what changes over epochs is at its end and validation losses of different epochs compare.
     shares: (t,) each class's share of the training samples; for losses with `needs_shares` alone.
+    known: where the truth is known; elsewhere it is filled with the target's mean. None: everywhere.
     """
 
     total: Total
     epoch: Float[Array, ""] | float = END
     shares: Float[Array, " t"] | None = None
+    known: Bool[Array, "b t"] | None = None
+
+    def total_of_known(self, values: Float[Array, "b ..."]) -> Float[Array, "..."]:
+        """As `total`; of (b, t) values, a row and target each, the sum over those whose truth is known."""
+        if self.known is not None and values.shape == self.known.shape:
+            values = jnp.where(self.known, values, 0.0)
+        return self.total(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +47,22 @@ class Loss(Component):
     space: what it compares numbers in: "standardised" by the training split's mean and standard deviation, where
     `training.standardize` is on, or always the targets' own "units", as a Poisson loss has to. A loss that does not say
     is given standardised ones, and training says so.
+    needs_rates: whether outputs have to be above 0, so that only a readout of `rates` goes with it.
+    leaves_out_missing: whether it leaves targets out that are not `known`. A class that defines `__call__`, `rows` or
+    `of_batch` anew has to say so anew.
     """
 
     space: ClassVar[Space] = "standardised"
+    needs_rates: ClassVar[bool] = False
+    leaves_out_missing: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if (found := vars(cls).get("space", cls.space)) not in get_args(Space):
+        own = vars(cls)
+        if isinstance(found := own.get("space"), str) and found not in get_args(Space):
             raise UserError(f"{cls.__name__}.space: expected {' or '.join(get_args(Space))}, found {found!r}")
+        if own.keys() & {"__call__", "rows", "of_batch"} and "leaves_out_missing" not in own:
+            cls.leaves_out_missing = False
 
     @classmethod
     def says_its_space(cls) -> bool:
@@ -56,6 +72,11 @@ class Loss(Component):
     @property
     def kind(self) -> Kind:
         raise NotImplementedError
+
+    @property
+    def parts(self) -> "tuple[Loss, ...]":
+        """The losses that it adds up, or itself alone."""
+        return (self,)
 
     @property
     def needs_shares(self) -> bool:
@@ -77,12 +98,14 @@ class BatchLoss(Loss):
     def of_batch(self, outputs: Float[Array, "b t"], truth: Array, total: Total) -> Float[Array, ""]:
         """The loss. Whatever is summed over rows is summed by `total`: then it is the same on every device.
 
+        Of (b, t) values, `total` leaves out those whose truth is missing; so a count that knows of them is
+        `total(jnp.ones_like(outputs))`, one a target.
         With `training.accumulate` the batch is a micro-batch.
         """
         raise NotImplementedError
 
     def rows(self, outputs: Float[Array, "b t"], truth: Array, about: About) -> Float[Array, " b"]:
-        loss = self.of_batch(outputs, truth, about.total)
+        loss = self.of_batch(outputs, truth, about.total_of_known)
         if jnp.shape(loss) != ():
             raise UserError(
                 f"{type(self).__name__}.of_batch: expected one value for the whole batch, of shape (), from outputs "

@@ -39,6 +39,12 @@ class Objective(Component):
         if not self.weight > 0:
             raise UserError(f"Objective.weight: expected more than 0, found {self.weight}")
         KINDS[self.loss.kind].check_head(self.head)
+        if self.loss.needs_rates and not self.head.rates:
+            name = type(self.head).__name__
+            raise UserError(
+                f"loss={type(self.loss).__name__}() needs a readout of rates above 0, found head={name}(), whose "
+                f"outputs are any numbers: head=Rates(head={name}(...))"
+            )
 
     @property
     def truth(self) -> str:

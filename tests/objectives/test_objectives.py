@@ -21,7 +21,17 @@ from jaxlab.data.source import fingerprint
 from jaxlab.experiment import Experiment, Objective, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Linear, Squashed
-from jaxlab.losses import About, BatchLoss, CrossEntropy, Mse
+from jaxlab.losses import (
+    About,
+    BatchLoss,
+    CrossEntropy,
+    LogitAdjusted,
+    Mse,
+    NegativePearson,
+    Ramp,
+    Spread,
+    WeightedSum,
+)
 from jaxlab.models import ShallowCNN
 from jaxlab.optim import SGD, AdamW, Plateau
 from jaxlab.runs import api
@@ -49,7 +59,7 @@ def experiment(**parts) -> Experiment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NegativePearson(BatchLoss):
+class OneMinusPearson(BatchLoss):
     """1 - r over the batch, averaged over targets: no row has a loss of its own."""
 
     kind = "regression"
@@ -329,7 +339,11 @@ def test_commands_take_runs_of_two_objectives(both):
 @pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(accumulate):
-    objectives = {"activity": replace(ACTIVITY, loss=NegativePearson()), "object": OBJECT}
+    summed = WeightedSum(
+        losses=(OneMinusPearson(), NegativePearson(), Spread()), weights=(0.5, Ramp(start=0.5, end=0.1), 0.2)
+    )
+    adjusted = WeightedSum(losses=(CrossEntropy(class_weight_strength=0.5), LogitAdjusted()))
+    objectives = {"activity": replace(ACTIVITY, loss=summed), "object": replace(OBJECT, loss=adjusted)}
     settings = (f"training.accumulate={accumulate}",)
     found = {}
     for parallel in ("single", "data", "pmap"):
@@ -355,7 +369,7 @@ def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(acc
 def test_a_loss_of_the_whole_batch_agrees_with_numpy():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 9, 2)).astype(np.float32)
-    rows = NegativePearson().rows(jnp.asarray(x), jnp.asarray(y), About(lambda values: values.sum(0)))
+    rows = OneMinusPearson().rows(jnp.asarray(x), jnp.asarray(y), About(lambda values: values.sum(0)))
     r = [np.corrcoef(x[:, k], y[:, k])[0, 1] for k in range(2)]
     np.testing.assert_allclose(rows, np.full(9, 1 - np.mean(r)), rtol=1e-4)
     assert Mse().rows(jnp.asarray(x), jnp.asarray(y), About(None)).shape == (9,)

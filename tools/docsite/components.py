@@ -34,7 +34,7 @@ EXAMPLES = {
     "CachedFeatures": "data = CachedFeatures(data=KaggleTable(), encoders=(encoder,))",
     "ColumnSplit": 'split = ColumnSplit(column="tier", validation="validation")',
     "Crop": "augment = (Crop(pixels=8), Flip())",
-    "CrossEntropy": "loss = CrossEntropy(label_smoothing=0.1)",
+    "CrossEntropy": "loss = CrossEntropy(label_smoothing=0.1, class_weight_strength=0.5)",
     "EfficientNet": 'model = EfficientNet(variant="lite0", convention="tensorflow", pretrained="weights.pth")',
     "Experiment": 'experiment = Experiment(data=KaggleTable(root="FOLDER"), images=Images(size=(56, 56)))',
     "Factorized": 'head = Factorized(layer="level3", l1_mask=1e-3)',
@@ -49,6 +49,8 @@ EXAMPLES = {
     "KFold": "split = KFold(folds=5, fold=0)",
     "KaggleTable": 'data = KaggleTable(root="FOLDER", targets=("n0", "n1"))',
     "Linear": 'head = Linear(layer=("level2", "level3"), dropout=0.5)',
+    "Focal": "loss = Focal(gamma=2.0)",
+    "LogitAdjusted": "loss = LogitAdjusted(tau=1.0)",
     "LowRank": "head = LowRank(rank=32)",
     "Objective": 'objective = Objective(loss=CrossEntropy(), of="category", weight=0.3)',
     "PerROI": 'head = PerROI(parts=(ROI(name="V1", targets="V1.*", head=Linear()), ROI(name="V4", targets="V4.*", '
@@ -63,12 +65,14 @@ EXAMPLES = {
     "ShallowCNN": "model = ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3))",
     "Simulated": "data = Simulated(images=500, neurons=20, size=32)",
     "Squashed": "head = Squashed(head=Linear())",
+    "SmoothL1": "loss = SmoothL1(beta=0.01)",
     "Sum": 'head = Sum(heads=(Linear(layer="level1"), Linear(layer="level2")))',
     "Step": "schedule = Step(epochs=10, factor=0.1)",
     "TextEncoder": 'encoder = TextEncoder(model=Bert(), tokenizer=Tokenizer(source="MiniLM"), column="caption")',
     "Tokenizer": 'tokenizer = Tokenizer(source="all-MiniLM-L6-v2")',
     "TTA": "tta = TTA(shift=3, mirror=True)",
     "Training": "training = Training(epochs=40, batch_size=50, ema=0.99)",
+    "WeightedSum": "loss = WeightedSum(losses=(Mse(), NegativePearson()), weights=(1.0, Ramp(end=0.1, epochs=20)))",
     "WithMasks": 'data = WithMasks(source=KaggleTable(), masks="masks", classes=3)',
 }  # fmt: skip
 Class = type[config.Component]

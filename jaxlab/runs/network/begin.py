@@ -101,7 +101,9 @@ def begin(
 
 def _spaces(recipe: Recipe) -> list[str]:
     """A line for each loss that may not expect what it is given."""
-    losses = {type(one.loss) for one in recipe.task.objectives if one.kind == "regression"}
+    losses = {
+        type(part) for one in recipe.task.objectives if one.kind == "regression" for part in one.loss.parts
+    }
     return [
         f"{loss.__name__} compares targets of mean 0 and standard deviation 1 (training.standardize); a loss "
         'of their own units, such as Poisson\'s, says so in its class: space = "units"'
