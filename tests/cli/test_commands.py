@@ -40,10 +40,14 @@ SHRUNK = {
     "vit_tiny_finetune": [SMALL],
     "gesture_resnet18": [SMALL],
     "gesture_shufflenet_x0_5": [SMALL],
-    "gesture_shufflenet_x1_0": [SMALL, "model.width=0.5"],
+    "gesture_shufflenet_x1_0": [SMALL],
     "gesture_lenet5": [SMALL],
     "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
-    "ridge": ["encoders.0.images.size=(32, 32)"],
+    # The layers of cached_readout.py, so that one program serves both.
+    "ridge": [
+        "encoders.0.images.size=(32, 32)",
+        "encoders.0.layers=('block7', 'block10', 'block11', 'block12', 'block13', 'block14')",
+    ],
     "ridge_networks": [
         "encoders.0.images.size=(32, 32)",
         "encoders.0.model.width=0.35",
@@ -51,10 +55,13 @@ SHRUNK = {
         *(f"encoders.{k}.layers=('block3', 'block4')" for k in range(2)),
     ],
 }
-# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family.
+# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family; and what
+# gesture_shufflenet_x0_5.py trains is trained there.
 CUT = {
+    "gesture_shufflenet_x1_0": "from dataclasses import replace\n\nfrom jaxlab.models import ShallowCNN\n\n"
+    "experiment = replace(experiment, model=ShallowCNN(channels=(4,), kernel_sizes=(3,)))\n",
     "ridge_networks": "from dataclasses import replace\n\n"
-    "experiment = replace(experiment, encoders=experiment.encoders[2:])\n"
+    "experiment = replace(experiment, encoders=experiment.encoders[2:])\n",
 }
 ROOT = {"cached_readout": "data.data.root"}  # elsewhere data.root
 

@@ -349,7 +349,7 @@ def jaxlab(*arguments: object) -> str:
         ("gesture_lenet5", []),
         # As it stands it takes a minute and more here: smaller images and half the layers, the rest as written.
         ("resnet_finetune", ["--set", "images.size=(32, 32)", "--set", "model.depth=18"]),
-        ("shallow_cnn", ["--folds", "3"]),
+        ("shallow_cnn", ["--folds", "3", "--set", "images.size=(32, 32)"]),
     ],
 )
 def test_a_config_trains_as_it_stands_and_predicts(config, settings, elsewhere, unreachable):
