@@ -14,15 +14,20 @@ if TYPE_CHECKING:
 
 
 def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss by step and epoch, learning rate, and the headline score by epoch, from metrics.jsonl's records."""
+    """Loss by step and epoch, learning rate, and the headline score by epoch, from metrics.jsonl's records.
+
+    Of several objectives a second row has each one's loss, its gradient's length on the backbone, and their cosines.
+    """
     from matplotlib.figure import Figure
 
     of = {split: [r for r in records if r["split"] == split] for split in ("step", "train", "validation")}
     if not of["validation"]:
         return
     score = score_of(headline_of(of["validation"][0]))
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    loss, right, rate = figure.subplots(1, 3)
+    several = [name for name in of["validation"][0] if name.endswith("/loss")]
+    figure = Figure(figsize=(11, 6.6 if several else 3.4), layout="constrained")
+    panels = figure.subplots(2 if several else 1, 3, squeeze=False)
+    loss, right, rate = panels[0]
     loss.plot(*_xy(of["step"], "loss"), color="0.8", lw=0.8, label="each step")
     for split, colour in (("train", "C0"), ("validation", "C1")):
         loss.plot(*_xy(of[split], "loss"), color=colour, label=split)
@@ -33,11 +38,36 @@ def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
         best = max(values, key=score.worth)
         right.plot(steps[values.index(best)], best, "o", color="C1", label=f"best {best:.3f}")
     for axes, title in ((loss, "loss"), (right, score.label), (rate, "learning rate")):
-        axes.set(title=title, xlabel="step")
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.set(title=title)
     loss.legend(frameon=False)
     right.legend(frameon=False)
+    if several:
+        _objectives(panels[1], of, several)
+    for axes in panels.flat:
+        axes.set(xlabel="step")
+        axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
+
+
+def _objectives(panels: Any, of: Mapping[str, Sequence[dict[str, Any]]], losses: Sequence[str]) -> None:
+    """Each objective's loss, and how their gradients agree. losses: their names in the records."""
+    loss, norm, cosine = panels
+    for number, name in enumerate(losses):
+        objective, colour = name.removesuffix("/loss"), f"C{number}"
+        loss.plot(*_xy(of["train"], name), color=colour, lw=0.8, ls="--")
+        loss.plot(*_xy(of["validation"], name), color=colour, label=objective)
+        norm.plot(*_xy(of["train"], f"{objective}/gradient_norm"), color=colour, label=objective)
+    for name in dict.fromkeys(name for record in of["train"] for name in record):
+        if name.endswith("/gradient_cosine"):
+            cosine.plot(*_xy(of["train"], name), label=name.rpartition("/")[0].replace("/", " and "))
+    loss.set(title="loss of each (dashed: training)")
+    norm.set(title="gradient on the backbone, length")
+    cosine.set(title="cosine between gradients", ylim=(-1.05, 1.05))
+    cosine.axhline(0, color="0.8", lw=0.8)
+    loss.legend(frameon=False)
+    if cosine.get_legend_handles_labels()[0]:
+        norm.legend(frameon=False)
+        cosine.legend(frameon=False)
 
 
 def _xy(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:

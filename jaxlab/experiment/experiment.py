@@ -41,6 +41,9 @@ class Training(Component):
     average_from: share of the run after which evaluation uses the mean of the parameters of all updates since (0.75: of
         the last quarter), with batch-norm statistics measured for it on the training images at each epoch's end
         (Izmailov et al. 2018, with every update). None for none; beside ema there is none.
+    compare_gradients: of several objectives, each one's gradient on the backbone, with its weight, is measured on an
+        epoch's last batch: its length, and the cosine between each two, below 0 where one objective undoes what the
+        other does. metrics.jsonl, the terminal and the curves have them.
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy. Where it is undefined,
         as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
@@ -66,6 +69,7 @@ class Training(Component):
     keep_every: int | None = None
     standardize: bool = True
     average_from: float | None = field(default=None, metadata=LATER)
+    compare_gradients: bool = field(default=True, metadata=LATER)
 
     def check(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -178,7 +182,8 @@ class Experiment(Component):
             )
         if wrong := [name for name in self.objectives if not re.fullmatch(r"[A-Za-z]\w*", name)]:
             raise UserError(f"Experiment.objectives: expected names of letters and digits, found {wrong}")
-        _ = self.goals
+        if [one.learned for one in self.goals.values()] == [True]:
+            raise UserError("Experiment.objectives: expected several where a weight is learned, found one")
 
     def _check_mirrors(self) -> None:
         """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""

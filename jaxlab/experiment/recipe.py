@@ -225,9 +225,10 @@ def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx
     """A function that makes the network; call it under jit or eval_shape."""
     shape = seen.shape
     heads = {one.name: one.head for one in task.objectives}
-    weights = {one.name: one.weight for one in task.objectives}
+    weights = {one.name: one.largest_weight for one in task.objectives}
+    learned = {one.name: one.first_log_variance for one in task.objectives if one.learned}
     several = len(heads) > 1
-    head = Joint(heads, weights) if several else task.primary.head
+    head = Joint(heads, weights, learned) if several else task.primary.head
     targets: Any = task.targets if several else task.primary.targets
 
     model = replace(experiment.model, **task.settled)

@@ -33,6 +33,7 @@ class Classification(Resolved):
     usual_loss = "CrossEntropy()"
     usual_truth = "label"
     fewest_views = 1
+    certainty = 1.0
 
     @classmethod
     def check_head(cls, head: Head) -> None:

@@ -1,16 +1,16 @@
 """`Objective`, as a config has it, and what it comes to with the data at hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import LATER, Component
 from jaxlab.core.types import Kind, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head, Linear
-from jaxlab.losses import Loss, Mse
+from jaxlab.losses import Loss, Mse, Ramp, Weight
 from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.regression import Regression
 from jaxlab.objectives.resolved import Resolved
@@ -26,18 +26,27 @@ class Objective(Component):
 
     of: the truth: "activity" for the data's targets, "label" for their classes, or else the name of one of their
         columns, which holds numbers or classes as the loss takes them. Default: what the loss is for.
-    weight: of its loss in the sum over objectives.
+    weight: of its loss in the sum over objectives; a number, or a `Ramp` over epochs. The validation loss takes a ramp
+        at its end, so that epochs compare.
+    learned: from that number on the weight is learned with the network (Kendall et al. 2018, eq. 10): it is exp(-s) for
+        classes and exp(-s) / 2 for numbers, and s / 2 is added to the loss. s trains as the head does, without decay.
+        For losses that are never below 0. The validation loss goes on with the number given.
     head: what reads the network. loss: what training makes small.
     """
 
     head: Head = Linear()
     loss: Loss = Mse()
     of: str | None = None
-    weight: float = 1.0
+    weight: Weight = 1.0
+    learned: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
-        if not self.weight > 0:
+        if not isinstance(self.weight, Ramp) and not 0 < self.weight < float("inf"):
             raise UserError(f"Objective.weight: expected more than 0, found {self.weight}")
+        if self.learned and isinstance(self.weight, Ramp):
+            raise UserError(
+                "Objective: expected learned=True with a number to start from, or weight=Ramp(...), found both"
+            )
         KINDS[self.loss.kind].check_head(self.head)
         if self.loss.needs_rates and not self.head.rates:
             name = type(self.head).__name__
@@ -72,6 +81,7 @@ def resolved(
                 head=objective.head,
                 loss=objective.loss,
                 weight=objective.weight,
+                learned=objective.learned,
                 targets=targets[name],
                 first=first,
                 prefix="" if len(objectives) == 1 else f"{name}.",

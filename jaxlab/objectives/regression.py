@@ -25,6 +25,7 @@ class Regression(Resolved):
     usual_loss = "Mse()"
     usual_truth = ACTIVITY
     fewest_views = 3
+    certainty = 0.5
 
     @classmethod
     def check_head(cls, head: Head) -> None:

@@ -4,11 +4,13 @@ Each owns its truth, what the loss compares, its sums and scores, and how severa
 arrays out; everything is static, so that a compiled step holds it.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -17,7 +19,7 @@ from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened
 from jaxlab.heads import Head
-from jaxlab.losses import END, About, Loss, Total
+from jaxlab.losses import END, About, Loss, Ramp, Total, Weight, weight_at
 from jaxlab.metrics import Sums
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Resolved(ABC):
     """One objective of a network.
 
     name: in the experiment. of: "activity", "label" or a column. targets: names of its outputs, or of classes.
+    weight, learned: as `Objective` has them.
     first: the first of its columns among the network's outputs. prefix: of its constants; "" of a sole objective.
     origin: (t,) float64, above which truth and predictions are taken on the devices, whose float32 would lose them
         beside it (`core.precision`); None where nothing is lost.
@@ -44,16 +47,36 @@ class Resolved(ABC):
     usual_loss: ClassVar[str]
     usual_truth: ClassVar[str]
     fewest_views: ClassVar[int]  # from which on their agreement moves the mean
+    certainty: ClassVar[
+        float
+    ]  # its learned weight where the variance is 1 (Kendall et al. 2018, eq. 7 and 10)
 
     name: str
     of: str
     head: Head
     loss: Loss
     targets: tuple[str, ...]
-    weight: float = 1.0
+    weight: Weight = 1.0
+    learned: bool = False
     first: int = 0
     prefix: str = ""
     origin: np.ndarray | None = None
+
+    @property
+    def largest_weight(self) -> float:
+        """The number that its weight is, starts from where it is learned, or reaches on a ramp."""
+        return max(self.weight.start, self.weight.end) if isinstance(self.weight, Ramp) else self.weight
+
+    @property
+    def first_log_variance(self) -> float:
+        """s, of which a learned weight is certainty * exp(-s), where that is the weight given."""
+        return math.log(self.certainty / self.largest_weight)
+
+    def weight_at(self, epoch: Float[Array, ""] | float, log_variance: Float[Array, ""] | None = None) -> Any:
+        """What its loss counts after so many epochs; of a learned one, where the logarithm of its variance is known."""
+        if log_variance is not None:
+            return self.certainty * jnp.exp(-log_variance)
+        return weight_at(self.weight, epoch)
 
     @classmethod
     @abstractmethod

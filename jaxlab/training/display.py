@@ -11,6 +11,7 @@ from rich.text import Text
 from jaxlab.core.late import Late
 from jaxlab.core.progress import Bar
 from jaxlab.core.terminal import stderr_console
+from jaxlab.training.agreement import agreement_text
 from jaxlab.training.budget import Budget
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ class TerminalDisplay:
         rate = self._rate()
         line += rate if len(line) + len(rate) <= max(80, self.console.width) else ""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if said := agreement_text(train):
+            self.note(f"{' ' * len(self._before)}{' ' * 11}{said}")
         self._epochs.append((epoch, train, validation, best))
         self._first = None
 
@@ -141,4 +144,6 @@ class TerminalDisplay:
         for name, value in validation.items():
             shown = f"{train[name]:.4g}" if name in train else ""
             table.add_row(Text(name.replace("_", " ")), shown, f"{value:.4g}")
+        for name in (name for name in train if name not in validation):  # the gradients' agreement
+            table.add_row(Text(name.replace("_", " ")), f"{train[name]:.4g}", "")
         self.console.print(table)

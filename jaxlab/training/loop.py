@@ -167,12 +167,14 @@ class Phase:
     """The steps after `first` updates: (state, batch) -> state, reported. note: said as they begin, after the first.
 
     measure: variables -> the same with their own batch-norm statistics, of which averaged parameters have none yet.
+    compare: (state, batch) -> how the gradients of several objectives agree, as `agreement` names it.
     """
 
     first: int
     train_step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
     note: str = ""
     measure: Callable[[Variables], Variables] | None = None
+    compare: Callable[[TrainState, Any], dict[str, float]] | None = None
 
 
 class Display(Protocol):
@@ -228,7 +230,7 @@ class Fit:
                         state = self._measured(state, step)
                     if self.plan.ends_epoch(step):
                         with self.budget.timed("validation"):
-                            state = self._end_epoch(state, step)
+                            state = self._end_epoch(state, step, batch)
                     self.interrupted = interrupt.asked
                     asked = interrupt.asked or (not self._is_over(step) and self._out_of_time(step))
                     if self.plan.saves(step) or asked:
@@ -316,11 +318,14 @@ class Fit:
             "those samples"
         )
 
-    def _end_epoch(self, state: TrainState, step: int) -> TrainState:
+    def _end_epoch(self, state: TrainState, step: int, batch: Any) -> TrainState:
         self._read()
         epoch = self.plan.epoch(step)
         self.display.doing("validating")
         train = self.scores(state.sums)
+        compare = self._phase(step - 1).compare
+        if compare is not None:
+            train |= compare(state, batch)
         validation = self.evaluate(state.variables)
         if missing := [name for name in self.plan.watched if name not in validation]:
             raise UserError(f"metric {missing[0]!r} is not among the validation's: {', '.join(validation)}")

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
+from jaxlab.heads.joint import LOG_VARIANCE
 from jaxlab.losses import END
 from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
@@ -140,9 +141,30 @@ class Program:
         size = batch["image"].shape[1:3]
         return {name: self.mix.losses(own, partner[name], keys, *size) for name, own in losses.items()}
 
-    def weighted(self, losses: Mapping[str, Any]) -> Any:
+    def weights(self, params: tree.Flat, epoch: Float[Array, ""] | float) -> dict[str, Any]:
+        """{objective: what its loss counts} after so many epochs; learned ones are in the parameters."""
+        return {
+            one.name: one.weight_at(epoch, params.get(f"{LOG_VARIANCE}{one.name}")) for one in self.objectives
+        }
+
+    def changing_weights(self, params: tree.Flat, epoch: Float[Array, ""] | float) -> Reported:
+        """{"NAME/weight": what it is now} of the objectives whose weights are learned or on a ramp."""
+        return {
+            f"{name}/weight": weight
+            for name, weight in self.weights(params, epoch).items()
+            if not isinstance(weight, int | float)
+        }
+
+    def added(self, passed: Forward, params: tree.Flat) -> Float[Array, ""]:
+        """What comes to the losses besides: the network's penalties, and s / 2 of each learned weight."""
+        variances = [leaf for path, leaf in params.items() if path.startswith(LOG_VARIANCE)]
+        return functools.reduce(operator.add, (leaf / 2 for leaf in variances), passed.penalty)
+
+    def weighted(self, losses: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
         """The sum over objectives, each with its weight."""
-        return functools.reduce(operator.add, (one.weight * losses[one.name] for one in self.objectives))
+        return functools.reduce(
+            operator.add, (weights[one.name] * losses[one.name] for one in self.objectives)
+        )
 
     def start(self) -> SumsByObjective:
         """Empty sums."""
@@ -170,13 +192,14 @@ class Program:
     def scores(self, sums: SumsByObjective, ceiling: np.ndarray | None = None) -> dict[str, float]:
         """The primary objective's scores by their names; of several objectives those of each as `objective/score`.
 
-        "loss" is that of training: the weighted sum. ceiling: as in `Resolved.scores`.
+        "loss" is the sum weighted as the config has it: by what a learned weight starts from, and a ramp comes to.
+        ceiling: as in `Resolved.scores`.
         """
         each = {one.name: one.scores(sums[one.name], ceiling) for one in self.objectives}
         primary = each[self.objectives[0].name]
         if len(each) == 1:
             return primary
-        loss = self.weighted({name: scores["loss"] for name, scores in each.items()})
+        loss = self.weighted({name: scores["loss"] for name, scores in each.items()}, self.weights({}, END))
         named = {f"{name}/{score}": value for name, scores in each.items() for score, value in scores.items()}
         return {**primary, "loss": loss, **named}
 

@@ -16,7 +16,7 @@ from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
 from jaxlab.optim import Groups
 from jaxlab.training.state import TrainState, Variables
-from jaxlab.training.step import Program, Reported
+from jaxlab.training.step import Forward, Program, Reported
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,21 @@ class Learning:
     momentum: Callable[[Array], Array] | None = None
     average_from: int | None = None
 
+    def epoch(self, state: TrainState) -> Float[Array, ""]:
+        """How many have been trained, with fractions."""
+        return state.step / self.steps_per_epoch
+
 
 class Passed(NamedTuple):
-    """Of a batch's passes forward and back: gradient, batch statistics and scores' sums after it, and the loss."""
+    """Of a batch's passes forward and back: gradient, batch statistics and scores' sums after it.
+
+    losses: "loss", the weighted sum, and of several objectives each one's own as "NAME/loss".
+    """
 
     grads: tree.Flat
     stats: tree.Flat
     sums: SumsByObjective
-    loss: Float[Array, ""]
+    losses: Reported
 
 
 def train_step(
@@ -57,15 +64,15 @@ def train_step(
 ) -> tuple[TrainState, Reported]:
     """Augment, normalise, forward, loss, gradient, update."""
     trained = {path: state.params[path] for path in learning.trains}
-    passed = passes(program, learning, state, trained, batch, axis_name)
-    grads, stats, sums, loss = passed
+    grads, stats, sums, losses = passes(program, learning, state, trained, batch, axis_name)
     if learning.optimizer.optimizer.sam is not None:
         trained = climbed(trained, grads, learning.optimizer.optimizer.sam)
         grads = passes(program, learning, state, trained, batch, axis_name).grads
     rate = learning.rate(state.step) * state.rate_scale
     momentum = None if learning.momentum is None else learning.momentum(state.step)
     params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate, momentum)
-    reported = {"loss": loss, "learning_rate": rate, "gradient_norm": optax.tree.norm(grads)}
+    reported = {**losses, "learning_rate": rate, "gradient_norm": optax.tree.norm(grads)}
+    reported |= program.changing_weights(state.params, learning.epoch(state))
     return replace(
         state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state,
         ema=_averaged(learning, state, params), sums=sums,
@@ -86,37 +93,55 @@ def passes(
     def micro(carry: tuple, part: tuple) -> tuple[tuple, None]:
         grads, stats, sums, summed = carry
         piece, keys = part
-        (_, (loss, stats, sums)), new = jax.value_and_grad(objective, has_aux=True)(
+        (_, (losses, stats, sums)), new = jax.value_and_grad(objective, has_aux=True)(
             trained, stats, sums, piece, keys
         )
-        return (jax.tree.map(jnp.add, grads, new), stats, sums, summed + loss), None
+        return (jax.tree.map(jnp.add, grads, new), stats, sums, jax.tree.map(jnp.add, summed, losses)), None
 
     def objective(
         trained: tree.Flat, stats: tree.Flat, sums: SumsByObjective, piece: Batch, keys: Array
     ) -> tuple[Array, tuple]:
-        split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
-        images = program.prepare(piece["image"], split[0])
-        mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
         variables = Variables(state.params | trained, stats, state.constants)
-        outputs, stats, penalty, _ = program.apply(variables, images, mode, learning.frozen_norms)
-        losses = program.training_losses(outputs, piece, state.constants, split[0], axis_name, epoch)
-        sums = program.add(sums, outputs, losses, piece, state.constants, axis_name)
-        loss = program.weighted(losses).sum() / rows_in_all
-        return loss + penalty * (len(outputs) / rows_in_all), (loss, stats, sums)
+        losses, passed = forward(program, learning, state, variables, piece, keys, axis_name)
+        sums = program.add(sums, passed.outputs, losses, piece, state.constants, axis_name)
+        weights = program.weights(variables.params, learning.epoch(state))
+        loss = program.weighted(losses, weights).sum() / rows_in_all
+        told = {"loss": loss, **{name: losses[one].sum() / rows_in_all for name, one in named.items()}}
+        added = program.added(passed, variables.params) * (len(passed.outputs) / rows_in_all)
+        return loss + added, (told, passed.stats, sums)
 
-    epoch = state.step / learning.steps_per_epoch
     rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
+    names = [one.name for one in program.objectives]
+    named = {f"{name}/loss": name for name in names if len(names) > 1}
     zeros = jax.tree.map(jnp.zeros_like, trained)
-    carry = (zeros, state.stats, state.sums, jnp.zeros(()))
-    parts = _micro_batches((batch, rows), learning.accumulate)
+    carry = (zeros, state.stats, state.sums, dict.fromkeys(("loss", *named), jnp.zeros(())))
+    parts = micro_batches((batch, rows), learning.accumulate)
     if learning.accumulate == 1:
         carry, _ = micro(carry, jax.tree.map(lambda x: x[0], parts))
     else:
         carry, _ = jax.lax.scan(micro, carry, parts)
-    grads, stats, sums, loss = carry
+    grads, stats, sums, losses = carry
     if axis_name is not None:
-        grads, loss = jax.lax.psum((grads, loss), axis_name)
-    return Passed(grads, stats, sums, loss)
+        grads, losses = jax.lax.psum((grads, losses), axis_name)
+    return Passed(grads, stats, sums, losses)
+
+
+def forward(
+    program: Program,
+    learning: Learning,
+    state: TrainState,
+    variables: Variables,
+    piece: Batch,
+    keys: Array,
+    axis_name: str | None,
+) -> tuple[dict[str, Array], Forward]:
+    """{objective: a loss a row} of a piece of the batch, augmented and in training mode, and the pass itself."""
+    split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
+    images = program.prepare(piece["image"], split[0])
+    mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
+    passed = program.apply(variables, images, mode, learning.frozen_norms)
+    constants, epoch = state.constants, learning.epoch(state)
+    return program.training_losses(passed.outputs, piece, constants, split[0], axis_name, epoch), passed
 
 
 def climbed(params: tree.Flat, grads: tree.Flat, radius: float) -> tree.Flat:
@@ -130,7 +155,7 @@ def climbed(params: tree.Flat, grads: tree.Flat, radius: float) -> tree.Flat:
     return optax.tree.add_scale(params, jnp.where(norm > 0, radius / norm, 0.0), grads)
 
 
-def _micro_batches(tree_: Any, parts: int) -> Any:
+def micro_batches(tree_: Any, parts: int) -> Any:
     """Rows dealt out like cards, so that each device's share of a micro-batch lies on that device."""
     return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(len(x) // parts, parts, *x.shape[1:]), 1, 0), tree_)
 

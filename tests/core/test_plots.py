@@ -28,6 +28,23 @@ def test_curves_are_drawn_of_what_is_defined(tmp_path, scores):
         assert len(image.convert("RGB").getcolors(1 << 24)) > 50, "something is drawn"
 
 
+def test_several_objectives_have_a_row_of_their_own(tmp_path):
+    """Their losses, and where they were compared the gradients; an undefined cosine is left out."""
+    both = {"pearson": 0.1, "activity/loss": 0.5, "object/loss": 0.7}
+    compared = {
+        "activity/gradient_norm": 0.2,
+        "object/gradient_norm": 0.1,
+        "activity/object/gradient_cosine": None,
+    }
+    for number, extra in enumerate(({}, compared, compared | {"activity/object/gradient_cosine": -0.3})):
+        records = [record("step", 1, learning_rate=0.1)]
+        records += [record("train", step, **both, **extra) for step in (1, 2)]
+        records += [record("validation", step, **both) for step in (1, 2)]
+        training_curves(records, tmp_path / f"{number}.png")
+        with Image.open(tmp_path / f"{number}.png") as image:
+            assert image.size[1] > 700
+
+
 def test_without_a_validation_there_is_no_figure(tmp_path):
     training_curves([record("step", 1, learning_rate=0.1)], tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()

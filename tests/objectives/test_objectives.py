@@ -281,6 +281,13 @@ def test_two_objectives_train_validate_predict_and_evaluate(both):
         parts = record["activity/loss"] + 0.3 * record["object/loss"]
         assert record["loss"] == pytest.approx(parts, rel=1e-5)
         assert {"pearson", "object/accuracy", "object/f1_macro"} <= record.keys()
+    for record in journal.read(both / "metrics.jsonl", "train"):
+        assert {"activity/gradient_norm", "object/gradient_norm"} <= record.keys()
+        assert -1 <= record["activity/object/gradient_cosine"] <= 1
+    for record in journal.read(both / "metrics.jsonl", "step"):
+        assert record["loss"] == pytest.approx(
+            record["activity/loss"] + 0.3 * record["object/loss"], rel=1e-5
+        )
     run = jaxlab.load(both)
     made = run.keep("test")
     assert (made.kind, made.targets.tolist(), made.values.shape) == ("regression", list(run.targets), (7, 3))

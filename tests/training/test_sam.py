@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +20,14 @@ from jaxlab.training.update import Learning, climbed, train_step
 RATE, RADIUS, MOMENTUM = 0.1, 0.3, 0.9
 
 
+class Goal(NamedTuple):
+    name: str = "activity"
+
+
 class Linear:
     """A program of outputs x w + b, squared error and the mean of b, whose statistics count the passes."""
+
+    objectives = (Goal(),)
 
     def prepare(self, images, keys):
         return images
@@ -36,7 +43,15 @@ class Linear:
     def add(self, sums, outputs, losses, batch, constants, axis_name):
         return {name: sums[name] + losses[name].sum() for name in sums}
 
-    def weighted(self, losses):
+    def weights(self, params, epoch):
+        return {}
+
+    changing_weights = weights
+
+    def added(self, passed, params):
+        return passed.penalty
+
+    def weighted(self, losses, weights):
         return losses["activity"]
 
 

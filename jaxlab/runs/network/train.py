@@ -1,8 +1,9 @@
 """Training a network, on one page: resolve, begin or resume, loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,12 +21,17 @@ from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.runs.network.earlier import as_trained
 from jaxlab.training import journal
+from jaxlab.training.agreement import agreement
 from jaxlab.training.checkpoint import Checkpoints
+from jaxlab.training.comparison import compared_gradients, shared
 from jaxlab.training.display import LEGEND, Session, TerminalDisplay
 from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
+from jaxlab.training.state import TrainState
 from jaxlab.training.update import Learning, train_step
+
+Comparison = Callable[[TrainState, Any], dict[str, float]]
 
 
 def train(
@@ -161,6 +167,17 @@ def _compiled(
             measure=lambda variables: evaluator.measure(
                 variables, learning.frozen_norms, learn.rows, learn.put
             ),
+            compare=_comparison(recipe, learning, layout),
         )
 
     return [phase(learning) for learning in recipe.phases]
+
+
+def _comparison(recipe: Recipe, learning: Learning, layout: Layout) -> Comparison | None:
+    """How the gradients of several objectives agree on a batch, compiled when it is first asked."""
+    names = [one.name for one in recipe.task.objectives]
+    if len(names) < 2 or not recipe.experiment.training.compare_gradients or not shared(learning):
+        return None
+    step = partial(compared_gradients, recipe.program, learning)
+    compiled = layout.compile(step, batch_at=1, arguments=2)
+    return lambda state, batch: agreement(names, **compiled(state, batch))
