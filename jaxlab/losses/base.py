@@ -48,12 +48,14 @@ class Loss(Component):
     `training.standardize` is on, or always the targets' own "units", as a Poisson loss has to. A loss that does not say
     is given standardised ones, and training says so.
     needs_rates: whether outputs have to be above 0, so that only a readout of `rates` goes with it.
+    falls_below_0: whether it may, so that no weight can be learned for it.
     leaves_out_missing: whether it leaves targets out that are not `known`. A class that defines `__call__`, `rows` or
     `of_batch` anew has to say so anew.
     """
 
     space: ClassVar[Space] = "standardised"
     needs_rates: ClassVar[bool] = False
+    falls_below_0: ClassVar[bool] = False
     leaves_out_missing: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -85,6 +85,7 @@ class Poisson(TargetLoss):
 
     space: ClassVar[Space] = "units"
     needs_rates: ClassVar[bool] = True
+    falls_below_0: ClassVar[bool] = True
     eps: float = 1e-8
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import LATER, Component
+from jaxlab.core.config import LATER, Component, components
 from jaxlab.core.types import Kind, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head, Linear
@@ -43,6 +43,13 @@ class Objective(Component):
     def check(self) -> None:
         if not isinstance(self.weight, Ramp) and not 0 < self.weight < float("inf"):
             raise UserError(f"Objective.weight: expected more than 0, found {self.weight}")
+        falling = [
+            type(part).__name__ for part in components(self.loss) if getattr(part, "falls_below_0", False)
+        ]
+        if self.learned and falling:
+            raise UserError(
+                f"Objective: {falling[0]} falls below 0, where a learned weight grows without end; leave learned=True out"
+            )
         if self.learned and isinstance(self.weight, Ramp):
             raise UserError(
                 "Objective: expected learned=True with a number to start from, or weight=Ramp(...), found both"

@@ -13,7 +13,7 @@ from jaxlab.core.config import override, short_hash, to_json
 from jaxlab.core.types import UserError
 from jaxlab.experiment import Experiment, Objective
 from jaxlab.experiment.recipe import resolve
-from jaxlab.losses import END, Ramp
+from jaxlab.losses import END, Poisson, Ramp
 from jaxlab.optim import SGD
 
 
@@ -78,6 +78,10 @@ def test_a_step_is_by_hand_and_decay_leaves_it_alone():
         (lambda: Objective(weight=-1.0), r"Objective\.weight: expected more than 0, found -1\.0"),
         (lambda: Objective(weight=math.inf), "expected more than 0, found inf"),
         (lambda: Objective(weight=Ramp(), learned=True), r"or weight=Ramp\(\.\.\.\), found both"),
+        (
+            lambda: Objective(loss=Poisson(), learned=True),
+            "Poisson falls below 0, where a learned weight grows without end",
+        ),
         (
             lambda: Experiment(objectives={"activity": Objective(learned=True)}),
             r"Experiment\.objectives: expected several where a weight is learned, found one",
