@@ -48,7 +48,7 @@ class Objective(Component):
         ]
         if self.learned and falling:
             raise UserError(
-                f"Objective: {falling[0]} falls below 0, where a learned weight grows without end; leave learned=True out"
+                f"Objective: {falling[0]} falls below 0, where a learned weight grows without end: learned=True"
             )
         if self.learned and isinstance(self.weight, Ramp):
             raise UserError(
