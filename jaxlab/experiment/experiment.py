@@ -184,6 +184,13 @@ class Experiment(Component):
             raise UserError(f"Experiment.objectives: expected names of letters and digits, found {wrong}")
         if [one.learned for one in self.goals.values()] == [True]:
             raise UserError("Experiment.objectives: expected several where a weight is learned, found one")
+        for name, one in self.goals.items():
+            if one.head.rates and one.loss.space == "standardised" and self.training.standardize:
+                raise UserError(
+                    f"objective {name!r}: {type(one.head).__name__}() predicts 0 or more in the targets' own units, "
+                    f"but {type(one.loss).__name__}() compares standardised ones, of which half lie below 0: use a "
+                    "loss of units, as Poisson(), or set training.standardize to False"
+                )
 
     def _check_mirrors(self) -> None:
         """Raises UserError where mirroring would change what images show, or would undo the balance of classes."""

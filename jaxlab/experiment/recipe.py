@@ -201,6 +201,7 @@ def resolve(
     objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
     for one in objectives:
         one.head.check_targets(one.targets)
+        one.check_truth(opened.train)
     if experiment.training.standardize:  # else losses compare numbers as they are
         objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
     _check_watched(experiment, objectives, opened)

@@ -8,6 +8,7 @@ from jaxlab.heads.gaussian import Gaussian
 from jaxlab.heads.joint import Joint
 from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
+from jaxlab.heads.rates import Rates
 from jaxlab.heads.retina_map import RetinaMap
 from jaxlab.heads.squashed import Squashed
 
@@ -22,6 +23,7 @@ __all__ = [
     "LowRank",
     "Network",
     "PerROI",
+    "Rates",
     "RetinaMap",
     "Squashed",
     "Sum",

@@ -46,8 +46,8 @@ class Head(Component):
 
 
 def refuse_transforms(field: str, head: Head) -> None:
-    """Raises UserError for a head inside another that encodes targets: only the outermost one is asked to."""
-    if type(head).encode is not Head.encode:
+    """Raises UserError for a head inside another that encodes targets, or gives rates: only the outermost one may."""
+    if type(head).encode is not Head.encode or head.rates:
         name = type(head).__name__
         raise UserError(
             f"{field}: expected a head that leaves its targets as they are, found {name}: put {name} outside, "

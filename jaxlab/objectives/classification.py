@@ -37,9 +37,9 @@ class Classification(Resolved):
 
     @classmethod
     def check_head(cls, head: Head) -> None:
-        if type(head).encode is not Head.encode:
+        if type(head).encode is not Head.encode or head.rates:
             raise UserError(
-                f"head={type(head).__name__}() squashes numbers, but the loss is for classification"
+                f"head={type(head).__name__}() is for numbers, but the loss is for classification"
             )
 
     @staticmethod
@@ -68,6 +68,9 @@ class Classification(Resolved):
         number = {name: k for k, name in enumerate(self.targets)}
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
+
+    def check_truth(self, samples: Samples) -> None:
+        """All heads can predict classes."""
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
         """{class_share}: (t,) float32 of the training split's labels, for a loss that needs it; {} for others."""

@@ -51,6 +51,17 @@ class Regression(Resolved):
             return samples.target
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
 
+    def check_truth(self, samples: Samples) -> None:
+        truth = self.truth(samples) if self.head.rates else None
+        if truth is None or not (low := truth < 0).any():
+            return
+        below = np.flatnonzero(low.any(0)).tolist()
+        raise UserError(
+            f"objective {self.name!r}: expected rates, 0 or more, of head={type(self.head).__name__}(...), found "
+            f"{int(low.sum())} values below 0 in {len(below)} of {truth.shape[1]} targets "
+            f"({examples(self.targets[k] for k in below)}): standardised already? Then use the head within, without it"
+        )
+
     def origin_in(self, samples: Samples) -> np.ndarray | None:
         if self.loss.space != "standardised":
             return None  # it compares numbers as they are
@@ -67,7 +78,7 @@ class Regression(Resolved):
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
         """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1.
 
-        They are 0 and 1 where the loss compares the targets' own units.
+        They are 0 and 1 where the loss compares the targets' own units, of a head of rates 0 and each target's mean.
         """
         mean, scale = np.zeros(truth.shape[1]), np.ones(truth.shape[1])
         if standardize and self.loss.space == "standardised":
@@ -76,6 +87,9 @@ class Regression(Resolved):
             scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
             size = np.maximum(np.abs(truth.min(0)), np.abs(truth.max(0)))
             scale = np.where(varies(scale, size, truth.dtype), scale, 1.0)
+        elif self.head.rates:
+            means = truth.mean(0, dtype=np.float64)
+            scale = np.where(means > 0, means, 1.0)
         found = {"target_mean": mean, "target_scale": scale}
         return {f"{self.prefix}{name}": values.astype(np.float32) for name, values in found.items()}
 
@@ -83,7 +97,10 @@ class Regression(Resolved):
         return constants[f"{self.prefix}target_mean"][None], constants[f"{self.prefix}target_scale"][None]
 
     def compared(self, truth: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
-        return self.encoded(truth, constants)
+        return truth if self.head.rates else self.encoded(truth, constants)
+
+    def entering(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        return self.in_units(outputs, constants) if self.head.rates else outputs
 
     def encoded(self, values: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
         mean, scale = self._mean_and_scale(constants)

@@ -105,7 +105,8 @@ class Resolved(ABC):
         Raises UserError for a loss that gives something else.
         """
         about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"))
-        rows = self.loss.rows(outputs, self.compared(truth, constants), about)
+        entering = self.entering(outputs, constants)
+        rows = self.loss.rows(entering, self.compared(truth, constants), about)
         if np.shape(rows) != outputs.shape[:1]:
             raise UserError(
                 f"{type(self.loss).__name__}: expected one value a row, {outputs.shape[:1]}, from outputs "
@@ -122,6 +123,10 @@ class Resolved(ABC):
     def dtype(self) -> type[np.floating]:
         """Of its predictions on the host."""
         return np.float32 if self.origin is None else np.float64
+
+    @abstractmethod
+    def check_truth(self, samples: Samples) -> None:
+        """Raises UserError where the head cannot predict what the labelled samples have."""
 
     def origin_in(self, samples: Samples) -> np.ndarray | None:
         """The `origin` that the truth of the labelled samples needs."""
@@ -142,6 +147,10 @@ class Resolved(ABC):
     @abstractmethod
     def compared(self, truth: Array, constants: tree.Flat) -> Array:
         """The truth as the loss compares it with outputs."""
+
+    def entering(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        """The outputs as the loss takes them."""
+        return outputs
 
     @abstractmethod
     def encoded(self, values: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:

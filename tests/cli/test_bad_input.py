@@ -132,7 +132,7 @@ def test_a_squashed_regression_of_classes(folder, tmp_path):
         "from jaxlab.heads import Linear, Squashed\n"
         "experiment = Experiment(data=KaggleTable(), head=Squashed(head=Linear()), loss=losses.CrossEntropy())\n"
     )
-    assert "head=Squashed() squashes numbers" in message(folder, config=config.with_suffix(""))
+    assert "head=Squashed() is for numbers" in message(folder, config=config.with_suffix(""))
 
 
 def test_weights_of_another_architecture(folder, tmp_path):

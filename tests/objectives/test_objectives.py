@@ -122,7 +122,7 @@ def test_what_cannot_be_is_refused(parts, words):
 def test_an_objective_checks_itself():
     with pytest.raises(UserError, match=r"Objective\.weight: expected more than 0, found 0\.0"):
         Objective(weight=0.0)
-    with pytest.raises(UserError, match=r"Squashed\(\) squashes numbers, but the loss is for classification"):
+    with pytest.raises(UserError, match=r"Squashed\(\) is for numbers, but the loss is for classification"):
         Objective(head=Squashed(head=Linear()), loss=CrossEntropy())
 
 

@@ -58,6 +58,7 @@ EXAMPLES = {
     "ROI": 'part = ROI(name="V1", targets="V1.*", head=Linear())',
     "Rate": 'rule = Rate(pattern="norm", factor=0.1)',
     "Refine": 'refine = Refine(adapts="statistics")',
+    "Rates": 'head = Rates(head=Factorized(layer="level3"))',
     "RetinaMap": 'head = RetinaMap(layer=("layer2", "layer3", "layer4"), coordinates="sphere.csv")',
     "ResNet": "model = ResNet(depth=50, blur=True)",
     "Ridge": "experiment = Ridge(encoders=(encoder,))",
