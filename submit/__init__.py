@@ -19,7 +19,8 @@ In a Kaggle notebook:
 
     submit.bootstrap.difference(ours, theirs, truth)                # arrays: mean Pearson r, its 95 % interval
 
-The same from a shell: `python -m submit score | rosetta | compare | probe | check | explain | ensemble | write | vqa`.
+The same from a shell: `python -m submit score | rosetta | compare | probe | check | explain | ensemble | calibrate |
+write | vqa`.
 """
 
 import sys

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from submit.cli.calibrate import calibrate
 from submit.cli.ensemble import ensemble
 from submit.cli.explain import explain
 from submit.cli.formats import check, vqa, write
@@ -49,5 +50,5 @@ def main() -> None:
     """Score, check and combine predictions. Samples are matched by id and targets by name, never by position."""
 
 
-for command in (score, rosetta, compare, probe, check, explain, ensemble, write, vqa):
+for command in (score, rosetta, compare, probe, check, explain, ensemble, calibrate, write, vqa):
     main.add_command(command)

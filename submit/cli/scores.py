@@ -4,24 +4,29 @@ import json
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from submit import metrics
 from submit.cli import tables
+from submit.cli.breakdown import class_rows, show_classes, show_regions, target_rows
 from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, about
+from submit.files.atomic import atomic_folder, check_new_folder
 from submit.files.csv_table import read_ids
 from submit.regions import hemispheres, load_regions
+from submit.scores.by_class import ByClass, by_class
+from submit.scores.by_target import ByTarget, by_target
 from submit.scores.compare import compare as compared
-from submit.scores.pairing import PairedClasses, paired
+from submit.scores.folder import write_scores
+from submit.scores.pairing import PairedClasses, PairedNumbers, paired
 from submit.scores.probe import probe as probed
 from submit.scores.repeats import load_repeats
 from submit.scores.rosetta import Rosetta
 from submit.scores.rosetta import rosetta as translated
 from submit.scores.rosetta_classes import ClassRosetta, rosetta_classes
-from submit.scores.scoring import ClassScores, Scores, load_ceiling, score_by_usage
-from submit.scores.scoring import score as scored
+from submit.scores.scoring import ClassScores, Scores, load_ceiling, score_by_usage, score_pair
 
 _FILE = click.Path(path_type=Path)
 
@@ -35,15 +40,24 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--without", type=_FILE, help="A CSV whose first column holds ids to leave out, such as near-duplicates."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the correlation of every target.")
+@click.option("--rois", type=_FILE, help="Regions: a .npz of masks, or a .csv of targets and their regions.")
+@click.option("--out", type=_FILE, help="A new folder for tables by target, region or class, and pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the scores of every target or class.")
 def score(
-    predictions: Path, solution: Path, ceiling: Path | None, without: Path | None, as_json: bool
+    predictions: Path,
+    solution: Path,
+    ceiling: Path | None,
+    without: Path | None,
+    rois: Path | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Score PREDICTIONS against a SOLUTION, each an npz or CSV.
 
-    Pearson correlation and explained variance of each target, or accuracy where the solution holds class names.
-    The ceiling's values are in the order of the solution's columns. A solution in Kaggle's own form, with a last column
-    Usage, is scored as a whole and by Usage.
+    Pearson correlation, explained variance and spread of each target, and how far its distribution is from the truth's;
+    or, where the solution holds class names, accuracy, precision, recall and F1 of each class, what is taken for what,
+    and calibration. The ceiling's values are in the order of the solution's columns. A solution in Kaggle's own form,
+    with a last column Usage, is scored as a whole and by Usage.
 
     \b
     Example:
@@ -52,16 +66,47 @@ def score(
     Then: `rosetta` for every challenge's score, `compare` for the difference to another prediction.
     """
     left_out = None if without is None else read_ids(without)
-    result = scored(predictions, solution, ceiling, left_out)
+    if out is not None:
+        check_new_folder(out)
+    both = paired(predictions, solution, left_out)
+    result = score_pair(both, ceiling)
+    found = _breakdown(both, ceiling, rois)
     by_usage = score_by_usage(predictions, solution, ceiling, left_out)
+    parts = {name: one.to_dict() for name, one in by_usage.items()}
+    record = {**result.to_dict(), **found.to_dict(), **({"usage": parts} if parts else {})}
+    console = plain_console()
     if as_json:
-        parts = {name: one.to_dict() for name, one in by_usage.items()}
-        click.echo(json.dumps({**result.to_dict(), **({"usage": parts} if parts else {})}))
+        click.echo(json.dumps(record))
     else:
         for name, one in by_usage.items():
-            plain_console().print(Text(name), _table(one), sep="\n")
-        plain_console().print(*([Text("all")] if by_usage else []), _table(result), sep="\n")
+            console.print(Text(name), _table(one), sep="\n")
+        console.print(*([Text("all")] if by_usage else []), _table(result, found), sep="\n")
+        _show(console, found)
         _say_left_out(result.samples, result.left_out, solution)
+    if out is not None:
+        with atomic_folder(out) as folder:
+            names = write_scores(record, found, folder)
+        click.echo(f"{out}: {', '.join(names)}", err=True)
+
+
+def _breakdown(
+    pair: PairedNumbers | PairedClasses, ceiling: Path | None, rois: Path | None
+) -> ByTarget | ByClass:
+    if isinstance(pair, PairedClasses):
+        if rois is not None:
+            raise SubmissionError("--rois: regions are of targets; this solution holds class names.")
+        return by_class(pair)
+    regions = hemispheres(pair.targets) if rois is None else load_regions(rois, pair.targets)
+    return by_target(pair, None if ceiling is None else load_ceiling(ceiling), regions)
+
+
+def _show(console: Console, found: ByTarget | ByClass) -> None:
+    if isinstance(found, ByClass):
+        console.print()
+        show_classes(console, found)
+    elif len(found.regions) > 1:
+        console.print()
+        show_regions(console, found)
 
 
 @click.command()
@@ -182,11 +227,16 @@ def _say_left_out(samples: int, left_out: int, truth: Path) -> None:
         )
 
 
-def _table(result: Scores | ClassScores) -> Table:
+def _table(result: Scores | ClassScores, found: ByTarget | ByClass | None = None) -> Table:
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    for name, value in _rows(result).items():
+    rows = _rows(result)
+    if isinstance(found, ByClass):
+        rows |= class_rows(found)
+    elif found is not None:
+        rows |= target_rows(found)
+    for name, value in rows.items():
         table.add_row(name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}")
     return table
 

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from submit.cli.terminal import plain_console
+from submit.scores.by_class import PerClass
 from submit.scores.compare import Compared
 from submit.scores.interval import Interval
 from submit.scores.probe import Probe
 from submit.scores.rosetta import LOW_CEILING, Rosetta
 from submit.scores.rosetta_classes import ClassRosetta
 
-_CLASSES = 30  # of more the table would be long; JSON has them all
+CLASSES = 30  # of more the table would be long; JSON has them all
 _ORDERS = 3
 
 
@@ -29,7 +30,7 @@ def show(found: Rosetta | ClassRosetta) -> None:
     for number, (region, rows) in enumerate(groupby(found.rows, lambda row: row.region)):
         if number:
             console.print()
-        table = _table(region, "n", "mean", "95 %", "median", "95 %")
+        table = score_table(region, "n", "mean", "95 %", "median", "95 %")
         for row in rows:
             table.add_row(row.definition, f"{row.targets:,}", *_cells(row.mean), *_cells(row.median))
         console.print(table)
@@ -61,7 +62,7 @@ def show_compared(found: Sequence[Compared]) -> None:
     for number, measure in enumerate(dict.fromkeys(one.measure for one in found)):
         if number:
             console.print()
-        table = _table(measure, "score", "95 %", "to the first", "95 %")
+        table = score_table(measure, "score", "95 %", "to the first", "95 %")
         for one in (one for one in found if one.measure == measure):
             difference = _cells(one.difference, "+.4f") if one.difference else ("", "")
             table.add_row(called[one.name], *_cells(one.score, ".4f"), *difference)
@@ -83,7 +84,7 @@ def _short(path: Path) -> str:
 def show_probe(found: Probe) -> None:
     """Prints what `probe` found, its notes too, without its findings."""
     summary = found.to_dict()["shuffled"]
-    table = _table(f"{found.measure} of {found.samples:,} samples", "score")
+    table = score_table(f"{found.measure} of {found.samples:,} samples", "score")
     table.add_row("by id", f"{found.score:.4f}")
     spread = f"ids shuffled {len(found.shuffled):,} times: mean"
     table.add_row(f"{spread} (95 %: {summary['low']:.4f} to {summary['high']:.4f})", f"{summary['mean']:.4f}")
@@ -99,24 +100,30 @@ def show_probe(found: Probe) -> None:
 
 
 def _show_classes(console: Console, found: ClassRosetta) -> None:
-    table = _table(f"{found.samples:,} samples", "score", "95 %")
+    table = score_table(f"{found.samples:,} samples", "score", "95 %")
     for name, interval in found.scores.items():
         table.add_row(name, *_cells(interval, ".4f"))
     console.print(table)
-    if len(found.classes) <= _CLASSES:
+    if len(found.classes) <= CLASSES:
         console.print()
-        table = _table("class", "samples", "precision", "recall", "F1")
-        for one in found.classes:
-            rates = (f"{value:.4f}" for value in (one.precision, one.recall, one.f1))
-            table.add_row(one.name, f"{one.samples:,}", *rates)
-        console.print(table)
+        console.print(class_table(found.classes))
     else:
         console.print(f"--json has the scores of each of the {len(found.classes):,} classes")
     if found.not_finite:
         console.print(f"{found.not_finite:,} samples have scores that are not finite, and count as wrong")
 
 
-def _table(first: str, *others: str) -> Table:
+def class_table(classes: Sequence[PerClass]) -> Table:
+    """Support and rates."""
+    table = score_table("class", "samples", "precision", "recall", "F1")
+    for one in classes:
+        rates = (f"{value:.4f}" for value in (one.precision, one.recall, one.f1))
+        table.add_row(one.name, f"{one.samples:,}", *rates)
+    return table
+
+
+def score_table(first: str, *others: str) -> Table:
+    """A column of names, then columns of numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     table.add_column(first, overflow="fold")
     for name in others:

@@ -46,6 +46,12 @@ def _clear(path: Path) -> None:
                 left.unlink()
 
 
+def check_new_folder(path: Path) -> None:
+    """Raises SubmissionError when there is a file or a folder with content, or it is the working directory."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir()) or path.samefile(Path.cwd())):
+        raise SubmissionError(f"{path}: there is something already; name a new folder.")
+
+
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """A new folder to fill, which takes its place at `path` only when the block ends well.
@@ -54,8 +60,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     or the disk refuses.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir()) or path.samefile(Path.cwd())):
-        raise SubmissionError(f"{path}: there is something already; name a new folder.")
+    check_new_folder(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)

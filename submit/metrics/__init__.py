@@ -12,10 +12,19 @@ tells which targets those are.
     normalised       noise_normalised, nx414_correlation, nx414_variance, algonauts2021, algonauts2023(_challenge)
     repeats          noise_corrected_r2, feve, single_trial_correlation, correlation_to_average
     classification   accuracy, top_k_accuracy, confusion_matrix, precision_recall_f1; vqa_accuracy
+    calibration      calibration_error, reliability, log_loss, temperature, cross_fitted
 
 The noise ceilings themselves are in `submit.ceilings`, FEV among them; intervals are made by `submit.bootstrap`.
 """
 
+from submit.metrics.calibration import (
+    Reliability,
+    calibration_error,
+    cross_fitted,
+    log_loss,
+    reliability,
+    temperature,
+)
 from submit.metrics.classification import (
     accuracy,
     among_top,
@@ -45,16 +54,20 @@ from submit.metrics.vqa import vqa_accuracy
 
 __all__ = [
     "Constant",
+    "Reliability",
     "accuracy",
     "algonauts2021",
     "algonauts2023",
     "algonauts2023_challenge",
     "among_top",
+    "calibration_error",
     "confusion_matrix",
     "correlation_to_average",
+    "cross_fitted",
     "explained_variance",
     "feve",
     "ks_distance",
+    "log_loss",
     "mse",
     "noise_corrected_r2",
     "noise_normalised",
@@ -64,9 +77,11 @@ __all__ = [
     "precision_recall_f1",
     "r2",
     "rates",
+    "reliability",
     "shares",
     "single_trial_correlation",
     "spread_ratio",
+    "temperature",
     "top_k_accuracy",
     "undefined",
     "vqa_accuracy",

@@ -13,7 +13,7 @@ from submit.files.csv_table import read_header
 from submit.files.usage import IGNORED, read_usage, target_columns
 from submit.labels import Labels, is_text
 from submit.metrics.table import Kind
-from submit.predictions import LABELLED, Predictions
+from submit.predictions import LABELLED, Predictions, ValueKind
 from submit.truth import load_true, load_truth
 
 _DIGITS = 16  # of the first whole number without a float64 of its own, 2^53 + 1
@@ -49,7 +49,7 @@ class PairedClasses:
     """predicted and truth (n,) numbers of `classes` (c,), in the solution's order of ids; predicted is -1 where a
     score is not finite.
 
-    scores: (n, c) where the predictions hold them, else None and `classes` are those that occur.
+    scores: (n, c) where the predictions hold them, else None and `classes` are those that occur. scores_kind: theirs.
     place, left_out: as in PairedNumbers.
     """
 
@@ -62,6 +62,7 @@ class PairedClasses:
     scores: np.ndarray | None
     place: np.ndarray
     left_out: int = 0
+    scores_kind: ValueKind = "logits"
 
     def solution(self) -> Labels:
         """The truth by itself."""
@@ -164,4 +165,5 @@ def _classes(predictions: Predictions | Labels, solution: Labels) -> PairedClass
         )
     scores = predictions.values[order]
     predicted = np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
-    return PairedClasses(solution.ids, predictions.targets, predicted, truth, scores, place)
+    kind = predictions.kind
+    return PairedClasses(solution.ids, predictions.targets, predicted, truth, scores, place, scores_kind=kind)

@@ -8,24 +8,13 @@ from scipy.sparse import csr_array
 
 from submit import metrics
 from submit.metrics.classification import AVERAGES
+from submit.scores.by_class import PerClass, confusion, per_class, sides
 from submit.scores.interval import Counted, Interval, LeftOut
 from submit.scores.jackknife import parts
 from submit.scores.pairing import PairedClasses
 from submit.scores.rosetta import plain
 
 _RATES = ("precision", "recall", "F1")
-_MOST = 1024  # classes of which there is a confusion matrix: of more it has millions of cells
-
-
-@dataclass(frozen=True)
-class PerClass:
-    """Of one class: how many samples it has, and its precision, recall and F1."""
-
-    name: str
-    samples: int
-    precision: float
-    recall: float
-    f1: float
 
 
 @dataclass(frozen=True)
@@ -53,25 +42,9 @@ def rosetta_classes(pair: PairedClasses) -> ClassRosetta:
     if pair.scores is not None and len(pair.classes) > 5:
         hits["top-5 accuracy"] = metrics.among_top(pair.scores, pair.truth, 5)
     scores = {name: Counted(right).interval() for name, right in hits.items()} | _rates(pair)
-    there = np.unique(np.concatenate([pair.truth, pair.predicted[pair.predicted >= 0]]))
-    right, predicted, actual = (
-        np.bincount(side[side >= 0], minlength=len(pair.classes))[there] for side in _sides(pair)
-    )
-    each = zip(*metrics.rates(right, predicted, actual), strict=True)
-    classes = tuple(
-        PerClass(str(pair.classes[number]), int(samples), *(float(value) for value in values))
-        for number, samples, values in zip(there, actual, each, strict=True)
-    )
-    rows: tuple[tuple[int, ...], ...] = ()
-    if len(there) <= _MOST:
-        confusion, _ = metrics.confusion_matrix(pair.predicted, pair.truth, there)
-        rows = tuple(tuple(row) for row in confusion.tolist())
-    return ClassRosetta(len(pair.ids), scores, classes, rows, int((pair.predicted < 0).sum()))
-
-
-def _sides(pair: PairedClasses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The class of each sample that is predicted well, else -1; the predicted class; the true one."""
-    return np.where(pair.predicted == pair.truth, pair.truth, -1), pair.predicted, pair.truth
+    matrix = confusion(pair)
+    rows = () if matrix is None else tuple(tuple(row) for row in matrix.tolist())
+    return ClassRosetta(len(pair.ids), scores, per_class(pair), rows, int((pair.predicted < 0).sum()))
 
 
 def _rates(pair: PairedClasses) -> dict[str, Interval]:
@@ -81,7 +54,7 @@ def _rates(pair: PairedClasses) -> dict[str, Interval]:
     """
     part, sizes = parts(len(pair.ids))
     members = csr_array((np.ones(len(part)), (part, np.arange(len(part)))))
-    counted = [_one_hot(side, len(pair.classes)) for side in _sides(pair)]
+    counted = [_one_hot(side, len(pair.classes)) for side in sides(pair)]
     of_parts = [(members @ side).toarray() for side in counted]
     whole = [np.asarray(side.sum(0))[None] for side in counted]
     left = [every - some for every, some in zip(whole, of_parts, strict=True)]

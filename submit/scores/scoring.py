@@ -110,7 +110,13 @@ def score(
     or out of fold, may go with a train.csv, whose further samples are left out.
     Raises SubmissionError when otherwise an id or a target of one side is not on the other.
     """
-    pair = paired(predictions, solution, without)
+    return score_pair(paired(predictions, solution, without), ceiling)
+
+
+def score_pair(
+    pair: PairedNumbers | PairedClasses, ceiling: np.ndarray | str | Path | None = None
+) -> Scores | ClassScores:
+    """`score` of predictions that are beside their solution already."""
     if isinstance(pair, PairedNumbers):
         return _regression(pair, ceiling)
     if ceiling is not None:

@@ -227,8 +227,8 @@ def test_progress_knows_which_way_is_better(metric, values, best):
 # -- early stopping and plateaus may wait for other scores than the one that picks the best checkpoint
 
 
-def watching(folder, values, losses, **plan):
-    return fitted(folder, replace(PLAN, steps=32, **plan), validation=values, losses=losses)
+def watching(folder, values, losses, steps=32, **plan):
+    return fitted(folder, replace(PLAN, steps=steps, **plan), validation=values, losses=losses)
 
 
 def test_early_stopping_waits_for_its_own_score(tmp_path):

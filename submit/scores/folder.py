@@ -1,0 +1,77 @@
+"""Scores by class or by target as files of a folder: CSV, JSON and pictures."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from submit import figures
+from submit.files.atomic import atomic
+from submit.metrics import noise_normalised
+from submit.scores.by_class import ByClass
+from submit.scores.by_target import ByTarget
+
+
+def write_scores(scores: Mapping[str, Any], found: ByClass | ByTarget, folder: Path) -> list[str]:
+    """Write `scores.json` and what belongs to `found` into a folder; the files' names.
+
+    Pictures are left out where matplotlib is not installed. Raises SubmissionError where the disk refuses.
+    """
+    with atomic(folder / "scores.json") as file:
+        file.write(json.dumps(scores, indent=1).encode())
+    write = _classes if isinstance(found, ByClass) else _targets
+    return ["scores.json", *write(found, folder)]  # type: ignore[operator]
+
+
+def _classes(found: ByClass, folder: Path) -> Iterable[str]:
+    rates = ("precision", "recall", "f1")
+    columns = {"class": [one.name for one in found.classes]}
+    columns |= {name: [getattr(one, name) for one in found.classes] for name in rates}
+    yield _table(folder / "classes.csv", {**columns, "support": [one.samples for one in found.classes]})
+    if found.confusion is None:
+        names = ("true", "predicted", "samples")
+        cells = zip(*found.mistaken, strict=True) if found.mistaken else ((), (), ())
+        yield _table(folder / "mistaken.csv", dict(zip(names, map(list, cells), strict=True)))
+    elif found.classes:
+        names = columns["class"]
+        frame = pd.DataFrame(found.confusion, pd.Index(names, name="true"), names)
+        yield _csv(folder / "confusion.csv", frame, index=True)
+        if figures.available():
+            figures.confusion(found.confusion, names, folder / "confusion.png")
+            yield "confusion.png"
+    if (one := found.calibration) is not None:
+        yield _csv(folder / "reliability.csv", pd.DataFrame(one.rows()))
+        if figures.available():
+            figures.calibration(one.before, one.after, folder / "reliability.png")
+            yield "reliability.png"
+
+
+def _targets(found: ByTarget, folder: Path) -> Iterable[str]:
+    columns: dict[str, Any] = {"target": found.targets, **found.each}
+    if found.ceiling is not None:
+        known = found.ceiling > 0
+        columns["ceiling"] = found.ceiling
+        for name, of in (("noise_normalised", "pearson"), ("noise_normalised_spread", "spread_ratio")):
+            values = np.full(len(known), np.nan)
+            values[known] = noise_normalised(found.each[of], found.ceiling)
+            columns[name] = values
+    yield _table(folder / "targets.csv", columns)
+    rows = [{"region": name, **row} for name, row in found.rows().items()]
+    yield _csv(folder / "regions.csv", pd.DataFrame(rows))
+    if figures.available():
+        shown, spread = {"predicted": found.histogram}, {"predicted": found.each["spread_ratio"]}
+        figures.distributions(shown, spread, folder / "distributions.png")
+        yield "distributions.png"
+
+
+def _table(path: Path, columns: Mapping[str, Any]) -> str:
+    return _csv(path, pd.DataFrame(columns))
+
+
+def _csv(path: Path, frame: pd.DataFrame, index: bool = False) -> str:
+    with atomic(path) as file:
+        file.write(frame.to_csv(index=index, lineterminator="\n").encode())
+    return path.name
