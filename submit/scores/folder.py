@@ -22,19 +22,18 @@ def write_scores(scores: Mapping[str, Any], found: ByClass | ByTarget, folder: P
     """
     with atomic(folder / "scores.json") as file:
         file.write(json.dumps(scores, indent=1).encode())
-    write = _classes if isinstance(found, ByClass) else _targets
-    return ["scores.json", *write(found, folder)]  # type: ignore[operator]
+    written = _classes(found, folder) if isinstance(found, ByClass) else _targets(found, folder)
+    return ["scores.json", *written]
 
 
 def _classes(found: ByClass, folder: Path) -> Iterable[str]:
     rates = ("precision", "recall", "f1")
-    columns = {"class": [one.name for one in found.classes]}
+    columns: dict[str, list[Any]] = {"class": [one.name for one in found.classes]}
     columns |= {name: [getattr(one, name) for one in found.classes] for name in rates}
     yield _table(folder / "classes.csv", {**columns, "support": [one.samples for one in found.classes]})
     if found.confusion is None:
-        names = ("true", "predicted", "samples")
-        cells = zip(*found.mistaken, strict=True) if found.mistaken else ((), (), ())
-        yield _table(folder / "mistaken.csv", dict(zip(names, map(list, cells), strict=True)))
+        frame = pd.DataFrame(found.mistaken, columns=["true", "predicted", "samples"])
+        yield _csv(folder / "mistaken.csv", frame)
     elif found.classes:
         names = columns["class"]
         frame = pd.DataFrame(found.confusion, pd.Index(names, name="true"), names)
