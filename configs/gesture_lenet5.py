@@ -1,11 +1,13 @@
-"""A LeNet-5 on grey images that classifies gestures.
+"""A LeNet-5 on grey images that classifies simulated gestures.
 
-jaxlab train configs/gesture_lenet5.py --set data.root=FOLDER --set data.label=COLUMN
+jaxlab train configs/gesture_lenet5.py
+
+On your own Kaggle folder with --set data.root=FOLDER.
 
 Not measured yet.
 """
 
-from jaxlab.data import Flip, Images, KaggleTable, Shift
+from jaxlab.data import Flip, Gestures, Images, KaggleOrSimulated, Shift
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
@@ -13,8 +15,8 @@ from jaxlab.models import LeNet5
 from jaxlab.optim import SGD, Step
 
 experiment = Experiment(
-    data=KaggleTable(),
-    images=Images(size=(126, 126), channels=1),
+    data=KaggleOrSimulated(simulated=Gestures(imbalance=2.0)),
+    images=Images(size=(64, 64), channels=1),
     augment=(Shift(pixels=4), Flip()),
     model=LeNet5(),
     head=Linear(),

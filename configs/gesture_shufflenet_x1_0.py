@@ -1,11 +1,13 @@
-"""A ShuffleNetV2 from scratch that classifies gestures.
+"""A ShuffleNetV2 from scratch that classifies simulated gestures.
 
-jaxlab train configs/gesture_shufflenet_x1_0.py --set data.root=FOLDER --set data.label=COLUMN
+jaxlab train configs/gesture_shufflenet_x1_0.py
+
+On your own Kaggle folder with --set data.root=FOLDER.
 
 Not measured yet.
 """
 
-from jaxlab.data import Flip, Images, KaggleTable, Shift
+from jaxlab.data import Flip, Gestures, Images, KaggleOrSimulated, Shift
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
@@ -13,8 +15,8 @@ from jaxlab.models import ShuffleNetV2
 from jaxlab.optim import SGD, Step
 
 experiment = Experiment(
-    data=KaggleTable(),
-    images=Images(size=(126, 126)),
+    data=KaggleOrSimulated(simulated=Gestures(imbalance=2.0)),
+    images=Images(size=(64, 64)),
     augment=(Shift(pixels=4), Flip()),
     model=ShuffleNetV2(width=1.0),
     head=Linear(),

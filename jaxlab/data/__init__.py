@@ -32,6 +32,7 @@ from jaxlab.data.sources.algonauts import Algonauts
 from jaxlab.data.sources.arrays import Arrays
 from jaxlab.data.sources.easyvqa import EasyVQA
 from jaxlab.data.sources.folders import ImageFolders
+from jaxlab.data.sources.gestures import Gestures
 from jaxlab.data.sources.kaggle_or_simulated import KaggleOrSimulated
 from jaxlab.data.sources.masks import WithMasks
 from jaxlab.data.sources.mnist import Mnist
@@ -63,6 +64,7 @@ __all__ = [
     "Flip",
     "FourierMagnitude",
     "GaborBank",
+    "Gestures",
     "Gradient",
     "Grey",
     "GroupedSplit",

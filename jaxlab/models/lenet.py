@@ -1,16 +1,17 @@
 """LeNet-5 (LeCun et al. 1998), for images of any size from 16 pixels on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
 from jaxlab.nn.convolution import convolve
+from jaxlab.nn.layers import blur_pool
 
 SMALLEST = 16  # pixels, of which one is left after both levels
 
@@ -25,11 +26,14 @@ class LeNet5(Model):
     classes: 0 for the backbone alone; else the model also has `fc3`, and "logits" among its features.
     pretrained: a weight file, a folder of one, or a hub id `owner/name`. No file tells how it was trained: weights of a
         network with ReLU, max-pooling or a padded first convolution have the same names and shapes, and are wrong here.
+    blur: anti-aliased pooling (Zhang 2019): a binomial filter in place of the mean of 2 x 2 pixels. An odd last row or
+        column is then kept.
     """
 
     grid: int = 5
     classes: int = 0
     pretrained: Location | None = None
+    blur: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         if self.grid < 1:
@@ -52,6 +56,7 @@ class LeNet5Module(nnx.Module):
         self.fc2 = nnx.Linear(120, 84, rngs=rngs)
         self.fc3 = nnx.Linear(84, config.classes, rngs=rngs) if config.classes else None
         self.grid = config.grid
+        self.blur = config.blur
 
     def __call__(self, images: Float[Array, "b h w c"], mode: Mode) -> dict[str, Array]:
         """Raises UserError for images under 16 pixels."""
@@ -60,8 +65,9 @@ class LeNet5Module(nnx.Module):
             raise UserError(
                 f"LeNet5: expected images of {SMALLEST} x {SMALLEST} pixels or more, found {h} x {w}"
             )
-        features = {"level1": _halved(jnp.tanh(self.conv1(images)))}
-        features["level2"] = x = _halved(jnp.tanh(self.conv2(features["level1"])))
+        pool = blur_pool if self.blur else _halved
+        features = {"level1": pool(jnp.tanh(self.conv1(images)))}
+        features["level2"] = x = pool(jnp.tanh(self.conv2(features["level1"])))
         features["fc1"] = jnp.tanh(self.fc1(_averaged(x, self.grid).reshape(b, -1)))
         features["fc2"] = jnp.tanh(self.fc2(features["fc1"]))
         if self.fc3 is not None:

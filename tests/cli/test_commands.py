@@ -20,7 +20,7 @@ from jaxlab.cli import main as cli
 from jaxlab.cli.main import main
 from jaxlab.core.config import load_file
 from jaxlab.core.tree import flatten
-from jaxlab.data import Normalize, Simulated
+from jaxlab.data import Gestures, Normalize, Simulated
 from jaxlab.encode import CachedFeatures, Ridge
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.recipe import recalled
@@ -42,6 +42,7 @@ SHRUNK = {
     "gesture_shufflenet_x0_5": [SMALL],
     "gesture_shufflenet_x1_0": [SMALL],
     "gesture_lenet5": [SMALL],
+    "gesture_pipeline": [SMALL],
     "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
     # The layers of cached_readout.py, so that one program serves both.
     "ridge": [
@@ -55,11 +56,15 @@ SHRUNK = {
         *(f"encoders.{k}.layers=('block3', 'block4')" for k in range(2)),
     ],
 }
-# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family; and what
-# gesture_shufflenet_x0_5.py trains is trained there.
+SHALLOW = (
+    "from dataclasses import replace\n\nfrom jaxlab.models import ShallowCNN\n\n"
+    "experiment = replace(experiment, model=ShallowCNN(channels=(4,), kernel_sizes=(3,)))\n"
+)
+# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family; and of
+# ShuffleNets gesture_pipeline.py trains one.
 CUT = {
-    "gesture_shufflenet_x1_0": "from dataclasses import replace\n\nfrom jaxlab.models import ShallowCNN\n\n"
-    "experiment = replace(experiment, model=ShallowCNN(channels=(4,), kernel_sizes=(3,)))\n",
+    "gesture_shufflenet_x0_5": SHALLOW,
+    "gesture_shufflenet_x1_0": SHALLOW,
     "ridge_networks": "from dataclasses import replace\n\n"
     "experiment = replace(experiment, encoders=experiment.encoders[2:])\n",
 }
@@ -82,16 +87,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def gestures(folder, tmp_path_factory):
-    """The same images with one of three gestures each."""
+def gestures(tmp_path_factory):
+    """A Kaggle folder: 60 images of 32 px, 12 to predict, 5 gestures."""
     path = tmp_path_factory.mktemp("gestures")
-    for name in ("train", "test"):
-        (path / name).symlink_to(folder / name)
-    for name in ("train.csv", "sample_submission.csv"):
-        table = pd.read_csv(folder / name, dtype={"image_id": str})[["image_id"]]
-        table.assign(gesture=np.resize(["fist", "palm", "point"], len(table))).to_csv(
-            path / name, index=False
-        )
+    Gestures(images=60, test_images=12, size=32).write_kaggle(path)
     return path
 
 

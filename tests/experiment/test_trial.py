@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 
+from jaxlab.cli.configs import shown
 from jaxlab.cli.main import main
 from jaxlab.core.config import load_file
 from jaxlab.core.tree import flatten
@@ -44,7 +45,11 @@ from jaxlab.models import Features, ResNet, ShallowCNN
 from jaxlab.weights.read import Unreachable
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-COMPLETE = ("mnist_lenet5", "quickstart")  # whose data need no folder
+COMPLETE = [  # whose data need no folder
+    "mnist_lenet5",
+    "quickstart",
+    *sorted(path.stem for path in CONFIGS.glob("gesture_*.py")),
+]
 WITHOUT_DATA = [path for path in sorted(CONFIGS.glob("*.py")) if path.stem not in COMPLETE]
 LAYERED = ("cached_readout", "efficientnet_finetune", "resnet_finetune", "ridge", "vit_tiny_finetune")
 SMALLER = [
@@ -97,9 +102,8 @@ def test_a_shipped_config_without_data_becomes_a_trial(config, unreachable):
 
     small, told = tried(experiment)
     data = source_of(small)
-    kind = "classification" if config.stem.startswith("gesture") else "regression"
     assert isinstance(data, Simulated)
-    assert (data.kind, data.test_images) == (kind, 16)
+    assert (data.kind, data.test_images) == ("regression", 16)
     assert data.images <= 640
     assert data.size <= 128
     wanted = [model.pretrained for model in models_of(experiment) if getattr(model, "pretrained", None)]
@@ -327,10 +331,27 @@ def test_what_made_a_run_long_is_left_out():
 # -- literally
 
 
+CLASSES_CONFIG = """
+from jaxlab.data import Images, KaggleTable
+from jaxlab.experiment import Experiment, Training
+from jaxlab.losses import CrossEntropy
+from jaxlab.models import LeNet5
+
+experiment = Experiment(
+    data=KaggleTable(),
+    images=Images(size=(126, 126), channels=1),
+    model=LeNet5(),
+    loss=CrossEntropy(),
+    training=Training(epochs=50),
+)
+"""
+
+
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """An empty folder to stand in."""
+    """A folder to stand in, with nothing but a config of classes."""
     monkeypatch.chdir(tmp_path)
+    Path("classes.py").write_text(CLASSES_CONFIG)
     return tmp_path
 
 
@@ -346,14 +367,15 @@ def jaxlab(*arguments: object) -> str:
     ("config", "settings"),
     [
         ("shallow_cnn", []),
-        ("gesture_lenet5", []),
+        ("classes", []),
         # As it stands it takes a minute and more here: smaller images and half the layers, the rest as written.
         ("resnet_finetune", ["--set", "images.size=(32, 32)", "--set", "model.depth=18"]),
         ("shallow_cnn", ["--folds", "3", "--set", "images.size=(32, 32)"]),
     ],
 )
 def test_a_config_trains_as_it_stands_and_predicts(config, settings, elsewhere, unreachable):
-    said = jaxlab("train", CONFIGS / f"{config}.py", *settings)
+    file = f"{config}.py" if config == "classes" else CONFIGS / f"{config}.py"
+    said = jaxlab("train", file, *settings)
     (run,) = Path("runs").iterdir()
     assert run.name.startswith(f"{config}-trial-")
     assert said.startswith("trial: no data are named (data.root)")
@@ -362,14 +384,14 @@ def test_a_config_trains_as_it_stands_and_predicts(config, settings, elsewhere, 
     )
     for words in (
         f"jaxlab predict {run} --out",
-        f"jaxlab train {config} --set data.root=FOLDER",
+        f"jaxlab train {shown(Path(file))} --set data.root=FOLDER",
         "jaxlab simulate FOLDER",
     ):
         assert words in said
     jaxlab("predict", run, "--out", "submission.csv")
     table = pd.read_csv("submission.csv")
     assert len(table) == 16
-    gestures = config.startswith("gesture")  # a probability for each class
-    columns = [f"category{k}" for k in range(8)] if gestures else [f"n{k:02d}" for k in range(16)]
+    # Of classes, a probability for each.
+    columns = [f"category{k}" for k in range(8)] if config == "classes" else [f"n{k:02d}" for k in range(16)]
     assert list(table.columns[1:]) == columns
     assert not table.isna().any(axis=None)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
+import scipy.signal
 from flax import nnx
 
 from jaxlab.core.rng import initial_rngs
@@ -59,6 +61,23 @@ def test_parameters_by_hand(grid, channels, parameters):
 def test_fields_that_make_no_sense_are_refused(fields, words):
     with pytest.raises(UserError, match=words):
         LeNet5(**fields)
+
+
+def test_blurred_pooling_by_scipy():
+    """Means of 2 x 2 pixels give way to [1, 2, 1] / 4 along both axes at stride 2, edges reflected (Zhang 2019)."""
+    module = LeNet5(blur=True, grid=2).build(1, initial_rngs(0))
+    images = np.random.default_rng(0).normal(size=(2, 19, 22, 1)).astype(np.float32)
+    kernel, bias = (np.asarray(leaf[...]) for leaf in (module.conv1.kernel, module.conv1.bias))
+    found = jax.jit(lambda x: module(x, EVALUATION)["level1"])(images)
+    for image, levels in zip(images, np.asarray(found), strict=True):
+        maps = [
+            scipy.signal.correlate2d(image[..., 0], kernel[..., 0, k], "valid") + bias[k] for k in range(6)
+        ]
+        expected = np.tanh(np.stack(maps, axis=-1))
+        for axis in (0, 1):
+            expected = scipy.ndimage.correlate1d(expected, [0.25, 0.5, 0.25], axis, mode="mirror")
+        np.testing.assert_allclose(levels, expected[::2, ::2], atol=1e-5)
+    assert shapes_of(LeNet5(blur=True), jnp.zeros((1, 63, 63, 3)))["level2"].shape == (1, 13, 13, 16)
 
 
 def test_images_of_which_nothing_is_left_are_refused():

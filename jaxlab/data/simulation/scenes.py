@@ -15,7 +15,7 @@ else:
 _CHUNK = 256
 # Rows: luminance, red-green and blue-yellow contrast in RGB, scaled to standard deviations. Natural images
 # vary mostly in luminance (Ruderman, Cronin & Chiao 1998 find such independent components in them).
-_COMPONENTS = np.array([[0.17, 0.17, 0.17], [0.02, -0.02, 0], [0.015, 0.015, -0.03]], np.float32)
+COMPONENTS = np.array([[0.17, 0.17, 0.17], [0.02, -0.02, 0], [0.015, 0.015, -0.03]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ def make_scenes(n: int, size: int, categories: int, seed: np.random.SeedSequence
 def _scenes(category: np.ndarray, size: int, categories: int, rng: np.random.Generator) -> np.ndarray:
     b = len(category)
     contrast = rng.uniform(0.4, 1.3, (b, 1, 1, 1)).astype(np.float32)
-    scene = 0.45 + contrast * (_pink(b, 3, size, rng) @ _COMPONENTS)
+    scene = 0.45 + contrast * (pink(b, 3, size, rng) @ COMPONENTS)
     mask, texture = _objects(category, size, rng)
     colour = _category_colours(categories)[category] + rng.normal(0, 0.05, (b, 3))
-    surface = colour[:, None, None] + 0.25 * texture[..., None] + 0.05 * _pink(b, 1, size, rng)
+    surface = colour[:, None, None] + 0.25 * texture[..., None] + 0.05 * pink(b, 1, size, rng)
     scene += mask[..., None] * (surface.astype(np.float32) - scene)
     return np.round(np.clip(scene, 0, 1) * 255).astype(np.uint8)
 
 
-def _pink(b: int, channels: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def pink(b: int, channels: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """(b, s, s, channels) float32 noise with amplitude 1 / frequency; each plane has standard deviation 1."""
     white = rng.standard_normal((b, channels, size, size), np.float32)
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])

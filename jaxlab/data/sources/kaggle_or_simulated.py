@@ -1,19 +1,25 @@
-"""Your own Kaggle folder, or the simulated population where none is named."""
+"""Your own Kaggle folder, or simulated data where none is named."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxlab.core.types import Samples
 from jaxlab.data.source import Opened
+from jaxlab.data.sources.gestures import Gestures
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.table import KaggleTable
 
 
 @dataclass(frozen=True, kw_only=True)
 class KaggleOrSimulated(KaggleTable):
-    """A KaggleTable; without a root, `simulated` stands in."""
+    """A KaggleTable; without a root, `simulated` stands in: neurons that see scenes, or gestures."""
 
-    simulated: Simulated = Simulated()
+    simulated: Simulated | Gestures = Simulated()
+
+    @property
+    def mirrors(self) -> frozenset[str]:
+        """Those of the simulated data where they stand in."""
+        return self.simulated.mirrors if self.root is None else super().mirrors
 
     def open(self) -> Opened:
         return self.simulated.open() if self.root is None else super().open()

@@ -2,25 +2,16 @@
 
 import functools
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from jaxlab.core.folders import made_whole
-from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
+from jaxlab.data.simulation.kaggle_folder import new_folder, write
 from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
 from jaxlab.data.simulation.scenes import Scenes, make_scenes
 from jaxlab.data.source import Opened, Source
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Late("pandas")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,23 +59,11 @@ class Simulated(Source):
         solution.ceiling.npy: (t,) the noise ceiling over the test images. Raises UserError where `folder` holds
         anything: it could be data.
         """
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise UserError(f"{folder} exists already; name a folder that does not, or an empty one")
-        with made_whole(folder) as partial:
-            self._write(partial)
-
-    def _write(self, folder: Path) -> None:
-        opened = self.open()
-        assert opened.test is not None
-        for split, samples in (("train", opened.train), ("test", opened.test)):
-            _write_images(folder / split, samples)
-        _table(opened, opened.train).to_csv(folder / "train.csv", index=False)
-        solution = _table(opened, opened.test)
-        solution.to_csv(folder / "solution.csv", index=False)
-        solution.iloc[:, 1:] = 0.0 if opened.kind == "regression" else opened.targets[0]
-        solution.to_csv(folder / "sample_submission.csv", index=False)
-        if opened.kind == "regression":
-            np.save(folder / "solution.ceiling.npy", noise_ceiling(_simulate(self)[1].rates, self.repeats))
+        with new_folder(folder) as partial:
+            write(partial, self.open(), "label")
+            if self.kind == "regression":
+                ceiling = noise_ceiling(_simulate(self)[1].rates, self.repeats)
+                np.save(partial / "solution.ceiling.npy", ceiling)
 
 
 @dataclass(frozen=True)
@@ -127,20 +106,3 @@ def _names(stem: str, count: int) -> tuple[str, ...]:
     """stem0, stem1, ... with as many digits as the last one needs."""
     digits = len(str(count - 1))
     return tuple(f"{stem}{position:0{digits}d}" for position in range(count))
-
-
-def _table(opened: Opened, samples: Samples) -> "pd.DataFrame":
-    ids = pd.DataFrame({"image_id": samples.ids})
-    if samples.label is not None:
-        return ids.assign(label=np.array(opened.targets)[samples.label])
-    return pd.concat([ids, pd.DataFrame(samples.target, columns=list(opened.targets))], axis=1)
-
-
-def _write_images(folder: Path, samples: Samples) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def write(position: int) -> None:
-        Image.fromarray(samples.read(position)).save(folder / f"{samples.ids[position]}.png")
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(write, range(len(samples))))

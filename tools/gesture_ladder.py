@@ -1,0 +1,118 @@
+"""Networks and remedies against overfitting on simulated gestures, one after the other: a run for each and each seed.
+
+    python tools/gesture_ladder.py FOLDER --seeds 5
+    python tools/gesture_ladder.py FOLDER --seeds 1 --only lenet5 plain
+
+FOLDER holds a run for each rung and seed; killed and started again, it trains what is missing. A seed draws both the
+images and the first parameters. Scores are those of the last checkpoint, which nothing chose: by its accuracy in
+training, in validation and on the test images, with F1 of each class there, and what was confused, over all seeds.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxlab
+from jaxlab.core.config import load_file
+from jaxlab.data import BoxBlur, Gestures
+from jaxlab.experiment import Experiment
+from jaxlab.losses import CrossEntropy
+from jaxlab.models import ShuffleNetV2
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+NETWORKS = ("lenet5", "shufflenet_x0_5", "shufflenet_x1_0", "resnet18")
+PIPELINE: Any = load_file(CONFIGS / "gesture_pipeline.py")
+Change = Callable[[Experiment], Experiment]
+
+
+def _optimizer(**fields: Any) -> Change:
+    return lambda one: replace(one, optimizer=replace(one.optimizer, **fields))
+
+
+# What each rung adds to the one before it, from the pipeline without any of it on.
+REMEDIES: dict[str, Change] = {
+    "plain": lambda one: replace(
+        one,
+        balance=None,
+        augment=(),
+        model=ShuffleNetV2(width=0.5),
+        loss=CrossEntropy(),
+        optimizer=replace(one.optimizer, l2=0.0),
+    ),
+    "blur9": lambda one: replace(one, augment=(BoxBlur(radius=8),)),
+    "blur4": lambda one: replace(one, augment=(BoxBlur(radius=3),)),
+    "smoothed": lambda one: replace(one, loss=PIPELINE.loss),
+    "blurpool": lambda one: replace(one, model=PIPELINE.model),
+    "l2": _optimizer(l2=PIPELINE.optimizer.l2),
+    "balanced": lambda one: replace(one, balance=PIPELINE.balance),
+}
+
+
+def rungs() -> dict[str, Experiment]:
+    """{name: experiment} of all networks, then of the remedies, each with those before it."""
+    found: dict[str, Any] = {name: load_file(CONFIGS / f"gesture_{name}.py") for name in NETWORKS}
+    one = PIPELINE
+    for name, change in REMEDIES.items():
+        found[name] = one = change(one)
+    return found
+
+
+def measured(experiment: Any, seed: int, run: Path) -> dict[str, Any]:
+    """Scores of the last checkpoint, trained now unless it was; accuracy by split, (5, 5) confusions of test images."""
+    source = Gestures(imbalance=experiment.data.simulated.imbalance, seed=seed)
+    seeded = replace(experiment, data=replace(experiment.data, simulated=source), seed=seed)
+    jaxlab.train(seeded, run)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    last = {record["split"]: record for record in map(json.loads, lines)}
+    test = source.open().test
+    assert test is not None
+    predicted = jaxlab.load(run).predict_split("test", "last").values.argmax(1)
+    confused = np.zeros((5, 5), int)
+    np.add.at(confused, (test.label, predicted), 1)
+    scores = {split: last[split]["accuracy"] for split in ("train", "validation")}
+    return {**scores, "test": float(np.trace(confused) / confused.sum()), "confused": confused.tolist()}
+
+
+def f1(confused: np.ndarray) -> np.ndarray:
+    """(5,) of each class; rows are what was shown, columns what was predicted."""
+    hits = np.diag(confused)
+    return 2 * hits / np.maximum(confused.sum(0) + confused.sum(1), 1)
+
+
+def main() -> None:
+    """Train what is missing, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=[], choices=list(rungs()), metavar="RUNG")
+    given = parser.parse_args()
+    jaxlab.prepare()
+    print("rung | seeds | train | validation | test | F1 macro | F1 of none, point, victory, up, down")
+    for name, experiment in rungs().items():
+        if given.only and name not in given.only:
+            continue
+        rows = [
+            measured(experiment, seed, given.folder / f"{name}-seed{seed}") for seed in range(given.seeds)
+        ]
+        show(name, rows)
+
+
+def show(name: str, rows: list[dict[str, Any]]) -> None:
+    """A line: means over seeds, with their standard deviations, and the confusions of all seeds below it."""
+    parts = [name, str(len(rows))]
+    for split in ("train", "validation", "test"):
+        values = np.array([row[split] for row in rows])
+        spread = f" +- {values.std(ddof=1):.3f}" if len(rows) > 1 else ""
+        parts.append(f"{values.mean():.3f}{spread}")
+    each = np.mean([f1(np.array(row["confused"])) for row in rows], axis=0)
+    print(" | ".join([*parts, f"{each.mean():.3f}", " ".join(f"{value:.2f}" for value in each)]))
+    print(np.sum([row["confused"] for row in rows], axis=0), flush=True)
+
+
+if __name__ == "__main__":
+    main()
