@@ -59,7 +59,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
 
 def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
     """Rods and discs behind the hand, every second one of the colour of some skin."""
-    for number in range(4):
+    for number in range(3):
         start, length = rng.uniform(-0.55, 0.55, (2, _CHUNK)), rng.uniform(0, 0.5, _CHUNK)
         turn, radius = rng.uniform(0, 2 * np.pi, _CHUNK), rng.uniform(0.02, 0.12, _CHUNK)
         ends = np.stack([start, start + length * np.stack([np.sin(turn), np.cos(turn)])])
@@ -93,15 +93,15 @@ class _Hand:
 
     @classmethod
     def drawn(cls, gesture: np.ndarray, rng: np.random.Generator) -> Self:
-        """Thumbs point up or down as the fist is turned; any hand is turned by up to half a radian more."""
+        """Thumbs point up or down as the fist is turned; any hand is turned by up to 0.4 radians more."""
         side = rng.choice([-1.0, 1.0], _CHUNK)
         upright = np.select([gesture == _UP, gesture == _DOWN], [np.pi / 2, -np.pi / 2], 0.0)
         return cls(
             side=side,
-            turn=(upright + rng.uniform(-0.5, 0.5, _CHUNK)) * side,
-            scale=rng.uniform(0.24, 0.34, _CHUNK),
+            turn=(upright + rng.uniform(-0.4, 0.4, _CHUNK)) * side,
+            scale=rng.uniform(0.26, 0.36, _CHUNK),
             thick=rng.uniform(0.85, 1.15, _CHUNK),
-            place=rng.uniform(-0.12, 0.12, (2, _CHUNK)),
+            place=rng.uniform(-0.08, 0.08, (2, _CHUNK)),
             skin=_skin(rng),
         )
 
