@@ -50,6 +50,7 @@ REMEDIES: dict[str, Change] = {
     "blurpool": lambda one: replace(one, model=PIPELINE.model),
     "l2": _optimizer(l2=PIPELINE.optimizer.l2),
     "balanced": lambda one: replace(one, balance=PIPELINE.balance),
+    "sam": _optimizer(sam=0.05),
 }
 
 
