@@ -54,7 +54,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
     """Clouds of 1 / f noise, mostly of luminance, about one colour."""
     colour = rng.uniform(0.2, 0.8, (_CHUNK, 1, 1, 1)) + rng.normal(0, 0.09, (_CHUNK, 1, 1, 3))
     contrast = rng.uniform(0.02, 0.10, (_CHUNK, 1, 1, 1)) / COMPONENTS.max()
-    return np.float32(colour) + np.float32(contrast) * (pink(_CHUNK, 3, size, rng) @ COMPONENTS)
+    return colour.astype(np.float32) + contrast.astype(np.float32) * (pink(_CHUNK, 3, size, rng) @ COMPONENTS)
 
 
 def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
