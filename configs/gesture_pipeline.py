@@ -31,5 +31,5 @@ experiment = Experiment(
         clip_value=1.0,
         schedule=Step(epochs=15, factor=0.1, warmup_epochs=1),
     ),
-    training=Training(epochs=50, batch_size=100),
+    training=Training(epochs=40, batch_size=100),
 )

@@ -21,6 +21,6 @@ experiment = Experiment(
     model=ResNet(depth=18),
     head=Linear(),
     loss=CrossEntropy(),
-    optimizer=SGD(lr=0.1, l2=5e-4, clip_norm=2.0, schedule=Step(epochs=10, factor=0.3, warmup_epochs=1)),
-    training=Training(epochs=50, batch_size=200),
+    optimizer=SGD(lr=0.1, l2=5e-4, clip_norm=2.0, schedule=Step(epochs=8, factor=0.1, warmup_epochs=1)),
+    training=Training(epochs=20, batch_size=100),
 )

@@ -21,6 +21,6 @@ experiment = Experiment(
     model=ShuffleNetV2(width=1.0),
     head=Linear(),
     loss=CrossEntropy(),
-    optimizer=SGD(lr=0.1, l2=5e-4, clip_norm=2.0, schedule=Step(epochs=10, factor=0.3, warmup_epochs=1)),
-    training=Training(epochs=50, batch_size=200),
+    optimizer=SGD(lr=0.1, l2=5e-4, clip_norm=2.0, schedule=Step(epochs=15, factor=0.1, warmup_epochs=1)),
+    training=Training(epochs=40, batch_size=100),
 )

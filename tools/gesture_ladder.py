@@ -3,9 +3,9 @@
     python tools/gesture_ladder.py FOLDER --seeds 5
     python tools/gesture_ladder.py FOLDER --seeds 1 --only lenet5 plain
 
-FOLDER holds a run for each rung and seed; killed and started again, it trains what is missing. A seed draws both the
-images and the first parameters. Scores are those of the last checkpoint, which nothing chose: by its accuracy in
-training, in validation and on the test images, with F1 of each class there, and what was confused, over all seeds.
+FOLDER holds a run for each rung and seed, and its scores; killed and started again, it trains what is missing. A seed
+draws both the images and the first parameters. Scores are those of the last checkpoint, which nothing chose: accuracy
+in training, in validation and on the test images, and of these F1 of each class and, over all seeds, what was confused.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from jaxlab.data import BoxBlur, Gestures
 from jaxlab.experiment import Experiment
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShuffleNetV2
+from submit.files.atomic import atomic
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NETWORKS = ("lenet5", "shufflenet_x0_5", "shufflenet_x1_0", "resnet18")
@@ -65,6 +66,10 @@ def rungs() -> dict[str, Experiment]:
 
 def measured(experiment: Any, seed: int, run: Path) -> dict[str, Any]:
     """Scores of the last checkpoint, trained now unless it was; accuracy by split, (5, 5) confusions of test images."""
+    known = run.with_suffix(".json")
+    if known.is_file():
+        found: dict[str, Any] = json.loads(known.read_text())
+        return found
     source = Gestures(imbalance=experiment.data.simulated.imbalance, seed=seed)
     seeded = replace(experiment, data=replace(experiment.data, simulated=source), seed=seed)
     jaxlab.train(seeded, run)
@@ -76,7 +81,10 @@ def measured(experiment: Any, seed: int, run: Path) -> dict[str, Any]:
     confused = np.zeros((5, 5), int)
     np.add.at(confused, (test.label, predicted), 1)
     scores = {split: last[split]["accuracy"] for split in ("train", "validation")}
-    return {**scores, "test": float(np.trace(confused) / confused.sum()), "confused": confused.tolist()}
+    found = {**scores, "test": float(np.trace(confused) / confused.sum()), "confused": confused.tolist()}
+    with atomic(known) as file:
+        file.write(json.dumps(found).encode())
+    return found
 
 
 def f1(confused: np.ndarray) -> np.ndarray:
