@@ -1,4 +1,4 @@
-"""`jaxlab simulate-gestures`: few small images of hands, as a Kaggle folder."""
+"""`jaxlab gestures`: few small images of hands, as a Kaggle folder."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,7 @@ from jaxlab.cli.arguments import example
 
 
 @click.command(
-    "simulate-gestures",
-    epilog=example(
-        "simulate-gestures hands --imbalance 4", then="jaxlab train gesture_lenet5 --set data.root=hands"
-    ),
+    epilog=example("gestures hands --imbalance 4", then="jaxlab train gesture_lenet5 --set data.root=hands"),
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--images", default=1500, show_default=True, help="Labelled images.")
@@ -25,7 +22,7 @@ from jaxlab.cli.arguments import example
     help="So many times as frequent as the last class is the first.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of everything.")
-def simulate_gestures(folder: Path, **fields: Any) -> None:
+def gestures(folder: Path, **fields: Any) -> None:
     """Write simulated hand gestures to FOLDER.
 
     It becomes a Kaggle folder, with its solution.csv. Classes: none, point, victory, thumb_up, thumb_down.

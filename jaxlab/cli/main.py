@@ -16,7 +16,7 @@ from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
 from jaxlab.cli.endings import flush, heard, message_of
-from jaxlab.cli.gestures import simulate_gestures
+from jaxlab.cli.gestures import gestures
 from jaxlab.cli.predict import predict
 from jaxlab.cli.soup import soup
 from jaxlab.core.types import UserError
@@ -77,7 +77,7 @@ main.add_command(bundle)
 main.add_command(configs)
 main.add_command(data)
 main.add_command(predict)
-main.add_command(simulate_gestures)
+main.add_command(gestures)
 main.add_command(soup)
 
 

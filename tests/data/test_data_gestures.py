@@ -61,7 +61,7 @@ def test_pictures_show_what_classes_say():
 
 def test_written_and_read_again_it_is_the_same(tmp_path):
     said = CliRunner().invoke(
-        main, ["simulate-gestures", str(tmp_path / "g"), "--images", "12", "--test-images", "5", "--size", "16"],
+        main, ["gestures", str(tmp_path / "g"), "--images", "12", "--test-images", "5", "--size", "16"],
         catch_exceptions=False,
     )  # fmt: skip
     assert "12 + 5 images of 5 classes" in said.output

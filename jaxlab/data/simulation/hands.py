@@ -1,6 +1,7 @@
 """Small colour images of hands that point, show a V, or a thumb: left or right, of any skin, light and surroundings."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,11 +26,12 @@ def make_hands(
     shares: of each gesture. Fewer images are the first of more.
     """
     gesture = gestures(n, shares, np.random.default_rng((*seed, 0)))
-    chunks = [
-        _chunk(gesture[first : first + _CHUNK], size, np.random.default_rng((*seed, 1, first)))
-        for first in range(0, n, _CHUNK)
-    ]
-    return np.concatenate(chunks), gesture
+
+    def chunk(first: int) -> np.ndarray:
+        return _chunk(gesture[first : first + _CHUNK], size, np.random.default_rng((*seed, 1, first)))
+
+    with ThreadPoolExecutor() as pool:
+        return np.concatenate(list(pool.map(chunk, range(0, n, _CHUNK)))), gesture
 
 
 def gestures(n: int, shares: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
