@@ -1,4 +1,4 @@
-"""A LeNet-5 on grey images that classifies simulated gestures.
+"""A LeNet-5 that classifies simulated gestures.
 
 jaxlab train configs/gesture_lenet5.py
 
@@ -16,7 +16,7 @@ from jaxlab.optim import SGD, Step
 
 experiment = Experiment(
     data=KaggleOrSimulated(simulated=Gestures(imbalance=2.0)),
-    images=Images(size=(64, 64), channels=1),
+    images=Images(size=(64, 64)),
     augment=(Shift(pixels=4), Flip()),
     model=LeNet5(),
     head=Linear(),
