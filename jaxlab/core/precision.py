@@ -26,7 +26,7 @@ def loses(targets: np.ndarray) -> bool:
     """Whether float32 would round one of (n, t) targets by more than a thousandth of its standard deviation."""
     for block in _blocks(targets):
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite, others refuse
-            size, deviation = np.abs(block).max(0), block.std(0)
+            _, deviation, size = moments(block)
             lost = _HALF * size > _SHARE * deviation
             if (lost & varies(deviation, size, targets.dtype)).any():
                 return True
@@ -45,7 +45,19 @@ def origin(targets: np.ndarray) -> np.ndarray | None:
     """(t,) float64 means above which targets are taken before they are float32; None where that loses nothing."""
     if not loses(targets):
         return None
-    return np.concatenate([block.mean(0) for block in _blocks(targets)])
+    return np.concatenate([moments(block)[0] for block in _blocks(targets)])
+
+
+def moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(t,) means, standard deviations and largest sizes of (n, t) float64; NaN, a target not known, has no part."""
+    size = np.abs(block).max(0)
+    if not np.isnan(size).any():
+        return block.mean(0), block.std(0), size
+    known = ~np.isnan(block)
+    count, block = np.maximum(known.sum(0), 1), np.where(known, block, 0.0)
+    mean = block.sum(0) / count
+    above = np.where(known, block - mean[None], 0.0)
+    return mean, np.sqrt(np.square(above).sum(0) / count), np.abs(block).max(0)
 
 
 def _blocks(targets: np.ndarray) -> Iterator[np.ndarray]:

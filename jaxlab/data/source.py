@@ -11,6 +11,7 @@ import numpy as np
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, Samples
 
+LEAVE_OUT = "where they are not known, data.missing_targets=true leaves them out of loss and scores"
 TO_TRY = "`jaxlab simulate FOLDER` writes a Kaggle folder of simulated neurons to try it out"  # ends messages on a root
 
 
@@ -48,6 +49,11 @@ class Source(Component):
     """Base of the places that data come from."""
 
     @property
+    def missing_targets(self) -> bool:
+        """Whether NaN is a target that is not known, which loss and scores leave out; a field of sources from files."""
+        return False
+
+    @property
     def mirrors(self) -> frozenset[str]:
         """The axes along which an image's mirror image shows the same; of digits there are none."""
         return frozenset({"horizontal", "vertical"})
@@ -60,6 +66,11 @@ class Source(Component):
         """The samples to predict and the sample submission, likewise; a source may do without the labelled ones."""
         opened = self.open()
         return opened.test, opened.sample_submission
+
+
+def not_numbers(values: np.ndarray, missing: bool) -> np.ndarray:
+    """(n, t) bool, or of any shape: which values cannot be targets. missing: whether NaN stands for one not known."""
+    return np.isinf(values) if missing else ~np.isfinite(values)
 
 
 def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:

@@ -29,6 +29,10 @@ class CachedFeatures(Source):
         if isinstance(self.data, CachedFeatures):
             raise UserError("CachedFeatures.data: expected a source of images or texts, found CachedFeatures")
 
+    @property
+    def missing_targets(self) -> bool:
+        return self.data.missing_targets
+
     def open(self) -> Opened:
         return self.data.open()
 

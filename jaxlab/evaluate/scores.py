@@ -19,23 +19,47 @@ def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None 
 
     ceiling: (t,) share of each target's variance that is signal; gives `noise_normalised`. Label -1 is a class that is
     none of these: such a sample counts as wrong. A score that is undefined of every target is NaN (`over_targets`).
+    Targets that are missing (NaN) have no part in scores.
     """
     return _classes(values, truth) if truth.ndim == 1 else _regression(values, truth, ceiling)
 
 
 def _regression(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
-    r, spread = metrics.pearson(values, targets, "nan"), metrics.spread_ratio(values, targets, "nan")
+    each = _each(values, targets)
+    seen = ~np.isnan(targets).all(0)
+    r, explained, error, spread = (score[seen] for score in each)
+    ceiling = None if ceiling is None else ceiling[seen]
     scores = {
         "pearson": over_targets.mean(r),
         "pearson_median": over_targets.median(r),
-        "explained_variance": over_targets.mean(metrics.explained_variance(values, targets, "nan")),
-        "mse": float(metrics.mse(values, targets).mean()),
+        "explained_variance": over_targets.mean(explained),
+        "mse": float(error.mean()) if len(error) else float("nan"),
         "spread_ratio": over_targets.of_known(spread, np.mean),
         "spread_ratio_median": over_targets.of_known(spread, np.median),
     }
     if ceiling is not None and (ceiling > 0).any():
         scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling))
     return scores
+
+
+def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+    """(t,) r, explained variance, squared error and spread ratio, of the rows where a target is known."""
+    if not np.isnan(targets).any():
+        return [
+            metrics.pearson(values, targets, "nan"),
+            metrics.explained_variance(values, targets, "nan"),
+            metrics.mse(values, targets),
+            metrics.spread_ratio(values, targets, "nan"),
+        ]
+    found = [np.full(targets.shape[1], np.nan) for _ in range(4)]
+    patterns, of = np.unique(~np.isnan(targets), axis=1, return_inverse=True)
+    for number, rows in enumerate(patterns.T):
+        columns = np.flatnonzero(of.ravel() == number)
+        if rows.any():
+            alike = _each(values[np.ix_(rows, columns)], targets[np.ix_(rows, columns)])
+            for score, part in zip(found, alike, strict=True):
+                score[columns] = part
+    return found
 
 
 def _classes(logits: np.ndarray, label: np.ndarray) -> dict[str, float]:

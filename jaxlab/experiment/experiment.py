@@ -160,6 +160,7 @@ class Experiment(Component):
         self._check_objectives()
         self._check_mirrors()
         self._check_features()
+        self._check_missing()
 
     @property
     def goals(self) -> dict[str, Objective]:
@@ -230,6 +231,20 @@ class Experiment(Component):
                 f"Experiment: {', '.join(given)} cannot go with data=CachedFeatures(...): features are computed once, "
                 "from images as each encoder's own images and normalize say (data.encoders.0.images)"
             )
+
+    def _check_missing(self) -> None:
+        """Raises UserError where targets may be missing and a loss cannot do without them."""
+        if not self.data.missing_targets:
+            return
+        for name, one in self.goals.items():
+            for part in one.loss.parts:
+                if part.kind == "regression" and not part.leaves_out_missing:
+                    loss = type(part).__name__
+                    raise UserError(
+                        f"data.missing_targets=True: objective {name!r}: {loss} does not leave out missing targets, as "
+                        "Mse(), SmoothL1(), NegativePearson() and others do; a loss of your own does where it gives a "
+                        f"value each (TargetLoss), or says so (leaves_out_missing = True in {loss})"
+                    )
 
     @property
     def group(self) -> int:

@@ -43,12 +43,14 @@ class Course:
     """How a network comes to be trained. positions: of the training and validation samples.
 
     tuning: what trains, from when and at which rate. table: the record of it, by layer, that a run keeps.
+    notes: on the truth that is learned from, said as training begins.
     """
 
     positions: tuple[np.ndarray, np.ndarray]
     steps_per_epoch: int
     tuning: Tuning
     table: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,17 +200,20 @@ def resolve(
     positions, steps_per_epoch = divided(experiment, opened)
     encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
-    objectives = resolved(experiment.goals, targets_of(experiment.goals, opened, source))
+    missing = experiment.data.missing_targets
+    targets = targets_of(experiment.goals, opened, source, missing)
+    objectives = resolved(experiment.goals, targets, missing=missing)
+    standardize = experiment.training.standardize
+    notes = [line for one in objectives for line in one.learnable(opened.train, positions[0], standardize)]
     for one in objectives:
         one.head.check_targets(one.targets)
-        one.check_truth(opened.train)
-    if experiment.training.standardize:  # else losses compare numbers as they are
+    if standardize:  # else losses compare numbers as they are
         objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
     _check_watched(experiment, objectives, opened)
     task = examined(experiment, opened, objectives, encoders, levels)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
     tuning, table = _tuned(recipe, steps_per_epoch)
-    return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table))
+    return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table, tuple(notes)))
 
 
 def recalled(experiment: Experiment, task: Task, seen: Input | None = None) -> Recipe:

@@ -17,7 +17,12 @@ from jaxlab.weights.preprocessing import prepared
 
 _NEEDED = ("kind", "targets", "images", "image_dtype", "normalize")
 _PARTS: dict[str, type[Any]] = {"images": Images, "normalize": Normalize}
-_LATER: dict[str, Any] = {"masks": 0, "encoders": (), "settled": {}}  # which the first versions did not know
+_LATER: dict[str, Any] = {
+    "masks": 0,
+    "encoders": (),
+    "settled": {},
+    "missing": False,
+}  # which the first versions did not know
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Task:
     def to_json(self) -> dict[str, Any]:
         """kind and targets are the primary objective's; those of all stand beside them where there are several.
 
-        origins: of the objectives that have one.
+        origins: of the objectives that have one. missing: where targets may be.
         """
         several: dict[str, Any] = {} if len(self.objectives) == 1 else {"objectives": _lists(self.targets)}
         if self.origins:
@@ -78,6 +83,7 @@ class Task:
             "masks": self.masks,
             "encoders": list(self.encoders),
             **({"settled": dict(self.settled)} if self.settled else {}),
+            **({"missing": True} if any(one.missing for one in self.objectives) else {}),
         }
 
     @classmethod
@@ -98,7 +104,10 @@ class Task:
             )
         return cls(
             objectives=resolved(
-                objectives, {name: tuple(names) for name, names in targets.items()}, origins_of(data)
+                objectives,
+                {name: tuple(names) for name, names in targets.items()},
+                origins_of(data),
+                data["missing"],
             ),
             images=images,
             image_dtype=data["image_dtype"],

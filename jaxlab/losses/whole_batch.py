@@ -55,6 +55,8 @@ class NegativePearson(_OfMoments):
     Batches are to be large: r of few samples is mostly noise.
     """
 
+    falls_below_0: ClassVar[bool] = True
+
     def of_covariances(
         self, xx: Float[Array, " t"], yy: Float[Array, " t"], xy: Float[Array, " t"]
     ) -> Float[Array, " t"]:

@@ -6,21 +6,24 @@ from jaxtyping import Array, Bool, Float
 
 
 def total(
-    values: Float[Array, "b ..."], mask: Bool[Array, " b"] | None, axis_name: str | None
+    values: Float[Array, "b ..."], mask: Bool[Array, "b ..."] | None, axis_name: str | None
 ) -> Float[Array, "..."]:
-    """Sum over unmasked rows, and over the devices of `axis_name`. A masked row counts as nothing, even if NaN."""
+    """Sum over unmasked rows, and over the devices of `axis_name`. A masked row counts as nothing, even if NaN.
+
+    A mask of (b, t) is of the values themselves.
+    """
     if mask is not None:
-        values = jnp.where(mask.reshape(-1, *[1] * (values.ndim - 1)), values, 0)
+        values = jnp.where(mask.reshape(*mask.shape, *[1] * (values.ndim - mask.ndim)), values, 0)
     summed = values.sum(0)
     return summed if axis_name is None else jax.lax.psum(summed, axis_name)
 
 
 def largest(
-    values: Float[Array, "b t"], mask: Bool[Array, " b"] | None, axis_name: str | None
+    values: Float[Array, "b t"], mask: Bool[Array, "b ..."] | None, axis_name: str | None
 ) -> Float[Array, " t"]:
     """The largest size of each target over unmasked rows, and over the devices of `axis_name`; 0 of none."""
     sizes = jnp.abs(values)
     if mask is not None:
-        sizes = jnp.where(mask[:, None], sizes, 0)
+        sizes = jnp.where(mask if mask.ndim == 2 else mask[:, None], sizes, 0)
     found = sizes.max(0)
     return found if axis_name is None else jax.lax.pmax(found, axis_name)

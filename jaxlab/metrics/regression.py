@@ -24,9 +24,11 @@ class RegressionSums:
     so are mean_x and mean_y. They are in units, powers of two near the largest value so far, so that no square
     overflows or vanishes, whatever the targets are measured in; multiplying by such rounds nothing.
     The loss is summed beside them.
+
+    rows: where targets may be missing (NaN in y), how many rows there were; `count` is then each target's own.
     """
 
-    count: Float[Array, ""]
+    count: Float[Array, ""] | Float[Array, " t"]
     loss: Float[Array, ""]
     origin_x: Float[Array, " t"]
     origin_y: Float[Array, " t"]
@@ -37,13 +39,15 @@ class RegressionSums:
     xy: Float[Array, " t"]
     unit_x: Int[Array, " t"]
     unit_y: Int[Array, " t"]
+    rows: Float[Array, ""] | None = None
 
     @classmethod
-    def start(cls, targets: int) -> Self:
-        """Sums over no samples."""
+    def start(cls, targets: int, missing: bool = False) -> Self:
+        """Sums over no samples. missing: whether some targets' truth may be NaN, which then counts as nothing."""
         zero, zeros = jnp.zeros(()), jnp.zeros(targets)
         units = jnp.full(targets, _LEAST, jnp.int32)
-        return cls(zero, zero, zeros, zeros, zeros, zeros, zeros, zeros, zeros, units, units)
+        moments = (zeros, zeros, zeros, zeros, zeros, zeros, zeros, units, units)
+        return cls(zeros, zero, *moments, zero) if missing else cls(zero, zero, *moments)
 
     def add(
         self,
@@ -54,7 +58,13 @@ class RegressionSums:
         axis_name: str | None = None,
     ) -> Self:
         """These sums with a batch of predictions x and truth y added."""
-        count = total(jnp.ones(len(x)), mask, axis_name)
+        rows, whole = total(jnp.ones(len(x)), mask, axis_name), mask
+        count = rows
+        if self.rows is not None:
+            known = ~jnp.isnan(y)
+            y = jnp.where(known, y, 0.0)
+            mask = known if mask is None else known & mask[:, None]
+            count = total(jnp.ones_like(x), mask, axis_name)
         both = self.count + count
         share = count / jnp.maximum(both, 1)
 
@@ -79,7 +89,7 @@ class RegressionSums:
         between = self.count * share
         return type(self)(
             count=both,
-            loss=self.loss + total(loss, mask, axis_name),
+            loss=self.loss + total(loss, whole, axis_name),
             origin_x=origin_x,
             origin_y=origin_y,
             mean_x=self.mean_x * less_x + share * step_x,
@@ -89,6 +99,7 @@ class RegressionSums:
             xy=self.xy * less_x * less_y + total(dx * dy, mask, axis_name) + between * step_x * step_y,
             unit_x=unit_x,
             unit_y=unit_y,
+            rows=None if self.rows is None else self.rows + rows,
         )
 
     def per_target(self) -> dict[str, np.ndarray]:
@@ -119,14 +130,18 @@ class RegressionSums:
         r / sqrt(ceiling) over targets with a ceiling above 0.
         """
         sums = jax.device_get(self)
-        each = sums.per_target()
+        each, rows = sums.per_target(), sums.count
+        if sums.rows is not None:  # a target that is known nowhere has no part in the scores
+            seen, rows = sums.count > 0, sums.rows
+            each = {name: values[seen] for name, values in each.items()}
+            ceiling = None if ceiling is None else ceiling[seen]
         r = each["pearson"]
         found = {
-            "loss": float(sums.loss / max(sums.count, 1)),
+            "loss": float(sums.loss / max(rows, 1)),
             "pearson": over_targets.mean(r),
             "pearson_median": over_targets.median(r),
             "explained_variance": over_targets.mean(each["explained_variance"]),
-            "mse": float(each["mse"].mean()),
+            "mse": float(each["mse"].mean()) if len(r) else float("nan"),
             "spread_ratio": over_targets.of_known(each["spread_ratio"], np.mean),
             "spread_ratio_median": over_targets.of_known(each["spread_ratio"], np.median),
             "constant_targets": int(np.isnan(r).sum()),

@@ -14,6 +14,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
 from jaxlab.metrics import ClassificationSums, Sums
+from jaxlab.objectives.learnable import check_classes
 from jaxlab.objectives.resolved import SHARE, Resolved, reduced
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Classification(Resolved):
         return opened.class_names
 
     @staticmethod
-    def names_in(column: str, values: np.ndarray, where: str) -> tuple[str, ...]:
+    def names_in(column: str, values: np.ndarray, where: str, missing: bool = False) -> tuple[str, ...]:
         """The classes in a column, sorted. Raises UserError for one that is of no use as such."""
         cells = values.astype(str)
         if empty := np.flatnonzero(np.char.strip(cells) == "").tolist():
@@ -69,8 +70,11 @@ class Classification(Resolved):
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
 
-    def check_truth(self, samples: Samples) -> None:
-        """All heads can predict classes."""
+    def learnable(self, samples: Samples, learn: np.ndarray, standardize: bool) -> list[str]:
+        truth = self.truth(samples)
+        if truth is not None and self.loss.needs_shares:
+            check_classes(self.name, type(self.loss).__name__, truth[learn], self.targets)
+        return []
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
         """{class_share}: (t,) float32 of the training split's labels, for a loss that needs it; {} for others."""

@@ -72,10 +72,11 @@ def resolved(
     objectives: Mapping[str, Objective],
     targets: Mapping[str, tuple[str, ...]],
     origins: Mapping[str, np.ndarray] | None = None,
+    missing: bool = False,
 ) -> tuple[Resolved, ...]:
     """The objectives with the names of their targets or classes, in order; their outputs lie side by side.
 
-    origins: of those that have one (`Resolved.origin`).
+    origins: of those that have one (`Resolved.origin`). missing: whether numbers may be NaN (`Resolved.missing`).
     A sole objective's name is nowhere in the paths of its parameters and constants.
     """
     found: list[Resolved] = []
@@ -93,6 +94,7 @@ def resolved(
                 first=first,
                 prefix="" if len(objectives) == 1 else f"{name}.",
                 origin=(origins or {}).get(name),
+                missing=missing and objective.loss.kind == "regression",
             )
         )
         first += len(targets[name])
@@ -100,16 +102,20 @@ def resolved(
 
 
 def targets_of(
-    objectives: Mapping[str, Objective], opened: Opened, source: str
+    objectives: Mapping[str, Objective], opened: Opened, source: str, missing: bool = False
 ) -> dict[str, tuple[str, ...]]:
     """{objective: the names of its targets or classes}. source: the name of the data's type, for messages.
 
+    missing: whether cells of a column of numbers may say that there is none.
+
     Raises UserError where the data have no such truth, naming what they have.
     """
-    return {name: _targets(name, objective, opened, source) for name, objective in objectives.items()}
+    return {
+        name: _targets(name, objective, opened, source, missing) for name, objective in objectives.items()
+    }
 
 
-def _targets(name: str, objective: Objective, opened: Opened, source: str) -> tuple[str, ...]:
+def _targets(name: str, objective: Objective, opened: Opened, source: str, missing: bool) -> tuple[str, ...]:
     train, truth, loss = opened.train, objective.truth, objective.loss
     kind: Any = KINDS[loss.kind]
     if truth == kind.usual_truth:
@@ -128,4 +134,5 @@ def _targets(name: str, objective: Objective, opened: Opened, source: str) -> tu
         raise UserError(
             f"objective {name!r}: the data ({source}) have no column {truth!r}; their columns: {known}"
         )
-    return kind.names_in(truth, np.asarray(train.columns[truth]), f"objective {name!r}: column {truth!r}")
+    where = f"objective {name!r}: column {truth!r}"
+    return kind.names_in(truth, np.asarray(train.columns[truth]), where, missing)

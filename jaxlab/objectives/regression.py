@@ -4,14 +4,16 @@ from collections.abc import Iterable
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
-from jaxlab.core.precision import narrowed, origin, varies
+from jaxlab.core.precision import moments, narrowed, origin, varies
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.source import Opened, examples
+from jaxlab.data.readers.tables import is_gap
+from jaxlab.data.source import LEAVE_OUT, Opened, examples, not_numbers
 from jaxlab.heads import Head
 from jaxlab.metrics import RegressionSums, Sums
+from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
 from jaxlab.objectives.resolved import ACTIVITY, Resolved, reduced
 
 _TARGETS = 512  # whose moments are taken at a time: in float64, all of a whole brain would be gigabytes
@@ -41,19 +43,18 @@ class Regression(Resolved):
         return opened.targets
 
     @staticmethod
-    def names_in(column: str, values: np.ndarray, where: str) -> tuple[str, ...]:
+    def names_in(column: str, values: np.ndarray, where: str, missing: bool = False) -> tuple[str, ...]:
         """The names of a column's targets. Raises UserError for cells that are no finite numbers."""
-        _numbers(values, where)
+        _numbers(values, where, missing)
         return (column,)
 
     def truth(self, samples: Samples) -> np.ndarray | None:
         if self.of == self.usual_truth:
             return samples.target
-        return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}")
+        return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}", self.missing)
 
-    def check_truth(self, samples: Samples) -> None:
-        truth = self.truth(samples) if self.head.rates else None
-        if truth is None or not (low := truth < 0).any():
+    def _check_rates(self, truth: np.ndarray) -> None:
+        if not self.head.rates or not (low := truth < 0).any():
             return
         below = np.flatnonzero(low.any(0)).tolist()
         raise UserError(
@@ -75,6 +76,18 @@ class Regression(Resolved):
     def received(self, values: np.ndarray) -> np.ndarray:
         return values if self.origin is None else values + self.origin[None]
 
+    def learnable(self, samples: Samples, learn: np.ndarray, standardize: bool) -> list[str]:
+        truth, loss = self.truth(samples), type(self.loss).__name__
+        if truth is None:
+            return []
+        check_numbers(self.name, truth, samples.ids, self.targets, self.missing)
+        self._check_rates(truth)
+        as_they_are = not (standardize and self.loss.space == "standardised") and not self.head.rates
+        if not (self.missing or as_they_are):
+            return []
+        notes = gaps(self.name, truth[learn], self.targets) if self.missing else []
+        return notes + (unusual_units(self.name, loss, truth[learn]) if as_they_are else [])
+
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
         """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1.
 
@@ -82,13 +95,10 @@ class Regression(Resolved):
         """
         mean, scale = np.zeros(truth.shape[1]), np.ones(truth.shape[1])
         if standardize and self.loss.space == "standardised":
-            blocks = [truth[:, start : start + _TARGETS] for start in range(0, truth.shape[1], _TARGETS)]
-            mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
-            scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
-            size = np.maximum(np.abs(truth.min(0)), np.abs(truth.max(0)))
+            mean, scale, size = _moments(truth, self.missing)
             scale = np.where(varies(scale, size, truth.dtype), scale, 1.0)
         elif self.head.rates:
-            means = truth.mean(0, dtype=np.float64)
+            means, _, _ = _moments(truth, self.missing)
             scale = np.where(means > 0, means, 1.0)
         found = {"target_mean": mean, "target_scale": scale}
         return {f"{self.prefix}{name}": values.astype(np.float32) for name, values in found.items()}
@@ -96,7 +106,12 @@ class Regression(Resolved):
     def _mean_and_scale(self, constants: tree.Flat) -> tuple[Array, Array]:
         return constants[f"{self.prefix}target_mean"][None], constants[f"{self.prefix}target_scale"][None]
 
+    def known(self, truth: Float[Array, "b t"]) -> Bool[Array, "b t"] | None:
+        return ~jnp.isnan(truth) if self.missing else None
+
     def compared(self, truth: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
+        if self.missing:
+            truth = jnp.where(jnp.isnan(truth), self._mean_and_scale(constants)[0], truth)
         return truth if self.head.rates else self.encoded(truth, constants)
 
     def entering(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
@@ -111,7 +126,7 @@ class Regression(Resolved):
         return self.head.decode(outputs) * scale + mean
 
     def start(self) -> Sums:
-        return RegressionSums.start(len(self.targets))
+        return RegressionSums.start(len(self.targets), self.missing)
 
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
         if form is not None:
@@ -161,12 +176,30 @@ class Regression(Resolved):
         return f"predictions moved by {moved:.3g} of their standard deviation"
 
 
-def _numbers(values: np.ndarray, where: str) -> np.ndarray:
-    """(n, 1) float32, or (`narrowed`) float64. Raises UserError for cells that are no finite numbers."""
+def _moments(truth: np.ndarray, missing: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(t,) float64 means and standard deviations of (n, t), and largest sizes."""
+    blocks = [truth[:, start : start + _TARGETS] for start in range(0, truth.shape[1], _TARGETS)]
+    if missing:
+        parts = [moments(block.astype(np.float64)) for block in blocks]
+        return tuple(np.concatenate(values) for values in zip(*parts, strict=True))  # type: ignore[return-value]
+    mean = np.concatenate([block.mean(0, dtype=np.float64) for block in blocks])
+    scale = np.concatenate([block.std(0, dtype=np.float64) for block in blocks])
+    return mean, scale, np.maximum(np.abs(truth.min(0)), np.abs(truth.max(0)))
+
+
+def _numbers(values: np.ndarray, where: str, missing: bool = False) -> np.ndarray:
+    """(n, 1) float32, or (`narrowed`) float64. Raises UserError for cells that are no finite numbers.
+
+    missing: whether cells that say that there is no number are NaN.
+    """
+    if missing and values.dtype.kind in "UO":
+        values = np.where(is_gap(values.astype(str)), "nan", values.astype(str))
     try:
         found = values.astype(np.float64)
     except ValueError as error:
         raise UserError(f"{where}: expected numbers ({error})") from None
-    if bad := np.flatnonzero(~np.isfinite(found)).tolist():
-        raise UserError(f"{where}: {len(bad)} cells are no finite numbers (rows {examples(bad)})")
+    if bad := np.flatnonzero(not_numbers(found, missing)).tolist():
+        raise UserError(
+            f"{where}: {len(bad)} cells are no finite numbers (rows {examples(bad)}); {LEAVE_OUT}"
+        )
     return narrowed(found.reshape(len(found), -1))

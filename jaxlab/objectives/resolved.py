@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
 from jaxlab.core.late import Late
@@ -40,6 +40,7 @@ class Resolved(ABC):
     first: the first of its columns among the network's outputs. prefix: of its constants; "" of a sole objective.
     origin: (t,) float64, above which truth and predictions are taken on the devices, whose float32 would lose them
         beside it (`core.precision`); None where nothing is lost.
+    missing: whether some of the truth may be NaN, which is left out of loss and scores.
     """
 
     kind: ClassVar[Kind]
@@ -61,6 +62,7 @@ class Resolved(ABC):
     first: int = 0
     prefix: str = ""
     origin: np.ndarray | None = None
+    missing: bool = False
 
     @property
     def largest_weight(self) -> float:
@@ -104,7 +106,7 @@ class Resolved(ABC):
 
         Raises UserError for a loss that gives something else.
         """
-        about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"))
+        about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"), self.known(truth))
         entering = self.entering(outputs, constants)
         rows = self.loss.rows(entering, self.compared(truth, constants), about)
         if np.shape(rows) != outputs.shape[:1]:
@@ -115,6 +117,10 @@ class Resolved(ABC):
             )
         return rows
 
+    def known(self, truth: Array) -> Bool[Array, "b t"] | None:
+        """Where truth is known; None: everywhere."""
+        return None
+
     @abstractmethod
     def truth(self, samples: Samples) -> np.ndarray | None:
         """Of all samples; None where they have none."""
@@ -123,10 +129,6 @@ class Resolved(ABC):
     def dtype(self) -> type[np.floating]:
         """Of its predictions on the host."""
         return np.float32 if self.origin is None else np.float64
-
-    @abstractmethod
-    def check_truth(self, samples: Samples) -> None:
-        """Raises UserError where the head cannot predict what the labelled samples have."""
 
     def origin_in(self, samples: Samples) -> np.ndarray | None:
         """The `origin` that the truth of the labelled samples needs."""
@@ -139,6 +141,13 @@ class Resolved(ABC):
     def received(self, values: np.ndarray) -> np.ndarray:
         """(n, t) predictions off the devices, in the targets' own units: the inverse."""
         return values
+
+    @abstractmethod
+    def learnable(self, samples: Samples, learn: np.ndarray, standardize: bool) -> list[str]:
+        """Lines on what training on the samples at `learn` should be told of.
+
+        Raises UserError where they cannot be learned from.
+        """
 
     @abstractmethod
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:

@@ -58,6 +58,12 @@ def train_ridge(
         raise UserError(
             f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
         )
+    if np.isnan(opened.train.target).any():
+        raise UserError(
+            "Ridge: expected targets without gaps, but data.missing_targets lets them have some: ridge regression "
+            "solves for all targets at once. Leave such targets or samples out, or train a network on the features "
+            "(Experiment with model=Features())"
+        )
     log_data(opened, resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, opened.targets))[0], session)
     encoders = load_all(
         config.encoders, levels_for(config, rundir, opened, session), recorded_encoders(rundir)

@@ -83,7 +83,7 @@ def test_targets_below_0_are_no_rates():
         "targets (n2): standardised already? Then use the head within, without it"
     )
     with pytest.raises(UserError, match=re.escape(message)):
-        one.check_truth(samples)
+        one.learnable(samples, np.arange(30), standardize=True)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,13 @@ def moments(target: np.ndarray) -> Moments:
 
 
 def _moments(target: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of values that are known: where some of a target are missing (NaN), of it by itself."""
     values = np.asarray(target, np.float64)
+    gaps = np.isnan(values)
+    if gaps.any():
+        known = [column[~gap][:, None] for column, gap in zip(values.T, gaps.T, strict=True)]
+        each = [_moments(column if len(column) else np.zeros((1, 1))) for column in known]
+        return tuple(np.concatenate(parts) for parts in zip(*each, strict=True))
     mean, std = values.mean(0), values.std(0)
     lowest, highest = values.min(0), values.max(0)
     constant = lowest == highest

@@ -14,7 +14,7 @@ from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.near_names import composed, difference
 from jaxlab.data.readers.parquet import parquet_columns, parquet_header
-from jaxlab.data.source import duplicates, examples
+from jaxlab.data.source import LEAVE_OUT, duplicates, examples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,7 @@ def _csv_header(path: Path) -> list[str]:
     return [name.strip() and name for name in header]
 
 
+_GAPS = ("", "nan", "na", "n/a", "null", "none")  # cells of no number, in small letters
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -136,27 +137,38 @@ def strings(values: "pd.Series") -> np.ndarray:
     return values.fillna("").to_numpy(dtype=object).astype(str)
 
 
-def numbers(table: "pd.DataFrame", ids: np.ndarray, path: Path, problems: list[str]) -> np.ndarray:
+def numbers(
+    table: "pd.DataFrame", ids: np.ndarray, path: Path, problems: list[str], missing: bool = False
+) -> np.ndarray:
     """(n, t) of all columns, float32 or (`narrowed`) float64.
 
-    Cells that are empty, text or not finite are added to `problems`.
+    Cells that are empty, text or not finite are added to `problems`. missing: those that are empty, or say that there
+    is no number (`is_gap`), are NaN instead.
     """
     plain = np.array([_is_plain(table[name]) for name in table.columns])
     exact = np.empty(table.shape, np.float64)
     exact[:, plain] = table.loc[:, plain].to_numpy(np.float64)
+    gap = np.isnan(exact) & plain[None]
     for position in np.flatnonzero(~plain).tolist():
         cells = table[table.columns[position]].astype(str)
         exact[:, position] = pd.to_numeric(cells, errors="coerce")
+        gap[:, position] = is_gap(cells.to_numpy(dtype=object).astype(str))
     values = narrowed(exact)
-    bad = np.argwhere(~np.isfinite(values))
+    bad = np.argwhere(~np.isfinite(values) & ~(gap & missing))
     if len(bad):
         shown = [f"{ids[r]}, column {table.columns[c]!r}: {_shown(table.iat[r, c])}" for r, c in bad[:5]]
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         problems.append(
             f"{path}: {len(bad)} target values are not finite numbers ({'; '.join(shown)}{more}). "
             f"{_advice(str(table.iat[row, column]) for row, column in bad[:5])}"
+            f"{'' if missing or not gap.any() else f'; {LEAVE_OUT}'}"
         )
     return values
+
+
+def is_gap(cells: np.ndarray) -> np.ndarray:
+    """(n,) bool: which cells say that there is no number."""
+    return np.isin(np.char.lower(np.char.strip(cells)), _GAPS)
 
 
 def _advice(cells: Iterable[str]) -> str:

@@ -1,19 +1,19 @@
 """Algonauts 2023: images and fMRI responses of the Natural Scenes Dataset, one folder a subject."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.algonauts_rois import classes_in, read_regions
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder
 from jaxlab.data.readers.npy import read_npy
-from jaxlab.data.source import Opened, Source, duplicates, examples
+from jaxlab.data.source import LEAVE_OUT, Opened, Source, duplicates, examples, not_numbers
 
 _ROWS = 512  # copied at a time
 _TRAIN, _TEST = Path("training_split/training_images"), Path("test_split/test_images")
@@ -31,6 +31,7 @@ class Algonauts(Source):
     hemispheres: lh, rh or both.
     rois: regions (`V1v`, `FFA-1`) or classes of regions (`floc-faces`, `streams`), of which a vertex must be in one;
         none: all vertices.
+    missing_targets: NaN is a response that is not known, and is left out of loss and scores.
 
     A target is named by hemisphere and column of its response file, `lh.00042`; before that stands the subject where
     there are several. The responses are taken as they are: z-scored and averaged over repeats by the challenge.
@@ -40,6 +41,7 @@ class Algonauts(Source):
     subjects: tuple[str, ...] = ()
     hemispheres: tuple[Literal["lh", "rh"], ...] = ("lh", "rh")
     rois: tuple[str, ...] = ()
+    missing_targets: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         if not self.hemispheres:
@@ -66,7 +68,7 @@ class Algonauts(Source):
         if not files:
             seen = "image that all subjects saw" if len(folders) > 1 else "image"
             raise UserError(f"{self.root}: no {seen} in {_TRAIN}")
-        target = _joined(parts, rows)
+        target = _joined(parts, rows, self.missing_targets)
         return Opened(
             train=file_samples(ids, files, target=target),
             test=self._test(folders),
@@ -229,10 +231,10 @@ def _common(
     return np.array(shared, dtype=str), [images[0][row] for row in rows[folders[0].name].tolist()], rows
 
 
-def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray]) -> np.ndarray:
+def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray], missing: bool) -> np.ndarray:
     """(n, t) float32, or (`narrowed`) float64: each part's chosen columns side by side, copied once.
 
-    Raises UserError for what is not finite.
+    Raises UserError for what is not finite; of `missing` targets NaN may be.
     """
     sizes = [len(part.chosen) for part in parts]
     dtype = np.result_type(np.float32, *(part.responses.dtype for part in parts))
@@ -243,9 +245,9 @@ def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray]) -> np.ndarray:
         for start in range(0, len(target), _ROWS):
             some = part.responses[rows[part.subject][start : start + _ROWS]]
             columns[start : start + _ROWS] = some[:, part.chosen]
-            bad += int((~np.isfinite(columns[start : start + _ROWS])).sum())
+            bad += int(not_numbers(columns[start : start + _ROWS], missing).sum())
         if bad:
-            problems.append(f"{part.path}: {bad} values are not finite")
+            problems.append(f"{part.path}: {bad} values are not finite; {LEAVE_OUT}")
     if problems:
         raise UserError("; ".join(problems))
     return narrowed(target)

@@ -2,19 +2,19 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.readers.arrays import load
 from jaxlab.data.readers.odd_numbers import like_classes
 from jaxlab.data.readers.tables import classes_of
-from jaxlab.data.source import TO_TRY, Opened, Source, bad_ids, duplicates, examples
+from jaxlab.data.source import LEAVE_OUT, TO_TRY, Opened, Source, bad_ids, duplicates, examples, not_numbers
 from jaxlab.data.sources.repeats import averaged
 
 _KNOWN = ("images", "targets", "labels", "ids", "target_names", "test_images", "test_ids")
@@ -28,6 +28,7 @@ class Arrays(Source):
     root: an npz or HDF5 file (.h5, .hdf5) with these keys, or a folder of npy files with these names. Any other array
         of shape (n,) is a column that a split can ask for. The images of HDF5 files and folders stay on disk.
     channels_first: images are (n, c, h, w) instead of (n, h, w) or (n, h, w, c).
+    missing_targets: NaN is a target that is not known, and is left out of loss and scores.
 
     Images are uint8 in 0 to 255, or floats that are taken as they are. Labels are class names, or whole
     numbers: positions in `target_names` where that is given. Of r repeats (NaN: missing) the average is the target,
@@ -36,6 +37,7 @@ class Arrays(Source):
 
     root: Location | None = None
     channels_first: bool = False
+    missing_targets: bool = field(default=False, metadata=LATER)
 
     def open(self) -> Opened:
         arrays = _load(self.root)
@@ -50,7 +52,7 @@ class Arrays(Source):
         }
         target = label = ceiling = None
         if "targets" in arrays:
-            target, ceiling = _targets(self.root, arrays["targets"])
+            target, ceiling = _targets(self.root, arrays["targets"], self.missing_targets)
             names = _target_names(self.root, arrays, target.shape[1])
         else:
             label, names = _labels(self.root, arrays)
@@ -134,7 +136,7 @@ def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[s
     return problems
 
 
-def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def _targets(root: str | None, values: np.ndarray, missing: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """(n, t) float32 or (`narrowed`) float64, averaged over repeats; and their ceiling (t,), where there are any."""
     if values.dtype.kind not in "fiu" or values.ndim not in (1, 2, 3):
         raise UserError(
@@ -142,14 +144,14 @@ def _targets(root: str | None, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
         )
     if values.ndim == 3:
         try:
-            return averaged(values)
+            return averaged(values, missing)
         except UserError as error:
             raise UserError(f"{root}: 'targets': {error}") from error
     target = narrowed(np.asarray(values).reshape(len(values), -1))
-    bad = np.argwhere(~np.isfinite(target))
+    bad = np.argwhere(not_numbers(target, missing))
     if len(bad):
         cells = examples(f"row {row}, column {column}" for row, column in bad.tolist())
-        raise UserError(f"{root}: 'targets': {len(bad)} values are not finite ({cells})")
+        raise UserError(f"{root}: 'targets': {len(bad)} values are not finite ({cells}); {LEAVE_OUT}")
     return target, None
 
 

@@ -36,6 +36,10 @@ class WithMasks(Source):
     def mirrors(self) -> frozenset[str]:
         return self.source.mirrors
 
+    @property
+    def missing_targets(self) -> bool:
+        return self.source.missing_targets
+
     def check(self) -> None:
         if self.classes is not None and not 2 <= self.classes <= 256:
             raise UserError(f"WithMasks.classes: expected 2 to 256, found {self.classes}")

@@ -2,20 +2,20 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.arrays import open_hdf5
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
 from jaxlab.data.readers.tables import classes_of
-from jaxlab.data.source import TO_TRY, Opened, Source, examples
+from jaxlab.data.source import LEAVE_OUT, TO_TRY, Opened, Source, examples, not_numbers
 
 _MEAN, _STD = (
     np.array(v).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -29,6 +29,7 @@ class NX414(Source):
 
     root: the HDF5 file, with `stimulus_{train,val,test}` (n, 3, h, w), `spikes_{train,val}` (n, t) and
         `object_{train,val,test}` (n,) names in latin-1; images are read one at a time.
+    missing_targets: NaN is a rate that is not known, and is left out of loss and scores.
 
     Targets are the spikes, labels the objects, which are a column `object` too. The stored images are floats that
     ImageNet's mean and standard deviation have normalised; that is undone, so that the experiment normalises once,
@@ -36,6 +37,7 @@ class NX414(Source):
     """
 
     root: Location | None = None
+    missing_targets: bool = field(default=False, metadata=LATER)
 
     def open(self) -> Opened:
         if self.root is None:
@@ -47,8 +49,10 @@ class NX414(Source):
             raise UserError(f"{self.root}: {'; '.join(problems)}")
         whole = _looked_at(self.root, file)
         spikes = narrowed(np.concatenate([file[f"spikes_{split}"][()] for split in _SPLITS]))
-        if bad := int((~np.isfinite(spikes)).sum()):
-            raise UserError(f"{self.root}: {bad} values of spikes_train and spikes_val are not finite")
+        if bad := int(not_numbers(spikes, self.missing_targets).sum()):
+            raise UserError(
+                f"{self.root}: {bad} values of spikes_train and spikes_val are not finite; {LEAVE_OUT}"
+            )
         objects = np.concatenate([_names(file[f"object_{split}"][()]) for split in _SPLITS])
         label, classes = classes_of(objects)
         columns = {"split": _repeated(file, _SPLITS), "object": objects}

@@ -7,7 +7,7 @@ import numpy as np
 from jaxlab.core.late import Late
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
-from jaxlab.data.source import examples
+from jaxlab.data.source import LEAVE_OUT, examples, not_numbers
 
 if TYPE_CHECKING:
     from submit import ceilings
@@ -17,12 +17,13 @@ else:
 _ROWS = 1024  # images averaged at a time
 
 
-def averaged(repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def averaged(repeats: np.ndarray, missing: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """(n, t) averages of (n, r, t) repeats, NaN where one is missing, and their ceiling (t,).
 
     They are float32, or (`narrowed`) float64.
     The ceiling is the share of the averages' variance that is signal (submit.ceilings.signal_share); None where no
-    image has two repeats. Raises UserError naming the images and targets without a finite repeat.
+    image has two repeats. Raises UserError naming the images and targets without a finite repeat. missing: whether the
+    average of no repeat is a target that is not known, NaN.
     """
     n, _, t = repeats.shape
     means, most = np.empty((n, t), np.float32 if repeats.dtype == np.float32 else np.float64), 0
@@ -32,10 +33,10 @@ def averaged(repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         with np.errstate(invalid="ignore"):
             means[start : start + _ROWS] = np.nansum(some, axis=1) / counts
         most = max(most, counts.max(initial=0))
-    bad = np.argwhere(~np.isfinite(means))
+    bad = np.argwhere(not_numbers(means, missing))
     if len(bad):
         cells = examples(f"image {row}, column {column}" for row, column in bad.tolist())
-        raise UserError(f"{len(bad)} responses have no finite repeat ({cells})")
+        raise UserError(f"{len(bad)} responses have no finite repeat ({cells}); {LEAVE_OUT}")
     return narrowed(means), ceilings.signal_share(repeats) if most > 1 else None
 
 

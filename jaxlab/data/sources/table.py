@@ -1,13 +1,13 @@
 """A Kaggle competition folder: train.csv (or train.parquet), image folders, sample_submission.csv."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.readers.image_files import (
@@ -50,6 +50,8 @@ class KaggleTable(Source):
     train_images, test_images: folders below root; where one is missing, `images` is taken.
     sample: its ids are the test ids, in its order. Without the file, and where its rows are for an image and a
         target each (`img7_n3`), all test images are, sorted by name.
+    missing_targets: cells of numbers that are empty, or `nan`, `NA`, `null` and the like, are targets that are not
+        known, and are left out of loss and scores.
     """
 
     root: Location | None = None
@@ -61,6 +63,7 @@ class KaggleTable(Source):
     train_images: str = "train"
     test_images: str = "test"
     sample: str = "sample_submission.csv"
+    missing_targets: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         if self.label is not None and self.targets:
@@ -175,7 +178,7 @@ class KaggleTable(Source):
         if self.label is not None or (len(targets) == 1 and is_text(table[targets[0]])):
             fields["label"], targets = _labels(path, targets[0], id_column, problems)
         else:
-            fields["target"] = numbers(table[list(targets)], ids, path, problems)
+            fields["target"] = numbers(table[list(targets)], ids, path, problems, self.missing_targets)
         files = _files(_folder(root, self.train_images, ids), ids, path, problems)
         return file_samples(ids, files, **fields), targets
 

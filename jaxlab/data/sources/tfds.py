@@ -1,19 +1,19 @@
 """TensorFlow Datasets as a source: which features are images, targets, classes and ids."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder
 from jaxlab.data.readers.tfds_folder import Dataset, dataset_in, dataset_named
 from jaxlab.data.readers.tfds_records import is_image, is_numeric, is_text, kind_of, library, listed
-from jaxlab.data.source import TO_TRY, Opened, Source, bad_ids, examples
+from jaxlab.data.source import LEAVE_OUT, TO_TRY, Opened, Source, bad_ids, examples, not_numbers
 
 COLUMNS = "columns/"  # the features that `jaxlab data prepare` nests columns in
 
@@ -31,6 +31,7 @@ class Tfds(Source):
         Default: what `jaxlab data prepare` wrote, else the dataset's own supervised keys.
     ids: the feature with ids; default: `id` where there is one, else numbers by position.
     columns: other features, such as a subject, that a split asks for; default: those that were prepared.
+    missing_targets: NaN is a number that is not known, and is left out of loss and scores.
     """
 
     name: str | None = None
@@ -43,6 +44,7 @@ class Tfds(Source):
     label: str | None = None
     ids: str | None = None
     columns: tuple[str, ...] = ()
+    missing_targets: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         if self.name is not None and self.root is not None:
@@ -51,7 +53,7 @@ class Tfds(Source):
     def open(self) -> Opened:
         dataset = self._dataset()
         fields = _fields_of(self, dataset)
-        train = _samples(dataset, self.train, fields, labelled=True)
+        train = _samples(dataset, self.train, fields, labelled=True, gaps=self.missing_targets)
         test = self._test(dataset, fields)
         classes = tuple(dataset.features[fields.label].names) if fields.label else ()
         notes = dataset.notes if fields.target else {}
@@ -159,7 +161,7 @@ def _can_be_column(feature: Any) -> bool:
     return is_text(feature) or is_numeric(feature) or _is_class(feature)
 
 
-def _samples(dataset: Dataset, split: str, fields: _Fields, labelled: bool) -> Samples:
+def _samples(dataset: Dataset, split: str, fields: _Fields, labelled: bool, gaps: bool = False) -> Samples:
     """One split. labelled: every record must have its targets or class; else they are given where all have."""
     records = dataset.records(split, fields.image)
     known = dataset.notes.get("splits", {}).get(split.split("[")[0], {})
@@ -176,10 +178,10 @@ def _samples(dataset: Dataset, split: str, fields: _Fields, labelled: bool) -> S
         missing = np.zeros(0, bool)
     problems = bad_ids(ids)
     if labelled:
-        problems += [*_without_class(ids, missing, fields), *_without_target(ids, target)]
+        problems += [*_without_class(ids, missing, fields), *_without_target(ids, target, gaps)]
     if problems:
         raise UserError(f"{records.about}: {'; '.join(problems)}")
-    complete = target is None or bool(np.isfinite(target).all())
+    complete = target is None or not not_numbers(target, gaps).any()
     return Samples(
         ids=ids,
         read=records.read,
@@ -217,11 +219,11 @@ def _without_class(ids: np.ndarray, missing: np.ndarray, fields: _Fields) -> lis
     return [f"{missing.sum()} records have no class in {fields.label!r} ({examples(ids[missing].tolist())})"]
 
 
-def _without_target(ids: np.ndarray, target: np.ndarray | None) -> list[str]:
-    if target is None or np.isfinite(target).all():
+def _without_target(ids: np.ndarray, target: np.ndarray | None, gaps: bool) -> list[str]:
+    if target is None or not (wrong := not_numbers(target, gaps)).any():
         return []
-    bad = ids[~np.isfinite(target).all(1)].tolist()
-    return [f"{len(bad)} records have targets that are not finite ({examples(bad)})"]
+    bad = ids[wrong.any(1)].tolist()
+    return [f"{len(bad)} records have targets that are not finite ({examples(bad)}); {LEAVE_OUT}"]
 
 
 def _column(feature: Any, values: np.ndarray) -> np.ndarray:

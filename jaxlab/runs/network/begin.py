@@ -84,7 +84,7 @@ def begin(
     recipe = recipe.prepared_as(weights)
     if existed:  # by whose origins the checkpoints were trained
         recipe = recipe.above(origins_of(rundir.info()["task"]))
-    for line in (*recipe.input.notes(weights), *_spaces(recipe)):
+    for line in (*recipe.input.notes(weights), *_spaces(recipe), *recipe.training.notes):
         session.log(line)
     info = record(
         recipe.task.to_json(),
