@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from jaxlab.core import tree
 from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.near_names import difference
@@ -63,3 +64,14 @@ def _scaled(values: Float[np.ndarray, "t k"], path: Path) -> Float[np.ndarray, "
     placed = np.zeros((len(values), AXES), np.float32)
     placed[:, : values.shape[1]] = (values - lowest) * (STEPS / span)
     return placed
+
+
+def check_same(kept: tree.Flat, others: tree.Flat, words: str) -> None:
+    """Raises UserError, of `words`, where the statistics of two networks have coordinates that differ."""
+    for path in (path for path in kept if path.endswith("coordinates.values")):
+        values, other = (np.asarray(flat[path]) for flat in (kept, others))
+        moved = np.any(~np.isclose(values, other, rtol=1e-4, atol=1e-3), axis=1).sum()
+        if moved:
+            raise UserError(
+                f"{words}: expected the same coordinates of {len(values)} targets, found {moved} elsewhere"
+            )

@@ -54,8 +54,12 @@ class RetinaMap(Readout):
             raise UserError(f"RetinaMap.width: expected 1 or more, found {self.width}")
 
     def check_targets(self, targets: tuple[str, ...]) -> None:
-        if self.coordinates is not None:
+        if self.coordinates is None:
+            return
+        try:
             read_coordinates(Path(self.coordinates), targets)
+        except UserError as error:
+            raise UserError(f"RetinaMap.coordinates: {error}") from None
 
     def build(self, features: FeatureShapes, targets: tuple[str, ...], rngs: nnx.Rngs) -> "RetinaMapModule":
         return RetinaMapModule(self, self.shapes(features), targets, rngs)

@@ -14,7 +14,7 @@ from scipy.stats import entropy
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.heads import ROI, PerROI, RetinaMap, Squashed, Sum, chunks
-from jaxlab.heads.coordinates import read_coordinates
+from jaxlab.heads.coordinates import check_same, read_coordinates
 
 FEATURES = features_of(3)
 LAYERS = ("first", "second", "last")  # two maps of other sizes, and a vector
@@ -145,7 +145,7 @@ def test_the_file_is_needed_when_training_begins_alone(tmp_path):
     assert module.places.coordinates.values.shape == (3, 3)
     roi = ROI(name="all", targets="n.*", head=Sum(heads=(head,)))
     for whole in (head, Squashed(head=head), PerROI(parts=(roi,))):
-        with pytest.raises(UserError, match=re.escape("gone.csv: no such file")):
+        with pytest.raises(UserError, match=r"^RetinaMap\.coordinates: .*gone\.csv: no such file"):
             whole.check_targets(names(3))
 
 
@@ -167,6 +167,19 @@ def test_a_file_that_does_not_place_the_targets_is_refused(lines, message, tmp_p
     head = RetinaMap(layer="first", coordinates=table(tmp_path / "c.csv", lines))
     with pytest.raises(UserError, match=re.escape(message)):
         head.check_targets(names(3))
+
+
+def test_networks_of_other_coordinates_are_told_apart(tmp_path):
+    """Those of another unit are the same; batch norms' statistics may differ."""
+    flat_stats = {
+        "head.places.coordinates.values": np.eye(3, dtype=np.float32),
+        "head.norms.a.mean": np.zeros(2),
+    }
+    near = {path: leaf + 1e-6 for path, leaf in flat_stats.items()}
+    check_same(flat_stats, {**near, "head.norms.a.mean": np.ones(2)}, "run")
+    moved = {**near, "head.places.coordinates.values": np.diag([1.0, 6.0, 1.0])}
+    with pytest.raises(UserError, match="run: expected the same coordinates of 3 targets, found 1 elsewhere"):
+        check_same(flat_stats, moved, "run")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from jaxlab.data.source import Opened
 from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe
 from jaxlab.experiment.task import origins_of
+from jaxlab.heads import coordinates
 from jaxlab.runs.checks import check_same
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
@@ -55,7 +56,11 @@ class Start:
             return state, Progress()
         meta = self.checkpoint.meta()
         session.log(f"{self.rundir.path}: going on from step {meta['step']}")
-        return state.from_arrays(self.checkpoint.arrays()), Progress(**meta["progress"])
+        trained = state.from_arrays(self.checkpoint.arrays())
+        coordinates.check_same(
+            trained.stats, state.stats, f"{self.rundir.path} goes on with the coordinates that it began with"
+        )
+        return trained, Progress(**meta["progress"])
 
     def keep(self, source: str | None) -> None:
         """Write the config into the run directory. source: text of the config file."""

@@ -20,6 +20,7 @@ from jaxlab.core.terminal import stderr_console
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
+from jaxlab.heads import coordinates
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.run import NetworkRun
@@ -116,6 +117,9 @@ def _survey(
     for member in _shown(members, "members", console):
         variables = member.variables()
         first = first or variables.stats
+        coordinates.check_same(
+            first, variables.stats, f"soup: {member.name} and the first member are averaged"
+        )
         differing |= {path for path, leaf in first.items() if not np.array_equal(leaf, variables.stats[path])}
         if metric is not None:
             scores[member.name] = run.score(run.put(variables), "validation")
