@@ -31,7 +31,7 @@ ON_FOLDERS = [
     config for config in CONFIGS if config.stem != "mnist_lenet5"
 ]  # that one is in test_data_mnist.py
 # What makes a config small enough for two steps here.
-SMALL = "images.size=(32, 32)"
+SMALL, TINY = "images.size=(32, 32)", "images.size=(16, 16)"
 SHRUNK = {
     "resnet_finetune": [SMALL, "model.depth=18"],
     "efficientnet_finetune": [SMALL],
@@ -43,6 +43,10 @@ SHRUNK = {
     "gesture_shufflenet_x1_0": [SMALL],
     "gesture_lenet5": [SMALL],
     "gesture_pipeline": [SMALL],
+    "weighted_classification": [SMALL],
+    "spread_loss": [TINY],
+    "squashed_regression": [TINY],
+    "per_roi": [TINY, "head.parts.0.targets=n[0-2]", "head.parts.1.targets=n[3-5]"],
     "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
     # The layers of cached_readout.py, so that one program serves both.
     "ridge": [
@@ -60,14 +64,19 @@ SHALLOW = (
     "from dataclasses import replace\n\nfrom jaxlab.models import ShallowCNN\n\n"
     "experiment = replace(experiment, model=ShallowCNN(channels=(4,), kernel_sizes=(3,)))\n"
 )
-# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family; and of
-# ShuffleNets gesture_pipeline.py trains one.
+# What is written below it, where settings do not suffice: its first two networks are of ridge.py's family; of
+# ShuffleNets gesture_pipeline.py trains one, of ResNets resnet_finetune.py.
 CUT = {
+    "gesture_resnet18": SHALLOW,
     "gesture_shufflenet_x0_5": SHALLOW,
     "gesture_shufflenet_x1_0": SHALLOW,
     "ridge_networks": "from dataclasses import replace\n\n"
     "experiment = replace(experiment, encoders=experiment.encoders[2:])\n",
 }
+OF_GESTURES = [
+    "weighted_classification",
+    *(config.stem for config in CONFIGS if config.stem.startswith("gesture")),
+]
 ROOT = {"cached_readout": "data.data.root"}  # elsewhere data.root
 
 
@@ -128,15 +137,19 @@ def test_config_builds_at_full_size(config, monkeypatch):
         encoders = tuple(one.load().record() for one in experiment.data.smoke().encoders)
         images = experiment.data.encoders[0].images
     assert images.size is not None
-    task = task_of(experiment, ("a", "b", "c"), images, Normalize(), encoders=encoders)
+    task = task_of(experiment, ("n00", "n20", "n30"), images, Normalize(), encoders=encoders)
     _, params, _ = recalled(experiment, task).shapes
-    assert params["head"]["bias"].shape == (3,)
+    bias = re.compile(
+        r"bias|norm\.bias|parts\.\w+\.bias"
+    )  # of a squashed head a norm's, of regions their heads'
+    biases = [leaf for path, leaf in flatten(params["head"]).items() if bias.fullmatch(path)]
+    assert sum(len(leaf) for leaf in biases) == 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", ON_FOLDERS, ids=lambda path: path.stem)
 def test_config_trains_two_steps_and_predicts(config, folder, gestures, tmp_path):
-    folder = gestures if config.stem.startswith("gesture") else folder
+    folder = gestures if config.stem in OF_GESTURES else folder
     settings = [f"{ROOT.get(config.stem, 'data.root')}={folder}", *SHRUNK.get(config.stem, [])]
     flags = [part for setting in settings for part in ("--set", setting)]
     if config.stem in CUT:

@@ -1,5 +1,6 @@
 """A config without data, tried out: what takes the place of its data and its weights, and that it runs as it stands."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ from jaxlab.weights.read import Unreachable
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 COMPLETE = [  # whose data need no folder
-    "mnist_lenet5",
-    "quickstart",
-    *sorted(path.stem for path in CONFIGS.glob("gesture_*.py")),
+    path.stem
+    for path in sorted(CONFIGS.glob("*.py"))
+    if re.search(r"data=(Mnist|KaggleOrSimulated)\(", path.read_text())
 ]
 WITHOUT_DATA = [path for path in sorted(CONFIGS.glob("*.py")) if path.stem not in COMPLETE]
 LAYERED = ("cached_readout", "efficientnet_finetune", "resnet_finetune", "ridge", "vit_tiny_finetune")
