@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import logging
 import os
 import sys
 import traceback
@@ -14,14 +15,14 @@ import click
 
 from jaxlab.core.files import reason
 from jaxlab.core.types import FileWarning, UserError
-from jaxlab.core.visible import visible
+from jaxlab.core.visible import from_here, visible
 
 
 def message_of(error: Exception) -> str | None:
     """What to say of a user's mistake, or of what the operating system refuses; None of what is our fault."""
     loaded = sys.modules.get("submit.errors")  # pandas comes along: it is not imported for this alone
     if isinstance(error, (UserError, loaded.SubmissionError) if loaded else UserError):
-        return str(visible(str(error)))
+        return str(from_here(visible(str(error))))
     if not isinstance(error, OSError) or error.errno in (
         None,
         errno.EPIPE,
@@ -61,6 +62,8 @@ _FLUSH = flush.__code__
 def heard() -> Iterator[None]:
     """Standard streams that any command may use, and warnings about files as lines of ours.
 
+    matplotlib, which keeps its fonts elsewhere where a home cannot be written, says so in two long lines: not here.
+
     Of a stream that is closed, its number is taken: the next file opened would get it, and all that is printed. What
     the terminal's encoding lacks, such as a file's name, is printed by its number.
     """
@@ -80,8 +83,12 @@ def heard() -> Iterator[None]:
         else:
             before(message, category, *rest, **more)
 
+    fonts = logging.getLogger("matplotlib")
+    level = fonts.level
     warnings.showwarning = show
+    fonts.setLevel(logging.ERROR)
     try:
         yield
     finally:
         warnings.showwarning = before
+        fonts.setLevel(level)

@@ -14,7 +14,7 @@ from rich.console import Console
 from jaxlab.core.config import locations
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import UserError
-from jaxlab.core.visible import visible
+from jaxlab.core.visible import from_here, visible
 from jaxlab.core.words import counted
 from jaxlab.data.audit.audit import Alike, Audit, audit
 from jaxlab.data.audit.findings import BORDER, findings
@@ -44,7 +44,7 @@ def show(
     if as_json:
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
-        render(visible(report), console or Console())
+        render(from_here(visible(report)), console or Console())
     errors = stderr_console()
     if duplicates is not None:
         samples = write_duplicates(found, duplicates)

@@ -1,5 +1,6 @@
 """How commands end where the system refuses: one message each, no traceback."""
 
+import logging
 import subprocess
 import sys
 import warnings
@@ -28,6 +29,13 @@ REFUSED = {
     "File too large": OSError(27, "File too large"),
     "Input/output error": OSError(5, "Input/output error", "a", None, "b"),
 }
+
+
+def test_matplotlib_says_nothing_of_a_home_that_cannot_be_written():
+    """What it does say is two lines of WARNING, of the folder for its fonts."""
+    fonts = logging.getLogger("matplotlib")
+    assert not command(lambda: print(fonts.isEnabledFor(logging.WARNING))).output.startswith("True")
+    assert fonts.isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.parametrize("words", REFUSED)

@@ -257,7 +257,7 @@ def test_a_mistake_in_a_config_is_refused_before_data_are_opened(
     )
     result = CliRunner().invoke(main, ["train", str(config)])
     assert MISWRITTEN[written] in result.stderr, repr(result.exception)
-    assert result.stderr.startswith(f"error: config {config}")
+    assert result.stderr.startswith("error: config mine.py")
     one_message(result.stderr, result.exit_code)
     assert list(tmp_path.iterdir()) == [config]
 
