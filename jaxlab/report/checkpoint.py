@@ -15,7 +15,7 @@ from rich.console import Console
 
 from jaxlab.core.files import read_json
 from jaxlab.core.types import UserError
-from jaxlab.core.visible import visible
+from jaxlab.core.visible import from_here, visible
 from jaxlab.report.compare import compare
 from jaxlab.report.folds import folds_of
 from jaxlab.report.leaves import described, statistics, values, without_devices
@@ -44,7 +44,7 @@ def show(
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
         with _of_our_shape(path):
-            render(visible(report), console or Console())
+            render(from_here(visible(report)), console or Console())
     if faults := [entry["damaged"] for entry in report["checkpoints"] if entry["damaged"]]:
         raise UserError(f"{path}: {len(faults)} damaged checkpoint(s): {'; '.join(faults)}")
 
@@ -149,7 +149,11 @@ def _add_stats(entry: dict[str, Any], checkpoint: Saved) -> None:
     without_devices()
     from jaxlab.core import tree
 
-    arrays = checkpoint.arrays()
+    try:
+        arrays = checkpoint.arrays()
+    except UserError as error:
+        entry["damaged"] = str(error)
+        return
     recorded, entry["digest"] = entry["digest"], tree.digest(arrays["params"])
     if entry["digest"] != recorded:
         entry["damaged"] = f"{checkpoint.path}: its parameters do not have the digest in its meta.json"

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import logging
+import math
 import os
 import re
 import shutil
@@ -17,9 +18,13 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.types import UserError
+from jaxlab.training.memory import memory
 
 Leaves = dict[str, dict[str, np.ndarray]]
 _LARGE = 1 << 28  # bytes, from which on fields are read back one by one: the whole would be there twice
+_RATIO = (
+    1000  # times the bytes on disk, beyond which _LARGE arrays are a trap: networks pack to a half at most
+)
 _LATE = 1.0  # seconds in which Orbax's storage may still call back after it has failed
 _PLAIN = re.compile(r"/[\w/.+=@,~-]*", re.ASCII)
 
@@ -40,10 +45,15 @@ def write(folder: Path, arrays: Leaves) -> None:
 
 
 def read(folder: Path, wanted: dict[str, Any] | None = None) -> Leaves:
-    """{field: {path: array}} as written. wanted: {field: paths} of those to read; default: all."""
+    """{field: {path: array}} as written. wanted: {field: paths} of those to read; default: all.
+
+    Raises UserError, before an array is read, for a folder whose arrays fit no memory, or are all but nothing packed.
+    """
     import orbax.checkpoint as ocp
 
     with quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+        tree = orbax.metadata(place).item_metadata.tree
+        _check_unpacked(folder, _unpacked(tree if wanted is None else {name: tree[name] for name in wanted}))
         return orbax.restore(place) if wanted is None else _restored(orbax, place, wanted)
 
 
@@ -52,6 +62,35 @@ def _restored(orbax: Any, place: Path, wanted: dict[str, Any]) -> Leaves:
 
     item = {field: dict.fromkeys(paths, 0) for field, paths in wanted.items()}
     return orbax.restore(place, args=ocp.args.PyTreeRestore(item=item, partial_restore=True))
+
+
+def _unpacked(tree: Any) -> int:
+    """Bytes in memory of the arrays in Orbax's metadata; of a chunk at least the whole, which is unpacked at once."""
+    import jax
+
+    size = 0
+    for leaf in jax.tree.leaves(tree):
+        kept = getattr(leaf, "storage", None)
+        shapes = [getattr(leaf, "shape", None), getattr(kept, "chunk_shape", None)]
+        size += (
+            max(math.prod(shape or ()) for shape in shapes)
+            * np.dtype(getattr(leaf, "dtype", None) or np.int64).itemsize
+        )
+    return size
+
+
+def _check_unpacked(folder: Path, size: int) -> None:
+    """Zeros pack without limit, and what Orbax's metadata names need not be there at all."""
+    held, most = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()), memory()
+    if size > most:
+        raise UserError(
+            f"{folder}: its arrays would take {size / 1e9:,.1f} GB, more than the {most / 1e9:,.1f} GB of memory here; "
+            "they are not read"
+        )
+    if size > _LARGE and size > _RATIO * held:
+        raise UserError(
+            f"{folder}: its {held:,} bytes would unpack to {size:,}; a checkpoint like this is not read"
+        )
 
 
 def _check_same(written: Leaves, found: Leaves) -> None:
@@ -100,6 +139,8 @@ def quiet() -> Iterator[None]:
     sys.unraisablehook = partial(_unless_late, hook)
     try:
         yield
+    except UserError:  # of ours, not of Orbax
+        raise
     except BaseException:
         time.sleep(_LATE)
         raise

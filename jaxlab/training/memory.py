@@ -30,7 +30,7 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_ARENA_MAX, 1)):
             libc.mallopt(option, value)
-        _advise(libc, min(_MOST, _memory() // 2))
+        _advise(libc, min(_MOST, memory() // 2))
 
 
 def _advise(libc: ctypes.CDLL, size: int) -> None:
@@ -47,7 +47,7 @@ def _advise(libc: ctypes.CDLL, size: int) -> None:
     libc.free(start)
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes that this process may use: the machine's, or less in a container."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with contextlib.suppress(OSError, ValueError):

@@ -13,14 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 from submit.errors import SubmissionError, about, named
+from submit.files.encodings import of_nul, of_undecoded
 from submit.files.zips import names_in, refuse_bomb
 
 _BLOCK = 50_000  # cells handed out at a time
 _SHOWN = 5  # rows named in one sentence
 _LONGEST = 500  # characters of an id: numpy gives every id of a table the room of the longest
+
+_UNPACKED = "Where it is yours, unpack it first."
 
 
 @dataclass
@@ -61,7 +64,7 @@ def open_csv(path: str | Path) -> Iterator[TextIO]:
             with _unpacked(Path(path)) as binary, io.TextIOWrapper(binary, "utf-8-sig", newline="") as file:
                 yield file
         except UnicodeDecodeError as error:
-            raise SubmissionError(f"expected a CSV in UTF-8; {error}.") from error
+            raise SubmissionError(f"expected a CSV in UTF-8; {of_undecoded(error)}.") from error
         except csv.Error as error:
             raise SubmissionError(f"expected a CSV; is a quotation mark not closed? ({error})") from error
         except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -73,9 +76,9 @@ def open_csv(path: str | Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
     if path.suffix.lower() == ".gz":
-        with gzip.open(path) as file:
+        with gzip.open(path) as packed, io.BufferedReader(_Bounded(packed, path)) as file:
             yield file
     elif path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -84,7 +87,7 @@ def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
                 raise SubmissionError(
                     f"expected a zip of one CSV, found {named(inside, len(inside)) or 'nothing'}."
                 )
-            refuse_bomb(path, archive.getinfo(inside[0]).file_size)
+            refuse_bomb(path, archive.getinfo(inside[0]).file_size, f" {_UNPACKED}")
             try:
                 inner = archive.open(inside[0])
             except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in an unknown way
@@ -96,6 +99,22 @@ def _unpacked(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
             yield file
 
 
+class _Bounded(io.RawIOBase):
+    """What a gzip holds, whose size is known only when it was read: refused as soon as it is that of a bomb."""
+
+    def __init__(self, file: gzip.GzipFile, path: Path):
+        self._file, self._path, self._read = file, path, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer)
+        self._read += count
+        refuse_bomb(self._path, self._read, f" That is how far it was read. {_UNPACKED}")
+        return count
+
+
 def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
     """The first line's cells; raises where they are fewer than two, or separated by something else than commas.
 
@@ -105,6 +124,8 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
     header = next(
         (row for row in csv.reader(_noted(file, lines)) if len(row) > 1 or "".join(row).strip()), []
     )
+    if fault := of_nul(",".join(header)):
+        raise SubmissionError(f"expected a CSV in UTF-8; {fault}.")
     if len(header) < 2 or (id_column is not None and id_column not in header):
         for separator in ";\t|":
             other = next(csv.reader(lines, delimiter=separator), [])

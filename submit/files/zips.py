@@ -64,8 +64,9 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
             raise ValueError(f"{entry.filename}: {error}") from error
 
 
-def refuse_bomb(path: Path, size: int) -> None:
+def refuse_bomb(path: Path, size: int, advice: str = "") -> None:
     """Raises SubmissionError where a packed file would unpack to `size` bytes, over 256 MiB and 100 times its own."""
-    held = path.stat().st_size
-    if size > _LARGE and size > _RATIO * held:
-        raise SubmissionError(f"its {held:,} bytes would unpack to {size:,}; a file like this is not read.")
+    if size > _LARGE and size > _RATIO * (held := path.stat().st_size):
+        raise SubmissionError(
+            f"its {held:,} bytes would unpack to {size:,}; a file like this is not read.{advice}"
+        )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from jaxlab.core.types import UserError
 from jaxlab.report import leaves
 from jaxlab.report.checkpoint import describe
 from jaxlab.report.layers import rows
+from jaxlab.training import arrays
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.rundir import RunDirectory
 
@@ -181,6 +183,24 @@ def test_parameters_that_are_not_those_of_the_meta_file_are_damage(tmp_path):
     entry = describe(run, stats=True)["checkpoints"][0]
     assert "digest" in entry["damaged"]
     assert entry["digest"] == independent_digest(PARAMS)
+
+
+def test_arrays_that_fit_no_memory_or_are_all_but_nothing_packed_are_not_read(run, tmp_path, monkeypatch):
+    """Zeros pack without limit: 4 MB of them lie in a few thousand bytes here, as 2^34 of them would."""
+    monkeypatch.setattr(arrays, "memory", lambda: 100)
+    faults = [entry["damaged"] for entry in describe(run, stats=True)["checkpoints"]]
+    assert all("more than the 0.0 GB of memory here; they are not read" in fault for fault in faults)
+    with pytest.raises(UserError, match="its arrays would take"):
+        describe(run, other=run)
+    monkeypatch.undo()
+    monkeypatch.setattr(arrays, "_LARGE", 2**20)
+    monkeypatch.setattr(arrays, "_RATIO", 100)
+    zeros = make_run(tmp_path / "zeros", {"w": np.zeros(2**20, np.float32)}, steps=(10,))
+    (entry,) = describe(zeros, stats=True)["checkpoints"]
+    size = 4 * 2**20 + 4 * 8 + 4  # w, m of float64, step
+    assert re.search(
+        rf"state: its [\d,]+ bytes would unpack to {size:,}; a checkpoint like", entry["damaged"]
+    )
 
 
 @pytest.mark.parametrize("name", ["meta.json", "manifest.json", "state/_METADATA"])

@@ -15,6 +15,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data.readers.near_names import composed, difference
 from jaxlab.data.readers.parquet import parquet_columns, parquet_header
 from jaxlab.data.source import LEAVE_OUT, duplicates, examples
+from submit.files.encodings import of_nul, of_undecoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,12 @@ def _csv_header(path: Path) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
             header, first = next(rows, []), next(rows, [])
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a CSV in UTF-8 ({of_undecoded(error)})") from error
+    except csv.Error as error:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
+    if fault := of_nul(",".join(header)):
+        raise UserError(f"{path}: not a CSV in UTF-8 ({fault})")
     if not header:
         raise UserError(f"{path}: expected a header line, found an empty file")
     _check_separator(path, header, first)
@@ -98,12 +103,15 @@ def _csv(path: Path, text: Sequence[str], columns: int) -> "pd.DataFrame":
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(
                 path,
+                compression=None,  # which its name would choose
                 dtype=dict.fromkeys(text, str),
                 keep_default_na=False,
                 low_memory=False,
                 encoding="utf-8-sig",
             )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a CSV in UTF-8 ({of_undecoded(error)})") from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise UserError(
             f"{path}: cannot be read as a CSV of {columns} columns ({str(error).strip()})"
         ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from submit import check
+from submit.files import zips
 
 SAMPLE = "image_id,n0,n1\n0001,0.0,0.0\nNA,0.0,0.0\nc,0.0,0.0\n"
 GOOD = "image_id,n0,n1\n0001,1.5,2\nNA,-3e-1,4\nc,5,6\n"
@@ -22,7 +23,7 @@ def packed(text: str, path: Path) -> Path:
     if path.suffix == ".gz":
         path.write_bytes(gzip.compress(text.encode()))
     else:
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("inside.csv", text)
             archive.writestr("__MACOSX/._inside.csv", "")
     return path
@@ -39,6 +40,16 @@ def test_a_packed_csv_is_checked_as_what_it_holds(tmp_path, name):
     given.write_bytes(given.read_bytes()[:-12])
     (fault,) = check(given, sample)
     assert f"{name}: the file is truncated, damaged or cannot be unpacked" in fault
+
+
+def test_a_csv_that_unpacks_to_far_more_than_it_is_is_not_read(sample, tmp_path, monkeypatch):
+    """The packed size of a million rows alike is a thousandth; a gzip says nowhere how much it holds."""
+    monkeypatch.setattr(zips, "_LARGE", 2**20)
+    for name in ("x.csv.gz", "x.zip"):
+        held = packed(SAMPLE + "d,1.0,2.0\n" * 2**18, tmp_path / name)
+        (fault,) = check(held, sample)
+        assert f"{name}: its {held.stat().st_size:,} bytes would unpack to " in fault
+        assert fault.endswith("Where it is yours, unpack it first.")
 
 
 def test_a_zip_of_two_csvs_is_named(sample, tmp_path):
