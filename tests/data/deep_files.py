@@ -46,6 +46,19 @@ def tiff(path: Path, values: np.ndarray, order: str = "<") -> Path:
     return path
 
 
+def grey_tiff(path: Path, values: np.ndarray, photometric: int = 1, compression: int = 1) -> Path:
+    """values: (h, w) of any type of number. photometric: 0 where 0 is white, 1 where it is black."""
+    (height, width), kind = values.shape, {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    entries = [  # as above; 339 says what the numbers are
+        (256, 4, width), (257, 4, height), (258, 3, 8 * values.itemsize), (259, 3, compression), (262, 3, photometric),
+        (273, 4, 8 + 2 + 10 * 12 + 4), (277, 3, 1), (278, 4, height), (279, 4, values.nbytes), (339, 3, kind),
+    ]  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", tag, size, 1, value) for tag, size, value in entries)
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    path.write_bytes(head + directory + bytes(4) + values.astype(values.dtype.newbyteorder("<")).tobytes())
+    return path
+
+
 def few_bits(path: Path, bits: int, clear: int) -> Path:
     """A grey PNG of one row with each level of `bits` bits once. clear: the transparent one."""
     width = 2**bits

@@ -350,3 +350,68 @@ def test_files_that_lie_on_their_side(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         decode(samples, np.arange(1), Images(channels=1, levels=4095))[0, ..., 0], expected
     )
+
+
+def test_levels_of_a_tiff_in_which_0_is_white_are_turned_round(tmp_path):
+    """WhiteIsZero, TIFF 6.0 page 37: "0 is imaged as white", the highest level as black."""
+    values = np.array([[0, 1000, 32768, 65535]])
+    for kind, white in ((np.uint16, 65535), (np.uint8, 255)):
+        stored = values * white // 65535
+        file = deep_files.grey_tiff(tmp_path / "x.tif", stored.astype(kind), photometric=0)
+        assert decode_image(file, "x")[0, :, 0].tolist() == [
+            round(255 * (white - v) / white) for v in stored[0]
+        ]
+    file = deep_files.grey_tiff(tmp_path / "x.tif", values.astype(np.uint16), photometric=0)
+    assert stored_levels(file, "x").levels.ravel().tolist() == [65535, 64535, 32767, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tags", "words"),
+    [
+        (
+            np.float16,
+            {},
+            "a TIFF with floats of 16 bits, which is not read; save it as whole numbers of 8 or 16",
+        ),
+        (np.uint64, {}, "a TIFF with whole numbers of 64 bits, which is not read"),
+        (
+            np.uint8,
+            {"compression": 34887},
+            "a TIFF with whole numbers of 8 bits, of compression 34887, which is not read",
+        ),
+        (np.uint32, {"photometric": 0}, ".*in which 0 is white, which is not read; .* with 0 for black"),
+        (
+            np.float32,
+            {"photometric": 0},
+            r"a TIFF of floats in which 0 is white \(WhiteIsZero\); invert them",
+        ),
+        (np.int8, {}, "a TIFF of 8-bit levels with a sign; save them as 8 bits without one"),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_told_what_it_holds(tmp_path, kind, tags, words):
+    file = deep_files.grey_tiff(tmp_path / "x.tif", np.zeros((2, 3), kind), **tags)
+    with pytest.raises(UserError, match=rf"x\.tif: cannot be decoded \({words}"):
+        decode_image(file, "x.tif")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
+            "a pointer of Git LFS; `git lfs pull`",
+        ),
+        (b"\n<!DOCTYPE html><html>", "a web page; was a download refused?"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "not an image that is read: HEIC; save it as PNG or JPEG"),
+        (bytes(128) + b"DICM", "not an image that is read: DICOM"),
+        (bytes(300), "zeros; was a copy or a download cut short?"),
+        (b"II*\0" + bytes(9), "a damaged TIFF"),
+        (b"something else", "not an image"),
+    ],
+)
+def test_a_file_that_is_no_image_is_told_what_it_is(tmp_path, content, words):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(UserError) as refused:
+        decode_image(tmp_path / "x.png", "x")
+    assert str(refused.value).startswith(f"x: cannot be decoded ({words}")

@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, ImageOps
 from jaxlab.core.types import StoredLevels, UserError
 from jaxlab.data.readers.ppm import as_grey
 from jaxlab.data.readers.room import ROOM
+from jaxlab.data.readers.unread_images import TIFF_HEADS, is_inverted, kind_of, odd_levels
 
 FORMATS = (
     "PNG",
@@ -37,14 +38,6 @@ UNREADABLE = (
 )
 FULL = 65535  # white of 16 bits
 _PNG, _PNM = b"\x89PNG\r\n\x1a\n", (b"P2", b"P3", b"P5", b"P6")
-_TIFF = (
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"II\0*",
-    b"MM*\0",
-)  # all that Pillow takes for one; + is of 64 bits
 _OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # order of bytes
 _PLAIN = "RGBA"  # four bytes as they stand
 _STEP = {"L;2": 85, "L;4": 17}  # by which Pillow spreads the levels of few bits, but not the transparent one
@@ -108,9 +101,11 @@ def opened_image(file: Path | BinaryIO, name: str) -> Iterator[ImageFile.ImageFi
     """
     try:
         with Image.open(file, formats=FORMATS) as image, ROOM.taken(image.width * image.height):
+            if odd := odd_levels(image):
+                raise ValueError(odd)
             yield image
     except UNREADABLE as error:
-        raise UserError(f"{name}: cannot be decoded ({reason_of(error)})") from error
+        raise UserError(f"{name}: cannot be decoded ({_reason(error, file)})") from error
 
 
 def reason_of(error: Exception) -> str:
@@ -120,6 +115,14 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
     return str(error) or repr(error)
+
+
+def _reason(error: Exception, file: Path | BinaryIO) -> str:
+    """As `reason_of`, with what the file is where it is no image."""
+    with contextlib.suppress(OSError):
+        if isinstance(error, Image.UnidentifiedImageError):
+            return kind_of(file)
+    return reason_of(error)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -157,6 +160,8 @@ def _grey(image: Image.Image) -> StoredLevels:
     """(h, w, 1) of an image of one channel of whole numbers."""
     clear = image.info.get("transparency")
     levels = np.asarray(_upright(image)).astype(np.int32)[..., None]
+    if is_inverted(image):
+        levels = FULL - levels
     return StoredLevels(levels, (levels != clear).astype(np.float32) if isinstance(clear, int) else None)
 
 
@@ -220,4 +225,4 @@ def _may_be_deep(file: Path | BinaryIO) -> bool:
         head = file.read(25)
     if head.startswith(_PNG):
         return head[24:25] == b"\x10"
-    return head.startswith((*_TIFF, *_PNM))
+    return head.startswith((*TIFF_HEADS, *_PNM))
