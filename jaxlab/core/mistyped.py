@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 from jaxlab.core.types import UserError
@@ -19,8 +20,17 @@ class UnknownField(UserError, TypeError):
 def nearest(name: str, names: Iterable[str], what: str = "its fields") -> str:
     """`nearest: rate`, or all `names` where none is near."""
     names = list(names)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = _close(name, names, 0.5)
     return f"nearest: {', '.join(close)}" if close else f"{what}: {', '.join(names) or 'none'}"
+
+
+def _close(name: str, names: Iterable[str], least: float) -> list[str]:
+    """Up to three that are alike to at least so much, 1 being the same; capital letters are not minded."""
+    alike: dict[str, list[str]] = {}
+    for one in names:
+        alike.setdefault(one.lower(), []).append(one)
+    found = difflib.get_close_matches(name.lower(), alike, n=3, cutoff=least)
+    return [one for low in found for one in alike[low]][:3]
 
 
 def check_fields(cls: type[Any], values: tuple[Any, ...], fields: Iterable[str]) -> None:
@@ -54,7 +64,7 @@ def explained_name(error: NameError, homes: Mapping[str, str]) -> str:
     name = error.name or ""
     if name in homes:
         return f"{error}: from {homes[name]} import {name}"
-    close = difflib.get_close_matches(name, homes, n=3, cutoff=0.6)
+    close = _close(name, homes, 0.6)
     return (
         f"{error}; nearest: {', '.join(f'{one} of {homes[one]}' for one in close)}" if close else str(error)
     )
@@ -71,16 +81,25 @@ def explained_import(error: ImportError, homes: Mapping[str, str]) -> str:
     if name is None or module is None:
         return str(error)
     said = f"cannot import name {name[1]!r} from {name[2]!r}"
-    if name[1] in homes:
-        return f"{said}: from {homes[name[1]]} import {name[1]}"
+    return _with_nearest(said, name[1], module, homes)
+
+
+def _with_nearest(said: str, name: str, module: ModuleType, homes: Mapping[str, str]) -> str:
+    if name in homes:
+        return f"{said}: from {homes[name]} import {name}"
     public = getattr(module, "__all__", None) or [one for one in vars(module) if not one.startswith("_")]
-    near = difflib.get_close_matches(name[1], public, n=3, cutoff=0.5)
-    if near:
+    if near := _close(name, public, 0.5):
         return f"{said}; nearest: {', '.join(near)}"
-    elsewhere = difflib.get_close_matches(name[1], homes, n=3, cutoff=0.6)
-    return said + (
-        f"; nearest: {', '.join(f'{one} of {homes[one]}' for one in elsewhere)}" if elsewhere else ""
-    )
+    elsewhere = [f"{one} of {homes[one]}" for one in _close(name, homes, 0.6)]
+    return f"{said}; nearest: {', '.join(elsewhere)}" if elsewhere else said
+
+
+def explained_attribute(error: AttributeError, homes: Mapping[str, str]) -> str:
+    """Python's message; of a name that a module lacks, with the nearest ones. homes: {component: its module}."""
+    if not inspect.ismodule(error.obj):
+        return str(error)
+    said = f"module {error.obj.__name__!r} has no attribute {error.name!r}"
+    return _with_nearest(said, error.name or "", error.obj, homes)
 
 
 def _modules(package: str) -> list[str]:

@@ -8,15 +8,17 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from jaxlab.core.checksum import content_sum
+from jaxlab.core.files import writing
 from jaxlab.core.types import UserError
 
 _ADVICE = "or raise images.memory_budget_gb"
+ELSEWHERE = "set JAXLAB_CACHE to a folder on another disk, {}"
 _ABANDONED = 24 * 3600.0  # seconds without a write, after which nobody is making a partial file
 
 
@@ -47,13 +49,13 @@ def stored(
     if found is not None:
         return found
     partial = path.with_name(f"{key}.{uuid.uuid4().hex}.partial")
-    with _writing(path):
+    with writing(path, ELSEWHERE.format(_ADVICE)):
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path.parent, key)
     try:
         array = create(partial, shape, dtype, _ADVICE)
         fill(array)
-        with _writing(path):
+        with writing(path, ELSEWHERE.format(_ADVICE)):
             array.flush()
             _add_seal(partial)
             partial.replace(path)
@@ -102,17 +104,6 @@ def _seal(path: Path, size: int) -> bytes:
 _SEAL_BYTES = len("\nsum \n") + 64
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{path}: could not be written ({error.strerror or error}); set JAXLAB_CACHE to a folder on another disk, "
-            f"{_ADVICE}"
-        ) from error
-
-
 def _clear(folder: Path, key: str) -> None:
     """Remove what killed processes left of this array."""
     for left in folder.glob(f"{key}.*.partial"):
@@ -135,6 +126,6 @@ def create(path: Path, shape: tuple[int, ...], dtype: np.dtype, advice: str) -> 
         size = np.prod(shape, dtype=float) * dtype.itemsize / 1e9
         raise UserError(
             f"{path.parent}: no room for an array of {size:.1f} GB ({error.strerror}); "
-            f"set JAXLAB_CACHE to a folder on another disk, {advice}"
+            f"{ELSEWHERE.format(advice)}"
         ) from error
     return array

@@ -272,6 +272,19 @@ def test_a_config_file_gives_its_experiment(tmp_path):
             "GroupedSplit needs 'column'",
         ),
         ("from jaxlab.optim import Adamm\n", 2, "cannot import name 'Adamm'"),
+        ("from jaxlab.losses import MSE\n", 2, "cannot import name 'MSE' from 'jaxlab.losses'; nearest: Mse"),
+        (
+            "experiment = COSINE(epochs=3)\n",
+            2,
+            "name 'COSINE' is not defined; nearest: Cosine of jaxlab.optim",
+        ),
+        (
+            "import jaxlab.losses as l\nl.MSE()\n",
+            3,
+            "module 'jaxlab.losses' has no attribute 'MSE'; nearest: Mse",
+        ),
+        ("import jaxlab.optim as o\no.Mse()\n", 3, "has no attribute 'Mse': from jaxlab.losses import Mse"),
+        ("AdamW.lrr\n", 2, "type object 'AdamW' has no attribute 'lrr'"),
         ("def f():\n    return AdamW(lr=-1.0)\nexperiment = f()\n", 3, "AdamW.lr: expected more than 0"),
     ],
 )

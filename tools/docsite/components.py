@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 from docsite.docstrings import Code, Paragraph, Said, blocks, names_of
 from jaxlab.core import config
+from jaxlab.core.component import readable
 
 # The rooms whose names a config imports, and what their pages are called.
 ROOMS = {
@@ -151,7 +152,7 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
 
 
 def _type(hint: Any) -> str:
-    text = config._readable(hint).replace("Annotated[str, a path]", "path")
+    text = readable(hint).replace("Annotated[str, a path]", "path")
     return re.sub(r"Optional\[(.*)\]", r"\1 | None", text)
 
 
