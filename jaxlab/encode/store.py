@@ -22,8 +22,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from jaxlab.core.checksum import content_sum
-from jaxlab.core.files import read_json, write_json
-from jaxlab.core.store import cache_dir, create, mapped
+from jaxlab.core.files import read_json, write_json, writing
+from jaxlab.core.store import ELSEWHERE, cache_dir, create, mapped
 from jaxlab.core.types import UserError
 
 SCHEMA = 1
@@ -83,7 +83,7 @@ class Folder:
     @contextlib.contextmanager
     def locked(self, log: Callable[[str], None]) -> Iterator[None]:
         """Alone in the folder: another process that makes features there is waited for. A kill frees the lock."""
-        with self._writing():
+        with writing(self.path, ELSEWHERE.format(_ADVICE)):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / "lock")
             try:
@@ -108,7 +108,7 @@ class Folder:
         about: what the manifest says besides. batches: number of rows done -> the others' values, always in the same
         order. Raises UserError where the disk is full.
         """
-        with self._writing():
+        with writing(self.path, ELSEWHERE.format(_ADVICE)):
             progress = self._progress()
             arrays = {layer: self._partial(layer, progress) for layer in layers}
             done = min(progress.get(layer.file, 0) for layer in layers)
@@ -165,16 +165,6 @@ class Folder:
         listed = _listed(self.path) | made
         _write(self.path / "manifest.json", {**about, "rows": len(ids), "layers": listed})
         _write(self.path / "progress.json", {"rows": progress})
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: features could not be written ({error.strerror or error}); "
-                f"set JAXLAB_CACHE to a folder on another disk, {_ADVICE}"
-            ) from error
 
 
 def _mapped(path: Path, layer: Layer) -> np.memmap | None:
