@@ -1,11 +1,13 @@
 """Arrays of a safetensors file, those of types included that numpy has only by name: bfloat16 and float8."""
 
-from operator import itemgetter
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError, safe_open
 
 from jaxlab.core.types import UserError
 
@@ -33,19 +35,32 @@ DTYPES = {
 
 
 def read_safetensors(file: Path) -> dict[str, np.ndarray]:
-    """{key: array}. Raises UserError where the file is damaged, or has values of a type that is not read."""
+    """{key: array}, each read into its place. Raises UserError for a damaged file, or a type that is not read."""
     try:
-        found = deserialize(file.read_bytes())
+        with safe_open(file, framework="np") as checked:  # the header, against the file's size
+            names = {key: checked.get_slice(key).get_dtype() for key in sorted(checked.keys())}
+        if unread := {key: name for key, name in names.items() if name not in DTYPES}:
+            raise UserError(_unread(file, unread))
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(size))
+            return {key: _tensor(stream, 8 + size, header[key]) for key in names}
     except (SafetensorError, OSError) as error:
         raise UserError(f"weights {file}: the safetensors file is damaged or cut short ({error})") from error
-    tensors = sorted(found, key=itemgetter(0))  # they come in another order each time
-    if unread := {key: tensor["dtype"] for key, tensor in tensors if tensor["dtype"] not in DTYPES}:
-        key, name = next(iter(unread.items()))
-        raise UserError(
-            f"weights {file}: expected values of {', '.join(DTYPES)}, found {name} in {key} ({len(unread)} such "
-            "tensors); save them as float32 or bfloat16"
-        )
-    return {
-        key: np.frombuffer(tensor["data"], DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
-        for key, tensor in tensors
-    }
+
+
+def _tensor(stream: BinaryIO, start: int, entry: Mapping[str, Any]) -> np.ndarray:
+    """The tensor of an entry of the header, which says where after `start` its bytes lie."""
+    array = np.empty(entry["shape"], DTYPES[entry["dtype"]])
+    stream.seek(start + entry["data_offsets"][0])
+    if stream.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
+        raise OSError("it became shorter as it was read")
+    return array
+
+
+def _unread(file: Path, unread: Mapping[str, str]) -> str:
+    key, name = next(iter(unread.items()))
+    return (
+        f"weights {file}: expected values of {', '.join(DTYPES)}, found {name} in {key} ({len(unread)} such "
+        "tensors); save them as float32 or bfloat16"
+    )

@@ -7,6 +7,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from safetensors.numpy import save_file
 from jaxlab.core.types import UserError
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import Unreachable, read
+from jaxlab.weights.safetensors_file import read_safetensors
 
 GOLDEN = Path(__file__).parents[1] / "reference" / "goldens"
 
@@ -122,6 +124,15 @@ def test_every_cut_of_a_torch_file_is_refused(name, tmp_path):
         cut.write_bytes(content[:length])
         with pytest.raises(UserError, match=name):
             read(str(cut))
+
+
+def test_a_safetensors_file_takes_its_own_size_of_memory_and_no_more(tmp_path):
+    save_file({name: np.ones(2**18, np.float32) for name in "abcdefgh"}, tmp_path / "x.safetensors")
+    tracemalloc.start()
+    read_safetensors(tmp_path / "x.safetensors")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.2 * 8 * 2**20  # of which as much is what is read
 
 
 def test_every_cut_of_a_safetensors_file_is_refused(tmp_path):
