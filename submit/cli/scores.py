@@ -14,6 +14,7 @@ from submit.cli.breakdown import class_rows, show_classes, show_regions, target_
 from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, about
 from submit.files.atomic import atomic_folder, check_new_folder
+from submit.files.csv_records import is_csv
 from submit.files.csv_table import read_ids
 from submit.regions import hemispheres, load_regions
 from submit.scores.by_class import ByClass, by_class
@@ -65,7 +66,7 @@ def score(
 
     Then: `rosetta` for every challenge's score, `compare` for the difference to another prediction.
     """
-    left_out = None if without is None else read_ids(without)
+    left_out = None if without is None else read_ids(without, _ids_of(solution))
     if out is not None:
         check_new_folder(out)
     both = paired(predictions, solution, left_out)
@@ -107,6 +108,11 @@ def _show(console: Console, found: ByTarget | ByClass) -> None:
     elif len(found.regions) > 1:
         console.print()
         show_regions(console, found)
+
+
+def _ids_of(solution: Path) -> frozenset[str]:
+    """Of a CSV; none of another file, which is then told of by whoever reads it."""
+    return frozenset(read_ids(solution).tolist()) if is_csv(solution) else frozenset()
 
 
 @click.command()

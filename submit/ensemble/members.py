@@ -10,6 +10,7 @@ import pandas as pd
 
 from submit.align import align
 from submit.blocks import by_block
+from submit.ensemble.origins import origins
 from submit.errors import SubmissionError
 from submit.predictions import LABELLED, Predictions
 from submit.provenance.explanation import flat_settings
@@ -148,7 +149,16 @@ def unlike_inference(member: MemberFiles, known: Predictions, test: Predictions)
 
 
 def _inference(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """The settings as `tta.shift`; empty where none are recorded. A run of folds has them with its experiment."""
+    """The settings as `tta.shift`, of combined predictions those of all members; empty where none are recorded."""
+    if own := _recorded_inference(provenance):
+        return own
+    each = [_recorded_inference(one) for one in origins(provenance)]
+    names = dict.fromkeys(name for one in each for name in one) if all(each) else ()
+    return {name: " and ".join(dict.fromkeys(one.get(name, "-") for one in each)) for name in names}
+
+
+def _recorded_inference(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Of one run; a run of folds has them with its experiment."""
     config = provenance.get("config")
     for within in (config, config.get("experiment") if isinstance(config, Mapping) else None):
         if isinstance(within, Mapping) and isinstance(within.get("inference"), Mapping):

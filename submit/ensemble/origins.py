@@ -9,15 +9,17 @@ from submit.provenance.explanation import tree
 
 def checkpoints(provenance: Mapping[str, Any]) -> dict[str, str]:
     """{digest: step} of the networks that predictions are of; empty where none is recorded."""
-    try:
-        leaves = list(tree(provenance).leaves())
-    except SubmissionError:  # a user's own facts
-        return {}
     return {
-        str(leaf.provenance["digest"]): str(leaf.provenance.get("step", "?"))
-        for leaf in leaves
-        if leaf.provenance.get("digest")
+        str(made["digest"]): str(made.get("step", "?")) for made in origins(provenance) if made.get("digest")
     }
+
+
+def origins(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The provenance of each run that predictions are of, however they were combined; empty of a user's own facts."""
+    try:
+        return [leaf.provenance for leaf in tree(provenance).leaves()]
+    except SubmissionError:
+        return []
 
 
 def refuse_other_checkpoint(learned: Mapping[str, Any], given: Mapping[str, Any], name: str) -> None:

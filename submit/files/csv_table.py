@@ -182,15 +182,20 @@ def read_header(path: str | Path) -> list[str]:
         return header_of(file)
 
 
-def read_ids(path: str | Path) -> np.ndarray:
+def read_ids(path: str | Path, known: Collection[str] = ()) -> np.ndarray:
     """(n,) the first column below the header, as text, of a CSV of any number of columns.
 
-    A header alone is a table of no ids. Raises SubmissionError for a file that is absent, not UTF-8, or empty.
+    known: ids that a header is none of. A header alone is a table of no ids. Raises SubmissionError for a file that is
+    absent, not UTF-8, or empty, and for one that begins with an id.
     """
     with open_csv(path) as file:
         rows = [row for row in csv.reader(file) if row]
         if not rows:
             raise SubmissionError("expected a header and a row for each id, found nothing.")
+        if rows[0][0] in known:
+            raise SubmissionError(
+                f"expected a header such as `id` above the ids; its first line is {rows[0][0]!r}."
+            )
     return np.array([row[0] for row in rows[1:]], np.str_)
 
 

@@ -53,6 +53,9 @@ def test_score_leaves_out_the_ids_of_a_list(folder):
     assert plain["samples"] == 18
     expected = [np.corrcoef(noisy[kept, k], values[kept, k])[0, 1] for k in range(2)]
     assert list(plain["per_target"].values()) == pytest.approx(expected, rel=1e-4)
+    (folder / "list.csv").write_text("003\n007\n")
+    found = run("score", "noisy.csv", "solution.csv", "--without", "list.csv")
+    assert "list.csv: expected a header such as `id` above the ids; its first line is '003'." in found.stderr
 
 
 def test_check_says_yes_or_lists_the_faults(folder):

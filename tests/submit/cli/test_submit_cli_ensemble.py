@@ -281,3 +281,6 @@ def test_weights_learned_from_another_inference_are_warned_of(folder, within):
         "Warning: runs/a: weights are learned from predictions of other inference settings than those that are "
         f"combined: tta.shift 0 / 3 ({LEARNED} / {TEST})."
     ]
+    assert run(RUNS[1] + "/predictions/test.npz", TEST, "--out", TEST).exit_code == 0  # of two runs
+    found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
+    assert f"tta.shift 0 / 3 ({LEARNED} / {TEST})" in found.stderr
