@@ -1,12 +1,13 @@
 """Scores of classes: accuracy, top-k accuracy, confusion matrix, precision, recall and F1."""
 
-from typing import Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from submit.errors import SubmissionError
 
 Average = Literal["macro", "micro"]
+Rates = tuple[np.ndarray, np.ndarray, np.ndarray]  # precision, recall, F1
 AVERAGES: tuple[Average, ...] = ("macro", "micro")
 
 
@@ -64,13 +65,11 @@ def confusion_matrix(
     return np.bincount(cells, minlength=len(classes) ** 2).reshape(len(classes), -1), classes
 
 
-def precision_recall_f1(
-    pred: np.ndarray, truth: np.ndarray, average: Average | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def precision_recall_f1(pred: np.ndarray, truth: np.ndarray, average: Average | None = None) -> Rates:
     """Precision, recall and F1 over the classes that occur on either side, as scikit-learn with zero_division=0.
 
-    average: None for a value each class, (c,), sorted by class; "macro" for their plain mean; "micro" for that of
-    all samples together, which is the accuracy three times over.
+    average: None for a value each class, (c,), sorted by class; else three numbers, "macro" for their plain mean,
+    "micro" for that of all samples together, which is the accuracy three times over.
     """
     pred, truth = _classes(pred, truth)
     classes, numbers = np.unique(np.concatenate([pred, truth]), return_inverse=True)
@@ -80,12 +79,19 @@ def precision_recall_f1(
     return rates(right, predicted, actual, average)
 
 
+@overload
+def rates(right: np.ndarray, predicted: np.ndarray, actual: np.ndarray, average: None = None) -> Rates: ...
+@overload
+def rates(
+    right: np.ndarray, predicted: np.ndarray, actual: np.ndarray, average: Average | None
+) -> tuple[Any, Any, Any]: ...
 def rates(
     right: np.ndarray, predicted: np.ndarray, actual: np.ndarray, average: Average | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Any, Any, Any]:
     """Precision right / predicted, recall right / actual and F1 2 right / (predicted + actual), 0 where 0 / 0.
 
-    right, predicted, actual: (..., c) how many samples of each class are predicted well, predicted, and there.
+    right, predicted, actual: (..., c) how many samples of each class are predicted well, predicted, and there. With an
+    average the three are (...), of (c,) a number each.
     "macro" is the mean over the classes that are predicted or there. Source: van Rijsbergen, Information Retrieval
     (1979), chapter 7.
     """
