@@ -10,7 +10,7 @@ from rich.console import Console
 
 from jaxlab.core.config import to_json
 from jaxlab.data import Images, KaggleTable
-from jaxlab.encode import ImageEncoder, Ridge
+from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.models import LeNet5
@@ -51,6 +51,17 @@ def test_a_new_run_takes_the_datas_and_says_so(tmp_path: Path) -> None:
     assert resolve(chosen, data.open(), levels).task.images.levels == (600, 700)
     ridge = Ridge(data=data, encoders=(ImageEncoder(model=LeNet5(), images=Images(size=(32, 32))),))
     assert said(ridge, rundir, data)[0] == 4095
+
+
+def test_of_cached_features_the_encoders_say_it(tmp_path: Path) -> None:
+    """The experiment's own images are read by nobody: they leave open what nobody asks."""
+    data, rundir = camera(tmp_path), RunDirectory(tmp_path / "run")
+    encoder = ImageEncoder(model=LeNet5(), images=Images(size=(32, 32), levels=(600, 700)))
+    network = Experiment(data=CachedFeatures(data=data, encoders=(encoder,)), training=Training(steps=1))
+    levels, line = said(network, rundir, data)
+    assert levels is None
+    assert line.count("is black") == 1
+    assert "600 is black and 700 white" in line
 
 
 def test_a_run_that_is_there_keeps_its_own(tmp_path: Path) -> None:
