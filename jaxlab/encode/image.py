@@ -31,6 +31,7 @@ Pool = Literal["none", "mean"]
 class ImageEncoder(Encoder):
     """A frozen image network.
 
+    model: the network, whose `pretrained` names its weights.
     images, normalize: as in an experiment; what they leave open is settled by the weights. images.size has to be given.
     pool: "mean" keeps the mean over positions of layers that have any: (h, w, c) -> (c,).
     """

@@ -33,6 +33,7 @@ class Ridge(Component):
     A band is one layer at one blur. Each is centred and scaled as a whole, so that the mean squared norm of its
     training rows is 1: penalties then mean the same for any network.
 
+    data: where images and targets come from. encoders: the networks, each with its layers, whose features are read.
     blur: standard deviations of a Gaussian filter over space, in shares of the map's height and width; each layer
         that has such is taken at every one of them (0 leaves it as it is).
     combine: "sum" weighs all bands alike, "banded" learns how much each weighs, "best" takes the one that predicts

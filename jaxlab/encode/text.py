@@ -29,6 +29,7 @@ MULTIPLE = 32  # numbers of tokens are rounded up to it: few shapes, so that lit
 class TextEncoder(Encoder):
     """A frozen language model.
 
+    model: the network, whose `pretrained` names its weights. tokenizer: what makes tokens of a text.
     column: of the samples, their texts. Of each layer the mean over a text's tokens is kept, (d,); "pool", the default,
     is what the model itself makes of the last one.
     """

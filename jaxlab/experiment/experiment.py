@@ -44,6 +44,8 @@ class Training(Component):
     compare_gradients: of several objectives, each one's gradient on the backbone, with its weight, is measured on an
         epoch's last batch: its length, and the cosine between each two, below 0 where one objective undoes what the
         other does. metrics.jsonl, the terminal and the curves have them.
+    parallel: how devices share a batch: "pmap", "data" (one sharded array), "single" (one device alone), or "auto":
+        pmap on as many devices as the batch can be divided among. The update is the same.
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy. Where it is undefined,
         as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.

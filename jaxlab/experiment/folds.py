@@ -18,6 +18,7 @@ class Folds(Study):
 
     The experiment's split says how samples are dealt to folds: RandomSplit by its seed, GroupedSplit by its groups,
     KFold as it is, though its own `fold` counts for nothing.
+    folds: how many parts the training samples are dealt to, 2 and more; with KFold as many as it has.
     """
 
     folds: int = 5

@@ -15,7 +15,11 @@ from jaxlab.heads.groups import check_pattern, columns_of
 
 @dataclass(frozen=True, kw_only=True)
 class ROI(Component):
-    """The targets whose whole names match a regular expression, and the head that predicts them."""
+    """Some of the targets, and the head that predicts them.
+
+    name: of the region, in messages and in the names of its parameters. targets: a regular expression that the whole
+    name of a target matches. head: what predicts these.
+    """
 
     name: str
     targets: str
@@ -28,7 +32,10 @@ class ROI(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class PerROI(Head):
-    """A head for each region of interest; each target belongs to exactly one."""
+    """A head for each region of interest; each target belongs to exactly one.
+
+    parts: the regions.
+    """
 
     parts: tuple[ROI, ...]
 
@@ -82,7 +89,10 @@ class PerROIModule(HeadModule):
 
 @dataclass(frozen=True, kw_only=True)
 class Sum(Head):
-    """Several heads at once, their outputs added."""
+    """Several heads at once, their outputs added.
+
+    heads: one or more, each of any layers.
+    """
 
     heads: tuple[Head, ...]
 

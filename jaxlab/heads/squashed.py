@@ -20,6 +20,7 @@ class Squashed(Head):
 
     Predictions are mapped back by scale * atanh, to no more than 4.95 scales from the mean.
 
+    head: what is squashed. scale: of how many standard deviations of a target tanh is about linear.
     biased: whether `head` keeps its bias, as it did in runs of jaxlab 0.1, which go on so. Batch norm takes it off.
     """
 

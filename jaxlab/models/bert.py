@@ -18,6 +18,7 @@ from jaxlab.nn.layers import gelu
 class Bert(Component):
     """The defaults are MiniLM-L6's; BERT base is layers=12, width=768.
 
+    layers: blocks of attention and perceptron. width: of a token's vector. heads: of attention, which divide `width`.
     pooling: what "pool" is, the mean of the last layer's tokens or its first token, [CLS]. Neither is normalised.
     pretrained: a weight file, a folder of one, or a hub id `owner/name`.
     vocabulary, positions: number of token ids and greatest number of tokens.

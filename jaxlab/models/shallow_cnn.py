@@ -25,7 +25,9 @@ ACTIVATIONS = {
 class ShallowCNN(Model):
     """channels and kernel_sizes: one entry a level, each of which halves the image.
 
-    Convolutions have no bias before a norm. dropout: share of values zeroed after each level, in [0, 1).
+    activation: what follows each norm. norm: "batch" over a batch's images, "layer" over the channels of each position,
+        "none". Convolutions have no bias before a norm.
+    dropout: share of values zeroed after each level, in [0, 1).
     """
 
     channels: tuple[int, ...] = (32, 64, 128)

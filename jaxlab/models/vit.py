@@ -28,6 +28,7 @@ Positions = Literal["timm", "transformers", "torchvision", "dinov2"]
 class VisionTransformer(Model):
     """What the three families share.
 
+    size: "tiny" (192 wide, 3 heads), "small" (384, 6) or "base" (768, 12), all of 12 blocks.
     image_size: side of the square images of pretraining, in pixels; it gives the grid of position embeddings, which
         is resized to that of the images. Their sides must be multiples of the patch.
     classes: 0 for the backbone alone; else the model also has `head`, and "logits" among its features.

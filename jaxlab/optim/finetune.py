@@ -37,7 +37,7 @@ class Freeze(Component):
 class Rate(Component):
     """Parameters whose learning rate is multiplied by `factor`, besides what their layer gives.
 
-    pattern: as in Freeze. With factor=1.0, before a Freeze: parameters that it spares.
+    factor: more than 0. pattern: as in Freeze. With factor=1.0, before a Freeze: parameters that it spares.
     """
 
     pattern: str

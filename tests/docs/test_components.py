@@ -54,6 +54,16 @@ def test_a_field_is_said_by_the_base_where_the_class_says_nothing():
     ]
 
 
+def test_every_field_is_said_something_of():
+    unsaid = [
+        f"{name}.{field}"
+        for name, cls in PUBLIC.items()
+        for field, *_, said in components.fields(cls)
+        if not said
+    ]
+    assert not unsaid, f"their classes' docstrings lack `field: what it is`: {', '.join(unsaid)}"
+
+
 def test_layers_are_those_of_the_module():
     assert components.layers(ShallowCNN).startswith('Features in order: "level1" (stride 2)')
 

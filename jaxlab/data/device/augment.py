@@ -53,7 +53,10 @@ class Flip(Augmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class Shift(Augmentation):
-    """Moved by whole pixels, uniform in -pixels..pixels along each axis; the edge is repeated."""
+    """Moved by whole pixels, uniform in -pixels..pixels along each axis; the edge is repeated.
+
+    pixels: the farthest, of the images that the network sees.
+    """
 
     pixels: int = 4
 

@@ -67,6 +67,8 @@ class Canny(Channel):
     """Thin edges (Canny 1986): Sobel's gradient after a blur by `sigma` pixels, 0 where a neighbour along it has more.
 
     An edge keeps its strength, 40 times the gradient per pixel; there are no thresholds, and so no hysteresis.
+
+    sigma: standard deviation of the blur, in pixels.
     """
 
     sigma: float = 1.0
@@ -86,6 +88,8 @@ class GaborBank(Channel):
     Orientation number k: bars whose contrast changes along k * 180 / orientations degrees, from across to down. The
     envelope is round, of a standard deviation of 0.56 wavelengths: a bandwidth of one octave (half height).
     The filters are blind to uniform luma, and the energy of a grating at its best is 40 times its amplitude.
+
+    orientations: how many, evenly spread over 180 degrees. wavelengths: of the gratings, in pixels.
     """
 
     orientations: int = 4
@@ -128,7 +132,10 @@ class Wavelet(Channel):
 
     Details of the finest level first, three a level (across, down, diagonal), then the remaining average, less 0.449.
     The low pass keeps the mean: a coefficient is the orthonormal one divided by 2 ** level, then multiplied by 25 for
-    details and by 4 for the average. haar, or db2 (Daubechies' four taps); the edge is repeated.
+    details and by 4 for the average. The edge is repeated.
+
+    level: how often the average is taken apart; images have at least 2 ** level pixels a side.
+    wavelet: "haar", or "db2" (Daubechies' four taps).
     """
 
     level: int = 1

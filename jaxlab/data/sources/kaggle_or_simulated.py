@@ -12,7 +12,10 @@ from jaxlab.data.sources.table import KaggleTable
 
 @dataclass(frozen=True, kw_only=True)
 class KaggleOrSimulated(KaggleTable):
-    """A KaggleTable; without a root, `simulated` stands in: neurons that see scenes, or gestures."""
+    """A KaggleTable; without a root, `simulated` stands in.
+
+    simulated: the data where no folder is named: neurons that see scenes, or gestures.
+    """
 
     simulated: Simulated | Gestures = Simulated()
 

@@ -26,7 +26,8 @@ _TYPES = ("question_type", "answer_type")
 class VQAv2(Source):
     """A sample is a question; the classes are the `answers` most frequent answers to the training questions.
 
-    root: the folder. questions, annotations: its JSON files, and images: its folder of images, for each split.
+    answers: how many classes. root: the folder. questions, annotations: its JSON files, of each split.
+    images: its folder of images, of each split.
     train, validation, test: what stands for {split} in those names. Without the questions of one, there is no such
         split; with validation, the column `split` reads `train` or `val`, for ColumnSplit(column="split").
 
