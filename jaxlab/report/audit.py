@@ -36,9 +36,12 @@ def show(
     console: Console | None = None,
 ) -> None:
     """Print the audit of the experiment's data, and write the page and the table of duplicates where asked for."""
+    folders = [Path(place).resolve() for place in locations(experiment.data).values()]
     for path, suffix in ((out, ".html"), (duplicates, ".csv")):
         if path is not None and path.suffix.lower() != suffix:
             raise UserError(f"{path}: expected a file that ends in {suffix}")
+        if path is not None and path.exists() and any(map(path.resolve().is_relative_to, folders)):
+            raise UserError(f"{path}: is there already, among the data; name another file")
     found = audit(experiment.data.open(), experiment.split, experiment.images.levels)
     report = describe(found, type(experiment.data).__name__, list(locations(experiment.data).values()))
     if as_json:

@@ -17,7 +17,7 @@ from jaxlab.runs.constant import constants
 from jaxlab.runs.run import Form, Run, Which
 from jaxlab.training.rundir import RunDirectory
 from submit import Labels, Predictions, ensemble, kaggle
-from submit.files.atomic import atomic
+from submit.files.atomic import atomic, refuse_input
 from submit.files.csv_writing import header_line, row_lines
 
 
@@ -56,6 +56,7 @@ def predict_runs(
             log(warning)
     sample = runs[0].test[1] if split == "test" and out is not None else None
     if out is not None:
+        refuse_input(out, [sample])
         _check_together(runs, sample if out.suffix == ".csv" else None)
     members, names, files = [], list[str](), {}
     for run in runs:

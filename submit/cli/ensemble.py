@@ -22,6 +22,7 @@ from submit.ensemble.members import (
     variation,
 )
 from submit.errors import SubmissionError, refuse
+from submit.files.atomic import refuse_input
 from submit.formats import kaggle
 from submit.metrics.table import score_of
 from submit.predictions import Predictions
@@ -89,10 +90,13 @@ def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method:
     chosen = {name: value for name, value in options.items() if value not in (None, ())}
     _refuse_unused(method, chosen)
     found = find_members(members, chosen.get("learn", ()))
+    read = [path for member in found for path in (member.test, member.labelled)]
+    refuse_input(out, [*read, chosen.get("truth"), chosen.get("rois"), against])
     result = _learned(method, found, chosen) if method in _LEARNED else _plain(method, found, chosen)
     _write(result, out, against)
+    several = "s" if len(members) > 1 else ""
     click.echo(
-        f"{out}: {len(members)} predictions combined, {len(result):,} samples, {len(result.targets):,} targets"
+        f"{out}: {len(members)} prediction{several} combined, {len(result):,} samples, {len(result.targets):,} targets"
     )
 
 

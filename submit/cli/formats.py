@@ -10,6 +10,7 @@ from rich.text import Text
 
 from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, either
+from submit.files.atomic import refuse_input
 from submit.formats import vqa_results
 from submit.formats.table import FORMATS
 from submit.formats.table import check as checked
@@ -55,6 +56,8 @@ def write(predictions: tuple[str, ...], name: str, out: Path, against: Path | No
     if not form.by_subject and len(predictions) != 1:
         raise SubmissionError(f"{name}: expected one file of predictions, found {len(predictions)}.")
     source = _by_subject(predictions) if form.by_subject else Path(predictions[0])
+    read = [source] if isinstance(source, Path) else [path for files in source.values() for path in files]
+    refuse_input(out, [*read, against])
     written = form.write(source, out, against)
     if against is None and form.unchecked:
         click.echo(f"Warning: {out}: {form.unchecked}", err=True)

@@ -4,7 +4,7 @@ import glob
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -36,6 +36,15 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):  # where no file can be, none can be removed
             temporary.unlink(missing_ok=True)
+
+
+def refuse_input(out: Path, inputs: Iterable[Path | None]) -> None:
+    """Raises SubmissionError where `out`, which is about to be written, is one of the files that are read for it."""
+    for path in inputs:
+        if path is not None and path.exists() and out.exists() and out.samefile(path):
+            raise SubmissionError(
+                f"--out {out}: is what is read, {path}, and would be lost; name another file."
+            )
 
 
 def _clear(path: Path) -> None:

@@ -282,6 +282,8 @@ def test_wrong_suffixes_and_configs_are_refused(folder, config, tmp_path):
     flags = ("--set", f"data.root={folder}")
     assert "expected a file that ends in .html" in run(config, *flags, "--out", "page.pdf", code=1)
     assert "expected a file that ends in .csv" in run(config, *flags, "--duplicates", "ids.txt", code=1)
+    train = folder / "train.csv"
+    assert "is there already, among the data" in run(config, *flags, "--duplicates", train, code=1)
     assert "no such file" in run(tmp_path / "none.py", code=1)
 
 

@@ -105,6 +105,10 @@ def test_a_csv_that_no_sample_was_given_for_is_said_to_be_unchecked(folder, comm
             "empty.csv: expected a header and a row",
         ),
         (["score", "a.npz"], "Missing argument 'SOLUTION'"),
+        (
+            ["write", "a.npz", "--format", "kaggle", "--out", "sample.csv", "--against", "sample.csv"],
+            "is what is read",
+        ),
         (["check", "b.csv"], "checked against the competition's sample_submission.csv (--against)"),
         (["ensemble", "a.npz", "b.csv", "--out", "x.txt"], "expected a .npz or .csv file"),
         (["ensemble", "a.npz", "b.csv", "--out", "x.npz", "--weights", "1"], "1 weights for 2 predictions"),

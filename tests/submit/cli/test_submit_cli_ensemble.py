@@ -281,6 +281,20 @@ def test_weights_learned_from_another_inference_are_warned_of(folder, within):
         "Warning: runs/a: weights are learned from predictions of other inference settings than those that are "
         f"combined: tta.shift 0 / 3 ({LEARNED} / {TEST})."
     ]
-    assert run(RUNS[1] + "/predictions/test.npz", TEST, "--out", TEST).exit_code == 0  # of two runs
+    assert run(RUNS[1] + "/predictions/test.npz", TEST, "--out", "x.npz").exit_code == 0
+    (folder / "x.npz").replace(TEST)  # of two runs
     found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", "x.npz")
     assert f"tta.shift 0 / 3 ({LEARNED} / {TEST})" in found.stderr
+
+
+def test_what_is_read_is_not_written_over(folder):
+    """A member, what weights are learned from, the truth: by any name that the file has."""
+    before = {name: (folder / name).read_bytes() for name in (TEST, LEARNED)}
+    (folder / "link.npz").symlink_to(folder / TEST)
+    for out in (TEST, "./" + TEST, LEARNED, "link.npz"):
+        found = run(*RUNS, "--method", "greedy", "--truth", "train.csv", "--out", out)
+        assert (found.exit_code, found.stdout) == (1, "")
+        assert ": is what is read, runs/a/predictions/" in found.stderr
+    found = run(TEST, "--out", "train.csv", "--against", "train.csv")
+    assert "--out train.csv: is what is read" in found.stderr
+    assert before == {name: (folder / name).read_bytes() for name in before}
