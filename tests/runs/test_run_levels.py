@@ -13,7 +13,7 @@ from jaxlab.data import Images, KaggleTable
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.recipe import resolve
-from jaxlab.models import LeNet5
+from jaxlab.models import Features, LeNet5
 from jaxlab.runs.levels import levels_for, recorded_levels
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
@@ -57,7 +57,8 @@ def test_of_cached_features_the_encoders_say_it(tmp_path: Path) -> None:
     """The experiment's own images are read by nobody: they leave open what nobody asks."""
     data, rundir = camera(tmp_path), RunDirectory(tmp_path / "run")
     encoder = ImageEncoder(model=LeNet5(), images=Images(size=(32, 32), levels=(600, 700)))
-    network = Experiment(data=CachedFeatures(data=data, encoders=(encoder,)), training=Training(steps=1))
+    cached = CachedFeatures(data=data, encoders=(encoder,))
+    network = Experiment(data=cached, model=Features(), training=Training(steps=1))
     levels, line = said(network, rundir, data)
     assert levels is None
     assert line.count("is black") == 1
