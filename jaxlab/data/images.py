@@ -57,6 +57,8 @@ class Images(Component):
     def check(self) -> None:
         if self.size is not None and min(self.size) < 1:
             raise UserError(f"Images.size: expected (height, width) of at least 1, found {self.size}")
+        if self.size is not None and self.size[0] * self.size[1] > ROOM.pixels:
+            raise UserError(f"Images.size: expected at most {ROOM.pixels:,} pixels, found {self.size}")
         if self.crop_fraction is not None and not 0 < self.crop_fraction <= 1:
             raise UserError(
                 f"Images.crop_fraction: expected more than 0 and at most 1, found {self.crop_fraction}"
@@ -241,7 +243,10 @@ def fitted(
         )
     colours, masks = np.split(image, [image.shape[2] - samples.masks], axis=2)
     cut = (images.crop_fraction or 1.0, images.crop_from == "resized")
-    scaled = resize(colours, size, images.policy, images.filter or "area", *cut)
+    try:
+        scaled = resize(colours, size, images.policy, images.filter or "area", *cut)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
     scaled = with_channels(scaled, images.channels)
     if not samples.masks:
         return scaled

@@ -6,7 +6,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from jaxlab.core.types import UserError
 from jaxlab.data.readers.decoding import BACKGROUND
+from jaxlab.data.readers.room import ROOM
 
 FILTERS = {
     "area": Image.Resampling.BOX,
@@ -29,6 +31,7 @@ def resize(
     """(h, w, c) uint8 or float32 -> (*size, c) of the same dtype; the rest is what Images says.
 
     filter_name: one of FILTERS, or `nearest` for masks, which are padded with 0. resized_first: crop_from="resized".
+    Raises UserError where an image so narrow would be of more than 100 million pixels in between.
     """
     if image.shape[:2] == size and crop_fraction == 1:
         return image
@@ -61,6 +64,11 @@ def _cut(image: np.ndarray, size: tuple[int, int], filter_name: str, fraction: f
     else:
         ratio = min(height / wanted[0], width / wanted[1])
         inner = round(height / ratio), round(width / ratio)
+    if inner[0] * inner[1] > ROOM.pixels:
+        raise UserError(
+            f"{height} x {width} pixels would be {inner[0]:,} x {inner[1]:,} before its centre is cut out "
+            '(images.crop_from="resized"); expected sides of more alike lengths'
+        )
     scaled = image if inner == (height, width) else _scaled(image, inner, filter_name)
     top, left = (round((long - short) / 2) for long, short in zip(inner, size, strict=True))
     return scaled[top : top + size[0], left : left + size[1]]

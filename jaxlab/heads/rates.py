@@ -21,7 +21,7 @@ class Rates(Head):
     training split, beta_t > 0 is learned for each target, and c such that x = 0 gives the mean at first: training
     starts at the mean rates, whatever they are counted in. The larger beta, the more it is like max(0, x).
 
-    sharpness: beta at first.
+    head: what the softplus is of. sharpness: beta at first.
     """
 
     rates: ClassVar[bool] = True

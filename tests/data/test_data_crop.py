@@ -111,3 +111,19 @@ def test_a_field_without_crop_is_refused() -> None:
     with pytest.raises(UserError, match=r'Images\.crop_from: expected policy="crop"'):
         Images(crop_from="box")
     assert "crop_from" not in identity(Images(policy="crop"))
+
+
+def test_sizes_that_fit_no_memory_are_refused(tmp_path) -> None:
+    """100,000 squared takes 30 GB an image; so does one pixel by 60,000 that is made 224 high before it is cut."""
+    with pytest.raises(
+        UserError, match=r"Images.size: expected at most 100,000,000 pixels, found \(100000, 100000\)"
+    ):
+        Images(size=(100_000, 100_000))
+    narrow = Samples(
+        ids=np.array(["a"]), read=lambda _: np.zeros((1, 60_000, 3), np.uint8), checksum=lambda _: b"a"
+    )
+    images = Images(size=(224, 224), policy="crop", crop_from="resized")
+    with pytest.raises(
+        UserError, match="a: 1 x 60000 pixels would be 224 x 13,440,000 before its centre is cut"
+    ):
+        decode(narrow, np.arange(1), images)
