@@ -68,12 +68,12 @@ def measured(experiment: Any, seed: int, run: Path) -> dict[str, Any]:
     """Scores of the last checkpoint, trained now unless it was; accuracy by split, (5, 5) confusions of test images."""
     known = run.with_suffix(".json")
     if known.is_file():
-        found: dict[str, Any] = json.loads(known.read_text())
+        found: dict[str, Any] = json.loads(known.read_text("utf-8"))
         return found
     source = Gestures(imbalance=experiment.data.simulated.imbalance, seed=seed)
     seeded = replace(experiment, data=replace(experiment.data, simulated=source), seed=seed)
     jaxlab.train(seeded, run)
-    lines = (run / "metrics.jsonl").read_text().splitlines()
+    lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
     last = {record["split"]: record for record in map(json.loads, lines)}
     test = source.open().test
     assert test is not None

@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--truth", type=_FILE, required=True, help="The classes of their samples, as train.csv.")
 @click.option("--out", type=_FILE, required=True, help="The npz of probabilities to write.")
 def calibrate(predictions: Path, learn: Path, truth: Path, out: Path) -> None:
-    """Write PREDICTIONS of classes as probabilities whose confidence is what it says.
+    """Write PREDICTIONS of classes with a confidence that is right.
 
     Their logits are divided by one number, the temperature at which those of the labelled samples have the least log
     loss (Guo et al. 2017). No class becomes another. The labelled ones are validation or out-of-fold predictions, of

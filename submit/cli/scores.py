@@ -198,7 +198,7 @@ def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
 @click.argument("truth", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def probe(predictions: Path, truth: Path, as_json: bool) -> None:
-    """Find out whether PREDICTIONS lie under the wrong ids or columns.
+    """Find out if PREDICTIONS lie under the wrong ids or columns.
 
     The ids of PREDICTIONS, of a validation split, are shuffled: unless the score collapses, something is misaligned.
     Other orders of ids and of targets or classes are tried too, also from some id on, as where a sample was lost, and
