@@ -67,7 +67,7 @@ def main(
     """Measure PARTS, in this order:
 
     \b
-    steps     train steps and forward passes, images/s, beside PyTorch on the CPU (repeats take turns)
+    steps     train steps (of SAM and two objectives too) and forward passes, images/s, beside PyTorch on the CPU
     readouts  train steps of Gaussian and factorized readouts with 39,548 targets, images/s and peak memory
     start     seconds from `jaxlab train` to the first step's record, cold and warm compilation cache
     input     images/s of decoding, batching and transfers, beside the train step's

@@ -21,10 +21,11 @@ import numpy as np  # noqa: E402
 from jaxlab.core import tree  # noqa: E402
 from jaxlab.core.types import Samples  # noqa: E402
 from jaxlab.data import Images, Opened, RandomSplit  # noqa: E402
-from jaxlab.experiment import Experiment, Training  # noqa: E402
+from jaxlab.experiment import Experiment, Objective, Training  # noqa: E402
 from jaxlab.experiment.inputs import Portion  # noqa: E402
 from jaxlab.experiment.recipe import resolve  # noqa: E402
 from jaxlab.heads import Head, Linear  # noqa: E402
+from jaxlab.losses import CrossEntropy  # noqa: E402
 from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
@@ -47,26 +48,35 @@ NETWORKS = {
 def experiment_of(case: dict[str, Any], network: tuple[Model, Head]) -> Experiment:
     """The case's experiment, without augmentation and EMA, which PyTorch's side does not have either."""
     model, head = network
+    goals: dict[str, Any] = {"head": head}
+    if case.get("classes"):
+        label = Objective(head=head, loss=CrossEntropy())
+        goals = {"objectives": {"activity": Objective(head=head), "label": label}}
     return Experiment(
         images=Images(size=(case["size"], case["size"])),
         split=RandomSplit(validation=0.5),
         model=model,
-        head=head,
-        optimizer=AdamW(lr=1e-4),
+        **goals,
+        optimizer=AdamW(lr=1e-4, sam=0.05 if case.get("step") == "sam" else None),
         training=Training(steps=1000, batch_size=case["batch"]),
     )
 
 
 def opened_of(case: dict[str, Any], batch: dict[str, Any]) -> Opened:
     """The batch twice, as a source would hand it over: once to learn from, once to validate on."""
-    image, target = batch["image"], np.concatenate([batch["truth"]["activity"]] * 2)
+    image = batch["image"]
+    twice = {name: np.concatenate([values] * 2) for name, values in batch["truth"].items()}
     samples = Samples(
-        ids=np.arange(len(target)).astype(str),
+        ids=np.arange(len(twice["activity"])).astype(str),
         read=lambda position: image[position % len(image)],
         checksum=lambda position: b"",
-        target=target,
+        target=twice["activity"],
+        label=twice.get("label"),
     )
-    return Opened(samples, None, "regression", tuple(f"n{k}" for k in range(case["targets"])))
+    targets, classes = (
+        tuple(f"n{k}" for k in range(count)) for count in (case["targets"], case.get("classes", 0))
+    )
+    return Opened(samples, None, "regression", targets, classes=classes)
 
 
 @dataclass
@@ -116,11 +126,11 @@ class Steps:
 def _batch(case: dict[str, Any]) -> dict[str, Any]:
     rng, rows = np.random.default_rng(0), case["batch"]
     shape = (rows, case["size"], case["size"], 3)
-    return {
-        "image": rng.integers(0, 256, shape, dtype=np.uint8),
-        "truth": {"activity": rng.standard_normal((rows, case["targets"]), dtype=np.float32)},
-        "index": np.arange(rows, dtype=np.int32),
-    }
+    image = rng.integers(0, 256, shape, dtype=np.uint8)
+    truth = {"activity": rng.standard_normal((rows, case["targets"]), dtype=np.float32)}
+    if case.get("classes"):
+        truth["label"] = np.arange(rows, dtype=np.int32) % case["classes"]
+    return {"image": image, "truth": truth, "index": np.arange(rows, dtype=np.int32)}
 
 
 def main() -> None:

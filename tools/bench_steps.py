@@ -19,14 +19,22 @@ PRETRAINED = ("resnet18", "resnet50", "efficientnet_lite0", "vit_tiny", "shuffle
 SIZES = dict.fromkeys(PRETRAINED, ((224, 16),)) | {"shallow_cnn": ((56, 50), (112, 50))}  # pixels, batch
 
 
+# Train steps of another kind: sharpness-aware, and of two objectives, numbers and ten classes.
+STEPS = {"resnet18": ("plain", "sam", "two objectives")}
+
+
 def cases(quick: bool, models: Sequence[str] = ()) -> list[Row]:
-    """What is measured of `models`, or of all: name, model, size, batch, targets."""
+    """What is measured of `models`, or of all: model, size, batch, targets, classes, and the kind of step."""
     models = models or (("resnet18", "shallow_cnn") if quick else tuple(SIZES))
     return [
-        {"model": model, "size": size, "batch": batch, "targets": 40}
+        {
+            "model": model, "size": size, "batch": batch, "targets": 40, "step": step,
+            "classes": 10 if step == "two objectives" else 0,
+        }
         for model in models
         for size, batch in (((32, 4),) if quick else SIZES[model])
-    ]
+        for step in STEPS.get(model, ("plain",))
+    ]  # fmt: skip
 
 
 def measure(quick: bool, repeats: int, torch_python: str | None, models: Sequence[str] = ()) -> list[Row]:
@@ -67,7 +75,7 @@ def _case(case: Row, repeats: int, seconds: float, torch_python: str | None) -> 
         counts = {key: worker.ready["parameters"] for key, worker in workers.items()}
         if len(set(counts.values())) > 1:
             raise SystemExit(f"{case['model']}: the two sides differ in parameters: {counts}")
-        for name in ("train", "forward"):
+        for name in ("train", "forward") if case["step"] == "plain" else ("train",):
             found = rates(workers, name, case["batch"], repeats, seconds)
             for key, worker in workers.items():
                 found[key] |= {
@@ -106,7 +114,7 @@ def table(rows: list[Row]) -> list[tuple[str, ...]]:
         speeds = [spread(side["images_per_second"]) for side in sides]
         lines.append((
             f"{row['model']} {row['size']} px, batch {row['batch']}",
-            row["pass"],
+            row["pass"] if row["step"] == "plain" else f"{row['pass']}, {row['step']}",
             speeds[0],
             speeds[1] if len(speeds) > 1 else "",
             f"{row['ratio']:.2f}" if "ratio" in row else "",

@@ -83,18 +83,47 @@ class Steps:
 
     def __init__(self, case: dict[str, Any]):
         torch.manual_seed(0)
-        self.model = network(**case).to(memory_format=torch.channels_last)
+        self.case = case
+        outputs = case["targets"] + case["classes"]
+        self.model = network(case["model"], outputs, case["size"]).to(memory_format=torch.channels_last)
         images = torch.randn(case["batch"], 3, case["size"], case["size"])
         self.images = images.to(memory_format=torch.channels_last)
         self.target = torch.randn(case["batch"], case["targets"])
+        self.label = torch.arange(case["batch"]) % max(case["classes"], 1)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
 
     def train(self, count: int) -> None:
         self.model.train()
         for _ in range(count):
-            self.optimizer.zero_grad()
-            nn.functional.mse_loss(self.model(self.images), self.target).backward()
+            self._backward()
+            if self.case["step"] == "sam":
+                self._sharpness_aware()
             self.optimizer.step()
+
+    def _backward(self) -> None:
+        self.optimizer.zero_grad()
+        outputs, targets = self.model(self.images), self.case["targets"]
+        loss = nn.functional.mse_loss(outputs[:, :targets], self.target)
+        if self.case["classes"]:
+            loss = loss + nn.functional.cross_entropy(outputs[:, targets:], self.label)
+        loss.backward()
+
+    def _sharpness_aware(self) -> None:
+        """The gradient at the worst neighbour (Foret et al. 2021); running statistics are those of the first pass."""
+        norms = [module for module in self.model.modules() if isinstance(module, nn.BatchNorm2d)]
+        before = [norm.momentum for norm in norms]
+        with torch.no_grad():
+            trained = list(self.model.parameters())
+            length = torch.stack([p.grad.norm() for p in trained]).norm()
+            climbs = [0.05 / length * p.grad for p in trained]
+            torch._foreach_add_(trained, climbs)
+        for norm in norms:
+            norm.momentum = 0.0
+        self._backward()
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
+        with torch.no_grad():
+            torch._foreach_sub_(trained, climbs)
 
     def forward(self, count: int) -> None:
         self.model.eval()

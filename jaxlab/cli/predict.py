@@ -32,6 +32,9 @@ from jaxlab.core.types import UserError
     help="What to predict; out_of_fold for folds and ridge regression.",
 )  # fmt: skip
 @click.option(
+    "--objective", metavar="NAME", help="Predict this one of several objectives.  [default: the first]"
+)
+@click.option(
     "--images", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Predict these images, a folder of them or one, in place of a split.",
 )  # fmt: skip
@@ -46,6 +49,7 @@ def predict(
     settings: tuple[str, ...],
     checkpoint: Any,
     split: str,
+    objective: str | None,
     images: Path | None,
     form: Any,
 ) -> None:
@@ -66,6 +70,8 @@ def predict(
         from jaxlab.runs.predict import predict_images, predict_runs
     prepare()
     if images is not None and out is not None:
-        predict_images(runs, images, out, settings, checkpoint, form, log=partial(click.echo, err=True))
+        predict_images(
+            runs, images, out, settings, checkpoint, form, partial(click.echo, err=True), objective
+        )
         return
-    predict_runs(runs, out, settings, checkpoint, split, log=partial(click.echo, err=True))
+    predict_runs(runs, out, settings, checkpoint, split, partial(click.echo, err=True), objective)

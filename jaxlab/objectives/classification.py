@@ -95,6 +95,12 @@ class Classification(Resolved):
     def start(self) -> Sums:
         return ClassificationSums.start(len(self.targets))
 
+    def collapsed(self, sums: Sums) -> str | None:
+        """The one class that is predicted, where there are others."""
+        assert isinstance(sums, ClassificationSums)
+        predicted, actual = (np.flatnonzero(jax.device_get(side)) for side in (sums.predicted, sums.actual))
+        return self.targets[predicted[0]] if len(predicted) == 1 and len(actual) > 1 else None
+
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
         if form not in (None, *FORMS):
             raise UserError(f"as_: expected one of {', '.join(FORMS)}, found {form!r}")

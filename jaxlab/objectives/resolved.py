@@ -181,6 +181,10 @@ class Resolved(ABC):
         """What sums come to. ceiling: (t,), of the data's targets; plays no part elsewhere."""
         return sums.compute(ceiling if self.of == ACTIVITY else None)
 
+    def collapsed(self, sums: Sums) -> str | None:
+        """What all samples are predicted to be, where they are of several kinds and predictions of one."""
+        return None
+
     @abstractmethod
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
         """Predictions (n, t) in another form: classes as "probabilities", "labels" (n,) or "logits". None: as they are.

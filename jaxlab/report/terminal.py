@@ -69,11 +69,7 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         for encoder in config.get("encoders") or ():
             yield "encoder", _encoder(encoder)
         for name, one in objectives.items():
-            of = f" of {one['of']}" if one["of"] else ""
-            yield (
-                "objective",
-                f"{name}: {one['head']['type']}, {one['loss']['type']}{of}, weight {one['weight']:g}",
-            )
+            yield "objective", f"{name}: {_objective(one)}"
     if entries and entries[-1]["epoch"]:
         asked = ((config or {}).get("training") or {}).get("epochs")
         of = f" of {asked:g}" if asked else ""
@@ -93,6 +89,16 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "data", (run.get("data") or {}).get("fingerprint", "unknown")[:12]
         devices = run.get("devices") or {}
         yield "devices", f"{devices.get('used')} x {devices.get('platform')}, {devices.get('cores')} cores"
+
+
+def _objective(one: dict[str, Any]) -> str:
+    """Its readout, loss, truth and weight."""
+    of, weight = f" of {one['of']}" if one["of"] else "", one["weight"]
+    if isinstance(weight, dict):
+        shown = f"{weight['start']:g} to {weight['end']:g} in {weight['epochs']:g} epochs"
+    else:
+        shown = f"{weight:g}{', learned from there' if one.get('learned') else ''}"
+    return f"{one['head']['type']}, {one['loss']['type']}{of}, weight {shown}"
 
 
 def _encoder(encoder: dict[str, Any]) -> str:

@@ -39,8 +39,8 @@ class FoldsRun(StudyRun):
     noun = "folds"
     usual = "last"
 
-    def __init__(self, rundir: RunDirectory, experiment: Folds):
-        super().__init__(rundir, experiment)
+    def __init__(self, rundir: RunDirectory, experiment: Folds, predicts: str | None = None):
+        super().__init__(rundir, experiment, predicts)
         first, *others = self.members
         if differing := [fold.rundir.path.name for fold in others if not fold.task.same_as(first.task)]:
             raise UserError(
@@ -191,7 +191,8 @@ class FoldsRun(StudyRun):
     def evaluate_checkpoints(self, which: Any = None) -> dict[str, dict[str, NamedScores]]:
         """{"fold0": {"validation": scores}, ..., "all": {"out_of_fold": scores}} of images as they are.
 
-        With "validation_tta", "out_of_fold_tta" and the like where the experiment's `inference` asks for them.
+        Of several objectives with those of each as `objective/score`, as a network's validation has them. With
+        "validation_tta", "out_of_fold_tta" and the like where the experiment's `inference` asks for them.
         """
         if which == "all":
             raise UserError(
@@ -201,13 +202,28 @@ class FoldsRun(StudyRun):
         found: dict[str, dict[str, NamedScores]] = {}
         for stage in ("plain", *self.experiment.experiment.inference.stages()):
             after = "" if stage == "plain" else f"_{stage}"
-            for name, scores in scores_by_fold(self.out_of_fold(which, stage)).items():
+            for name, scores in self._scores_of_all(which, stage).items():
                 split = "out_of_fold" if name == "all" else "validation"
                 found.setdefault(name, {})[f"{split}{after}"] = scores
         return found
 
+    def _scores_of_all(self, which: Which | None, stage: str) -> dict[str, NamedScores]:
+        """`scores_by_fold` of every objective, those of the predicted one under their plain names too."""
+        found = scores_by_fold(self.out_of_fold(which, stage))
+        if len(self.objectives) == 1:
+            return found
+        named = {name: dict(scores) for name, scores in found.items()}
+        for one in self.objectives:
+            run = self if one.name == self.primary.name else self.predicting(one.name)
+            by_fold = found if run is self else scores_by_fold(run.out_of_fold(which, stage))
+            for name, scores in by_fold.items():
+                named[name] |= {f"{one.name}/{score}": value for score, value in scores.items()}
+        return named
+
     def _recorded(self, which: Which | None) -> Mapping[str, Any]:
         """The out-of-fold scores, as far as they are of these checkpoints and of predictions made alike."""
+        if self.predicts is not None:
+            return {}  # the journal has those of the first objective
         recorded = self.rundir.config()["experiment"].get("inference")
         alike = which in (None, "last") and recorded == to_json(self.experiment.experiment.inference)
         return journal.validations(self.rundir.metrics).get(0, {}) if alike else {}

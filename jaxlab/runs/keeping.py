@@ -3,6 +3,7 @@
 predictions/SPLIT.npz is of the run's own data, by the checkpoint that it predicts with unless asked for another: what
 ensembles read. Whatever else is predicted has a name that says so, as `test-step40-1f2e3d4c.npz` (by that checkpoint)
 or `test-data9a8b7c6d-step40-1f2e3d4c.npz` (of other data); and so gets what stood at SPLIT.npz before something else.
+Those of another objective than the run's first are at SPLIT-OBJECTIVE.npz, likewise.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ def origin_of(run: "Run", predictions: Predictions, which: "Which | None") -> Or
 def keep(rundir: RunDirectory, predictions: Predictions, origin: Origin) -> Path:
     """Write them into the run directory; the file. Warns of those that are the same for all images."""
     warn_of_constants(predictions)
-    file = rundir.predictions(predictions.split)
+    file = rundir.predictions(_split(predictions))
     if not all(origin):
         file = file.with_name(f"{_name(predictions, not origin.own)}.npz")
     elif (before := _at(file)) is not None and _differ(before, predictions):
@@ -57,7 +58,7 @@ def _is_own(run: "Run", predictions: Predictions) -> bool:
     trained: Any = type(run)(run.rundir, recorded(run.rundir))
     if trained.source == run.source:
         return True
-    before = _at(run.rundir.predictions(predictions.split))
+    before = _at(run.rundir.predictions(_split(predictions)))
     known = None if before is None else _samples(before)
     if known is None:
         try:
@@ -82,7 +83,7 @@ def _differ(one: Predictions, other: Predictions) -> bool:
 
 def _name(predictions: Predictions, other_data: bool) -> str:
     """Split, data where they are not the run's own, step and digest of the checkpoint, and how it was used."""
-    parts, samples = [predictions.split], _samples(predictions)
+    parts, samples = [_split(predictions)], _samples(predictions)
     if other_data and samples:
         parts.append(f"data{samples[:8]}")
     steps = {one.get("step") for one in _networks(predictions.provenance)} - {None}
@@ -93,6 +94,11 @@ def _name(predictions: Predictions, other_data: bool) -> str:
     if inference:
         parts.append(f"inference{_short(inference)}")
     return "-".join(parts)
+
+
+def _split(predictions: Predictions) -> str:
+    """What was predicted: the split, of another objective than the run's first with its name."""
+    return "-".join(filter(None, (predictions.split, predictions.provenance.get("objective"))))
 
 
 def _short(value: Any) -> str:

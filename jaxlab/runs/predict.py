@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,20 +42,25 @@ def predict_runs(
     which: Which | None = None,
     split: str = "test",
     log: Callable[[str], None] = lambda line: None,
+    objective: str | None = None,
 ) -> Predicted:
     """Predict a split with each run, keep it in each one's predictions/, and write their mean to `out`, if given.
 
     A run that is read-only keeps nothing where `out` is given, which is told.
-    The suffix of `out` picks csv or npz. which: by default the best checkpoint, and the last ones of folds.
+    objective: of those that each run has learned; default its first. The suffix of `out` picks csv or npz.
+    which: by default the best checkpoint, and the last ones of folds.
     log: is given a warning for each run whose training is not at its end, and a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
     """
     check_out(out)
-    runs = [load(path, settings) for path in paths]
+    runs = [load(path, settings).predicting(objective) for path in paths]
     for run in runs:
         for warning in run.unfinished():
             log(warning)
     sample = runs[0].test[1] if split == "test" and out is not None else None
+    unchecked = "there is no sample submission"
+    if sample is not None and _asks_for_another(runs[0], sample):
+        unchecked, sample = f"{sample} asks for another objective than {objective}", None
     if out is not None:
         refuse_input(out, [sample])
         _check_together(runs, sample if out.suffix == ".csv" else None)
@@ -81,7 +87,7 @@ def predict_runs(
     elif sample is None:
         mean = _in_form(mean, None, runs[0])
         kaggle.write(mean, out)
-        about = f" with {_WORDS[mean.kind]}, not checked: there is no sample submission"
+        about = f" with {_WORDS[mean.kind]}, not checked: {unchecked}"
     else:
         for warning in _no_whole_numbers(mean, sample, runs[0]):
             log(warning)
@@ -106,19 +112,20 @@ def predict_images(
     which: Which | None = None,
     form: Form | None = None,
     log: Callable[[str], None] = lambda line: None,
+    objective: str | None = None,
 ) -> Path:
     """Write to `out` the mean of what runs predict for a folder of images, or one: a row for each, its file name first.
 
-    form: of classes; default probabilities, a column for each. `labels` is one column of class names, in a csv. Nothing
-    is kept in the runs, and no file is overwritten. Raises UserError, before anything is predicted where that can be
-    known.
+    objective: as `predict_runs` has it. form: of classes; default probabilities, a column for each. `labels` is one
+    column of class names, in a csv. Nothing is kept in the runs, and no file is overwritten. Raises UserError, before
+    anything is predicted where that can be known.
     """
     check_out(out)
     if out.exists():
         raise UserError(
             f"--out {out}: is there already; nothing is overwritten, so give another file or remove it"
         )
-    runs = [load(path, settings) for path in paths]
+    runs = [load(path, settings).predicting(objective) for path in paths]
     first = runs[0]
     _check_together(runs, None)
     first.primary.presented(first.primary.placeholder(1), form)
@@ -130,7 +137,9 @@ def predict_images(
     samples = first.given(images)
     each = (_in_order(run, run.given(images), which, first) for run in runs)
     values = next(each) if len(runs) == 1 else first.primary.mean_of(each)
-    origin = {"images": str(images), "runs": [run.rundir.path.name for run in runs]}
+    origin: dict[str, Any] = {"images": str(images), "runs": [run.rundir.path.name for run in runs]}
+    if first.predicts is not None:
+        origin["objective"] = first.predicts
     found = Predictions(samples.ids, values, np.array(first.targets), first.primary.written, "images", origin)
     if same := constants(found):
         log(same)
@@ -205,6 +214,14 @@ def _check_together(runs: Sequence[Run], sample: Path | None) -> None:
                 f"{run.rundir.path} predicts other targets ({examples(run.targets)}) than {first.rundir.path} "
                 f"({examples(first.targets)}), so they have no mean"
             )
+
+
+def _asks_for_another(run: Run, sample: Path) -> bool:
+    """Whether the submission's sample is not of the objective that is predicted in place of the run's first."""
+    samples = run.test[0]
+    return (
+        run.predicts is not None and samples is not None and bool(unlike_sample(samples, run.primary, sample))
+    )
 
 
 def _check_names(run: Run, sample: Path) -> None:

@@ -197,8 +197,8 @@ class RidgeRun(Run):
     """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
 
     @cached_property
-    def primary(self) -> Resolved:
-        return resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, tuple(self.info["task"]["targets"])))[0]
+    def objectives(self) -> tuple[Resolved, ...]:
+        return resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, tuple(self.info["task"]["targets"])))
 
     def checkpoint(self, which: Which = "best") -> Saved:
         """The solution on disk; there is but one, of step 0. Raises UserError where it is damaged."""

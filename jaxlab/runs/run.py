@@ -37,14 +37,16 @@ class Run(ABC):
     """A trained run: `jaxlab.load` gives one, of the kind that its config asks for.
 
     rundir: its directory. experiment: its config. info: run.json.
+    predicts: the objective that it predicts, where that is not the primary one; see `predicting`.
     usual: the checkpoint that predicts where none is asked for.
     """
 
     usual: ClassVar[Which] = "best"
 
-    def __init__(self, rundir: RunDirectory, experiment: Any):
+    def __init__(self, rundir: RunDirectory, experiment: Any, predicts: str | None = None):
         self.rundir = rundir
         self.experiment = experiment
+        self.predicts = predicts
         self.info = rundir.info()
 
     @classmethod
@@ -73,8 +75,26 @@ class Run(ABC):
 
     @property
     @abstractmethod
+    def objectives(self) -> tuple[Resolved, ...]:
+        """All that it has learned to predict, the first of the config first."""
+
+    @property
     def primary(self) -> Resolved:
-        """The objective that is predicted."""
+        """The objective that is predicted: the first, unless another is asked for."""
+        return next(one for one in self.objectives if self.predicts in (None, one.name))
+
+    def predicting(self, objective: str | None) -> Self:
+        """The same run, which predicts another of its objectives; None for the first.
+
+        Raises UserError for a name that is none of them.
+        """
+        first, *others = (one.name for one in self.objectives)
+        if objective not in (None, first, *others):
+            raise UserError(
+                f"{self.rundir.path}: expected one of its objectives, {', '.join((first, *others))}, found "
+                f"{objective!r}"
+            )
+        return type(self)(self.rundir, self.experiment, objective if objective in others else None)
 
     @property
     def kind(self) -> Kind:
@@ -226,6 +246,8 @@ class Run(ABC):
     def origin(self, scores: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """The provenance of predictions. scores: by split. more: of the checkpoint and of how it was used."""
         origin = {"run": self.rundir.path.name, "scores": scores, "data": self.info["data"]}
+        if self.predicts is not None:
+            origin["objective"] = self.predicts
         return {**origin, "config": self.rundir.config(), **more, **provenance()}
 
 

@@ -41,11 +41,11 @@ class StudyRun(Run):
     def members(self) -> Sequence[NetworkRun]:
         variants = self.experiment.variants()
         directories = directories_of(self.rundir, self.experiment)
-        return [NetworkRun(directories[name], variant) for name, variant in variants.items()]
+        return [NetworkRun(directories[name], variant, self.predicts) for name, variant in variants.items()]
 
     @property
-    def primary(self) -> Resolved:
-        return self.members[0].primary
+    def objectives(self) -> tuple[Resolved, ...]:
+        return self.members[0].objectives
 
     @property
     def source(self) -> Source:

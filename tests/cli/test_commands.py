@@ -27,9 +27,8 @@ from jaxlab.experiment.recipe import recalled
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
-ON_FOLDERS = [
-    config for config in CONFIGS if config.stem != "mnist_lenet5"
-]  # that one is in test_data_mnist.py
+ELSEWHERE = ("mnist_lenet5", "biobjective_resnet")  # in test_data_mnist.py and test_data_nx414.py
+ON_FOLDERS = [config for config in CONFIGS if config.stem not in ELSEWHERE]
 # What makes a config small enough for two steps here.
 SMALL, TINY = "images.size=(32, 32)", "images.size=(16, 16)"
 SHRUNK = {
@@ -140,10 +139,10 @@ def test_config_builds_at_full_size(config, monkeypatch):
     task = task_of(experiment, ("n00", "n20", "n30"), images, Normalize(), encoders=encoders)
     _, params, _ = recalled(experiment, task).shapes
     bias = re.compile(
-        r"bias|norm\.bias|parts\.\w+\.bias"
+        r"(objectives\.\w+\.)?(bias|norm\.bias|parts\.\w+\.bias)"
     )  # of a squashed head a norm's, of regions their heads'
     biases = [leaf for path, leaf in flatten(params["head"]).items() if bias.fullmatch(path)]
-    assert sum(len(leaf) for leaf in biases) == 3
+    assert sum(len(leaf) for leaf in biases) == 3 * len(experiment.goals)
 
 
 @pytest.mark.slow

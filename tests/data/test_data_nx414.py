@@ -1,15 +1,18 @@
 """NX-414's HDF5 file: images normalised once, the file's own split, and what is said of faults."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from tiny import trained_run
+from tiny import train, trained_run
 
 from jaxlab import load
+from jaxlab.core.config import load_file
 from jaxlab.core.types import UserError
 from jaxlab.data import NX414, ColumnSplit, Images, Normalize, decode
+from jaxlab.models import ShallowCNN
 
 RNG = np.random.default_rng(0)
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -166,3 +169,18 @@ def test_trains_and_predicts(tmp_path: Path) -> None:
     assert run.task.image_dtype == "uint8"
     assert run.predict_split("validation").ids.tolist() == [f"val-{row:06d}" for row in range(8)]
     assert run.predict_split("test").values.shape == (4, 3)
+
+
+@pytest.mark.slow
+def test_the_config_of_two_objectives_trains_and_predicts_objects(tmp_path: Path) -> None:
+    """With another network, whose steps compile in no time."""
+    shipped = load_file(Path(__file__).parents[2] / "configs/biobjective_resnet.py")
+    small = replace(shipped, model=ShallowCNN(channels=(4,), kernel_sizes=(3,)))
+    settings = [
+        f"data.root={file(tmp_path)}",
+        "images.size=(16, 16)",
+        "objectives.activity.head.layer=level1",
+    ]
+    run = load(train(small.overridden([*settings, "objectives.object.weight=0.3"]).smoke(), tmp_path / "run"))
+    assert run.targets == tuple(f"n{k:02d}" for k in range(12))
+    assert run.predicting("object").predict_split("test").targets.tolist() == ["bear", "car_r\xe9d", "face"]

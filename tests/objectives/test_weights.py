@@ -9,12 +9,14 @@ import pytest
 from test_objectives import ACTIVITY, DATA, OBJECT, experiment
 from tiny import steps
 
+from jaxlab.core import tree
 from jaxlab.core.config import override, short_hash, to_json
 from jaxlab.core.types import UserError
 from jaxlab.experiment import Experiment, Objective
 from jaxlab.experiment.recipe import resolve
 from jaxlab.losses import END, Poisson, Ramp
 from jaxlab.optim import SGD
+from jaxlab.report.terminal import _objective
 
 
 def test_fixed_weights_are_what_they_were():
@@ -26,8 +28,6 @@ def test_fixed_weights_are_what_they_were():
 
 
 def _paths(program):
-    from jaxlab.core import tree
-
     return tree.flatten(program.shapes[1])
 
 
@@ -91,6 +91,13 @@ def test_a_step_is_by_hand_and_decay_leaves_it_alone():
 def test_what_cannot_be_is_refused(make, words):
     with pytest.raises(UserError, match=words):
         make()
+
+
+def test_inspect_says_what_a_weight_is():
+    ramp = replace(OBJECT, weight=Ramp(start=1.0, end=0.25, epochs=4))
+    assert _objective(to_json(OBJECT)) == "Linear, CrossEntropy of category, weight 0.3"
+    assert _objective(to_json(ramp)).endswith("weight 1 to 0.25 in 4 epochs")
+    assert _objective(to_json(replace(OBJECT, learned=True))).endswith("weight 0.3, learned from there")
 
 
 def test_names_of_runs_stay():

@@ -1,6 +1,7 @@
 """A trained network as a run: predict with it, evaluate its checkpoints."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
+from jaxlab.training.step import Program
 from submit import Predictions
 
 Inferred = dict[str, Any]  # what inference did, for provenance
@@ -34,14 +36,14 @@ Inferred = dict[str, Any]  # what inference did, for provenance
 class NetworkRun(Run):
     """A trained network with the preprocessing that it was trained on. task: targets, image shape, normalisation."""
 
-    def __init__(self, rundir: RunDirectory, experiment: Experiment):
-        super().__init__(rundir, as_trained(experiment, rundir))
+    def __init__(self, rundir: RunDirectory, experiment: Experiment, predicts: str | None = None):
+        super().__init__(rundir, as_trained(experiment, rundir), predicts)
         self.task = Task.from_json(self.info["task"], self.experiment.goals)
         self._norms = self._refined_norms()
 
     @property
-    def primary(self) -> Resolved:
-        return self.task.primary
+    def objectives(self) -> tuple[Resolved, ...]:
+        return self.task.objectives
 
     @property
     def validates(self) -> bool:
@@ -53,6 +55,10 @@ class NetworkRun(Run):
         """What predicting takes, read back."""
         seen = input_of(self.experiment, self.task, run=str(self.rundir.path))
         return recalled(self.experiment, self.task, seen)
+
+    @cached_property
+    def _program(self) -> Program:
+        return replace(self.recipe.program, predicted=self.objectives.index(self.primary))
 
     @property
     def network(self) -> "NetworkRun":
@@ -239,12 +245,12 @@ class NetworkRun(Run):
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self.recipe.program, self._layout, self.experiment.training.batch_size)
+        return Evaluator(self._program, self._layout, self.experiment.training.batch_size)
 
     @cached_property
     def _inferring(self) -> dict[str, InferenceEvaluator]:
         """Evaluators of the stages of the experiment's `inference`."""
-        program, size = self.recipe.program, self.experiment.training.batch_size
+        program, size = self._program, self.experiment.training.batch_size
         return {
             name: InferenceEvaluator(program, self._layout, size, stage, self._norms)
             for name, stage in self.experiment.inference.stages().items()

@@ -20,6 +20,7 @@ from jaxlab.runs.checks import log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.runs.network.earlier import as_trained
+from jaxlab.runs.network.watch import Watch
 from jaxlab.training import journal
 from jaxlab.training.agreement import agreement
 from jaxlab.training.checkpoint import Checkpoints
@@ -99,13 +100,14 @@ def _fit(
     session.once(LEGEND)
     shown = TerminalDisplay(session.console, plan.steps, first, training.batch_size, session.title)
     with shown as display:
+        watch = Watch(recipe.task.objectives, display.note)
         loop = Fit(
             plan=plan,
             phases=_compiled(recipe, layout, notes(table, steps_per_epoch), evaluator, learn),
             batches=lambda step: prefetch(batches.iterate(step), learn.put or layout.put_batch),
             scores=program.scores,
             evaluate=lambda variables: program.scores(
-                evaluator.evaluate(variables, *validate.sent, validate.put), ceiling
+                watch(evaluator.evaluate(variables, *validate.sent, validate.put)), ceiling
             ),
             no_sums=evaluator.no_sums,
             batch_ids=lambda step: learn.ids[batches[step]["index"]].tolist(),
