@@ -15,7 +15,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.device.channels import count_channels
 from jaxlab.data.device.preprocess import Preprocess
-from jaxlab.data.images import ImageRows, decode_splits, first_readable
+from jaxlab.data.images import ImageRows, SharedImages, decode_splits, first_readable
 from jaxlab.data.levels import Levels, at_levels, warn_of_dark
 from jaxlab.data.source import Opened
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
@@ -134,7 +134,22 @@ class ImageInput:
     def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
         warn_of_dark(samples, self.task.images.levels, say)
         (images,) = decode_splits(samples, [rows], self.task.images)
+        if self.task.image_dtype == "uint8":
+            _check_scale(images)
         return Portion(samples.ids[rows], images, {})
+
+
+def _check_scale(images: ImageRows) -> None:
+    """Raises UserError for floats that are not of the scale to which images of 8 bits are brought."""
+    values = images.images if isinstance(images, SharedImages) else images
+    if values.dtype == np.uint8 or not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    if not (low > -0.01 and high < 1.01):
+        raise UserError(
+            f"images: floats from {low:.3g} to {high:.3g}, where this run learned from images of 8 bits; expected 0 "
+            "(black) to 1 (white)"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.types import Samples, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
 from jaxlab.runs.api import load
@@ -148,7 +149,9 @@ def predict_images(
     else:
         found = _in_form(found, form, first)
         found.save(out) if out.suffix == ".npz" else kaggle.write(found, out)
-    log(f"{out}: {len(samples)} images, {'class names' if form == 'labels' else _WORDS[found.kind]}")
+    log(
+        f"{out}: {counted(len(samples), 'image')}, {'class names' if form == 'labels' else _WORDS[found.kind]}"
+    )
     return out
 
 

@@ -4,6 +4,7 @@ The kind: numbers under a class's name that are no probabilities. Expected value
 """
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.special import softmax
 
 from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
+from jaxlab.data.readers.image_files import list_folders
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
@@ -229,3 +231,32 @@ def test_the_command(trained: Path, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
     again = CliRunner().invoke(main, arguments)
     assert "nothing is overwritten" in again.output
+
+
+def test_floats_of_another_scale_than_the_runs_are_refused(trained: Path, tmp_path: Path) -> None:
+    """A network that learned from 8 bits sees black as 0 and white as 1: floats up to 255 would be 255 times that."""
+    import jaxlab
+
+    run, levels = jaxlab.load(trained), np.arange(256.0, dtype=np.float32).reshape(16, 16)
+    for name, values in (("of255", levels), ("of1", levels / 255)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(values).save(tmp_path / name / "a.tif")
+    with pytest.raises(
+        UserError, match=r"images: floats from 0 to 255, where this run learned from images of 8"
+    ):
+        run.predict(tmp_path / "of255")
+    Image.fromarray(levels.astype(np.uint8)).save(tmp_path / "a.png")
+    found, expected = run.predict(tmp_path / "of1"), run.predict(tmp_path / "a.png")
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_name_of_other_bytes_than_utf_8_is_refused(tmp_path: Path) -> None:
+    """As a zip from another system leaves them: they would be ids that no table can hold."""
+    (tmp_path / os.fsdecode(b"\xff.png")).touch()
+    (tmp_path / "classes" / os.fsdecode(b"\xfe")).mkdir(parents=True)
+    with pytest.raises(
+        UserError, match=r"the name b'\\xff.png' is not UTF-8, as of an old archive; rename it"
+    ):
+        given_samples(tmp_path, "uint8")
+    with pytest.raises(UserError, match=r"classes: the name b'\\xfe' is not UTF-8"):
+        list_folders(tmp_path / "classes")

@@ -59,6 +59,7 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
     """The image files directly inside `path`, sorted by name; hidden ones are left out.
 
     within: folders of `path` to list, "" for itself; names, stems and ids then begin with theirs, as `cat/001.png`.
+    Raises UserError for a name that is no text.
     """
     by_name: dict[str, Path] = {}
     stems: dict[str, list[Path]] = {}
@@ -66,6 +67,7 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
         prefix = f"{folder}/" if folder else ""
         for name in _visible(path / folder, os.DirEntry.is_file):
             if Path(name).suffix.lower() in SUFFIXES:
+                _check_text(path / folder, name)
                 by_name[prefix + name] = file = path / folder / name
                 stems.setdefault(prefix + file.stem, []).append(file)
     return ImageFolder(path, by_name, stems)
@@ -97,8 +99,24 @@ def _folder_like(path: Path, within: str) -> str | None:
 
 
 def list_folders(path: Path) -> list[str]:
-    """The names of the folders directly inside `path`, sorted; hidden ones are left out."""
-    return _visible(path, os.DirEntry.is_dir)
+    """The names of the folders directly inside `path`, sorted; hidden ones are left out.
+
+    Raises UserError for a name that is no text.
+    """
+    names = _visible(path, os.DirEntry.is_dir)
+    for name in names:
+        _check_text(path, name)
+    return names
+
+
+def _check_text(folder: Path, name: str) -> None:
+    """Names become ids and classes, which are written as UTF-8; on Linux a file may be called by any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{folder}: the name {os.fsencode(name)!r} is not UTF-8, as of an old archive; rename it"
+        ) from None
 
 
 def _visible(path: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
