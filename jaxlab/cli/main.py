@@ -1,21 +1,20 @@
 """The command line: click commands that parse, call and print. No logic."""
 
-import json
 import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
-from rich.console import Console
 
 from jaxlab import __version__
-from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_config
+from jaxlab.cli.arguments import example, importing, prepare
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
 from jaxlab.cli.endings import flush, heard, message_of
+from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
 from jaxlab.cli.predict import predict
 from jaxlab.cli.soup import soup
@@ -76,6 +75,7 @@ def main() -> None:
 main.add_command(bundle)
 main.add_command(configs)
 main.add_command(data)
+main.add_command(evaluate)
 main.add_command(predict)
 main.add_command(gestures)
 main.add_command(soup)
@@ -221,49 +221,6 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     prepare()
     parts = (experiment.data, experiment.model, experiment.images, experiment.normalize)
     extract(*parts, [one.head for one in experiment.goals.values()], **options)
-
-
-@main.command(
-    epilog=example(
-        "evaluate runs/first --checkpoints all", then="jaxlab predict runs/first --out submission.csv"
-    )
-)
-@click.argument("run", type=RunPath())
-@_set
-@click.option(
-    "--checkpoints", type=click.Choice(["best", "last", "all"]),
-    help="Which to evaluate.  [default: best; of folds, last]",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@trust_config
-def evaluate(
-    run: Path, settings: tuple[str, ...], checkpoints: Literal["best", "last", "all"] | None, as_json: bool
-) -> None:
-    """Score a RUN's checkpoints on training and validation data.
-
-    Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
-    of inference, those with it are shown beside them.
-    """
-    with importing():
-        from jaxlab.runs.api import load
-    prepare()
-    scores = load(run, settings).evaluate_checkpoints(checkpoints)
-    click.echo(json.dumps(scores, indent=1)) if as_json else _print_scores(scores)
-
-
-def _print_scores(scores: dict[Any, dict[str, dict[str, float]]]) -> None:
-    """By step, or by fold."""
-    from jaxlab.core.score_tables import score_tables
-
-    first = "step" if all(isinstance(key, int) for key in scores) else "fold"
-    rows = [
-        ((str(step), split), {name: f"{value:.4g}" for name, value in values.items()})
-        for step, by_split in scores.items()
-        for split, values in by_split.items()
-    ]
-    console = Console()
-    for table in score_tables(console, (first, "split"), rows):
-        console.print(table)
 
 
 @main.command(

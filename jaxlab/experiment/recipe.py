@@ -163,21 +163,31 @@ class Recipe:
             [self.experiment.model, *heads],
         )
 
-    def initial_state(self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})) -> TrainState:
-        """The state before the first step. pretrained: parameters and batch statistics of the backbone."""
+    def initial_variables(
+        self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
+    ) -> Variables:
+        """Those before the first step. pretrained: parameters and batch statistics of the backbone."""
         params, stats = initial_parameters(builder(self.experiment, self.task, self.input))
         for flat, loaded in zip((params, stats), pretrained, strict=True):
             flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
-        training = self.experiment.training
+        constants = {
+            name: leaf
+            for one in self.task.objectives
+            for name, leaf in one.constants(
+                learn.truth[one.name], self.experiment.training.standardize
+            ).items()
+        }
+        return Variables(params, stats, constants)
+
+    def initial_state(self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})) -> TrainState:
+        """The state before the first step. pretrained: as for `initial_variables`."""
+        variables, training = self.initial_variables(learn, pretrained), self.experiment.training
+        params = variables.params
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
-            stats=stats,
-            constants={
-                name: leaf
-                for one in self.task.objectives
-                for name, leaf in one.constants(learn.truth[one.name], training.standardize).items()
-            },
+            stats=variables.stats,
+            constants=variables.constants,
             opt_state=jax.jit(self.phases[0].optimizer.init)(params),
             ema=None if training.ema is None and training.average_from is None else params,
             rate_scale=jnp.ones(()),

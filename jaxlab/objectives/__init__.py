@@ -3,6 +3,15 @@
 from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.objective import KINDS, Objective, resolved, targets_of
 from jaxlab.objectives.regression import Regression
-from jaxlab.objectives.resolved import Resolved
+from jaxlab.objectives.resolved import Labelled, Resolved
 
-__all__ = ["KINDS", "Classification", "Objective", "Regression", "Resolved", "resolved", "targets_of"]
+__all__ = [
+    "KINDS",
+    "Classification",
+    "Labelled",
+    "Objective",
+    "Regression",
+    "Resolved",
+    "resolved",
+    "targets_of",
+]

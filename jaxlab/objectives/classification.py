@@ -15,12 +15,16 @@ from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
 from jaxlab.metrics import ClassificationSums, Sums
 from jaxlab.objectives.learnable import check_classes
-from jaxlab.objectives.resolved import SHARE, Resolved, reduced
+from jaxlab.objectives.resolved import SHARE, Labelled, Resolved, reduced
 
 if TYPE_CHECKING:
     from scipy import special
+
+    from submit.scores import by_class as scores
+    from submit.scores import pairing
+    from submit.scores.by_class import ByClass
 else:
-    special = Late("scipy.special")
+    special, scores, pairing = map(Late, ("scipy.special", "submit.scores.by_class", "submit.scores.pairing"))
 
 
 FORMS = ("probabilities", "labels", "logits")
@@ -100,6 +104,17 @@ class Classification(Resolved):
         assert isinstance(sums, ClassificationSums)
         predicted, actual = (np.flatnonzero(jax.device_get(side)) for side in (sums.predicted, sums.actual))
         return self.targets[predicted[0]] if len(predicted) == 1 and len(actual) > 1 else None
+
+    def breakdown(self, labelled: Labelled, opened: Opened) -> "ByClass":
+        rows, values, truth = labelled.rows, labelled.values, self.truth(opened.train)
+        if truth is None:
+            raise UserError(f"the data have no {self.of} to compare predictions with")
+        predicted = np.where(np.isfinite(values).all(1), values.argmax(1), -1)
+        ids, classes = opened.train.ids[rows], np.array(self.targets)
+        place = np.arange(len(rows))
+        return scores.by_class(
+            pairing.PairedClasses(ids, classes, predicted, truth[rows], values, place, scores_kind="logits")
+        )
 
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
         if form not in (None, *FORMS):

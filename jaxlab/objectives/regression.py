@@ -1,12 +1,14 @@
 """Numbers as an objective, one a target."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
+from jaxlab.core.late import Late
 from jaxlab.core.precision import moments, narrowed, origin, varies
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.tables import is_gap
@@ -14,7 +16,17 @@ from jaxlab.data.source import LEAVE_OUT, Opened, examples, not_numbers
 from jaxlab.heads import Head
 from jaxlab.metrics import RegressionSums, Sums
 from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
-from jaxlab.objectives.resolved import ACTIVITY, Resolved, reduced
+from jaxlab.objectives.resolved import ACTIVITY, Labelled, Resolved, reduced
+
+if TYPE_CHECKING:
+    from submit import regions
+    from submit.scores import by_target as scores
+    from submit.scores import pairing
+    from submit.scores.by_target import ByTarget
+else:
+    regions, scores, pairing = map(
+        Late, ("submit.regions", "submit.scores.by_target", "submit.scores.pairing")
+    )
 
 _TARGETS = 512  # whose moments are taken at a time: in float64, all of a whole brain would be gigabytes
 
@@ -127,6 +139,17 @@ class Regression(Resolved):
 
     def start(self) -> Sums:
         return RegressionSums.start(len(self.targets), self.missing)
+
+    def breakdown(self, labelled: Labelled, opened: Opened) -> "ByTarget":
+        rows, truth = labelled.rows, self.truth(opened.train)
+        if truth is None:
+            raise UserError(f"the data have no {self.of} to compare predictions with")
+        targets, place = np.array(self.targets), np.arange(len(rows))
+        known = opened.rois if self.of == ACTIVITY else {}
+        named = {name: mask for name, mask in known.items() if mask.any()} or regions.hemispheres(targets)
+        ids, column = opened.train.ids[rows], np.arange(len(targets))
+        pair = pairing.PairedNumbers(ids, targets, labelled.values, truth[rows], place, column)
+        return scores.by_target(pair, self.ceiling(opened), named, self.missing)
 
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:
         if form is not None:

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,11 +24,25 @@ from jaxlab.metrics import Sums
 
 if TYPE_CHECKING:
     from submit.metrics import table
+    from submit.scores.by_class import ByClass
+    from submit.scores.by_target import ByTarget
 else:
     table = Late("submit.metrics.table")
 
 ACTIVITY = "activity"  # the truth that is the data's targets
 SHARE = "class_share"  # the constant that losses with `needs_shares` are told
+
+
+class Labelled(NamedTuple):
+    """Predictions (n, t) of the labelled samples at `rows` (n,) of the data; logits of classes.
+
+    split: "train", "validation" or "out_of_fold". untrained: whether they are those of the network before training.
+    """
+
+    split: str
+    rows: np.ndarray
+    values: np.ndarray
+    untrained: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +198,10 @@ class Resolved(ABC):
     def collapsed(self, sums: Sums) -> str | None:
         """What all samples are predicted to be, where they are of several kinds and predictions of one."""
         return None
+
+    @abstractmethod
+    def breakdown(self, labelled: Labelled, opened: Opened) -> "ByTarget | ByClass":
+        """Scores of each of its targets, by region, or of each class. Raises UserError where there is no truth."""
 
     @abstractmethod
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:

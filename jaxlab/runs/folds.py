@@ -18,6 +18,7 @@ from jaxlab.evaluate.scores import scores_of
 from jaxlab.experiment import Folds
 from jaxlab.experiment.recipe import divided, positions_of
 from jaxlab.experiment.study import Study
+from jaxlab.objectives import Labelled
 from jaxlab.runs import keeping
 from jaxlab.runs.checks import check_unseen
 from jaxlab.runs.run import Kept, NamedScores, UserImages, Which
@@ -219,6 +220,17 @@ class FoldsRun(StudyRun):
             for name, scores in by_fold.items():
                 named[name] |= {f"{one.name}/{score}": value for score, value in scores.items()}
         return named
+
+    def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
+        """Out of fold."""
+        if untrained:
+            raise UserError(
+                f"{self.rundir.path}: each fold begins as the same network; ask one (jaxlab evaluate "
+                f"{self.rundir.path}/fold0 --untrained)"
+            )
+        values = self.out_of_fold(which, "plain").values
+        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.members]
+        yield Labelled("out_of_fold", np.sort(np.concatenate(rows)), values)
 
     def _recorded(self, which: Which | None) -> Mapping[str, Any]:
         """The out-of-fold scores, as far as they are of these checkpoints and of predictions made alike."""

@@ -1,6 +1,6 @@
 """Ridge regression as a run: fitted into a run directory, loaded from there, and predicting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
-from jaxlab.objectives import Objective, Regression, Resolved, resolved
+from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
@@ -234,18 +234,26 @@ class RidgeRun(Run):
 
     def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"train": scores, "validation": those of the out-of-fold predictions}."""
-        rows = training_rows(self.experiment, self.opened.train)
         truth = self.primary.truth(self.opened.train)
         if truth is None:
             raise UserError(f"{self.rundir.path}: the data have no targets that are numbers")
+        ceiling = self.opened.ceiling
+        return {one.split: scores_of(one.values, truth[one.rows], ceiling) for one in self.labelled(which)}
+
+    def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
+        """Of what it has learned, and out of fold, under the name "validation"."""
+        if untrained:
+            raise UserError(
+                f"{self.rundir.path}: a ridge regression is fitted in one piece; it never was untrained"
+            )
+        rows = training_rows(self.experiment, self.opened.train)
         guessed = Predictions.load(self.rundir.predictions("out_of_fold"))
         if guessed.ids.tolist() != self.opened.train.ids[rows].tolist():
             raise UserError(
                 f"{self.rundir.path}: its out-of-fold predictions are of other samples than the data's"
             )
-        by_split = {"train": self._predict(self.opened.train, rows, which), "validation": guessed.values}
-        ceiling = self.opened.ceiling
-        return {name: scores_of(values, truth[rows], ceiling) for name, values in by_split.items()}
+        yield Labelled("train", rows, self._predict(self.opened.train, rows, which))
+        yield Labelled("validation", rows, guessed.values)
 
     def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, NamedScores]]:
         self.has_its_data(fingerprint(self.opened))

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import jax
 import numpy as np
@@ -13,12 +13,16 @@ from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.source import Opened, Source, samples_fingerprint
-from jaxlab.objectives import Resolved
+from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import keeping
 from jaxlab.training import runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
 from submit import Predictions
+
+if TYPE_CHECKING:
+    from submit.scores.by_class import ByClass
+    from submit.scores.by_target import ByTarget
 
 Which = Literal["best", "last"] | int
 Form = Literal["probabilities", "labels", "logits"]
@@ -242,6 +246,20 @@ class Run(ABC):
     @abstractmethod
     def evaluate_checkpoints(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
         """{step, or member: {split: scores}}. which: as for `evaluate`, or "all"."""
+
+    @abstractmethod
+    def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
+        """Predictions of the labelled samples, of one checkpoint and of images as they are, a split after another.
+
+        untrained: with those of the network before training, each split's first. Raises UserError where there is none.
+        """
+
+    def breakdowns(
+        self, which: Which | None = None, untrained: bool = False
+    ) -> "Iterator[tuple[Labelled, ByTarget | ByClass]]":
+        """`labelled`, each with its scores by target and region, or by class."""
+        for labelled in self.labelled(which, untrained):
+            yield labelled, self.primary.breakdown(labelled, self.opened)
 
     def origin(self, scores: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """The provenance of predictions. scores: by split. more: of the checkpoint and of how it was used."""

@@ -1,5 +1,6 @@
 """Everything that a step changes, as one pytree; and how it lies in a checkpoint."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -65,6 +66,11 @@ class Variables:
     params: Flat
     stats: Flat
     constants: Flat
+
+
+def norms(statistics: Iterable[str]) -> frozenset[str]:
+    """The paths of the batch norms that `statistics`, by their paths, belong to."""
+    return frozenset(path.rpartition(".")[0] for path in statistics)
 
 
 def _by_objective(sums: dict[str, np.ndarray], objectives: list[str]) -> dict[str, np.ndarray]:

@@ -44,6 +44,19 @@ def target_rows(found: ByTarget) -> dict[str, float]:
     return {label: overall[name] for name, label in labels.items() if name in overall}
 
 
+def show(console: Console, found: ByClass | ByTarget) -> None:
+    """By class, with calibration; or by region."""
+    if isinstance(found, ByTarget):
+        show_regions(console, found)
+        return
+    if found.calibration is not None:
+        table = score_table("calibration", "")
+        for name, value in found.calibration.scores().items():
+            table.add_row(_LABELS[name], f"{value:.4f}")
+        console.print(table, "", sep="\n")
+    show_classes(console, found)
+
+
 def show_classes(console: Console, found: ByClass) -> None:
     """Class by class; then what is taken for what."""
     if len(found.classes) <= CLASSES:

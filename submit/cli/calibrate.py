@@ -7,6 +7,7 @@ import click
 
 from submit.align import differences
 from submit.errors import SubmissionError
+from submit.files.atomic import refuse_input
 from submit.metrics.calibration import softmax
 from submit.predictions import LABELLED, Predictions
 from submit.scores.calibrated import as_logits, calibrated
@@ -36,6 +37,7 @@ def calibrate(predictions: Path, learn: Path, truth: Path, out: Path) -> None:
     """
     if out.suffix.lower() != ".npz":
         raise SubmissionError(f"--out {out}: expected a .npz file; `write` makes a submission of it.")
+    refuse_input(out, [predictions, learn, truth])
     fresh, known = _of_classes(predictions), _of_classes(learn)
     if known.split not in LABELLED:
         raise SubmissionError(

@@ -92,10 +92,15 @@ class ByTarget:
 
 
 def by_target(
-    pair: PairedNumbers, ceiling: np.ndarray | None = None, regions: Mapping[str, np.ndarray] | None = None
+    pair: PairedNumbers,
+    ceiling: np.ndarray | None = None,
+    regions: Mapping[str, np.ndarray] | None = None,
+    missing: bool = False,
 ) -> ByTarget:
     """Of predictions beside their solution. ceiling: (t,), 0 to 1. regions: name -> (t,) bool.
 
+    missing: a truth that is NaN is not known, so that its sample has no part in its target's scores, nor a target of
+    which nothing is known in its region's. Otherwise such a target has no score.
     Raises SubmissionError for ceilings and masks that do not fit, and for a region of the name "overall".
     """
     masks = checked_masks(regions or {}, len(pair.targets))
@@ -106,15 +111,32 @@ def by_target(
     if ceiling is not None:
         ceiling = metrics.shares(ceiling, len(pair.targets))
     ours, truth = pair.predicted, pair.truth
-    each = {
+    each = _where_known(ours, truth) if missing else _each(ours, truth)
+    seen = ~np.isnan(truth).all(0) if missing else np.ones(len(pair.targets), bool)
+    every = {OVERALL: seen, **{name: mask & seen for name, mask in masks.items()}}
+    return ByTarget(len(pair.ids), pair.targets, each, ceiling, every, histogram(ours, truth))
+
+
+def _each(ours: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    return {
         "pearson": metrics.pearson(ours, truth, "nan"),
         "explained_variance": metrics.explained_variance(ours, truth, "nan"),
         "mse": metrics.mse(ours, truth),
         "spread_ratio": metrics.spread_ratio(ours, truth),
         "ks_distance": metrics.ks_distance(ours, truth),
     }
-    every = {OVERALL: np.ones(len(pair.targets), bool)}
-    return ByTarget(len(pair.ids), pair.targets, each, ceiling, every | masks, histogram(ours, truth))
+
+
+def _where_known(ours: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each target the rows where its truth is no NaN; targets that are known in the same rows go together."""
+    found: dict[str, np.ndarray] = {}
+    patterns, of = np.unique(~np.isnan(truth), axis=1, return_inverse=True)
+    for number, rows in enumerate(patterns.T):
+        columns = np.flatnonzero(of.ravel() == number)
+        if rows.any():
+            for name, values in _each(ours[np.ix_(rows, columns)], truth[np.ix_(rows, columns)]).items():
+                found.setdefault(name, np.full(truth.shape[1], np.nan))[columns] = values
+    return found or dict.fromkeys(_each(ours[:, :0], truth[:, :0]), np.full(truth.shape[1], np.nan))
 
 
 def histogram(predicted: np.ndarray, truth: np.ndarray) -> Histogram:
@@ -123,8 +145,11 @@ def histogram(predicted: np.ndarray, truth: np.ndarray) -> Histogram:
     counted = np.zeros((2, _BINS))
     for _, (x, y) in blocks(predicted, truth):
         with np.errstate(all="ignore"):
-            low, high = y.min(0), y.max(0)
-            mean, scale = y.mean(0), y.std(0)
+            x = np.where(np.isnan(y), np.nan, x)
+            known = np.maximum((~np.isnan(y)).sum(0), 1)
+            mean = np.nansum(y, axis=0) / known
+            scale = np.sqrt(np.nansum((y - mean) ** 2, axis=0) / known)
+            low, high = np.fmin.reduce(y), np.fmax.reduce(y)
             kept = np.isfinite(scale) & (low < high) & (scale > 0)
             for row, side in zip(counted, (x, y), strict=True):
                 values = ((side - mean) / scale)[:, kept]

@@ -15,14 +15,23 @@ from submit.scores.by_class import ByClass
 from submit.scores.by_target import ByTarget
 
 
-def write_scores(scores: Mapping[str, Any], found: ByClass | ByTarget, folder: Path) -> list[str]:
+def write_scores(
+    scores: Mapping[str, Any],
+    found: ByClass | ByTarget,
+    folder: Path,
+    before: ByClass | ByTarget | None = None,
+) -> list[str]:
     """Write `scores.json` and what belongs to `found` into a folder; the files' names.
 
+    before: of the network before training, whose distribution is shown beside.
     Pictures are left out where matplotlib is not installed. Raises SubmissionError where the disk refuses.
     """
     with atomic(folder / "scores.json") as file:
         file.write(json.dumps(scores, indent=1).encode())
-    written = _classes(found, folder) if isinstance(found, ByClass) else _targets(found, folder)
+    if isinstance(found, ByClass):
+        return ["scores.json", *_classes(found, folder)]
+    earlier = {"before training": before} if isinstance(before, ByTarget) else {}
+    written = _targets(found, folder, {**earlier, "after" if earlier else "predicted": found})
     return ["scores.json", *written]
 
 
@@ -48,7 +57,7 @@ def _classes(found: ByClass, folder: Path) -> Iterable[str]:
             yield "reliability.png"
 
 
-def _targets(found: ByTarget, folder: Path) -> Iterable[str]:
+def _targets(found: ByTarget, folder: Path, drawn: Mapping[str, ByTarget]) -> Iterable[str]:
     columns: dict[str, Any] = {"target": found.targets, **found.each}
     if found.ceiling is not None:
         known = found.ceiling > 0
@@ -61,8 +70,9 @@ def _targets(found: ByTarget, folder: Path) -> Iterable[str]:
     rows = [{"region": name, **row} for name, row in found.rows().items()]
     yield _csv(folder / "regions.csv", pd.DataFrame(rows))
     if figures.available():
-        shown, spread = {"predicted": found.histogram}, {"predicted": found.each["spread_ratio"]}
-        figures.distributions(shown, spread, folder / "distributions.png")
+        spread = {name: one.each["spread_ratio"] for name, one in drawn.items()}
+        values = {name: one.histogram for name, one in drawn.items()}
+        figures.distributions(values, spread, folder / "distributions.png")
         yield "distributions.png"
 
 

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from flax import nnx
+from rich.console import Console
 from tiny import task_of
 
 import submit
-from jaxlab.cli import main as cli
+from jaxlab.cli.evaluate import print_scores
 from jaxlab.cli.main import main
 from jaxlab.core.config import load_file
 from jaxlab.core.tree import flatten
@@ -276,7 +277,8 @@ def test_a_damaged_best_falls_back_to_the_one_before_it(run, folder, tmp_path):
 def test_scores_with_a_ceiling_fit_eighty_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     names = ("loss", "pearson", "pearson_median", "explained_variance", "mse", "constant_targets")
-    cli._print_scores({12345: {"validation": dict.fromkeys((*names, "noise_normalised"), -0.12345)}})
+    scores = {12345: {"validation": dict.fromkeys((*names, "noise_normalised"), -0.12345)}}
+    print_scores(Console(), scores)
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert "validation" in shown

@@ -12,6 +12,7 @@ from jaxlab.experiment.recipe import Recipe
 from jaxlab.experiment.task import origins_of
 from jaxlab.heads import coordinates
 from jaxlab.runs.checks import check_same
+from jaxlab.runs.network.weights import pretrained
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.display import Session
@@ -19,7 +20,7 @@ from jaxlab.training.loop import Progress
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
-from jaxlab.weights import load_pretrained, stem_of
+from jaxlab.weights import stem_of
 
 
 @dataclass(frozen=True)
@@ -118,23 +119,15 @@ def _spaces(recipe: Recipe) -> list[str]:
 
 
 def _pretrained(recipe: Recipe) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
-    """Parameters, batch statistics and the record of them. Raises UserError where further channels would do nothing."""
+    """As `pretrained`. Raises UserError where further channels would do nothing."""
     model, further = recipe.experiment.model, recipe.input.further_channels
-    params, stats = map(_of_backbone, recipe.shapes[1:])
-    loaded = load_pretrained(model, model.pretrained, params, stats, further)  # type: ignore[attr-defined]
+    loaded = pretrained(recipe)
     if further and f"backbone.{stem_of(model)}" not in recipe.training.tuning.factor:
         raise UserError(
             f"{further} further channels would do nothing: pretrained weights have none for them, and the rules of "
             "finetune freeze the layer that sees them; let the first layer train"
         )
     return loaded
-
-
-def _of_backbone(state: Any) -> tree.Flat:
-    flat = tree.flatten(state)
-    return {
-        path.removeprefix("backbone."): leaf for path, leaf in flat.items() if path.startswith("backbone.")
-    }
 
 
 def _newest(rundir: RunDirectory, session: Session) -> Saved | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxlab.core.config import identity, to_json
+from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.sources.users_images import given_samples
@@ -18,15 +18,16 @@ from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion, input_of
 from jaxlab.experiment.recipe import Recipe, positions_of, recalled
 from jaxlab.experiment.task import Task
-from jaxlab.objectives import Resolved
+from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.earlier import as_trained
+from jaxlab.runs.network.weights import pretrained
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
-from jaxlab.training.state import Variables
+from jaxlab.training.state import Variables, norms
 from jaxlab.training.step import Program
 from submit import Predictions
 
@@ -192,6 +193,33 @@ class NetworkRun(Run):
             scores[f"validation_{name}"] = self.score(variables, "validation", evaluator)
         return scores
 
+    def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
+        """Of the training split and, where it validates, of the validation split."""
+        checkpoint = self.checkpoint(self.usual if which is None else which)
+        states = {True: self.untrained(checkpoint)} if untrained else {}
+        states[False] = self._variables(checkpoint)
+        for split, rows in zip(("train", "validation"), self.positions, strict=True):
+            portion = self._portions[split]
+            for before, variables in states.items() if split == "train" or self.validates else ():
+                values = self._evaluator.predict(variables, portion.rows, portion.put)
+                yield Labelled(split, rows, values, before)
+
+    def untrained(self, checkpoint: Saved) -> Variables:
+        """The network before its first step, on the devices: made anew from its seed, and its pretrained weights.
+
+        Statistics of its batch norms are those of the training images, as training itself takes them of each batch;
+        pretrained ones stay. Raises UserError for a soup, and where the weights are not there or others than then.
+        """
+        if "soup" in self.info:
+            raise UserError(f"{self.rundir.path}: a soup was never trained; ask its members (--untrained)")
+        params, stats, weights = pretrained(self.recipe)
+        if changes := differences(_digest(self.info["weights"]), _digest(weights)):
+            raise UserError(f"{self.rundir.path} was trained from other weights: {'; '.join(changes)}")
+        fresh = self.recipe.initial_variables(self._portions["train"], (params, stats))
+        variables = self.put(replace(fresh, constants=variables_of(checkpoint).constants))
+        kept = norms(f"backbone.{path}" for path in stats)
+        return self.measure(variables, kept) if norms(variables.stats) - kept else variables
+
     def score(self, variables: Variables, split: str, evaluator: Evaluator | None = None) -> NamedScores:
         """Scores on "train" or "validation" of `variables` that lie on the devices, of images as they are.
 
@@ -274,6 +302,11 @@ class NetworkRun(Run):
     def put(self, variables: Variables) -> Variables:
         """Host arrays on the devices."""
         return self._layout.put(variables)
+
+
+def _digest(weights: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What tells pretrained weights from others, wherever they lie."""
+    return {name: value for name, value in (weights or {}).items() if name == "sha256"}
 
 
 def parameters_of(checkpoint: Saved) -> Literal["ema", "params"]:

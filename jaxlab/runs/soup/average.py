@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.soup.members import SoupMember
-from jaxlab.training.state import Variables
+from jaxlab.training.state import Variables, norms
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -77,8 +77,3 @@ class ParameterAverage:
     def scores(self) -> dict[str, float]:
         """On the first member's validation images."""
         return self.run.score(self.variables, "validation")
-
-
-def norms(statistics: Iterable[str]) -> frozenset[str]:
-    """The paths of the batch norms that `statistics`, by their paths, belong to."""
-    return frozenset(path.rpartition(".")[0] for path in statistics)

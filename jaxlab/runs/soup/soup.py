@@ -25,12 +25,13 @@ from jaxlab.runs.api import load
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.run import NamedScores
-from jaxlab.runs.soup.average import ParameterAverage, greedily, norms
+from jaxlab.runs.soup.average import ParameterAverage, greedily
 from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints, newest_good
 from jaxlab.training.journal import Journal
 from jaxlab.training.loop import Progress, undefined, validation_score
 from jaxlab.training.rundir import RunDirectory, provenance
+from jaxlab.training.state import norms
 
 T = TypeVar("T")
 

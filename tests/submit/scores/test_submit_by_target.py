@@ -128,3 +128,22 @@ def test_what_does_not_fit_is_refused(pair):
         by_target(pair, regions={"V1": np.arange(6)})
     with pytest.raises(SubmissionError, match="expected 6 numbers, one a target"):
         by_target(pair, np.ones(5))
+
+
+def test_a_truth_that_is_missing_has_no_part_where_that_is_asked_for(pair):
+    pair.truth[[3, 8, 9], 0], pair.truth[:, 4] = np.nan, np.nan
+    found = by_target(pair, CEILING, {"last": np.arange(6) >= 4}, missing=True)
+    for target in range(6):
+        rows = ~np.isnan(pair.truth[:, target])
+        x, y = pair.predicted[rows, target], pair.truth[rows, target]
+        if target != 4:
+            assert found.each["pearson"][target] == pytest.approx(pearsonr(x, y).statistic, rel=1e-6)
+            assert found.each["ks_distance"][target] == pytest.approx(ks_2samp(x, y).statistic)
+            assert found.each["spread_ratio"][target] == pytest.approx(x.std() / y.std(), rel=1e-6)
+    assert np.isnan(found.each["pearson"][4])
+    assert found.rows()["last"]["targets"] == 1
+    assert found.summary()["pearson"] == pytest.approx(found.each["pearson"][[0, 1, 2, 3, 5]].mean())
+    width = np.diff(found.histogram.edges)[0]
+    assert found.histogram.truth.sum() * width == pytest.approx(1)
+    pair.truth[:] = np.nan
+    assert np.isnan(by_target(pair, missing=True).summary()["pearson"])
