@@ -164,8 +164,10 @@ def _mean(each: np.ndarray) -> float:
 
 
 def _median(each: np.ndarray) -> float:
-    """NaN where more than half are undefined, which makes their 0 the median whatever the others are."""
-    return float(np.median(np.nan_to_num(each))) if 2 * np.isnan(each).sum() <= len(each) else float("nan")
+    """NaN where more than half are undefined, which makes their 0 the median whatever the others are, and of none."""
+    if not len(each) or 2 * np.isnan(each).sum() > len(each):
+        return float("nan")
+    return float(np.median(np.nan_to_num(each)))
 
 
 def _known(each: np.ndarray, aggregate: Any) -> float:
