@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 from rich.console import Console
@@ -41,7 +41,7 @@ from jaxlab.core.types import UserError
 def evaluate(
     run: Path,
     settings: tuple[str, ...],
-    checkpoints: Literal["best", "last", "all"] | None,
+    checkpoints: Any,
     details: bool,
     untrained: bool,
     out: Path | None,

@@ -71,8 +71,8 @@ def _targets(found: ByTarget, folder: Path, drawn: Mapping[str, ByTarget]) -> It
     yield _csv(folder / "regions.csv", pd.DataFrame(rows))
     if figures.available():
         spread = {name: one.each["spread_ratio"] for name, one in drawn.items()}
-        values = {name: one.histogram for name, one in drawn.items()}
-        figures.distributions(values, spread, folder / "distributions.png")
+        histograms = {name: one.histogram for name, one in drawn.items()}
+        figures.distributions(histograms, spread, folder / "distributions.png")
         yield "distributions.png"
 
 
