@@ -146,6 +146,7 @@ def test_every_public_function_is_called_in_an_example():
         "Combination",
         "Interval",
         "Kept",
+        "Reliability",
         "Trials",
         "VQAScores",
         "Run",
