@@ -31,6 +31,7 @@ from jaxlab.core.types import UserError
     help="Which to evaluate.  [default: best; of folds, last]",
 )  # fmt: skip
 @click.option("--details", is_flag=True, help="By region, or by class, with distributions and calibration.")
+@click.option("--objective", metavar="NAME", help="Details of this one of several.  [default: the first]")
 @click.option("--untrained", is_flag=True, help="Details of the network before training, too.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FOLDER",
@@ -43,6 +44,7 @@ def evaluate(
     settings: tuple[str, ...],
     checkpoints: Any,
     details: bool,
+    objective: str | None,
     untrained: bool,
     out: Path | None,
     as_json: bool,
@@ -52,7 +54,7 @@ def evaluate(
     Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
     of inference, those with it are shown beside them; details are of images as they are.
     """
-    details = details or untrained or out is not None
+    details = details or untrained or not (out is None and objective is None)
     if details and checkpoints == "all":
         raise UserError("--details: expected one checkpoint, --checkpoints best or last, found all")
     with importing():
@@ -64,12 +66,13 @@ def evaluate(
         check_new_folder(out)
     prepare()
     loaded = load(run, settings)
+    detailed = loaded.predicting(objective)
     scores: dict[Any, Any] = dict(loaded.evaluate_checkpoints(checkpoints))
     console = None if as_json else plain_console()
     if console is not None:
         print_scores(console, scores)
     if details:
-        found = dict(breakdown.shown(loaded.breakdowns(checkpoints, untrained), console))
+        found = dict(breakdown.shown(detailed.breakdowns(checkpoints, untrained), console))
         scores["details"] = {name: breakdown.record(one) for name, one in found.items()}
         if out is not None:
             breakdown.write(found, out)

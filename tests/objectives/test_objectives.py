@@ -275,6 +275,22 @@ def both(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_details_are_of_the_objective_asked_for(both):
+    result = CliRunner().invoke(main, ["evaluate", str(both), "--objective", "object", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    (step,) = (scores for name, scores in found.items() if name != "details")
+    details = found["details"]["validation"]
+    for name in ("accuracy", "f1_macro"):
+        assert details[name] == pytest.approx(step["validation"][f"object/{name}"])
+    assert (
+        np.sum(details["confusion"])
+        == details["samples"]
+        == sum(one["samples"] for one in details["by_class"])
+    )
+
+
+@pytest.mark.slow
 def test_two_objectives_train_validate_predict_and_evaluate(both):
     records = journal.read(both / "metrics.jsonl", "validation")
     for record in records:
