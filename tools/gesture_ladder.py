@@ -20,10 +20,13 @@ import numpy as np
 import jaxlab
 from jaxlab.core.config import load_file
 from jaxlab.data import BoxBlur, Gestures
+from jaxlab.data.simulation.hands import GESTURES
 from jaxlab.experiment import Experiment
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShuffleNetV2
+from submit import figures
 from submit.files.atomic import atomic
+from submit.metrics.classification import accuracy, confusion_matrix, rates
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NETWORKS = ("lenet5", "shufflenet_x0_5", "shufflenet_x1_0", "resnet18")
@@ -64,63 +67,57 @@ def rungs() -> dict[str, Experiment]:
     return found
 
 
-def measured(experiment: Any, seed: int, run: Path) -> dict[str, Any]:
-    """Scores of the last checkpoint, trained now unless it was; accuracy by split, (5, 5) confusions of test images."""
-    known = run.with_suffix(".json")
-    if known.is_file():
-        found: dict[str, Any] = json.loads(known.read_text("utf-8"))
-        return found
+def measured(experiment: Any, seed: int, run: Path) -> None:
+    """Train, unless it was, and keep scores of the last checkpoint and the (5, 5) confusions of test images."""
     source = Gestures(imbalance=experiment.data.simulated.imbalance, seed=seed)
-    seeded = replace(experiment, data=replace(experiment.data, simulated=source), seed=seed)
-    jaxlab.train(seeded, run)
-    lines = (run / "metrics.jsonl").read_text("utf-8").splitlines()
-    last = {record["split"]: record for record in map(json.loads, lines)}
+    jaxlab.train(
+        replace(experiment, data=replace(experiment.data, simulated=source), seed=seed), run, name=run.name
+    )
+    records = map(json.loads, (run / "metrics.jsonl").read_text("utf-8").splitlines())
+    last = {record["split"]: record for record in records}
     test = source.open().test
     assert test is not None
     predicted = jaxlab.load(run).predict_split("test", "last").values.argmax(1)
-    confused = np.zeros((5, 5), int)
-    np.add.at(confused, (test.label, predicted), 1)
-    scores = {split: last[split]["accuracy"] for split in ("train", "validation")}
-    found = {**scores, "test": float(np.trace(confused) / confused.sum()), "confused": confused.tolist()}
-    with atomic(known) as file:
+    confused, _ = confusion_matrix(predicted, np.asarray(test.label), np.arange(len(GESTURES)))
+    found = {split: last[split]["accuracy"] for split in ("train", "validation")}
+    found |= {"test": accuracy(predicted, np.asarray(test.label)), "confused": confused.tolist()}
+    with atomic(run.with_suffix(".json")) as file:
         file.write(json.dumps(found).encode())
-    return found
 
 
-def f1(confused: np.ndarray) -> np.ndarray:
-    """(5,) of each class; rows are what was shown, columns what was predicted."""
-    hits = np.diag(confused)
-    return 2 * hits / np.maximum(confused.sum(0) + confused.sum(1), 1)
-
-
-def main() -> None:
-    """Train what is missing, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", default=[], choices=list(rungs()), metavar="RUNG")
-    given = parser.parse_args()
-    jaxlab.prepare()
-    print("rung | seeds | train | validation | test | F1 macro | F1 of none, point, victory, up, down")
-    for name, experiment in rungs().items():
-        if given.only and name not in given.only:
-            continue
-        rows = [
-            measured(experiment, seed, given.folder / f"{name}-seed{seed}") for seed in range(given.seeds)
-        ]
-        show(name, rows)
-
-
-def show(name: str, rows: list[dict[str, Any]]) -> None:
-    """A line: means over seeds, with their standard deviations, and the confusions of all seeds below it."""
+def show(name: str, rows: list[dict[str, Any]], picture: Path) -> None:
+    """A line: means over seeds and their standard deviations; and what was confused, of all seeds, as a picture."""
     parts = [name, str(len(rows))]
     for split in ("train", "validation", "test"):
         values = np.array([row[split] for row in rows])
-        spread = f" +- {values.std(ddof=1):.3f}" if len(rows) > 1 else ""
+        spread = f" ± {values.std(ddof=1):.3f}" if len(rows) > 1 else ""
         parts.append(f"{values.mean():.3f}{spread}")
-    each = np.mean([f1(np.array(row["confused"])) for row in rows], axis=0)
-    print(" | ".join([*parts, f"{each.mean():.3f}", " ".join(f"{value:.2f}" for value in each)]))
-    print(np.sum([row["confused"] for row in rows], axis=0), flush=True)
+    each = []
+    for counts in (np.array(row["confused"]) for row in rows):
+        each.append(rates(counts.diagonal(), counts.sum(0), counts.sum(1))[2])
+    by_class = np.mean(each, axis=0)
+    print(" | ".join([*parts, f"{by_class.mean():.3f}", *(f"{value:.2f}" for value in by_class)]), flush=True)
+    figures.confusion(np.sum([row["confused"] for row in rows], axis=0), GESTURES, picture)
+
+
+def main() -> None:
+    """Train what is missing, and print a table of what is there."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=5, help="0 to show what is there.")
+    parser.add_argument("--only", nargs="*", default=list(rungs()), choices=list(rungs()), metavar="RUNG")
+    given = parser.parse_args()
+    jaxlab.prepare()
+    for seed in range(given.seeds):
+        for name in given.only:
+            run = given.folder / f"{name}-seed{seed}"
+            if not run.with_suffix(".json").is_file():
+                measured(rungs()[name], seed, run)
+    print(" | ".join(["rung", "seeds", "train", "validation", "test", "F1 macro", *GESTURES]))
+    for name in given.only:
+        known = sorted(given.folder.glob(f"{name}-seed*.json"))
+        if rows := [json.loads(file.read_text("utf-8")) for file in known]:
+            show(name, rows, given.folder / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -214,7 +214,10 @@ def resolve(
     targets = targets_of(experiment.goals, opened, source, missing)
     objectives = resolved(experiment.goals, targets, missing=missing)
     standardize = experiment.training.standardize
-    notes = [line for one in objectives for line in one.learnable(opened.train, positions[0], standardize)]
+    limited = experiment.limit is not None
+    notes = [
+        line for one in objectives for line in one.learnable(opened.train, positions[0], standardize, limited)
+    ]
     for one in objectives:
         one.head.check_targets(one.targets)
     if standardize:  # else losses compare numbers as they are

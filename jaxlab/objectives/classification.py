@@ -74,18 +74,23 @@ class Classification(Resolved):
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
 
-    def learnable(self, samples: Samples, learn: np.ndarray, standardize: bool) -> list[str]:
+    def learnable(
+        self, samples: Samples, learn: np.ndarray, standardize: bool, limited: bool = False
+    ) -> list[str]:
         truth = self.truth(samples)
-        if truth is not None and self.loss.needs_shares:
+        if truth is not None and self.loss.needs_shares and not limited:
             check_classes(self.name, type(self.loss).__name__, truth[learn], self.targets)
         return []
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
-        """{class_share}: (t,) float32 of the training split's labels, for a loss that needs it; {} for others."""
+        """{class_share}: (t,) float32 of the training split's labels, for a loss that needs it; {} for others.
+
+        Half a sample stands for none, which a `limit` may leave of a class.
+        """
         if not self.loss.needs_shares:
             return {}
-        counts = np.bincount(truth[truth >= 0], minlength=len(self.targets))
-        return {f"{self.prefix}{SHARE}": (counts / max(counts.sum(), 1)).astype(np.float32)}
+        counts = np.maximum(np.bincount(truth[truth >= 0], minlength=len(self.targets)), 0.5)
+        return {f"{self.prefix}{SHARE}": (counts / counts.sum()).astype(np.float32)}
 
     def compared(self, truth: Array, constants: tree.Flat) -> Array:
         return truth

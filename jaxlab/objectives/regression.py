@@ -88,7 +88,9 @@ class Regression(Resolved):
     def received(self, values: np.ndarray) -> np.ndarray:
         return values if self.origin is None else values + self.origin[None]
 
-    def learnable(self, samples: Samples, learn: np.ndarray, standardize: bool) -> list[str]:
+    def learnable(
+        self, samples: Samples, learn: np.ndarray, standardize: bool, limited: bool = False
+    ) -> list[str]:
         truth, loss = self.truth(samples), type(self.loss).__name__
         if truth is None:
             return []

@@ -157,8 +157,10 @@ class Resolved(ABC):
         return values
 
     @abstractmethod
-    def learnable(self, samples: Samples, learn: np.ndarray, standardize: bool) -> list[str]:
-        """Lines on what training on the samples at `learn` should be told of.
+    def learnable(
+        self, samples: Samples, learn: np.ndarray, standardize: bool, limited: bool = False
+    ) -> list[str]:
+        """Lines on what training on the samples at `learn` should be told of. limited: they are part of the split.
 
         Raises UserError where they cannot be learned from.
         """

@@ -220,6 +220,9 @@ def test_a_class_without_a_sample_under_class_weights(loss):
         UserError, match=r"1 class has no sample among the 3 for training \(hen\): change the split"
     ):
         one.learnable(samples, np.array([0, 1, 4]), standardize=True)
+    assert one.learnable(samples, np.array([0, 1, 4]), standardize=True, limited=True) == []
+    (shares,) = one.constants(label[[0, 1, 2]], standardize=True).values()
+    np.testing.assert_allclose(shares, np.array([1, 2, 0.5]) / 3.5, rtol=1e-6)
 
 
 def test_fields_of_losses_by_name(arrays_npz):
