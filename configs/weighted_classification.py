@@ -17,7 +17,7 @@ from jaxlab.optim import SGD, Step
 
 experiment = Experiment(
     data=KaggleOrSimulated(simulated=Gestures(imbalance=16.0)),
-    images=Images(size=(64, 64), channels=1),
+    images=Images(size=(64, 64)),
     augment=(Shift(pixels=4), Flip()),
     model=LeNet5(),
     head=Linear(),
