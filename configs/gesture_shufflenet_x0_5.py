@@ -4,7 +4,8 @@ jaxlab train configs/gesture_shufflenet_x0_5.py
 
 On your own Kaggle folder with --set data.root=FOLDER.
 
-Not measured yet.
+Measured on simulated gestures, last epoch, one seed: accuracy 0.711 in training (mirrored, shifted images), 0.653 in
+validation, 0.578 on the 500 test images (`python tools/gesture_ladder.py FOLDER --seeds 1 --only shufflenet_x0_5`).
 """
 
 from jaxlab.data import Flip, Gestures, Images, KaggleOrSimulated, Shift

@@ -6,8 +6,8 @@ An area is a regular expression of target names: --set "head.parts.0.targets=V1.
 --set data.root=FOLDER; --set "data.targets=('n00', 'n01')" trains on some of its targets alone.
 
 Measured on the simulated neurons, of which none is early or late, validation images, last epoch: mean Pearson r 0.808.
-All at once from level2, in one readout (spread_loss.py with squared error alone): 0.823. Each half of the neurons alone,
-with a network of its own (the same with data.targets): 0.821 and 0.836, so 0.828.
+All at once from level2, in one readout (spread_loss.py with squared error alone): 0.823. Each half of the neurons
+alone, with a network of its own (the same with data.targets): 0.821 and 0.836, so 0.828.
 """
 
 from jaxlab.data import Images, KaggleOrSimulated

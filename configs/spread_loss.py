@@ -5,8 +5,8 @@ jaxlab train configs/spread_loss.py
 Squared error, and beside it a spread loss whose weight falls from 1 to 0.1; --set "loss.weights=(1.0, 0.0)" is squared
 error alone, any two numbers are constant weights. On your own Kaggle folder with --set data.root=FOLDER.
 
-Measured on the simulated neurons, validation images, last epoch: mean Pearson r 0.827, and predictions vary 0.875 as much
-as responses (spread_ratio). Squared error alone: 0.823 and 0.865; both weights 1: 0.828 and 0.923.
+Measured on the simulated neurons, validation images, last epoch: mean Pearson r 0.827, and predictions vary 0.875 as
+much as responses (spread_ratio). Squared error alone: 0.823 and 0.865; both weights 1: 0.828 and 0.923.
 """
 
 from jaxlab.data import Images, KaggleOrSimulated

@@ -4,8 +4,8 @@ jaxlab train configs/squashed_regression.py
 
 The network of spread_loss.py, to compare with. On your own Kaggle folder with --set data.root=FOLDER.
 
-Measured on the simulated neurons, validation images, last epoch: mean Pearson r 0.803, and predictions vary 0.741 as much
-as responses; without the squashing (spread_loss.py with squared error alone) 0.823 and 0.865.
+Measured on the simulated neurons, validation images, last epoch: mean Pearson r 0.803, and predictions vary 0.741 as
+much as responses; without the squashing (spread_loss.py with squared error alone) 0.823 and 0.865.
 """
 
 from jaxlab.data import Images, KaggleOrSimulated
