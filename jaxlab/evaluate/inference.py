@@ -94,7 +94,9 @@ def score_step(
     truth = batch["truth"][one.name]
     sum_over = partial(total, mask=batch["mask"], axis_name=axis_name)
     losses = one.losses(one.encoded(batch["prediction"], constants), truth, constants, sum_over)
-    return {one.name: sums[one.name].add(batch["prediction"], truth, losses, batch["mask"], axis_name)}
+    return {
+        one.name: sums[one.name].add(batch["prediction"], one.scored(truth), losses, batch["mask"], axis_name)
+    }
 
 
 class InferenceEvaluator(Evaluator):

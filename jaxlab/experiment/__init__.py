@@ -3,6 +3,6 @@
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
 from jaxlab.experiment.study import Study
-from jaxlab.objectives import Objective
+from jaxlab.objectives import Objective, Teacher
 
-__all__ = ["Experiment", "Folds", "Objective", "Study", "Training"]
+__all__ = ["Experiment", "Folds", "Objective", "Study", "Teacher", "Training"]

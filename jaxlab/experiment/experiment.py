@@ -1,5 +1,6 @@
 """The root of a config: what an experiment consists of, and which parts go together."""
 
+import hashlib
 import math
 import re
 from dataclasses import dataclass, field, replace
@@ -171,12 +172,15 @@ class Experiment(Component):
         return self.objectives or {name: Objective(head=self.head, loss=self.loss)}
 
     def fingerprint(self, opened: Opened) -> str:
-        """Of the labelled data, with those columns that are learned from."""
+        """Of the labelled data, with those columns, and those predictions of others, that are learned from."""
         own = {
             kind.usual_truth for kind in KINDS.values()
         }  # in the fingerprint already, whatever columns are called
-        columns = dict.fromkeys(one.truth for one in self.goals.values() if one.truth not in own)
-        return fingerprint(opened, columns)
+        goals = self.goals.values()
+        columns = dict.fromkeys(one.truth for one in goals if one.teacher is None and one.truth not in own)
+        digests = [one.teacher.digest(opened.train.ids) for one in goals if one.teacher is not None]
+        found = fingerprint(opened, columns)
+        return hashlib.sha256("\n".join([found, *digests]).encode()).hexdigest() if digests else found
 
     def _check_objectives(self) -> None:
         if self.objectives and (self.head, self.loss) != (Linear(), Mse()):
@@ -240,7 +244,7 @@ class Experiment(Component):
             return
         for name, one in self.goals.items():
             for part in one.loss.parts:
-                if part.kind == "regression" and not part.leaves_out_missing:
+                if part.kind == "regression" and one.teacher is None and not part.leaves_out_missing:
                     loss = type(part).__name__
                     raise UserError(
                         f"data.missing_targets=True: objective {name!r}: {loss} does not leave out missing targets, as "

@@ -4,6 +4,7 @@ from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.objective import KINDS, Objective, resolved, targets_of
 from jaxlab.objectives.regression import Regression
 from jaxlab.objectives.resolved import Labelled, Resolved
+from jaxlab.objectives.teacher import Teacher
 
 __all__ = [
     "KINDS",
@@ -12,6 +13,7 @@ __all__ = [
     "Objective",
     "Regression",
     "Resolved",
+    "Teacher",
     "resolved",
     "targets_of",
 ]

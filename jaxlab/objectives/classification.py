@@ -68,18 +68,25 @@ class Classification(Resolved):
         return classes
 
     def truth(self, samples: Samples) -> np.ndarray | None:
+        """(n,) int32 labels; of a teacher its probabilities (n, t) float32."""
+        if self.teacher is not None:
+            return self.teacher.probabilities(samples.ids)
         if self.of == self.usual_truth:
             return samples.label
         number = {name: k for k, name in enumerate(self.targets)}
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
 
+    def scored(self, truth: Array) -> Array:
+        """Labels; of a teacher the class that it finds most probable."""
+        return truth.argmax(-1) if truth.ndim == 2 else truth
+
     def learnable(
         self, samples: Samples, learn: np.ndarray, standardize: bool, limited: bool = False
     ) -> list[str]:
         truth = self.truth(samples)
         if truth is not None and self.loss.needs_shares and not limited:
-            check_classes(self.name, type(self.loss).__name__, truth[learn], self.targets)
+            check_classes(self.name, type(self.loss).__name__, self._counts(truth[learn]), self.targets)
         return []
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
@@ -89,8 +96,14 @@ class Classification(Resolved):
         """
         if not self.loss.needs_shares:
             return {}
-        counts = np.maximum(np.bincount(truth[truth >= 0], minlength=len(self.targets)), 0.5)
+        counts = np.maximum(self._counts(truth), 0.5)
         return {f"{self.prefix}{SHARE}": (counts / counts.sum()).astype(np.float32)}
+
+    def _counts(self, truth: np.ndarray) -> np.ndarray:
+        """(t,) how many samples each class has."""
+        if truth.ndim == 2:
+            return truth.sum(0, dtype=np.float64)
+        return np.bincount(truth[truth >= 0], minlength=len(self.targets))
 
     def compared(self, truth: Array, constants: tree.Flat) -> Array:
         return truth

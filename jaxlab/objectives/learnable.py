@@ -75,13 +75,12 @@ def unusual_units(name: str, loss: str, truth: np.ndarray) -> list[str]:
     return [f"warning: {about}: it may learn nothing, or diverge; {mend}"]
 
 
-def check_classes(name: str, loss: str, label: np.ndarray, classes: tuple[str, ...]) -> None:
-    """Raises UserError for classes without a sample among the training split's labels (n,)."""
-    counts = np.bincount(label[label >= 0], minlength=len(classes))
+def check_classes(name: str, loss: str, counts: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Raises UserError for classes without a sample in the training split; counts: (t,) of its samples."""
     if absent := [classes[k] for k in np.flatnonzero(counts == 0).tolist()]:
         have = "class has" if len(absent) == 1 else "classes have"
         raise UserError(
             f"objective {name!r}: {loss} needs how frequent classes are, but {len(absent)} {have} no sample among the "
-            f"{len(label)} for training ({examples(absent)}): change the split, leave such classes out, or use a loss "
-            "without class weights"
+            f"{counts.sum():.0f} for training ({examples(absent)}): change the split, leave such classes out, or use a "
+            "loss without class weights"
         )

@@ -14,6 +14,7 @@ from jaxlab.losses import Loss, Mse, Ramp, Weight
 from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.regression import Regression
 from jaxlab.objectives.resolved import Resolved
+from jaxlab.objectives.teacher import Teacher
 
 KINDS: Mapping[Kind, type[Regression] | type[Classification]] = {
     one.kind: one for one in (Regression, Classification)
@@ -25,7 +26,8 @@ class Objective(Component):
     """What is predicted, and how a prediction is judged.
 
     of: the truth: "activity" for the data's targets, "label" for their classes, or else the name of one of their
-        columns, which holds numbers or classes as the loss takes them. Default: what the loss is for.
+        columns, which holds numbers or classes as the loss takes them; or a `Teacher`, another network's predictions.
+        Default: what the loss is for.
     weight: of its loss in the sum over objectives; a number, or a `Ramp` over epochs. The validation loss takes a ramp
         at its end, so that epochs compare.
     learned: from that number on the weight is learned with the network (Kendall et al. 2018, eq. 10): it is exp(-s) for
@@ -36,7 +38,7 @@ class Objective(Component):
 
     head: Head = Linear()
     loss: Loss = Mse()
-    of: str | None = None
+    of: str | Teacher | None = None
     weight: Weight = 1.0
     learned: bool = field(default=False, metadata=LATER)
 
@@ -64,8 +66,13 @@ class Objective(Component):
 
     @property
     def truth(self) -> str:
-        """`of`, or what the loss is for."""
-        return self.of or KINDS[self.loss.kind].usual_truth
+        """`of`, or what the loss is for; "teacher" of one."""
+        return "teacher" if self.teacher else self.of or KINDS[self.loss.kind].usual_truth  # type: ignore[return-value]
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """Whose predictions are the truth, if anybody's."""
+        return self.of if isinstance(self.of, Teacher) else None
 
 
 def resolved(
@@ -94,7 +101,8 @@ def resolved(
                 first=first,
                 prefix="" if len(objectives) == 1 else f"{name}.",
                 origin=(origins or {}).get(name),
-                missing=missing and objective.loss.kind == "regression",
+                missing=missing and objective.loss.kind == "regression" and objective.teacher is None,
+                teacher=objective.teacher,
             )
         )
         first += len(targets[name])
@@ -118,6 +126,8 @@ def targets_of(
 def _targets(name: str, objective: Objective, opened: Opened, source: str, missing: bool) -> tuple[str, ...]:
     train, truth, loss = opened.train, objective.truth, objective.loss
     kind: Any = KINDS[loss.kind]
+    if objective.teacher is not None:
+        return objective.teacher.targets(loss.kind)
     if truth == kind.usual_truth:
         if kind.stored(train) is None:
             raise UserError(

@@ -61,6 +61,8 @@ class Regression(Resolved):
         return (column,)
 
     def truth(self, samples: Samples) -> np.ndarray | None:
+        if self.teacher is not None:
+            return self.teacher.numbers(samples.ids)
         if self.of == self.usual_truth:
             return samples.target
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}", self.missing)

@@ -21,6 +21,7 @@ from jaxlab.data.source import Opened
 from jaxlab.heads import Head
 from jaxlab.losses import END, About, Loss, Ramp, Total, Weight, weight_at
 from jaxlab.metrics import Sums
+from jaxlab.objectives.teacher import Teacher
 
 if TYPE_CHECKING:
     from submit.metrics import table
@@ -49,7 +50,8 @@ class Labelled(NamedTuple):
 class Resolved(ABC):
     """One objective of a network.
 
-    name: in the experiment. of: "activity", "label" or a column. targets: names of its outputs, or of classes.
+    name: in the experiment. of: "activity", "label", a column, or "teacher" of a `teacher`'s predictions.
+    targets: names of its outputs, or of classes.
     weight, learned: as `Objective` has them.
     first: the first of its columns among the network's outputs. prefix: of its constants; "" of a sole objective.
     origin: (t,) float64, above which truth and predictions are taken on the devices, whose float32 would lose them
@@ -77,6 +79,7 @@ class Resolved(ABC):
     prefix: str = ""
     origin: np.ndarray | None = None
     missing: bool = False
+    teacher: Teacher | None = None
 
     @property
     def largest_weight(self) -> float:
@@ -155,6 +158,10 @@ class Resolved(ABC):
     def received(self, values: np.ndarray) -> np.ndarray:
         """(n, t) predictions off the devices, in the targets' own units: the inverse."""
         return values
+
+    def scored(self, truth: Array) -> Array:
+        """The truth of a batch as scores take it."""
+        return truth
 
     @abstractmethod
     def learnable(

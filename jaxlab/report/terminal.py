@@ -93,7 +93,8 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
 
 def _objective(one: dict[str, Any]) -> str:
     """Its readout, loss, truth and weight."""
-    of, weight = f" of {one['of']}" if one["of"] else "", one["weight"]
+    of, weight = one["of"], one["weight"]
+    of = f" of a {of['type']}" if isinstance(of, dict) else f" of {of}" if of else ""
     if isinstance(weight, dict):
         shown = f"{weight['start']:g} to {weight['end']:g} in {weight['epochs']:g} epochs"
     else:

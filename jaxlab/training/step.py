@@ -183,8 +183,8 @@ class Program:
         outputs, losses = jax.lax.stop_gradient((outputs, losses))
         return {
             one.name: sums[one.name].add(
-                one.in_units(one.own(outputs), constants), batch["truth"][one.name], losses[one.name],
-                batch.get("mask"), axis_name,
+                one.in_units(one.own(outputs), constants), one.scored(batch["truth"][one.name]),
+                losses[one.name], batch.get("mask"), axis_name,
             )
             for one in self.objectives
         }  # fmt: skip

@@ -72,6 +72,7 @@ EXAMPLES = {
     "SmoothL1": "loss = SmoothL1(beta=0.01)",
     "Sum": 'head = Sum(heads=(Linear(layer="level1"), Linear(layer="level2")))',
     "Step": "schedule = Step(epochs=10, factor=0.1)",
+    "Teacher": 'teacher = Teacher(predictions="predictions.npz")',
     "TextEncoder": 'encoder = TextEncoder(model=Bert(), tokenizer=Tokenizer(source="MiniLM"), column="caption")',
     "Tokenizer": 'tokenizer = Tokenizer(source="all-MiniLM-L6-v2")',
     "TTA": "tta = TTA(shift=3, mirror=True)",
