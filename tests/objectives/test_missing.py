@@ -217,7 +217,7 @@ def test_a_class_without_a_sample_under_class_weights(loss):
     samples = Samples(np.array(list("abcdef")), lambda k: None, lambda k: b"", label=label)
     assert one.learnable(samples, np.array([0, 1, 3]), standardize=True) == []
     with pytest.raises(
-        UserError, match=r"1 class has no sample among the 3 for training \(hen\): change the split"
+        UserError, match=r"1 class has no sample among the 2 for training \(hen\): change the split"
     ):
         one.learnable(samples, np.array([0, 1, 4]), standardize=True)
     assert one.learnable(samples, np.array([0, 1, 4]), standardize=True, limited=True) == []
