@@ -1,7 +1,7 @@
 """One of several classes as an objective."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +77,7 @@ class Classification(Resolved):
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
 
-    def scored(self, truth: Array) -> Array:
+    def scored(self, truth: Any) -> Any:
         """Labels; of a teacher the class that it finds most probable."""
         return truth.argmax(-1) if truth.ndim == 2 else truth
 
@@ -131,7 +131,9 @@ class Classification(Resolved):
         ids, classes = opened.train.ids[rows], np.array(self.targets)
         place = np.arange(len(rows))
         return scores.by_class(
-            pairing.PairedClasses(ids, classes, predicted, truth[rows], values, place, scores_kind="logits")
+            pairing.PairedClasses(
+                ids, classes, predicted, self.scored(truth)[rows], values, place, scores_kind="logits"
+            )
         )
 
     def presented(self, values: np.ndarray, form: str | None) -> np.ndarray:

@@ -159,8 +159,8 @@ class Resolved(ABC):
         """(n, t) predictions off the devices, in the targets' own units: the inverse."""
         return values
 
-    def scored(self, truth: Array) -> Array:
-        """The truth of a batch as scores take it."""
+    def scored(self, truth: Any) -> Any:
+        """The truth of a batch, or an array on the host, as scores take it."""
         return truth
 
     @abstractmethod

@@ -152,7 +152,7 @@ class FoldsRun(StudyRun):
         truth = self.primary.truth(train)
         if truth is None:
             raise UserError(f"{self.rundir.path}: the data have no {self.primary.of} to compare with")
-        truth = np.asarray(self.primary.scored(truth))
+        truth = self.primary.scored(truth)
         ceiling = self.primary.ceiling(self.opened)
         rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.members]
         values = np.empty((len(train), len(self.targets)), self.primary.dtype)

@@ -123,7 +123,8 @@ def test_a_network_learns_from_two_teachers(arrays_npz, tmp_path):
     run = train(whole, tmp_path / "run")
     last = journal.read(run / "metrics.jsonl", "validation")[-1]
     assert {"pearson", "classes/accuracy", "classes/loss"} <= last.keys()
-    for command in (["evaluate", str(run), "--json"], ["inspect", str(run)], ["predict", str(run)]):
+    details = ["evaluate", str(run), "--details", "--objective", "classes"]
+    for command in (["evaluate", str(run), "--json"], details, ["inspect", str(run)], ["predict", str(run)]):
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
     assert Predictions.load(run / "predictions/test.npz").targets.tolist() == ["c0", "c1", "c2"]
