@@ -52,7 +52,11 @@ def compared_gradients(
 
     rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
     start = ([jax.tree.map(jnp.zeros_like, own) for _ in names], state.stats)
-    (gradients, _), _ = jax.lax.scan(micro, start, micro_batches((batch, rows), learning.accumulate))
+    parts = micro_batches((batch, rows), learning.accumulate)
+    if learning.accumulate == 1:  # XLA's CPU backend is slow within a loop
+        (gradients, _), _ = micro(start, jax.tree.map(lambda x: x[0], parts))
+    else:
+        (gradients, _), _ = jax.lax.scan(micro, start, parts)
     if axis_name is not None:
         gradients = jax.lax.psum(gradients, axis_name)
     return {
