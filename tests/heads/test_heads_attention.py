@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from readouts import SHAPES, built, evaluated, features_of, names, shapes_of, tr
 from scipy.special import softmax
 
 from jaxlab.core import tree
-from jaxlab.core.types import EVALUATION, UserError
-from jaxlab.heads import Attention, chunks
+from jaxlab.core.types import EVALUATION, Mode, UserError
+from jaxlab.heads import Attention, RetinaMap, build_network, chunks
 from jaxlab.heads.attention import sines
+from jaxlab.models import ViT
 
 TOKENS = {**SHAPES, "tokens": (4, 3)}
 FEATURES = features_of(3, TOKENS)
@@ -111,6 +113,20 @@ def test_a_query_that_looks_at_one_place_reads_it_alone():
     np.testing.assert_allclose(
         evaluated(module, FEATURES), expected + np.asarray(module.bias[...]), rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("head", [Attention, RetinaMap])
+def test_maps_and_tokens_of_a_transformer_are_read_together(head):
+    """Patches of two blocks and the class token: traced alone, with 39,548 targets."""
+    layers, targets = ("block2", "map", "cls"), names(39_548)
+    network = nnx.eval_shape(
+        lambda: build_network(ViT(size="tiny"), head(layer=layers), (32, 32, 3), targets, nnx.Rngs(0))
+    )
+    mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(0), 2))
+    outputs = nnx.eval_shape(lambda network, x: network(x, mode), network, jnp.zeros((2, 32, 32, 3)))
+    assert outputs.shape == (2, 39_548)
+    assert set(network.head.layers) == set(layers)
+    assert network.head.weight.shape == (39_548, 128)
 
 
 @pytest.mark.parametrize(
