@@ -4,7 +4,8 @@ jaxlab train configs/gesture_resnet18.py
 
 On your own Kaggle folder with --set data.root=FOLDER.
 
-Not measured yet.
+Measured on simulated gestures, last epoch, one seed: accuracy 0.958 in training (mirrored, shifted images), 0.920 in
+validation, 0.916 on the 500 test images (`python tools/gesture_ladder.py FOLDER --seeds 1 --only resnet18`).
 """
 
 from jaxlab.data import Flip, Gestures, Images, KaggleOrSimulated, Shift
