@@ -14,6 +14,7 @@ from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import FeatureMaps, FeatureShapes, LayersModule, Readout
 from jaxlab.heads.chunks import over_targets
 from jaxlab.heads.groups import check_pattern, columns_of
+from jaxlab.nn.attention import dot_product_attention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +140,9 @@ class AttentionModule(LayersModule):
     ) -> Float[Array, "q b d"]:
         """What queries find in each image; the softmax in float32."""
         query, keys, values = (x.reshape(*x.shape[:-1], self.heads, -1) for x in (query, keys, values))
-        scores = jnp.einsum("qhe,bnhe->qbhn", query, keys, preferred_element_type=jnp.float32)
-        shares = jax.nn.softmax(scores / math.sqrt(query.shape[-1])).astype(values.dtype)
-        found = jnp.einsum("qbhn,bnhe->qbhe", shares, values)
-        return found.reshape(*found.shape[:2], -1)
+        asked = jnp.broadcast_to(query[None], (len(keys), *query.shape))
+        found = dot_product_attention(asked, keys, values)
+        return found.reshape(*found.shape[:2], -1).swapaxes(0, 1)
 
 
 class Tokens(nnx.Module):
