@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode, UserError
-from jaxlab.heads import Attention, RetinaMap, build_network, chunks
+from jaxlab.heads import Attention, RetinaMap, Sum, build_network, chunks
 from jaxlab.heads.attention import sines
 from jaxlab.models import ViT
 
@@ -115,18 +115,17 @@ def test_a_query_that_looks_at_one_place_reads_it_alone():
     )
 
 
-@pytest.mark.parametrize("head", [Attention, RetinaMap])
-def test_maps_and_tokens_of_a_transformer_are_read_together(head):
+def test_maps_and_tokens_of_a_transformer_are_read_together():
     """Patches of two blocks and the class token: traced alone, with 39,548 targets."""
     layers, targets = ("block2", "map", "cls"), names(39_548)
-    network = nnx.eval_shape(
-        lambda: build_network(ViT(size="tiny"), head(layer=layers), (32, 32, 3), targets, nnx.Rngs(0))
-    )
+    head = Sum(heads=(Attention(layer=layers), RetinaMap(layer=layers)))
+    network = nnx.eval_shape(lambda: build_network(ViT(size="tiny"), head, (32, 32, 3), targets, nnx.Rngs(0)))
     mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(0), 2))
     outputs = nnx.eval_shape(lambda network, x: network(x, mode), network, jnp.zeros((2, 32, 32, 3)))
     assert outputs.shape == (2, 39_548)
-    assert set(network.head.layers) == set(layers)
-    assert network.head.weight.shape == (39_548, 128)
+    for each in network.head.heads:
+        assert set(each.layers) == set(layers)
+        assert each.weight.shape == (39_548, 128)
 
 
 @pytest.mark.parametrize(

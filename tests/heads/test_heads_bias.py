@@ -27,8 +27,12 @@ PLAIN = {
     "low rank": LowRank(layer="second", rank=2),
     "factorized": Factorized(layer="first"),
     "gaussian": Gaussian(layer="second"),
-    "retina map": RetinaMap(layer=("first", "last"), width=3),
-    "attention": Attention(layer=("first", "last"), width=4, heads=1),
+    "places": Sum(
+        heads=(
+            RetinaMap(layer=("first", "last"), width=3),
+            Attention(layer=("first", "last"), width=4, heads=1),
+        )
+    ),
     "sum": Sum(heads=(Linear(layer="first"), Factorized(layer="second"))),
     "regions": PerROI(
         parts=(
