@@ -31,7 +31,8 @@ def calibrate(predictions: Path, learn: Path, truth: Path, out: Path) -> None:
     \b
     Example:
       python -m submit calibrate runs/a/predictions/test.npz \\
-          --learn runs/a/predictions/validation.npz --truth train.csv --out calibrated.npz
+          --learn runs/a/predictions/validation.npz --truth train.csv \\
+          --out calibrated.npz
 
     Then: `write calibrated.npz --format kaggle` makes a submission of it.
     """

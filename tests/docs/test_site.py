@@ -89,7 +89,13 @@ def test_what_nobody_can_make_is_shown_without_a_constructor(site):
     heading, about = re.search(r'<dt[^>]*id="jaxlab\.Run">(.*?)</dt>(.*?)<dl', text, re.DOTALL).groups()
     assert "rundir" not in heading
     listed = re.findall(r"<li><p><code[^>]*>(.*?)</code>", about)
-    assert [re.sub(r"<[^>]+>", "", name) for name in listed] == ["rundir", "experiment", "info", "usual"]
+    assert [re.sub(r"<[^>]+>", "", name) for name in listed] == [
+        "rundir",
+        "experiment",
+        "info",
+        "predicts",
+        "usual",
+    ]
     assert 'id="jaxlab.load">' in text
     assert "path" in re.search(r'<dt[^>]*id="jaxlab\.load">(.*?)</dt>', text, re.DOTALL)[1]
 
