@@ -10,9 +10,11 @@ OLDEST ?= $(VENV)-oldest
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
 
-# Two workers, each with half of the files in turn, who take over from each other at the end. Bytecode is kept even where
-# the environment says otherwise: dozens of the tests' processes import jaxlab.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal
+# Workers share the files in turn, and take over from each other at the end. An eighth of the time of two is waiting, so
+# three where there is memory, of which each takes up to 4 GB. Bytecode is kept even where the environment says otherwise:
+# dozens of the tests' processes import jaxlab.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(3 if os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') > 15e9 else 2)")
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # Both tiers in one go. Types are checked beside the tests, in the seconds in which these wait.
 test: style $(VENV)/.installed-weights

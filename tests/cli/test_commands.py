@@ -32,22 +32,25 @@ ELSEWHERE = ("mnist_lenet5", "biobjective_resnet")  # in test_data_mnist.py and 
 ON_FOLDERS = [config for config in CONFIGS if config.stem not in ELSEWHERE]
 # What makes a config small enough for two steps here.
 SMALL, TINY = "images.size=(32, 32)", "images.size=(16, 16)"
+SINGLE = (
+    "training.parallel=single"  # compiles a fifth sooner; the ways to share batches have tests of their own
+)
 SHRUNK = {
-    "resnet_finetune": [SMALL, "model.depth=18"],
-    "efficientnet_finetune": [SMALL],
-    "efficientnet_readout": [SMALL],
-    "vit_base_finetune": [SMALL, "model.size=tiny"],
-    "vit_tiny_finetune": [SMALL],
+    "resnet_finetune": [SMALL, "model.depth=18", SINGLE],
+    "efficientnet_finetune": [SMALL, SINGLE],
+    "efficientnet_readout": [SMALL, SINGLE],
+    "vit_base_finetune": [SMALL, "model.size=tiny", SINGLE],
+    "vit_tiny_finetune": [SMALL, SINGLE],
     "gesture_resnet18": [SMALL],
     "gesture_shufflenet_x0_5": [SMALL],
     "gesture_shufflenet_x1_0": [SMALL],
     "gesture_lenet5": [SMALL],
-    "gesture_pipeline": [SMALL],
-    "weighted_classification": [SMALL],
+    "gesture_pipeline": [SMALL, SINGLE],
+    "weighted_classification": [SMALL, SINGLE],
     "spread_loss": [TINY],
     "squashed_regression": [TINY],
     "per_roi": [TINY, "head.parts.0.targets=n[0-2]", "head.parts.1.targets=n[3-5]"],
-    "cached_readout": ["data.encoders.0.images.size=(32, 32)"],
+    "cached_readout": ["data.encoders.0.images.size=(32, 32)", SINGLE],
     # The layers of cached_readout.py, so that one program serves both.
     "ridge": [
         "encoders.0.images.size=(32, 32)",
