@@ -370,7 +370,13 @@ def jaxlab(*arguments: object) -> str:
         ("shallow_cnn", []),
         ("classes", []),
         # As it stands it takes a minute and more here: smaller images and half the layers, the rest as written.
-        ("resnet_finetune", ["--set", "images.size=(32, 32)", "--set", "model.depth=18"]),
+        (
+            "resnet_finetune",
+            [
+                *("--set", "images.size=(32, 32)", "--set", "model.depth=18"),
+                *("--set", "training.parallel=single"),
+            ],
+        ),
         ("shallow_cnn", ["--folds", "3", "--set", "images.size=(32, 32)"]),
     ],
 )
