@@ -29,7 +29,7 @@ from jaxlab.models.order import order
 from jaxlab.nn.plain import check_rows
 from jaxlab.objectives import Resolved, resolved, targets_of
 from jaxlab.optim import Groups, Plateau, Tuning, undecayed
-from jaxlab.training.loop import Plan
+from jaxlab.training.plan import Plan
 from jaxlab.training.runtime import compute_dtype
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Program, initial_parameters

@@ -13,7 +13,8 @@ from jaxlab.training import journal
 from jaxlab.training.budget import Budget, duration_text, parsed
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Phase, Plan, Progress
+from jaxlab.training.loop import Fit, Phase
+from jaxlab.training.plan import Plan, Progress
 from jaxlab.training.state import TrainState
 
 TEXTS = {"8h30m": 30600, "45m": 2700, "90s": 90, "1h": 3600, "1h1s": 3601, " 2m5s ": 125}

@@ -17,7 +17,8 @@ from jaxlab.metrics import RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
-from jaxlab.training.loop import Fit, Phase, Plan, Progress
+from jaxlab.training.loop import Fit, Phase
+from jaxlab.training.plan import Plan, Progress
 from jaxlab.training.state import TrainState
 
 PLAN = Plan(steps=12, steps_per_epoch=4, metric="pearson")

@@ -20,7 +20,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from jaxlab.core.types import UserError
 from jaxlab.training.checkpoint import Checkpoints, saved
-from jaxlab.training.loop import Progress
+from jaxlab.training.plan import Progress
 
 
 def arrays(step: int) -> dict:

@@ -16,7 +16,7 @@ from jaxlab.runs.network.weights import pretrained
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.display import Session
-from jaxlab.training.loop import Progress
+from jaxlab.training.plan import Progress
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState

@@ -29,7 +29,7 @@ from jaxlab.runs.soup.average import ParameterAverage, greedily
 from jaxlab.runs.soup.members import SoupMember, check_alike, members_of, unshared
 from jaxlab.training.checkpoint import Checkpoints, newest_good
 from jaxlab.training.journal import Journal
-from jaxlab.training.loop import Progress, undefined, validation_score
+from jaxlab.training.plan import Progress, undefined, validation_score
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.training.state import norms
 
