@@ -56,6 +56,14 @@ class CheckpointName(click.ParamType):
         raise UserError(f"--checkpoint: expected best, last or a step, found {value!r}")
 
 
+def set_fields(words: str) -> Any:
+    """The option that overrides fields, which a command takes as `settings`. words: its help."""
+    return click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help=words)
+
+
+ANY_FIELD = "Override a field, e.g. optimizer.lr=3e-4 or data.root=FOLDER."
+
+
 def trust_config(command: Any) -> Any:
     """The option that lets a command run the config.py of a run."""
 

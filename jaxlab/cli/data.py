@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jaxlab.cli.arguments import Output, example, importing
+from jaxlab.cli.arguments import Output, example, importing, set_fields
 from jaxlab.cli.arguments import prepare as prepare_process
 from jaxlab.cli.configs import ConfigPath, loaded
 from jaxlab.core.types import UserError
@@ -33,10 +33,7 @@ def data() -> None:
 @click.argument("config", type=ConfigPath())
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
-    help="Override a field, e.g. data.root=FOLDER.",
-)  # fmt: skip
+@set_fields("Override a field, e.g. data.root=FOLDER.")
 def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tuple[str, ...]) -> None:
     """Write CONFIG's data to a new folder OUT, a TensorFlow dataset.
 
@@ -97,10 +94,7 @@ def _data_of(
     )
 )
 @click.argument("config", type=ConfigPath())
-@click.option(
-    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
-    help="Override a field, e.g. data.root=FOLDER.",
-)  # fmt: skip
+@set_fields("Override a field, e.g. data.root=FOLDER.")
 @click.option("--out", type=Output(".html"), metavar="PAGE.html", help="Write a page with pictures.")
 @click.option(
     "--duplicates", type=Output(".csv"), metavar="FILE.csv",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from jaxlab.cli.arguments import RunPath, example, importing, prepare, trust_config
+from jaxlab.cli.arguments import ANY_FIELD, RunPath, example, importing, prepare, set_fields, trust_config
 from jaxlab.core.types import UserError
 
 
@@ -19,13 +19,7 @@ from jaxlab.core.types import UserError
     )
 )
 @click.argument("run", type=RunPath())
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field, e.g. optimizer.lr=3e-4 or data.root=FOLDER.",
-)
+@set_fields(ANY_FIELD)
 @click.option(
     "--checkpoints", type=click.Choice(["best", "last", "all"]),
     help="Which to evaluate.  [default: best; of folds, last]",
@@ -54,7 +48,7 @@ def evaluate(
     Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
     of inference, those with it are shown beside them; details are of images as they are.
     """
-    details = details or untrained or not (out is None and objective is None)
+    details = details or untrained or out is not None or objective is not None
     if details and checkpoints == "all":
         raise UserError("--details: expected one checkpoint, --checkpoints best or last, found all")
     with importing():

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from jaxlab import __version__
-from jaxlab.cli.arguments import example, importing, prepare
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, set_fields
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
 from jaxlab.cli.data import data
@@ -49,15 +49,6 @@ class _Commands(click.Group):
             sys.exit(1)
 
 
-_set = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field, e.g. optimizer.lr=3e-4 or data.root=FOLDER.",
-)
-
-
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -94,7 +85,7 @@ main.add_command(soup)
     type=click.Path(path_type=Path, file_okay=False),
     help="Run directory (default runs/CONFIG-HASH).",
 )
-@_set
+@set_fields(ANY_FIELD)
 @click.option(
     "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
 )
@@ -203,7 +194,7 @@ def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
 )
 @click.option("--pool", type=click.Choice(["none", "mean"]), help="mean: over positions.  [default: none]")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), help="[default: float32]")
-@_set
+@set_fields(ANY_FIELD)
 def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     """Run CONFIG's frozen network over its data and keep its features.
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, Output, RunPath, example, importing, prepare, trust_config
+from jaxlab.cli.arguments import (
+    CheckpointName,
+    Output,
+    RunPath,
+    example,
+    importing,
+    prepare,
+    set_fields,
+    trust_config,
+)
 from jaxlab.core.types import UserError
 
 
@@ -20,10 +29,7 @@ from jaxlab.core.types import UserError
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option("--out", type=Output(".csv", ".npz"), help="FILE.csv (checked) or FILE.npz.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
-    help="Override a field, e.g. data.root=FOLDER or inference.tta.shift=3.",
-)  # fmt: skip
+@set_fields("Override a field, e.g. data.root=FOLDER or inference.tta.shift=3.")
 @click.option(
     "--checkpoint", type=CheckpointName(), help="best, last or a step.  [default: best; of folds, last]"
 )

@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import KeptCheckpoints, RunPath, example, importing, prepare, trust_config
+from jaxlab.cli.arguments import (
+    KeptCheckpoints,
+    RunPath,
+    example,
+    importing,
+    prepare,
+    set_fields,
+    trust_config,
+)
 
 
 @click.command(
@@ -27,10 +35,7 @@ from jaxlab.cli.arguments import KeptCheckpoints, RunPath, example, importing, p
     metavar="all|last:N",
     help="Several of each RUN, of those it kept.  [default: all of one]",
 )
-@click.option(
-    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
-    help="Where the data lie now, e.g. data.root=FOLDER.",
-)  # fmt: skip
+@set_fields("Where the data lie now, e.g. data.root=FOLDER.")
 @trust_config
 def soup(runs: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Average the parameters of RUNS, in a new run.
