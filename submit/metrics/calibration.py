@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 
 from submit.blocks import CELLS
 from submit.errors import SubmissionError
+from submit.metrics.classification import check_numbers
 
 BINS = 15
 PARTS = 5
@@ -140,11 +141,7 @@ def _checked(values: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
         raise SubmissionError(
             f"expected numbers (n, classes) and truth (n,), n > 0; found {values.dtype} {values.shape}, {truth.shape}."
         )
-    if truth.dtype.kind not in "iu" or truth.min() < -1 or truth.max() >= values.shape[1]:
-        raise SubmissionError(
-            f"truth: expected class numbers from 0 to {values.shape[1] - 1}, or -1 for none of them; "
-            f"found {truth.dtype}, {truth.min()} to {truth.max()}."
-        )
+    check_numbers(truth, values.shape[1])
     if bad := int((~np.isfinite(values).all(1)).sum()):
         raise SubmissionError(f"{bad:,} samples have scores that are not finite.")
     return (values if values.dtype.kind == "f" else values.astype(np.float64)), truth

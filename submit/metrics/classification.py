@@ -28,15 +28,20 @@ def among_top(scores: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
         raise SubmissionError(
             f"expected scores (n, classes) and truth (n,), n > 0; found {scores.shape}, {truth.shape}."
         )
-    if truth.dtype.kind not in "iu" or truth.min() < -1 or truth.max() >= scores.shape[1]:
-        raise SubmissionError(
-            f"truth: expected class numbers from 0 to {scores.shape[1] - 1}, or -1 for none of them; "
-            f"found {truth.dtype}, {truth.min()} to {truth.max()}."
-        )
+    check_numbers(truth, scores.shape[1])
     own = np.take_along_axis(scores, truth[:, None], axis=1)
     earlier = np.arange(scores.shape[1]) < truth[:, None]
     rank = ((scores > own) | ((scores == own) & earlier)).sum(1)
     return (rank < k) & (truth >= 0) & np.isfinite(scores).all(1)
+
+
+def check_numbers(truth: np.ndarray, classes: int) -> None:
+    """Raises SubmissionError unless truth, of one sample or more, is numbers of so many classes, or -1."""
+    if truth.dtype.kind not in "iu" or truth.min() < -1 or truth.max() >= classes:
+        raise SubmissionError(
+            f"truth: expected class numbers from 0 to {classes - 1}, or -1 for none of them; "
+            f"found {truth.dtype}, {truth.min()} to {truth.max()}."
+        )
 
 
 def accuracy(pred: np.ndarray, truth: np.ndarray) -> float:
