@@ -24,6 +24,7 @@ from jaxlab.heads import Linear, Squashed
 from jaxlab.losses import Mse, Ramp, Spread, WeightedSum
 from jaxlab.models import ShallowCNN
 from jaxlab.optim import AdamW, Cosine
+from submit.files.atomic import atomic
 from submit.metrics import ks_distance, pearson, spread_ratio
 
 IMAGES, TARGETS, SIDE = 1500, 100, 32
@@ -38,7 +39,8 @@ def simulate(file: Path, seed: int = 0) -> None:
     drive = np.einsum("nit,it->nt", (signals - signals.mean(0)) / signals.std(0), population.weights)
     drive /= drive.std(0)
     targets = (drive + np.random.default_rng(noise).standard_normal(drive.shape)) / np.sqrt(2)
-    np.savez(file, images=scenes.images, targets=targets.astype(np.float32))
+    with atomic(file) as out:
+        np.savez(out, images=scenes.images, targets=targets.astype(np.float32))
 
 
 def variants(base: Experiment, epochs: float) -> dict[str, Experiment]:

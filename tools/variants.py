@@ -13,6 +13,7 @@ from rich.table import Table
 import jaxlab
 from jaxlab.core.config import to_json
 from jaxlab.experiment import Experiment
+from submit.files.atomic import atomic
 
 Scores = dict[str, float]
 
@@ -38,28 +39,34 @@ def _scores(experiment: Experiment, folder: Path, scores_of: Callable[[Any], Sco
         return kept["scores"]
     path = jaxlab.train(experiment, folder / "run", console=Console(quiet=True))
     scores = scores_of(jaxlab.load(path, trust=True))
-    result.write_text(json.dumps({"config": config, "scores": scores}), "utf-8")
+    with atomic(result) as file:
+        file.write(json.dumps({"config": config, "scores": scores}).encode())
     return scores
 
 
 def write(found: Mapping[str, list[Scores]], file: Path) -> None:
     """A Markdown table of means and standard deviations over seeds."""
-    names = list(dict.fromkeys(name for seeds in found.values() for scores in seeds for name in scores))
-    lines = [("", "seeds", *names), ("---",) * (2 + len(names))]
-    lines += [
-        (name, str(len(seeds)), *(_cell(seeds, score) for score in names)) for name, seeds in found.items()
-    ]
+    header, *lines = _rows(found)
+    lines = [header, ["---"] * len(header), *lines]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), "utf-8")
 
 
 def show(found: Mapping[str, list[Scores]]) -> None:
     """The same in the terminal."""
-    names = list(dict.fromkeys(name for seeds in found.values() for scores in seeds for name in scores))
-    table = Table("", *names, box=None)
-    for name, seeds in found.items():
-        table.add_row(name, *(_cell(seeds, score) for score in names))
+    header, *lines = _rows(found)
+    table = Table(*header, box=None)
+    for line in lines:
+        table.add_row(*line)
     Console(width=160).print(table)
+
+
+def _rows(found: Mapping[str, list[Scores]]) -> list[list[str]]:
+    names = list(dict.fromkeys(name for seeds in found.values() for scores in seeds for name in scores))
+    lines = [
+        [name, str(len(seeds)), *(_cell(seeds, score) for score in names)] for name, seeds in found.items()
+    ]
+    return [["", "seeds", *names], *lines]
 
 
 def _cell(seeds: list[Scores], score: str) -> str:
