@@ -94,8 +94,11 @@ def score_step(
     truth = batch["truth"][one.name]
     sum_over = partial(total, mask=batch["mask"], axis_name=axis_name)
     losses = one.losses(one.encoded(batch["prediction"], constants), truth, constants, sum_over)
+    scored = one.scored(truth)
     return {
-        one.name: sums[one.name].add(batch["prediction"], one.scored(truth), losses, batch["mask"], axis_name)
+        one.name: sums[one.name].add(
+            batch["prediction"], scored, losses.loss, batch["mask"], axis_name, losses.terms
+        )
     }
 
 

@@ -25,6 +25,7 @@ from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, input_of
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
+from jaxlab.metrics import TERM
 from jaxlab.models.order import order
 from jaxlab.nn.plain import check_rows
 from jaxlab.objectives import Resolved, resolved, targets_of
@@ -290,7 +291,10 @@ def _check_watched(experiment: Experiment, objectives: tuple[Resolved, ...], ope
         fields["Plateau.metric"] = schedule.metric
     if all(metric is None for metric in fields.values()):
         return
-    names = [one.scores(one.start(), opened.ceiling) for one in objectives]
+    names = [
+        [score for score in one.scores(one.start(), opened.ceiling) if not score.startswith(TERM)]
+        for one in objectives
+    ]
     known = [
         *names[0],
         *(f"{one.name}/{score}" for one, own in zip(objectives, names, strict=True) for score in own),

@@ -65,6 +65,8 @@ class Loss(Component):
             raise UserError(f"{cls.__name__}.space: expected {' or '.join(get_args(Space))}, found {found!r}")
         if own.keys() & {"__call__", "rows", "of_batch"} and "leaves_out_missing" not in own:
             cls.leaves_out_missing = False
+        if "rows" in own and "told" not in own:  # it is no longer the sum that a base adds up
+            cls.told, cls.terms, cls.changing = Loss.told, Loss.terms, Loss.changing  # type: ignore[method-assign]
 
     @classmethod
     def says_its_space(cls) -> bool:
@@ -91,6 +93,21 @@ class Loss(Component):
     def rows(self, outputs: Float[Array, "b t"], truth: Array, about: About) -> Float[Array, " b"]:
         """One value a row, whose mean over the whole batch is the loss."""
         return self(outputs, truth)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of what it adds up, as records have them; none of a loss that is no sum."""
+        return ()
+
+    def told(
+        self, outputs: Float[Array, "b t"], truth: Array, about: About
+    ) -> tuple[Array, dict[str, Array]]:
+        """`rows`, and {term: the same of it alone}, without its weight."""
+        return self.rows(outputs, truth, about), {}
+
+    def changing(self, epoch: Float[Array, ""] | float) -> dict[str, Array]:
+        """{term: its weight} after so many epochs, of those whose weights change."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)

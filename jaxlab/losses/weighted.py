@@ -1,6 +1,7 @@
 """Several losses of one objective as one."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from jaxtyping import Array, Float
@@ -16,6 +17,9 @@ class WeightedSum(Loss):
 
     losses: two or more for the same kind of truth, in the same space.
     weights: one of each, a number or a `Ramp` over epochs; default: all 1. Evaluation takes ramps at their end.
+
+    Each epoch's record has every one of them without its weight, as `loss/mse` and `loss/spread`; of a ramp that of
+    training has the weight, too, `loss/spread/weight`.
     """
 
     losses: tuple[Loss, ...]
@@ -71,10 +75,46 @@ class WeightedSum(Loss):
     def needs_shares(self) -> bool:
         return any(loss.needs_shares for loss in self.losses)
 
-    def rows(self, outputs: Float[Array, "b t"], truth: Array, about: About) -> Float[Array, " b"]:
-        weights = self.weights or (1.0,) * len(self.losses)
-        first, *others = (
-            weight_at(weight, about.epoch) * loss.rows(outputs, truth, about)
-            for loss, weight in zip(self.losses, weights, strict=True)
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return tuple(
+            term
+            for name, loss, _ in self._named()
+            for term in (name, *(f"{name}.{within}" for within in loss.terms))
         )
-        return sum(others, start=first)
+
+    def _named(self) -> list[tuple[str, Loss, Weight]]:
+        """Each loss with its name, which is that of its type, numbered where another has it, and its weight."""
+        names: list[str] = []
+        for loss in self.losses:
+            name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(loss).__name__).lower()
+            numbered = (f"{name}_{number}" for number in range(2, len(names) + 3))
+            names.append(name if name not in names else next(one for one in numbered if one not in names))
+        return list(zip(names, self.losses, self.weights or (1.0,) * len(self.losses), strict=True))
+
+    def rows(self, outputs: Float[Array, "b t"], truth: Array, about: About) -> Float[Array, " b"]:
+        return self._added(outputs, truth, about)[0]
+
+    def told(
+        self, outputs: Float[Array, "b t"], truth: Array, about: About
+    ) -> tuple[Array, dict[str, Array]]:
+        return self._added(outputs, truth, about)
+
+    def _added(
+        self, outputs: Float[Array, "b t"], truth: Array, about: About
+    ) -> tuple[Array, dict[str, Array]]:
+        terms: dict[str, Array] = {}
+        weighted: list[Array] = []
+        for name, loss, weight in self._named():
+            terms[name], within = loss.told(outputs, truth, about)
+            terms |= {f"{name}.{term}": rows for term, rows in within.items()}
+            weighted.append(weight_at(weight, about.epoch) * terms[name])
+        return sum(weighted[1:], start=weighted[0]), terms
+
+    def changing(self, epoch: Float[Array, ""] | float) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        for name, loss, weight in self._named():
+            if isinstance(weight, Ramp):
+                found[name] = weight.at(epoch)
+            found |= {f"{name}.{term}": value for term, value in loss.changing(epoch).items()}
+        return found

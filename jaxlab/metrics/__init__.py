@@ -6,8 +6,9 @@ The definitions are those of `submit.metrics`; a test holds the two equal.
 
 from jaxlab.metrics.classification import ClassificationSums
 from jaxlab.metrics.regression import RegressionSums
+from jaxlab.metrics.terms import TERM
 
 Sums = RegressionSums | ClassificationSums
 SumsByObjective = dict[str, Sums]
 
-__all__ = ["ClassificationSums", "RegressionSums", "Sums", "SumsByObjective"]
+__all__ = ["TERM", "ClassificationSums", "RegressionSums", "Sums", "SumsByObjective"]

@@ -1,5 +1,6 @@
 """Streaming accuracy, top-k accuracy, precision, recall and F1."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlab.metrics.reduce import total
+from jaxlab.metrics.terms import means_of_terms, terms_added
 
 
 @jax.tree_util.register_dataclass
@@ -18,6 +20,7 @@ class ClassificationSums:
 
     right: first choices that are, by their class; predicted: first choices; actual: truths. They are all that
     precision, recall and F1 need, where a confusion matrix would take the classes squared from every device and step.
+    terms: what the loss adds up, summed as it is.
     """
 
     count: Float[Array, ""]
@@ -27,12 +30,14 @@ class ClassificationSums:
     predicted: Float[Array, " t"]
     actual: Float[Array, " t"]
     k: int = field(metadata={"static": True}, default=5)
+    terms: dict[str, Float[Array, ""]] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, classes: int) -> Self:
-        """Sums over no samples; k is 5, or less where there are few classes."""
+    def start(cls, classes: int, terms: Iterable[str] = ()) -> Self:
+        """Sums over no samples; k is 5, or less where there are few classes. terms: names of what the loss adds up."""
         zero, zeros = jnp.zeros(()), jnp.zeros(classes)
-        return cls(zero, zero, zero, zeros, zeros, zeros, k=min(5, max(classes - 1, 1)))
+        k = min(5, max(classes - 1, 1))
+        return cls(zero, zero, zero, zeros, zeros, zeros, k=k, terms=dict.fromkeys(terms, zero))
 
     def add(
         self,
@@ -41,6 +46,7 @@ class ClassificationSums:
         loss: Float[Array, " b"],
         mask: Bool[Array, " b"] | None = None,
         axis_name: str | None = None,
+        terms: Mapping[str, Float[Array, " b"]] | None = None,
     ) -> Self:
         """These sums with a batch added. Ties go against the truth: a constant output scores nothing.
 
@@ -59,6 +65,7 @@ class ClassificationSums:
             predicted=self.predicted + total(choices, mask, axis_name),
             actual=self.actual + total(actual, mask, axis_name),
             k=self.k,
+            terms=terms_added(self.terms, terms, mask, axis_name),
         )
 
     def compute(self, ceiling: np.ndarray | None = None) -> dict[str, float]:
@@ -78,4 +85,4 @@ class ClassificationSums:
             of = rates(sums.right, sums.predicted, sums.actual, average)
             names = (f"{rate}_{average}" for rate in ("precision", "recall", "f1"))
             found |= {name: float(value) for name, value in zip(names, of, strict=True)}
-        return found
+        return found | means_of_terms(sums.terms, count)

@@ -1,6 +1,7 @@
 """Streaming Pearson r, explained variance, squared error and spread of each target."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxlab.metrics import over_targets
 from jaxlab.metrics.reduce import largest, total
+from jaxlab.metrics.terms import means_of_terms, terms_added
 
 _LEAST = -126  # the exponent of float32's least normal number: the unit of what has been 0 so far
 
@@ -23,7 +25,7 @@ class RegressionSums:
     enough. Values are taken above an origin, the first batch's mean, which may be large beside their spread;
     so are mean_x and mean_y. They are in units, powers of two near the largest value so far, so that no square
     overflows or vanishes, whatever the targets are measured in; multiplying by such rounds nothing.
-    The loss is summed beside them.
+    The loss is summed beside them, and what it adds up (`terms`).
 
     rows: where targets may be missing (NaN in y), how many rows there were; `count` is then each target's own.
     """
@@ -40,14 +42,19 @@ class RegressionSums:
     unit_x: Int[Array, " t"]
     unit_y: Int[Array, " t"]
     rows: Float[Array, ""] | None = None
+    terms: dict[str, Float[Array, ""]] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, targets: int, missing: bool = False) -> Self:
-        """Sums over no samples. missing: whether some targets' truth may be NaN, which then counts as nothing."""
+    def start(cls, targets: int, missing: bool = False, terms: Iterable[str] = ()) -> Self:
+        """Sums over no samples. missing: whether some targets' truth may be NaN, which then counts as nothing.
+
+        terms: names of what the loss adds up.
+        """
         zero, zeros = jnp.zeros(()), jnp.zeros(targets)
         units = jnp.full(targets, _LEAST, jnp.int32)
         moments = (zeros, zeros, zeros, zeros, zeros, zeros, zeros, units, units)
-        return cls(zeros, zero, *moments, zero) if missing else cls(zero, zero, *moments)
+        each = dict.fromkeys(terms, zero)
+        return cls(zeros, zero, *moments, zero, each) if missing else cls(zero, zero, *moments, None, each)
 
     def add(
         self,
@@ -56,8 +63,9 @@ class RegressionSums:
         loss: Float[Array, " b"],
         mask: Bool[Array, " b"] | None = None,
         axis_name: str | None = None,
+        terms: Mapping[str, Float[Array, " b"]] | None = None,
     ) -> Self:
-        """These sums with a batch of predictions x and truth y added."""
+        """These sums with a batch of predictions x and truth y added. terms: those of the loss, where it has such."""
         rows, whole = total(jnp.ones(len(x)), mask, axis_name), mask
         count = rows
         if self.rows is not None:
@@ -100,6 +108,7 @@ class RegressionSums:
             unit_x=unit_x,
             unit_y=unit_y,
             rows=None if self.rows is None else self.rows + rows,
+            terms=terms_added(self.terms, terms, whole, axis_name),
         )
 
     def per_target(self) -> dict[str, np.ndarray]:
@@ -149,7 +158,7 @@ class RegressionSums:
         if ceiling is not None and (ceiling > 0).any():
             known = ceiling > 0
             found["noise_normalised"] = over_targets.mean(r[known] / np.sqrt(ceiling[known]))
-        return found
+        return found | means_of_terms(sums.terms, rows)
 
 
 def _constant(squares: np.ndarray, mean: np.ndarray, count: np.ndarray) -> np.ndarray:

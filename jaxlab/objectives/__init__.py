@@ -3,7 +3,7 @@
 from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.objective import KINDS, Objective, resolved, targets_of
 from jaxlab.objectives.regression import Regression
-from jaxlab.objectives.resolved import Labelled, Resolved
+from jaxlab.objectives.resolved import Labelled, Resolved, Told
 from jaxlab.objectives.teacher import Teacher
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Regression",
     "Resolved",
     "Teacher",
+    "Told",
     "resolved",
     "targets_of",
 ]

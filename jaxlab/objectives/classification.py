@@ -115,7 +115,7 @@ class Classification(Resolved):
         return outputs
 
     def start(self) -> Sums:
-        return ClassificationSums.start(len(self.targets))
+        return ClassificationSums.start(len(self.targets), self.loss.terms)
 
     def collapsed(self, sums: Sums) -> str | None:
         """The one class that is predicted, where there are others."""

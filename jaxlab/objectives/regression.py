@@ -142,7 +142,7 @@ class Regression(Resolved):
         return self.head.decode(outputs) * scale + mean
 
     def start(self) -> Sums:
-        return RegressionSums.start(len(self.targets), self.missing)
+        return RegressionSums.start(len(self.targets), self.missing, self.loss.terms)
 
     def breakdown(self, labelled: Labelled, opened: Opened) -> "ByTarget":
         rows, truth = labelled.rows, self.truth(opened.train)

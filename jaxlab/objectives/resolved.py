@@ -34,6 +34,13 @@ ACTIVITY = "activity"  # the truth that is the data's targets
 SHARE = "class_share"  # the constant that losses with `needs_shares` are told
 
 
+class Told(NamedTuple):
+    """What an objective's loss says of a batch: a value a row, and {term: a value a row} of what it adds up."""
+
+    loss: Float[Array, " b"]
+    terms: dict[str, Float[Array, " b"]]
+
+
 class Labelled(NamedTuple):
     """Predictions (n, t) of the labelled samples at `rows` (n,) of the data; logits of classes.
 
@@ -118,21 +125,21 @@ class Resolved(ABC):
         constants: tree.Flat,
         total: Total,
         epoch: Float[Array, ""] | float = END,
-    ) -> Float[Array, " b"]:
+    ) -> Told:
         """One a row; `outputs` are its own, truth in its own units. total, epoch: as losses are told `About` them.
 
         Raises UserError for a loss that gives something else.
         """
         about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"), self.known(truth))
         entering = self.entering(outputs, constants)
-        rows = self.loss.rows(entering, self.compared(truth, constants), about)
+        rows, terms = self.loss.told(entering, self.compared(truth, constants), about)
         if np.shape(rows) != outputs.shape[:1]:
             raise UserError(
                 f"{type(self.loss).__name__}: expected one value a row, {outputs.shape[:1]}, from outputs "
                 f"{outputs.shape}, found {np.shape(rows)}; means over rows are taken elsewhere, so that a loss takes "
                 "its own over targets alone, as with .mean(-1). One of the whole batch at once is a BatchLoss"
             )
-        return rows
+        return Told(rows, {name: jnp.broadcast_to(term, rows.shape) for name, term in terms.items()})
 
     def known(self, truth: Array) -> Bool[Array, "b t"] | None:
         """Where truth is known; None: everywhere."""

@@ -43,7 +43,7 @@ def compared_gradients(
         def each(own: tree.Flat) -> tuple[list[Array], tree.Flat]:
             variables = Variables(state.params | own, stats, state.constants)
             losses, passed = forward(program, learning, state, variables, piece, keys, axis_name)
-            return [weights[name] * losses[name].sum() / rows_in_all for name in names], passed.stats
+            return [weights[name] * losses[name].loss.sum() / rows_in_all for name in names], passed.stats
 
         values, back, stats = jax.vjp(each, own, has_aux=True)
         one_at_a_time = jnp.eye(len(names), dtype=values[0].dtype)

@@ -82,6 +82,7 @@ class Fit:
         self._warned: set[str] = set()  # scores that were undefined
         self._compiled: set[int] = set()  # phases, by their first step
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
+        self._weights: dict[str, float] = {}  # of the last update that was read, those that change
 
     def run(self, state: TrainState) -> TrainState:
         """Train on. Raises UserError where a loss, gradient or parameter is not finite; no checkpoint holds such."""
@@ -168,6 +169,7 @@ class Fit:
             step, reported = self._unread.popleft()
             values = {name: float(_local(value)) for name, value in reported.items()}
             epoch = self.plan.epoch(step)
+            self._weights = {name: value for name, value in values.items() if name.endswith("/weight")}
             self.journal.write(step, epoch, "step", values)
             if not np.isfinite(values["loss"]) or np.isnan(values["gradient_norm"]):
                 self.journal.flush()
@@ -188,7 +190,7 @@ class Fit:
         self._read()
         epoch = self.plan.epoch(step)
         self.display.doing("validating")
-        train = self.scores(state.sums)
+        train = self.scores(state.sums) | self._weights
         compare = self._phase(step - 1).compare
         if compare is not None:
             train |= compare(state, batch)

@@ -45,7 +45,8 @@ class TrainState:
     def from_arrays(self, stored: dict[str, dict[str, np.ndarray]]) -> Self:
         """A state shaped as this one that holds `stored`. Raises UserError naming every leaf that differs."""
         problems: list[str] = []
-        stored = {**stored, "sums": _in_units(_by_objective(stored.get("sums", {}), list(self.sums)))}
+        sums = _in_units(_by_objective(stored.get("sums", {}), list(self.sums)))
+        stored = {**stored, "sums": _with_terms(sums, list(_named(self.sums)))}
         new = {
             f.name: _restored(f.name, getattr(self, f.name), stored.get(f.name, {}), problems)
             for f in fields(self)
@@ -87,6 +88,16 @@ def _in_units(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         f"{of}unit_{side}": np.zeros(leaf.shape, np.int32) for of, leaf in squares.items() for side in "xy"
     }
     return {**units, **sums}
+
+
+def _with_terms(sums: dict[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
+    """With the terms of losses, which older checkpoints lack: of an epoch under way they are not known, NaN."""
+    terms = {name: name.partition(".terms.")[0] for name in wanted if ".terms." in name}
+    begun = {of: np.any(sums.get(f"{of}.count", 0)) for of in terms.values()}
+    return {
+        **{name: np.asarray(np.nan if begun[of] else 0, np.float32) for name, of in terms.items()},
+        **sums,
+    }
 
 
 def _named(tree: Any) -> dict[str, np.ndarray]:

@@ -21,9 +21,9 @@ from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
 from jaxlab.heads.joint import LOG_VARIANCE
 from jaxlab.losses import END
-from jaxlab.metrics import SumsByObjective
+from jaxlab.metrics import TERM, SumsByObjective
 from jaxlab.metrics.reduce import total
-from jaxlab.objectives import Resolved
+from jaxlab.objectives import Resolved, Told
 from jaxlab.training.state import Variables
 
 Reported = dict[str, Array]
@@ -115,7 +115,7 @@ class Program:
         constants: tree.Flat,
         axis_name: str | None,
         epoch: Float[Array, ""] | float = END,
-    ) -> dict[str, Array]:
+    ) -> dict[str, Told]:
         """{objective: one a row}. epoch: how many have been trained; evaluation takes losses as they are at the end."""
         sum_over = partial(total, mask=batch.get("mask"), axis_name=axis_name)
         return {
@@ -131,15 +131,18 @@ class Program:
         keys: Array,
         axis_name: str | None,
         epoch: Float[Array, ""],
-    ) -> dict[str, Array]:
+    ) -> dict[str, Told]:
         """`losses`; of images that `prepare` mixed by the same keys, by the shares that they have of two truths."""
-        losses = self.losses(outputs, batch, constants, axis_name, epoch)
-        if self.mix is None:
+        losses, mix = self.losses(outputs, batch, constants, axis_name, epoch), self.mix
+        if mix is None:
             return losses
         others = {**batch, "truth": jax.tree.map(partners, batch["truth"])}
         partner = self.losses(outputs, others, constants, axis_name, epoch)
         size = batch["image"].shape[1:3]
-        return {name: self.mix.losses(own, partner[name], keys, *size) for name, own in losses.items()}
+        mixed: dict[str, Told] = jax.tree.map(
+            lambda own, other: mix.losses(own, other, keys, *size), losses, partner
+        )
+        return mixed
 
     def weights(self, params: tree.Flat, epoch: Float[Array, ""] | float) -> dict[str, Any]:
         """{objective: what its loss counts} after so many epochs; learned ones are in the parameters."""
@@ -148,11 +151,19 @@ class Program:
         }
 
     def changing_weights(self, params: tree.Flat, epoch: Float[Array, ""] | float) -> Reported:
-        """{"NAME/weight": what it is now} of the objectives whose weights are learned or on a ramp."""
-        return {
+        """{"NAME/weight": what it is now} of the objectives whose weights are learned or on a ramp, and of the terms
+        of their losses that are on one.
+        """
+        objectives = {
             f"{name}/weight": weight
             for name, weight in self.weights(params, epoch).items()
             if not isinstance(weight, int | float)
+        }
+        several = len(self.objectives) > 1
+        return objectives | {
+            f"{one.name}/{TERM}{term}/weight" if several else f"{TERM}{term}/weight": weight
+            for one in self.objectives
+            for term, weight in one.loss.changing(epoch).items()
         }
 
     def added(self, passed: Forward, params: tree.Flat) -> Float[Array, ""]:
@@ -174,7 +185,7 @@ class Program:
         self,
         sums: SumsByObjective,
         outputs: Array,
-        losses: Mapping[str, Array],
+        losses: Mapping[str, Told],
         batch: Batch,
         constants: tree.Flat,
         axis_name: str | None,
@@ -184,13 +195,15 @@ class Program:
         return {
             one.name: sums[one.name].add(
                 one.in_units(one.own(outputs), constants), one.scored(batch["truth"][one.name]),
-                losses[one.name], batch.get("mask"), axis_name,
+                losses[one.name].loss, batch.get("mask"), axis_name, losses[one.name].terms,
             )
             for one in self.objectives
         }  # fmt: skip
 
     def scores(self, sums: SumsByObjective, ceiling: np.ndarray | None = None) -> dict[str, float]:
         """The primary objective's scores by their names; of several objectives those of each as `objective/score`.
+
+        Among them are the terms that its loss adds up, "loss/mse" and so on, without their weights.
 
         "loss" is the sum weighted as the config has it: by what a learned weight starts from, and a ramp comes to.
         ceiling: as in `Resolved.scores`.
@@ -199,6 +212,7 @@ class Program:
         primary = each[self.objectives[0].name]
         if len(each) == 1:
             return primary
+        primary = {name: value for name, value in primary.items() if not name.startswith(TERM)}
         loss = self.weighted({name: scores["loss"] for name, scores in each.items()}, self.weights({}, END))
         named = {f"{name}/{score}": value for name, scores in each.items() for score, value in scores.items()}
         return {**primary, "loss": loss, **named}

@@ -14,6 +14,7 @@ from jaxlab.core.rng import row_keys, step_key
 from jaxlab.core.types import Batch, Mode
 from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
+from jaxlab.objectives import Told
 from jaxlab.optim import Groups
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Forward, Program, Reported
@@ -102,13 +103,14 @@ def passes(
         trained: tree.Flat, stats: tree.Flat, sums: SumsByObjective, piece: Batch, keys: Array
     ) -> tuple[Array, tuple]:
         variables = Variables(state.params | trained, stats, state.constants)
-        losses, passed = forward(program, learning, state, variables, piece, keys, axis_name)
-        sums = program.add(sums, passed.outputs, losses, piece, state.constants, axis_name)
+        told, passed = forward(program, learning, state, variables, piece, keys, axis_name)
+        sums = program.add(sums, passed.outputs, told, piece, state.constants, axis_name)
+        losses = {name: one.loss for name, one in told.items()}
         weights = program.weights(variables.params, learning.epoch(state))
         loss = program.weighted(losses, weights).sum() / rows_in_all
-        told = {"loss": loss, **{name: losses[one].sum() / rows_in_all for name, one in named.items()}}
+        said = {"loss": loss, **{name: losses[one].sum() / rows_in_all for name, one in named.items()}}
         added = program.added(passed, variables.params) * (len(passed.outputs) / rows_in_all)
-        return loss + added, (told, passed.stats, sums)
+        return loss + added, (said, passed.stats, sums)
 
     rows_in_all = total(jnp.ones(len(rows)), None, axis_name)
     names = [one.name for one in program.objectives]
@@ -134,7 +136,7 @@ def forward(
     piece: Batch,
     keys: Array,
     axis_name: str | None,
-) -> tuple[dict[str, Array], Forward]:
+) -> tuple[dict[str, Told], Forward]:
     """{objective: a loss a row} of a piece of the batch, augmented and in training mode, and the pass itself."""
     split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
     images = program.prepare(piece["image"], split[0])

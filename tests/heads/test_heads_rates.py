@@ -68,7 +68,7 @@ def test_losses_of_units_see_rates_and_targets_in_units():
     outputs = np.random.default_rng(1).uniform(0.2, 2, COUNTS.shape).astype(np.float32)
     rates = one.in_units(outputs, constants)
     np.testing.assert_allclose(rates, outputs * [*means[:2], 1], rtol=1e-5)
-    found = one.losses(outputs, COUNTS, constants, lambda x: x.sum(0))
+    found = one.losses(outputs, COUNTS, constants, lambda x: x.sum(0)).loss
     expected = -(poisson.logpmf(COUNTS, np.float64(rates)) + gammaln(COUNTS + 1)).mean(1)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     np.testing.assert_allclose(one.encoded(rates, constants), outputs, rtol=1e-5)

@@ -61,7 +61,7 @@ def test_a_loss_is_told_the_epoch_and_the_classes_shares():
     rows = one.losses(
         jnp.zeros((2, 3)), jnp.array([1, 0]), constants, lambda values: values.sum(0), jnp.float32(2.5)
     )
-    np.testing.assert_allclose(rows, [2.875, 2.625])
+    np.testing.assert_allclose(rows.loss, [2.875, 2.625])
     (plain,) = resolved({"label": Objective(loss=CrossEntropy())}, {"label": ("a", "b", "c")})
     assert plain.constants(np.array([0, 1], np.int32), standardize=True) == {}, (
         "checkpoints of before have none"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from jaxlab.objectives import Told
 from jaxlab.optim import SGD, Groups
 from jaxlab.training.agreement import agreement, agreement_text
 from jaxlab.training.comparison import compared_gradients, shared
@@ -42,7 +43,7 @@ class TwoReadouts:
 
     def training_losses(self, outputs, batch, constants, keys, axis_name, epoch):
         return {
-            name: jnp.square(outputs[:, k] - batch["truth"][name])
+            name: Told(jnp.square(outputs[:, k] - batch["truth"][name]), {})
             for k, name in enumerate(("activity", "object"))
         }
 

@@ -316,3 +316,28 @@ def test_another_metric_than_before_is_compared_with_none():
     progress = Progress(best={"metric": "pearson", "value": 0.3, "step": 4, "epoch": 1})
     assert progress.update("mse", {"mse": 0.9, "loss": 1.0}, 8, 2)
     assert not progress.update("mse", {"mse": 0.95, "loss": 1.0}, 12, 3)
+
+
+def test_an_epochs_record_has_the_weights_of_its_last_update(tmp_path):
+    class Fading(Losses):
+        def __call__(self, state, batch):
+            state, reported = super().__call__(state, batch)
+            return state, {**reported, "loss/spread/weight": jnp.asarray(1 - int(state.step) / 100)}
+
+    fitted(tmp_path, step=Fading())
+    weights = [one["loss/spread/weight"] for one in records(tmp_path, "train")]
+    assert weights == pytest.approx([0.96, 0.92, 0.88])
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0.0, 0.0), (8.0, np.nan)])
+def test_a_checkpoint_from_before_goes_on(count, expected):
+    """Of an epoch that was under way then, what the terms came to is not known."""
+    sums = {"activity": RegressionSums.start(1)}
+    older = replace(begun(), sums=sums).to_arrays()
+    older["sums"]["activity.count"] = np.float32(count)
+    now = replace(begun(), sums={"activity": RegressionSums.start(1, terms=("mse", "spread"))})
+    restored = now.from_arrays(older).sums["activity"].terms
+    np.testing.assert_equal(
+        {name: float(value) for name, value in restored.items()}, dict.fromkeys(("mse", "spread"), expected)
+    )
+    assert now.from_arrays(now.to_arrays()).sums["activity"].terms.keys() == {"mse", "spread"}

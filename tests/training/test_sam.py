@@ -11,6 +11,7 @@ import pytest
 
 from jaxlab.core.config import short_hash, to_json
 from jaxlab.core.types import UserError
+from jaxlab.objectives import Told
 from jaxlab.optim import SGD, AdamW, Groups, Optimizer
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
@@ -38,10 +39,10 @@ class Linear:
         return Forward(outputs, {"passes": variables.stats["passes"] + 1}, p["b"].mean(), {})
 
     def training_losses(self, outputs, batch, constants, keys, axis_name, epoch):
-        return {"activity": jnp.square(outputs - batch["truth"]["activity"]).mean(-1)}
+        return {"activity": Told(jnp.square(outputs - batch["truth"]["activity"]).mean(-1), {})}
 
     def add(self, sums, outputs, losses, batch, constants, axis_name):
-        return {name: sums[name] + losses[name].sum() for name in sums}
+        return {name: sums[name] + losses[name].loss.sum() for name in sums}
 
     def weights(self, params, epoch):
         return {}
