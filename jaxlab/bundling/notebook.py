@@ -83,7 +83,8 @@ print(f"jaxlab {jaxlab.__version__}, JAX {jax.__version__} on {jax.devices()[0].
 
 # %% [markdown]
 # Combine. What learns is learned from labelled samples, each predicted by a network that has not seen it, and scored by
-# cross-validation: the best single run, the mean, greedy selection or stacking, whichever is best.
+# cross-validation: the best single run, the mean, greedy selection, selection by target or
+# stacking, whichever is best.
 
 
 # %%

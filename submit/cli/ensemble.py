@@ -31,13 +31,14 @@ from submit.truth import load_truth
 
 _FILE = click.Path(path_type=Path)
 _PLAIN = ("mean", "rank", "trimmed")
-_LEARNED = ("greedy", "stack", "best")
+_LEARNED = ("greedy", "select", "stack", "best")
 _ONLY = {  # options by the methods that they go with
     "weights": ("mean",),
     "share": ("trimmed",),
     "truth": _LEARNED,
     "learn": _LEARNED,
     "statistic": _LEARNED,
+    "keep": ("select",),
     "by": ("stack",),
     "rois": ("stack", "best"),
 }
@@ -58,12 +59,18 @@ _ONLY = {  # options by the methods that they go with
     "--share", type=float, help="For trimmed: of the members, cut at either end; 0.2 when not given, or one."
 )
 @click.option(
-    "--truth", type=_FILE, help="For greedy, stack, best: the truth of labelled samples, as train.csv."
+    "--truth",
+    type=_FILE,
+    help="For greedy, select, stack, best: the truth of labelled samples, as train.csv.",
 )
 @click.option(
     "--learn", type=_FILE, multiple=True, help="Labelled predictions, once for each member that is a file."
 )
 @click.option("--statistic", type=click.Choice(["mean", "median"]), help="Over targets, of Pearson r; mean.")
+@click.option(
+    "--keep", type=click.IntRange(min=1),
+    help="For select: how many members a target takes, its best; as cross-validation prefers when not given.",
+)  # fmt: skip
 @click.option(
     "--by", type=click.Choice(["all", "roi", "target"]), help="For stack: who shares weights; target."
 )
@@ -75,8 +82,8 @@ _ONLY = {  # options by the methods that they go with
 def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method: str, **options: Any) -> None:
     """Combine MEMBERS, matched by id and target name, into one file.
 
-    A member is a file of predictions (npz or CSV) or a run directory. greedy, stack and best learn weights from
-    predictions of labelled samples: those of --learn, or predictions/out_of_fold.npz or validation.npz of a run.
+    A member is a file of predictions (npz or CSV) or a run directory. greedy, select, stack and best learn weights
+    from predictions of labelled samples: those of --learn, or predictions/out_of_fold.npz or validation.npz of a run.
 
     \b
     Example:
@@ -145,9 +152,9 @@ def _learned(method: str, members: list[MemberFiles], chosen: dict[str, Any]) ->
     labelled = load_labelled(members)
     truth = load_truth(chosen["truth"], labelled[0])
     ways: dict[str, Callable[..., combine.Combination]] = {
-        "greedy": combine.greedy, "stack": combine.stack, "best": combine.best,
+        "greedy": combine.greedy, "select": combine.select, "stack": combine.stack, "best": combine.best,
     }  # fmt: skip
-    how: dict[str, Any] = {name: chosen[name] for name in ("statistic", "by") if name in chosen}
+    how: dict[str, Any] = {name: chosen[name] for name in ("statistic", "by", "keep") if name in chosen}
     if "rois" in chosen:
         if not isinstance(truth, Predictions):
             raise SubmissionError("--rois: regions are of targets; the truth holds class names.")
@@ -187,6 +194,8 @@ def _report(found: combine.Combination) -> None:
     console.print("\nweights learned on four fifths of them, scored on the other", ways, sep="\n")
     if found.penalty is not None:
         console.print(f"penalty {found.penalty:.3g}")
+    if found.kept is not None:
+        console.print(f"each target takes the mean of its best {found.kept} of {len(found.members)} members")
     if found.constant:
         console.print(
             f"{found.constant:,} of {len(found.targets):,} targets count 0: constant or not finite in the truth"

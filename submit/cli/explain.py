@@ -97,6 +97,10 @@ def _facts(provenance: Mapping[str, Any]) -> Iterator[str]:
         yield f"inference: {line}"
     if (members := soup_size(provenance)) is not None:
         yield f"soup: weights averaged over {members} checkpoints"
+    if isinstance(kept := provenance.get("kept"), int) and isinstance(
+        parts := provenance.get("ensemble"), list
+    ):
+        yield f"selection by target: the best {kept} of {len(parts)}, whose mean shares follow"
     if "digest" in provenance:
         yield f"checkpoint: {str(provenance['digest'])[:12]}"
     if provenance.get("commit"):

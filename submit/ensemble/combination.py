@@ -19,7 +19,8 @@ class Combination:
 
     method: as in `scores`. members: m names. targets: (t,). kind: of the result. weights: (g, m), at least 0, a row
     for each group of targets; group: (t,) the row that a target takes; groups: g names, None for one a target.
-    offset: (t,) or 0, in the targets' units, added to the weighted sum. penalty: of stacking.
+    offset: (t,) or 0, in the targets' units, added to the weighted sum. penalty: of stacking. kept: of selection by
+    target, how many members each target takes.
     samples: how many it was learned from. constant: how many targets' truth is constant or not finite there; their r
     counts 0, and stacking gives them the mean. metric: the name in `submit.metrics.table` of singles (m,), each
     member alone on these samples, and of scores, by method, each part of them combined by weights learned from the
@@ -43,6 +44,7 @@ class Combination:
     scores: Mapping[str, float]
     chosen: float | None = None
     origins: tuple[Mapping[str, Any], ...] = ()
+    kept: int | None = None
 
     @property
     def score(self) -> float:
@@ -99,6 +101,8 @@ class Combination:
             found["compared"]["chosen"] = self.chosen
         if self.penalty is not None:
             found["penalty"] = self.penalty
+        if self.kept is not None:
+            found["kept"] = self.kept
         if self.groups is None:
             low, middle, high = np.quantile(self.weights, (0, 0.5, 1), axis=0).tolist()
             return {**found, "weights": {"lowest": low, "median": middle, "highest": high}}

@@ -4,7 +4,7 @@ For predictions p (m,) of a target and its truth y, sum (w'p) y = w' sum p y and
 these sums over samples are known no combination costs a pass over them. They are kept by part, in float64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Self
@@ -82,6 +82,14 @@ class CrossProducts:
         fields = {name: np.delete(getattr(self, name), part, 0) for name in ("counts", "sums", "products")}
         return replace(self, **fields)
 
+    def blocks(self) -> Iterator[Self]:
+        """A few targets after others, with all parts and members: views, of which little is made at a time."""
+        step = max(1, _CELLS // self.products[:, 0].size)
+        for at in (slice(i, i + step) for i in range(0, len(self.group), step)):
+            by_part = {name: getattr(self, name)[:, at] for name in ("sums", "products")}
+            by_target = {name: getattr(self, name)[at] for name in ("centre", "known", "group")}
+            yield replace(self, **by_part, **by_target)
+
     @cached_property
     def covariance(self) -> np.ndarray:
         """(t, m + 1, m + 1) sums of products about the mean of the samples that are here."""
@@ -97,38 +105,49 @@ class CrossProducts:
 
     def score(self, weights: Sequence[np.ndarray]) -> float:
         """Mean or median Pearson r of all samples' predictions, those of a part combined by its own weights (g, m)."""
-        return float(self._over_targets(self._correlations(weights)))
+        return float(self.over_targets(self._correlations(weights)))
 
     def _correlations(self, weights: Sequence[np.ndarray]) -> np.ndarray:
-        """(t,) the Pearson r that `score` is of, NaN where it is undefined.
-
-        A prediction is sum_i w_i (p_i - mean of p_i over all samples). No mean of the truth over the samples learned
-        from enters: it is the lower, the higher the truth of the others, and would take r below 0 by chance.
-        """
-        n, t = self.counts.sum(), len(self.group)
+        """(t,) the Pearson r that `score` is of, NaN where it is undefined."""
+        t = len(self.group)
         total, square, cross = np.zeros(t), np.zeros(t), np.zeros(t)
         for sums, products, rows in zip(self.sums, self.products, weights, strict=True):
             w = rows[self.group]
             total += (sums[:, :-1] * w).sum(1)
             square += (np.matmul(products[:, :-1, :-1], w[:, :, None])[:, :, 0] * w).sum(1)
             cross += (products[:, :-1, -1] * w).sum(1)
+        return self.correlation(total[:, None], square[:, None], cross[:, None])[:, 0]
+
+    def correlation(self, total: np.ndarray, square: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """(t, c) Pearson r of c predictions of each target, from sums (t, c) over all samples; NaN where undefined.
+
+        A prediction is sum_i w_i (p_i - mean of p_i over all samples); cross: its products with the truth. No mean of
+        the truth over the samples learned from enters: it is the lower, the higher the truth of the others, and would
+        take r below 0 by chance.
+        """
+        n = self.counts.sum()
         truth, truth_square = self.sums[:, :, -1].sum(0), self.products[:, :, -1, -1].sum(0)
         variance = _positive(square - total**2 / n, square)
-        return _correlation(
-            cross - total * truth / n, variance, _positive(truth_square - truth**2 / n, truth_square)
-        )
+        of_truth = _positive(truth_square - truth**2 / n, truth_square)
+        return _correlation(cross - total * truth[:, None] / n, variance, of_truth[:, None])
+
+    def alone(self) -> np.ndarray:
+        """(t, m) the Pearson r of each member, NaN where it is undefined."""
+        return self._one_more(np.zeros(self.members))
 
     def with_one_more(self, counts: np.ndarray) -> np.ndarray:
         """(m,) scores, each of a mean in which member i is counts[i] times (m,) and one of them once more."""
+        return self.over_targets(self._one_more(counts))
+
+    def _one_more(self, counts: np.ndarray) -> np.ndarray:
         both = self.covariance
         inner, cross = both[:, :-1, :-1], both[:, :-1, -1]
         with_sum = inner @ counts  # (t, m), of each member and the sum so far
         square = (with_sum @ counts)[:, None] + 2 * with_sum + _diagonal(inner)
-        r = _correlation((cross @ counts)[:, None] + cross, square, both[:, -1, -1][:, None])
-        return self._over_targets(r)
+        return _correlation((cross @ counts)[:, None] + cross, square, both[:, -1, -1][:, None])
 
-    def _over_targets(self, r: np.ndarray) -> np.ndarray:
-        """An undefined r counts 0 where another is defined; where none is, so is the score."""
+    def over_targets(self, r: np.ndarray) -> np.ndarray:
+        """Of r (t, ...), `score`. An undefined r counts 0 where another is defined; where none is, so is the score."""
         known = np.where(np.isnan(r), 0, r)
         over = np.mean(known, axis=0) if self.statistic == "mean" else np.median(known, axis=0)
         return np.where(np.isnan(r).all(0), np.nan, over)

@@ -9,10 +9,11 @@ _ROUNDS = 50  # of greedy selection: weights are multiples of 1/50 or coarser
 
 
 class Weights(NamedTuple):
-    """rows: (g, m), one for each group of targets. penalty: that they were learned with, where there is one."""
+    """rows: (g, m), one for each group of targets. penalty, kept: as `Combination` has them, where there is one."""
 
     rows: np.ndarray
     penalty: float | None = None
+    kept: int | None = None
 
 
 class Evidence(Protocol):

@@ -1,6 +1,6 @@
-"""Learning how to combine: greedy selection, stacking, or whichever of several ways is best.
+"""Learning how to combine: greedy selection, selection by target, stacking, or whichever of several ways is best.
 
-All three learn from predictions of labelled samples by networks that had not seen them (the validation split, or
+All four learn from predictions of labelled samples by networks that had not seen them (the validation split, or
 out-of-fold predictions), never of test samples, and from those samples that all members predict. What a way is worth
 is measured by cross-validation over five parts of them: everything about it, a penalty too, is chosen without the
 part that is scored. Samples are dealt to the parts one by one, also where several are of one image.
@@ -8,6 +8,7 @@ part that is scored. Samples are dealt to the parts one by one, also where sever
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from submit.ensemble.combination import Combination
 from submit.ensemble.cross_products import CrossProducts, Statistic
 from submit.ensemble.evidence import Weights, best_single, greedy_selection, singles, uniform, weights_by_part
+from submit.ensemble.selection import selection
 from submit.ensemble.sharing import SharedSamples
 from submit.ensemble.stacking import stacking
 from submit.errors import SubmissionError, about
@@ -78,6 +80,26 @@ def stack(
     return _learned(shared, {**ways, **way}, f"stack ({by})")
 
 
+def select(
+    members: Sequence[Predictions],
+    truth: Predictions,
+    *,
+    keep: int | None = None,
+    statistic: Statistic = "mean",
+    names: Sequence[str] | None = None,
+) -> Combination:
+    """For each target the mean of the members that predict it best (`submit.ensemble.selection.selection`).
+
+    keep: how many of them, 1 to m; default the number that cross-validation prefers. Otherwise as `greedy`; for
+    regressions only. Raises SubmissionError for another number, too.
+    """
+    shared = SharedSamples.of(members, truth, names)
+    if keep is not None and not 1 <= keep <= len(members):
+        raise SubmissionError(f"keep: expected a number of members from 1 to {len(members)}, found {keep}.")
+    ways = _simple(shared, statistic)
+    return _learned(shared, {**ways, "select": _selection(shared, ways["mean"].evidence, keep)}, "select")
+
+
 def best(
     members: Sequence[Predictions],
     truth: Predictions | Labels,
@@ -86,14 +108,16 @@ def best(
     statistic: Statistic = "mean",
     names: Sequence[str] | None = None,
 ) -> Combination:
-    """The best of: the best single member, the mean, `greedy`, and `stack` for all, by region if given, by target.
+    """The best of: the best single member, the mean, `greedy`, `select`, and `stack` (all, by region, by target).
 
-    They are compared by cross-validation, as `Combination.scores` holds; of equal ones the first is taken. The best of
-    several such scores flatters; `Combination.score` is that of the choice, made anew for each part by the others.
+    Those by region where `regions` are given. They are compared by cross-validation, as `Combination.scores` holds; of
+    equal ones the first is taken. The best of several such scores flatters; `Combination.score` is that of the choice,
+    made anew for each part by the others.
     """
     shared = SharedSamples.of(members, truth, names)
     ways = _simple(shared, statistic)
     if shared.kind == "regression":
+        ways["select"] = _selection(shared, ways["mean"].evidence, None)
         every: list[By] = ["all", "roi", "target"] if regions else ["all", "target"]
         ways |= {f"stack ({by})": _stacking(shared, ways["mean"].evidence, by, regions) for by in every}
     return _learned(shared, ways, None)
@@ -105,6 +129,15 @@ def _simple(shared: SharedSamples, statistic: Statistic) -> dict[str, _Way]:
     evidence: Any = shared.cross_products(group, statistic) if shared.kind == "regression" else shared.votes()
     learners = {"single": best_single, "mean": uniform, "greedy": greedy_selection}
     return {name: _Way(learner, evidence, group) for name, learner in learners.items()}
+
+
+def _selection(shared: SharedSamples, evidence: Any, keep: int | None) -> _Way:
+    if not isinstance(evidence, CrossProducts):
+        raise SubmissionError(
+            "Selection by target is for regressions; of classes, choose greedy selection or a mean."
+        )
+    group = np.arange(len(shared.targets))
+    return _Way(partial(selection, keep=keep), replace(evidence, group=group), group, None)
 
 
 def _stacking(shared: SharedSamples, evidence: Any, by: By, regions: Regions | None) -> _Way:
@@ -150,6 +183,7 @@ def _learned(shared: SharedSamples, ways: Mapping[str, _Way], chosen: str | None
         group=way.group,
         offset=way.evidence.offset(weights.rows) if way.learner is stacking else 0.0,
         penalty=weights.penalty,
+        kept=weights.kept,
         samples=len(shared.ids),
         constant=int(degenerate(shared.truth).sum()) if shared.kind == "regression" else 0,
         metric=metric,

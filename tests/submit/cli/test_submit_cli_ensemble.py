@@ -49,10 +49,11 @@ def members(split: str) -> list[Predictions]:
         ("stack", {}),
         ("stack", {"by": "all"}),
         ("stack", {"by": "roi"}),
+        ("select", {"keep": 1}),
     ],
 )
 def test_runs_are_combined_as_in_python(folder, method, how):
-    options = [text for name, value in how.items() for text in (f"--{name}", value)]
+    options = [text for name, value in how.items() for text in (f"--{name}", str(value))]
     if how.get("by") == "roi":
         options += ["--rois", "rois.csv"]
         how = {**how, "regions": {"V1": np.array([True, True, False])}}
@@ -156,7 +157,7 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
             ["--weights goes with --method mean, not with stack", "--share goes with --method trimmed",
              "--method stack needs --truth", "--by roi and --rois FILE go together"],
         ),
-        ("--truth train.csv", ["--truth goes with --method greedy or stack or best, not with mean"]),
+        ("--truth train.csv", ["--truth goes with --method greedy or select or stack or best, not with mean"]),
         ("--method best --truth train.csv --learn train.csv", ["found 1 for 0 members that are files"]),
         ("--method best --truth test.csv", ["The truth lacks 120 of the 120 ids that all members predict: 'i000'"]),
         (
@@ -172,6 +173,7 @@ def test_misaligned_members_are_realigned_or_refused_with_the_ids_named(folder, 
             "old.npz --method best --truth train.csv --learn learned.csv",
             ["old.npz: these are the predictions that weights were learned from (learned.csv)"],
         ),
+        ("--method select --truth train.csv --keep 4", ["keep: expected a number of members from 1 to 3, found 4"]),
         (
             "--method best --truth train.csv --rois blank.csv",
             ["blank.csv: 2 targets have no region beside them: 'n0', 'n1'"],

@@ -21,7 +21,7 @@ def of(values: np.ndarray, split: str = "validation", ids: np.ndarray = IDS, **p
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])
-@pytest.mark.parametrize("way", [ensemble.greedy, ensemble.best])
+@pytest.mark.parametrize("way", [ensemble.greedy, ensemble.select, ensemble.best])
 @pytest.mark.parametrize("constants", [1, 2])
 def test_a_constant_member_is_not_chosen_over_poor_ones(way, statistic, constants):
     """Its r is undefined and shown as 0, which is more than the others' -0.9, and tells nothing of what it would be."""
@@ -40,7 +40,7 @@ def test_where_no_score_is_defined_nothing_is_chosen():
     truth[:, 1:] = 2.0
     silent = truth.copy()
     silent[:, 0] = 1.0  # constant for the only target that varies
-    for way in (ensemble.best, ensemble.greedy, ensemble.stack):
+    for way in (ensemble.best, ensemble.greedy, ensemble.select, ensemble.stack):
         with pytest.raises(SubmissionError, match="no member has a defined score over the 60 shared samples"):
             way([of(silent), of(np.zeros((N, T)))], of(truth, ""))
 
