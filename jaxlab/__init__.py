@@ -17,7 +17,7 @@ from jaxlab.moved import Moved
 if TYPE_CHECKING:
     from jaxlab.bundling import bundle
     from jaxlab.core.types import UserError
-    from jaxlab.experiment import Experiment, Folds, Objective, Training
+    from jaxlab.experiment import Experiment, Folds, Objective, Seeds, Training
     from jaxlab.runs.api import load, train
     from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
@@ -29,6 +29,7 @@ __all__ = [
     "Folds",
     "Objective",
     "Run",
+    "Seeds",
     "Training",
     "UserError",
     "__version__",
@@ -43,6 +44,7 @@ _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
     "Folds": "experiment",
+    "Seeds": "experiment",
     "Objective": "experiment",
     "train": "runs.api",
     "Run": "runs.run",

@@ -76,10 +76,10 @@ def evaluate(
 
 
 def print_scores(console: Console, scores: dict[Any, dict[str, dict[str, float]]]) -> None:
-    """By step, or by fold."""
+    """By step, or by variant of a study."""
     from jaxlab.core.score_tables import score_tables
 
-    first = "step" if all(isinstance(key, int) for key in scores) else "fold"
+    first = "step" if all(isinstance(key, int) for key in scores) else "run"
     rows = [
         ((str(step), split), {name: f"{value:.4g}" for name, value in values.items()})
         for step, by_split in scores.items()

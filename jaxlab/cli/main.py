@@ -95,6 +95,16 @@ main.add_command(soup)
     help="Train once for each of N folds, and keep what each predicts for its own.",
 )  # fmt: skip
 @click.option(
+    "--seeds", type=click.IntRange(1), metavar="N",
+    help="Train once with each of N seeds, and show mean and 95 % interval of every score.",
+)  # fmt: skip
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="FIELD",
+    help="With --seeds: a field that takes each seed, too, as split.seed.",
+)
+@click.option(
     "--stop-after", metavar="TIME",
     help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
 )  # fmt: skip
@@ -105,6 +115,8 @@ def train(
     smoke: bool,
     allow_config_change: bool,
     folds: int | None,
+    seeds: int | None,
+    vary: tuple[str, ...],
     stop_after: str | None,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped.
@@ -117,9 +129,12 @@ def train(
     with importing():
         experiment = _experiment(config, settings)
         from jaxlab.experiment.folds import in_folds
+        from jaxlab.experiment.seeds import over_seeds
+        from jaxlab.experiment.study import innermost
         from jaxlab.experiment.trial import simulated, trial, unnamed
     if folds is not None:
         experiment = in_folds(experiment, folds)
+    experiment = over_seeds(experiment, seeds, vary)
     prepare()
     name, root = config.stem, unnamed(experiment)
     if root is not None:
@@ -128,7 +143,7 @@ def train(
         )
     if smoke:
         whole, experiment, name = experiment, experiment.smoke(), f"{name}-smoke"
-        within = (getattr(one, "experiment", one) for one in (whole, experiment))
+        within = (innermost(one) for one in (whole, experiment))
         before, now = ([getattr(one, part, None) for part in ("model", "data", "encoders")] for one in within)
         if before != now:
             _say("smoke: the pretrained weights are not downloaded")

@@ -3,6 +3,7 @@
 from jaxlab.core.component import Component, Location
 from jaxlab.core.config_files import load_file
 from jaxlab.core.config_json import (
+    AMOUNT,
     DERIVED,
     LATER,
     differences,
@@ -15,6 +16,7 @@ from jaxlab.core.config_parts import anchored, components, locations
 from jaxlab.core.overrides import override
 
 __all__ = [
+    "AMOUNT",
     "DERIVED",
     "LATER",
     "Component",

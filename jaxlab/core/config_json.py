@@ -18,6 +18,8 @@ DERIVED = {
     "derived": True
 }  # of a field that follows from what a run holds: no part of what a config is, or of its JSON
 
+AMOUNT = {"amount": True}  # of a field that says how many: more is more of the same, and no other config
+
 
 def to_json(value: Any) -> Any:
     """Components as `{"type": name, field: value}`, tuples as lists; a field that came LATER only where it is set."""
@@ -71,12 +73,13 @@ def from_json(data: Any) -> Any:
 def identity(value: Any) -> Any:
     """The JSON of what an experiment *is*: as `to_json`, but of a location only whether it is set.
 
-    Parts that say how it is used afterwards are left out.
+    Parts that say how it is used afterwards, and how many there are of its kind, are left out.
     """
     if isinstance(value, Component):
         fields = {}
+        amounts = {field.name for field in dataclasses.fields(value) if field.metadata == AMOUNT}
         for name, hint, item in _written(value):
-            if isinstance(item, Component) and item.afterwards:
+            if name in amounts or (isinstance(item, Component) and item.afterwards):
                 continue
             fields[name] = item is not None if is_location(hint) else identity(item)
         return {"type": type(value).__name__, **fields}

@@ -2,7 +2,8 @@
 
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
+from jaxlab.experiment.seeds import Seeds
 from jaxlab.experiment.study import Study
 from jaxlab.objectives import Objective, Teacher
 
-__all__ = ["Experiment", "Folds", "Objective", "Study", "Teacher", "Training"]
+__all__ = ["Experiment", "Folds", "Objective", "Seeds", "Study", "Teacher", "Training"]

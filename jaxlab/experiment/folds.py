@@ -21,6 +21,7 @@ class Folds(Study):
     folds: how many parts the training samples are dealt to, 2 and more; with KFold as many as it has.
     """
 
+    experiment: Experiment = Experiment()
     folds: int = 5
 
     def check(self) -> None:
@@ -64,10 +65,12 @@ class Folds(Study):
         return replace(self, experiment=replace(small, split=replace(self.split, folds=2)), folds=2)
 
 
-def in_folds(experiment: Component, folds: int) -> Folds:
-    """`experiment` in so many folds. Raises UserError for one that has no use for it."""
+def in_folds(experiment: Component, folds: int) -> Study:
+    """`experiment`, or what a study varies, in so many folds. Raises UserError for one that has no use for it."""
     if isinstance(experiment, Folds):
         return replace(experiment, folds=folds)
+    if isinstance(experiment, Study):
+        return replace(experiment, experiment=in_folds(experiment.experiment, folds))
     if not isinstance(experiment, Experiment):
         raise UserError(
             f"--folds {folds}: {type(experiment).__name__} has folds of its own (--set split.folds={folds}) and keeps "

@@ -1,21 +1,26 @@
 """A study: a plan that names variants of one experiment, each trained as a run in a directory of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from jaxlab.core.config import Component, override
+from jaxlab.core.config import Component
 from jaxlab.experiment.experiment import Experiment
+
+C = TypeVar("C", bound=Component)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study(Component):
-    """Base of the plans. experiment: what is varied; settings from the command line are its fields."""
+    """Base of the plans.
 
-    experiment: Experiment = Experiment()
+    experiment: what is varied, itself perhaps a study; settings from the command line are fields of the innermost one.
+    """
 
-    def variants(self) -> dict[str, Experiment]:
-        """{name of the run's directory inside the study's: its experiment}, in the order of training."""
+    experiment: Component = Experiment()
+
+    def variants(self) -> dict[str, Any]:
+        """{name of the run's directory inside the study's: its config}, in the order of training."""
         raise NotImplementedError
 
     def title(self, number: int) -> str:
@@ -23,8 +28,27 @@ class Study(Component):
         return f"{number + 1} of {len(self.variants())}"
 
     def overridden(self, settings: Iterable[str]) -> Self:
-        return replace(self, experiment=override(self.experiment, settings))
+        return replace(self, experiment=self.experiment.overridden(settings))
+
+    def fewer(self) -> Self:
+        """The same plan with few variants, for a smoke test or a trial."""
+        return self
 
     def smoke(self) -> Self:
         """The same made tiny."""
-        return replace(self, experiment=self.experiment.smoke())
+        few: Any = self.fewer()
+        return replace(few, experiment=few.experiment.smoke())
+
+
+def innermost(config: Component) -> Any:
+    """What is trained in the end: a config itself, of a study its experiment, of a study of studies theirs."""
+    while isinstance(config, Study):
+        config = config.experiment
+    return config
+
+
+def rewritten(config: C, change: Callable[[Any], Any]) -> C:
+    """The same config, or study, of the changed innermost experiment."""
+    if isinstance(config, Study):
+        return replace(config, experiment=rewritten(config.experiment, change))
+    return change(config)

@@ -21,6 +21,7 @@ from jaxlab.data.split import KFold, RandomSplit
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
+from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Objective
 from jaxlab.weights.read import Unreachable, find
 
@@ -40,7 +41,7 @@ def unnamed(experiment: Component) -> str | None:
 
     None as well for data that nothing simulated can stand in for, such as questions about images.
     """
-    source, field = getattr(_inner(experiment), "data", None), "data"
+    source, field = getattr(innermost(experiment), "data", None), "data"
     if isinstance(source, CachedFeatures):
         source, field = source.data, "data.data"
     if type(source) in _SIMULABLE and getattr(source, "root", "") is None:
@@ -51,7 +52,7 @@ def unnamed(experiment: Component) -> str | None:
 def simulated(experiment: E) -> E:
     """The same on a small simulated population, with classes where no loss asks for numbers."""
     part: Any = experiment
-    if isinstance(experiment, Folds):
+    if isinstance(experiment, Study):
         return replace(part, experiment=simulated(experiment.experiment))
     return replace(part, **_simulated(experiment))
 
@@ -91,9 +92,11 @@ def trial(experiment: Any, log: Callable[[str], None]) -> Any:
     send and cannot are left out, and `log` is given a warning of each.
     Raises UserError for weights that are missing for another reason: a path without a file, an unknown hub id.
     """
-    small: Any = experiment if isinstance(experiment, Folds) else simulated(experiment)
     if isinstance(experiment, Folds):
-        return replace(small, **_folds(experiment, log))
+        return replace(experiment, **_folds(experiment, log))
+    if isinstance(experiment, Study):
+        return replace(experiment.fewer(), experiment=trial(experiment.experiment, log))
+    small: Any = simulated(experiment)
     if isinstance(small, Ridge):
         encoders = tuple(_encoder(one, log) for one in small.encoders)
         return replace(small, encoders=encoders, split=replace(small.split, folds=2, fold=0), limit=None)
@@ -117,10 +120,6 @@ def _experiment(small: Experiment, log: Callable[[str], None]) -> dict[str, Any]
         "finetune": small.finetune.smoke(),  # all that starts later starts in the first epoch
         "limit": None,
     }
-
-
-def _inner(experiment: Component) -> Component:
-    return experiment.experiment if isinstance(experiment, Folds) else experiment
 
 
 def _batch(experiment: Any) -> int:

@@ -22,6 +22,7 @@ from jaxlab.report.leaves import described, statistics, values, without_devices
 from jaxlab.report.located import Located, locate
 from jaxlab.report.orbax import tree_of
 from jaxlab.report.terminal import render
+from jaxlab.report.variants import is_study, variants_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.records import Manifest
@@ -64,7 +65,7 @@ def _of_our_shape(path: Path) -> Iterator[None]:
 def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> dict[str, Any]:
     """{"schema", "path", "run", "config", "best", "checkpoints": [...], "diff": {...}}, ready for JSON.
 
-    Of a run of folds, which has no checkpoints of its own, with "folds" and "out_of_fold", too.
+    Of a study, which has no checkpoints of its own, with "variants" and "summary", of folds "folds" and "out_of_fold".
     A number that is not finite is None. stats: read each checkpoint's arrays, verify its manifest and digest.
     other: compare the newest checkpoint here with the newest one there.
     Raises UserError where either path is not a run or a checkpoint, or a checkpoint to compare is damaged.
@@ -85,6 +86,8 @@ def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> d
     if (report["config"] or {}).get("type") == "Folds":
         assert place.run is not None
         report |= folds_of(place.run, report["config"]["folds"])
+    elif is_study(report["config"]) and place.run is not None:
+        report |= variants_of(place.run)
     if other is not None:
         report["diff"] = compare(place, locate(other))
     return _finite(report)

@@ -1,5 +1,6 @@
 """The terminal's view of a report that `describe` made, for 80 columns."""
 
+import json
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from jaxlab.report.finetune import training_table
 from jaxlab.report.folds import folds_table
 from jaxlab.report.layers import Leaf, rows
 from jaxlab.report.leaves import values
+from jaxlab.report.variants import is_study, variants_table
 
 _TOP = 20
 
@@ -24,6 +26,8 @@ def render(report: dict[str, Any], console: Console) -> None:
     checkpoints = report["checkpoints"]
     if "folds" in report:
         console.print("", folds_table(report), sep="\n")
+    elif "variants" in report:
+        console.print("", variants_table(report), sep="\n")
     elif not checkpoints:
         console.print("no checkpoint yet")
     elif checkpoints[0]["step"] is not None:
@@ -57,9 +61,11 @@ def _header_name(report: dict[str, Any]) -> str:
 def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
     config, run, best, entries = (report[name] for name in ("config", "run", "best", "checkpoints"))
     if config:
-        if config["type"] == "Folds":
-            yield "folds", str(config["folds"])
-        config = config.get("experiment", config)
+        while is_study(config):
+            for name, value in config.items():
+                if name not in ("type", "experiment") and value:
+                    yield name, value if isinstance(value, str) else json.dumps(value)
+            config = config["experiment"]
         objectives = config.get("objectives") or {}
         parts = ("data", "model", *(() if objectives else ("head", "loss")), "optimizer")
         names = [config[part]["type"] for part in parts if isinstance(config.get(part), dict)]

@@ -11,6 +11,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import changed_encoders
+from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Resolved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
@@ -92,7 +93,7 @@ def check_same(
         )
     for change in changes:
         session.log(f"changed: {change}")
-    used = [getattr(getattr(one, "experiment", one), "inference", None) for one in (kept, experiment)]
+    used = [getattr(innermost(one), "inference", None) for one in (kept, experiment)]
     if used[0] != used[1] and not allow_change:
         session.log(
             f"{rundir.path} keeps the inference of its own config; `jaxlab predict` and `jaxlab evaluate` take another "

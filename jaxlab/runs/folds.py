@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,26 +10,23 @@ from rich.console import Console
 from jaxlab.core.config import to_json
 from jaxlab.core.plots import score_dots
 from jaxlab.core.score_tables import score_tables
-from jaxlab.core.types import Samples, UserError
-from jaxlab.data.source import Opened, examples
-from jaxlab.evaluate.inference import together
+from jaxlab.core.types import UserError
 from jaxlab.evaluate.scores import scores_of
-from jaxlab.experiment import Folds
 from jaxlab.experiment.recipe import divided, positions_of
-from jaxlab.experiment.study import Study
+from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Labelled
-from jaxlab.runs import keeping
 from jaxlab.runs.checks import check_unseen
-from jaxlab.runs.run import Kept, NamedScores, UserImages, Which
-from jaxlab.runs.study import StudyRun, directories_of
+from jaxlab.runs.run import NamedScores, Which, numbers
+from jaxlab.runs.study import directories_of
+from jaxlab.runs.together import TogetherRun
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
-from submit import Predictions, SubmissionError, ensemble
+from submit import Predictions, SubmissionError
 
 
-class FoldsRun(StudyRun):
+class FoldsRun(TogetherRun):
     """Trained folds, whose networks are one network but for their parameters. They predict as their mean.
 
     A sample's out-of-fold prediction is that of the fold that did not learn it, by its last checkpoint: the best one
@@ -40,26 +36,18 @@ class FoldsRun(StudyRun):
     noun = "folds"
     usual = "last"
 
-    def __init__(self, rundir: RunDirectory, experiment: Folds, predicts: str | None = None):
-        super().__init__(rundir, experiment, predicts)
-        first, *others = self.members
-        if differing := [fold.rundir.path.name for fold in others if not fold.task.same_as(first.task)]:
-            raise UserError(
-                f"{rundir.path}: {examples(differing)} differ from fold0 in targets, images or normalisation"
-            )
-        self._network = first  # predicts with the checkpoints of all: it compiles and decodes once
-
     # -- training
 
     @classmethod
     def check(cls, study: Study, rundir: RunDirectory) -> None:
         """Raises UserError where a fold has too few samples or has learned its own."""
-        opened = study.experiment.data.open()
+        experiment = innermost(study)
+        opened = experiment.data.open()
         variants, directories = study.variants(), directories_of(rundir, study)
         for variant in variants.values():
             divided(variant, opened)
         trained = [name for name, fold in directories.items() if fold.exists() and saved(fold.checkpoints)]
-        data = study.experiment.fingerprint(opened) if trained else ""
+        data = experiment.fingerprint(opened) if trained else ""
         for name in trained:
             check_unseen(directories[name], variants[name], data)
 
@@ -70,7 +58,7 @@ class FoldsRun(StudyRun):
     @classmethod
     def conclude(cls, study: Study, rundir: RunDirectory, session: Session) -> str | None:
         """The out-of-fold predictions, and a table of scores."""
-        run = cls(rundir, study)  # type: ignore[arg-type]
+        run = cls(rundir, study)
         predictions = run.kept
         if predictions is None:
             if not session.budget.allows(["start", "compile", *["validation"] * len(run.members)]):
@@ -82,30 +70,10 @@ class FoldsRun(StudyRun):
 
     # -- predictions
 
-    @property
-    def opened(self) -> Opened:
-        return self._network.opened
-
-    @property
-    def test(self) -> tuple[Samples | None, Path | None]:
-        return self._network.test
-
-    def given(self, images: UserImages) -> Samples:
-        return self._network.given(images)
-
-    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
-        """(n, t) float32: the mean over folds of what each network has for these images.
-
-        Of classes, the logarithms of mean probabilities, since these are what `predict_split` averages.
-        """
-        checkpoints = self.checkpoints(self.usual if which is None else which)
-        each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints)
-        return self.primary.mean_of(values for values, _ in each)
-
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
         """The folds' mean for the test images, or the labelled samples, each by the fold that did not learn it."""
         if split == "test":
-            return self.averaged(list(self.predict_folds(which)), which)
+            return self.averaged(list(self.predict_members(which)), which)
         if split == "out_of_fold":
             return self.out_of_fold(which)
         raise UserError(
@@ -113,31 +81,8 @@ class FoldsRun(StudyRun):
             f"samples of its own (jaxlab predict {self.rundir.path}/fold0 --split validation)"
         )
 
-    def kept_as(self, split: str = "test", which: Which | None = None) -> Kept:
-        """As every run; of the test images those of each fold in its own directory, too."""
-        if split != "test":
-            return super().kept_as(split, which)
-        members = list(self.predict_folds(which))
-        mean = self.averaged(members, which)
-        origin = keeping.origin_of(self, mean, which)
-        for fold, predictions in zip(self.members, members, strict=True):
-            keeping.keep(fold.rundir, predictions, origin)
-        return Kept(mean, keeping.keep(self.rundir, mean, origin))
-
-    def predict_folds(self, which: Which | None = None) -> Iterator[Predictions]:
-        """Each fold's predictions of the test images, in turn."""
-        samples = self._network.test_samples()
-        checkpoints = self.checkpoints(self.usual if which is None else which)
-        each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints, compare=True)
-        for fold, (values, inferred), checkpoint in zip(self.members, each, checkpoints, strict=True):
-            inferred = {**inferred, "samples": self.test_fingerprint}
-            yield fold.named(samples.ids, values, "test", checkpoint, inferred)
-
-    def averaged(self, members: Sequence[Predictions], which: Which | None = None) -> Predictions:
-        """The mean of the folds' predictions, with the provenance of all."""
-        mean = ensemble.mean(members)
-        origin = self._origin(self._recorded(which), [member.provenance for member in members])
-        return replace(mean, provenance={**mean.provenance, **origin})
+    def scored(self, members: Sequence[Predictions], which: Which | None) -> Mapping[str, Any]:
+        return {"out_of_fold": dict(self._recorded(which))}
 
     def out_of_fold(self, which: Which | None = None, stage: str | None = None) -> Predictions:
         """Predictions of the labelled samples, in the data's order, each by the fold that did not learn it.
@@ -147,17 +92,17 @@ class FoldsRun(StudyRun):
         """
         train, checkpoints = self.opened.train, self.checkpoints(self.usual if which is None else which)
         data = self._network.experiment.fingerprint(self.opened)
-        for fold in self.members:
+        for fold in self._networks:
             check_unseen(fold.rundir, fold.experiment, data)
         truth = self.primary.truth(train)
         if truth is None:
             raise UserError(f"{self.rundir.path}: the data have no {self.primary.of} to compare with")
         truth = self.primary.scored(truth)
         ceiling = self.primary.ceiling(self.opened)
-        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.members]
+        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self._networks]
         values = np.empty((len(train), len(self.targets)), self.primary.dtype)
         parts: list[Predictions] = []
-        for fold, chosen, checkpoint in zip(self.members, rows, checkpoints, strict=True):
+        for fold, chosen, checkpoint in zip(self._networks, rows, checkpoints, strict=True):
             each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)
             ((values[chosen], inferred),) = each
             part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint, inferred)
@@ -167,7 +112,7 @@ class FoldsRun(StudyRun):
         every = np.sort(np.concatenate(rows))
         scores = scores_of(values[every], truth[every], ceiling)
         by_fold = [part.provenance for part in parts]
-        origin = {**self._origin(scores, by_fold), "folds": by_fold}
+        origin = {**self.made_of({"out_of_fold": scores}, by_fold), "folds": by_fold}
         return replace(parts[0], ids=train.ids[every], values=values[every], provenance=origin)
 
     @property
@@ -222,6 +167,11 @@ class FoldsRun(StudyRun):
                 named[name] |= {f"{one.name}/{score}": value for score, value in scores.items()}
         return named
 
+    def recorded(self) -> dict[str, dict[str, NamedScores]]:
+        """{"last": {"out_of_fold": scores}}."""
+        scores = journal.validations(self.rundir.metrics).get(0, {})
+        return {"last": {"out_of_fold": numbers(scores)}} if scores else {}
+
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
         """Out of fold."""
         if untrained:
@@ -230,7 +180,7 @@ class FoldsRun(StudyRun):
                 f"{self.rundir.path}/fold0 --untrained)"
             )
         values = self.out_of_fold(which, "plain").values
-        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self.members]
+        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self._networks]
         yield Labelled("out_of_fold", np.sort(np.concatenate(rows)), values)
 
     def _recorded(self, which: Which | None) -> Mapping[str, Any]:
@@ -240,13 +190,6 @@ class FoldsRun(StudyRun):
         recorded = self.rundir.config()["experiment"].get("inference")
         alike = which in (None, "last") and recorded == to_json(self.experiment.experiment.inference)
         return journal.validations(self.rundir.metrics).get(0, {}) if alike else {}
-
-    def _origin(self, scores: Mapping[str, Any], by_fold: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """by_fold: the folds' own provenance."""
-        config, inferred = self.rundir.config(), [one["inference"] for one in by_fold if "inference" in one]
-        used = {**config["experiment"], "inference": to_json(self.experiment.experiment.inference)}
-        together_ = {"inference": together(inferred)} if inferred else {}
-        return self.origin({"out_of_fold": dict(scores)}, config={**config, "experiment": used}, **together_)
 
 
 def _keep(run: "FoldsRun", predictions: Predictions) -> None:

@@ -109,7 +109,9 @@ def _made_by(predictions: Predictions) -> tuple[list[str], Any]:
     """Digests of the checkpoints, and the inference settings where they are not plain."""
     provenance = predictions.provenance
     config = provenance.get("config", {})
-    inference = config.get("experiment", config).get("inference") if "inference" in provenance else None
+    while "experiment" in config:  # of a study, and of a study of studies
+        config = config["experiment"]
+    inference = config.get("inference") if "inference" in provenance else None
     return _digests(provenance), inference
 
 

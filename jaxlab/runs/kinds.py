@@ -8,12 +8,13 @@ from pathlib import Path
 from jaxlab.core.config import Component
 from jaxlab.core.types import UserError
 from jaxlab.encode import Ridge
-from jaxlab.experiment import Experiment, Folds
+from jaxlab.experiment import Experiment, Folds, Seeds
 from jaxlab.runs.folds import FoldsRun
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.network.train import train
 from jaxlab.runs.ridge import RidgeRun, train_ridge
 from jaxlab.runs.run import Run
+from jaxlab.runs.seeds import SeedsRun
 from jaxlab.runs.study import train_study
 
 
@@ -29,6 +30,7 @@ KINDS: Mapping[type[Component], RunKind] = {
     Experiment: RunKind(train, NetworkRun),
     Ridge: RunKind(train_ridge, RidgeRun),
     Folds: RunKind(partial(train_study, FoldsRun), FoldsRun),
+    Seeds: RunKind(partial(train_study, SeedsRun), SeedsRun),
 }
 
 

@@ -28,7 +28,7 @@ from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
-from jaxlab.runs.run import NamedScores, Run, UserImages, Which, record
+from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
 from jaxlab.training.display import Session
@@ -258,6 +258,10 @@ class RidgeRun(Run):
     def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, NamedScores]]:
         self.has_its_data(fingerprint(self.opened))
         return {0: self.evaluate(None if which == "all" else which)}
+
+    def recorded(self) -> dict[str, dict[str, NamedScores]]:
+        """{"last": {"out_of_fold": scores}}."""
+        return {"last": {"out_of_fold": numbers(journal.validations(self.rundir.metrics).get(0, {}))}}
 
     def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:
         checkpoint = self.checkpoint(self.usual if which is None else which)

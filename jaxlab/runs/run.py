@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
 import jax
 import numpy as np
@@ -43,9 +43,11 @@ class Run(ABC):
     rundir: its directory. experiment: its config. info: run.json.
     predicts: the objective that it predicts, where that is not the primary one; see `predicting`.
     usual: the checkpoint that predicts where none is asked for.
+    like: another run of a study. Where its data are the same they are opened once for both.
     """
 
-    usual: ClassVar[Which] = "best"
+    usual: Which = "best"
+    like: "Run | None" = None
 
     def __init__(self, rundir: RunDirectory, experiment: Any, predicts: str | None = None):
         self.rundir = rundir
@@ -120,6 +122,8 @@ class Run(ABC):
     @cached_property
     def opened(self) -> Opened:
         """The run's source, opened."""
+        if self.like is not None and self.like.source == self.source:
+            return self.like.opened
         return self.source.open()
 
     def has_its_data(self, fingerprint: str) -> bool:
@@ -139,6 +143,8 @@ class Run(ABC):
     @cached_property
     def test(self) -> tuple[Samples | None, Path | None]:
         """The samples to predict and the sample submission, where there are any."""
+        if self.like is not None and self.like.source == self.source:
+            return self.like.test
         return self.source.open_test()
 
     def test_samples(self) -> Samples:
@@ -248,6 +254,10 @@ class Run(ABC):
         """{step, or member: {split: scores}}. which: as for `evaluate`, or "all"."""
 
     @abstractmethod
+    def recorded(self) -> dict[str, dict[str, NamedScores]]:
+        """{"best" or "last": {split: scores}} as training left them, NaN where undefined; nothing is computed."""
+
+    @abstractmethod
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
         """Predictions of the labelled samples, of one checkpoint and of images as they are, a split after another.
 
@@ -276,6 +286,11 @@ def record(
     used = {"platform": jax.default_backend(), "used": devices, "cores": runtime.cores()}
     data = {"fingerprint": fingerprint}
     return {"task": task, "weights": weights, **more, "data": data, "devices": used, **provenance()}
+
+
+def numbers(scores: Mapping[str, float | None]) -> NamedScores:
+    """Scores as records have them, NaN for null."""
+    return {name: float("nan") if value is None else float(value) for name, value in scores.items()}
 
 
 def chosen(folder: Path, which: Which) -> Saved:

@@ -9,11 +9,9 @@ from jaxlab.core.config import anchored, to_json
 from jaxlab.core.lock import locked
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source, examples
-from jaxlab.experiment.study import Study
+from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Resolved
 from jaxlab.runs.checks import check_same
-from jaxlab.runs.network.run import NetworkRun
-from jaxlab.runs.network.train import train
 from jaxlab.runs.run import Run, Which
 from jaxlab.training.budget import duration_text
 from jaxlab.training.checkpoint import Saved, saved
@@ -29,8 +27,9 @@ class StudyRun(Run):
     @classmethod
     def load(cls, rundir: RunDirectory, experiment: Any) -> Self:
         """As every run. Raises UserError where a member has no checkpoint yet."""
-        directories = directories_of(rundir, experiment)
-        if missing := [inside.path.name for inside in directories.values() if not saved(inside.checkpoints)]:
+        directories = leaves_of(rundir, experiment)
+        missing = [name for name, inside in directories.items() if not saved(inside.checkpoints)]
+        if missing:
             raise UserError(
                 f"{rundir.path}: {len(missing)} of {len(directories)} {cls.noun} have no checkpoint yet "
                 f"({examples(missing)}); the same `jaxlab train` makes them"
@@ -38,10 +37,23 @@ class StudyRun(Run):
         return cls(rundir, experiment)
 
     @cached_property
-    def members(self) -> Sequence[NetworkRun]:
-        variants = self.experiment.variants()
+    def runs(self) -> Mapping[str, Run]:
+        """{variant: its run}. Data that are the same for several are opened once."""
+        from jaxlab.runs.kinds import kind_of  # which has this kind, too
+
         directories = directories_of(self.rundir, self.experiment)
-        return [NetworkRun(directories[name], variant, self.predicts) for name, variant in variants.items()]
+        found = {
+            name: kind_of(variant).run(directories[name], variant, self.predicts)
+            for name, variant in self.experiment.variants().items()
+        }
+        first, *others = (member for run in found.values() for member in run.members)
+        for member in others:
+            member.like = first
+        return found
+
+    @cached_property
+    def members(self) -> Sequence[Run]:
+        return [member for run in self.runs.values() for member in run.members]
 
     @property
     def objectives(self) -> tuple[Resolved, ...]:
@@ -49,7 +61,7 @@ class StudyRun(Run):
 
     @property
     def source(self) -> Source:
-        return self.experiment.experiment.data
+        return innermost(self.experiment).data
 
     @property
     def network(self) -> NoReturn:
@@ -95,14 +107,17 @@ def train_study(
     session: Session | None = None,
 ) -> Path:
     """Train each variant that is not trained yet, then conclude. Arguments, result and errors are those of `train`."""
+    from jaxlab.runs.kinds import kind_of  # which has this kind, too
+
     session = session or Session()
+    config = to_json(anchored(study))
     new = not rundir.exists() or allow_config_change
     if rundir.exists():  # whether data have changed, each variant finds out
         check_same(study, rundir, rundir.info(), allow_config_change, session)
     if new:
         kind.check(study, rundir)
     directories = directories_of(rundir, study)
-    for number, (name, experiment) in enumerate(study.variants().items()):
+    for number, (name, variant) in enumerate(study.variants().items()):
         title, inside = study.title(number), directories[name]
         if not session.budget.allows(["start", "compile", "step", "checkpoint"]):
             return _stopped(rundir, session, f"before {title}")
@@ -111,9 +126,11 @@ def train_study(
         with locked(
             inside.path / "lock", inside.path
         ):  # it is a run like any other: somebody may train it alone
-            train(experiment, inside, **given, session=session.within(title))
-        if new:  # now that the data and the config are known to go together
-            rundir.create(to_json(anchored(study)), source, {**inside.info(), **kind.described(study)})
+            kind_of(variant).train(variant, inside, **given, session=session.within(title))
+        if session.budget.stopped and not inside.exists():
+            return rundir.path
+        if new or rundir.config() != config:  # now that the data and the config are known to go together
+            rundir.create(config, source, {**inside.info(), **kind.described(study)})
             new = False
         if session.budget.stopped:
             return rundir.path
@@ -125,6 +142,16 @@ def train_study(
 def directories_of(rundir: RunDirectory, study: Study) -> dict[str, RunDirectory]:
     """{variant: its directory}."""
     return {name: RunDirectory(rundir.path / name) for name in study.variants()}
+
+
+def leaves_of(rundir: RunDirectory, study: Study) -> dict[str, RunDirectory]:
+    """{variant, of a study of studies with theirs, as seed0/fold1: the directory of the one run that it is}."""
+    found: dict[str, RunDirectory] = {}
+    for name, variant in study.variants().items():
+        inside = RunDirectory(rundir.path / name)
+        within = leaves_of(inside, variant) if isinstance(variant, Study) else {}
+        found |= {f"{name}/{leaf}": directory for leaf, directory in within.items()} or {name: inside}
+    return found
 
 
 def _stopped(rundir: RunDirectory, session: Session, where: str) -> Path:

@@ -52,8 +52,8 @@ class Session:
             self.log(text)
 
     def within(self, title: str) -> "Session":
-        """The same for one run of several."""
-        inside = Session(self.console, self.budget, title)
+        """The same for one run of several; of several in several, the titles of both."""
+        inside = Session(self.console, self.budget, ", ".join(filter(None, (self.title, title))))
         inside._said = self._said
         return inside
 

@@ -74,7 +74,12 @@ def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
 
 def validations(path: Path) -> dict[int, dict[str, float | None]]:
     """{step: validation scores} of a metrics.jsonl; None for one that was not finite."""
-    kept = {record["step"]: record for record in read(path, "validation")}
+    return scores_at(path, "validation")
+
+
+def scores_at(path: Path, split: str) -> dict[int, dict[str, float | None]]:
+    """The same of any split."""
+    kept = {record["step"]: record for record in read(path, split)}
     return {
         step: {name: value for name, value in record.items() if name not in _PLACES}
         for step, record in kept.items()

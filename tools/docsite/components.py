@@ -65,6 +65,7 @@ EXAMPLES = {
     "RetinaMap": 'head = RetinaMap(layer=("layer2", "layer3", "layer4"), coordinates="sphere.csv")',
     "ResNet": "model = ResNet(depth=50, blur=True)",
     "Ridge": "experiment = Ridge(encoders=(encoder,))",
+    "Seeds": "experiment = Seeds(experiment=Experiment(), seeds=20)",
     "Sensorium": 'data = Sensorium(root="static21067-10-18")',
     "ShallowCNN": "model = ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3))",
     "Simulated": "data = Simulated(images=500, neurons=20, size=32)",

@@ -22,7 +22,7 @@ from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.earlier import as_trained
 from jaxlab.runs.network.weights import pretrained
-from jaxlab.runs.run import NamedScores, Run, UserImages, Which
+from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
@@ -56,6 +56,25 @@ class NetworkRun(Run):
         """What predicting takes, read back."""
         seen = input_of(self.experiment, self.task, run=str(self.rundir.path))
         return recalled(self.experiment, self.task, seen)
+
+    @cached_property
+    def _twin(self) -> "NetworkRun | None":
+        """A run of the same network but for its parameters: what is compiled serves both."""
+        other = self.like
+        if not isinstance(other, NetworkRun) or self.predicts != other.predicts:
+            return None
+        apart = {name: getattr(other.experiment, name) for name in ("seed", "split", "limit")}
+        same = replace(self.experiment, **apart) == other.experiment and self.task.same_as(other.task)
+        return other if same else None
+
+    @property
+    def _divided_as_twin(self) -> bool:
+        """Whether the same samples are for validation, too."""
+        other = self._twin
+        fields = ("split", "limit")
+        return other is not None and all(
+            getattr(self.experiment, name) == getattr(other.experiment, name) for name in fields
+        )
 
     @cached_property
     def _program(self) -> Program:
@@ -143,7 +162,8 @@ class NetworkRun(Run):
         (n, t) float32 as `inference` says, and {"inference": what it did}, if anything. UserImages are decoded once.
         compare: with predictions from images as they are. stage: of `inference`, or "plain"; default: all of it.
         """
-        seen = self.recipe.input.unlabelled(samples, rows, self._layout)
+        recipe = self.recipe if self._twin is None else self._twin.recipe
+        seen = recipe.input.unlabelled(samples, rows, self._layout)
         for checkpoint in checkpoints:
             yield self._infer(self._variables(checkpoint), seen, compare, stage)
 
@@ -192,6 +212,16 @@ class NetworkRun(Run):
         for name, evaluator in self._inferring.items():
             scores[f"validation_{name}"] = self.score(variables, "validation", evaluator)
         return scores
+
+    def recorded(self) -> dict[str, dict[str, NamedScores]]:
+        """Of "last" also "train": as the network learned, with augmentation and dropout, over the last epoch."""
+        found: dict[str, dict[str, NamedScores]] = {}
+        for which in ("best", "last"):
+            step = self.checkpoint(which).step
+            for split in ("train", "validation") if which == "last" else ("validation",):
+                if scores := journal.scores_at(self.rundir.metrics, split).get(step):
+                    found.setdefault(which, {})[split] = numbers(scores)
+        return found
 
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
         """Of the training split and, where it validates, of the validation split."""
@@ -260,24 +290,34 @@ class NetworkRun(Run):
     @cached_property
     def positions(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions of the training and validation samples."""
+        if self._twin is not None and self._divided_as_twin:
+            return self._twin.positions
         return positions_of(self.experiment, self.opened)
 
     @cached_property
     def _portions(self) -> dict[str, Portion]:
+        if self._twin is not None and self._divided_as_twin:
+            return self._twin._portions
         learn, validate = self.recipe.input.portions(self.opened, self.positions, self._layout)
         return {"train": learn, "validation": validate}
 
     @cached_property
     def _layout(self) -> Layout:
+        if self._twin is not None:
+            return self._twin._layout
         return Layout("auto", self.experiment.training.batch_size)
 
     @cached_property
     def _evaluator(self) -> Evaluator:
+        if self._twin is not None:
+            return self._twin._evaluator
         return Evaluator(self._program, self._layout, self.experiment.training.batch_size)
 
     @cached_property
     def _inferring(self) -> dict[str, InferenceEvaluator]:
         """Evaluators of the stages of the experiment's `inference`."""
+        if self._twin is not None:
+            return self._twin._inferring
         program, size = self._program, self.experiment.training.batch_size
         return {
             name: InferenceEvaluator(program, self._layout, size, stage, self._norms)

@@ -1,0 +1,177 @@
+"""Seeds as a run: what is trained when, what is kept of their scores, and what they predict together."""
+
+import csv
+import io
+import json
+import math
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from scipy import stats
+from tiny import tiny
+
+import jaxlab
+from jaxlab.cli.main import main
+from jaxlab.core.config import to_json
+from jaxlab.core.types import UserError
+from jaxlab.experiment import Experiment, Seeds
+from jaxlab.runs import api, kinds
+from jaxlab.runs.kinds import RunKind
+from jaxlab.runs.scored import Row
+from jaxlab.runs.seed_tables import show
+from jaxlab.runs.seeds import SeedsRun
+from jaxlab.training import journal
+from jaxlab.training.display import Session
+from jaxlab.training.rundir import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def seeded(trained, folded, arrays_npz, tmp_path_factory):
+    """A study of two seeds, made of files: the second one's network is that of a fold."""
+    path = tmp_path_factory.mktemp("seeded") / "study"
+    shutil.copytree(trained, path / "seed0")
+    shutil.copytree(folded / "fold1", path / "seed1")
+    study = Seeds(experiment=tiny(arrays_npz), seeds=2)
+    info = RunDirectory(trained).info()
+    for name, config in {"": study, **study.variants()}.items():
+        RunDirectory(path / name).create(to_json(config), None, info)
+    return path
+
+
+def concluded(path):
+    out = io.StringIO()
+    run = jaxlab.load(path)
+    assert (
+        SeedsRun.conclude(run.experiment, run.rundir, Session(Console(file=out, width=120, no_color=True)))
+        is None
+    )
+    return run, out.getvalue()
+
+
+def test_scores_have_means_and_students_intervals(seeded):
+    run, said = concluded(seeded)
+    last = [
+        journal.read(seeded / name / "metrics.jsonl", "validation")[-1]["pearson"]
+        for name in ("seed0", "seed1")
+    ]
+    low, high = stats.t.interval(0.95, 1, loc=np.mean(last), scale=stats.sem(last))
+    (row,) = (
+        run.summary()
+        .query("checkpoint == 'last' and split == 'validation' and score == 'pearson'")
+        .itertuples()
+    )
+    assert tuple(row)[5:] == pytest.approx((2, np.mean(last), np.std(last, ddof=1), low, high))
+    assert f"{np.mean(last):.4f}" in said
+    assert f"±{high - np.mean(last):.4f}" in said
+    table = list(csv.DictReader((seeded / "scores.csv").open()))
+    kept = [
+        float(line["value"])
+        for line in table
+        if (line["checkpoint"], line["split"], line["score"]) == ("last", "validation", "pearson")
+    ]
+    assert kept == last
+    whole = json.loads((seeded / "scores.json").read_text())
+    assert whole["variants"]["seed1"]["scores"]["last"]["validation"]["pearson"] == last[1]
+    assert {"n": 2, "mean": pytest.approx(np.mean(last))}.items() <= {
+        key: value
+        for one in whole["summary"]
+        if (one["checkpoint"], one["split"], one["score"]) == ("last", "validation", "pearson")
+        for key, value in one.items()
+    }.items()
+    assert (seeded / "plots/seeds.png").is_file()
+    assert len(run.scores()) == len(table)
+
+
+def test_seeds_predict_as_their_mean(seeded):
+    run = jaxlab.load(seeded)
+    each = [jaxlab.load(seeded / name).predict_split("test") for name in ("seed0", "seed1")]
+    mean = run.keep("test")
+    np.testing.assert_allclose(mean.values, np.mean([one.values for one in each], 0), rtol=1e-6)
+    parts = [part["provenance"]["digest"] for part in mean.provenance["ensemble"]]
+    assert parts == [one.provenance["digest"] for one in each]
+    assert (seeded / "seed1/predictions/test.npz").is_file()
+    validation = run.predict_split("validation")
+    assert len(validation.ids) == 9
+    scores = run.evaluate_checkpoints()
+    assert list(scores) == ["seed0", "seed1", "mean", "sd"]
+    both = [scores[name]["validation"]["pearson"] for name in ("seed0", "seed1")]
+    assert scores["mean"]["validation"]["pearson"] == pytest.approx(np.mean(both))
+    assert scores["sd"]["validation"]["pearson"] == pytest.approx(np.std(both, ddof=1))
+    assert [one.split for one in run.labelled()] == ["train", "validation"]
+    with pytest.raises(UserError, match="seed0 --checkpoints all"):
+        run.evaluate_checkpoints("all")
+
+
+@pytest.fixture
+def faked(monkeypatch, trained):
+    """Training that copies a run, and a list of what was trained; the name in `dies` is not."""
+    made: list[str] = []
+    dies: list[str] = []
+
+    def train(experiment, rundir, *, source, allow_config_change, session):
+        if rundir.path.name in dies:
+            raise KeyboardInterrupt
+        if not rundir.exists():
+            made.append(rundir.path.name)
+            shutil.copytree(trained, rundir.path, dirs_exist_ok=True)
+            rundir.create(to_json(experiment), source, RunDirectory(trained).info())
+        return rundir.path
+
+    fake = {**kinds.KINDS, Experiment: RunKind(train, kinds.KINDS[Experiment].run)}
+    monkeypatch.setattr(kinds, "KINDS", fake)
+    return made, dies
+
+
+def test_what_is_missing_is_trained_and_more_seeds_go_on(faked, arrays_npz, tmp_path):
+    made, dies = faked
+    study, out = Seeds(experiment=tiny(arrays_npz), seeds=3), io.StringIO()
+    given = {"run": tmp_path / "study", "console": Console(file=out, width=120)}
+    dies.append("seed1")
+    with pytest.raises(KeyboardInterrupt):
+        api.train(study, **given)
+    with pytest.raises(UserError, match=r"2 of 3 seeds have no checkpoint yet \(seed1, seed2\)"):
+        jaxlab.load(tmp_path / "study")
+    dies.clear()
+    api.train(study, **given)
+    assert made == ["seed0", "seed1", "seed2"]
+    api.train(replace(study, seeds=4), **given)
+    assert made[3:] == ["seed3"]
+    assert jaxlab.load(tmp_path / "study").experiment.seeds == 4
+    api.train(replace(study, seeds=1), **given)
+    said = out.getvalue()
+    assert "left out, as they are not asked for: seed1, seed2, seed3" in said
+    assert "of one seed there is no standard deviation and no interval" in said
+    with pytest.raises(UserError, match="made by a different config: vary"):
+        api.train(replace(study, vary=("split.seed",)), **given)
+
+
+def test_inspect_and_evaluate_show_the_seeds(seeded):
+    def command(*arguments):
+        result = CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    concluded(seeded)
+    shown = command("inspect", seeded)
+    assert "seed1" in shown
+    assert "mean" in shown
+    report = json.loads(command("inspect", seeded, "--json"))
+    assert [one["step"] for one in report["variants"]] == [12, 6]
+
+
+def test_undefined_scores_are_named_and_left_out():
+    out = io.StringIO()
+    rows = [
+        Row(f"seed{k}", "last", "validation", "", name, value)
+        for k in range(3)
+        for name, value in {"pearson": 0.5 if k else math.nan, "mse": math.nan, "loss": 1.0}.items()
+    ]
+    show(Console(file=out, width=100), rows, "pearson")
+    assert (
+        "validation, last: undefined in 1 of 3 seeds, left out of the mean there: pearson" in out.getvalue()
+    )
+    assert "validation, last: undefined in 3 of 3 seeds, left out: mse" in out.getvalue()
