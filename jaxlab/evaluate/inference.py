@@ -91,9 +91,11 @@ def score_step(
 ) -> SumsByObjective:
     """`sums` of the predicted objective with a batch added, of which batch["prediction"] is predicted."""
     one, constants = program.objective, variables.constants
-    truth = batch["truth"][one.name]
+    truths: Any = batch["truth"]
+    truth, taught = truths[one.name], truths.get(one.taught_name)
     sum_over = partial(total, mask=batch["mask"], axis_name=axis_name)
-    losses = one.losses(one.encoded(batch["prediction"], constants), truth, constants, sum_over)
+    outputs = one.encoded(batch["prediction"], constants)
+    losses = one.losses(outputs, truth, constants, sum_over, taught=taught)
     scored = one.scored(truth)
     return {
         one.name: sums[one.name].add(

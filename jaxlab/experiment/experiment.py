@@ -178,7 +178,8 @@ class Experiment(Component):
         }  # in the fingerprint already, whatever columns are called
         goals = self.goals.values()
         columns = dict.fromkeys(one.truth for one in goals if one.teacher is None and one.truth not in own)
-        digests = [one.teacher.digest(opened.train.ids) for one in goals if one.teacher is not None]
+        teachers = [one.teacher or one.distill for one in goals]
+        digests = [teacher.digest(opened.train.ids) for teacher in teachers if teacher is not None]
         found = fingerprint(opened, columns)
         return hashlib.sha256("\n".join([found, *digests]).encode()).hexdigest() if digests else found
 

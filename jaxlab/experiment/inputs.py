@@ -262,9 +262,13 @@ def examined(
 
 
 def truth_of(objectives: Sequence[Resolved], samples: Samples) -> dict[str, np.ndarray]:
-    """{objective: (n, ...)} of all samples, as batches carry it."""
-    found = ((one, one.truth(samples)) for one in objectives)
-    return {one.name: one.sent(values) for one, values in found if values is not None}
+    """{objective: (n, ...)} of all samples, as batches carry it, and under a name of its own what `distill` says."""
+    found = (
+        (one, name, values)
+        for one in objectives
+        for name, values in ((one.name, one.truth(samples)), (one.taught_name, one.taught_by(samples)))
+    )
+    return {name: one.sent(values) for one, name, values in found if values is not None}
 
 
 def changed_encoders(earlier: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[str]:

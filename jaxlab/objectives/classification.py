@@ -16,6 +16,7 @@ from jaxlab.heads import Head
 from jaxlab.metrics import ClassificationSums, Sums
 from jaxlab.objectives.learnable import check_classes
 from jaxlab.objectives.resolved import SHARE, Labelled, Resolved, reduced
+from jaxlab.objectives.teacher import Teacher
 
 if TYPE_CHECKING:
     from scipy import special
@@ -70,12 +71,15 @@ class Classification(Resolved):
     def truth(self, samples: Samples) -> np.ndarray | None:
         """(n,) int32 labels; of a teacher its probabilities (n, t) float32."""
         if self.teacher is not None:
-            return self.teacher.probabilities(samples.ids)
+            return self.said_by(self.teacher, samples)
         if self.of == self.usual_truth:
             return samples.label
         number = {name: k for k, name in enumerate(self.targets)}
         cells = np.asarray(samples.columns[self.of]).astype(str).tolist()
         return np.array([number.get(cell, -1) for cell in cells], np.int32)
+
+    def said_by(self, teacher: Teacher, samples: Samples) -> np.ndarray:
+        return teacher.probabilities(samples.ids)
 
     def scored(self, truth: Any) -> Any:
         """Labels; of a teacher the class that it finds most probable."""
@@ -85,6 +89,7 @@ class Classification(Resolved):
         self, samples: Samples, learn: np.ndarray, standardize: bool, limited: bool = False
     ) -> list[str]:
         truth = self.truth(samples)
+        self.taught_by(samples)
         if truth is not None and self.loss.needs_shares and not limited:
             check_classes(self.name, type(self.loss).__name__, self._counts(truth[learn]), self.targets)
         return []
@@ -115,7 +120,7 @@ class Classification(Resolved):
         return outputs
 
     def start(self) -> Sums:
-        return ClassificationSums.start(len(self.targets), self.loss.terms)
+        return ClassificationSums.start(len(self.targets), self.terms)
 
     def collapsed(self, sums: Sums) -> str | None:
         """The one class that is predicted, where there are others."""

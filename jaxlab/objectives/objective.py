@@ -34,6 +34,10 @@ class Objective(Component):
         classes and exp(-s) / 2 for numbers, and s / 2 is added to the loss. s trains as the head does, without decay.
         For losses that are never below 0. The validation loss goes on with the number given.
     head: what reads the network. loss: what training makes small.
+    distill: another network's predictions of the same targets or classes, matched by id and name, that are learned from
+        beside the truth (Hinton, Vinyals & Dean 2015): (1 - share) * loss of the truth + share * loss of the teacher.
+        Scores are of the truth.
+    distill_share: that share, more than 0 and up to 1; a number, or a `Ramp` over epochs between 0 and 1.
     """
 
     head: Head = Linear()
@@ -41,8 +45,11 @@ class Objective(Component):
     of: str | Teacher | None = None
     weight: Weight = 1.0
     learned: bool = field(default=False, metadata=LATER)
+    distill: Teacher | None = field(default=None, metadata=LATER)
+    distill_share: Weight = field(default=0.5, metadata=LATER)
 
     def check(self) -> None:
+        self._check_teachers()
         if not isinstance(self.weight, Ramp) and not 0 < self.weight < float("inf"):
             raise UserError(f"Objective.weight: expected more than 0, found {self.weight}")
         falling = [
@@ -64,6 +71,30 @@ class Objective(Component):
                 f"outputs are any numbers: head=Rates(head={name}(...))"
             )
 
+    def _check_teachers(self) -> None:
+        for teacher in (self.teacher, self.distill):
+            if teacher is not None and teacher.temperature != 1 and self.loss.kind == "regression":
+                raise UserError(
+                    f"Teacher.temperature: is for classes, but loss={type(self.loss).__name__}() is for numbers: "
+                    f"expected 1, found {teacher.temperature}"
+                )
+        if self.distill is None:
+            if self.distill_share != 0.5:
+                raise UserError(
+                    f"Objective.distill_share: expected distill=Teacher(...) beside it, found {self.distill_share} "
+                    "alone"
+                )
+            return
+        if self.teacher is not None:
+            raise UserError(
+                "Objective: expected one teacher, found of=Teacher(...) and distill=Teacher(...); leave of= out, or "
+                "name the truth that the other stands beside"
+            )
+        share = self.distill_share
+        highest = max(share.start, share.end) if isinstance(share, Ramp) else share
+        if not 0 < highest <= 1:
+            raise UserError(f"Objective.distill_share: expected more than 0 and up to 1, found {share}")
+
     @property
     def truth(self) -> str:
         """`of`, or what the loss is for; "teacher" of one."""
@@ -71,7 +102,7 @@ class Objective(Component):
 
     @property
     def teacher(self) -> Teacher | None:
-        """Whose predictions are the truth, if anybody's."""
+        """Whose predictions are the truth itself, if anybody's."""
         return self.of if isinstance(self.of, Teacher) else None
 
 
@@ -103,6 +134,8 @@ def resolved(
                 origin=(origins or {}).get(name),
                 missing=missing and objective.loss.kind == "regression" and objective.teacher is None,
                 teacher=objective.teacher,
+                distill=objective.distill,
+                distill_share=objective.distill_share,
             )
         )
         first += len(targets[name])

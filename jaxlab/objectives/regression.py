@@ -17,6 +17,7 @@ from jaxlab.heads import Head
 from jaxlab.metrics import RegressionSums, Sums
 from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
 from jaxlab.objectives.resolved import ACTIVITY, Labelled, Resolved, reduced
+from jaxlab.objectives.teacher import Teacher
 
 if TYPE_CHECKING:
     from submit import regions
@@ -62,10 +63,13 @@ class Regression(Resolved):
 
     def truth(self, samples: Samples) -> np.ndarray | None:
         if self.teacher is not None:
-            return self.teacher.numbers(samples.ids)
+            return self.said_by(self.teacher, samples)
         if self.of == self.usual_truth:
             return samples.target
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}", self.missing)
+
+    def said_by(self, teacher: Teacher, samples: Samples) -> np.ndarray:
+        return teacher.numbers(samples.ids)
 
     def _check_rates(self, truth: np.ndarray) -> None:
         if not self.head.rates or not (low := truth < 0).any():
@@ -98,6 +102,9 @@ class Regression(Resolved):
             return []
         check_numbers(self.name, truth, samples.ids, self.targets, self.missing)
         self._check_rates(truth)
+        if (taught := self.taught_by(samples)) is not None:
+            check_numbers(f"{self.name}, distill", taught, samples.ids, self.targets, False)
+            self._check_rates(taught)
         as_they_are = not (standardize and self.loss.space == "standardised") and not self.head.rates
         if not (self.missing or as_they_are):
             return []
@@ -142,7 +149,7 @@ class Regression(Resolved):
         return self.head.decode(outputs) * scale + mean
 
     def start(self) -> Sums:
-        return RegressionSums.start(len(self.targets), self.missing, self.loss.terms)
+        return RegressionSums.start(len(self.targets), self.missing, self.terms)
 
     def breakdown(self, labelled: Labelled, opened: Opened) -> "ByTarget":
         rows, truth = labelled.rows, self.truth(opened.train)

@@ -7,9 +7,10 @@ arrays out; everything is static, so that a compiled step holds it.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -31,6 +32,7 @@ else:
     table = Late("submit.metrics.table")
 
 ACTIVITY = "activity"  # the truth that is the data's targets
+_TRUTH, _TEACHER = "truth", "teacher"  # the terms of an objective that learns from both
 SHARE = "class_share"  # the constant that losses with `needs_shares` are told
 
 
@@ -64,6 +66,7 @@ class Resolved(ABC):
     origin: (t,) float64, above which truth and predictions are taken on the devices, whose float32 would lose them
         beside it (`core.precision`); None where nothing is lost.
     missing: whether some of the truth may be NaN, which is left out of loss and scores.
+    distill, distill_share: as `Objective` has them.
     """
 
     kind: ClassVar[Kind]
@@ -87,6 +90,8 @@ class Resolved(ABC):
     origin: np.ndarray | None = None
     missing: bool = False
     teacher: Teacher | None = None
+    distill: Teacher | None = None
+    distill_share: Weight = 0.5
 
     @property
     def largest_weight(self) -> float:
@@ -125,13 +130,35 @@ class Resolved(ABC):
         constants: tree.Flat,
         total: Total,
         epoch: Float[Array, ""] | float = END,
+        taught: Array | None = None,
     ) -> Told:
         """One a row; `outputs` are its own, truth in its own units. total, epoch: as losses are told `About` them.
 
+        taught: what `distill` says, as `taught_by` gives it.
         Raises UserError for a loss that gives something else.
         """
         about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"), self.known(truth))
+        found = self._told(outputs, truth, constants, about, self.teacher)
+        if self.distill is None or taught is None:
+            return found
+        learned = self._told(outputs, taught, constants, replace(about, known=None), self.distill).loss
+        share = weight_at(self.distill_share, epoch)
+        terms = {**found.terms, _TRUTH: found.loss, _TEACHER: learned}
+        return Told((1 - share) * found.loss + share * learned, terms)
+
+    def _told(
+        self,
+        outputs: Float[Array, "b t"],
+        truth: Array,
+        constants: tree.Flat,
+        about: About,
+        teacher: Teacher | None,
+    ) -> Told:
+        """By one truth, that of the data or of a teacher."""
+        temperature = 1.0 if teacher is None else teacher.temperature
         entering = self.entering(outputs, constants)
+        if temperature != 1:
+            entering = entering / temperature
         rows, terms = self.loss.told(entering, self.compared(truth, constants), about)
         if np.shape(rows) != outputs.shape[:1]:
             raise UserError(
@@ -139,7 +166,38 @@ class Resolved(ABC):
                 f"{outputs.shape}, found {np.shape(rows)}; means over rows are taken elsewhere, so that a loss takes "
                 "its own over targets alone, as with .mean(-1). One of the whole batch at once is a BatchLoss"
             )
-        return Told(rows, {name: jnp.broadcast_to(term, rows.shape) for name, term in terms.items()})
+        found = Told(rows, {name: jnp.broadcast_to(term, rows.shape) for name, term in terms.items()})
+        if temperature == 1:
+            return found
+        scaled: Told = jax.tree.map(lambda values: values * temperature**2, found)
+        return scaled
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of what its loss adds up, as records have them."""
+        return self.loss.terms if self.distill is None else (*self.loss.terms, _TRUTH, _TEACHER)
+
+    def changing(self, epoch: Float[Array, ""] | float) -> dict[str, Array]:
+        """{term: its weight} after so many epochs, of those whose weights change."""
+        found = self.loss.changing(epoch)
+        if isinstance(self.distill_share, Ramp):
+            found = {**found, _TEACHER: self.distill_share.at(epoch)}
+        return found
+
+    @property
+    def taught_name(self) -> str:
+        """Of what `distill` says, among the truth of batches; no objective has such a name."""
+        return f"{self.name}.teacher"
+
+    def taught_by(self, samples: Samples) -> np.ndarray | None:
+        """What `distill` says of all samples, in the order of its own targets; None where there is no such."""
+        if self.distill is None:
+            return None
+        return self.said_by(self.distill, samples)[:, self.distill.columns(self.targets, self.kind)]
+
+    @abstractmethod
+    def said_by(self, teacher: Teacher, samples: Samples) -> np.ndarray:
+        """(n, t) what a teacher says of all samples."""
 
     def known(self, truth: Array) -> Bool[Array, "b t"] | None:
         """Where truth is known; None: everywhere."""

@@ -1,14 +1,15 @@
 """Distillation: what another network predicts as the truth of an objective."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlab.core.config import Component, Location
+from jaxlab.core.config import LATER, Component, Location
 from jaxlab.core.late import Late
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Kind, UserError
@@ -30,13 +31,19 @@ class Teacher(Component):
     `submit.Predictions.save` writes.
     predictions: a file, as predictions.npz, or several that have other samples each. The ids of all labelled samples
         must be there; logits are taken as their softmax.
+    temperature: T, of classes alone. The teacher's logits and the network's are divided by it, and the loss is
+        multiplied by T^2, so that gradients stay as large (Hinton, Vinyals & Dean 2015, section 2). Above 1, classes
+        that the teacher finds unlikely count more.
     """
 
     predictions: Location | tuple[Location, ...]
+    temperature: float = field(default=1.0, metadata=LATER)
 
     def check(self) -> None:
         if not self.files:
             raise UserError("Teacher.predictions: expected one file or more, found none")
+        if not 0 < self.temperature < float("inf"):
+            raise UserError(f"Teacher.temperature: expected more than 0, found {self.temperature}")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -54,24 +61,46 @@ class Teacher(Component):
             raise UserError(f"{self.shown}: holds {found.kind}, but the objective's loss is for {kind}")
         return tuple(found.targets.tolist())
 
+    def columns(self, targets: Sequence[str], kind: Kind) -> list[int]:
+        """Where these targets, or classes, are among its own. Raises UserError where they are not the same ones."""
+        own = {name: column for column, name in enumerate(self.targets(kind))}
+        if own.keys() != set(targets):
+            what, wanted = "classes" if kind == "classification" else "targets", set(targets)
+            absent, others = (
+                [name for name in a if name not in b] for a, b in ((targets, own), (own, wanted))
+            )
+            raise UserError(
+                f"{self.shown}: beside the data's truth a teacher predicts the same {what}, expected {len(targets)}, "
+                f"found {len(own)}, of which {len(others)} are others ({examples(others) or 'none'}); "
+                f"{len(absent)} lack ({examples(absent) or 'none'})"
+            )
+        return [own[name] for name in targets]
+
     def numbers(self, ids: np.ndarray) -> np.ndarray:
         """(n, t) float32, or (`narrowed`) float64, of these samples."""
         return narrowed(self._of(ids))
 
     def probabilities(self, ids: np.ndarray) -> np.ndarray:
-        """(n, t) float32 of these samples. Raises UserError where they are none."""
+        """(n, t) float32 of these samples, at its temperature. Raises UserError where they are none."""
         values = self._of(ids).astype(np.float64)
         if not np.isfinite(values).all():
             raise UserError(f"{self.shown}: {int((~np.isfinite(values)).sum())} values are not finite")
-        if self._read().kind == "logits":
-            return special.softmax(values, axis=1).astype(np.float32)
+        if self._read().kind != "logits":
+            values = self._normalised(values, ids)
+            if self.temperature == 1:
+                return values.astype(np.float32)
+            with np.errstate(divide="ignore"):
+                values = np.log(values)
+        return special.softmax(values / self.temperature, axis=1).astype(np.float32)
+
+    def _normalised(self, values: np.ndarray, ids: np.ndarray) -> np.ndarray:
         wrong = (values < 0).any(1) | (np.abs(values.sum(1) - 1) > 1e-3)
         if wrong.any():
             raise UserError(
                 f"{self.shown}: expected probabilities, 0 or more and 1 in all, found others for {wrong.sum()} samples "
                 f"({examples(ids[wrong].tolist())})"
             )
-        return (values / values.sum(1, keepdims=True)).astype(np.float32)
+        return values / values.sum(1, keepdims=True)
 
     def digest(self, ids: np.ndarray) -> str:
         """SHA-256 of what it says of these samples."""

@@ -101,6 +101,7 @@ def _objective(one: dict[str, Any]) -> str:
     """Its readout, loss, truth and weight."""
     of, weight = one["of"], one["weight"]
     of = f" of a {of['type']}" if isinstance(of, dict) else f" of {of}" if of else ""
+    of += f" and a {one['distill']['type']}" if one.get("distill") else ""
     if isinstance(weight, dict):
         shown = f"{weight['start']:g} to {weight['end']:g} in {weight['epochs']:g} epochs"
     else:

@@ -118,8 +118,11 @@ class Program:
     ) -> dict[str, Told]:
         """{objective: one a row}. epoch: how many have been trained; evaluation takes losses as they are at the end."""
         sum_over = partial(total, mask=batch.get("mask"), axis_name=axis_name)
+        truth: Any = batch["truth"]
         return {
-            one.name: one.losses(one.own(outputs), batch["truth"][one.name], constants, sum_over, epoch)
+            one.name: one.losses(
+                one.own(outputs), truth[one.name], constants, sum_over, epoch, truth.get(one.taught_name)
+            )
             for one in self.objectives
         }
 
@@ -163,7 +166,7 @@ class Program:
         return objectives | {
             f"{one.name}/{TERM}{term}/weight" if several else f"{TERM}{term}/weight": weight
             for one in self.objectives
-            for term, weight in one.loss.changing(epoch).items()
+            for term, weight in one.changing(epoch).items()
         }
 
     def added(self, passed: Forward, params: tree.Flat) -> Float[Array, ""]:

@@ -1,20 +1,23 @@
 """Distillation: another run's predictions as a truth, matched by id."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from tiny import tiny, train
 
 from jaxlab.cli.main import main
 from jaxlab.core.config import anchored, from_json, identity, to_json
 from jaxlab.core.types import UserError
 from jaxlab.experiment import Objective, Teacher
+from jaxlab.experiment.inputs import truth_of
 from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Linear
-from jaxlab.losses import CrossEntropy
+from jaxlab.losses import END, CrossEntropy, Mse, Ramp
 from jaxlab.objectives import resolved
 from jaxlab.training import journal
 from submit import Predictions
@@ -118,15 +121,145 @@ def test_a_teacher_that_does_not_fit_is_refused(arrays_npz, tmp_path, make, word
 def test_a_network_learns_from_two_teachers(arrays_npz, tmp_path):
     numbers = saved(tmp_path / "numbers.npz", 30 + 2 * LOGITS)
     classes = saved(tmp_path / "classes.npz", softmax(LOGITS, axis=1), kind="probabilities")
-    objectives = {"numbers": objective(Teacher(predictions=numbers)), "classes": of_classes(classes)}
-    whole = replace(tiny(arrays_npz), head=Linear(), objectives=objectives)
+    whole = tiny(arrays_npz)
+    targets = np.array(whole.data.open().targets)
+    Predictions(IDS, np.full((44, 5), 10, np.float32), targets).save(tmp_path / "own.npz")
+    objectives = {
+        "numbers": objective(Teacher(predictions=numbers)),
+        "classes": of_classes(classes),
+        "both": distilled("activity", str(tmp_path / "own.npz"), share=0.25),
+    }
+    whole = replace(whole, head=Linear(), objectives=objectives)
     run = train(whole, tmp_path / "run")
     last = journal.read(run / "metrics.jsonl", "validation")[-1]
     assert {"pearson", "classes/accuracy", "classes/loss"} <= last.keys()
+    parts = 0.75 * last["both/loss/truth"] + 0.25 * last["both/loss/teacher"]
+    assert last["both/loss"] == pytest.approx(parts, rel=1e-4)
     details = ["evaluate", str(run), "--details", "--objective", "classes"]
     for command in (["evaluate", str(run), "--json"], details, ["inspect", str(run)], ["predict", str(run)]):
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
     assert Predictions.load(run / "predictions/test.npz").targets.tolist() == ["c0", "c1", "c2"]
-    shown = CliRunner().invoke(main, ["inspect", str(run)]).output
-    assert "classes: Linear, CrossEntropy of a Teacher, weight 1" in " ".join(shown.split())
+    shown = " ".join(CliRunner().invoke(main, ["inspect", str(run)]).output.split())
+    assert "classes: Linear, CrossEntropy of a Teacher, weight 1" in shown
+    assert "both: Linear, Mse and a Teacher, weight 1" in shown
+
+
+# -- beside the data's truth, on one head
+
+
+LABELS = np.array([number % 3 for number in range(44)], np.int32)
+
+
+def distilled(of, path, temperature=1.0, share=0.7):
+    teacher = Teacher(predictions=path, temperature=temperature)
+    loss = CrossEntropy() if of == "label" else Mse()
+    return Objective(head=Linear(layer="level1"), loss=loss, distill=teacher, distill_share=share)
+
+
+def samples_with(**truth):
+    return SimpleNamespace(ids=IDS, columns={}, **{"label": None, "target": None, **truth})
+
+
+@pytest.mark.parametrize("kind", ["logits", "probabilities"])
+def test_classes_are_learned_from_truth_and_teacher_as_hinton_has_it(tmp_path, kind):
+    """Hinton et al. 2015, section 2, in float64: (1 - a) H(y, p) + a T^2 H(q at T, p at T)."""
+    logits, share, heat = 4 * LOGITS.astype(float), 0.7, 3.0
+    path = saved(tmp_path / "a.npz", logits if kind == "logits" else softmax(logits, axis=1), kind=kind)
+    (one,) = resolved({"label": distilled("label", path, heat, share)}, {"label": ("c2", "c0", "c1")})
+    samples = samples_with(label=LABELS)
+    truth = truth_of((one,), samples)
+    assert truth.keys() == {"label", "label.teacher"}
+    own = np.random.default_rng(1).normal(size=(44, 3))
+    taught = softmax(logits[:, [2, 0, 1]] / heat, axis=1)
+    hard = -log_softmax(own, axis=1)[np.arange(44), LABELS]
+    soft = -(taught * log_softmax(own / heat, axis=1)).sum(1) * heat**2
+    found = one.losses(jnp.asarray(own, jnp.float32), truth["label"], {}, None, taught=truth["label.teacher"])
+    np.testing.assert_allclose(found.loss, (1 - share) * hard + share * soft, rtol=1e-4)
+    np.testing.assert_allclose(found.terms["truth"], hard, rtol=1e-4)
+    np.testing.assert_allclose(found.terms["teacher"], soft, rtol=1e-4)
+    assert one.start().terms.keys() == {"truth", "teacher"}
+    assert (one.scored(truth["label"]) == LABELS).all()
+
+
+def test_numbers_are_learned_from_truth_and_teacher_where_the_truth_is_missing_too(tmp_path):
+    truth = RNG.normal(3, 2, (44, 3)).astype(np.float32)
+    truth[::4, 1] = np.nan
+    said = 3 + 2 * LOGITS
+    path = saved(tmp_path / "a.npz", said)
+    fading = Ramp(start=1.0, end=0.25, epochs=4)
+    objective = distilled("activity", path, share=fading)
+    (one,) = resolved({"activity": objective}, {"activity": ("c1", "c2", "c0")}, missing=True)
+    sent = truth_of((one,), samples_with(target=truth))
+    constants = one.constants(truth, standardize=True)
+    outputs = RNG.normal(size=(44, 3)).astype(np.float32)
+    mean, scale = np.nanmean(truth, 0), np.nanstd(truth, 0)
+    wrong, apart = (np.square(outputs - (side - mean) / scale) for side in (truth, said[:, [1, 2, 0]]))
+    for epoch, share in ((1.0, 0.8125), (END, 0.25)):
+        found = one.losses(
+            jnp.asarray(outputs), sent["activity"], constants, lambda values: values.sum(0), epoch,
+            jnp.asarray(sent["activity.teacher"]),
+        )  # fmt: skip
+        assert float(found.loss.mean()) == pytest.approx(
+            (1 - share) * np.nanmean(wrong) + share * apart.mean(), rel=1e-4
+        )
+    assert float(one.changing(1.0)["teacher"]) == 0.8125
+
+
+def test_a_temperature_is_that_of_a_teacher_alone_too(tmp_path):
+    path = saved(tmp_path / "a.npz", LOGITS, kind="logits")
+    warm = objective(Teacher(predictions=path, temperature=2.0), CrossEntropy())
+    (one,) = resolved({"a": warm}, {"a": ("c0", "c1", "c2")})
+    own = RNG.normal(size=(44, 3))
+    found = one.losses(jnp.asarray(own, jnp.float32), one.truth(samples_with()), {}, None).loss
+    expected = -4 * (softmax(LOGITS / 2, axis=1) * log_softmax(own / 2, axis=1)).sum(1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda path: distilled("activity", path, 2.0),
+            r"Teacher\.temperature: is for classes, but loss=Mse\(\)",
+        ),
+        (
+            lambda path: distilled("label", path, 0.0),
+            r"Teacher\.temperature: expected more than 0, found 0\.0",
+        ),
+        (lambda path: distilled("label", path, share=1.5), "expected more than 0 and up to 1, found 1.5"),
+        (
+            lambda path: Objective(distill_share=0.3),
+            r"expected distill=Teacher\(\.\.\.\) beside it, found 0\.3 alone",
+        ),
+        (
+            lambda path: replace(distilled("label", path), of=Teacher(predictions=path)),
+            r"expected one teacher, found of=Teacher\(\.\.\.\) and distill=Teacher\(\.\.\.\)",
+        ),
+    ],
+)
+def test_what_no_teacher_can_be_beside_the_truth_is_refused(make, words):
+    with pytest.raises(UserError, match=words):
+        make("a.npz")
+
+
+def test_a_teacher_of_other_targets_is_refused_before_anything_is_read(arrays_npz, tmp_path):
+    whole = tiny(arrays_npz)
+    own = saved(tmp_path / "a.npz", np.c_[LOGITS, LOGITS])
+    whole = replace(whole, head=Linear(), objectives={"activity": distilled("activity", own)})
+    with pytest.raises(
+        UserError,
+        match=r"a\.npz: beside .* the same targets, expected 5, found 6, of which 6 are others \(c0, .* 5 lack",
+    ):
+        resolve(whole, whole.data.open())
+
+
+def test_a_distilled_run_is_another_and_those_of_before_are_as_they_were(arrays_npz, tmp_path):
+    plain, opened = tiny(arrays_npz), tiny(arrays_npz).data.open()
+    path = saved(tmp_path / "a.npz", np.zeros((44, 5), np.float32))
+    taught = replace(plain, head=Linear(), objectives={"activity": distilled("activity", path)})
+    assert taught.fingerprint(opened) != plain.fingerprint(opened)
+    assert from_json(to_json(taught)) == taught
+    known = to_json(Objective(of=Teacher(predictions="a.npz")))
+    assert not {"distill", "distill_share"} & known.keys()
+    assert "temperature" not in known["of"]
