@@ -32,6 +32,7 @@ import jaxtyping  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import signatures  # noqa: E402
+import unpainted  # noqa: E402
 
 signatures.enforce()  # before anything of jaxlab or submit is imported
 
@@ -53,6 +54,23 @@ def pytest_collection_finish(session):
 # The same examples each time, so that a commit passes or fails for good; a busy machine is no fault of the code.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unpainted_figures():
+    """What paints figures; in its place they are written as a pixel, without a third of a second for each training."""
+    from jaxlab.core import plots
+
+    paint = plots._save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "_save", unpainted.save)
+        yield paint
+
+
+@pytest.fixture
+def painted_figures(unpainted_figures, monkeypatch):
+    """For tests that look at a figure of a run."""
+    monkeypatch.setattr("jaxlab.core.plots._save", unpainted_figures)
 
 
 @pytest.fixture

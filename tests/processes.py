@@ -14,6 +14,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import unpainted
+
+from jaxlab.core import plots
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -22,6 +26,7 @@ _CONTEXT.set_forkserver_preload(
         "jaxlab.runs.network.train",
         "orbax.checkpoint",
         "grain",
+        "matplotlib.figure",
     ]
 )
 
@@ -107,4 +112,5 @@ def _begin(
     os.environ.update(environment)
     bridge = sys.modules.get("jax._src.xla_bridge")
     assert not (bridge and bridge._backends), "the server has started a device, whose threads a fork lacks"
+    plots._save = unpainted.save
     function(*arguments)

@@ -5,6 +5,8 @@ from PIL import Image
 
 from jaxlab.core.plots import training_curves
 
+pytestmark = pytest.mark.usefixtures("painted_figures")
+
 
 def record(split: str, step: int, **scores: float | None) -> dict:
     return {"split": split, "step": step, "epoch": step, "loss": 1.0, **scores}
