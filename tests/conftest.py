@@ -27,6 +27,7 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # of each operat
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("JAX_DEBUG_NANS", "True")  # tests of NaN itself take the fixture `nans_allowed`
 
+import executables  # noqa: E402
 import hypothesis  # noqa: E402
 import jaxtyping  # noqa: E402
 import numpy as np  # noqa: E402
@@ -34,6 +35,7 @@ import pytest  # noqa: E402
 import signatures  # noqa: E402
 import unpainted  # noqa: E402
 
+executables.share()
 signatures.enforce()  # before anything of jaxlab or submit is imported
 
 

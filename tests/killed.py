@@ -14,9 +14,14 @@ def train(
     moment: after step `number` has been "read", or in the middle of the "write" of checkpoint `number`, when its arrays
     are written and its manifest is not. size_limit: bytes that a file may have; -1: any.
     """
+    import jax
+
     from jaxlab.cli.main import main
     from jaxlab.training import checkpoint, display
 
+    jax.config.update(
+        "jax_persistent_cache_min_compile_time_secs", 0.0
+    )  # the next process runs the same programs
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))
     read, write = display.TerminalDisplay.step, checkpoint._write_json
 

@@ -4,7 +4,7 @@ import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -78,15 +78,31 @@ def stirred(variables: Variables) -> Variables:
     return replace(variables, params=params)
 
 
+_PREPARED: dict[str, tuple[Layout, Batches, TrainState, dict[int, Any]]] = {}
+
+
+def _prepared(experiment: Experiment) -> tuple[Layout, Batches, TrainState, dict[int, Any]]:
+    """What `steps` takes, traced once for the latest few experiments: many a test asks for several counts of steps."""
+    key = repr(experiment)
+    if key not in _PREPARED:
+        training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
+        layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
+        compiled = {
+            phase.first: layout.compile(
+                partial(train_step, program, phase), batch_at=1, arguments=2, donate=0
+            )
+            for phase in phases
+        }
+        if len(_PREPARED) > 5:
+            _PREPARED.pop(next(iter(_PREPARED)))
+        _PREPARED[key] = layout, batches, state, compiled
+    return _PREPARED[key]
+
+
 def steps(experiment: Experiment, count: int) -> tuple[TrainState, list[dict[str, float]]]:
     """The state on the host after `count` training steps, and what each step reported."""
-    training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
-    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
-    compiled = {
-        phase.first: layout.compile(partial(train_step, program, phase), batch_at=1, arguments=2, donate=0)
-        for phase in phases
-    }
-    state = layout.put(state)
+    layout, batches, begun, compiled = _prepared(experiment)
+    state = layout.put(begun)
     reports = []
     for k in range(count):
         newest = max(first for first in compiled if first <= k)

@@ -367,14 +367,14 @@ def jaxlab(*arguments: object) -> str:
 @pytest.mark.parametrize(
     ("config", "settings"),
     [
-        ("shallow_cnn", []),
+        pytest.param("shallow_cnn", [], marks=pytest.mark.exhaustive),
         ("classes", []),
-        # As it stands it takes a minute and more here: smaller images and half the layers, the rest as written.
+        # As it stands it takes a minute and more here: smaller images and few of the layers, the rest as written.
         (
             "resnet_finetune",
             [
                 *("--set", "images.size=(32, 32)", "--set", "model.depth=18"),
-                *("--set", "training.parallel=single"),
+                *("--set", "training.parallel=single", "--set", "head.layer=layer1"),
             ],
         ),
         ("shallow_cnn", ["--folds", "3", "--set", "images.size=(32, 32)"]),

@@ -367,15 +367,13 @@ def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(acc
     )
     adjusted = WeightedSum(losses=(CrossEntropy(class_weight_strength=0.5), LogitAdjusted()))
     objectives = {"activity": replace(ACTIVITY, loss=summed), "object": replace(OBJECT, loss=adjusted)}
-    settings = (f"training.accumulate={accumulate}",)
-    found = {}
-    for parallel in ("single", "data", "pmap"):
-        one = override(
-            experiment(objectives=objectives, optimizer=SGD(lr=0.05)),
-            [*settings, f"training.parallel={parallel}"],
-        )
-        found[parallel] = steps(one, 3)
-    start, _ = steps(override(experiment(objectives=objectives, optimizer=SGD(lr=0.05)), settings), 0)
+    whole = override(
+        experiment(objectives=objectives, optimizer=SGD(lr=0.05)), [f"training.accumulate={accumulate}"]
+    )
+    layouts = ("single", "data", "pmap") if accumulate == 1 else ("single", "pmap")
+    each = {parallel: override(whole, [f"training.parallel={parallel}"]) for parallel in layouts}
+    found = {parallel: steps(one, 3) for parallel, one in each.items()}
+    start, _ = steps(each["single"], 0)
     expected, reports = found.pop("single")
     assert any(np.abs(expected.params[path] - leaf).max() > 1e-3 for path, leaf in start.params.items())
     for state, mine in found.values():

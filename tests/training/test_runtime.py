@@ -23,10 +23,11 @@ run, out = map(pathlib.Path, sys.argv[1:])
 """
 LIBRARY = """
 from dataclasses import replace
+from jaxlab.experiment import Training
 from rich.console import Console
 loaded = jaxlab.load(run)
 loaded.predict(np.zeros((2, 16, 16, 3), np.uint8))
-again = replace(loaded.experiment, training=replace(loaded.experiment.training, epochs=None, steps=1)).smoke()
+again = replace(loaded.experiment, augment=(), training=Training(steps=1, batch_size=8))
 jaxlab.train(again, out / "again", console=Console(file=io.StringIO()))
 assert changed() == set(), changed()
 assert dict(os.environ) == variables
