@@ -71,6 +71,13 @@ class HeadModule(nnx.Module):
         Its gradient would be rounding, of which Adam makes steps as long as any other.
         """
 
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        """Weights that would begin at 0 begin at random instead, before a norm.
+
+        Outputs of 0 it would divide by sqrt(eps): the gradient is some hundred times too large, weights are left with
+        the direction of a first batch, and overfit from there.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class Readout(Head):
@@ -159,6 +166,9 @@ class Part(nnx.Module):
         """What the part adds to the loss."""
         return jnp.zeros(())
 
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        """As a head does."""
+
 
 class LayersModule(HeadModule):
     """Base of what reads layers; the bias may be dropped. names: of the layers, in order."""
@@ -198,6 +208,11 @@ class ReadoutModule(LayersModule):
         for name, x, own in self.prepared(features, mode):
             outputs = outputs + self.layers[name](x, own)
         return outputs
+
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        for name in self.names:
+            if isinstance(part := self.layers[name], Part):  # a plain nnx.Module begins as it is
+                part.begin_at_random(rngs)
 
     def penalty(self) -> Float[Array, ""]:
         own = (

@@ -86,6 +86,10 @@ class PerROIModule(HeadModule):
         for name in self.names:
             self.parts[name].drop_bias()
 
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        for name in self.names:
+            self.parts[name].begin_at_random(rngs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sum(Head):
@@ -126,3 +130,7 @@ class SumModule(HeadModule):
     def drop_bias(self) -> None:
         for head in self.heads:
             head.drop_bias()
+
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        for head in self.heads:
+            head.begin_at_random(rngs)

@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import Part, Readout
 
+_unit_gain = nnx.initializers.lecun_normal()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Readout):
@@ -24,6 +26,9 @@ class LinearPart(Part):
 
     def __init__(self, width: int, targets: int):
         self.kernel = nnx.Param(jnp.zeros((width, targets)))
+
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        self.kernel[...] = _unit_gain(rngs.params(), self.kernel.shape)
 
     def __call__(self, x: Float[Array, " b *shape"], mode: Mode) -> Float[Array, "b t"]:
         return x.reshape(len(x), -1) @ self.kernel[...]
@@ -51,8 +56,11 @@ class LowRankPart(Part):
     """flatten(x) @ down @ up; `up` is zero at first, `down` of unit gain."""
 
     def __init__(self, width: int, rank: int, targets: int, rngs: nnx.Rngs):
-        self.down = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (width, rank)))
+        self.down = nnx.Param(_unit_gain(rngs.params(), (width, rank)))
         self.up = nnx.Param(jnp.zeros((rank, targets)))
+
+    def begin_at_random(self, rngs: nnx.Rngs) -> None:
+        self.up[...] = _unit_gain(rngs.params(), self.up.shape)
 
     def __call__(self, x: Float[Array, " b *shape"], mode: Mode) -> Float[Array, "b t"]:
         return x.reshape(len(x), -1) @ self.down[...] @ self.up[...]

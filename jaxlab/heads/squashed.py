@@ -18,7 +18,8 @@ _EDGE = 1 - 1e-4  # outputs are read as no more: 4.95 scales from the mean
 class Squashed(Head):
     """Batch norm, then tanh, on the outputs of `head`; compared with tanh(z / scale) of standardised targets z.
 
-    Predictions are mapped back by scale * atanh, to no more than 4.95 scales from the mean.
+    Predictions are mapped back by scale * atanh, to no more than 4.95 scales from the mean. `head` begins at random,
+    unlike alone: batch norm would amplify what it begins to learn from 0.
 
     head: what is squashed. scale: of how many standard deviations of a target tanh is about linear.
     biased: whether `head` keeps its bias, as it did in runs of jaxlab 0.1, which go on so. Batch norm takes it off.
@@ -37,6 +38,7 @@ class Squashed(Head):
         inner = self.head.build(features, targets, rngs)
         if not self.biased:
             inner.drop_bias()
+            inner.begin_at_random(rngs)
         return SquashedModule(inner, len(targets))
 
     def check_targets(self, targets: tuple[str, ...]) -> None:

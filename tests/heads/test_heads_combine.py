@@ -169,3 +169,25 @@ def test_squashing_is_undone_up_to_its_edge(scale):
     np.testing.assert_allclose(edge, np.array([[-1, 1]]) * scale * np.arctanh(1 - 1e-4), rtol=1e-3)
     plain = Linear()
     np.testing.assert_array_equal(plain.decode(plain.encode(z)), z)
+
+
+@pytest.mark.parametrize(
+    ("head", "zero", "inputs"),
+    [
+        (Linear(layer=("first", "last")), "layers.first.kernel", 40),
+        (LowRank(layer="first", rank=20), "layers.first.up", 20),
+        (per_roi(V1=Linear(layer="first")), "parts.V1.layers.first.kernel", 40),
+        (Sum(heads=(Factorized(layer="first"), Linear(layer="first"))), "heads.1.layers.first.kernel", 40),
+    ],
+)
+def test_what_is_squashed_begins_at_random_as_a_linear_layer_does(head, zero, inputs):
+    """Of variance 1 / inputs (LeCun et al. 1998): batch norm would divide outputs of 0 by sqrt(eps)."""
+
+    def first_values(head):
+        module = head.build(shapes_of(), tuple(f"V1_{k}" for k in range(400)), nnx.Rngs(0))
+        return {path: np.asarray(leaf) for path, leaf in tree.flatten(nnx.state(module)).items()}
+
+    assert not first_values(head)[zero].any()
+    assert not first_values(Squashed(head=head, biased=True))[f"inner.{zero}"].any(), "runs of 0.1"
+    values = first_values(Squashed(head=head))[f"inner.{zero}"] * np.sqrt(inputs)
+    np.testing.assert_allclose([values.mean(), values.std()], [0, 1], atol=0.05)
