@@ -51,15 +51,7 @@ def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
             metrics.mse(values, targets),
             metrics.spread_ratio(values, targets, "nan"),
         ]
-    found = [np.full(targets.shape[1], np.nan) for _ in range(4)]
-    patterns, of = np.unique(~np.isnan(targets), axis=1, return_inverse=True)
-    for number, rows in enumerate(patterns.T):
-        columns = np.flatnonzero(of.ravel() == number)
-        if rows.any():
-            alike = _each(values[np.ix_(rows, columns)], targets[np.ix_(rows, columns)])
-            for score, part in zip(found, alike, strict=True):
-                score[columns] = part
-    return found
+    return list(metrics.where_known(values, targets).values())
 
 
 def _classes(logits: np.ndarray, label: np.ndarray) -> dict[str, float]:

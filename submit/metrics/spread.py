@@ -31,13 +31,25 @@ def ks_distance(pred: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def _ks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Of (n, b) float64 each: the largest step between two cumulative counts, looked at where a run of ties ends."""
+    return ks_of_known(x, y, np.ones(x.shape, bool))
+
+
+def ks_of_known(x: np.ndarray, y: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """`ks_distance` (b,) of (n, b) float64 each, over the values that are `known` (n, b) bool.
+
+    It is the largest step between two cumulative counts, looked at where a run of ties ends.
+    """
     n = len(x)
     values = np.concatenate([x, y]).T  # (b, 2n), a target's values side by side in memory
+    counted = np.concatenate([known, known]).T
+    finite = (np.isfinite(values) | ~counted).all(1)
+    values[~counted] = np.inf  # behind all others, where they are not counted
     order = values.argsort(axis=1)
     values = np.take_along_axis(values, order, axis=1)
-    ahead = np.cumsum(np.where(order < n, 1, -1), axis=1)
+    steps = np.where(order < n, 1, -1) * np.take_along_axis(counted, order, axis=1)
+    ahead = np.cumsum(steps, axis=1)
     last = np.ones(values.shape, bool)
     last[:, :-1] = values[:, :-1] != values[:, 1:]
-    distance = np.where(last, np.abs(ahead), 0).max(1) / n
-    return np.where(np.isfinite(values).all(1), distance, np.nan)
+    count = known.sum(0)
+    distance = np.where(last, np.abs(ahead), 0).max(1) / np.maximum(count, 1)
+    return np.where(finite & (count > 0), distance, np.nan)

@@ -111,7 +111,7 @@ def by_target(
     if ceiling is not None:
         ceiling = metrics.shares(ceiling, len(pair.targets))
     ours, truth = pair.predicted, pair.truth
-    each = _where_known(ours, truth) if missing else _each(ours, truth)
+    each = metrics.where_known(ours, truth, distances=True) if missing else _each(ours, truth)
     seen = ~np.isnan(truth).all(0) if missing else np.ones(len(pair.targets), bool)
     every = {OVERALL: seen, **{name: mask & seen for name, mask in masks.items()}}
     return ByTarget(len(pair.ids), pair.targets, each, ceiling, every, histogram(ours, truth))
@@ -125,18 +125,6 @@ def _each(ours: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
         "spread_ratio": metrics.spread_ratio(ours, truth),
         "ks_distance": metrics.ks_distance(ours, truth),
     }
-
-
-def _where_known(ours: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each target the rows where its truth is no NaN; targets that are known in the same rows go together."""
-    found: dict[str, np.ndarray] = {}
-    patterns, of = np.unique(~np.isnan(truth), axis=1, return_inverse=True)
-    for number, rows in enumerate(patterns.T):
-        columns = np.flatnonzero(of.ravel() == number)
-        if rows.any():
-            for name, values in _each(ours[np.ix_(rows, columns)], truth[np.ix_(rows, columns)]).items():
-                found.setdefault(name, np.full(truth.shape[1], np.nan))[columns] = values
-    return found or dict.fromkeys(_each(ours[:, :0], truth[:, :0]), np.full(truth.shape[1], np.nan))
 
 
 def histogram(predicted: np.ndarray, truth: np.ndarray) -> Histogram:
