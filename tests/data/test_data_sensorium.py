@@ -7,6 +7,7 @@ import pytest
 from tiny import trained_run
 
 from jaxlab import load
+from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
 from jaxlab.data import ColumnSplit, Images, Sensorium, decode
 from jaxlab.data.sources.repeats import by_image
@@ -73,6 +74,22 @@ def test_responses_are_divided_by_the_training_deviation(tmp_path: Path) -> None
     np.testing.assert_allclose(
         opened(tmp_path).train.target, responses[[0, 2, 3, 6, 9]] / deviation, rtol=1e-5
     )
+
+
+def test_responses_that_are_missing_where_that_is_asked_for(tmp_path: Path) -> None:
+    _, arrays = session(tmp_path)
+    responses = arrays["responses"].astype(np.float64)
+    for row, column in ((0, 1), (2, 2), (9, 1)):
+        responses[row, column] = np.nan
+        np.save(tmp_path / f"data/responses/{row}.npy", responses[row])
+    data = Sensorium(root=str(tmp_path), missing_targets=True)
+    deviation = np.nanstd(responses[TIERS == "train"], 0)
+    deviation[3] = 0.01 * deviation.mean()
+    np.testing.assert_allclose(data.open().train.target, responses[[0, 2, 3, 6, 9]] / deviation, rtol=1e-5)
+    assert "missing_targets" not in to_json(Sensorium(root=str(tmp_path)))
+    np.save(tmp_path / "data/responses/0.npy", np.full(4, np.inf))
+    with pytest.raises(UserError, match=r"1 trials hold values that are not finite \(0\.npy\)"):
+        data.open()
 
 
 def test_repeats_of_test_images_give_the_ceiling(tmp_path: Path) -> None:
@@ -166,7 +183,7 @@ FAULTS = {
     ),
     "NaN": (
         save("data/responses/2", np.full(4, np.nan)),
-        ["1 trials hold values that are not finite (2.npy)"],
+        ["1 trials hold values that are not finite (2.npy)", "data.missing_targets=true leaves them out"],
     ),
     "silent": (constant, ["every neuron is constant over the training tier"]),
     "behavior": (remove("data/behavior/0"), ["behavior: 1 of 5 trials have no file"]),

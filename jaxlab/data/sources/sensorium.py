@@ -2,20 +2,21 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxlab.core.config import Location
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.late import Late
+from jaxlab.core.precision import moments
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
 from jaxlab.data.readers.image_files import existing_folder
 from jaxlab.data.readers.npy import read_npy
 from jaxlab.data.readers.npy_trials import absent, read_trial, stacked
-from jaxlab.data.source import Opened, Source, duplicates, examples
+from jaxlab.data.source import LEAVE_OUT, Opened, Source, duplicates, examples, not_numbers
 from jaxlab.data.sources.repeats import by_image
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Sensorium(Source):
 
     root: the session's folder: data/{images,responses,behavior,pupil_center}/X.npy, X the position of the trial in
         meta/trials/{tiers,frame_image_id,trial_idx}.npy; and meta/neurons/unit_ids.npy, the targets' names.
+    missing_targets: NaN is a response that is not known, and is left out of the deviation, loss and scores.
 
     As in neuralpredictors, each neuron's responses are divided by their standard deviation over the training tier, or
     by 1% of the neurons' mean deviation where that is more; no mean is subtracted. Columns: tier, frame_image_id and,
@@ -45,6 +47,7 @@ class Sensorium(Source):
     """
 
     root: Location | None = None
+    missing_targets: bool = field(default=False, metadata=LATER)
 
     def open(self) -> Opened:
         root = existing_folder(self.root)
@@ -56,7 +59,7 @@ class Sensorium(Source):
                 f"{root / 'meta/trials/tiers.npy'}: expected trials of tier 'train', found {examples(np.unique(tiers))}"
             )
         scale, whole = _looked_at(root, np.concatenate([labelled, test]))
-        responses = _responses(root, labelled, meta["neurons/unit_ids"])
+        responses = _responses(root, labelled, meta["neurons/unit_ids"], self.missing_targets)
         deviation = _deviation(responses[tiers[labelled] == "train"], root)
         responses /= deviation
         return Opened(
@@ -97,8 +100,8 @@ def _meta(root: Path) -> dict[str, np.ndarray]:
     }
 
 
-def _responses(root: Path, rows: np.ndarray, neurons: np.ndarray) -> np.ndarray:
-    """(n, t) float32 as stored."""
+def _responses(root: Path, rows: np.ndarray, neurons: np.ndarray, missing: bool) -> np.ndarray:
+    """(n, t) float32 as stored. missing: whether NaN stands for one that is not known."""
     folder = root / "data" / "responses"
     responses = stacked(folder, rows)
     problems = []
@@ -106,18 +109,24 @@ def _responses(root: Path, rows: np.ndarray, neurons: np.ndarray) -> np.ndarray:
         problems.append(
             f"{folder}: a trial has {responses.shape[1]} responses, but unit_ids.npy names {len(neurons)} neurons"
         )
-    if len(bad := np.flatnonzero(~np.isfinite(responses).all(1))):
+    if len(bad := np.flatnonzero(not_numbers(responses, missing).any(1))):
         files = examples(f"{row}.npy" for row in rows[bad].tolist())
-        problems.append(f"{folder}: {len(bad)} trials hold values that are not finite ({files})")
+        problems.append(f"{folder}: {len(bad)} trials hold values that are not finite ({files}); {LEAVE_OUT}")
     if problems:
         raise UserError("; ".join(problems))
     return responses
 
 
 def _deviation(responses: np.ndarray, root: Path) -> np.ndarray:
-    """(t,) what the responses are divided by: their deviation, at least 1% of the mean one."""
+    """(t,) what the responses are divided by: their deviation, at least 1% of the mean one.
+
+    Those of which nothing is known are divided by that; training refuses them.
+    """
     deviation = responses.std(0, dtype=np.float64)
-    least = 0.01 * deviation.mean()
+    if np.isnan(deviation).any():
+        deviation = moments(responses.astype(np.float64))[1]
+    seen = ~np.isnan(responses).all(0)
+    least = 0.01 * deviation[seen].mean() if seen.any() else 0.0
     if least == 0:
         raise UserError(f"{root / 'data/responses'}: every neuron is constant over the training tier")
     return np.maximum(deviation, least).astype(np.float32)
