@@ -17,7 +17,7 @@ from jaxlab.moved import Moved
 if TYPE_CHECKING:
     from jaxlab.bundling import bundle
     from jaxlab.core.types import UserError
-    from jaxlab.experiment import Experiment, Folds, Objective, Seeds, Training
+    from jaxlab.experiment import Ablation, Experiment, Folds, Objective, Seeds, Training
     from jaxlab.runs.api import load, train
     from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = version("jaxlab")
 __all__ = [
+    "Ablation",
     "Experiment",
     "Folds",
     "Objective",
@@ -44,6 +45,7 @@ _HOMES = {
     "Experiment": "experiment",
     "Training": "experiment",
     "Folds": "experiment",
+    "Ablation": "experiment",
     "Seeds": "experiment",
     "Objective": "experiment",
     "train": "runs.api",

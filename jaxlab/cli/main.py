@@ -1,7 +1,5 @@
 """The command line: click commands that parse, call and print. No logic."""
 
-import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,15 +7,17 @@ from typing import Any
 import click
 
 from jaxlab import __version__
+from jaxlab.cli.ablate import ablate
 from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, set_fields
 from jaxlab.cli.bundle import bundle
-from jaxlab.cli.configs import ConfigPath, configs, loaded, shown
+from jaxlab.cli.configs import ConfigPath, configs
 from jaxlab.cli.data import data
 from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
 from jaxlab.cli.predict import predict
 from jaxlab.cli.soup import soup
+from jaxlab.cli.training import train_config, trainable
 from jaxlab.core.types import UserError
 
 
@@ -63,6 +63,7 @@ def main() -> None:
     """Turn a challenge's images into a submission: train, evaluate, predict, inspect."""
 
 
+main.add_command(ablate)
 main.add_command(bundle)
 main.add_command(configs)
 main.add_command(data)
@@ -127,74 +128,21 @@ def train(
 
     budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
     with importing():
-        experiment = _experiment(config, settings)
+        experiment = trainable(config, settings)
         from jaxlab.experiment.folds import in_folds
         from jaxlab.experiment.seeds import over_seeds
-        from jaxlab.experiment.study import innermost
-        from jaxlab.experiment.trial import simulated, trial, unnamed
     if folds is not None:
         experiment = in_folds(experiment, folds)
     experiment = over_seeds(experiment, seeds, vary)
-    prepare()
-    name, root = config.stem, unnamed(experiment)
-    if root is not None:
-        _say(
-            f"trial: no data are named ({root}), so that simulated neurons take their place; made small, for minutes"
-        )
-    if smoke:
-        whole, experiment, name = experiment, experiment.smoke(), f"{name}-smoke"
-        within = (innermost(one) for one in (whole, experiment))
-        before, now = ([getattr(one, part, None) for part in ("model", "data", "encoders")] for one in within)
-        if before != now:
-            _say("smoke: the pretrained weights are not downloaded")
-        experiment = simulated(experiment) if root is not None else experiment
-    elif root is not None:
-        experiment, name = trial(experiment, lambda line: _say(f"trial: {line}")), f"{name}-trial"
-    with importing():
-        from jaxlab.runs import api
-    if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
-        shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
-    from jaxlab.core.beside import config_text
-
-    path = api.train(
+    train_config(
+        config,
         experiment,
         run,
-        name=name,
-        source=config_text(config),
+        name=config.stem,
+        smoke=smoke,
         allow_config_change=allow_config_change,
-        stop_after=budget,
+        budget=budget,
     )
-    click.echo(path)
-    if root is not None:
-        _say_what_is_next(config, path, root)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _say_what_is_next(config: Path, path: Path, root: str) -> None:
-    """The commands to type after a trial."""
-    trained, written = shlex.quote(str(path)), shlex.quote(shown(config))
-    _say(
-        "trial: its scores say nothing about your data. Next:\n"
-        f"  jaxlab predict {trained} --out submission.csv      what a run ends in\n"
-        f"  jaxlab train {written} --set {root}=FOLDER      on your own data, at full size\n"
-        "  jaxlab simulate FOLDER      to see what such a folder holds"
-    )
-
-
-def _experiment(config: Path, settings: tuple[str, ...]) -> Any:
-    """What is to be trained in CONFIG. First of all the file is looked at."""
-    experiment = loaded(config, settings)
-    from jaxlab.encode import Ridge
-    from jaxlab.experiment import Experiment, Study
-
-    kinds = (Experiment, Ridge, Study)
-    if not isinstance(experiment, kinds):
-        wanted = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
-        raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
-    return experiment
 
 
 @main.command(
@@ -217,7 +165,7 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     and images. What is there already is not computed again.
     """
     with importing():
-        experiment = _experiment(config, settings)
+        experiment = trainable(config, settings)
         from jaxlab.encode.command import extract
         from jaxlab.experiment import Experiment
     if not isinstance(experiment, Experiment):

@@ -1,9 +1,10 @@
 """What a person writes: an experiment, its objectives, and studies of it."""
 
+from jaxlab.experiment.ablation import Ablation
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
 from jaxlab.experiment.seeds import Seeds
 from jaxlab.experiment.study import Study
 from jaxlab.objectives import Objective, Teacher
 
-__all__ = ["Experiment", "Folds", "Objective", "Seeds", "Study", "Teacher", "Training"]
+__all__ = ["Ablation", "Experiment", "Folds", "Objective", "Seeds", "Study", "Teacher", "Training"]

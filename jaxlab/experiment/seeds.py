@@ -1,5 +1,6 @@
 """An experiment once for each of several seeds: how much of a score is chance."""
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -63,11 +64,18 @@ class Seeds(Study):
     def title(self, number: int) -> str:
         return f"seed {self.numbers[number]} ({number + 1} of {self.seeds})"
 
+    def of(self, experiment: Component) -> Self:
+        """Without the fields of `vary` that it has not."""
+        kept = []
+        for name in self.vary:
+            with contextlib.suppress(UserError):
+                experiment.overridden([f"{name}=0"])
+                kept.append(name)
+        return replace(self, experiment=experiment, vary=tuple(kept))
+
     def fewer(self) -> Self:
-        """Two seeds, of fields of the data none: a trial has other data."""
-        few = min(self.seeds, 2)
-        kept = tuple(name for name in self.vary if not name.startswith("data."))
-        return replace(self, experiment=self.experiment, seeds=few, vary=kept)
+        """Two seeds."""
+        return replace(self, seeds=min(self.seeds, 2))
 
 
 def over_seeds(experiment: Component, seeds: int | None, vary: tuple[str, ...] = ()) -> Any:

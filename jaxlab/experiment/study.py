@@ -30,14 +30,18 @@ class Study(Component):
     def overridden(self, settings: Iterable[str]) -> Self:
         return replace(self, experiment=self.experiment.overridden(settings))
 
+    def of(self, experiment: Component) -> Self:
+        """The same plan of another experiment, as far as it goes with that."""
+        return replace(self, experiment=experiment)
+
     def fewer(self) -> Self:
         """The same plan with few variants, for a smoke test or a trial."""
         return self
 
     def smoke(self) -> Self:
         """The same made tiny."""
-        few: Any = self.fewer()
-        return replace(few, experiment=few.experiment.smoke())
+        experiment: Any = self.experiment
+        return self.of(experiment.smoke()).fewer()
 
 
 def innermost(config: Component) -> Any:
@@ -50,5 +54,5 @@ def innermost(config: Component) -> Any:
 def rewritten(config: C, change: Callable[[Any], Any]) -> C:
     """The same config, or study, of the changed innermost experiment."""
     if isinstance(config, Study):
-        return replace(config, experiment=rewritten(config.experiment, change))
+        return config.of(rewritten(config.experiment, change))
     return change(config)

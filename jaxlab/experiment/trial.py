@@ -53,7 +53,7 @@ def simulated(experiment: E) -> E:
     """The same on a small simulated population, with classes where no loss asks for numbers."""
     part: Any = experiment
     if isinstance(experiment, Study):
-        return replace(part, experiment=simulated(experiment.experiment))
+        return part.of(simulated(part.experiment))
     return replace(part, **_simulated(experiment))
 
 
@@ -95,7 +95,7 @@ def trial(experiment: Any, log: Callable[[str], None]) -> Any:
     if isinstance(experiment, Folds):
         return replace(experiment, **_folds(experiment, log))
     if isinstance(experiment, Study):
-        return replace(experiment.fewer(), experiment=trial(experiment.experiment, log))
+        return experiment.of(trial(experiment.experiment, log)).fewer()
     small: Any = simulated(experiment)
     if isinstance(small, Ridge):
         encoders = tuple(_encoder(one, log) for one in small.encoders)

@@ -8,7 +8,8 @@ from pathlib import Path
 from jaxlab.core.config import Component
 from jaxlab.core.types import UserError
 from jaxlab.encode import Ridge
-from jaxlab.experiment import Experiment, Folds, Seeds
+from jaxlab.experiment import Ablation, Experiment, Folds, Seeds
+from jaxlab.runs.ablation import AblationRun
 from jaxlab.runs.folds import FoldsRun
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.network.train import train
@@ -31,6 +32,7 @@ KINDS: Mapping[type[Component], RunKind] = {
     Ridge: RunKind(train_ridge, RidgeRun),
     Folds: RunKind(partial(train_study, FoldsRun), FoldsRun),
     Seeds: RunKind(partial(train_study, SeedsRun), SeedsRun),
+    Ablation: RunKind(partial(train_study, AblationRun), AblationRun),
 }
 
 

@@ -166,12 +166,8 @@ def confused(
 
 def write_scores(folder: Path, records: Mapping[str, Mapping[str, Any]], rows: list[Row]) -> None:
     """scores.csv, then scores.json. Raises SubmissionError where the disk refuses."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows((*row[:-1], "" if math.isnan(row.value) else repr(row.value)) for row in rows)
     with atomic(folder / "scores.csv") as file:
-        file.write(text.getvalue().encode())
+        file.write(csv_text(COLUMNS, rows).encode())
     summary = [
         {**dict(zip(COLUMNS[1:-1], key, strict=True)), **_finite(found._asdict())}
         for key, found in summed(rows).items()
@@ -181,7 +177,22 @@ def write_scores(folder: Path, records: Mapping[str, Mapping[str, Any]], rows: l
         file.write((json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
 
 
-def by_key(rows: list[Row]) -> dict[Key, dict[str, float]]:
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table with exact numbers, and nothing where one is undefined."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return repr(value) if math.isfinite(value) else ""
+
+
+def by_key(rows: Sequence[Row]) -> dict[Key, dict[str, float]]:
     """{(checkpoint, split, class, score): {variant: value}}."""
     found: dict[Key, dict[str, float]] = {}
     for row in rows:
@@ -189,7 +200,7 @@ def by_key(rows: list[Row]) -> dict[Key, dict[str, float]]:
     return found
 
 
-def summed(rows: list[Row]) -> dict[Key, Interval]:
+def summed(rows: Sequence[Row]) -> dict[Key, Interval]:
     """{(checkpoint, split, class, score): mean, sd and interval over variants}."""
     return {key: interval(list(values.values())) for key, values in by_key(rows).items()}
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxlab.core.intervals import Interval
+from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.score_tables import score_tables
 from jaxlab.core.words import counted
 from jaxlab.data.source import examples
@@ -20,7 +20,6 @@ _RATES = ("precision", "recall", "f1")
 
 def show(console: Console, rows: Sequence[Row], headline: str) -> None:
     """All of it. headline: the score of which each seed has a line."""
-    rows = list(rows)
     found, seeds = summed(rows), list(dict.fromkeys(row.variant for row in rows))
     say = console.print
     if 1 < len(seeds) <= _MOST_SEEDS:
@@ -45,11 +44,21 @@ def show(console: Console, rows: Sequence[Row], headline: str) -> None:
         )
 
 
+def line(rows: Sequence[Row], headline: str) -> str:
+    """A score by split in a line: what stands for all of it where the study is one of several."""
+    found = {title: interval(list(values.values())) for title, values in by_split(rows, headline).items()}
+    each = [
+        f"{title} {_text(one.mean)}{f' ± {_text(one.sd)}' if one.n > 1 else ''}"
+        for title, one in found.items()
+    ]
+    return f"{headline} {'; '.join(each) or 'undefined'} (mean ± sd)"
+
+
 def by_split(rows: Sequence[Row], score: str) -> dict[str, dict[str, float]]:
     """{"validation, best": {variant: value}} of a score, where it is defined of some."""
     return {
         _title(which, split): values
-        for (which, split, of_class, name), values in by_key(list(rows)).items()
+        for (which, split, of_class, name), values in by_key(rows).items()
         if name == score and of_class == OVERALL and any(map(math.isfinite, values.values()))
     }
 

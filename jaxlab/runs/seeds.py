@@ -65,7 +65,10 @@ class SeedsRun(TogetherRun):
         found = (folder.name for folder in rundir.path.glob("seed*") if re.fullmatch(r"seed\d+", folder.name))
         if left := sorted(set(found) - set(asked), key=lambda name: int(name[4:])):
             session.log(f"left out, as they are not asked for: {examples(left)}")
-        seed_tables.show(session.console, rows, run.primary.headline)
+        if session.title:  # one of several, of which a table of all is yet to come
+            session.log(f"{session.title}: {seed_tables.line(rows, run.primary.headline)}")
+        else:
+            seed_tables.show(session.console, rows, run.primary.headline)
         return None
 
     # -- scores

@@ -6,7 +6,7 @@ import pytest
 
 from jaxlab.core.config import from_json, identity, short_hash, to_json
 from jaxlab.core.types import UserError
-from jaxlab.data import Gestures, Images, RandomSplit
+from jaxlab.data import Gestures, Images, KFold, RandomSplit
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Folds, Seeds
 from jaxlab.experiment.folds import in_folds
@@ -53,7 +53,9 @@ def test_a_trial_and_a_smoke_test_have_two_seeds():
     study = Seeds(experiment=Experiment(data=Gestures()), seeds=9, vary=("data.seed", "split.seed"))
     assert (study.smoke().seeds, study.smoke().experiment.training.steps) == (2, 2)
     small = trial(study, lambda line: None)
-    assert (small.seeds, small.vary, small.experiment.training.epochs) == (2, ("split.seed",), 2)
+    assert (small.seeds, small.vary, small.experiment.training.epochs) == (2, study.vary, 2)
+    within = Seeds(experiment=Experiment(split=KFold()), vary=("split.fold",), seeds=2)
+    assert within.of(Experiment()).vary == ()
     assert unnamed(study) is None
 
 

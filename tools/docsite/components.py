@@ -29,6 +29,7 @@ ROOMS = {
 }
 # Lines for those that say more than their bare call; a docstring's own indented `Name(...)` comes before.
 EXAMPLES = {
+    "Ablation": "experiment = Ablation(experiment=Experiment(), off={'decay': ('optimizer.weight_decay=0.0',)})",
     "Attention": 'head = Attention(layer=("block8", "map", "cls"), queries=("lh.*", "rh.*"))',
     "Algonauts": 'data = Algonauts(root="subj01", hemispheres=("lh",), rois=("V1v", "V1d"))',
     "Arrays": 'data = Arrays(root="recording.npz")',

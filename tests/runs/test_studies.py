@@ -1,4 +1,4 @@
-"""Seeds as a run: what is trained when, what is kept of their scores, and what they predict together."""
+"""Studies as runs: what is trained when, what is kept of their scores, and what they predict together."""
 
 import csv
 import io
@@ -18,8 +18,8 @@ import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
-from jaxlab.experiment import Experiment, Seeds
-from jaxlab.runs import api, kinds
+from jaxlab.experiment import Ablation, Experiment, Seeds
+from jaxlab.runs import api, kinds, worth
 from jaxlab.runs.kinds import RunKind
 from jaxlab.runs.scored import Row
 from jaxlab.runs.seed_tables import show
@@ -175,3 +175,55 @@ def test_undefined_scores_are_named_and_left_out():
         "validation, last: undefined in 1 of 3 seeds, left out of the mean there: pearson" in out.getvalue()
     )
     assert "validation, last: undefined in 3 of 3 seeds, left out: mse" in out.getvalue()
+
+
+def test_an_ablation_is_seeds_of_the_whole_and_of_what_is_left(faked, arrays_npz, tmp_path):
+    made, _ = faked
+    study = Ablation(
+        experiment=tiny(arrays_npz), off={"augment": ("augment=()",), "ema": ("training.ema=none",)}, seeds=2
+    )
+    out = io.StringIO()
+    path = api.train(study, tmp_path / "study", console=Console(file=out, width=100, no_color=True))
+    assert made == ["seed0", "seed1"] * 3
+    assert jaxlab.load(path / "without-augment/seed1").experiment.augment == ()
+    run = jaxlab.load(path)
+    assert run.rundir.path == path
+    assert set(run.scores()["part"]) == {"whole", "augment", "ema"}
+    assert (run.worth()["mean"] == 0).all(), "all are copies of one run"
+    assert "of one seed" not in out.getvalue()
+    assert "the whole" in out.getvalue()
+    assert (path / "plots/worth.png").is_file()
+    kept = list(csv.DictReader((path / "worth.csv").open()))
+    assert {line["part"] for line in kept} == {"augment", "ema"}
+    api.train(study, path, console=Console(file=out))
+    assert len(made) == 6
+
+
+def test_worth_is_the_paired_difference():
+    rng = np.random.default_rng(1)
+    whole, without = rng.normal([0.6, 0.55], 0.02, (5, 2)).T
+    parts = {
+        name: [Row(f"seed{k}", "best", "validation", "", "pearson", value) for k, value in enumerate(values)]
+        for name, values in (("whole", whole), ("decay", without), ("ema", whole))
+    }
+    decay, ema = worth.differences(parts)
+    low, high = stats.t.interval(0.95, 4, loc=(whole - without).mean(), scale=stats.sem(whole - without))
+    assert decay[:5] == ("decay", "best", "validation", "", "pearson")
+    assert decay[5:] == pytest.approx(
+        (
+            whole.mean(),
+            without.mean(),
+            5,
+            (whole - without).mean(),
+            stats.tstd(whole - without),
+            low,
+            high,
+            stats.ttest_rel(whole, without).pvalue,
+            stats.wilcoxon(whole, without).pvalue,
+        )
+    )
+    assert ema.mean == 0
+    assert list(worth.by_part(parts, ("best", "validation", "", "pearson"))) == ["decay", "ema"]
+    out = io.StringIO()
+    worth.show(Console(file=out, width=100), parts, "pearson")
+    assert f"{(whole - without).mean():+.4f} ± {high - (whole - without).mean():.4f}*" in out.getvalue()

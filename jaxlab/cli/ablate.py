@@ -1,0 +1,63 @@
+"""`jaxlab ablate`: what each part of an experiment is worth, over seeds."""
+
+from pathlib import Path
+
+import click
+
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, set_fields
+from jaxlab.cli.configs import ConfigPath
+from jaxlab.cli.training import train_config, trainable
+
+
+@click.command(
+    epilog=example(
+        "ablate shallow_cnn --set data.root=FOLDER --seeds 5",
+        "ablate shallow_cnn --off 'augment=()' --off head.dropout=0.0",
+        then="jaxlab inspect RUN",
+    )
+)
+@click.argument("config", type=ConfigPath())
+@click.option(
+    "--off", multiple=True, metavar="FIELD=VALUE",
+    help="Switch this part off, as augment=() or optimizer.schedule=Constant(); PART:FIELD=VALUE names it, and twice "
+    "the same PART is one of two fields.  [default: each part that is on]",
+)  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), metavar="N", help="Seeds of each.  [default: 5]")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the study (default runs/CONFIG-ablation-HASH).",
+)
+@set_fields(ANY_FIELD)
+@click.option("--smoke", is_flag=True, help="One part, one seed, two tiny steps, without downloads.")
+@click.option("--allow-config-change", is_flag=True, help="Go on with a study whose config has changed.")
+@click.option(
+    "--stop-after", metavar="TIME",
+    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
+)  # fmt: skip
+def ablate(
+    config: Path,
+    off: tuple[str, ...],
+    seeds: int | None,
+    run: Path | None,
+    settings: tuple[str, ...],
+    smoke: bool,
+    allow_config_change: bool,
+    stop_after: str | None,
+) -> None:
+    """Train the experiment in CONFIG whole, and without each of its parts in turn, each over the same seeds.
+
+    Prints what each part is worth: the validation score of the whole minus that without it, with a 95 % interval.
+    Killed and started again, it trains what is missing. worth.csv has all scores, plots/worth.png a picture.
+    """
+    from jaxlab.training.budget import Budget
+
+    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
+    with importing():
+        experiment = trainable(config, settings)
+        from jaxlab.experiment.ablation import ablated
+    study = ablated(experiment, off, seeds)
+    train_config(
+        config, study, run, name=f"{config.stem}-ablation", smoke=smoke,
+        allow_config_change=allow_config_change, budget=budget,
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""What commands that train have in common: the config's experiment, trials, smoke tests, and the run directory."""
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jaxlab.cli.arguments import importing, prepare
+from jaxlab.cli.configs import loaded, shown
+from jaxlab.core.types import UserError
+
+
+def trainable(config: Path, settings: tuple[str, ...]) -> Any:
+    """What is to be trained in CONFIG. First of all the file is looked at."""
+    experiment = loaded(config, settings)
+    from jaxlab.encode import Ridge
+    from jaxlab.experiment import Experiment, Study
+
+    kinds = (Experiment, Ridge, Study)
+    if not isinstance(experiment, kinds):
+        wanted = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
+        raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
+    return experiment
+
+
+def train_config(
+    config: Path,
+    experiment: Any,
+    run: Path | None,
+    *,
+    name: str,
+    smoke: bool,
+    allow_config_change: bool,
+    budget: Any,
+) -> Path:
+    """Train what was made of CONFIG, and print the run directory.
+
+    name: of the run directory, unless `run` is given. smoke: two tiny steps in one of their own. Where no data are
+    named, it is a trial.
+    """
+    with importing():
+        from jaxlab.experiment.study import innermost
+        from jaxlab.experiment.trial import simulated, trial, unnamed
+    prepare()
+    root = unnamed(experiment)
+    if root is not None:
+        say(
+            f"trial: no data are named ({root}), so that simulated neurons take their place; made small, for minutes"
+        )
+    if smoke:
+        whole, experiment, name = experiment, experiment.smoke(), f"{name}-smoke"
+        within = (innermost(one) for one in (whole, experiment))
+        before, now = ([getattr(one, part, None) for part in ("model", "data", "encoders")] for one in within)
+        if before != now:
+            say("smoke: the pretrained weights are not downloaded")
+        experiment = simulated(experiment) if root is not None else experiment
+    elif root is not None:
+        experiment, name = trial(experiment, lambda line: say(f"trial: {line}")), f"{name}-trial"
+    with importing():
+        from jaxlab.runs import api
+    if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
+        shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
+    from jaxlab.core.beside import config_text
+
+    path = api.train(
+        experiment,
+        run,
+        name=name,
+        source=config_text(config),
+        allow_config_change=allow_config_change,
+        stop_after=budget,
+    )
+    click.echo(path)
+    if root is not None:
+        _say_what_is_next(config, path, root)
+    return path
+
+
+def say(line: str) -> None:
+    """On standard error: what is said beside a command's result."""
+    click.echo(line, err=True)
+
+
+def _say_what_is_next(config: Path, path: Path, root: str) -> None:
+    """The commands to type after a trial."""
+    trained, written = shlex.quote(str(path)), shlex.quote(shown(config))
+    say(
+        "trial: its scores say nothing about your data. Next:\n"
+        f"  jaxlab predict {trained} --out submission.csv      what a run ends in\n"
+        f"  jaxlab train {written} --set {root}=FOLDER      on your own data, at full size\n"
+        "  jaxlab simulate FOLDER      to see what such a folder holds"
+    )
