@@ -222,6 +222,8 @@ def _decode_one(
 def check_usable(results: Iterable[str | None], total: int) -> None:
     """Raises UserError with what is wrong with single images of `total`, if anything is."""
     if problems := [problem for problem in results if problem is not None]:
+        if total == 1:
+            raise UserError(problems[0])
         raise UserError(f"{len(problems)} of {total} images cannot be used: {examples(problems)}")
 
 

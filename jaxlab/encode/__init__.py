@@ -2,7 +2,7 @@
 
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.encoder import Encoder, Loaded
-from jaxlab.encode.extract import FeatureSet, features, load_all
+from jaxlab.encode.extract import FeatureSet, features, fresh, load_all
 from jaxlab.encode.image import ImageEncoder
 from jaxlab.encode.resident import Resident
 from jaxlab.encode.ridge import Ridge
@@ -18,5 +18,6 @@ __all__ = [
     "Ridge",
     "TextEncoder",
     "features",
+    "fresh",
     "load_all",
 ]

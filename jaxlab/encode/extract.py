@@ -100,14 +100,29 @@ def features(
     return FeatureSet(samples.ids[rows], kept)
 
 
+def fresh(encoders: Sequence[Loaded], samples: Samples) -> FeatureSet:
+    """The features of a few samples, in memory; nothing is looked for or kept in the store. Errors as `features`."""
+    kept: dict[str, StoredLayer] = {}
+    for encoder in encoders:
+        stimuli = encoder.stimuli(samples, np.arange(len(samples)))
+        parts = [values for _, values in _run(encoder, stimuli, encoder.layers, 0)]
+        folder = Folder(_key(encoder, stimuli))
+        for name, layer in encoder.named.items():
+            whole = _layer(encoder, stimuli, layer)
+            array = np.concatenate([part[layer] for part in parts])
+            kept[name] = StoredLayer(folder, whole, array, stimuli.row_of, None)
+    return FeatureSet(samples.ids, kept)
+
+
+def _layer(encoder: Loaded, stimuli: Stimuli, name: str) -> Layer:
+    return Layer(name, encoder.pool, (len(stimuli), *encoder.shapes[name]), encoder.config.dtype)
+
+
 def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, StoredLayer]:
     """{layer: what is kept of it}; those that are missing are computed together."""
     log = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    config, folder = encoder.config, Folder(_key(encoder, stimuli))
-    layers = [
-        Layer(name, encoder.pool, (len(stimuli), *encoder.shapes[name]), config.dtype)
-        for name in encoder.layers
-    ]
+    folder = Folder(_key(encoder, stimuli))
+    layers = [_layer(encoder, stimuli, name) for name in encoder.layers]
     found = {layer: folder.open(layer) for layer in layers}
     took: dict[Layer, float | None] = dict.fromkeys(layers)
     if any(array is None for array in found.values()):

@@ -17,9 +17,9 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import first_readable
 from jaxlab.data.levels import warn_of_dark
 from jaxlab.data.source import Opened, fingerprint
-from jaxlab.data.sources.users_images import given_samples
+from jaxlab.data.sources.users_images import encoded_samples, given_samples
 from jaxlab.data.split import spread
-from jaxlab.encode import FeatureSet, Loaded, features, load_all
+from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
 from jaxlab.evaluate.scores import scores_of
@@ -28,6 +28,7 @@ from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
+from jaxlab.runs.ready import Ready, numbered
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
@@ -193,6 +194,18 @@ def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> 
     return table
 
 
+class RidgeReady(Ready):
+    """A ridge regression that predicts images as they come; their features are not kept."""
+
+    def __init__(self, run: "RidgeRun", which: Which | None):
+        super().__init__(run, which)
+        self._encoders, (self._fitted, self._train) = run.encoders, run.solution(which)
+
+    def predict(self, images: Sequence[bytes]) -> np.ndarray:
+        made = fresh(self._encoders, encoded_samples(images, numbered(images)))
+        return self._fitted.predict(made, self._train)
+
+
 class RidgeRun(Run):
     """A fitted ridge regression. `experiment` may have its data elsewhere than when it was fitted."""
 
@@ -259,21 +272,28 @@ class RidgeRun(Run):
         self.has_its_data(fingerprint(self.opened))
         return {0: self.evaluate(None if which == "all" else which)}
 
+    def ready(self, which: Which | None = None, size: int = 16) -> Ready:
+        return RidgeReady(self, which)
+
     def recorded(self) -> dict[str, dict[str, NamedScores]]:
         """{"last": {"out_of_fold": scores}}."""
         return {"last": {"out_of_fold": numbers(journal.validations(self.rundir.metrics).get(0, {}))}}
 
     def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:
+        fitted, train = self.solution(which)
+        return fitted.predict(features(self.encoders, samples, rows), train)
+
+    def solution(self, which: Which | None) -> tuple[Fitted, FeatureSet | None]:
+        """What was fitted, and the features of the training rows, where predicting takes them."""
         checkpoint = self.checkpoint(self.usual if which is None else which)
         fitted = Fitted.from_arrays(checkpoint.arrays(), checkpoint.meta()["ridge"])
-        train: FeatureSet | None = None
-        if fitted.weights is None:
-            learned = self.opened.train
-            train = features(self._encoders, learned, training_rows(self.experiment, learned))
-        return fitted.predict(features(self._encoders, samples, rows), train)
+        if fitted.weights is not None:
+            return fitted, None
+        learned = self.opened.train
+        return fitted, features(self.encoders, learned, training_rows(self.experiment, learned))
 
     @cached_property
-    def _encoders(self) -> tuple[Loaded, ...]:
+    def encoders(self) -> tuple[Loaded, ...]:
         loaded = load_all(self.experiment.encoders, records=self.info["task"]["encoders"])
         records = [encoder.record() for encoder in loaded]
         if changes := changed_encoders(self.info["task"]["encoders"], records):

@@ -15,6 +15,7 @@ from jaxlab.core.words import counted
 from jaxlab.data.source import Opened, Source, samples_fingerprint
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import keeping
+from jaxlab.runs.ready import Ready
 from jaxlab.training import runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
@@ -223,6 +224,13 @@ class Run(ABC):
     @abstractmethod
     def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
         """(n, t) float32 predictions of samples; logits for classification."""
+
+    def ready(self, which: Which | None = None, size: int = 16) -> Ready:
+        """The run ready to predict images as they come, up to `size` at a time, as `jaxlab serve` does.
+
+        What it has learned is read once. Raises UserError where it cannot predict images one by one.
+        """
+        return Ready(self, which)
 
     @abstractmethod
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:

@@ -14,7 +14,9 @@ from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.inference import together
 from jaxlab.experiment.study import innermost
 from jaxlab.runs import keeping
+from jaxlab.runs.network.ready import ready
 from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.ready import Ready
 from jaxlab.runs.run import Kept, Run, UserImages, Which
 from jaxlab.runs.study import StudyRun
 from jaxlab.training.rundir import RunDirectory
@@ -60,6 +62,9 @@ class TogetherRun(StudyRun):
         checkpoints = self.checkpoints(self.usual if which is None else which)
         each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints)
         return self.primary.mean_of(values for values, _ in each)
+
+    def ready(self, which: Which | None = None, size: int = 16) -> Ready:
+        return ready(self._network, self.checkpoints(self.usual if which is None else which), size)
 
     def kept_as(self, split: str = "test", which: Which | None = None) -> Kept:
         """As every run; of the test images those of each network in its own directory, too."""

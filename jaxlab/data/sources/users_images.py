@@ -1,12 +1,14 @@
 """Images that a user hands to a trained run: an array, files or a folder."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jaxlab.core.types import Samples, UserError
+from jaxlab.data.readers.decoding import decode_image, stored_levels
 from jaxlab.data.readers.image_files import SUFFIXES, file_samples, list_folder, list_folders
 from jaxlab.data.source import examples
 
@@ -25,6 +27,16 @@ def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype:
         images = _files_at(Path(images))
     files = [Path(image) for image in images]
     return file_samples(np.array([file.name for file in files], dtype=str), files)
+
+
+def encoded_samples(images: Sequence[bytes], names: Sequence[str]) -> Samples:
+    """Images as files hold them, and what messages call them."""
+    return Samples(
+        ids=np.array(names, dtype=str),
+        read=lambda position: decode_image(io.BytesIO(images[position]), names[position]),
+        checksum=lambda position: hashlib.sha256(images[position]).digest(),
+        deep=lambda position: stored_levels(io.BytesIO(images[position]), names[position]),
+    )
 
 
 def _files_at(path: Path) -> list[Path]:

@@ -21,7 +21,9 @@ from jaxlab.experiment.task import Task
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.earlier import as_trained
+from jaxlab.runs.network.ready import ready
 from jaxlab.runs.network.weights import pretrained
+from jaxlab.runs.ready import Ready
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved, saved
@@ -77,7 +79,8 @@ class NetworkRun(Run):
         )
 
     @cached_property
-    def _program(self) -> Program:
+    def program(self) -> Program:
+        """What predicts its objective."""
         return replace(self.recipe.program, predicted=self.objectives.index(self.primary))
 
     @property
@@ -106,6 +109,10 @@ class NetworkRun(Run):
                 f"{self.rundir.path}: its images have masks, which only those of a split bring along"
             )
         return given_samples(images, self.task.image_dtype)
+
+    def ready(self, which: Which | None = None, size: int = 16) -> Ready:
+        self.given(np.zeros((1, 1, 1), self.task.image_dtype))  # refused where images alone do not do
+        return ready(self, [self.checkpoint(self.usual if which is None else which)], size)
 
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
         samples, rows = self._split(split)
@@ -165,7 +172,7 @@ class NetworkRun(Run):
         recipe = self.recipe if self._twin is None else self._twin.recipe
         seen = recipe.input.unlabelled(samples, rows, self._layout)
         for checkpoint in checkpoints:
-            yield self._infer(self._variables(checkpoint), seen, compare, stage)
+            yield self._infer(self.on_devices(checkpoint), seen, compare, stage)
 
     def _infer(
         self, variables: Variables, seen: Portion, compare: bool, stage: str | None
@@ -205,7 +212,7 @@ class NetworkRun(Run):
         return scores
 
     def _scores(self, checkpoint: Saved) -> dict[str, NamedScores]:
-        variables = self._variables(checkpoint)
+        variables = self.on_devices(checkpoint)
         if not self.validates:
             return {"train": self.score(variables, "train")}
         scores = {split: self.score(variables, split) for split in ("train", "validation")}
@@ -227,7 +234,7 @@ class NetworkRun(Run):
         """Of the training split and, where it validates, of the validation split."""
         checkpoint = self.checkpoint(self.usual if which is None else which)
         states = {True: self.untrained(checkpoint)} if untrained else {}
-        states[False] = self._variables(checkpoint)
+        states[False] = self.on_devices(checkpoint)
         for split, rows in zip(("train", "validation"), self.positions, strict=True):
             portion = self._portions[split]
             for before, variables in states.items() if split == "train" or self.validates else ():
@@ -311,14 +318,14 @@ class NetworkRun(Run):
     def _evaluator(self) -> Evaluator:
         if self._twin is not None:
             return self._twin._evaluator
-        return Evaluator(self._program, self._layout, self.experiment.training.batch_size)
+        return Evaluator(self.program, self._layout, self.experiment.training.batch_size)
 
     @cached_property
     def _inferring(self) -> dict[str, InferenceEvaluator]:
         """Evaluators of the stages of the experiment's `inference`."""
         if self._twin is not None:
             return self._twin._inferring
-        program, size = self._program, self.experiment.training.batch_size
+        program, size = self.program, self.experiment.training.batch_size
         return {
             name: InferenceEvaluator(program, self._layout, size, stage, self._norms)
             for name, stage in self.experiment.inference.stages().items()
@@ -336,7 +343,8 @@ class NetworkRun(Run):
         inference.refine.check_norms(norms)
         return norms
 
-    def _variables(self, checkpoint: Saved) -> Variables:
+    def on_devices(self, checkpoint: Saved) -> Variables:
+        """What evaluation uses of a checkpoint, on the devices."""
         return self.put(variables_of(checkpoint))
 
     def put(self, variables: Variables) -> Variables:

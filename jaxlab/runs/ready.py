@@ -1,0 +1,38 @@
+"""A run that predicts images as they come: what it has learned is read once, and stays."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxlab.data.sources.users_images import encoded_samples
+
+if TYPE_CHECKING:
+    from jaxlab.runs.run import Run, Which
+
+
+class Ready:
+    """What `Run.ready` gives. `taken` may be called by several threads at a time, `predict` by one.
+
+    This one asks the run anew each time; kinds of run that can do better have their own. which: as for `Run.predict`.
+    """
+
+    def __init__(self, run: "Run", which: "Which | None"):
+        self._run, self._which = run, which
+
+    def taken(self, image: bytes, name: str) -> Any:
+        """An encoded image, such as a PNG, as `predict` takes it: decoded where that takes less room.
+
+        Raises UserError that says `name` where it cannot be decoded, or is not as the run's own images.
+        """
+        encoded_samples([image], [name]).read(0)
+        return image
+
+    def predict(self, images: Sequence[Any]) -> np.ndarray:
+        """(n, t) of what `taken` gave, as `Run.predicted` has it: in the targets' units, or logits."""
+        return self._run.predicted(encoded_samples(images, numbered(images)), self._which)
+
+
+def numbered(images: Sequence[Any]) -> list[str]:
+    """Names for images that were looked at already."""
+    return [str(number) for number in range(len(images))]
