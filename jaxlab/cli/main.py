@@ -16,6 +16,7 @@ from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
 from jaxlab.cli.predict import predict
+from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.training import train_config, trainable
 from jaxlab.core.types import UserError
@@ -70,6 +71,7 @@ main.add_command(data)
 main.add_command(evaluate)
 main.add_command(predict)
 main.add_command(gestures)
+main.add_command(serve)
 main.add_command(soup)
 
 

@@ -15,6 +15,7 @@ import processes
 import pytest
 from click.testing import CliRunner
 from encoding import encoder, pixels, weights
+from PIL import Image
 from rich.console import Console
 from tiny import task_of, tiny
 
@@ -83,6 +84,12 @@ def trained(experiment, run) -> tuple[Path, str]:
     return api.train(experiment, run, console=Console(file=said, width=200)), said.getvalue()
 
 
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
 def losses(run) -> list[float]:
     return [record["loss"] for record in journal.read(run / "metrics.jsonl", "step")]
 
@@ -111,6 +118,9 @@ def test_as_with_the_frozen_network_in_the_loop(arrays_npz, file, tmp_path, para
     np.testing.assert_allclose(
         found.predict(images, "last"), expected.predict(images, "last"), rtol=1e-4
     )  # new images
+    ready = found.ready("last", size=8)
+    files = [ready.taken(png(image), "a.png") for image in images]
+    np.testing.assert_allclose(ready.predict(files), found.predict(images, "last"), rtol=1e-5)
 
 
 @pytest.mark.slow

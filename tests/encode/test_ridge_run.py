@@ -16,6 +16,7 @@ from scipy.stats import pearsonr
 import jaxlab
 import submit
 from jaxlab.cli.main import main
+from jaxlab.core import store
 from jaxlab.data import Simulated
 from jaxlab.encode.ridge import BandScore
 from jaxlab.runs import ridge as ridge_run
@@ -65,6 +66,10 @@ def test_a_run_predicts_a_valid_submission(place):
     run = jaxlab.load(place / "run")
     test = Predictions.load(place / "run/predictions/test.npz")
     np.testing.assert_allclose(run.predict(place / "data/test"), test.values, rtol=1e-5, atol=1e-5)
+    ready, kept = run.ready(), sorted(store.cache_dir().rglob("*"))
+    files = [ready.taken(file.read_bytes(), file.name) for file in sorted((place / "data/test").iterdir())]
+    np.testing.assert_allclose(ready.predict(files), test.values, rtol=1e-5, atol=1e-5)
+    assert sorted(store.cache_dir().rglob("*")) == kept  # features of what is served are not
     assert test.provenance["digest"] == run.checkpoint().meta()["digest"]
     assert test.provenance["config"]["type"] == "Ridge"
     assert (place / "run/plots/bands.png").is_file()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import struct
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,6 +56,17 @@ def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
         if not ("transparency" in image.info and _lower_bytes(image)):
             return _array(image)
     return eight_bits(_coloured(file, name), FULL)
+
+
+def pixels_of(content: bytes, name: str) -> int:
+    """Height times width of an encoded image, of which the header alone is read. Raises UserError as `decode_image`."""
+    file = io.BytesIO(content)
+    try:
+        with warnings.catch_warnings(), Image.open(file, formats=FORMATS) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return image.width * image.height
+    except UNREADABLE as error:
+        raise UserError(f"{name}: cannot be decoded ({_reason(error, file)})") from error
 
 
 def stored_levels(file: Path | BinaryIO, name: str) -> StoredLevels | None:

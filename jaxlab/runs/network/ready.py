@@ -28,6 +28,7 @@ class NetworkReady(Ready):
     """
 
     def __init__(self, network: "NetworkRun", checkpoints: Sequence[Saved], size: int):
+        network.given(np.zeros((1, 2, 2), network.task.image_dtype))  # refused where masks belong to images
         inference = network.experiment.inference
         if inference.refine.adapts is not None:
             raise UserError(

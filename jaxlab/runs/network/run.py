@@ -111,7 +111,6 @@ class NetworkRun(Run):
         return given_samples(images, self.task.image_dtype)
 
     def ready(self, which: Which | None = None, size: int = 16) -> Ready:
-        self.given(np.zeros((1, 1, 1), self.task.image_dtype))  # refused where images alone do not do
         return ready(self, [self.checkpoint(self.usual if which is None else which)], size)
 
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
