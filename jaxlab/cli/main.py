@@ -16,6 +16,7 @@ from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
 from jaxlab.cli.predict import predict
+from jaxlab.cli.report import compare, report
 from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.training import train_config, trainable
@@ -70,6 +71,8 @@ main.add_command(configs)
 main.add_command(data)
 main.add_command(evaluate)
 main.add_command(predict)
+main.add_command(report)
+main.add_command(compare)
 main.add_command(gestures)
 main.add_command(serve)
 main.add_command(soup)

@@ -35,8 +35,13 @@ def pair_picture(first: Entry, second: Entry) -> bytes:
 
 
 def thumbnail(entry: Entry) -> np.ndarray:
+    """`padded`, of an entry."""
+    return padded(entry.read())
+
+
+def padded(image: np.ndarray) -> np.ndarray:
     """(96, 96, 3) uint8 with white padding; floats are stretched from their lowest to their highest value."""
-    image = with_channels(entry.read(), 3)
+    image = with_channels(image[..., : 3 if image.shape[-1] >= 3 else 1], 3)  # without masks behind them
     if image.dtype != np.uint8:
         low, high = float(image.min()), float(image.max())
         image = np.round(255 * (image - low) / max(high - low, 1e-12)).astype(np.uint8)

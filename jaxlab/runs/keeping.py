@@ -38,6 +38,20 @@ def origin_of(run: "Run", predictions: Predictions, which: "Which | None") -> Or
     return Origin(predictions.split != "test" or _is_own(run, predictions), usual)
 
 
+def kept(run: "Run", split: str) -> Predictions | None:
+    """The predictions of a split of the run's own data by the checkpoints that it predicts with, if it has kept them.
+
+    None where there are none, they are damaged, or of other checkpoints. Raises UserError where a checkpoint cannot be
+    read.
+    """
+    name = "-".join(filter(None, (split, run.predicts)))
+    predictions = _at(run.rundir.predictions(name))
+    if predictions is None or predictions.provenance.get("objective") != run.predicts:
+        return None
+    digests = [member.checkpoint(run.usual).meta()["digest"] for member in run.members]
+    return predictions if _digests(predictions.provenance) == digests else None
+
+
 def keep(rundir: RunDirectory, predictions: Predictions, origin: Origin) -> Path:
     """Write them into the run directory; the file. Warns of those that are the same for all images."""
     warn_of_constants(predictions)

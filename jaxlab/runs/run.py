@@ -272,6 +272,13 @@ class Run(ABC):
         untrained: with those of the network before training, each split's first. Raises UserError where there is none.
         """
 
+    def before_training(self, split: str) -> Labelled | None:
+        """What the network predicted of a split before its first step; None of what was never untrained.
+
+        split: "train" or "validation". Raises UserError where it cannot be made anew.
+        """
+        return None
+
     def breakdowns(
         self, which: Which | None = None, untrained: bool = False
     ) -> "Iterator[tuple[Labelled, ByTarget | ByClass]]":

@@ -97,3 +97,33 @@ def _checksum(data: bytes) -> bytes:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
     crc ^= 0xFFFFFFFF
     return struct.pack("<I", (crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8 & 0xFFFFFFFF)
+
+
+# -- read back: how long it took -------------------------------------------------------------------------------------
+
+
+def seconds(folder: Path) -> float | None:
+    """How long processes wrote to the event files of a folder, together; None where nothing is written."""
+    spans = [_span(file) for file in sorted(folder.glob("events.out.tfevents.*"))]
+    found = [last - first for first, last in filter(None, spans)]
+    return sum(found) if found else None
+
+
+def _span(path: Path) -> tuple[float, float] | None:
+    """The times of the first and the last whole record; None where there is none, or it is another program's."""
+    first = last = None
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            place = 0
+            while len(head := file.read(21)) == 21:  # length, its checksum, the time's field and value
+                (length,) = struct.unpack_from("<Q", head)
+                place += 16 + length
+                if place > size or head[12] != 1 << 3 | 1:
+                    break
+                (last,) = struct.unpack_from("<d", head, 13)
+                first = last if first is None else first
+                file.seek(place)
+    except OSError:
+        return None
+    return None if first is None or last is None or last < first else (first, last)

@@ -240,6 +240,12 @@ class NetworkRun(Run):
                 values = self._evaluator.predict(variables, portion.rows, portion.put)
                 yield Labelled(split, rows, values, before)
 
+    def before_training(self, split: str) -> Labelled | None:
+        rows = dict(zip(("train", "validation"), self.positions, strict=True))[split]
+        portion = self._portions[split]
+        variables = self.untrained(self.checkpoint(self.usual))
+        return Labelled(split, rows, self._evaluator.predict(variables, portion.rows, portion.put), True)
+
     def untrained(self, checkpoint: Saved) -> Variables:
         """The network before its first step, on the devices: made anew from its seed, and its pretrained weights.
 

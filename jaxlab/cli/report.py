@@ -1,0 +1,94 @@
+"""`jaxlab report` and `jaxlab compare`: what came of a run, or of several."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jaxlab.cli.arguments import (
+    ANY_FIELD,
+    Output,
+    RunPath,
+    example,
+    importing,
+    prepare,
+    set_fields,
+    trust_config,
+)
+from jaxlab.core.types import UserError
+
+
+@click.command(
+    epilog=example(
+        "report runs/first --out report.html",
+        "report runs/first runs/second --out both.html --quick",
+        then="open report.html in a browser; it loads nothing from elsewhere",
+    )
+)
+@click.argument("runs", type=RunPath(), nargs=-1, required=True)
+@click.option("--out", type=Output(".html"), metavar="FILE", help="The page, an .html file.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="A new folder for the pictures, as PNG.",
+)
+@click.option("--quick", is_flag=True, help="Predict nothing: show what the runs have kept.")
+@click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
+@click.option(
+    "--coordinates", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="A .csv of where targets lie: target, x, y.",
+)  # fmt: skip
+@set_fields(ANY_FIELD)
+@trust_config
+def report(
+    runs: tuple[Path, ...], out: Path | None, pictures: Path | None, settings: tuple[str, ...], **how: Any
+) -> None:
+    """Make one page of a RUN: what was trained on what, scores, curves, predictions, images; of a study its runs.
+
+    Several are shown side by side. The page opens offline and prints; nothing is written into the runs. Labelled
+    samples are predicted where a run has not kept such predictions.
+    """
+    if out is None and pictures is None:
+        raise UserError("report: expected --out FILE.html or --pictures FOLDER, found neither")
+    with importing():
+        from jaxlab.report.results.report import report as made
+        from submit.files.atomic import check_new_folder, refuse_input
+    if pictures is not None:
+        check_new_folder(pictures)
+    if out is not None:
+        refuse_input(
+            out, [how["coordinates"], *(file for run in runs for file in run.iterdir() if file.is_file())]
+        )
+    prepare()
+    found = made(runs, settings, log=_say, **how)
+    if out is not None:
+        found.write(out)
+        _say(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
+    if pictures is not None:
+        _say(f"{pictures}: {len(found.pictures(pictures))} pictures")
+
+
+@click.command(epilog=example("compare runs/first runs/second", then="jaxlab report RUN RUN --out page.html"))
+@click.argument("runs", type=RunPath(), nargs=-1, required=True)
+@click.option("--quick", is_flag=True, help="Predict nothing: compare what the runs have kept.")
+@click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@set_fields(ANY_FIELD)
+@trust_config
+def compare(runs: tuple[Path, ...], settings: tuple[str, ...], as_json: bool, **how: Any) -> None:
+    """Compare RUNS: scores with paired differences to the first, time and memory, and what differs in their configs.
+
+    Differences are of the samples that both runs predicted and neither learned, with 95 % intervals; of two studies,
+    of their runs of the same name.
+    """
+    if len(runs) < 2:
+        raise UserError("compare: expected two runs or more, found one")
+    with importing():
+        from jaxlab.report.results import terminal
+    prepare()
+    terminal.show(runs, settings, as_json=as_json, log=_say, **how)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,208 @@
+"""What was trained on what: data, weights, time, machine, versions; and the config, beside its parent's or defaults."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from jaxlab.core.config import Component, differences, locations, to_json
+from jaxlab.core.types import UserError
+from jaxlab.core.words import counted
+from jaxlab.report import frame
+from jaxlab.report.results.evidence import Evidence
+from jaxlab.report.results.reading import Reading
+from jaxlab.report.results.section import Section, missing
+from jaxlab.training.budget import duration_text
+from jaxlab.training.rundir import RunDirectory
+
+_DIFFERENCES = 60
+_JSON = 200_000  # characters of a config
+
+
+def section(reading: Reading, evidence: Evidence | None) -> Section:
+    """A table of names and what they are."""
+    return Section("What was trained on what", (frame.table((), facts(reading, evidence), "facts"),))
+
+
+def facts(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
+    """(name, what it is); what is not known is left out."""
+    config, info = reading.config or {}, reading.info or {}
+    yield "run", str(reading.rundir.path)
+    yield from _config(config)
+    yield from _data(reading, evidence)
+    yield from _weights(info)
+    yield from _training(reading)
+    devices = info.get("devices") or {}
+    if devices:
+        yield "devices", f"{devices.get('used')} x {devices.get('platform')}, {devices.get('cores')} cores"
+    versions = {"python": info.get("python"), **(info.get("versions") or {})}
+    if known := ", ".join(f"{name} {version}" for name, version in versions.items() if version):
+        yield "versions", known
+    if info:
+        yield "commit", str(info.get("commit") or "unknown")
+
+
+def _config(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    inner: Any = config
+    kinds = []
+    while isinstance(inner, dict):
+        kinds.append(str(inner.get("type")))
+        if not isinstance(inner.get("experiment"), dict):
+            break
+        inner = inner["experiment"]
+    yield "config", " of ".join(kinds)
+    parts = ("model", "head", "loss", "optimizer")
+    objectives = inner.get("objectives") or {}
+    for part in parts:
+        if isinstance(inner.get(part), dict) and not (objectives and part in ("head", "loss")):
+            yield part, summary(inner[part])
+    for name, one in objectives.items():
+        if isinstance(one, dict):
+            yield f"objective {name}", ", ".join(summary(one.get(part) or {}) for part in ("head", "loss"))
+    for encoder in inner.get("encoders") or ():
+        if isinstance(encoder, dict):
+            yield "features", summary(encoder.get("model") or encoder)
+
+
+def summary(part: Mapping[str, Any]) -> str:
+    """A component's name with its short fields."""
+    plain = (str, int, float, bool)
+    fields = [
+        f"{name} {value}"
+        for name, value in part.items()
+        if name != "type" and isinstance(value, plain) and value not in ("", False) and len(str(value)) < 60
+    ]
+    return f"{part.get('type', '?')}{': ' if fields else ''}{', '.join(fields[:8])}"
+
+
+def _data(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
+    plan: Any = getattr(reading.experiment, "experiment", reading.experiment)
+    source = getattr(plan, "data", None)
+    if isinstance(source, Component):
+        at = ", ".join(locations(source).values())
+        yield "data", f"{type(source).__name__}{' at ' if at else ''}{at}"
+    task = (reading.info or {}).get("task") or {}
+    if task:
+        many = ("class", "classes") if task.get("kind") == "classification" else ("target",)
+        yield "predicts", counted(len(task.get("targets") or ()), *many)
+    if evidence is not None:
+        total = len(evidence.run.opened.train)
+        yield (
+            "samples",
+            f"{total:,} labelled; {len(evidence.rows):,} of them predicted here, {_words(evidence.split)}",
+        )
+    if split := getattr(plan, "split", None):
+        yield "split", summary(to_json(split))
+    fingerprint = ((reading.info or {}).get("data") or {}).get("fingerprint")
+    if fingerprint:
+        yield "fingerprint of the data", str(fingerprint)[:16]
+
+
+def _words(split: str) -> str:
+    return {"out_of_fold": "each by a model that did not learn it"}.get(split, f"its {split} split")
+
+
+def _weights(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    encoders = ((info.get("task") or {}).get("encoders")) or ()
+    for one in (info.get("weights"), *(each.get("weights") for each in encoders if isinstance(each, dict))):
+        if isinstance(one, dict) and one.get("source"):
+            yield "pretrained weights", f"{one['source']}, SHA-256 {str(one.get('sha256', ''))[:12]}"
+
+
+def _training(reading: Reading) -> Iterator[tuple[str, str]]:
+    meta = reading.meta
+    if meta.get("steps"):
+        yield "training", f"{meta['step']:,} of {meta['steps']:,} steps, epoch {meta.get('epoch', 0):,}"
+    best = (meta.get("progress") or {}).get("best") or {}
+    if best.get("metric") and meta.get("steps") and best.get("value") is not None:
+        yield "best", f"{best['metric'].replace('_', ' ')} {best['value']:.4g} at step {best['step']:,}"
+    if reading.seconds is not None and reading.seconds >= 1:
+        yield "time", f"{duration_text(reading.seconds)}, from its first record to the last"
+    leaves = (meta.get("leaves") or {}).get("params") or {}
+    count = sum(_size(leaf[0]) for leaf in leaves.values())
+    if count:
+        yield "parameters", f"{count:,} in {len(leaves):,} arrays"
+    size = sum(
+        file.stat().st_size for one in reading.checkpoints for file in one.path.rglob("*") if file.is_file()
+    )
+    if size:
+        yield "checkpoints", f"{len(reading.checkpoints)}, {decimal(size)} on disk"
+    resources = (reading.info or {}).get("resources") or {}
+    for name, words in (("host_bytes", "memory"), ("device_bytes", "memory of a device")):
+        if isinstance(resources.get(name), int):
+            yield words, f"{decimal(resources[name])} at most"
+
+
+def _size(shape: Any) -> int:
+    total = 1
+    for side in shape:
+        total *= side if isinstance(side, int) else 0
+    return total
+
+
+def config_section(reading: Reading) -> Section:
+    """The config, and where it differs from its parent's, or from the defaults of its kind."""
+    parts: list[str] = []
+    try:
+        about, lines = compared(reading)
+        shown = lines[:_DIFFERENCES]
+        rows = [tuple(part.strip() for part in line.partition(": ")[::2]) for line in shown]
+        more = f" ({len(lines) - len(shown):,} more are left out)" if len(lines) > len(shown) else ""
+        parts.append(f"<p>{frame.text(about)}{more}</p>")
+        if rows:
+            parts.append(frame.table(("field", "from -> to"), rows, "words"))
+    except (UserError, OSError) as error:
+        parts += missing([f"What differs from the defaults is not shown: {error}."])
+    text = json.dumps(reading.config, indent=1)
+    cut = "" if len(text) <= _JSON else f"\n... and {len(text) - _JSON:,} characters more"
+    parts.append(
+        f"<details><summary>config.json</summary><pre>{frame.text(text[:_JSON] + cut)}</pre></details>"
+    )
+    return Section("Config", tuple(parts))
+
+
+def compared(reading: Reading) -> tuple[str, list[str]]:
+    """In words what the config is compared with, and `field: from -> to` for each difference."""
+    parent = _parent(reading.config)
+    if parent is not None:
+        found = differences(RunDirectory(parent).config(), reading.config)
+        return (
+            f"Its weights come from the run {parent}; it differs from that in {counted(len(found), 'field')}:",
+            found,
+        )
+    experiment = reading.experiment
+    if experiment is None:
+        raise UserError("the config could not be read as components")
+    needed = {one.name: getattr(experiment, one.name) for one in fields(experiment) if _is_required(one)}
+    default = type(experiment)(**needed)
+    found = differences(to_json(default), to_json(experiment))
+    kind = type(experiment).__name__
+    return f"Of the defaults of {kind}() it differs in {counted(len(found), 'field')}:", found
+
+
+def _is_required(one: Field[Any]) -> bool:
+    return one.default is MISSING and one.default_factory is MISSING
+
+
+def _parent(config: Any) -> Path | None:
+    """The run directory that pretrained weights come from, if they come from one."""
+    if isinstance(config, Mapping):
+        place = config.get("pretrained")
+        if isinstance(place, str) and (path := _run_of(Path(place))) is not None:
+            return path
+        return next(filter(None, map(_parent, config.values())), None)
+    return next(filter(None, map(_parent, config)), None) if isinstance(config, list) else None
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run that a path is, or lies within, as a checkpoint does."""
+    try:
+        near = (path, *list(path.parents)[:2])
+        return next(
+            (one for one in near if RunDirectory(one).exists() and (one / "run.json").is_file()), None
+        )
+    except (OSError, ValueError):
+        return None

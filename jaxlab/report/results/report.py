@@ -1,0 +1,146 @@
+"""A report: of one run in full, or of several, first side by side."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxlab.core.types import UserError
+from jaxlab.core.words import counted
+from jaxlab.report import frame
+from jaxlab.report.results import classes, course, facts, numbers, scored, shown, study
+from jaxlab.report.results.evidence import Evidence, gather
+from jaxlab.report.results.places import Places
+from jaxlab.report.results.reading import Reading, read
+from jaxlab.report.results.section import Section, missing
+from jaxlab.report.results.side_by_side import beside
+from submit.errors import SubmissionError
+from submit.files.atomic import atomic, atomic_folder
+from submit.scores.by_class import ByClass
+from submit.scores.by_target import ByTarget
+
+_IN_FULL = 6  # runs of which all is shown, of more only what they are beside one another
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """title: of the page. lead: its first sentence. sections: in their order.
+
+    In a notebook each section shows itself; `write` makes the page, `pictures` the files.
+    """
+
+    title: str
+    lead: str
+    sections: tuple[Section, ...]
+
+    def html(self) -> str:
+        """The body of the page."""
+        parts = [f"<h1>{frame.text(self.title)}</h1>"]
+        parts += [f'<p class="lead">{frame.text(self.lead)}</p>'] if self.lead else []
+        return "\n".join([*parts, *(section.html() for section in self.sections)])
+
+    def write(self, path: str | Path) -> Path:
+        """One page that loads nothing from elsewhere. Raises SubmissionError where the disk refuses."""
+        frame.write(Path(path), self.title, self.html())
+        return Path(path)
+
+    def pictures(self, folder: str | Path) -> list[Path]:
+        """Each picture as PNG in a new folder. Raises SubmissionError where there is something already."""
+        drawn = [picture for section in self.sections for picture in section.pictures]
+        with atomic_folder(folder) as made:
+            for picture in drawn:
+                with atomic(made / f"{picture.name}.png") as file:
+                    file.write(picture.png())
+        return [Path(folder) / f"{picture.name}.png" for picture in drawn]
+
+
+def report(
+    runs: Sequence[str | Path],
+    settings: Iterable[str] = (),
+    *,
+    quick: bool = False,
+    objective: str | None = None,
+    coordinates: str | Path | None = None,
+    trust: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """The report of run directories. Nothing is written to them.
+
+    settings: overrides such as `data.root=FOLDER`. quick: predict nothing, and look at no image's fingerprint.
+    objective: of those that each run has learned; default its first. coordinates: a CSV of where targets lie, with the
+    columns target, x and y. trust: as `jaxlab.load` has it. log: is told what takes its time.
+    Raises UserError where a path is no run directory, or the file of coordinates is none.
+    """
+    paths = [Path(path) for path in runs]
+    places = None if coordinates is None else Places.load(Path(coordinates))
+    settings = tuple(settings)
+    readings = [read(path, name, settings, trust) for path, name in zip(paths, distinct(paths), strict=True)]
+    found = [_evidence(one, quick, objective, log) for one in readings]
+    if len(readings) == 1:
+        sections = tuple(of_run(readings[0], found[0], places))
+        return Report(readings[0].name, scored.lead(readings[0], found[0]), sections)
+    sections = tuple(beside(readings, found))
+    for number, (one, evidence) in enumerate(zip(readings, found, strict=True)):
+        if len(readings) <= _IN_FULL:
+            sections += (Section(one.name, (f"<p>{frame.text(scored.lead(one, evidence))}</p>",)),)
+            sections += tuple(section.below(f"run{number}") for section in of_run(one, evidence, places))
+    return Report(f"{counted(len(readings), 'run')} side by side", "", sections)
+
+
+def distinct(paths: Sequence[Path]) -> list[str]:
+    """Short names that tell runs apart: of their paths what is not the same at the beginning and the end of all."""
+    parts = [path.resolve().parts for path in paths]
+    if len(paths) == 1:
+        return [parts[0][-1] if parts[0][-1:] else str(paths[0])]
+    first = next((k for k, same in enumerate(zip(*parts, strict=False)) if len(set(same)) > 1), 0)
+    last = next(
+        (k for k, same in enumerate(zip(*map(reversed, parts), strict=False)) if len(set(same)) > 1), 0
+    )
+    names = ["/".join(part[first : len(part) - last]) or "/".join(part[-2:]) for part in parts]
+    return [
+        f"{name} ({names[:k].count(name) + 1})" if names.count(name) > 1 else name
+        for k, name in enumerate(names)
+    ]
+
+
+def _evidence(
+    reading: Reading, quick: bool, objective: str | None, log: Callable[[str], None]
+) -> Evidence | None:
+    if reading.run is None:
+        return None
+    run = reading.run.predicting(objective)
+    return reading.attempt(lambda: gather(run, not quick, log))
+
+
+def of_run(reading: Reading, evidence: Evidence | None, places: "Places | None") -> Iterator[Section]:
+    """All that is known of one run; of a part that cannot be shown, why."""
+    yield from _guarded("Scores", lambda: [scored.section(reading, evidence)])
+    yield from _guarded("What was trained on what", lambda: [facts.section(reading, evidence)])
+    yield from _guarded("Study", lambda: _study(reading))
+    yield from _guarded("Training", lambda: filter(None, [course.section(reading)]))
+    if evidence is not None:
+        if isinstance(evidence.found, ByTarget):
+            found = evidence.found
+            at = None if places is None else places.of(found.targets)
+            yield from _guarded("Predictions against targets", lambda: numbers.sections(evidence, found, at))
+        else:
+            before = evidence.before if isinstance(evidence.before, ByClass) else None
+            named: ByClass = evidence.found
+            yield from _guarded("Classes", lambda: classes.sections(named, before))
+        yield from _guarded("Images", lambda: [shown.section(evidence)])
+    yield from _guarded("Config", lambda: [facts.config_section(reading)])
+    if reading.missing:
+        yield Section("What is not shown", missing(dict.fromkeys(reading.missing)))
+
+
+def _study(reading: Reading) -> Iterator[Section]:
+    variants = study.variants_of(reading.rundir.path)
+    if variants:
+        yield study.section(variants)
+
+
+def _guarded(title: str, sections: Callable[[], Iterable[Section]]) -> Iterator[Section]:
+    """The sections, or in their place what keeps them from being made."""
+    try:
+        yield from list(sections())
+    except (UserError, SubmissionError, OSError) as error:
+        yield Section(title, missing([f"{error}"]))

@@ -1,0 +1,113 @@
+"""`jaxlab compare`: several runs side by side, on a terminal of 80 columns or as JSON."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jaxlab.core.visible import visible
+from jaxlab.report.results.evidence import Evidence, gather
+from jaxlab.report.results.reading import Reading, read
+from jaxlab.report.results.report import distinct
+from jaxlab.report.results.side_by_side import config_lines, ends, facts_table, rows, studies
+from submit.cli.tables import score_table
+from submit.cli.terminal import plain_console
+from submit.scores.rosetta import plain
+
+_DIFFERENCES = 20
+
+
+def show(
+    runs: Sequence[Path],
+    settings: Iterable[str] = (),
+    *,
+    quick: bool = False,
+    objective: str | None = None,
+    as_json: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Print the comparison. Raises UserError where a path is no run directory, or an objective is none of a run's."""
+    settings = tuple(settings)
+    readings = [read(path, name, settings) for path, name in zip(runs, distinct(runs), strict=True)]
+    found = [_evidence(one, quick, objective, log) for one in readings]
+    report = compared(readings, found)
+    if as_json:
+        print(json.dumps(plain(report), indent=1, allow_nan=False))
+    else:
+        render(readings, found, plain_console())
+
+
+def _evidence(
+    reading: Reading, quick: bool, objective: str | None, log: Callable[[str], None]
+) -> Evidence | None:
+    if reading.run is None:
+        return None
+    run = reading.run.predicting(objective)
+    return reading.attempt(lambda: gather(run, not quick, log, untrained=False))
+
+
+def compared(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> dict[str, Any]:
+    """{"schema", "runs": [as `Row` has them], "studies", "facts", "config": {run: lines}, "missing"}."""
+    return {
+        "schema": 1,
+        "runs": [asdict(one) for one in rows(readings, found)],
+        "studies": [asdict(one) for one in studies(readings)],
+        "facts": dict(facts_table(readings, found)),
+        "config": {one.name: config_lines(readings[0], one) for one in readings[1:]},
+        "missing": {one.name: list(dict.fromkeys(one.missing)) for one in readings if one.missing},
+    }
+
+
+def render(readings: Sequence[Reading], found: Sequence[Evidence | None], console: Console) -> None:
+    """Scores, what is known of each, and what differs in the configs."""
+    made = rows(readings, found)
+    for measure in dict.fromkeys(one.measure for one in made):
+        table = score_table(measure or "no score", "score", "95 %", "to the first", "95 %", "of both")
+        for one in (one for one in made if one.measure == measure):
+            score = ("", "") if one.score is None else (f"{one.score.value:.4f}", _ends(one.score))
+            less = ("", "", "")
+            if one.difference is not None:
+                less = (f"{one.difference.value:+.4f}", _ends(one.difference, "+.4f"), f"{one.shared:,}")
+            table.add_row(one.name, *score, *less)
+        console.print(table)
+    for line in _sentences(readings, made):
+        console.print(line, soft_wrap=True)
+    console.print()
+    table = score_table("", *(one.name for one in readings))
+    for name, cells in facts_table(readings, found):
+        table.add_row(name, *cells)
+    for column in table.columns:
+        column.no_wrap, column.overflow, column.justify = False, "fold", "left"
+    console.print(table)
+    for other in readings[1:]:
+        lines = config_lines(readings[0], other)
+        console.print(
+            f"\n{readings[0].name} -> {other.name}:{'' if lines else ' the same config'}", soft_wrap=True
+        )
+        for line in lines[:_DIFFERENCES]:
+            console.print(f"  {line}", soft_wrap=True)
+        if len(lines) > _DIFFERENCES:
+            console.print(f"  and {len(lines) - _DIFFERENCES:,} more (--json has all)")
+
+
+def _sentences(readings: Sequence[Reading], made: Any) -> Iterator[str]:
+    """What keeps runs from being compared, and how studies compare."""
+    for one in made:
+        if one.why:
+            yield f"{one.name}: no paired difference to the first: {one.why}"
+    for pair in studies(readings):
+        between = "" if pair.between is None else f", 95 %: {pair.between[0]:+.4f} to {pair.between[1]:+.4f}"
+        yield (
+            f"{pair.name} less {readings[0].name}, over {pair.shared} runs of the same name: "
+            f"{pair.difference:+.4f}{between}"
+        )
+    for reading in readings:
+        for sentence in dict.fromkeys(reading.missing):
+            yield f"{reading.name}: {visible(sentence)}"
+
+
+def _ends(interval: Any, form: str = ".4f") -> str:
+    return ends(interval, form).replace(" to ", " ")
