@@ -10,6 +10,7 @@ import numpy as np
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.data.source import examples, fingerprint
+from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled
 from jaxlab.runs import keeping
 from jaxlab.runs.run import Run
@@ -85,7 +86,7 @@ def gather(
     if truth is None:
         raise UserError(f"the data have no {run.primary.of} to compare predictions with")
     if compute:
-        plan = getattr(run.experiment, "experiment", run.experiment)
+        plan = innermost(run.experiment)
         run.has_its_data(getattr(plan, "fingerprint", fingerprint)(run.opened))
     else:
         notes.append("Whether the data are still those that the run was trained on was not looked at.")
@@ -104,11 +105,11 @@ def _predictions(run: Run, compute: bool, log: Callable[[str], None]) -> tuple[P
         raise UserError(
             f"{run.rundir.path}: no predictions of labelled samples are kept in it, and with --quick none are made"
         )
+    log(f"{run.rundir.path}: predicting its labelled samples, which it has not kept")
     refused = []
     for split in LABELLED:
         began = time.monotonic()
         try:
-            log(f"{run.rundir.path}: predicting its labelled samples, which it has not kept")
             found = run.predict_split(split)
         except UserError as error:
             refused.append(str(error))

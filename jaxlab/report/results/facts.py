@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from jaxlab.core.config import Component, differences, locations, to_json
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
+from jaxlab.experiment.study import innermost
 from jaxlab.report import frame
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.reading import Reading
@@ -79,7 +80,7 @@ def summary(part: Mapping[str, Any]) -> str:
 
 
 def _data(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
-    plan: Any = getattr(reading.experiment, "experiment", reading.experiment)
+    plan: Any = innermost(reading.experiment) if reading.experiment is not None else None
     source = getattr(plan, "data", None)
     if isinstance(source, Component):
         at = ", ".join(locations(source).values())

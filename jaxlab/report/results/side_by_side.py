@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.config import differences
+from jaxlab.core.intervals import Paired
+from jaxlab.core.intervals import interval as mean_interval
+from jaxlab.core.intervals import paired as paired_values
 from jaxlab.core.types import UserError
+from jaxlab.core.words import counted
 from jaxlab.report import frame
 from jaxlab.report.drawing import FAINT, Picture, canvas
 from jaxlab.report.results import study
@@ -80,8 +84,8 @@ def _score(reading: Reading, evidence: Evidence | None) -> tuple[str, Interval |
         variants = study.variants_of(reading.rundir.path)
         known = [value for one in variants for value in one.scores]
         label = next((one.headline.label for one in variants if one.headline is not None), "")
-        ends = study.interval(known) or (np.nan, np.nan)
-        return label, Interval(float(np.mean(known)), *ends) if known else None
+        over_runs = mean_interval(known)
+        return label, Interval(over_runs.mean, over_runs.low, over_runs.high) if known else None
     return reading.headline.label, Interval(reading.score, np.nan, np.nan)
 
 
@@ -127,15 +131,20 @@ def _names(evidence: Evidence, names: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PairedStudies:
-    """Two studies over the same seeds, or folds: how many are shared, and the mean difference of the headline score.
-
-    between: its 95 % interval by Student's t over the pairs; None of fewer than two.
-    """
+    """Two studies over the same seeds, or folds: the headline scores of their runs of the same name, paired."""
 
     name: str
-    shared: int
-    difference: float
-    between: tuple[float, float] | None
+    paired: Paired
+
+    def words(self, first: str) -> str:
+        """first: the name of the other."""
+        one = self.paired
+        told = f"{self.name} less {first}, over {counted(one.n, 'run')} of the same name: {one.mean:+.4f}"
+        if one.n > 1:
+            told += f", 95 % interval {one.low:+.4f} to {one.high:+.4f}"
+        p = {"paired t": one.p_t, "Wilcoxon": one.p_wilcoxon}
+        known = ", ".join(f"p = {value:.2g} ({name})" for name, value in p.items() if np.isfinite(value))
+        return told + (f"; {known}" if known else "")
 
 
 def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
@@ -144,9 +153,9 @@ def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
     found = []
     for reading, scores in list(zip(readings, each, strict=True))[1:]:
         pairs = [(score, each[0].get(name)) for name, score in scores.items()]
-        less = [a - b for a, b in pairs if a is not None and b is not None]
-        if less:
-            found.append(PairedStudies(reading.name, len(less), float(np.mean(less)), study.interval(less)))
+        known = [(a, b) for a, b in pairs if a is not None and b is not None]
+        if known:
+            found.append(PairedStudies(reading.name, paired_values(*zip(*known, strict=True))))
     return found
 
 
@@ -196,13 +205,7 @@ def _scores(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> It
         f"{one.name}: no paired difference to the first: {one.why}." for one in made if one.why
     )
     for pair in studies(readings):
-        between = (
-            ""
-            if pair.between is None
-            else f", 95 % interval {pair.between[0]:+.4f} to {pair.between[1]:+.4f}"
-        )
-        words = f"{pair.name} less {readings[0].name}, over {pair.shared} runs of the same name: {pair.difference:+.4f}"
-        yield paragraph(f"{words}{between}.")
+        yield paragraph(f"{pair.words(readings[0].name)}.")
 
 
 def ends(interval: Interval, form: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
+from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.words import counted
 from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas
@@ -55,17 +55,9 @@ class Variant:
         return sum(known) if known else None
 
     @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % of the mean of its runs, by Student's t; None of fewer than two."""
+    def interval(self) -> Interval:
+        """Of the mean of its runs, by Student's t."""
         return interval(self.scores)
-
-
-def interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % interval of a mean, by Student's t over runs; None of fewer than two."""
-    if len(scores) < 2:
-        return None
-    half = student.ppf(0.975, len(scores) - 1) * np.std(scores, ddof=1) / math.sqrt(len(scores))
-    return float(np.mean(scores) - half), float(np.mean(scores) + half)
 
 
 def variants_of(path: Path) -> list[Variant]:
@@ -130,9 +122,8 @@ def _parts(variants: Sequence[Variant]) -> Iterator[Part]:
 def _summary(known: Sequence[Variant], total: int, score: Score) -> str:
     scores = [value for one in known for value in one.scores]
     words = f"{score.label} of {counted(len(scores), 'run')}: mean {np.mean(scores):.4f}"
-    if (between := interval(scores)) is not None:
-        words += f", standard deviation {np.std(scores, ddof=1):.4f}"
-        words += f", 95 % interval of the mean {between[0]:.4f} to {between[1]:.4f}"
+    if (found := interval(scores)).n > 1:
+        words += f", standard deviation {found.sd:.4f}, 95 % interval of the mean {found.low:.4f} to {found.high:.4f}"
     best = max(known, key=lambda one: score.worth(one.score or 0.0))
     words += f"; the best is {best.name}, {best.score:.4f}."
     if len(known) < total:
@@ -146,15 +137,15 @@ def _dots(ordered: Sequence[Variant], score: Score) -> Picture:
     rows = np.arange(len(shown))
     with canvas(score.label, size=size) as (figure, axes):
         for row, one in zip(rows, shown, strict=True):
-            if one.interval is not None:
-                axes.plot(one.interval, (row, row), color=AFTER, lw=1)
+            if len(one.scores) > 1:
+                axes.plot((one.interval.low, one.interval.high), (row, row), color=AFTER, lw=1)
         axes.plot([one.score for one in shown], rows, "o", color=AFTER, ms=5).pop().set_gid("runs")
         axes.set_yticks(rows, [figures.plain(one.name) for one in shown], fontsize=7)
         axes.grid(axis="y", color=FAINT)
         axes.invert_yaxis()
     titles = [f"{one.name}: {one.score:.4f}{_told(one)}" for one in shown]
     some = f", the best {_DOTS} of {len(ordered):,}" if len(ordered) > len(shown) else ""
-    lines = "; lines: 95 % intervals over its runs" if any(one.interval for one in shown) else ""
+    lines = "; lines: 95 % intervals over its runs" if any(len(one.scores) > 1 for one in shown) else ""
     return Picture("runs", f"{score.label} of each{some}{lines}", figure, {"runs": titles})
 
 
@@ -243,8 +234,8 @@ def _table(variants: Sequence[Variant], score: Score | None) -> str:
     rows = []
     for one in variants[:_ROWS]:
         count = (f"{len(one.scores)} of {len(one.runs)}",) if several else ()
-        between = one.interval
-        ends = (f"{between[0]:.4f} to {between[1]:.4f}" if between else "",) if several else ()
+        found = one.interval
+        ends = (f"{found.low:.4f} to {found.high:.4f}" if found.n > 1 else "",) if several else ()
         value = "" if one.score is None else f"{one.score:.4f}"
         took = "" if one.seconds is None else duration_text(one.seconds)
         rows.append((one.name, *(_cell(one.values[name]) for name in fields), *count, value, *ends, took))

@@ -18,6 +18,7 @@ from submit.cli.terminal import plain_console
 from submit.scores.rosetta import plain
 
 _DIFFERENCES = 20
+_VALUE = 60  # characters
 
 
 def show(
@@ -78,7 +79,7 @@ def render(readings: Sequence[Reading], found: Sequence[Evidence | None], consol
     console.print()
     table = score_table("", *(one.name for one in readings))
     for name, cells in facts_table(readings, found):
-        table.add_row(name, *cells)
+        table.add_row(name, *(cells if len(set(cells)) > 1 else [cells[0], *[""] * (len(cells) - 1)]))
     for column in table.columns:
         column.no_wrap, column.overflow, column.justify = False, "fold", "left"
     console.print(table)
@@ -88,7 +89,7 @@ def render(readings: Sequence[Reading], found: Sequence[Evidence | None], consol
             f"\n{readings[0].name} -> {other.name}:{'' if lines else ' the same config'}", soft_wrap=True
         )
         for line in lines[:_DIFFERENCES]:
-            console.print(f"  {line}", soft_wrap=True)
+            console.print(f"  {_shortened(line)}", soft_wrap=True)
         if len(lines) > _DIFFERENCES:
             console.print(f"  and {len(lines) - _DIFFERENCES:,} more (--json has all)")
 
@@ -99,14 +100,17 @@ def _sentences(readings: Sequence[Reading], made: Any) -> Iterator[str]:
         if one.why:
             yield f"{one.name}: no paired difference to the first: {one.why}"
     for pair in studies(readings):
-        between = "" if pair.between is None else f", 95 %: {pair.between[0]:+.4f} to {pair.between[1]:+.4f}"
-        yield (
-            f"{pair.name} less {readings[0].name}, over {pair.shared} runs of the same name: "
-            f"{pair.difference:+.4f}{between}"
-        )
+        yield pair.words(readings[0].name)
     for reading in readings:
         for sentence in dict.fromkeys(reading.missing):
             yield f"{reading.name}: {visible(sentence)}"
+
+
+def _shortened(line: str) -> str:
+    """`field: from -> to` with the beginnings of long values."""
+    field, _, values = line.partition(": ")
+    sides = values.split(" -> ")
+    return f"{field}: {' -> '.join(side if len(side) <= _VALUE else f'{side[:_VALUE]}…' for side in sides)}"
 
 
 def _ends(interval: Any, form: str = ".4f") -> str:
