@@ -67,6 +67,11 @@ def canvas(
         figure.draw_without_rendering()  # what cannot be drawn is known here
 
 
+def whole(axes: Any) -> None:
+    """Marks at whole numbers alone, up the side, where counts are."""
+    axes.yaxis.get_major_locator().set_params(integer=True)
+
+
 def _saved(figure: "Figure", form: str, name: str) -> bytes:
     from matplotlib import rc_context
 

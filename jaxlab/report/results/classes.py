@@ -17,7 +17,7 @@ _MISTAKEN = 10
 
 def sections(found: ByClass, before: ByClass | None) -> Iterator[Section]:
     """before: of the network before training."""
-    yield Section(f"Classes, {len(found.classes):,} of them", tuple(_classes(found, before)))
+    yield Section(f"Classes ({len(found.classes):,})", tuple(_classes(found, before)))
 
 
 def _classes(found: ByClass, before: ByClass | None) -> Iterator[Part]:

@@ -83,7 +83,7 @@ def _stepwise(name: str, words: str, records: Records) -> Picture:
     x, y = thinned(records, name)
     with canvas("step", name.replace("_", " ")) as (figure, axes):
         axes.plot(x, y, color="#1b7837", lw=1)
-        if len(y) and min(y) > 0 and max(y) > 50 * min(y):
+        if name == "gradient_norm" and len(y) and min(y) > 0 and max(y) > 50 * min(y):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("")

@@ -1,14 +1,14 @@
 """What was trained on what: data, weights, time, machine, versions; and the config, beside its parent's or defaults."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
 from rich.filesize import decimal
 
-from jaxlab.core.config import Component, differences, locations, to_json
+from jaxlab.core.config import Component, locations, to_json
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.experiment.study import innermost
@@ -20,7 +20,10 @@ from jaxlab.training.budget import duration_text
 from jaxlab.training.rundir import RunDirectory
 
 _DIFFERENCES = 60
+_VALUE = 240  # characters of one
 _JSON = 200_000  # characters of a config
+
+Change = tuple[str, str, str]
 
 
 def section(reading: Reading, evidence: Evidence | None) -> Section:
@@ -148,13 +151,9 @@ def config_section(reading: Reading) -> Section:
     """The config, and where it differs from its parent's, or from the defaults of its kind."""
     parts: list[str] = []
     try:
-        about, lines = compared(reading)
-        shown = lines[:_DIFFERENCES]
-        rows = [tuple(part.strip() for part in line.partition(": ")[::2]) for line in shown]
-        more = f" ({len(lines) - len(shown):,} more are left out)" if len(lines) > len(shown) else ""
-        parts.append(f"<p>{frame.text(about)}{more}</p>")
-        if rows:
-            parts.append(frame.table(("field", "from -> to"), rows, "words"))
+        about, found = compared(reading)
+        parts.append(f"<p>{frame.text(about)}</p>")
+        parts.append(changes_table(found))
     except (UserError, OSError) as error:
         parts += missing([f"What differs from the defaults is not shown: {error}."])
     text = json.dumps(reading.config, indent=1)
@@ -165,23 +164,57 @@ def config_section(reading: Reading) -> Section:
     return Section("Config", tuple(parts))
 
 
-def compared(reading: Reading) -> tuple[str, list[str]]:
-    """In words what the config is compared with, and `field: from -> to` for each difference."""
+def compared(reading: Reading) -> tuple[str, list[Change]]:
+    """In words what the config is compared with, and each difference."""
     parent = _parent(reading.config)
     if parent is not None:
-        found = differences(RunDirectory(parent).config(), reading.config)
-        return (
-            f"Its weights come from the run {parent}; it differs from that in {counted(len(found), 'field')}:",
-            found,
-        )
+        found = changes(RunDirectory(parent).config(), reading.config)
+        told = f"Its weights come from the run {parent}"
+        return f"{told}; it differs from that in {counted(len(found), 'place')}{':' if found else '.'}", found
     experiment = reading.experiment
     if experiment is None:
         raise UserError("the config could not be read as components")
     needed = {one.name: getattr(experiment, one.name) for one in fields(experiment) if _is_required(one)}
     default = type(experiment)(**needed)
-    found = differences(to_json(default), to_json(experiment))
+    found = changes(to_json(default), to_json(experiment))
     kind = type(experiment).__name__
-    return f"Of the defaults of {kind}() it differs in {counted(len(found), 'field')}:", found
+    return (
+        f"It differs from the defaults of {kind}() in {counted(len(found), 'place')}{':' if found else '.'}",
+        found,
+    )
+
+
+def changes(old: Any, new: Any, path: str = "") -> list[Change]:
+    """(field, from, to) wherever two configs' JSON differs; a part of another type is told as a whole."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and old.get("type") == new.get("type"):
+        names = dict.fromkeys([*old, *new])
+        parts = [changes(old.get(name), new.get(name), f"{path}.{name}" if path else name) for name in names]
+        return [change for part in parts for change in part]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [change for k, (a, b) in pairs for change in changes(a, b, f"{path}.{k}")]
+    return [] if old == new else [(path, _told(old), _told(new))]
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Mapping) and "type" in value:
+        return summary(value)
+    if isinstance(value, list):
+        return "; ".join(map(_told, value)) or "none"
+    return json.dumps(value)
+
+
+def changes_table(found: Sequence[Change]) -> str:
+    """A row each, long values cut off, and how many more there are."""
+    if not found:
+        return ""
+    rows = [(path, *(shortened(side) for side in sides)) for path, *sides in found[:_DIFFERENCES]]
+    more = f"<p>{len(found) - len(rows):,} more are left out.</p>" if len(found) > len(rows) else ""
+    return frame.table(("field", "from", "to"), rows, "words") + more
+
+
+def shortened(text: str, most: int = _VALUE) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _is_required(one: Field[Any]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxlab.core.words import counted
 from jaxlab.report import frame
-from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas
+from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, whole
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.section import Part, Section, missing
 from submit import figures
@@ -21,7 +21,7 @@ _REGIONS = 40
 def sections(evidence: Evidence, found: ByTarget, at: np.ndarray | None) -> Iterator[Section]:
     """found: `evidence.found`. at: (t, 2) where each target lies, if that is known."""
     yield Section("Predictions against targets", tuple(_against(evidence, found)))
-    yield Section(f"By target, of {len(found.targets):,}", tuple(_by_target(found)))
+    yield Section(f"By target ({len(found.targets):,})", tuple(_by_target(found)))
     if len(found.regions) > 1:
         yield Section("By region", tuple(_by_region(found)))
     if at is not None:
@@ -38,9 +38,11 @@ def _against(evidence: Evidence, found: ByTarget) -> Iterator[Part]:
     total = evidence.values.size
     yield scatter(pairs, total)
     before = {"before training": evidence.before} if isinstance(evidence.before, ByTarget) else {}
-    drawn: Mapping[str, ByTarget] = {**before, "after" if before else "predicted": found}
+    drawn: Mapping[str, ByTarget] = {"after" if before else "predicted": found, **before}
     with canvas() as (figure, axes):
         figures.values_on(axes, {name: one.histogram for name, one in drawn.items()})
+        high = 1.3 * max(found.histogram.truth.max(), found.histogram.predicted.max())
+        axes.set(ylim=(0, max(high, 1e-9)))  # before training all may lie in one bin
     label = "standard deviations of the truth about its mean"
     axes.set(xlabel=label, ylabel="density")
     yield Picture("distributions", "How predictions are distributed beside their truth, all targets", figure)
@@ -89,6 +91,7 @@ def _spread(drawn: Mapping[str, ByTarget]) -> Picture:
         figures.spread_on(axes, {name: one.each["spread_ratio"] for name, one in drawn.items()})
         if len(drawn) > 1:
             axes.legend()
+        whole(axes)
     axes.set(xlabel="sd of predictions / sd of the truth", ylabel="targets")
     return Picture("spread", "Spread of predictions by target; 1 is that of the truth", figure)
 
@@ -140,6 +143,7 @@ def _histogram(r: np.ndarray, ceiling: np.ndarray | None) -> Picture:
         axes.hist(r, edges, histtype="step", color=AFTER, lw=1.5, label="r")
         axes.axvline(r.mean(), color=AFTER, lw=0.8, ls="--", label=f"mean {r.mean():.3f}")
         axes.legend()
+        whole(axes)
     return Picture(
         "targets", "Correlation by target" + (", and its ceiling" if top is not None else ""), figure
     )

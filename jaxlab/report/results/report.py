@@ -90,7 +90,7 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     """Short names that tell runs apart: of their paths what is not the same at the beginning and the end of all."""
     parts = [path.resolve().parts for path in paths]
     if len(paths) == 1:
-        return [parts[0][-1] if parts[0][-1:] else str(paths[0])]
+        return ["/".join(parts[0][1:][-2:]) or str(paths[0])]
     first = next((k for k, same in enumerate(zip(*parts, strict=False)) if len(set(same)) > 1), 0)
     last = next(
         (k for k, same in enumerate(zip(*map(reversed, parts), strict=False)) if len(set(same)) > 1), 0

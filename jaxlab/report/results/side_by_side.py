@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import differences
 from jaxlab.core.intervals import Paired
 from jaxlab.core.intervals import interval as mean_interval
 from jaxlab.core.intervals import paired as paired_values
@@ -17,7 +16,7 @@ from jaxlab.report.drawing import FAINT, Picture, canvas
 from jaxlab.report.results import study
 from jaxlab.report.results.course import xy
 from jaxlab.report.results.evidence import Evidence
-from jaxlab.report.results.facts import facts
+from jaxlab.report.results.facts import Change, changes, changes_table, facts
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.section import Part, Section, missing, paragraph
 from submit import figures
@@ -27,7 +26,6 @@ from submit.scores.by_target import ByTarget
 from submit.scores.interval import Interval
 
 _POINTS = 4000
-_DIFFERENCES = 40
 _FACTS = (
     "data",
     "samples",
@@ -159,9 +157,9 @@ def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
     return found
 
 
-def config_lines(first: Reading, other: Reading) -> list[str]:
-    """`field: the first's -> the other's`."""
-    return differences(first.config, other.config) if first.config and other.config else []
+def config_changes(first: Reading, other: Reading) -> list[Change]:
+    """(field, the first's, the other's)."""
+    return changes(first.config, other.config) if first.config and other.config else []
 
 
 def facts_table(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> list[tuple[str, list[str]]]:
@@ -282,12 +280,5 @@ def _target_by_target(readings: Sequence[Reading], found: Sequence[Evidence | No
 def _configs(readings: Sequence[Reading]) -> Iterator[str]:
     first = readings[0]
     for other in readings[1:]:
-        lines = config_lines(first, other)
         yield f"<h3>{frame.text(f'{first.name} -> {other.name}')}</h3>"
-        if not lines:
-            yield "<p>Nothing.</p>"
-            continue
-        cells = [tuple(part.strip() for part in line.partition(": ")[::2]) for line in lines[:_DIFFERENCES]]
-        yield frame.table(("field", "from -> to"), cells, "words")
-        if len(lines) > _DIFFERENCES:
-            yield f"<p>{len(lines) - _DIFFERENCES:,} more are left out.</p>"
+        yield changes_table(config_changes(first, other)) or "<p>Nothing.</p>"

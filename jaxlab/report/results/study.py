@@ -120,15 +120,19 @@ def _parts(variants: Sequence[Variant]) -> Iterator[Part]:
 
 
 def _summary(known: Sequence[Variant], total: int, score: Score) -> str:
-    scores = [value for one in known for value in one.scores]
-    words = f"{score.label} of {counted(len(scores), 'run')}: mean {np.mean(scores):.4f}"
-    if (found := interval(scores)).n > 1:
-        words += f", standard deviation {found.sd:.4f}, 95 % interval of the mean {found.low:.4f} to {found.high:.4f}"
+    """In a sentence: of seeds mean and interval, of folds the mean, whose networks share samples, else the best."""
+    found = interval([value for one in known for value in one.scores])
+    words = f"{score.label} of {counted(found.n, 'run')}"
+    varied = {name.rpartition(".")[2] for one in known for name in one.values}
+    if varied <= {"seed", "fold"} and found.n > 1:
+        words += f": mean {found.mean:.4f}, standard deviation {found.sd:.4f}"
+        if varied == {"seed"}:
+            words += f", 95 % interval of the mean {found.low:.4f} to {found.high:.4f}"
     best = max(known, key=lambda one: score.worth(one.score or 0.0))
     words += f"; the best is {best.name}, {best.score:.4f}."
     if len(known) < total:
         words += f" {total - len(known)} have no score yet."
-    return f'<p class="lead">{frame.text(words)}</p>'
+    return f'<p class="lead">{frame.text(words[:1].upper() + words[1:])}</p>'
 
 
 def _dots(ordered: Sequence[Variant], score: Score) -> Picture:

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from jaxlab.core.visible import visible
 from jaxlab.report.results.evidence import Evidence, gather
+from jaxlab.report.results.facts import shortened
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.report import distinct
-from jaxlab.report.results.side_by_side import config_lines, ends, facts_table, rows, studies
+from jaxlab.report.results.side_by_side import config_changes, ends, facts_table, rows, studies
 from submit.cli.tables import score_table
 from submit.cli.terminal import plain_console
 from submit.scores.rosetta import plain
@@ -51,13 +52,16 @@ def _evidence(
 
 
 def compared(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> dict[str, Any]:
-    """{"schema", "runs": [as `Row` has them], "studies", "facts", "config": {run: lines}, "missing"}."""
+    """{"schema", "runs", "studies", "facts", "config", "missing"}, ready for JSON.
+
+    runs: as `Row` has them. config: {run: [(field, the first's, its own)]}.
+    """
     return {
         "schema": 1,
         "runs": [asdict(one) for one in rows(readings, found)],
         "studies": [asdict(one) for one in studies(readings)],
         "facts": dict(facts_table(readings, found)),
-        "config": {one.name: config_lines(readings[0], one) for one in readings[1:]},
+        "config": {one.name: config_changes(readings[0], one) for one in readings[1:]},
         "missing": {one.name: list(dict.fromkeys(one.missing)) for one in readings if one.missing},
     }
 
@@ -84,14 +88,15 @@ def render(readings: Sequence[Reading], found: Sequence[Evidence | None], consol
         column.no_wrap, column.overflow, column.justify = False, "fold", "left"
     console.print(table)
     for other in readings[1:]:
-        lines = config_lines(readings[0], other)
-        console.print(
-            f"\n{readings[0].name} -> {other.name}:{'' if lines else ' the same config'}", soft_wrap=True
-        )
-        for line in lines[:_DIFFERENCES]:
-            console.print(f"  {_shortened(line)}", soft_wrap=True)
-        if len(lines) > _DIFFERENCES:
-            console.print(f"  and {len(lines) - _DIFFERENCES:,} more (--json has all)")
+        found_changes = config_changes(readings[0], other)
+        same = "" if found_changes else " the same config"
+        console.print(f"\n{readings[0].name} -> {other.name}:{same}", soft_wrap=True)
+        for path, *sides in found_changes[:_DIFFERENCES]:
+            console.print(
+                f"  {path}: {' -> '.join(shortened(side, _VALUE) for side in sides)}", soft_wrap=True
+            )
+        if len(found_changes) > _DIFFERENCES:
+            console.print(f"  and {len(found_changes) - _DIFFERENCES:,} more (--json has all)")
 
 
 def _sentences(readings: Sequence[Reading], made: Any) -> Iterator[str]:
@@ -104,13 +109,6 @@ def _sentences(readings: Sequence[Reading], made: Any) -> Iterator[str]:
     for reading in readings:
         for sentence in dict.fromkeys(reading.missing):
             yield f"{reading.name}: {visible(sentence)}"
-
-
-def _shortened(line: str) -> str:
-    """`field: from -> to` with the beginnings of long values."""
-    field, _, values = line.partition(": ")
-    sides = values.split(" -> ")
-    return f"{field}: {' -> '.join(side if len(side) <= _VALUE else f'{side[:_VALUE]}…' for side in sides)}"
 
 
 def _ends(interval: Any, form: str = ".4f") -> str:
