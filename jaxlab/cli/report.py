@@ -37,7 +37,7 @@ from jaxlab.core.types import UserError
 @click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
 @click.option(
     "--coordinates", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="A .csv of where targets lie: target, x, y.",
+    help="A .csv of where targets lie: target, x, y.  [default: that of a RetinaMap]",
 )  # fmt: skip
 @set_fields(ANY_FIELD)
 @trust_config

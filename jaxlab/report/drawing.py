@@ -4,12 +4,15 @@ side by side. As SVG for the page, where some points say what they are, and as P
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jaxlab.core.visible import visible
 from jaxlab.report import frame
+from submit import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +67,11 @@ def canvas(
         axes = figure.subplots()
         yield figure, axes
         axes.set(xlabel=xlabel, ylabel=ylabel)
-        figure.draw_without_rendering()  # what cannot be drawn is known here
+
+
+def label(name: Any) -> str:
+    """A name that somebody chose, as a figure may have it: short, without formulas and control characters."""
+    return figures.plain(visible(str(name)))
 
 
 def whole(axes: Any) -> None:
@@ -77,7 +84,9 @@ def _saved(figure: "Figure", form: str, name: str) -> bytes:
 
     buffer = io.BytesIO()
     nameless: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type")) if form == "svg" else {}
-    with rc_context({**_SETTINGS, "svg.hashsalt": name}):  # the same file each time, and ids of its own
+    own = {**_SETTINGS, "svg.hashsalt": name}  # the same file each time, and ids of its own
+    with rc_context(own), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a browser has more fonts
         figure.savefig(buffer, format=form, dpi=140, metadata=nameless)
     return buffer.getvalue()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxlab.core.visible import visible
 from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas
 from jaxlab.report.results.section import Part, Section, missing
@@ -52,7 +53,7 @@ def _classes(found: ByClass, before: ByClass | None) -> Iterator[Part]:
 
 def _matrix(found: ByClass) -> Picture:
     assert found.confusion is not None
-    names = [one.name for one in found.classes]
+    names = [visible(one.name) for one in found.classes]
     with canvas(size=(4.6, 3.8)) as (figure, axes):
         figures.confusion_on(axes, found.confusion, names, _NAMED)
     axes.set(xlabel="predicted", ylabel="true")

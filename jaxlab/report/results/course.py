@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxlab.report.drawing import AFTER, BEFORE, Picture, canvas
+from jaxlab.report.drawing import AFTER, BEFORE, Picture, canvas, label
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.section import Part, Section, missing
-from submit import figures
 from submit.metrics.table import SCORES
 
 _BINS = 300
@@ -94,15 +93,13 @@ def _objectives(names: Sequence[str], of: Mapping[str, Records]) -> Iterator[Pic
     with canvas("step", "loss") as (figure, axes):
         for number, name in enumerate(names):
             axes.plot(*xy(of["train"], f"{name}/loss"), color=f"C{number}", ls="--", lw=0.8)
-            axes.plot(*xy(of["validation"], f"{name}/loss"), color=f"C{number}", label=figures.plain(name))
+            axes.plot(*xy(of["validation"], f"{name}/loss"), color=f"C{number}", label=label(name))
         axes.legend()
     yield Picture("objective-losses", "Loss of each objective; dashed: training", figure)
     if any(f"{name}/gradient_norm" in one for one in of["train"] for name in names):
         with canvas("step", "length") as (figure, axes):
             for number, name in enumerate(names):
-                axes.plot(
-                    *xy(of["train"], f"{name}/gradient_norm"), color=f"C{number}", label=figures.plain(name)
-                )
+                axes.plot(*xy(of["train"], f"{name}/gradient_norm"), color=f"C{number}", label=label(name))
             axes.legend()
         yield Picture("objective-gradients", "Gradient of each objective on the backbone", figure)
     after = "/gradient_cosine"
@@ -111,8 +108,8 @@ def _objectives(names: Sequence[str], of: Mapping[str, Records]) -> Iterator[Pic
         with canvas("step", "cosine") as (figure, axes):
             axes.axhline(0, color="0.8", lw=0.8)
             for name in pairs:
-                label = name.removesuffix(after).replace("/", " and ")
-                axes.plot(*xy(of["train"], name), label=figures.plain(label))
+                both = name.removesuffix(after).replace("/", " and ")
+                axes.plot(*xy(of["train"], name), label=label(both))
             axes.set(ylim=(-1.05, 1.05))
             axes.legend()
         yield Picture(

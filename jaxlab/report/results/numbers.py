@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxlab.core.words import counted
 from jaxlab.report import frame
-from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, whole
+from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, label, whole
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.section import Part, Section, missing
 from submit import figures
@@ -18,14 +18,12 @@ _NAMED = 1500  # points of which each says what it is; of more a page would grow
 _REGIONS = 40
 
 
-def sections(evidence: Evidence, found: ByTarget, at: np.ndarray | None) -> Iterator[Section]:
-    """found: `evidence.found`. at: (t, 2) where each target lies, if that is known."""
+def sections(evidence: Evidence, found: ByTarget) -> Iterator[Section]:
+    """found: `evidence.found`."""
     yield Section("Predictions against targets", tuple(_against(evidence, found)))
     yield Section(f"By target ({len(found.targets):,})", tuple(_by_target(found)))
     if len(found.regions) > 1:
         yield Section("By region", tuple(_by_region(found)))
-    if at is not None:
-        yield Section("Where targets lie", (mapped(found, at),))
 
 
 def _against(evidence: Evidence, found: ByTarget) -> Iterator[Part]:
@@ -202,7 +200,7 @@ def _by_region(found: ByTarget) -> Iterator[Part]:
     shown = {name: row for name, row in list(rows.items())[: _REGIONS + 1] if np.isfinite(row["pearson"])}
     if shown:
         size = (4.6, 0.8 + 0.2 * len(shown))
-        names = [figures.plain(name) for name in shown]
+        names = [label(name) for name in shown]
         with canvas("mean Pearson r", size=size) as (figure, axes):
             axes.plot([row["pearson"] for row in shown.values()], names, "o", color=AFTER)
             axes.grid(axis="y", color=FAINT)
@@ -223,12 +221,12 @@ def _by_region(found: ByTarget) -> Iterator[Part]:
 
 
 def mapped(found: ByTarget, at: np.ndarray) -> Picture:
-    """Correlation where each target lies. at: (t, 2)."""
+    """Correlation where each target lies. at: (t, 2) in any unit."""
     r = found.each["pearson"]
     shown = np.flatnonzero(np.isfinite(r) & np.isfinite(at).all(1))
     many = len(shown) > _NAMED
     side = max(2.0, 26 - 2.2 * np.log2(max(len(shown), 1)))
-    with canvas("x", "y", (4.6, 4.0)) as (figure, axes):
+    with canvas("first coordinate", "second", (4.6, 4.0)) as (figure, axes):
         points = axes.scatter(
             *at[shown].T, c=r[shown], s=side, cmap="viridis", vmin=min(0, *r[shown], 0), rasterized=many
         )

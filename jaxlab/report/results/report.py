@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxlab.core.config import components
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
+from jaxlab.heads.coordinates import read_coordinates
 from jaxlab.report import frame
 from jaxlab.report.results import classes, course, facts, numbers, scored, shown, study
 from jaxlab.report.results.evidence import Evidence, gather
-from jaxlab.report.results.places import Places
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.section import Section, missing
 from jaxlab.report.results.side_by_side import beside
@@ -66,14 +67,20 @@ def report(
     """The report of run directories. Nothing is written to them.
 
     settings: overrides such as `data.root=FOLDER`. quick: predict nothing, and look at no image's fingerprint.
-    objective: of those that each run has learned; default its first. coordinates: a CSV of where targets lie, with the
-    columns target, x and y. trust: as `jaxlab.load` has it. log: is told what takes its time.
-    Raises UserError where a path is no run directory, or the file of coordinates is none.
+    objective: of those that each run has learned; default its first. coordinates: a table of where targets lie, as
+    `RetinaMap` has it; default the one that the run's own readout has. trust: as `jaxlab.load` has it. log: is told
+    what takes its time.
+    Raises UserError where a path is no run directory, or the table does not place the targets.
     """
     paths = [Path(path) for path in runs]
-    places = None if coordinates is None else Places.load(Path(coordinates))
     settings = tuple(settings)
     readings = [read(path, name, settings, trust) for path, name in zip(paths, distinct(paths), strict=True)]
+    places = None if coordinates is None else Path(coordinates)
+    for one in readings:
+        if places is not None and one.run is not None:
+            read_coordinates(
+                places, one.run.predicting(objective).targets
+            )  # refused before anything is predicted
     found = [_evidence(one, quick, objective, log) for one in readings]
     if len(readings) == 1:
         sections = tuple(of_run(readings[0], found[0], places))
@@ -111,7 +118,7 @@ def _evidence(
     return reading.attempt(lambda: gather(run, not quick, log))
 
 
-def of_run(reading: Reading, evidence: Evidence | None, places: "Places | None") -> Iterator[Section]:
+def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> Iterator[Section]:
     """All that is known of one run; of a part that cannot be shown, why."""
     yield from _guarded("Scores", lambda: [scored.section(reading, evidence)])
     yield from _guarded("What was trained on what", lambda: [facts.section(reading, evidence)])
@@ -120,8 +127,8 @@ def of_run(reading: Reading, evidence: Evidence | None, places: "Places | None")
     if evidence is not None:
         if isinstance(evidence.found, ByTarget):
             found = evidence.found
-            at = None if places is None else places.of(found.targets)
-            yield from _guarded("Predictions against targets", lambda: numbers.sections(evidence, found, at))
+            yield from _guarded("Predictions against targets", lambda: numbers.sections(evidence, found))
+            yield from _guarded("Where targets lie", lambda: _map(reading, found, places))
         else:
             before = evidence.before if isinstance(evidence.before, ByClass) else None
             named: ByClass = evidence.found
@@ -136,6 +143,16 @@ def _study(reading: Reading) -> Iterator[Section]:
     variants = study.variants_of(reading.rundir.path)
     if variants:
         yield study.section(variants)
+
+
+def _map(reading: Reading, found: ByTarget, places: Path | None) -> Iterator[Section]:
+    """places: a table of coordinates; default the one of the run's readout."""
+    for part in components(reading.experiment) if places is None and reading.experiment is not None else ():
+        if getattr(part, "coordinates", None) is not None:
+            places = Path(part.coordinates)  # type: ignore[attr-defined]
+    if places is not None:
+        at = read_coordinates(places, tuple(found.targets.tolist()))[:, :2]
+        yield Section("Where targets lie", (numbers.mapped(found, at),))
 
 
 def _guarded(title: str, sections: Callable[[], Iterable[Section]]) -> Iterator[Section]:

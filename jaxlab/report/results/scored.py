@@ -61,7 +61,9 @@ def _of_predictions(evidence: Evidence) -> Iterator[str]:
     rows += [
         (_label(name), f"{value:.4f}", "")
         for name, value in summary.items()
-        if name not in evidence.intervals and np.isfinite(value)
+        if name not in evidence.intervals
+        and np.isfinite(value)
+        and not name.endswith("_micro")  # the accuracy
     ]
     if isinstance(found, ByTarget) and found.ceiling is not None and (found.ceiling > 0).any():
         top = np.sqrt(np.clip(found.ceiling, 0, 1))

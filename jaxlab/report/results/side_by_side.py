@@ -12,14 +12,13 @@ from jaxlab.core.intervals import paired as paired_values
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.report import frame
-from jaxlab.report.drawing import FAINT, Picture, canvas
+from jaxlab.report.drawing import FAINT, Picture, canvas, label
 from jaxlab.report.results import study
 from jaxlab.report.results.course import xy
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.facts import Change, changes, changes_table, facts
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.section import Part, Section, missing, paragraph
-from submit import figures
 from submit.metrics.table import SCORES
 from submit.scores import bootstrap
 from submit.scores.by_target import ByTarget
@@ -221,7 +220,7 @@ def _pictures(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> 
                 if np.isfinite(score.low):
                     axes.plot((score.low, score.high), (row, row), color=f"C{row}", lw=1.5)
                 axes.plot([score.value], [row], "o", color=f"C{row}")
-            axes.set_yticks(range(len(known)), [figures.plain(one.name) for one, _ in known])
+            axes.set_yticks(range(len(known)), [label(one.name) for one, _ in known])
             axes.grid(axis="y", color=FAINT)
             axes.set_ylim(len(known) - 0.5, -0.5)
         yield Picture("beside", "Score of each, with its 95 % interval where that is known", figure)
@@ -233,7 +232,7 @@ def _pictures(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> 
             for number, one in enumerate(readings):
                 if any(one is other for other, _ in curves) and one.headline is not None:
                     of = [record for record in one.records if record["split"] == "validation"]
-                    axes.plot(*xy(of, one.headline.name), color=f"C{number}", label=figures.plain(one.name))
+                    axes.plot(*xy(of, one.headline.name), color=f"C{number}", label=label(one.name))
             axes.legend()
         yield Picture("curves", "Validation by epoch", figure)
     yield from _target_by_target(readings, found)
@@ -260,7 +259,7 @@ def _target_by_target(readings: Sequence[Reading], found: Sequence[Evidence | No
             continue
         x, y, titles = x[known], y[known], [name for name, kept in zip(names, known, strict=True) if kept]
         low = min(x.min(), y.min())
-        with canvas(f"r of {figures.plain(readings[0].name)}", f"r of {figures.plain(reading.name)}") as (
+        with canvas(f"r of {label(readings[0].name)}", f"r of {label(reading.name)}") as (
             figure,
             axes,
         ):

@@ -13,12 +13,11 @@ import numpy as np
 from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.words import counted
 from jaxlab.report import frame
-from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas
+from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, label
 from jaxlab.report.results.reading import Reading, reading
 from jaxlab.report.results.section import Part, Section, missing
 from jaxlab.training.budget import duration_text
 from jaxlab.training.rundir import RunDirectory
-from submit import figures
 from submit.metrics.table import Score
 
 _ROWS = 200
@@ -144,7 +143,7 @@ def _dots(ordered: Sequence[Variant], score: Score) -> Picture:
             if len(one.scores) > 1:
                 axes.plot((one.interval.low, one.interval.high), (row, row), color=AFTER, lw=1)
         axes.plot([one.score for one in shown], rows, "o", color=AFTER, ms=5).pop().set_gid("runs")
-        axes.set_yticks(rows, [figures.plain(one.name) for one in shown], fontsize=7)
+        axes.set_yticks(rows, [label(one.name) for one in shown], fontsize=7)
         axes.grid(axis="y", color=FAINT)
         axes.invert_yaxis()
     titles = [f"{one.name}: {one.score:.4f}{_told(one)}" for one in shown]
@@ -199,8 +198,8 @@ def _parallel(variants: Sequence[Variant], fields: Sequence[str], score: Score) 
         for number, (_, marks) in enumerate(columns):
             axes.axvline(number, color="0.6", lw=0.8)
             for place, words in marks:
-                axes.text(number + 0.03, place, figures.plain(words), fontsize=7, va="center")
-        labels = [figures.plain(name.rpartition(".")[2]) for name in fields]
+                axes.text(number + 0.03, place, label(words), fontsize=7, va="center")
+        labels = [label(name.rpartition(".")[2]) for name in fields]
         axes.set_xticks(range(len(columns)), [*labels, score.short or score.name], fontsize=8)
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
@@ -214,8 +213,8 @@ def _slices(variants: Sequence[Variant], fields: Sequence[str], score: Score) ->
     for number, name in enumerate(fields):
         values = [one.values[name] for one in variants]
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        x = values if numeric else [figures.plain(_cell(value)) for value in values]
-        with canvas(figures.plain(name), score.label) as (figure, axes):
+        x = values if numeric else [label(_cell(value)) for value in values]
+        with canvas(label(name), score.label) as (figure, axes):
             axes.plot(x, [one.score for one in variants], "o", ms=4, color=AFTER, alpha=0.7).pop().set_gid(
                 "slice"
             )
