@@ -83,12 +83,14 @@ class Mode:
     axis_name: the mapped axis over which batch statistics are reduced (pmap), or None.
     momentum: where set, batch norms take the batch's statistics in evaluation too, and their running ones move by so
         much towards them, in place of each batch norm's own momentum.
+    epoch: how many have been trained, with fractions; evaluation is at the end of all that changes over epochs.
     """
 
     train: bool = False
     row_keys: "jax.Array | None" = None
     axis_name: str | None = None
     momentum: "jax.Array | None" = None
+    epoch: "jax.Array | float" = float("inf")
 
 
 EVALUATION = Mode()

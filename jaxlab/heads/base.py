@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jaxlab.core.config import Component
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
+from jaxlab.losses import END
 from jaxlab.nn.norm import BatchNorm
 
 FeatureMaps = dict[str, Array]
@@ -77,6 +78,22 @@ class HeadModule(nnx.Module):
         Outputs of 0 it would divide by sqrt(eps): the gradient is some hundred times too large, weights are left with
         the direction of a first batch, and overfit from there.
         """
+
+
+class Fading(HeadModule):
+    """Base of the heads whose penalty changes over epochs, or that have others within."""
+
+    def penalty(self) -> Float[Array, ""]:
+        return self.penalty_at(END)
+
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
+        """`penalty` after so many epochs."""
+        raise NotImplementedError
+
+
+def penalty_of(head: HeadModule, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
+    """What a head adds to the loss after so many epochs."""
+    return head.penalty_at(epoch) if isinstance(head, Fading) else head.penalty()
 
 
 @dataclass(frozen=True, kw_only=True)

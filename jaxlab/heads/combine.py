@@ -9,7 +9,16 @@ from jaxtyping import Array, Float
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import Mode, UserError
-from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, fork, refuse_transforms
+from jaxlab.heads.base import (
+    Fading,
+    FeatureMaps,
+    FeatureShapes,
+    Head,
+    HeadModule,
+    fork,
+    penalty_of,
+    refuse_transforms,
+)
 from jaxlab.heads.groups import check_pattern, columns_of
 
 
@@ -62,7 +71,7 @@ class PerROI(Head):
             part.head.check_targets(tuple(targets[k] for k in own))
 
 
-class PerROIModule(HeadModule):
+class PerROIModule(Fading):
     """Each part's outputs, put in the order of the targets."""
 
     def __init__(self, parts: dict[str, HeadModule], columns: list[list[int]]):
@@ -77,10 +86,10 @@ class PerROIModule(HeadModule):
         order = np.array(self.order)
         return jnp.concatenate(outputs, axis=1).at[:, order].get(unique_indices=True)
 
-    def penalty(self) -> Float[Array, ""]:
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
         """Parts count by their number of targets, so that splitting a head changes nothing."""
         parts = zip(self.shares, self.names, strict=True)
-        return sum((share * self.parts[name].penalty() for share, name in parts), jnp.zeros(()))
+        return sum((share * penalty_of(self.parts[name], epoch) for share, name in parts), jnp.zeros(()))
 
     def drop_bias(self) -> None:
         for name in self.names:
@@ -114,7 +123,7 @@ class Sum(Head):
             head.check_targets(targets)
 
 
-class SumModule(HeadModule):
+class SumModule(Fading):
     """The sum of the heads' outputs."""
 
     def __init__(self, heads: list[HeadModule]):
@@ -124,8 +133,8 @@ class SumModule(HeadModule):
         first, *others = (head(features, fork(mode, k)) for k, head in enumerate(self.heads))
         return sum(others, first)
 
-    def penalty(self) -> Float[Array, ""]:
-        return sum((head.penalty() for head in self.heads), jnp.zeros(()))
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
+        return sum((penalty_of(head, epoch) for head in self.heads), jnp.zeros(()))
 
     def drop_bias(self) -> None:
         for head in self.heads:

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.types import Mode
-from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, fork
+from jaxlab.heads.base import Fading, FeatureMaps, FeatureShapes, Head, HeadModule, fork, penalty_of
 
 LOG_VARIANCE = "head.log_variance."  # of a learned weight: its path in a network, before the objective's name
 _FIRST = 1 << 16  # numbers of the heads' random keys, above those of a head's own parts
@@ -33,7 +33,7 @@ class Joint:
         return JointModule(modules, tuple(self.weights.items()), self.log_variances)
 
 
-class JointModule(HeadModule):
+class JointModule(Fading):
     """outputs = [head(features) for each objective], along the last axis. The log variances are the step's matter."""
 
     def __init__(
@@ -55,8 +55,8 @@ class JointModule(HeadModule):
         )
         return jnp.concatenate([outputs.astype(jnp.float32) for outputs in each], axis=-1)
 
-    def penalty(self) -> Float[Array, ""]:
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
         return sum(
-            (weight * self.objectives[name].penalty() for name, weight in self.weights),
+            (weight * penalty_of(self.objectives[name], epoch) for name, weight in self.weights),
             start=jnp.zeros(()),
         )

@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Mode
-from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork
+from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork, penalty_of
 from jaxlab.heads.joint import Joint
+from jaxlab.losses import END
 from jaxlab.nn.plain import adopted, features, running
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
@@ -29,9 +30,9 @@ class Network(nnx.Module):
         with running(own := fork(mode, _HEAD)):
             return self.head(found, own)
 
-    def penalty(self) -> Float[Array, ""]:
-        """What the head adds to the loss."""
-        return self.head.penalty()
+    def penalty(self, epoch: Float[Array, ""] | float = END) -> Float[Array, ""]:
+        """What the head adds to the loss after so many epochs."""
+        return penalty_of(self.head, epoch)
 
 
 def build_network(

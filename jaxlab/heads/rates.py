@@ -10,7 +10,15 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.types import Mode, UserError
-from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, refuse_transforms
+from jaxlab.heads.base import (
+    Fading,
+    FeatureMaps,
+    FeatureShapes,
+    Head,
+    HeadModule,
+    penalty_of,
+    refuse_transforms,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +49,7 @@ class Rates(Head):
         return RatesModule(self.head.build(features, targets, rngs), self.sharpness, len(targets))
 
 
-class RatesModule(HeadModule):
+class RatesModule(Fading):
     """log_beta (t,): so that beta stays above 0. In float32: bfloat16 has three digits, too few for rates near 0."""
 
     def __init__(self, inner: HeadModule, sharpness: float, targets: int):
@@ -53,5 +61,5 @@ class RatesModule(HeadModule):
         beta = jnp.exp(self.log_beta[...].astype(jnp.float32))[None]
         return jax.nn.softplus(beta * self.inner(features, mode).astype(jnp.float32) + self.shift) / beta
 
-    def penalty(self) -> Float[Array, ""]:
-        return self.inner.penalty()
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
+        return penalty_of(self.inner, epoch)

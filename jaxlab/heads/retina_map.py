@@ -12,11 +12,12 @@ from jaxtyping import Array, Float
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Mode, UserError
-from jaxlab.heads.base import FeatureMaps, FeatureShapes, LayersModule, Readout, check_penalties, fork
+from jaxlab.heads.base import Fading, FeatureMaps, FeatureShapes, LayersModule, Readout, check_penalties, fork
 from jaxlab.heads.chunks import over_targets
 from jaxlab.heads.coordinates import read_coordinates
 from jaxlab.heads.gaussian import corners, onto_map
 from jaxlab.heads.places import LearnedPlaces, PredictedPlaces, Selection
+from jaxlab.losses import Ramp, Weight, weight_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class RetinaMap(Readout):
     noise: standard deviation of the Gaussian that a position is moved by in training, anew for each image and target;
         half the image is 1 (0.01: Yang et al. 2023, "Memory Encoding Model").
     entropy: how much choosing costs: entropy * (1 - H(p_t) / log l + (s_t - 1/2)^2), averaged over targets, is added to
-        the loss. The paper's 0.1 fades within 2,000 updates; this one stays.
+        the loss. A number, or a `Ramp` over epochs: the paper's 0.1 fades within 2,000 updates.
     """
 
     undecayed: ClassVar[tuple[str, ...]] = ("mu", "select", "share")
@@ -45,11 +46,13 @@ class RetinaMap(Readout):
     width: int = 128
     coordinates: Location | None = None
     noise: float = 0.01
-    entropy: float = 0.0
+    entropy: Weight = 0.0
 
     def check(self) -> None:
         super().check()
-        check_penalties(self, "noise", "entropy")
+        check_penalties(self, "noise")
+        if not isinstance(self.entropy, Ramp):
+            check_penalties(self, "entropy")
         if self.width < 1:
             raise UserError(f"RetinaMap.width: expected 1 or more, found {self.width}")
 
@@ -78,7 +81,7 @@ class RetinaMap(Readout):
         return names
 
 
-class RetinaMapModule(LayersModule):
+class RetinaMapModule(LayersModule, Fading):
     """places: what each target selects. layers: of each its two matrices. weight (t, c)."""
 
     def __init__(
@@ -136,7 +139,7 @@ class RetinaMapModule(LayersModule):
         moved = jax.vmap(lambda key: jax.random.normal(key, (len(still), 2)), out_axes=1)(keys)
         return still + self.noise * moved
 
-    def penalty(self) -> Float[Array, ""]:
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
         if not self.entropy:
             return jnp.zeros(())
         _, layers, pooled = self.places()
@@ -145,7 +148,7 @@ class RetinaMapModule(LayersModule):
         if count > 1:
             logs = jnp.log(jnp.maximum(layers, 1e-8))
             certain = certain + 1 + (layers * logs).sum(1).mean() / math.log(count)
-        return self.entropy * certain
+        return weight_at(self.entropy, epoch) * certain
 
 
 class Bottleneck(nnx.Module):

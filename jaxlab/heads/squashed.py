@@ -8,7 +8,15 @@ from jaxtyping import Array, Float
 
 from jaxlab.core.config import DERIVED
 from jaxlab.core.types import Mode, UserError
-from jaxlab.heads.base import FeatureMaps, FeatureShapes, Head, HeadModule, refuse_transforms
+from jaxlab.heads.base import (
+    Fading,
+    FeatureMaps,
+    FeatureShapes,
+    Head,
+    HeadModule,
+    penalty_of,
+    refuse_transforms,
+)
 from jaxlab.nn.norm import BatchNorm
 
 _EDGE = 1 - 1e-4  # outputs are read as no more: 4.95 scales from the mean
@@ -51,7 +59,7 @@ class Squashed(Head):
         return self.scale * jnp.arctanh(jnp.clip(outputs, -_EDGE, _EDGE))
 
 
-class SquashedModule(HeadModule):
+class SquashedModule(Fading):
     """tanh(norm(inner(features))) in float32: near 1, bfloat16 has few values, which `decode` draws far apart."""
 
     def __init__(self, inner: HeadModule, targets: int):
@@ -61,5 +69,5 @@ class SquashedModule(HeadModule):
     def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         return jnp.tanh(self.norm(self.inner(features, mode).astype(jnp.float32), mode))
 
-    def penalty(self) -> Float[Array, ""]:
-        return self.inner.penalty()
+    def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
+        return penalty_of(self.inner, epoch)

@@ -106,7 +106,9 @@ class Program:
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
         left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed else {}
         moments = {path.removesuffix(".moments"): leaf for path, leaf in left.items()}
-        return Forward(outputs.astype("float32"), after, network.penalty().astype("float32"), moments)
+        return Forward(
+            outputs.astype("float32"), after, network.penalty(mode.epoch).astype("float32"), moments
+        )
 
     def losses(
         self,

@@ -140,9 +140,9 @@ def forward(
     """{objective: a loss a row} of a piece of the batch, augmented and in training mode, and the pass itself."""
     split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
     images = program.prepare(piece["image"], split[0])
-    mode = Mode(train=True, row_keys=split[1], axis_name=axis_name)
-    passed = program.apply(variables, images, mode, learning.frozen_norms)
     constants, epoch = state.constants, learning.epoch(state)
+    mode = Mode(train=True, row_keys=split[1], axis_name=axis_name, epoch=epoch)
+    passed = program.apply(variables, images, mode, learning.frozen_norms)
     return program.training_losses(passed.outputs, piece, constants, split[0], axis_name, epoch), passed
 
 

@@ -1,8 +1,10 @@
 """The retina map against scipy: bilinear sampling, shares of layers, noise; positions from coordinates by hand."""
 
 import re
+from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -12,9 +14,11 @@ from scipy.special import erf, expit, softmax
 from scipy.stats import entropy
 
 from jaxlab.core import tree
+from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import EVALUATION, UserError
-from jaxlab.heads import ROI, PerROI, RetinaMap, Squashed, Sum, chunks
+from jaxlab.heads import ROI, Network, PerROI, Rates, RetinaMap, Squashed, Sum, chunks
 from jaxlab.heads.coordinates import check_same, read_coordinates
+from jaxlab.losses import Ramp
 
 FEATURES = features_of(3)
 LAYERS = ("first", "second", "last")  # two maps of other sizes, and a vector
@@ -88,6 +92,29 @@ def test_penalty_is_of_a_choice():
     pooled = expit(flat(alone)["places.share"])
     assert float(alone.penalty()) == pytest.approx(2 * ((pooled - 0.5) ** 2).mean(), rel=1e-5)
     assert float(built(RetinaMap(layer=LAYERS)).penalty()) == 0
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda head: head,
+        lambda head: Sum(heads=(head,)),
+        lambda head: PerROI(parts=(ROI(name="a", targets=".*", head=head),)),
+        lambda head: Squashed(head=head),
+        lambda head: Rates(head=head),
+    ],
+)
+def test_a_penalty_may_fade_wherever_the_readout_stands(around):
+    head = RetinaMap(layer=LAYERS, entropy=Ramp(start=0.1, end=0.0, epochs=4))
+    module, constant = (built(around(one)) for one in (head, replace(head, entropy=0.1)))
+    network = Network(nnx.Module(), module)
+    assert from_json(to_json(head)) == head
+    full = float(constant.penalty())
+    assert full > 0
+    for epoch in (0.0, 1.0, 3.0, 8.0):
+        faded = full * np.interp(epoch, [0, 4], [1, 0])
+        assert float(network.penalty(jnp.float32(epoch))) == pytest.approx(faded, rel=1e-5)
+    assert float(module.penalty()) == 0
 
 
 # -- coordinates -----------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Linear:
         return images
 
     def apply(self, variables, images, mode, frozen_norms):
+        assert isinstance(mode.epoch, jax.Array), "penalties may fade"
         p = variables.params
         outputs = images @ p["w"] + p["b"][None] + p["frozen"][None]
         return Forward(outputs, {"passes": variables.stats["passes"] + 1}, p["b"].mean(), {})
