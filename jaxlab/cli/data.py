@@ -59,6 +59,30 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
     )
 
 
+@data.command(
+    epilog=example(
+        "data coordinates subj01 sphere.csv --lh lh.sphere --rh rh.sphere",
+        then='in a config head=RetinaMap(coordinates="sphere.csv"), and train it',
+    )
+)
+@click.argument("subject", type=click.Path(path_type=Path))
+@click.argument("out", type=Output(".csv"))
+@click.option("--lh", type=click.Path(path_type=Path), help="The left hemisphere's surface.")
+@click.option("--rh", type=click.Path(path_type=Path), help="The right hemisphere's.")
+@click.option("--with-subject", is_flag=True, help="Name targets subj01.lh.00042, as of several subjects.")
+def coordinates(subject: Path, out: Path, lh: Path | None, rh: Path | None, with_subject: bool) -> None:
+    """Write where the vertices of an Algonauts SUBJECT lie to OUT, a table for readouts.
+
+    SUBJECT is a folder of Algonauts 2023, whose roi_masks say which vertices of fsaverage its responses are of.
+    Surfaces are FreeSurfer's (fsaverage/surf/lh.sphere), or .npy files of (163842, 3) numbers.
+    """
+    with importing():
+        from jaxlab.data.prepare.coordinates import write_coordinates
+    surfaces = {name: path for name, path in (("lh", lh), ("rh", rh)) if path is not None}
+    count = write_coordinates(subject, surfaces, out, with_subject)
+    click.echo(f"{out}: written, {count:,} targets")
+
+
 def _data_of(
     config: Path, settings: tuple[str, ...], size: tuple[int, int] | None
 ) -> tuple["Source", "Images"]:

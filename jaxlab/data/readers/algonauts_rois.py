@@ -54,11 +54,11 @@ def classes_in(folder: Path, hemisphere: str) -> list[str]:
 
 def _marked(folder: Path, hemisphere: str, vertices: int, problems: list[str]) -> np.ndarray | None:
     """Where the responses' vertices are in fsaverage space (its length,) bool; None where no file says so."""
-    path = folder / f"{hemisphere}.{_ALL}_fsaverage_space.npy"
+    path = _marks(folder, hemisphere)
     if not path.is_file():
         return None
     try:
-        marked = _mask(path) != 0
+        marked = read_marked(folder, hemisphere)
     except UserError as error:
         problems.append(str(error))
         return None
@@ -66,6 +66,15 @@ def _marked(folder: Path, hemisphere: str, vertices: int, problems: list[str]) -
         problems.append(f"{path}: marks {marked.sum()} vertices, but the responses have {vertices}")
         return None
     return marked
+
+
+def read_marked(folder: Path, hemisphere: str) -> np.ndarray:
+    """(v,) bool: which vertices of fsaverage the responses have. Raises UserError where no file says so."""
+    return _mask(_marks(folder, hemisphere)) != 0
+
+
+def _marks(folder: Path, hemisphere: str) -> Path:
+    return folder / f"{hemisphere}.{_ALL}_fsaverage_space.npy"
 
 
 def _numbers(

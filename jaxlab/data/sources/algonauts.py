@@ -1,6 +1,6 @@
 """Algonauts 2023: images and fMRI responses of the Natural Scenes Dataset, one folder a subject."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -171,7 +171,12 @@ class _Part:
 
     def names(self, with_subject: bool) -> list[str]:
         stem = f"{self.subject}.{self.hemisphere}" if with_subject else self.hemisphere
-        return [f"{stem}.{vertex:05d}" for vertex in self.chosen.tolist()]
+        return vertex_names(stem, self.chosen.tolist())
+
+
+def vertex_names(stem: str, columns: Iterable[int]) -> list[str]:
+    """The targets in these columns of a response file. stem: its hemisphere, after the subject where that is named."""
+    return [f"{stem}.{column:05d}" for column in columns]
 
 
 def _half_masked(parts: Sequence[_Part]) -> list[str]:
