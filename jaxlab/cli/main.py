@@ -15,6 +15,7 @@ from jaxlab.cli.data import data
 from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
+from jaxlab.cli.overfit import overfit
 from jaxlab.cli.predict import predict
 from jaxlab.cli.report import compare, report
 from jaxlab.cli.serve import serve
@@ -70,6 +71,7 @@ main.add_command(bundle)
 main.add_command(configs)
 main.add_command(data)
 main.add_command(evaluate)
+main.add_command(overfit)
 main.add_command(predict)
 main.add_command(report)
 main.add_command(compare)

@@ -3,8 +3,19 @@
 from jaxlab.experiment.ablation import Ablation
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
+from jaxlab.experiment.overfit import overfitting
 from jaxlab.experiment.seeds import Seeds
 from jaxlab.experiment.study import Study
 from jaxlab.objectives import Objective, Teacher
 
-__all__ = ["Ablation", "Experiment", "Folds", "Objective", "Seeds", "Study", "Teacher", "Training"]
+__all__ = [
+    "Ablation",
+    "Experiment",
+    "Folds",
+    "Objective",
+    "Seeds",
+    "Study",
+    "Teacher",
+    "Training",
+    "overfitting",
+]
