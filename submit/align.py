@@ -8,11 +8,15 @@ import pandas as pd
 
 from submit.errors import SubmissionError, named
 from submit.labels import Labels
+from submit.near_names import difference, mistyped
 from submit.predictions import Predictions, names
 
 
 def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> list[str]:
-    """Sentences on names that are wanted and absent, or present and not wanted; empty when the sets agree."""
+    """Sentences on names that are wanted and absent, or present and not wanted; empty when the sets agree.
+
+    Where some of the ones are like some of the others, the last says in what.
+    """
     if np.array_equal(have, want):
         return []
     missing, extra = _absent(have, want), pd.unique(pd.Series(_absent(want, have)))
@@ -21,9 +25,12 @@ def differences(have: np.ndarray, want: np.ndarray, what: str, where: str) -> li
         found.append(f"{len(missing):,} {what} missing from {where}: {named(missing, len(missing))}")
     if len(extra):
         found.append(f"{len(extra):,} {what} in {where} that are not expected: {named(extra, len(extra))}")
-    if len(missing) == len(want) and len(extra):
+    if not (len(missing) and len(extra)):
+        return found
+    near = difference(missing.tolist(), extra.tolist()) or mistyped(missing.tolist(), extra.tolist())
+    if len(missing) == len(want):
         found.append(f"no {what} agree (they are compared as text, so '1' is not '0001')")
-    return found
+    return [*found, f"{what}: {near}"] if near else found
 
 
 def _absent(have: np.ndarray, want: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from jaxlab.core import tree
 from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
-from jaxlab.data.readers.near_names import difference
 from jaxlab.data.readers.tables import ids_of, read_columns, read_header
 from jaxlab.data.source import examples
+from submit.near_names import difference
 
 if TYPE_CHECKING:
     import pandas as pd

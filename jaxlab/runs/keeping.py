@@ -8,6 +8,7 @@ Those of another objective than the run's first are at SPLIT-OBJECTIVE.npz, like
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,6 +51,21 @@ def kept(run: "Run", split: str) -> Predictions | None:
         return None
     digests = [member.checkpoint(run.usual).meta()["digest"] for member in run.members]
     return predictions if _digests(predictions.provenance) == digests else None
+
+
+def check_writable(rundir: RunDirectory) -> None:
+    """Raises UserError, before anything is predicted, for a run that cannot keep it."""
+    if not is_writable(rundir):
+        raise UserError(
+            f"{rundir.path} is read-only, so that it cannot keep its predictions: give --out FILE.npz or FILE.csv for "
+            "them; in Python `predict_split` keeps nothing"
+        )
+
+
+def is_writable(rundir: RunDirectory) -> bool:
+    """Whether predictions can be kept in it: not in one of somebody else's, nor where Kaggle shows a dataset."""
+    folder = rundir.predictions("test").parent
+    return os.access(folder if folder.exists() else rundir.path, os.W_OK)
 
 
 def keep(rundir: RunDirectory, predictions: Predictions, origin: Origin) -> Path:

@@ -13,11 +13,11 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
+from jaxlab.runs import keeping
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import unlike_sample
 from jaxlab.runs.constant import constants
 from jaxlab.runs.run import Form, Run, Which
-from jaxlab.training.rundir import RunDirectory
 from submit import Labels, Predictions, ensemble, kaggle
 from submit.files.atomic import atomic, refuse_input
 from submit.files.csv_writing import header_line, row_lines
@@ -55,6 +55,8 @@ def predict_runs(
     """
     check_out(out)
     runs = [load(path, settings).predicting(objective) for path in paths]
+    for run in runs if out is None else ():
+        keeping.check_writable(run.rundir)
     for run in runs:
         for warning in run.unfinished():
             log(warning)
@@ -67,7 +69,7 @@ def predict_runs(
         _check_together(runs, sample if out.suffix == ".csv" else None)
     members, names, files = [], list[str](), {}
     for run in runs:
-        if out is not None and not _is_writable(run.rundir):
+        if out is not None and not keeping.is_writable(run.rundir):
             predictions, file = run.predict_split(split, which), run.rundir.path
             log(f"warning: {file} is read-only: its predictions are in {out} alone, not kept in it too")
         else:
@@ -97,12 +99,6 @@ def predict_runs(
         about = f", checked against {against}"
     log(f"{out}: written{about}")
     return Predicted(files, mean, out, against)
-
-
-def _is_writable(rundir: RunDirectory) -> bool:
-    """Whether predictions can be kept in it: not in one of somebody else's, nor where Kaggle shows a dataset."""
-    folder = rundir.predictions("test").parent
-    return os.access(folder if folder.exists() else rundir.path, os.W_OK)
 
 
 def predict_images(
@@ -201,9 +197,14 @@ def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str
 
 
 def check_out(out: Path | None) -> None:
-    """Raises UserError for a file that is neither csv nor npz."""
-    if out is not None and out.suffix not in (".csv", ".npz"):
+    """Raises UserError for a file that is neither csv nor npz, or lies where nothing can be written."""
+    if out is None:
+        return
+    if out.suffix not in (".csv", ".npz"):
         raise UserError(f"--out {out}: expected a .csv or .npz file")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise UserError(f"--out {out}: nothing can be written in {folder}")
 
 
 def _check_together(runs: Sequence[Run], sample: Path | None) -> None:

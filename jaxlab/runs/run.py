@@ -248,7 +248,8 @@ class Run(ABC):
         return self.kept_as(split, which).predictions
 
     def kept_as(self, split: str = "test", which: Which | None = None) -> Kept:
-        """`keep`, with the file."""
+        """`keep`, with the file. Raises UserError, before anything is predicted, for a run that is read-only."""
+        keeping.check_writable(self.rundir)
         predictions = self.predict_split(split, which)
         origin = keeping.origin_of(self, predictions, which)
         return Kept(predictions, keeping.keep(self.rundir, predictions, origin))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from jaxlab.core.types import UserError
 from jaxlab.data import ImageFolders, KaggleTable, WithMasks
-from jaxlab.data.readers.near_names import difference
 from jaxlab.data.source import Opened
+from submit.near_names import difference
 
 IDS, TEST = [f"a{k:03d}" for k in range(8)], ["b000", "b001"]
 

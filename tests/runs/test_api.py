@@ -130,6 +130,15 @@ def test_a_read_only_run_is_evaluated_and_predicts_into_another_file(trained, tm
     assert result.exit_code == 0, repr(result.exception)
     assert json.loads(result.stdout)
     assert "metrics.jsonl could not be written (Is a directory): scores are not kept" in result.stderr
+    with monkeypatch.context() as nothing:
+        nothing.setattr("jaxlab.runs.network.run.NetworkRun.predict_each", None)  # what predicts is not asked
+        refused = CliRunner().invoke(main, ["predict", str(run), "--out", str(run / "out.csv")])
+        assert f"error: --out {run / 'out.csv'}: nothing can be written in {run}" in refused.stderr
+        refused = CliRunner().invoke(main, ["predict", str(run)])
+        assert refused.exit_code == 1
+        assert (
+            f"error: {run} is read-only, so that it cannot keep its predictions: give --out" in refused.stderr
+        )
     for name in ("out.csv", "out.npz"):
         result = CliRunner().invoke(main, ["predict", str(run), "--out", str(tmp_path / name)])
         assert result.exit_code == 0, repr(result.exception)

@@ -34,7 +34,10 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
         lambda table: table.set_axis([str(int(name)) for name in table.index]),
         ["30 ids missing from", "no ids agree (they are compared as text, so '1' is not '0001')"],
     ),
-    "a column renamed": (lambda table: table.rename(columns={"n1": "N1"}), ["'n1'", "'N1'"]),
+    "a column renamed": (
+        lambda table: table.rename(columns={"n1": "N1"}),
+        ["'n1'", "'N1'", "they differ in capital letters"],
+    ),
     "a column missing": (lambda table: table.drop(columns="n1"), ["'n1'"]),
     "a column twice": (lambda table: table.set_axis(["n0", "n1", "n1"], axis=1), ["'n1'"]),
 }

@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.decoding import decode_image, stored_levels
-from jaxlab.data.readers.near_names import composed
 from jaxlab.data.source import TO_TRY
+from submit.near_names import composed
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
 

@@ -9,9 +9,9 @@ import numpy as np
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder, list_folders
-from jaxlab.data.readers.near_names import difference
 from jaxlab.data.readers.tables import classes_of
 from jaxlab.data.source import Opened, Source, examples
+from submit.near_names import difference
 
 ClassFolders = Mapping[str, Sequence[Path]]
 

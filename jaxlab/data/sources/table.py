@@ -18,7 +18,6 @@ from jaxlab.data.readers.image_files import (
     folders_of,
     list_folder,
 )
-from jaxlab.data.readers.near_names import difference
 from jaxlab.data.readers.odd_numbers import counts_rows, like_classes, numbering
 from jaxlab.data.readers.tables import (
     classes_of,
@@ -31,6 +30,7 @@ from jaxlab.data.readers.tables import (
     strings,
 )
 from jaxlab.data.source import Opened, Source, examples
+from submit.near_names import difference
 
 
 @dataclass(frozen=True, kw_only=True)

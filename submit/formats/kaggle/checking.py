@@ -13,6 +13,7 @@ from submit.formats.kaggle.answers import answer
 from submit.formats.kaggle.class_names import class_name_faults
 from submit.formats.kaggle.frames import from_frame
 from submit.formats.kaggle.sample import SUM_TOLERANCE, Sample, read_sample
+from submit.near_names import difference
 from submit.predictions import Predictions
 
 _SHOWN = 5  # columns, ids or cells named in one fault
@@ -77,6 +78,8 @@ def _column_faults(header: list[str], expected: list[str]) -> list[str]:
     found += [f"Unexpected Column: {name!r} (Line 1, Column {place})" for name, place in extra[:_SHOWN]]
     if len(extra) > _SHOWN:
         found.append(f"{len(extra) - _SHOWN:,} more unexpected columns")
+    if near := difference(missing, [name for name, _ in extra]) if missing and extra else "":
+        found.append(f"columns: {near}")
     if len(repeated):
         found.append(f"{len(repeated):,} columns occur more than once: {named(repeated, len(repeated))}")
     return found

@@ -52,6 +52,7 @@ def label_sample(tmp_path):
             [
                 "1 ids missing from the submission: '0001'",
                 "1 ids in the submission that are not expected: '1'",
+                "ids: they differ in zeros before numbers, which a spreadsheet takes away: '0001' where there is '1'",
             ],
         ),
         (GOOD.replace("1.5", "abc"), ["1 cells are not numbers: row '0001', column 'n0' ('abc')"]),

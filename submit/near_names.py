@@ -1,11 +1,15 @@
 """Names that nearly match: what differs between those asked for and those that are there, in words."""
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 
-from jaxlab.data.source import examples
+_LOOKED_AT = 100_000  # names; of more the first
+_DIGITS = re.compile(r"\d+")
+_FEW = 20  # names that are compared letter by letter
 
 
 def composed(name: str) -> str:
@@ -18,7 +22,7 @@ def _plain(name: str) -> str:
 
 
 def _without_zeros(name: str) -> str:
-    return re.sub(r"\d+", lambda digits: str(int(digits[0])), name)
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", name)
 
 
 def _without_folder(name: str) -> str:
@@ -49,13 +53,28 @@ def difference(absent: Sequence[str], there: Iterable[str]) -> str:
 
     The first pair shows it.
     """
-    known = list(there)
+    known, absent = list(islice(there, _LOOKED_AT)), absent[:_LOOKED_AT]
     for form, words in _ALIKE:
         found = {form(name): name for name in reversed(known)}
         pairs = [(name, found[form(name)]) for name in absent if form(name) in found]
         if pairs and 2 * len(pairs) >= len(absent):
             mine, theirs = pairs[0]
             if form is composed:
-                return f"they differ from {examples(map(repr, [theirs]))} and the like {words}"
+                return f"they differ from {theirs!r} and the like {words}"
             return f"they differ {words}: {mine!r} where there is {theirs!r}"
     return ""
+
+
+def mistyped(absent: Sequence[str], there: Sequence[str]) -> str:
+    """Which of a few names that are `absent` may be which of a few that are there, as a sentence; "" where none may.
+
+    Names that differ in digits alone are two samples rather than one that is mistyped.
+    """
+    if max(len(absent), len(there)) > _FEW:
+        return ""
+    pairs = []
+    for name in absent:
+        letters = _DIGITS.sub("", name)
+        others = [other for other in there if _DIGITS.sub("", other) != letters]
+        pairs += [(name, near) for near in difflib.get_close_matches(name, others, n=1, cutoff=0.8)]
+    return "is this a slip? " + ", ".join(f"{near!r} for {name!r}" for name, near in pairs) if pairs else ""
