@@ -11,19 +11,20 @@ def train(
 ) -> None:
     """The command `jaxlab train`.
 
-    moment: after step `number` has been "read", or in the middle of the "write" of checkpoint `number`, when its arrays
-    are written and its manifest is not. size_limit: bytes that a file may have; -1: any.
+    moment: after step `number` has been read, at once ("step") or when checkpoints are on disk ("settled"), or in the
+    middle of the "write" of checkpoint `number`, when its arrays are written and its manifest is not.
+    size_limit: bytes that a file may have; -1: any.
     """
     import jax
 
     from jaxlab.cli.main import main
     from jaxlab.training import checkpoint, display
 
-    jax.config.update(
-        "jax_persistent_cache_min_compile_time_secs", 0.0
-    )  # the next process runs the same programs
+    # The next process runs the same programs; where a file may not grow, none is kept in part.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0 if size_limit == -1 else 1e9)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))
-    read, write = display.TerminalDisplay.step, checkpoint._write_json
+    read, write, save = display.TerminalDisplay.step, checkpoint._write_json, checkpoint.Checkpoints.save
+    writers: list[checkpoint.Checkpoints] = []
 
     def at(place: str, step: int) -> None:
         if (place, step) == (moment, number):
@@ -32,6 +33,13 @@ def train(
     def step(self, step: int, epoch: int, loss: float) -> None:
         read(self, step, epoch, loss)
         at("step", step)
+        if (moment, number) == ("settled", step):
+            writers[-1].wait()
+        at("settled", step)
+
+    def save_checkpoint(self, arrays: object, meta: object) -> None:
+        writers.append(self)
+        save(self, arrays, meta)
 
     def write_json(path: Path, data: object) -> None:
         if path.name == "manifest.json":
@@ -39,6 +47,7 @@ def train(
         write(path, data)
 
     display.TerminalDisplay.step, checkpoint._write_json = step, write_json
+    checkpoint.Checkpoints.save = save_checkpoint
     main(arguments)
 
 

@@ -11,7 +11,9 @@ import killed
 import numpy as np
 import processes
 import pytest
+from click.testing import CliRunner
 
+from jaxlab.cli.main import main
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 
@@ -35,12 +37,15 @@ def train(root, run, *options, config="tiny_config", moment="", number=0, sent=s
 
 
 @pytest.fixture(scope="module")
-def whole(arrays_npz, tmp_path_factory):
-    """A run that was never stopped: 12 steps, checkpoints at 3, 4, 6, 8, 9 and 12."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    done = train(arrays_npz, run)
-    assert done.returncode == 0, done.stderr
-    return run
+def whole(trained):
+    """A run that was never stopped: 12 steps, checkpoints at 3, 4, 6, 8, 9 and 12. It was made in this process."""
+    return trained
+
+
+def again(root, run, *options):
+    """The same command where nothing is to be trained, which needs no process of its own."""
+    arguments = ["train", str(TESTS / "tiny_config.py"), "--run", str(run), "--set", f"data.root={root}"]
+    return CliRunner().invoke(main, [*arguments, *options])
 
 
 def assert_same(run: Path, whole: Path, last: tuple[int, int] = (9, 12)) -> None:
@@ -84,18 +89,18 @@ def test_killed_again_and_again(arrays_npz, whole, tmp_path):
 
 
 def test_killed_before_between_and_after_the_phases_of_a_fine_tuning(arrays_npz, tmp_path):
-    """They begin at steps 5 and 8; the checkpoints gone on from are those of steps 3 or 4, 6, and 8 or 9."""
+    """They begin at steps 5 and 8; the checkpoints gone on from are those of steps 4, 6 and 9."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert train(arrays_npz, whole, config="tiny_finetune_config").returncode == 0
     said = []
-    for moment, number in (("step", 4), ("step", 6), ("write", 8), ("step", 10)):
-        killed = train(arrays_npz, run, config="tiny_finetune_config", moment=moment, number=number)
-        assert killed.returncode == -signal.SIGKILL, (moment, number, killed.stderr)
+    for number in (5, 7, 10):
+        killed = train(arrays_npz, run, config="tiny_finetune_config", moment="settled", number=number)
+        assert killed.returncode == -signal.SIGKILL, (number, killed.stderr)
         said += re.findall(r"going on from step (\d+)", killed.stderr)
     done = train(arrays_npz, run, config="tiny_finetune_config")
     assert done.returncode == 0, done.stderr
     said += re.findall(r"going on from step (\d+)", done.stderr)
-    assert int(said[0]) < 5 <= int(said[1]) < 8 <= int(said[-1]), said
+    assert said == ["4", "6", "9"]
     assert_same(run, whole)
 
 
@@ -108,6 +113,9 @@ def test_interrupted_politely(arrays_npz, whole, tmp_path, sent):
     assert stopped.returncode == 1, "so that a script does not go on with a network half trained"
     last = saved(run / "checkpoints")[-1]
     assert last.step == 7  # step 5's loss is read two steps later
+    assert last.fault() is None
+    if sent == signal.SIGTERM:  # it goes on as after the other
+        return
     assert train(arrays_npz, run, *sparse).returncode == 0
     assert_same(run, whole, last=(8, 12))  # no checkpoints in mid-epoch
 
@@ -115,9 +123,9 @@ def test_interrupted_politely(arrays_npz, whole, tmp_path, sent):
 def test_the_same_command_on_a_run_that_is_done_changes_nothing(arrays_npz, whole, tmp_path):
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     before = (run / "metrics.jsonl").read_bytes()
-    again = train(arrays_npz, run)
-    assert again.returncode == 0
-    assert "all 12 steps are done" in again.stderr
+    done = again(arrays_npz, run)
+    assert done.exit_code == 0, done.output
+    assert "all 12 steps are done" in done.stderr
     assert (run / "metrics.jsonl").read_bytes() == before
     assert_same(run, whole)
 
@@ -141,8 +149,9 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(arrays_npz, who
 
     for checkpoint in saved(run / "checkpoints"):
         (checkpoint.path / "manifest.json").write_text("{}")
-    refused = train(arrays_npz, run)
-    assert refused.returncode == 1
+    refused = again(arrays_npz, run, "--set", "training.keep_every=1")
+    assert refused.exit_code == 1
+    assert "checkpoints is whole; remove" in refused.stderr
 
 
 @pytest.fixture(scope="module")
@@ -166,5 +175,8 @@ def test_a_full_disk_ends_in_one_message_and_the_last_checkpoint_stays(
     assert re.search(r"error: .*could not be written \(File too large\)", limited.stderr)
     assert saved(run / "checkpoints")[-1].step == kept.step
     assert kept.fault() is None
-    assert train(arrays_npz, run).returncode == 0
-    assert_same(run, whole)
+    if (
+        size == 600
+    ):  # records are torn; after the other, it goes on as after a kill in the middle of a checkpoint
+        assert train(arrays_npz, run).returncode == 0
+        assert_same(run, whole)

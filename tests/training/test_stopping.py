@@ -5,12 +5,15 @@ import itertools
 import re
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 from test_resume import assert_same, train
 from tiny import tiny
 
+from jaxlab.cli.main import main
 from jaxlab.experiment.folds import Folds
 from jaxlab.runs import api
 from jaxlab.runs.predict import predict_runs
@@ -85,6 +88,7 @@ def test_the_command_ends_well_before_its_time_is_over(arrays_npz, tmp_path):
     step = int(re.search(r"stopped after \d+s at step (\d+) of \d+; the same command", stopped.stderr)[1])
     assert stopped.stdout.split() == [str(run)]
     assert [checkpoint.step for checkpoint in saved(run / "checkpoints")][-1:] == ([step] if step else [])
-    refused = train(arrays_npz, run, "--stop-after", "8h30")
-    assert refused.returncode == 1
+    config = str(Path(__file__).parents[1] / "tiny_config.py")
+    refused = CliRunner().invoke(main, ["train", config, "--stop-after", "8h30"])
+    assert refused.exit_code == 1
     assert "error: stop-after: expected a time such as 8h30m, 45m or 90s, found '8h30'" in refused.stderr
