@@ -24,6 +24,7 @@ _CONTEXT.set_forkserver_preload(
         "jaxlab.cli.main",
         "jaxlab.runs.api",
         "jaxlab.runs.network.train",
+        "jaxlab.runs.registry.store",
         "orbax.checkpoint",
         "grain",
         "matplotlib.figure",

@@ -12,6 +12,7 @@ from jaxlab.core.types import UserError
 from jaxlab.runs.api import load
 from jaxlab.runs.run import Which
 from jaxlab.training.checkpoint import Saved, copy_for_predicting
+from jaxlab.training.elsewhere import folder_of
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.weights.read import SUFFIXES, find, split_part
 from submit import Predictions
@@ -110,7 +111,10 @@ def _weights(name: str, source: str) -> Path:
 def _copy_files(path: Path, target: Path) -> None:
     """Copy a run's records and its predictions for labelled samples, which learned ensembles need."""
     (target / "predictions").mkdir(parents=True)
-    for file in [*(path / name for name in _FILES), *(path / "predictions").glob("*.npz")]:
+    records = [*(path / name for name in _FILES), *folder_of(path).glob("*.json")]
+    if folder_of(path).is_dir():
+        folder_of(target).mkdir()
+    for file in [*records, *(path / "predictions").glob("*.npz")]:
         if file.is_file() and (file.suffix != ".npz" or file.stem in LABELLED):
             shutil.copyfile(file, target / file.relative_to(path))
     if (path / KEPT).is_dir():

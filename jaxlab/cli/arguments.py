@@ -76,6 +76,23 @@ def trust_config(command: Any) -> Any:
     )(command)
 
 
+def registry_option(command: Any) -> Any:
+    """The option that names another registry than the one beside the runs."""
+
+    def name(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        from jaxlab.runs.registry.place import registry_at
+
+        ctx.with_resource(registry_at(value))
+
+    words = (
+        "A database for several machines, postgresql+psycopg://...; off for none.  [default: $JAXLAB_REGISTRY, else a "
+        "file beside the runs]"
+    )
+    return click.option(
+        "--registry", metavar="URL", expose_value=False, is_eager=True, callback=name, help=words
+    )(command)
+
+
 class KeptCheckpoints(click.ParamType):
     """all or last:N. Raises UserError for anything else."""
 

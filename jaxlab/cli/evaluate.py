@@ -1,13 +1,23 @@
 """`jaxlab evaluate`: scores of a run's checkpoints, and in detail by target, region or class."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from jaxlab.cli.arguments import ANY_FIELD, RunPath, example, importing, prepare, set_fields, trust_config
+from jaxlab.cli.arguments import (
+    ANY_FIELD,
+    RunPath,
+    example,
+    importing,
+    prepare,
+    registry_option,
+    set_fields,
+    trust_config,
+)
 from jaxlab.core.types import UserError
 
 
@@ -15,10 +25,11 @@ from jaxlab.core.types import UserError
     epilog=example(
         "evaluate runs/first --checkpoints all",
         "evaluate runs/first --details --out FOLDER",
+        "evaluate --pending runs --watch",
         then="jaxlab predict runs/first --out submission.csv",
     )
 )
-@click.argument("run", type=RunPath())
+@click.argument("run", type=click.Path(path_type=Path), required=False)
 @set_fields(ANY_FIELD)
 @click.option(
     "--checkpoints", type=click.Choice(["best", "last", "all"]),
@@ -31,23 +42,44 @@ from jaxlab.core.types import UserError
     "--out", type=click.Path(path_type=Path), metavar="FOLDER",
     help="A new folder for the details, by target too, and pictures.",
 )  # fmt: skip
+@click.option(
+    "--pending",
+    is_flag=True,
+    help="Validate the checkpoints in RUN, a folder of runs, that nobody has validated.",
+)
+@click.option("--watch", is_flag=True, help="With --pending: and those that come, until it is stopped.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@registry_option
 @trust_config
 def evaluate(
-    run: Path,
+    run: Path | None,
     settings: tuple[str, ...],
     checkpoints: Any,
     details: bool,
     objective: str | None,
     untrained: bool,
     out: Path | None,
+    pending: bool,
+    watch: bool,
     as_json: bool,
 ) -> None:
     """Score a RUN's checkpoints on training and validation data.
 
     Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
     of inference, those with it are shown beside them; details are of images as they are.
+
+    With --pending RUN is a folder of runs (default: runs), or one: each checkpoint that has no validation scores gets
+    them, from whichever of several watchers is first, and the best of a run trained with
+    `training.validate="elsewhere"` is chosen.
     """
+    if pending or watch:
+        given = {"--checkpoints": checkpoints, "--details": details, "--objective": objective}
+        given |= {"--untrained": untrained, "--out": out}
+        _pending(run, settings, pending, watch, as_json, [name for name, value in given.items() if value])
+        return
+    if run is None:
+        raise click.UsageError("Missing argument 'RUN'.")
+    run = RunPath().convert(run, None, None)
     details = details or untrained or out is not None or objective is not None
     if details and checkpoints == "all":
         raise UserError("--details: expected one checkpoint, --checkpoints best or last, found all")
@@ -73,6 +105,35 @@ def evaluate(
             click.echo(f"{out}: written", err=True)
     if as_json:
         click.echo(json.dumps(scores, indent=1))
+
+
+def _pending(
+    folder: Path | None,
+    settings: tuple[str, ...],
+    pending: bool,
+    watch: bool,
+    as_json: bool,
+    given: list[str],
+) -> None:
+    """Validate what is pending. given: options that have no part in it."""
+    if not pending:
+        raise UserError("--watch: expected --pending with it, as `jaxlab evaluate --pending --watch`")
+    if given:
+        raise UserError(
+            f"--pending: expected no {given[0]}: it validates checkpoints, and shows no more of them"
+        )
+    with importing():
+        from jaxlab.runs.registry.pending import validate_pending
+    prepare()
+    outcome = validate_pending(folder, settings, watch, lambda line: click.echo(line, err=as_json))
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"validated": outcome.validated, "failed": outcome.failed, "left": outcome.left}, indent=1
+            )
+        )
+    if outcome.failed:
+        sys.exit(1)
 
 
 def print_scores(console: Console, scores: dict[Any, dict[str, dict[str, float]]]) -> None:

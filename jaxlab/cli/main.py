@@ -19,6 +19,7 @@ from jaxlab.cli.overfit import overfit
 from jaxlab.cli.predict import predict
 from jaxlab.cli.report import compare, report
 from jaxlab.cli.serve import serve
+from jaxlab.cli.runs import runs
 from jaxlab.cli.soup import soup
 from jaxlab.cli.training import train_config, trainable
 from jaxlab.core.types import UserError
@@ -78,6 +79,7 @@ main.add_command(compare)
 main.add_command(gestures)
 main.add_command(serve)
 main.add_command(soup)
+main.add_command(runs)
 
 
 @main.command(

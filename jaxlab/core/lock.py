@@ -76,7 +76,7 @@ def _take(number: int) -> bool:
             return False
         except OSError:
             pass  # this disk has no locks
-    return not _is_alive(_holder(number))
+    return not is_alive(_holder(number))
 
 
 def _is_still(number: int, file: Path) -> bool:
@@ -100,7 +100,7 @@ def _holder(number: int) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_alive(holder: dict[str, Any]) -> bool:
+def is_alive(holder: dict[str, Any]) -> bool:
     """As far as can be told from here."""
     if holder.get("host") != platform.node():
         return bool(holder)

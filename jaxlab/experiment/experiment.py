@@ -26,7 +26,7 @@ from jaxlab.models.base import Model
 from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.objectives import KINDS, Objective
-from jaxlab.optim import AdamW, FineTune, Optimizer
+from jaxlab.optim import AdamW, FineTune, Optimizer, Plateau
 from jaxlab.training.sharding import Parallel
 from jaxlab.weights.read import without_download
 
@@ -54,6 +54,9 @@ class Training(Component):
     checkpoint_steps: checkpoints within epochs too, every so many updates.
     keep_every: besides the last two and the best, keep the checkpoints whose number of updates is a multiple of this,
         of those at the ends of epochs and at checkpoint_steps. `jaxlab soup` averages what was kept.
+    validate: "here", at each epoch's end, or "elsewhere": training goes on without, and keeps every checkpoint until
+        `jaxlab evaluate --pending` has validated it, in another process or on another machine, which then also chooses
+        the best. Early stopping and a plateau need validation here.
     standardize: targets are standardised by the training split's mean and standard deviation, for losses whose `space`
         does not say that they compare the targets' own units.
     """
@@ -73,6 +76,7 @@ class Training(Component):
     standardize: bool = True
     average_from: float | None = field(default=None, metadata=LATER)
     compare_gradients: bool = field(default=True, metadata=LATER)
+    validate: Literal["here", "elsewhere"] = field(default="here", metadata=LATER)
 
     def check(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -85,6 +89,11 @@ class Training(Component):
             raise UserError(
                 f"Training.early_stopping_metric: {self.early_stopping_metric!r} is watched by early stopping alone, "
                 "which is not asked for; set early_stopping to the epochs that it waits"
+            )
+        if self.validate == "elsewhere" and self.early_stopping is not None:
+            raise UserError(
+                f"Training.early_stopping: {self.early_stopping} epochs are counted by validation scores, which "
+                'training does not have with validate="elsewhere"; leave early_stopping out, or validate "here"'
             )
         if self.average_from is not None and not 0 <= self.average_from < 1:
             raise UserError(
@@ -164,6 +173,11 @@ class Experiment(Component):
         self._check_mirrors()
         self._check_features()
         self._check_missing()
+        if self.training.validate == "elsewhere" and isinstance(self.optimizer.schedule, Plateau):
+            raise UserError(
+                "optimizer.schedule: Plateau() lowers the learning rate by validation scores, which training does not "
+                'have with training.validate="elsewhere"; use another schedule, or validate "here"'
+            )
 
     @property
     def goals(self) -> dict[str, Objective]:

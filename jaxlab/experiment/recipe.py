@@ -105,6 +105,7 @@ class Recipe:
             plateau_metric=schedule.metric if isinstance(schedule, Plateau) else None,
             checkpoint_steps=training.checkpoint_steps,
             average_from=training.first_averaged(training.total_steps(steps_per_epoch)),
+            elsewhere=training.validate == "elsewhere",
         )
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxlab.core.types import UserError
 from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.elsewhere import best_of
 from jaxlab.training.rundir import RunDirectory
 
 
@@ -34,11 +35,14 @@ class Located:
         return self.run.config() if self.run else None
 
     def best(self) -> dict[str, Any] | None:
-        """Metric, value, step and epoch of the best checkpoint, as the newest one of the run recorded it."""
+        """Metric, value, step and epoch of the best checkpoint, as the newest one of the run recorded it.
+
+        Or as those have found it who validate its checkpoints elsewhere.
+        """
         everything = saved(self.run.checkpoints) if self.run else self.checkpoints
         for checkpoint in reversed(everything):
             try:
-                return checkpoint.meta()["progress"]["best"]
+                return best_of(checkpoint.path.parents[1], everything, checkpoint.meta())
             except UserError:
                 continue
         return None

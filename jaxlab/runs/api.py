@@ -13,6 +13,8 @@ from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
 from jaxlab.runs.checks import recorded
 from jaxlab.runs.kinds import kind_of
+from jaxlab.runs.registry.place import place_for
+from jaxlab.runs.registry.reports import conclude
 from jaxlab.runs.run import Run
 from jaxlab.training.budget import Budget
 from jaxlab.training.display import Session
@@ -42,8 +44,12 @@ def train(
     rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
     kind = kind_of(experiment)
-    with locked(rundir.path / "lock", rundir.path):
-        return kind.train(experiment, rundir, **given, session=session)
+    place_for(rundir.path)  # a registry's URL that is none is said before anything is read
+    try:
+        with locked(rundir.path / "lock", rundir.path):
+            return kind.train(experiment, rundir, **given, session=session)
+    finally:
+        conclude(rundir.path, session.once)
 
 
 def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False) -> Run:

@@ -16,7 +16,7 @@ from jaxlab.data.source import Opened, Source, samples_fingerprint
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import keeping
 from jaxlab.runs.ready import Ready
-from jaxlab.training import runtime
+from jaxlab.training import elsewhere, runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.rundir import RunDirectory, provenance
 from submit import Predictions
@@ -324,7 +324,25 @@ def chosen(folder: Path, which: Which) -> Saved:
     last = newest_good(folder, warn)
     if last is None:
         raise UserError(f"{folder}: none of the {len(saved(folder))} checkpoints is whole")
-    best = (last.meta()["progress"]["best"] or {}).get("step", last.step)
-    if which == "last" or best == last.step:
+    if which == "last":
         return last
-    return newest_good(folder, warn, up_to=best) or last
+    best = (elsewhere.best_of(folder.parent, saved(folder), last.meta()) or {}).get("step", last.step)
+    if warning := _unvalidated(folder):
+        warn(warning)
+    return last if best == last.step else newest_good(folder, warn, up_to=best) or last
+
+
+def _unvalidated(folder: Path) -> str | None:
+    """What to say where others have yet to validate checkpoints among which the best is."""
+    awaiting = [one for one in saved(folder) if elsewhere.AWAITS in one.meta()]
+    left = len(awaiting) - len(elsewhere.validated(folder.parent, awaiting))
+    if not left:
+        return None
+    which = (
+        "the last one is taken for the best" if left == len(awaiting) else "the best of the others is taken"
+    )
+    return (
+        f"warning: {folder.parent}: {left} of {counted(len(awaiting), 'checkpoint')} "
+        f"{'is' if left == 1 else 'are'} not validated yet, so that {which}; `jaxlab evaluate --pending "
+        f"{folder.parent}` validates them"
+    )

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,12 @@ from jaxlab.core.files import read_json, writing
 from jaxlab.core.folders import remove
 from jaxlab.core.types import UserError
 from jaxlab.training import arrays as orbax
+from jaxlab.training import elsewhere
 from jaxlab.training.arrays import Leaves
 from jaxlab.training.records import Manifest, Meta, Record
 
 _PARTIAL = ".partial"
+_OF_THE_RUN = ("schema", "digest", "leaves", elsewhere.AWAITS)  # what a copy's meta.json says anew, or not
 _PREDICTING = ("params", "ema", "stats", "constants")  # the fields that predicting reads
 
 
@@ -104,7 +106,7 @@ def copy_for_predicting(checkpoint: Saved, folder: Path) -> None:
     kept = [field for field in _PREDICTING if field in meta["leaves"]]
     arrays: Leaves = {field: {} for field in kept}
     arrays |= checkpoint.arrays(tuple(field for field in kept if meta["leaves"][field]))
-    about = {name: value for name, value in meta.items() if name not in ("schema", "digest", "leaves")}
+    about = {name: value for name, value in meta.items() if name not in _OF_THE_RUN}
     folder.mkdir(parents=True, exist_ok=True)
     _write_folder(folder / str(checkpoint.step), arrays, about)
 
@@ -122,6 +124,7 @@ def newest_good(folder: Path, warn: Any, up_to: int | None = None) -> Saved | No
 class Checkpoints:
     """Writes and keeps checkpoints: the last, the best by the run's metric, and every `keep_every` steps.
 
+    Those that others have yet to validate stay, too (`elsewhere`).
     The one before the last stays too: it is what a run goes on from if the last turns out to be damaged.
     """
 
@@ -142,13 +145,16 @@ class Checkpoints:
         for left in folder.glob(f"*{_PARTIAL}"):
             self._removed(left)
 
-    def save(self, arrays: Leaves, meta: dict[str, Any]) -> None:
+    def save(
+        self, arrays: Leaves, meta: dict[str, Any], then: Callable[[Saved], None] = lambda checkpoint: None
+    ) -> None:
         """Start writing `arrays` (host copies) as step meta["step"]; waits for an earlier write first.
 
+        then: is called, by the thread that writes, when the checkpoint is there.
         Raises UserError where the earlier write failed (disk full): the last good checkpoint stays.
         """
         self.wait()
-        self._pending = self._worker.submit(self._write, arrays, meta)
+        self._pending = self._worker.submit(self._write, arrays, meta, then)
 
     def wait(self) -> None:
         """Until everything asked for is on disk. Raises UserError where it could not be written."""
@@ -163,7 +169,7 @@ class Checkpoints:
         finally:
             self._worker.shutdown()
 
-    def _write(self, arrays: Leaves, meta: dict[str, Any]) -> None:
+    def _write(self, arrays: Leaves, meta: dict[str, Any], then: Callable[[Saved], None]) -> None:
         final = self.folder / str(meta["step"])
         partial = final.with_name(final.name + _PARTIAL)
         try:
@@ -178,28 +184,43 @@ class Checkpoints:
             last = f"the last good one is step {kept[-1].step}" if kept else "there is none before it"
             why = _reason(error) if self.folder.is_dir() else f"{self.folder} was removed meanwhile"
             raise UserError(f"checkpoint {final} could not be written ({why}); {last}") from error
-        self._retain(meta)
-
-    def _retain(self, meta: dict[str, Any]) -> None:
-        best = (meta["progress"].get("best") or {}).get("step")
-        found = saved(self.folder)
-        before = [checkpoint.step for checkpoint in found if checkpoint.step < meta["step"]]
-        keep = (meta["step"], best, *before[-1:])
-        for checkpoint in found:
-            every = self.keep_every is not None and checkpoint.step % self.keep_every == 0
-            if checkpoint.step not in keep and not every:
-                self._removed(checkpoint.path)
+        retain(self.folder, meta, self.keep_every, self._warn)
+        then(Saved(final))
 
     def _removed(self, path: Path) -> None:
-        """Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint."""
-        doomed = path if path.name.endswith(_PARTIAL) else path.with_name(path.name + _PARTIAL)
-        try:
-            if doomed != path:
-                remove(doomed)
-                path.rename(doomed)
+        _removed(path, self._warn)
+
+
+def retain(
+    folder: Path, meta: Mapping[str, Any], keep_every: int | None, warn: Callable[[str], None]
+) -> None:
+    """Remove the checkpoints that are needed no more, where the one of this meta.json is the last.
+
+    warn: is told of one that could not be removed.
+    """
+    found = saved(folder)
+    chosen = elsewhere.best_of(folder.parent, found, meta) or {}
+    before = [checkpoint.step for checkpoint in found if checkpoint.step < meta["step"]]
+    keep = {meta["step"], chosen.get("step"), *before[-1:]}
+    if elsewhere.AWAITS in meta:
+        awaiting = {*before, meta["step"]} - elsewhere.validated(folder.parent, found).keys()
+        keep |= awaiting
+    for checkpoint in found:
+        every = keep_every is not None and checkpoint.step % keep_every == 0
+        if checkpoint.step not in keep and not every:
+            _removed(checkpoint.path, warn)
+
+
+def _removed(path: Path, warn: Callable[[str], None]) -> None:
+    """Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint."""
+    doomed = path if path.name.endswith(_PARTIAL) else path.with_name(path.name + _PARTIAL)
+    try:
+        if doomed != path:
             remove(doomed)
-        except OSError as error:  # what is saved is saved
-            self._warn(f"warning: {path} is needed no more, but could not be removed ({_reason(error)})")
+            path.rename(doomed)
+        remove(doomed)
+    except OSError as error:  # what is saved is saved
+        warn(f"warning: {path} is needed no more, but could not be removed ({_reason(error)})")
 
 
 def _write_folder(folder: Path, arrays: Leaves, meta: dict[str, Any]) -> None:

@@ -111,11 +111,12 @@ class TerminalDisplay:
         self._bar.update(self._task, doing=what)
 
     def epoch(self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool) -> None:
-        name = table.headline_of(validation)
-        line = (
-            f"{self._before}epoch {epoch:3d}  loss {train['loss']:.4f} / {validation['loss']:.4f}  "
-            f"{name} {train[name]:.4f} / {validation[name]:.4f}{' *' if best else '  '}"
-        )
+        name = table.headline_of(validation or train)
+        shown = {
+            score: f"{train[score]:.4f} / {f'{validation[score]:.4f}' if validation else '-'}"
+            for score in ("loss", name)
+        }
+        line = f"{self._before}epoch {epoch:3d}  loss {shown['loss']}  {name} {shown[name]}{' *' if best else '  '}"
         rate = self._rate()
         line += rate if len(line) + len(rate) <= max(80, self.console.width) else ""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -139,7 +140,8 @@ class TerminalDisplay:
         if not self._epochs:
             return
         epoch, train, validation, best = next((e for e in reversed(self._epochs) if e[3]), self._epochs[-1])
-        title = f"epoch {epoch}, " + ("the best" if best else "the last; an earlier one was better")
+        which = "the best" if best else "the last; an earlier one was better"
+        title = f"epoch {epoch}, {which if validation else 'validated elsewhere'}"
         table = Table("score", "train, as it learns", "validation", title=title, title_justify="left")
         for name, value in validation.items():
             shown = f"{train[name]:.4g}" if name in train else ""

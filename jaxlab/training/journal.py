@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxlab.core.files import reason, writing
 from jaxlab.core.types import FileWarning, UserError
+from jaxlab.training import elsewhere
 from jaxlab.training.events import EventFile
 
 _PLACES = ("step", "epoch", "split")
@@ -18,14 +19,15 @@ _STAYS = "the checkpoints from before stay, and the same command goes on from th
 class Journal:
     """Appends records to `metrics.jsonl` and to `events/`.
 
-    Records past `from_step` are cut off first: those steps are made again. Every method raises UserError where
-    the disk takes no more.
+    Records past `from_step`, and what others found of later checkpoints, are cut off first: those steps are made again.
+    Every method raises UserError where the disk takes no more.
     """
 
     def __init__(self, folder: Path, from_step: int):
         self.path = folder / "metrics.jsonl"
         with writing(self.path, _STAYS):
             _cut(self.path, from_step)
+            elsewhere.forget(folder, from_step)
             self._file = self.path.open(
                 "a", buffering=1, encoding="utf-8"
             )  # whole lines, for whoever reads or adds meanwhile
@@ -52,24 +54,36 @@ class Journal:
 
 
 def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl, of one split or all.
+    """The records of a metrics.jsonl, of one split or all, and then the validations that others have left beside it.
 
-    A last line cut short by a kill is left out; a warning names any other line that is no record.
+    A last line cut short by a kill is left out; a warning names any other line that is no record. Of lines without the
+    split's name none is read: in a long training those of validations are few.
     """
+    found = [] if split not in (None, "validation") else _elsewhere(path)
     try:
-        lines = _lines(path)
+        lines = _lines(path, b"" if split is None else split.encode())
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return found
     except OSError as error:
         raise UserError(f"{path} cannot be read ({reason(error)})") from error
     records = []
-    for number, (_, record) in enumerate(lines, 1):
+    for number, record in lines:
         if record is None:  # said once, whoever reads it again
             line = f"{path}:{number} is no record of a step or an epoch; it is left out"
             warnings.warn(line, FileWarning, stacklevel=1)
         elif split in (None, record["split"]):
             records.append(record)
-    return records
+    own = {record["step"] for record in records if record["split"] == "validation"} if found else set()
+    return records + [record for record in found if record["step"] not in own]
+
+
+def _elsewhere(path: Path) -> list[dict[str, Any]]:
+    """Records of validations by other processes than the one that trains."""
+    found = elsewhere.kept(path.parent)
+    return [
+        {"step": step, "epoch": found[step].epoch, "split": "validation", **found[step].scores}
+        for step in sorted(found)
+    ]
 
 
 def validations(path: Path) -> dict[int, dict[str, float | None]]:
@@ -101,7 +115,9 @@ def _cut(path: Path, step: int) -> None:
     """Leaves out records past `step` and a last line cut short; all other lines stay as they are, byte by byte."""
     if not path.exists():
         return
-    kept = [line for line, record in _lines(path) if record is None or record["step"] <= step]
+    kept = [
+        line for line in _whole_lines(path) if (record := _record(line)) is None or record["step"] <= step
+    ]
     whole = b"".join(line + b"\n" for line in kept)
     if whole != path.read_bytes():
         partial = path.with_suffix(".partial")
@@ -109,12 +125,16 @@ def _cut(path: Path, step: int) -> None:
         partial.replace(path)
 
 
-def _lines(path: Path) -> list[tuple[bytes, dict[str, Any] | None]]:
-    """Each line and its record, None where it is none. A last line without its end counts if it is a record."""
+def _lines(path: Path, mentioning: bytes) -> list[tuple[int, dict[str, Any] | None]]:
+    """The number and the record of each line with these bytes, None where it is none."""
+    lines = _whole_lines(path)
+    return [(number, _record(line)) for number, line in enumerate(lines, 1) if mentioning in line]
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """A last line without its end counts if it is a record."""
     *lines, rest = path.read_bytes().split(b"\n")
-    if _record(rest) is not None:
-        lines.append(rest)
-    return [(line, _record(line)) for line in lines]
+    return lines if _record(rest) is None else [*lines, rest]
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

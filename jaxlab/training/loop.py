@@ -2,14 +2,15 @@
 
 1. the batch of step k, a pure function of (seed, k), already on the devices;
 2. the compiled step of its phase; its loss is read two steps later, so that the device never waits for the host;
-3. at an epoch's end: training scores, validation scores, best / patience / plateau;
+3. at an epoch's end: training scores, validation scores, best / patience / plateau; where another process validates,
+   training scores alone;
 4. where one is due, or the time is over, a checkpoint, after every loss up to it has been seen to be finite.
 
 It knows no config: everything comes as an argument.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,13 +19,15 @@ import numpy as np
 
 from jaxlab.core.types import UserError
 from jaxlab.metrics import SumsByObjective
+from jaxlab.training import elsewhere
 from jaxlab.training.budget import Budget, duration_text
-from jaxlab.training.checkpoint import Checkpoints, Leaves
+from jaxlab.training.checkpoint import Checkpoints, Leaves, Saved
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.plan import Plan, Progress, undefined
 from jaxlab.training.state import TrainState, Variables
 
+Scores = Mapping[str, float]
 LAG = 2  # steps between a step's dispatch and the reading of its loss
 
 
@@ -62,6 +65,7 @@ class Fit:
     scores: sums -> scores. evaluate: Variables -> validation scores. no_sums: empty sums on the devices.
     batch_ids: step -> its ids.
     budget: the time in which it has to end, with a checkpoint.
+    told: (checkpoint, its validation scores, if it has been validated), once it is on disk, by the thread that writes.
     """
 
     plan: Plan
@@ -76,9 +80,11 @@ class Fit:
     display: Display
     progress: Progress
     budget: Budget = field(default_factory=Budget)
+    told: Callable[[Saved, Scores | None], None] = lambda checkpoint, scores: None
 
     def __post_init__(self) -> None:
         self.interrupted = False
+        self._validated: tuple[int, Scores] | None = None  # the last one, and its step
         self._warned: set[str] = set()  # scores that were undefined
         self._compiled: set[int] = set()  # phases, by their first step
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
@@ -194,17 +200,24 @@ class Fit:
         compare = self._phase(step - 1).compare
         if compare is not None:
             train |= compare(state, batch)
-        validation = self.evaluate(state.variables)
+        validation = {} if self.plan.elsewhere else self.evaluate(state.variables)
+        best = bool(validation) and self._is_best(validation, step, epoch)
+        self.journal.write(step, epoch, "train", train)
+        if validation:
+            self.journal.write(step, epoch, "validation", validation)
+            self._validated = (step, validation)
+        self.journal.flush()
+        self.display.epoch(epoch, train, validation, best)
+        if validation:
+            self._warn_undefined(validation)
+        return self._lowered(replace(state, sums=self.no_sums()), epoch)
+
+    def _is_best(self, validation: dict[str, float], step: int, epoch: int) -> bool:
+        """Takes in an epoch's validation; whether it is the best so far."""
         if missing := [name for name in self.plan.watched if name not in validation]:
             raise UserError(f"metric {missing[0]!r} is not among the validation's: {', '.join(validation)}")
         watching = (self.plan.stop_metric, self.plan.plateau_metric)
-        best = self.progress.update(self.plan.metric, validation, step, epoch, *watching)
-        self.journal.write(step, epoch, "train", train)
-        self.journal.write(step, epoch, "validation", validation)
-        self.journal.flush()
-        self.display.epoch(epoch, train, validation, best)
-        self._warn_undefined(validation)
-        return self._lowered(replace(state, sums=self.no_sums()), epoch)
+        return self.progress.update(self.plan.metric, validation, step, epoch, *watching)
 
     def _warn_undefined(self, validation: dict[str, float]) -> None:
         """Once of each score that something depends on, that it chooses nothing."""
@@ -250,7 +263,10 @@ class Fit:
         if broken := _not_finite_leaves(arrays):
             raise UserError(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
         where = {"step": step, "steps": self.plan.steps, "epoch": self.plan.epoch(step)}
-        self.checkpoints.save(arrays, {**where, "progress": self.progress.to_json()})
+        awaits = {elsewhere.AWAITS: self.plan.metric} if self.plan.elsewhere else {}
+        scores = self._validated[1] if self._validated and self._validated[0] == step else None
+        meta = {**where, "progress": self.progress.to_json(), **awaits}
+        self.checkpoints.save(arrays, meta, lambda checkpoint: self.told(checkpoint, scores))
         if self.budget.limited and "checkpoint" not in self.budget.longest:
             self.checkpoints.wait()  # so that its whole time is known
 

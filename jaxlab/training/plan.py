@@ -102,6 +102,7 @@ class Plan:
     stop_metric, plateau_metric: the scores that these two wait for; default the metric.
     checkpoint_steps: checkpoints between the epochs' ends, every so many steps.
     average_from: updates before those whose parameters are averaged for evaluation.
+    elsewhere: whether another process validates the checkpoints.
     """
 
     steps: int
@@ -113,6 +114,7 @@ class Plan:
     average_from: int | None = None
     stop_metric: str | None = None
     plateau_metric: str | None = None
+    elsewhere: bool = False
 
     @property
     def watched(self) -> tuple[str, ...]:

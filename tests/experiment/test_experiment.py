@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny import task_of
 
+from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
 from jaxlab.data import (
     Arrays,
@@ -26,6 +27,7 @@ from jaxlab.data import (
 from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.experiment.task import Task
+from jaxlab.optim import AdamW, Plateau
 
 ONE, HALF = Training(epochs=1, batch_size=1), RandomSplit(validation=0.5)
 WEIGHTS = {
@@ -140,3 +142,13 @@ def test_a_run_of_before_masks_were_known_can_be_read():
 
 def test_a_smoke_test_of_mixing_has_pairs_on_each_device():
     assert Experiment(mix=Mixup()).smoke().training.batch_size % 8 == 0
+
+
+def test_what_needs_validation_scores_is_refused_where_others_validate():
+    there = Training(epochs=1, validate="elsewhere")
+    with pytest.raises(UserError, match=r"Training\.early_stopping: 3 epochs are counted by validation"):
+        Training(epochs=1, validate="elsewhere", early_stopping=3)
+    with pytest.raises(UserError, match=r"optimizer\.schedule: Plateau\(\) lowers"):
+        Experiment(training=there, optimizer=AdamW(schedule=Plateau()))
+    assert "validate" not in to_json(Training(epochs=1)), "older runs stay what they are"
+    assert to_json(there)["validate"] == "elsewhere"

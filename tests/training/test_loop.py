@@ -58,6 +58,8 @@ def fitted(
     progress=None,
     phases=None,
     losses=None,
+    keep_every=1,
+    **more,
 ):
     """Run the loop in `folder`; validation and losses hold those of each epoch. Returns its Fit, state and output."""
     folder.mkdir(exist_ok=True)
@@ -68,12 +70,12 @@ def fitted(
         plan=plan,
         phases=phases or [Phase(0, step or Losses())],
         batches=lambda first: iter(range(first, 10**6)),
-        evaluate=lambda variables: {"loss": next(each_loss), "pearson": next(scores)},
+        **{"evaluate": lambda variables: {"loss": next(each_loss), "pearson": next(scores)}, **more},
         no_sums=lambda: {"activity": RegressionSums.start(1)},
         scores=lambda sums: sums["activity"].compute(),
         batch_ids=lambda k: [f"id-{k}-{row}" for row in range(20)],
         journal=journal.Journal(folder, int(state.step)),
-        checkpoints=Checkpoints(folder / "checkpoints", keep_every=1),
+        checkpoints=Checkpoints(folder / "checkpoints", keep_every=keep_every),
         display=TerminalDisplay(Console(file=out, width=200), plan.steps, 0, 8),
         progress=progress or Progress(),
     )
@@ -341,3 +343,20 @@ def test_a_checkpoint_from_before_goes_on(count, expected):
         {name: float(value) for name, value in restored.items()}, dict.fromkeys(("mse", "spread"), expected)
     )
     assert now.from_arrays(now.to_arrays()).sums["activity"].terms.keys() == {"mse", "spread"}
+
+
+def test_without_validation_every_checkpoint_stays_and_awaits_one(tmp_path):
+    def evaluate(variables):
+        raise AssertionError("another process does")
+
+    plan = replace(PLAN, elsewhere=True)
+    told = []
+    fit, state = fitted(
+        tmp_path, plan, keep_every=None, evaluate=evaluate, told=lambda *one: told.append(one)
+    )
+    assert float(state.params["w"][0]) == 12, "trained as ever"
+    assert [one.step for one in saved(tmp_path / "checkpoints")] == [4, 8, 12]
+    assert {one.meta()["awaits"] for one in saved(tmp_path / "checkpoints")} == {"pearson"}
+    assert [(one.step, scores) for one, scores in told] == [(4, None), (8, None), (12, None)]
+    assert {record["split"] for record in journal.read(tmp_path / "metrics.jsonl")} == {"step", "train"}
+    assert "epoch   3  loss" in fit.output

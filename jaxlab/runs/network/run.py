@@ -25,7 +25,7 @@ from jaxlab.runs.network.ready import ready
 from jaxlab.runs.network.weights import pretrained
 from jaxlab.runs.ready import Ready
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers
-from jaxlab.training import journal
+from jaxlab.training import elsewhere, journal
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
@@ -286,12 +286,16 @@ class NetworkRun(Run):
                 **scores[one.step]["validation"],
             }
             for one in checkpoints
-            if one.step not in known and "validation" in scores[one.step]
+            if one.step not in known
+            and "validation" in scores[one.step]
+            and elsewhere.AWAITS not in one.meta()
         ]
-        if not new:
-            return
         try:
-            journal.append(self.rundir.metrics, new)
+            if new:
+                journal.append(self.rundir.metrics, new)
+            for one in checkpoints:
+                if elsewhere.AWAITS in one.meta() and "validation" in scores[one.step]:
+                    elsewhere.keep(self.rundir.path, one.meta(), scores[one.step]["validation"])
         except UserError as error:  # they are shown all the same
             stderr_console().print(
                 f"warning: {error}: scores are not kept", highlight=False, markup=False, soft_wrap=True

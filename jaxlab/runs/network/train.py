@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxlab.core.plots import training_curves
+from jaxlab.core.visible import from_here
 from jaxlab.data.pipeline import Batches, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
@@ -21,6 +22,8 @@ from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.runs.network.earlier import as_trained
 from jaxlab.runs.network.watch import Watch
+from jaxlab.runs.registry.place import outermost
+from jaxlab.runs.registry.reports import Reports
 from jaxlab.training import journal
 from jaxlab.training.agreement import agreement
 from jaxlab.training.checkpoint import Checkpoints
@@ -99,7 +102,14 @@ def _fit(
     first, plan = int(state.step), recipe.plan
     session.once(LEGEND)
     shown = TerminalDisplay(session.console, plan.steps, first, training.batch_size, session.title)
-    with shown as display:
+    if plan.elsewhere:
+        session.log(
+            from_here(
+                "validation is left to others, and checkpoints stay until then: jaxlab evaluate --pending "
+                f"{outermost(start.rundir.path).parent} --watch"
+            )
+        )
+    with shown as display, Reports(start.rundir.path, session.once) as reports:
         watch = Watch(recipe.task.objectives, display.note)
         loop = Fit(
             plan=plan,
@@ -116,6 +126,7 @@ def _fit(
             display=display,
             progress=progress,
             budget=session.budget,
+            told=reports,
         )
         session.budget.took("start", session.began)
         loop.run(layout.put(state))

@@ -1,0 +1,51 @@
+"""`jaxlab runs`: what was trained, and what is being trained."""
+
+from pathlib import Path
+
+import click
+
+from jaxlab.cli.arguments import example, registry_option
+
+
+@click.command(
+    epilog=example(
+        "runs --where \"pearson > 0.6 and model = 'ResNet'\" --sort pearson",
+        "runs --differences",
+        then="jaxlab evaluate --pending",
+    )
+)
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--where", metavar="EXPRESSION",
+    help="Only runs for which it holds: names of scores, of fields of the config, of what --json has.",
+)  # fmt: skip
+@click.option(
+    "--sort", metavar="NAME", help="By a score, the best first, or by a field.  [default: the newest first]"
+)
+@click.option("--differences", is_flag=True, help="In which fields of their configs the runs differ.")
+@click.option("--rescan", is_flag=True, help="Make the registry anew of the run directories.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@registry_option
+def runs(
+    folder: Path | None, where: str | None, sort: str | None, differences: bool, rescan: bool, as_json: bool
+) -> None:
+    """List the runs in FOLDER (default: runs), the newest first, and those of a study below it.
+
+    What a registry beside them has is shown; what it does not know is looked up in the run directories.
+    """
+    from jaxlab.report import runs as report
+    from jaxlab.runs.registry.listing import chosen, lines_of, opened
+
+    registry, name = opened(folder, rescan, lambda line: click.echo(line, err=True))
+    every = lines_of(registry, name)
+    lines = chosen(every, where, sort)
+    if as_json:
+        click.echo(report.as_json(lines, differences))
+        return
+    if not lines:
+        where_ = folder or "runs"
+        click.echo(f"{where_}: none of the {len(every)} runs is such" if every else f"{where_}: no runs")
+    elif differences:
+        report.show_differences(report.console(), lines)
+    else:
+        report.show(report.console(), lines, sort, as_nested=where is None and sort is None)

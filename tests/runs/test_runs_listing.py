@@ -1,0 +1,106 @@
+"""Which runs `jaxlab runs` lists, in which order, and what it says of what is none."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from fake_runs import registry_of, some_runs
+
+from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
+from jaxlab.runs.registry.listing import chosen, differing, lines_of
+from jaxlab.runs.registry.place import Place, place_for, place_of
+from jaxlab.runs.registry.store import Registry, RegistryError
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return some_runs(tmp_path)
+
+
+LINES = {
+    "pearson > 0.6": ["here"],
+    "pearson > 0.6 and model = 'ViT'": [],
+    "model <> 'ViT' AND NOT study = 'study' AND study is null": ["here", "study"],
+    "optimizer.lr in (1e-3, 1e-4) and augment.1.pixels = 2": ["here", "study", "study/fold0", "there"],
+    "experiment.model.depth = 18": ["study"],
+    "'fold' in run or model.size == 'tiny'": ["study/fold0", "there"],
+    "-1 < pearson < 1": ["here"],
+    "training.keep_every = null and state = 'finished'": ["here", "there"],
+}
+
+
+@pytest.mark.parametrize("where", LINES)
+def test_runs_are_chosen_by_an_expression(runs, where):
+    lines = lines_of(registry_of(runs))
+    assert sorted(line.name for line in chosen(lines, where, None)) == LINES[where]
+
+
+REFUSED = {
+    "__import__('os').system('true') = 1": "names of scores and fields",
+    "pearson >": "a comparison",
+    "(lambda: 1) = 1": "names of scores",
+    "[x for x in (1,)] = 1": "names of scores",
+    "pearsen > 1": "no run has 'pearsen'; nearest: pearson",
+    "lr = 1": "nearest: optimizer.lr",
+    "(" * 1900: "a comparison",
+    "pearson + 1 > 2": "names of scores",
+    "a" * 3000: "at most 2000",
+    "f'{pearson}' = 1": "names of scores",
+}
+
+
+@pytest.mark.parametrize("where", REFUSED, ids=range(len(REFUSED)))
+def test_what_is_no_expression_is_refused(runs, where):
+    lines = lines_of(registry_of(runs))
+    with pytest.raises(UserError, match=REFUSED[where]):
+        chosen(lines, where, None)
+
+
+def test_fields_that_differ_and_the_best_first(runs):
+    lines = [line for line in lines_of(registry_of(runs)) if line.study is None]
+    differs = differing(lines)
+    assert differs["there"] == {"model": "ViT", "model.size": "tiny"}
+    assert differs["here"] == {"model": "ResNet", "model.depth": 18}
+    assert chosen(lines, None, "pearson")[0].name == "here"
+    better = [replace(lines[0], name=name, scores={"loss": loss}) for name, loss in (("a", 0.2), ("b", 0.1))]
+    assert [line.name for line in chosen(better, None, "loss")] == ["b", "a"]
+
+
+def test_the_command_lists_and_says_what_is_wrong(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+
+    def said(*arguments: str) -> tuple[int, str]:
+        found = CliRunner().invoke(main, arguments)
+        return found.exit_code, found.output
+
+    code, text = said("runs", ".", "--json", "--where", "pearson > 0.6")
+    (one,) = json.loads(text)
+    assert (code, one["name"], one["score"], one["best"]) == (0, "here", 0.7, 8)
+    code, text = said("runs", ".")
+    assert re.search(r"^here +finished +3/3 +pearson 0.7000 abababab", text, re.MULTILINE)
+    assert re.search(r"^study .*\n  fold0 +stopped 33%", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "nothing there" in said("runs", "nowhere")[1]
+    assert (
+        "a file" in said("evaluate", "--pending", "log")[1]
+        or "nothing there" in said("evaluate", "--pending", "log")[1]
+    )
+    assert "expected no --details" in said("evaluate", "--pending", ".", "--details")[1]
+    assert "expected --pending" in said("evaluate", ".", "--watch")[1]
+    assert "Missing argument 'RUN'" in said("evaluate")[1]
+    assert "expected a URL" in said("runs", ".", "--registry", "mysql:/x")[1]
+    monkeypatch.setenv("JAXLAB_REGISTRY", "off")
+    assert "expected a registry" in said("evaluate", "--pending", ".")[1]
+    assert '"here"' in said("runs", ".", "--json")[1], "of the run directories alone"
+
+
+def test_a_registry_lies_beside_the_outermost_run(runs):
+    assert place_for(runs / "study/fold0") == place_for(runs / "here") == place_of(runs)
+    assert "***" in str(Place("postgresql+psycopg://me:secret@host/db"))
+    assert "secret" not in str(Place("postgresql+psycopg://me:secret@host/db"))
+    with pytest.raises(RegistryError, match=r"pip install|expected a database"):
+        Registry(Place("postgresql+nothing://me:secret@host/db"))
