@@ -29,7 +29,7 @@ from jaxlab.core.types import UserError
         then="jaxlab predict runs/first --out submission.csv",
     )
 )
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=click.Path(path_type=Path, readable=False), required=False)
 @set_fields(ANY_FIELD)
 @click.option(
     "--checkpoints", type=click.Choice(["best", "last", "all"]),

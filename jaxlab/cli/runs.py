@@ -9,12 +9,12 @@ from jaxlab.cli.arguments import example, registry_option
 
 @click.command(
     epilog=example(
-        "runs --where \"pearson > 0.6 and model = 'ResNet'\" --sort pearson",
-        "runs --differences",
+        "runs --sort pearson",
+        "runs FOLDER --differences",
         then="jaxlab evaluate --pending",
     )
 )
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=click.Path(path_type=Path, readable=False), required=False)
 @click.option(
     "--where", metavar="EXPRESSION",
     help="Only runs for which it holds: names of scores, of fields of the config, of what --json has.",
@@ -29,9 +29,9 @@ from jaxlab.cli.arguments import example, registry_option
 def runs(
     folder: Path | None, where: str | None, sort: str | None, differences: bool, rescan: bool, as_json: bool
 ) -> None:
-    """List the runs in FOLDER (default: runs), the newest first, and those of a study below it.
+    """List the runs in FOLDER (default: runs) with their scores.
 
-    What a registry beside them has is shown; what it does not know is looked up in the run directories.
+    The newest first, those of a study below it. EXPRESSION is such as "pearson > 0.6 and model = 'ResNet'". What a registry beside them has is shown; what it does not know is looked up in the run directories.
     """
     from jaxlab.report import runs as report
     from jaxlab.runs.registry.listing import chosen, lines_of, opened

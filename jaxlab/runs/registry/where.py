@@ -67,7 +67,8 @@ def _wrong(expression: str, expected: str) -> UserError:
 
 def _as_python(expression: str) -> str:
     """With `=`, `<>`, words of SQL and positions in lists (`augment.0`) as Python writes them."""
-    words, end = [], (0, 0)
+    words: list[str] = []
+    end = (0, 0)
     for token in tokenize.generate_tokens(io.StringIO(" ".join(expression.split())).readline):
         text = token.string
         if token.type == tokenize.NAME:
