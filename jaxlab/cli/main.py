@@ -18,8 +18,8 @@ from jaxlab.cli.gestures import gestures
 from jaxlab.cli.overfit import overfit
 from jaxlab.cli.predict import predict
 from jaxlab.cli.report import compare, report
-from jaxlab.cli.serve import serve
 from jaxlab.cli.runs import runs
+from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.training import train_config, trainable
 from jaxlab.core.types import UserError

@@ -31,7 +31,8 @@ def runs(
 ) -> None:
     """List the runs in FOLDER (default: runs) with their scores.
 
-    The newest first, those of a study below it. EXPRESSION is such as "pearson > 0.6 and model = 'ResNet'". What a registry beside them has is shown; what it does not know is looked up in the run directories.
+    The newest first, those of a study below it. EXPRESSION is such as "pearson > 0.6 and model = 'ResNet'". What a
+    registry beside the runs has is shown; what it does not know is looked up in the run directories.
     """
     from jaxlab.report import runs as report
     from jaxlab.runs.registry.listing import chosen, lines_of, opened
