@@ -11,7 +11,7 @@ from jaxlab.runs.registry.watch import Outcome, Watcher
 
 
 def validate_pending(
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     settings: Sequence[str] = (),
     watch: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -22,7 +22,7 @@ def validate_pending(
     line for each.
     Raises UserError where there is no such folder, or no registry may be written.
     """
-    folder = folder or Path("runs")
+    folder = Path(folder or "runs")
     if not folder.is_dir():
         raise UserError(
             f"{folder}: expected a folder of runs, found {'a file' if folder.exists() else 'nothing there'}"
