@@ -45,9 +45,11 @@ def ablate(
     allow_config_change: bool,
     stop_after: str | None,
 ) -> None:
-    """Train the experiment in CONFIG whole, and without each of its parts in turn, each over the same seeds.
+    """Train CONFIG without each of its parts: what each is worth.
 
-    Prints what each part is worth: the validation score of the whole minus that without it, with a 95 % interval.
+    Each over the same seeds as the whole. Prints what each part is worth: the validation score of
+    the whole minus that without it, with a 95 % interval.
+
     Killed and started again, it trains what is missing. worth.csv has all scores, plots/worth.png a picture.
     """
     from jaxlab.training.budget import Budget

@@ -35,7 +35,7 @@ def data() -> None:
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
 @set_fields("Override a field, e.g. data.root=FOLDER.")
 def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tuple[str, ...]) -> None:
-    """Write CONFIG's data to a new folder OUT, a TensorFlow dataset.
+    """Write CONFIG's data to OUT, a new TensorFlow dataset.
 
     Images are resized once, as the config's `images` say, into ArrayRecord shards; train with data=Tfds(root=OUT).
 
@@ -71,10 +71,10 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
 @click.option("--rh", type=click.Path(path_type=Path), help="The right hemisphere's.")
 @click.option("--with-subject", is_flag=True, help="Name targets subj01.lh.00042, as of several subjects.")
 def coordinates(subject: Path, out: Path, lh: Path | None, rh: Path | None, with_subject: bool) -> None:
-    """Write where the vertices of an Algonauts SUBJECT lie to OUT, a table for readouts.
+    """Write where an Algonauts SUBJECT's vertices lie to OUT.
 
-    SUBJECT is a folder of Algonauts 2023, whose roi_masks say which vertices of fsaverage its responses are of.
-    Surfaces are FreeSurfer's (fsaverage/surf/lh.sphere), or .npy files of (163842, 3) numbers.
+    OUT is a table for readouts. SUBJECT is a folder of Algonauts 2023, whose roi_masks say which vertices of fsaverage
+    its responses are of. Surfaces are FreeSurfer's (fsaverage/surf/lh.sphere), or .npy files of (163842, 3) numbers.
     """
     with importing():
         from jaxlab.data.prepare.coordinates import write_coordinates

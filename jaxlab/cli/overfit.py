@@ -41,7 +41,7 @@ from jaxlab.cli.training import say, trainable
 def overfit(
     config: Path, batches: int, epochs: int, below: float, run: Path | None, settings: tuple[str, ...]
 ) -> None:
-    """Train CONFIG's network on a few batches, to see whether it can learn them by heart.
+    """See whether CONFIG's network can learn a few batches by heart.
 
     Without augmentation, mixing, dropout, decay, smoothed labels, averages and SAM, and at a constant rate. Prints pass
     or fail, how predictions and targets are distributed, and on failure what to try, in order. The exit code is 0 where

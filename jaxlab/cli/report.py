@@ -44,10 +44,11 @@ from jaxlab.core.types import UserError
 def report(
     runs: tuple[Path, ...], out: Path | None, pictures: Path | None, settings: tuple[str, ...], **how: Any
 ) -> None:
-    """Make one page of a RUN: what was trained on what, scores, curves, predictions, images; of a study its runs.
+    """Make one page of a RUN or a study: scores, curves, images.
 
-    Several are shown side by side. The page opens offline and prints; nothing is written into the runs. Labelled
-    samples are predicted where a run has not kept such predictions.
+    It says what was trained on what, and shows predictions beside targets; several runs are shown side by side. The
+    page opens offline and prints; nothing is written into the runs. Labelled samples are predicted where a run has not
+    kept such predictions.
     """
     if out is None and pictures is None:
         raise UserError("report: expected --out FILE.html or --pictures FOLDER, found neither")
@@ -77,10 +78,11 @@ def report(
 @set_fields(ANY_FIELD)
 @trust_config
 def compare(runs: tuple[Path, ...], settings: tuple[str, ...], as_json: bool, **how: Any) -> None:
-    """Compare RUNS: scores with paired differences to the first, time and memory, and what differs in their configs.
+    """Compare RUNS: scores with paired differences, and configs.
 
-    Differences are of the samples that both runs predicted and neither learned, with 95 % intervals; of two studies,
-    of their runs of the same name.
+    With time and memory, and what differs in the configs. Differences are to the first, of
+    the samples that both runs predicted and neither learned, with 95 % intervals; of two studies, of their runs of the
+    same name.
     """
     if len(runs) < 2:
         raise UserError("compare: expected two runs or more, found one")

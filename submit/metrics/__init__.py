@@ -9,7 +9,6 @@ tells which targets those are.
 
     regression       pearson, explained_variance, r2, mse, undefined
     distribution     spread_ratio, ks_distance
-    missing truth    where_known
     normalised       noise_normalised, nx414_correlation, nx414_variance, algonauts2021, algonauts2023(_challenge)
     repeats          noise_corrected_r2, feve, single_trial_correlation, correlation_to_average
     classification   accuracy, top_k_accuracy, confusion_matrix, precision_recall_f1; vqa_accuracy
@@ -34,7 +33,6 @@ from submit.metrics.classification import (
     rates,
     top_k_accuracy,
 )
-from submit.metrics.known import where_known
 from submit.metrics.normalised import (
     algonauts2021,
     algonauts2023,
@@ -87,5 +85,4 @@ __all__ = [
     "top_k_accuracy",
     "undefined",
     "vqa_accuracy",
-    "where_known",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from submit import metrics
 from submit.blocks import blocks
 from submit.errors import SubmissionError
+from submit.metrics.known import where_known
 from submit.regions import checked_masks
 from submit.scores.pairing import PairedNumbers
 from submit.scores.rosetta import OVERALL, plain
@@ -111,7 +112,7 @@ def by_target(
     if ceiling is not None:
         ceiling = metrics.shares(ceiling, len(pair.targets))
     ours, truth = pair.predicted, pair.truth
-    each = metrics.where_known(ours, truth, distances=True) if missing else _each(ours, truth)
+    each = where_known(ours, truth, distances=True) if missing else _each(ours, truth)
     seen = ~np.isnan(truth).all(0) if missing else np.ones(len(pair.targets), bool)
     every = {OVERALL: seen, **{name: mask & seen for name, mask in masks.items()}}
     return ByTarget(len(pair.ids), pair.targets, each, ceiling, every, histogram(ours, truth))

@@ -19,7 +19,7 @@ from jaxlab.runs import api
 from jaxlab.training import journal
 
 TO_ADD = [recipe for recipe in recipes() if recipe.anchor in stated()]
-_HELPERS = ("conftest.py", "signatures.py", "tiny.py", "tiny_config.py")
+_HELPERS = [path.name for path in (ROOT / "tests").glob("*.py") if not path.name.startswith("test_")]
 
 
 def test_the_table_names_every_recipe_and_counts_its_files():

@@ -95,6 +95,7 @@ def test_what_nobody_can_make_is_shown_without_a_constructor(site):
         "info",
         "predicts",
         "usual",
+        "like",
     ]
     assert 'id="jaxlab.load">' in text
     assert "path" in re.search(r'<dt[^>]*id="jaxlab\.load">(.*?)</dt>', text, re.DOTALL)[1]

@@ -103,7 +103,7 @@ def test_weights_that_change_are_told_beside_them():
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halved(WeightedSum):
+class OfTwice(WeightedSum):
     """A user's own, which is no longer the sum of its parts."""
 
     def rows(self, outputs, truth, about):
@@ -111,7 +111,7 @@ class Halved(WeightedSum):
 
 
 def test_a_sum_that_somebody_rewrites_is_taken_as_they_wrote_it():
-    loss, about = Halved(losses=(Mse(), Mse())), About(lambda values: values.sum(0))
+    loss, about = OfTwice(losses=(Mse(), Mse())), About(lambda values: values.sum(0))
     outputs, truth = jnp.ones((3, 2)), jnp.zeros((3, 2))
     rows, terms = loss.told(outputs, truth, about)
     assert rows.tolist() == [1, 1, 1]

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from submit import metrics
+from submit.metrics.known import where_known
 
 
 def loop(pred, truth):
@@ -34,17 +35,17 @@ def test_scores_are_those_of_each_targets_known_rows(offset):
     pred[:, 3] = 0.5
     pred[np.isnan(truth)] = rng.choice([np.inf, np.nan, 1e300], np.isnan(truth).sum())  # are not looked at
     truth[0, 4], pred[0, 4] = offset, np.inf
-    found = metrics.where_known(pred, truth, distances=True)
+    found = where_known(pred, truth, distances=True)
     expected = loop(pred, truth)
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
-    assert metrics.where_known(pred, truth).keys() == found.keys() - {"ks_distance"}
+    assert where_known(pred, truth).keys() == found.keys() - {"ks_distance"}
 
 
 def test_where_all_is_known_they_are_the_usual_ones():
     rng = np.random.default_rng(1)
     pred, truth = rng.normal(size=(2, 30, 7)).astype(np.float32)
-    found = metrics.where_known(pred, truth, distances=True)
+    found = where_known(pred, truth, distances=True)
     for name, values in found.items():
         np.testing.assert_allclose(values, getattr(metrics, name)(pred, truth), rtol=1e-12, err_msg=name)
