@@ -126,6 +126,8 @@ class ImageInput:
         asked = self.experiment.images.size
         unresized = replace(self.task.images, size=asked)  # None: nothing is stretched unasked
         rows = decode_splits(opened.train, positions, unresized, self.task.images.size)
+        if self.task.image_dtype == "uint8":
+            _check_scale(rows[0])  # of a trained run, that is scored on other data
         truths = truth_of(self.task.objectives, opened.train)
         return [
             _portion(opened.train, truths, chosen, part) for chosen, part in zip(positions, rows, strict=True)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxlab.core.machine import memory
 from jaxlab.core.types import UserError
-from jaxlab.training.memory import memory
 
 Leaves = dict[str, dict[str, np.ndarray]]
 _LARGE = 1 << 28  # bytes, from which on fields are read back one by one: the whole would be there twice

@@ -7,9 +7,9 @@ of a train step.
 import contextlib
 import ctypes
 import functools
-import os
 import platform
-from pathlib import Path
+
+from jaxlab.core.machine import memory
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # names of mallopt(3), as malloc.h numbers them
 _HUGE_PAGES = 14  # MADV_HUGEPAGE of madvise(2)
@@ -45,11 +45,3 @@ def _advise(libc: ctypes.CDLL, size: int) -> None:
     aligned = (start + _HUGE - 1) // _HUGE * _HUGE
     libc.madvise(aligned, (start + size - aligned) // _HUGE * _HUGE, _HUGE_PAGES)
     libc.free(start)
-
-
-def memory() -> int:
-    """Bytes that this process may use: the machine's, or less in a container."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):
-        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text("utf-8")))
-    return total

@@ -103,6 +103,7 @@ def test_every_value_can_be_set_as_text(leaf):
         ("leaf.count=-7", {"count": -7}),
         ("leaf.on=true", {"on": True}),
         ("leaf.on=False", {"on": False}),
+        ("leaf.on=FALSE", {"on": False}),
         ("leaf.limit=none", {"limit": None}),
         ("leaf.limit=null", {"limit": None}),
         ("leaf.limit=9", {"limit": 9}),

@@ -118,3 +118,8 @@ def test_a_folder_takes_the_place_of_the_simulated_ones(tmp_path):
 def test_what_cannot_be_drawn_is_refused(fields, words):
     with pytest.raises(UserError, match=words):
         Gestures(**fields)
+
+
+def test_what_fits_no_memory_is_refused_before_it_is_made():
+    with pytest.raises(UserError, match="Gestures: expected what fits into this machine's memory"):
+        Gestures(images=10**10).open()

@@ -1,12 +1,13 @@
 """Decoding and resizing against hand-made files and Pillow; every bad file named; the cache on disk."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlab.core.types import Samples, UserError
+from jaxlab.core.types import Samples, StoredLevels, UserError
 from jaxlab.data.images import Images, SharedImages, decode, decode_splits, stream
 from jaxlab.data.readers.image_files import file_samples, read_image
 from jaxlab.data.resizing import resize
@@ -300,3 +301,26 @@ def test_the_cache_is_read_again_and_keyed_by_data_and_recipe(cache: Path) -> No
     images[3] = images[3] + np.uint8(1)
     decode(samples, np.arange(6), Images(memory_budget_gb=0.0))
     assert len(list(cache.iterdir())) == 5
+
+
+CHANGES = {
+    "size": (5, 4), "policy": "pad", "filter": "bicubic", "crop_fraction": 0.5, "channels": 1,
+    "levels": 1023, "crop_from": "resized",
+}  # fmt: skip
+
+
+def test_each_field_that_changes_pixels_has_images_of_its_own_on_disk(cache: Path) -> None:
+    """Of 10 bits, 7 by 9, cut at the centre: what was kept at other levels, or cut otherwise, is not taken for it."""
+    assert {field.name for field in fields(Images)} - {"memory_budget_gb"} == CHANGES.keys()
+    stored = RNG.integers(0, 1024, (6, 7, 9, 3)).astype(np.int32)
+    samples = Samples(
+        ids=np.array([f"i{k}" for k in range(6)]),
+        read=lambda k: (stored[k] / 257).round().astype(np.uint8),
+        checksum=lambda k: stored[k].tobytes(),
+        deep=lambda k: StoredLevels(stored[k]),
+    )
+    whole = Images(size=(4, 4), policy="crop")
+    for recipe in (whole, *(replace(whole, **{name: value}) for name, value in CHANGES.items())):
+        kept = decode(samples, np.arange(6), replace(recipe, memory_budget_gb=0.0))
+        np.testing.assert_array_equal(kept, decode(samples, np.arange(6), recipe))
+    assert len(list(cache.iterdir())) == 1 + len(CHANGES)

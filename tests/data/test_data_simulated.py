@@ -1,5 +1,6 @@
 """The simulated population: deterministic, Poisson, and with the noise ceiling that it says it has."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxlab.data.images import Images, decode
 from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
 from jaxlab.data.simulation.scenes import make_scenes
 from jaxlab.data.source import fingerprint
-from jaxlab.data.sources.simulated import Simulated
+from jaxlab.data.sources.simulated import Simulated, _room
 from jaxlab.data.sources.table import KaggleTable
 
 SMALL = Simulated(images=60, test_images=20, neurons=5, size=32)
@@ -138,3 +139,35 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="exists already; name a folder that does not, or an empty one"):
         Simulated(images=20, test_images=4, neurons=3, size=16).write_kaggle(tmp_path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["real data"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"size": 10**7}, "images, test_images and size"),
+        ({"images": 10**12}, "images, test_images and size"),
+        ({"neurons": 10**10}, "size and neurons"),
+        ({"categories": 10**14}, "categories and neurons"),
+    ],
+)
+def test_what_fits_no_memory_is_refused_before_it_is_made(fields, words) -> None:
+    with pytest.raises(
+        UserError, match=rf"machine's memory, .* GiB, found about .* most of it follows from {words}"
+    ):
+        Simulated(**fields).open()
+
+
+def test_no_more_memory_is_taken_than_is_asked_for() -> None:
+    for fields in ({"images": 400, "neurons": 4}, {"images": 40, "neurons": 30}):
+        config = Simulated(test_images=1, size=48, seed=77, **fields)
+        tracemalloc.start()
+        config.open()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert sum(_room(config).values()) / 4 < peak < sum(_room(config).values())
+
+
+@pytest.mark.parametrize(("fields", "words"), [({"repeats": 10**18}, "at most"), ({"seed": -1}, "at least")])
+def test_numbers_that_no_generator_takes_are_refused(fields, words) -> None:
+    with pytest.raises(UserError, match=f"Simulated: expected {words} {{'{next(iter(fields))}'"):
+        Simulated(**fields)

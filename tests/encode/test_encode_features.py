@@ -112,6 +112,12 @@ def test_the_key_names_what_features_depend_on_and_nothing_else(file, tmp_path):
         key(encoder(file, "fc2", normalize=Normalize(std=(0.2, 0.3, 0.41))), samples(images)),
         key(encoder(file, "fc2", images=Images(size=(17, 17))), samples(images)),
         key(encoder(file, "fc2", images=Images(size=(16, 16), filter="bicubic")), samples(images)),
+        key(encoder(file, "fc2", images=Images(size=(16, 16), levels=1023)), samples(images)),
+        key(encoder(file, "fc2", images=Images(size=(16, 16), policy="crop")), samples(images)),
+        key(
+            encoder(file, "fc2", images=Images(size=(16, 16), policy="crop", crop_from="resized")),
+            samples(images),
+        ),
     )
     assert len({base, *others}) == len(others) + 1
 

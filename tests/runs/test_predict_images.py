@@ -4,6 +4,7 @@ The kind: numbers under a class's name that are no probabilities. Expected value
 """
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -254,6 +255,24 @@ def test_floats_of_another_scale_than_the_runs_are_refused(trained: Path, tmp_pa
     Image.fromarray(levels.astype(np.uint8)).save(tmp_path / "a.png")
     found, expected = run.predict(tmp_path / "of1"), run.predict(tmp_path / "a.png")
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_run_is_not_scored_on_floats_of_another_scale(
+    trained: Path, tmp_path: Path, arrays_npz: Path
+) -> None:
+    """As `evaluate --set data.root=OTHER` would: the same images as floats of 0 to 255, and of 0 to 1."""
+    arrays = dict(np.load(arrays_npz))
+    for name, white in (("of255", 1), ("of1", 255)):
+        images = arrays["images"] / np.float32(white)
+        np.savez(tmp_path / f"{name}.npz", **{**arrays, "images": images})
+    arguments = ["evaluate", str(trained), "--json", "--set"]
+    refused = CliRunner().invoke(main, [*arguments, f"data.root={tmp_path / 'of255.npz'}"])
+    assert refused.exit_code == 1
+    assert "images: floats from 0 to 255, where this run learned from images of 8 bits" in refused.stderr
+    given = CliRunner().invoke(main, [*arguments, f"data.root={tmp_path / 'of1.npz'}"])
+    scores = [json.loads(one.stdout) for one in (given, CliRunner().invoke(main, [*arguments[:3]]))]
+    (found,), (expected,) = (one.values() for one in scores)
+    assert found["validation"]["pearson"] == pytest.approx(expected["validation"]["pearson"], abs=1e-4)
 
 
 def test_a_name_of_other_bytes_than_utf_8_is_refused(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Simulated hand gestures: few small images, five classes of which four are alike. No download."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from jaxlab.core.machine import check_room
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.simulation.hands import GESTURES, make_hands
 from jaxlab.data.simulation.kaggle_folder import new_folder, write
@@ -57,6 +59,9 @@ class Gestures(Source):
         return frozenset({"horizontal"})
 
     def open(self) -> Opened:
+        chunks = 100 * 64 * (os.cpu_count() or 1)  # bytes a pixel of what threads paint at a time
+        needed = (6 * (self.images + self.test_images) + chunks) * self.size**2
+        check_room("Gestures", {"images, test_images and size": needed})
         train, test = self._samples("train", self.images), self._samples("test", self.test_images)
         return Opened(train=train, test=test, kind="classification", targets=GESTURES)
 

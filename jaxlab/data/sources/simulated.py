@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxlab.core.machine import check_room
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.simulation.kaggle_folder import new_folder, write
 from jaxlab.data.simulation.population import make_population, noise_ceiling, spike_counts
@@ -36,11 +37,25 @@ class Simulated(Source):
     seed: int = 0
 
     def check(self) -> None:
-        least = {"images": 2, "test_images": 1, "neurons": 1, "size": 16, "repeats": 1, "categories": 2}
+        least = {
+            "images": 2,
+            "test_images": 1,
+            "neurons": 1,
+            "size": 16,
+            "repeats": 1,
+            "categories": 2,
+            "seed": 0,
+        }
         low = {name: getattr(self, name) for name, limit in least.items() if getattr(self, name) < limit}
         if low:
             raise UserError(
                 f"Simulated: expected at least { ({name: least[name] for name in low}) }, found {low}"
+            )
+        most = {"repeats": 10**9, "seed": 2**64 - 1}
+        high = {name: getattr(self, name) for name, limit in most.items() if getattr(self, name) > limit}
+        if high:
+            raise UserError(
+                f"Simulated: expected at most { ({name: most[name] for name in high}) }, found {high}"
             )
 
     def open(self) -> Opened:
@@ -77,6 +92,7 @@ class _Recording:
 
 @functools.lru_cache(maxsize=2)
 def _simulate(config: Simulated) -> tuple[_Recording, _Recording]:
+    check_room("Simulated", _room(config))
     neuron_seed, *split_seeds = np.random.SeedSequence(config.seed).spawn(3)
     population = make_population(config.neurons, config.size, config.categories, neuron_seed)
 
@@ -88,6 +104,17 @@ def _simulate(config: Simulated) -> tuple[_Recording, _Recording]:
 
     train, test = split_seeds
     return record(config.images, train), record(config.test_images, test)
+
+
+def _room(config: Simulated) -> dict[str, int]:
+    """About how many bytes it takes, by fields, and not less; a test holds them to what is measured."""
+    pixels, images = config.size**2, config.images + config.test_images
+    return {
+        "images, test_images and size": (6 * images + 60 * 256) * pixels,  # 256 scenes are made at a time
+        "size and neurons": 66 * 9 * pixels * config.neurons,  # filters at nine places
+        "images, test_images and neurons": 80 * images * config.neurons,
+        "categories and neurons": 8 * config.categories * config.neurons,
+    }
 
 
 def _samples(recording: _Recording, split: str, kind: Kind) -> Samples:
