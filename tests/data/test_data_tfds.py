@@ -293,13 +293,13 @@ def test_many_threads_read_the_same(source: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_processes_read_the_same(source: Path) -> None:
+def test_other_processes_read_the_same(source: Path) -> None:
     """Grain's workers get the reader pickled and open the files for themselves."""
     train = opened(source).train
     train.read(0)  # a file that is open here already
     order = grain.MapDataset.source(ORDER).map(train.read).to_iter_dataset()
     flags.FLAGS.mark_as_parsed()  # Grain's processes ask for their flags, which an absl program parses
-    options = grain.multiprocessing.MultiprocessingOptions(num_workers=2)
+    options = grain.multiprocessing.MultiprocessingOptions(num_workers=1)
     iterator = iter(order.mp_prefetch(options))
     found = list(iterator)
     iterator.close()

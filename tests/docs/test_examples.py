@@ -94,8 +94,9 @@ def test_every_block_runs_as_copied_in_an_empty_folder(page, tmp_path, monkeypat
 
 def small(words: list[str]) -> list[str]:
     match words:
-        case ["jaxlab", "train", *_] if "--run" in words:
-            settings = ("training.epochs=1", "training.batch_size=8", "images.size=(16, 16)")
+        case ["jaxlab", "train", *_]:
+            settings = ["images.size=(16, 16)", "model.channels=(4, 4, 4)"]
+            settings += ["training.epochs=1", "training.batch_size=8"] if "--run" in words else []
             return [*words, *(word for setting in settings for word in ("--set", setting))]
         case ["jaxlab", "simulate", folder]:
             Path(folder).mkdir()
@@ -141,6 +142,9 @@ def run(words: list[str], example: Example) -> None:
 def cheap(arguments: list[str]) -> list[str]:
     """What a test can afford: two steps of training in a run of its own, few images, nothing in their place."""
     match arguments:
+        case ["train", "resnet_finetune.py", *others]:  # of whose layers few are needed
+            fewer = ("--set", "head.layer=layer1", "--set", "training.parallel=single")
+            return ["train", "resnet_finetune.py", *others, *fewer]
         case ["train", *others]:
             if "--run" in others and "training.epochs=1" not in others:
                 at = others.index("--run")

@@ -52,14 +52,19 @@ def test_each_text_alone_gives_the_same(tokenizer):
     assert found.kept["q/pool"].array.shape == (4, 8)  # two of the five are the same
     assert found.kept["q/pool"].folder.path.joinpath("manifest.json").is_file()
 
+    def build():
+        return MODEL.build(nnx.Rngs(params=initial_key(0)))
+
+    graphdef = nnx.split(nnx.eval_shape(build))[0]
+    state = jax.jit(lambda: nnx.split(build())[1])()
+
     @jax.jit
-    def alone(ids):
-        module = MODEL.build(nnx.Rngs(params=initial_key(0)))
-        outputs = module(ids, ids >= 0, EVALUATION)
+    def alone(state, ids):
+        outputs = nnx.merge(graphdef, state)(ids, ids >= 0, EVALUATION)
         return outputs["layer0"].mean(1), outputs["pool"]
 
     for row, text in enumerate(TEXTS):
-        layer0, pool = alone(np.array([IDS[text]]))
+        layer0, pool = alone(state, np.array([IDS[text]]))
         np.testing.assert_allclose(found["q/layer0"][row], layer0[0], atol=1e-5)
         np.testing.assert_allclose(found["q/pool"][row], pool[0], atol=1e-5)
 

@@ -22,7 +22,7 @@ HEAD = Squashed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parallel", ["pmap", "data"])
+@pytest.mark.parametrize("parallel", ["pmap", pytest.param("data", marks=pytest.mark.exhaustive)])
 def test_same_update_as_a_single_device(arrays_npz, parallel):
     """Within float32: the largest difference of a leaf over the largest change that training made to it."""
     parts = {"head": HEAD, "optimizer": SGD(lr=0.05)}

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from reference.shapes import drawn
 
 from jaxlab.core import tree
 from jaxlab.core.rng import initial_rngs
@@ -82,7 +83,7 @@ def test_only_blocks_with_a_shortcut_are_dropped():
 @pytest.mark.slow
 def test_training_moves_every_statistic_and_reaches_every_parameter():
     graphdef, params, stats = split(0.2)
-    params, stats = jax.jit(lambda: nnx.split(build(0.2), nnx.Param, nnx.BatchStat)[1:])()
+    params, stats = drawn(params), drawn(stats)
 
     @jax.jit
     def step(params, stats, images, keys):
@@ -106,14 +107,18 @@ def test_training_moves_every_statistic_and_reaches_every_parameter():
 def test_a_dropped_row_is_its_shortcut():
     """At a rate near 1 the last block leaves nearly all rows as they came."""
 
+    graphdef, params, stats = split(0.99)
+
     @jax.jit
-    def run(images, keys):
-        found = build(0.99)(images, Mode(train=True, row_keys=keys))
+    def run(params, stats, images, keys=None):
+        mode = EVALUATION if keys is None else Mode(train=True, row_keys=keys)
+        found = nnx.merge(graphdef, params, stats, copy=True)(images, mode)
         return found["block1"], found["block2"]
 
     images = jax.random.normal(jax.random.key(0), (8, 8, 8, 3))
-    before, after = run(images, jax.random.split(jax.random.key(1), 8))
+    keys = jax.random.split(jax.random.key(1), 8)
+    before, after = run(drawn(params), drawn(stats), images, keys)
     same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert sum(same) >= 6
-    still = jax.jit(lambda x: build(0.99)(x, EVALUATION))(images)
-    assert not np.array_equal(still["block1"], still["block2"])
+    before, after = run(drawn(params), drawn(stats), images)
+    assert not np.array_equal(before, after)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from reference import shapes
 
 from jaxlab.core import tree
 from jaxlab.core.rng import initial_rngs
@@ -103,13 +104,8 @@ def test_a_dropped_block_is_its_shortcut():
 
 @pytest.mark.slow
 def test_training_moves_every_statistic_and_reaches_every_parameter():
-    config = ResNet()
-    graphdef, params, stats = nnx.split(
-        nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param, nnx.BatchStat
-    )
-    params, stats = jax.jit(
-        lambda: nnx.split(config.build(3, initial_rngs(0)), nnx.Param, nnx.BatchStat)[1:]
-    )()
+    graphdef, *states = shapes.split(ResNet())
+    params, stats = map(shapes.drawn, states)
 
     @jax.jit
     def step(params, stats, images):

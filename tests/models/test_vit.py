@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from reference.shapes import drawn
 
 from jaxlab.core import tree
 from jaxlab.core.rng import initial_rngs
@@ -140,8 +141,8 @@ def test_attention_in_bfloat16_sums_in_float32():
 def test_training_reaches_every_parameter(config, monkeypatch):
     """Also the position embeddings, which are resized."""
     monkeypatch.setattr(vit, "BLOCKS", 2)  # of 12, which only take time
-    graphdef = nnx.split(nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param)[0]
-    params = jax.jit(lambda: nnx.state(config.build(3, initial_rngs(0)), nnx.Param))()
+    graphdef, params = nnx.split(nnx.eval_shape(lambda: config.build(3, initial_rngs(0))), nnx.Param)
+    params = drawn(params)
     images = jax.random.normal(jax.random.key(0), (4, 3 * config.patch, 2 * config.patch, 3))
     mode = Mode(train=True)
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 
 from submit import Predictions, check, write
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = 150 if os.environ.get("JAXLAB_TEST_ALL") == "1" else 50
+QUICK = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 ALPHABET = st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff")
 SOME = [
     "0001",
@@ -288,7 +292,7 @@ def test_each_corruption_is_found_and_named(grid, corruption, data, tmp_path):
     confirm(grid, [corruption], data.draw, tmp_path)
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=EXAMPLES + 50)
 @given(grid=grids(), data=st.data())
 def test_several_corruptions_are_found_at_once(grid, data, tmp_path):
     of_columns = data.draw(

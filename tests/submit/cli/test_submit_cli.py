@@ -183,11 +183,6 @@ def test_as_a_program(folder):
     helped = subprocess.run([*command, "score", "--help"], capture_output=True, text=True)
     assert helped.returncode == 0
     assert helped.stdout.startswith("Usage: python -m submit score [OPTIONS] PREDICTIONS SOLUTION")
-    scored = subprocess.run(
-        [*command, "score", "b.csv", "solution.csv", "--json"], capture_output=True, text=True
-    )
-    assert scored.returncode == 0
-    assert json.loads(scored.stdout)["pearson_median"] == pytest.approx(1)
     failed = subprocess.run([*command, "score", "b.csv", "none.csv"], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == "Error: none.csv: the file cannot be read (No such file or directory).\n"
