@@ -33,6 +33,9 @@ from jaxlab.core.types import UserError
     metavar="FOLDER",
     help="A new folder for the pictures, as PNG.",
 )
+@click.option(
+    "--notebook", type=Output(".ipynb"), metavar="FILE", help="A notebook that makes the same, .ipynb."
+)
 @click.option("--quick", is_flag=True, help="Predict nothing: show what the runs have kept.")
 @click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
 @click.option(
@@ -42,7 +45,12 @@ from jaxlab.core.types import UserError
 @set_fields(ANY_FIELD)
 @trust_config
 def report(
-    runs: tuple[Path, ...], out: Path | None, pictures: Path | None, settings: tuple[str, ...], **how: Any
+    runs: tuple[Path, ...],
+    out: Path | None,
+    pictures: Path | None,
+    notebook: Path | None,
+    settings: tuple[str, ...],
+    **how: Any,
 ) -> None:
     """Make one page of a RUN or a study: scores, curves, images.
 
@@ -50,13 +58,21 @@ def report(
     page opens offline and prints; nothing is written into the runs. Labelled samples are predicted where a run has not
     kept such predictions.
     """
-    if out is None and pictures is None:
-        raise UserError("report: expected --out FILE.html or --pictures FOLDER, found neither")
+    if out is None and pictures is None and notebook is None:
+        raise UserError(
+            "report: expected --out FILE.html, --pictures FOLDER or --notebook FILE.ipynb, found none of them"
+        )
     with importing():
+        from jaxlab.report.results.cells import write_notebook
         from jaxlab.report.results.report import report as made
         from submit.files.atomic import check_new_folder, refuse_input
     if pictures is not None:
         check_new_folder(pictures)
+    if notebook is not None:
+        write_notebook(notebook, runs, settings, {name: value for name, value in how.items() if value})
+        _say(f"{notebook}: written")
+    if out is None and pictures is None:
+        return
     if out is not None:
         refuse_input(
             out, [how["coordinates"], *(file for run in runs for file in run.iterdir() if file.is_file())]

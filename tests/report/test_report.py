@@ -227,7 +227,7 @@ def test_what_is_damaged_says_so_in_its_place(numbered, tmp_path, monkeypatch, h
 def test_bad_input_is_one_sentence(numbered, tmp_path):
     run = numbered[2][0]
     page = tmp_path / "page.html"
-    assert "expected --out FILE.html or --pictures" in invoke("report", run, code=1).output
+    assert "expected --out FILE.html, --pictures FOLDER or" in invoke("report", run, code=1).output
     assert "expected a file that ends in .html" in invoke("report", run, "--out", "page.pdf", code=1).output
     assert "not a run directory" in invoke("report", tmp_path, "--out", page, code=1).output
     assert "expected two runs or more" in invoke("compare", run, code=1).output
@@ -298,3 +298,25 @@ def test_settings_lie_on_their_axes():
 def test_titles_are_those_of_the_points_and_escaped():
     text = frame.text("a<b>&\"'\x1b\udc80")
     assert text == "a&lt;b&gt;&amp;&quot;&#x27;\\x1b?"
+
+
+@pytest.mark.slow  # draws a page
+def test_a_notebook_makes_the_same(numbered, tmp_path, capsys, monkeypatch):
+    """Its cells are run one after another, and are those of a notebook by nbformat."""
+    import IPython.display
+    import nbformat
+
+    path, shown = tmp_path / "results.ipynb", []
+    invoke("report", numbered[2][0], "--quick", "--notebook", path)
+    cells = nbformat.validator.validate(book := nbformat.read(path, as_version=4)) or book.cells
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    monkeypatch.setattr("jaxlab.prepare", lambda: None)  # tests have their own
+    names: dict = {}
+    for cell in cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+    printed = capsys.readouterr().out
+    assert re.search(r"Mean Pearson r: 0\.\d{4} \(95 % interval", printed)
+    assert len(shown) == len(names["found"].sections) + 1
+    assert "<svg" in shown[2]._repr_html_()
+    assert shown[-1]["pearson"]["count"] == T - 1

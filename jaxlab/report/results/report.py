@@ -24,7 +24,7 @@ _IN_FULL = 6  # runs of which all is shown, of more only what they are beside on
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """title: of the page. lead: its first sentence. sections: in their order.
+    """title: of the page. lead: its first sentence. sections: in their order. evidence: of each run, where known.
 
     In a notebook each section shows itself; `write` makes the page, `pictures` the files.
     """
@@ -32,6 +32,7 @@ class Report:
     title: str
     lead: str
     sections: tuple[Section, ...]
+    evidence: tuple[Evidence | None, ...] = ()
 
     def html(self) -> str:
         """The body of the page."""
@@ -81,16 +82,16 @@ def report(
             read_coordinates(
                 places, one.run.predicting(objective).targets
             )  # refused before anything is predicted
-    found = [_evidence(one, quick, objective, log) for one in readings]
+    found = tuple(_evidence(one, quick, objective, log) for one in readings)
     if len(readings) == 1:
         sections = tuple(of_run(readings[0], found[0], places))
-        return Report(readings[0].name, scored.lead(readings[0], found[0]), sections)
+        return Report(readings[0].name, scored.lead(readings[0], found[0]), sections, found)
     sections = tuple(beside(readings, found))
     for number, (one, evidence) in enumerate(zip(readings, found, strict=True)):
         if len(readings) <= _IN_FULL:
             sections += (Section(one.name, (f"<p>{frame.text(scored.lead(one, evidence))}</p>",)),)
             sections += tuple(section.below(f"run{number}") for section in of_run(one, evidence, places))
-    return Report(f"{counted(len(readings), 'run')} side by side", "", sections)
+    return Report(f"{counted(len(readings), 'run')} side by side", "", sections, found)
 
 
 def distinct(paths: Sequence[Path]) -> list[str]:
