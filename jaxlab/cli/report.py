@@ -42,6 +42,9 @@ from jaxlab.core.types import UserError
     "--coordinates", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="A .csv of where targets lie: target, x, y.  [default: that of a RetinaMap]",
 )  # fmt: skip
+@click.option(
+    "--to", metavar="TRACKER", help="mlflow, mlflow:URI or wandb: config, scores and the page go there, too."
+)
 @set_fields(ANY_FIELD)
 @trust_config
 def report(
@@ -49,6 +52,7 @@ def report(
     out: Path | None,
     pictures: Path | None,
     notebook: Path | None,
+    to: str | None,
     settings: tuple[str, ...],
     **how: Any,
 ) -> None:
@@ -58,20 +62,22 @@ def report(
     page opens offline and prints; nothing is written into the runs. Labelled samples are predicted where a run has not
     kept such predictions.
     """
-    if out is None and pictures is None and notebook is None:
+    if not any((out, pictures, notebook, to)):
         raise UserError(
-            "report: expected --out FILE.html, --pictures FOLDER or --notebook FILE.ipynb, found none of them"
+            "report: expected --out FILE.html, --pictures FOLDER, --notebook FILE.ipynb or --to TRACKER, found none"
         )
     with importing():
         from jaxlab.report.results.cells import write_notebook
+        from jaxlab.report.results.exporters import exporter
         from jaxlab.report.results.report import report as made
         from submit.files.atomic import check_new_folder, refuse_input
+    send = exporter(to) if to is not None else None
     if pictures is not None:
         check_new_folder(pictures)
     if notebook is not None:
-        write_notebook(notebook, runs, settings, {name: value for name, value in how.items() if value})
+        write_notebook(notebook, runs, settings, _options(how))
         _say(f"{notebook}: written")
-    if out is None and pictures is None:
+    if not any((out, pictures, to)):
         return
     if out is not None:
         refuse_input(
@@ -84,6 +90,8 @@ def report(
         _say(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
     if pictures is not None:
         _say(f"{pictures}: {len(found.pictures(pictures))} pictures")
+    for reading in found.readings if send is not None else ():
+        _say(send(reading, out))
 
 
 @click.command(epilog=example("compare runs/first runs/second", then="jaxlab report RUN RUN --out page.html"))
@@ -106,6 +114,12 @@ def compare(runs: tuple[Path, ...], settings: tuple[str, ...], as_json: bool, **
         from jaxlab.report.results import terminal
     prepare()
     terminal.show(runs, settings, as_json=as_json, log=_say, **how)
+
+
+def _options(how: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, as Python says it."""
+    asked = {name: value for name, value in how.items() if value}
+    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in asked.items()}
 
 
 def _say(line: str) -> None:

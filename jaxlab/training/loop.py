@@ -24,6 +24,7 @@ from jaxlab.training.budget import Budget, duration_text
 from jaxlab.training.checkpoint import Checkpoints, Leaves, Saved
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
+from jaxlab.training.memory import used_memory
 from jaxlab.training.plan import Plan, Progress, undefined
 from jaxlab.training.state import TrainState, Variables
 
@@ -265,7 +266,7 @@ class Fit:
         where = {"step": step, "steps": self.plan.steps, "epoch": self.plan.epoch(step)}
         awaits = {elsewhere.AWAITS: self.plan.metric} if self.plan.elsewhere else {}
         scores = self._validated[1] if self._validated and self._validated[0] == step else None
-        meta = {**where, "progress": self.progress.to_json(), **awaits}
+        meta = {**where, "progress": self.progress.to_json(), "memory": used_memory(), **awaits}
         self.checkpoints.save(arrays, meta, lambda checkpoint: self.told(checkpoint, scores))
         if self.budget.limited and "checkpoint" not in self.budget.longest:
             self.checkpoints.wait()  # so that its whole time is known

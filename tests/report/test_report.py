@@ -3,7 +3,10 @@
 import json
 import re
 import struct
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +16,11 @@ from made import STEPS, arrays, made_run
 from PIL import Image
 
 from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
 from jaxlab.losses import CrossEntropy
 from jaxlab.report import frame
-from jaxlab.report.results import course, facts, numbers, study
+from jaxlab.report.results import classes, course, facts, numbers, study, worth
+from jaxlab.report.results.reading import read
 from jaxlab.report.results.report import distinct, report
 from jaxlab.training import events
 
@@ -227,7 +232,8 @@ def test_what_is_damaged_says_so_in_its_place(numbered, tmp_path, monkeypatch, h
 def test_bad_input_is_one_sentence(numbered, tmp_path):
     run = numbered[2][0]
     page = tmp_path / "page.html"
-    assert "expected --out FILE.html, --pictures FOLDER or" in invoke("report", run, code=1).output
+    assert "expected --out FILE.html, --pictures FOLDER" in invoke("report", run, code=1).output
+    assert "expected mlflow, mlflow:URI or wandb" in invoke("report", run, "--to", "comet", code=1).output
     assert "expected a file that ends in .html" in invoke("report", run, "--out", "page.pdf", code=1).output
     assert "not a run directory" in invoke("report", tmp_path, "--out", page, code=1).output
     assert "expected two runs or more" in invoke("compare", run, code=1).output
@@ -320,3 +326,127 @@ def test_a_notebook_makes_the_same(numbered, tmp_path, capsys, monkeypatch):
     assert len(shown) == len(names["found"].sections) + 1
     assert "<svg" in shown[2]._repr_html_()
     assert shown[-1]["pearson"]["count"] == T - 1
+
+
+class Mlflow:
+    """What of it is called, as its reference has it: `MlflowClient`, and `entities` of a parameter and a metric."""
+
+    def __init__(self):
+        self.entities = SimpleNamespace(Param=lambda key, value: (key, value), Metric=lambda *four: four)
+        self.params, self.metrics, self.files, self.ended = {}, [], [], []
+
+    def MlflowClient(self, tracking_uri):
+        self.uri = tracking_uri
+        return self
+
+    def get_experiment_by_name(self, name):
+        return None
+
+    def create_experiment(self, name):
+        return name
+
+    def create_run(self, experiment, tags, run_name):
+        self.tags = tags
+        return SimpleNamespace(info=SimpleNamespace(run_id="r1"))
+
+    def log_batch(self, run, metrics=(), params=()):
+        assert len(metrics) <= 1000
+        assert len(params) <= 100
+        self.params |= dict(params)
+        self.metrics += metrics
+
+    def log_artifact(self, run, path):
+        self.files.append(path)
+
+    def set_terminated(self, run):
+        self.ended.append(run)
+
+
+def test_trackers_get_config_scores_and_page(numbered, tmp_path, monkeypatch):
+    _, _, (run, _) = numbered
+    mlflow = Mlflow()
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    monkeypatch.setattr("jaxlab.report.drawing._saved", lambda *_: b"<svg></svg>")
+    page = tmp_path / "page.html"
+    said = invoke("report", run, "--quick", "--to", "mlflow:file:/x", "--out", page).output
+    assert "MLflow run r1" in said
+    assert (mlflow.uri, mlflow.files, mlflow.ended) == ("file:/x", [str(page)], ["r1"])
+    assert (mlflow.params["optimizer.lr"], mlflow.params["model.type"]) == ("0.01", "ShallowCNN")
+    assert ("validation/pearson", 0.5, 0, 8) in mlflow.metrics
+    assert mlflow.tags["commit"] == "abc"
+
+    logged: list = []
+    tracker = SimpleNamespace(
+        summary={},
+        name="one",
+        finish=lambda: logged.append("end"),
+        log=lambda values, step: logged.append((step, values)),
+    )
+    monkeypatch.setitem(
+        sys.modules, "wandb", SimpleNamespace(init=lambda **given: logged.append(given) or tracker)
+    )
+    invoke("report", run, "--quick", "--to", "wandb")
+    assert logged[0]["config"]["optimizer"]["lr"] == 0.01
+    steps = [entry[0] for entry in logged[1:-1]]
+    assert steps == list(range(1, STEPS + 1)), "each once, in order"
+    assert logged[8][1]["validation/pearson"] == 0.5
+    assert logged[-1] == "end"
+
+
+def test_a_tracker_that_is_not_installed_is_one_sentence(numbered, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    said = invoke("report", numbered[2][0], "--to", "mlflow", code=1).output
+    assert said == 'error: --to mlflow: mlflow is not installed: pip install "jaxlab[mlflow]"\n'
+
+
+def places_in(value, at=()):
+    """Where values lie in JSON."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield (*at, key)
+            yield from places_in(item, (*at, key))
+
+
+def test_files_of_strangers_may_hold_anything(numbered):
+    """Whatever stands where in run.json and config.json, facts are told or left out."""
+    reading = read(numbered[2][0])
+    for name in ("config", "info"):
+        whole = json.loads(json.dumps(getattr(reading, name)))
+        for place in places_in(whole):
+            for value in (None, 3, "x", [], {}, [3], {"a": 3}):
+                changed = json.loads(json.dumps(whole))
+                inner = changed
+                for key in place[:-1]:
+                    inner = inner[key]
+                inner[place[-1]] = value
+                assert list(facts.facts(replace(reading, **{name: changed}), None))
+                facts.changes(whole, changed)
+
+
+def test_what_a_part_is_worth_is_read_and_drawn(tmp_path):
+    (tmp_path / "worth.csv").write_text(
+        "part,checkpoint,split,class,score,whole,without,n,mean,sd,low,high,p_t,p_wilcoxon\n"
+        "augment,best,validation,,pearson,0.5,0.4,3,0.1,0.01,0.05,0.15,0.01,0.2\n"
+        "decay,best,validation,,pearson,0.5,0.51,3,-0.01,0.01,-0.02,,,\n"
+        "decay,best,train,,pearson,0.9,0.8,3,0.1,0.01,0,0.2,,\n"
+    )
+    (section,) = worth.section(tmp_path)
+    (picture,) = section.pictures
+    text = section.html()
+    assert "validation, best checkpoint" in picture.words
+    assert "<title>augment: +0.1000 (0.5000 whole, 0.4000 without)</title>" in text
+    assert "+0.0500 to +0.1500" in text
+    assert "0.9000" not in text, "of what was learned nothing is worth"
+    (tmp_path / "worth.csv").write_text("something,else\n1,2\n")
+    with pytest.raises(UserError, match="expected a table of what parts are worth"):
+        list(worth.section(tmp_path))
+    assert not list(worth.section(tmp_path / "none"))
+
+
+def test_many_classes_are_seen_in_groups():
+    counts = np.random.default_rng(5).integers(0, 9, (973, 973))
+    grouped, names = classes.grouped(counts, [f"c{k}" for k in range(973)])
+    assert grouped.shape == (60, 60)
+    assert grouped.sum() == counts.sum()
+    second = int(names[1][1:])
+    assert grouped[0, 1] == counts[:second, second : int(names[2][1:])].sum()

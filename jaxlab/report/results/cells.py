@@ -22,7 +22,7 @@ def write_notebook(
     given = {
         "RUNS: list[str] = []": f"RUNS = {[str(run.resolve()) for run in runs]!r}",
         "SETTINGS: list[str] = []": f"SETTINGS = {list(settings)!r}",
-        "OPTIONS: dict[str, object] = {}": f"OPTIONS = {options!r}",
+        "OPTIONS: dict = {}": f"OPTIONS = {options!r}",
     }
     for before, after in given.items():
         text = text.replace(before, after, 1)

@@ -12,6 +12,7 @@ from submit import figures
 from submit.scores.by_class import MOST, ByClass, PerClass
 
 _NAMED = 20  # classes whose names fit beside a small matrix
+_GROUPS = 60
 _ROWS = 30
 _MISTAKEN = 10
 
@@ -53,11 +54,24 @@ def _classes(found: ByClass, before: ByClass | None) -> Iterator[Part]:
 
 def _matrix(found: ByClass) -> Picture:
     assert found.confusion is not None
-    names = [visible(one.name) for one in found.classes]
+    counts, names = grouped(found.confusion, [visible(one.name) for one in found.classes])
     with canvas(size=(4.6, 3.8)) as (figure, axes):
-        figures.confusion_on(axes, found.confusion, names, _NAMED)
+        figures.confusion_on(axes, counts, names, _NAMED)
     axes.set(xlabel="predicted", ylabel="true")
-    return Picture("confusion", "What is taken for what, as shares of each true class", figure)
+    words = "What is taken for what, as shares of each true class"
+    if len(counts) < len(found.classes):
+        axes.set(xlabel="predicted, in groups", ylabel="true, in groups of classes")
+        words += f"; of {len(found.classes):,} classes those that follow one another in {len(counts)} groups"
+    return Picture("confusion", words, figure)
+
+
+def grouped(counts: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
+    """(g, g) counts and names of at most 60 groups of neighbouring classes: single cells of more are not seen."""
+    if len(counts) <= _GROUPS:
+        return counts, names
+    starts = np.linspace(0, len(counts), _GROUPS + 1).astype(int)[:-1]
+    summed = np.add.reduceat(np.add.reduceat(counts, starts, 0), starts, 1)
+    return summed, [names[start] for start in starts]
 
 
 def _rates(found: ByClass) -> Picture:

@@ -90,6 +90,8 @@ def gather(
         run.has_its_data(getattr(plan, "fingerprint", fingerprint)(run.opened))
     else:
         notes.append("Whether the data are still those that the run was trained on was not looked at.")
+    if bad := int((~np.isfinite(predictions.values).all(1)).sum()):
+        notes.append(f"Predictions of {bad:,} of {len(rows):,} samples are not finite.")
     labelled = Labelled(predictions.split, rows, predictions.values)
     found = run.primary.breakdown(labelled, run.opened)
     before = _before(run, predictions, log, notes) if compute and untrained else None

@@ -33,16 +33,16 @@ def section(reading: Reading, evidence: Evidence | None) -> Section:
 
 def facts(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, str]]:
     """(name, what it is); what is not known is left out."""
-    config, info = reading.config or {}, reading.info or {}
+    config, info = mapping(reading.config), mapping(reading.info)
     yield "run", str(reading.rundir.path)
     yield from _config(config)
     yield from _data(reading, evidence)
     yield from _weights(info)
     yield from _training(reading)
-    devices = info.get("devices") or {}
+    devices = mapping(info.get("devices"))
     if devices:
         yield "devices", f"{devices.get('used')} x {devices.get('platform')}, {devices.get('cores')} cores"
-    versions = {"python": info.get("python"), **(info.get("versions") or {})}
+    versions = {"python": info.get("python"), **mapping(info.get("versions"))}
     if known := ", ".join(f"{name} {version}" for name, version in versions.items() if version):
         yield "versions", known
     if info:
@@ -59,16 +59,15 @@ def _config(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         inner = inner["experiment"]
     yield "config", " of ".join(kinds)
     parts = ("model", "head", "loss", "optimizer")
-    objectives = inner.get("objectives") or {}
+    objectives = mapping(inner.get("objectives"))
     for part in parts:
         if isinstance(inner.get(part), dict) and not (objectives and part in ("head", "loss")):
             yield part, summary(inner[part])
     for name, one in objectives.items():
         if isinstance(one, dict):
-            yield f"objective {name}", ", ".join(summary(one.get(part) or {}) for part in ("head", "loss"))
-    for encoder in inner.get("encoders") or ():
-        if isinstance(encoder, dict):
-            yield "features", summary(encoder.get("model") or encoder)
+            yield f"objective {name}", ", ".join(summary(mapping(one.get(part))) for part in ("head", "loss"))
+    for encoder in sequence(inner.get("encoders")):
+        yield "features", summary(mapping(mapping(encoder).get("model")) or mapping(encoder))
 
 
 def summary(part: Mapping[str, Any]) -> str:
@@ -88,10 +87,10 @@ def _data(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, st
     if isinstance(source, Component):
         at = ", ".join(locations(source).values())
         yield "data", f"{type(source).__name__}{' at ' if at else ''}{at}"
-    task = (reading.info or {}).get("task") or {}
+    task = mapping(mapping(reading.info).get("task"))
     if task:
         many = ("class", "classes") if task.get("kind") == "classification" else ("target",)
-        yield "predicts", counted(len(task.get("targets") or ()), *many)
+        yield "predicts", counted(len(sequence(task.get("targets"))), *many)
     if evidence is not None:
         total = len(evidence.run.opened.train)
         yield (
@@ -100,7 +99,7 @@ def _data(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, st
         )
     if split := getattr(plan, "split", None):
         yield "split", summary(to_json(split))
-    fingerprint = ((reading.info or {}).get("data") or {}).get("fingerprint")
+    fingerprint = mapping(mapping(reading.info).get("data")).get("fingerprint")
     if fingerprint:
         yield "fingerprint of the data", str(fingerprint)[:16]
 
@@ -110,9 +109,9 @@ def _words(split: str) -> str:
 
 
 def _weights(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    encoders = ((info.get("task") or {}).get("encoders")) or ()
-    for one in (info.get("weights"), *(each.get("weights") for each in encoders if isinstance(each, dict))):
-        if isinstance(one, dict) and one.get("source"):
+    encoders = sequence(mapping(info.get("task")).get("encoders"))
+    for one in map(mapping, (info.get("weights"), *(mapping(each).get("weights") for each in encoders))):
+        if one.get("source"):
             yield "pretrained weights", f"{one['source']}, SHA-256 {str(one.get('sha256', ''))[:12]}"
 
 
@@ -125,7 +124,7 @@ def _training(reading: Reading) -> Iterator[tuple[str, str]]:
         yield "best", f"{best['metric'].replace('_', ' ')} {best['value']:.4g} at step {best['step']:,}"
     if reading.seconds is not None and reading.seconds >= 1:
         yield "time", f"{duration_text(reading.seconds)}, from its first record to the last"
-    leaves = (meta.get("leaves") or {}).get("params") or {}
+    leaves = mapping(mapping(meta.get("leaves")).get("params"))
     count = sum(_size(leaf[0]) for leaf in leaves.values())
     if count:
         yield "parameters", f"{count:,} in {len(leaves):,} arrays"
@@ -134,15 +133,25 @@ def _training(reading: Reading) -> Iterator[tuple[str, str]]:
     )
     if size:
         yield "checkpoints", f"{len(reading.checkpoints)}, {decimal(size)} on disk"
-    resources = (reading.info or {}).get("resources") or {}
-    for name, words in (("host_bytes", "memory"), ("device_bytes", "memory of a device")):
-        if isinstance(resources.get(name), int):
-            yield words, f"{decimal(resources[name])} at most"
+    used = mapping(meta.get("memory"))
+    for name, words in (("host", "memory"), ("device", "memory of a device")):
+        if isinstance(used.get(name), int):
+            yield words, f"{decimal(used[name])} at most"
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The JSON object that a file should have there, or an empty one: strangers' files hold anything."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def sequence(value: Any) -> Sequence[Any]:
+    """Likewise, of a list."""
+    return value if isinstance(value, list) else ()
 
 
 def _size(shape: Any) -> int:
     total = 1
-    for side in shape:
+    for side in sequence(shape):
         total *= side if isinstance(side, int) else 0
     return total
 

@@ -8,7 +8,7 @@
 # %%
 RUNS: list[str] = []  # run directories: one in full, or several side by side
 SETTINGS: list[str] = []  # overrides, as in --set: ["data.root=FOLDER"]
-OPTIONS: dict[str, object] = {}  # as jaxlab.report.results.report.report takes them: {"quick": True}
+OPTIONS: dict = {}  # as jaxlab.report.results.report.report takes them: {"quick": True}
 
 # %%
 import jaxlab
@@ -37,11 +37,12 @@ for section in found.sections:
 for run, evidence in zip(RUNS, found.evidence, strict=True):
     if evidence is None:
         print(f"{run}: no predictions of labelled samples")
-    elif evidence.truth.ndim == 2:
-        each = pd.DataFrame(evidence.found.each, index=evidence.found.targets)
+        continue
+    scores = vars(evidence.found)
+    if "each" in scores:
         print(f"{run}: {len(evidence.rows):,} samples, scores by target")
-        display(each.describe())
+        display(pd.DataFrame(scores["each"], index=scores["targets"]).describe())
     else:
         right = evidence.values.argmax(1) == evidence.truth
         print(f"{run}: {len(evidence.rows):,} samples, accuracy {np.mean(right):.4f}")
-        display(pd.DataFrame(evidence.found.classes))
+        display(pd.DataFrame(scores["classes"]))

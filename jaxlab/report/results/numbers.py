@@ -44,7 +44,7 @@ def _against(evidence: Evidence, found: ByTarget) -> Iterator[Part]:
     label = "standard deviations of the truth about its mean"
     axes.set(xlabel=label, ylabel="density")
     yield Picture("distributions", "How predictions are distributed beside their truth, all targets", figure)
-    if len(found.targets) > 1:
+    if np.isfinite(found.each["spread_ratio"]).sum() > 1:
         yield _spread(drawn)
     yield from _examples(evidence, found)
 

@@ -9,7 +9,7 @@ from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.heads.coordinates import read_coordinates
 from jaxlab.report import frame
-from jaxlab.report.results import classes, course, facts, numbers, scored, shown, study
+from jaxlab.report.results import classes, course, facts, numbers, scored, shown, study, worth
 from jaxlab.report.results.evidence import Evidence, gather
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.section import Section, missing
@@ -25,6 +25,7 @@ _IN_FULL = 6  # runs of which all is shown, of more only what they are beside on
 @dataclass(frozen=True, eq=False)
 class Report:
     """title: of the page. lead: its first sentence. sections: in their order. evidence: of each run, where known.
+    readings: what each one's files say.
 
     In a notebook each section shows itself; `write` makes the page, `pictures` the files.
     """
@@ -33,6 +34,7 @@ class Report:
     lead: str
     sections: tuple[Section, ...]
     evidence: tuple[Evidence | None, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
     def html(self) -> str:
         """The body of the page."""
@@ -75,7 +77,8 @@ def report(
     """
     paths = [Path(path) for path in runs]
     settings = tuple(settings)
-    readings = [read(path, name, settings, trust) for path, name in zip(paths, distinct(paths), strict=True)]
+    named = zip(paths, distinct(paths), strict=True)
+    readings = tuple(read(path, name, settings, trust) for path, name in named)
     places = None if coordinates is None else Path(coordinates)
     for one in readings:
         if places is not None and one.run is not None:
@@ -85,13 +88,13 @@ def report(
     found = tuple(_evidence(one, quick, objective, log) for one in readings)
     if len(readings) == 1:
         sections = tuple(of_run(readings[0], found[0], places))
-        return Report(readings[0].name, scored.lead(readings[0], found[0]), sections, found)
+        return Report(readings[0].name, scored.lead(readings[0], found[0]), sections, found, readings)
     sections = tuple(beside(readings, found))
     for number, (one, evidence) in enumerate(zip(readings, found, strict=True)):
         if len(readings) <= _IN_FULL:
             sections += (Section(one.name, (f"<p>{frame.text(scored.lead(one, evidence))}</p>",)),)
             sections += tuple(section.below(f"run{number}") for section in of_run(one, evidence, places))
-    return Report(f"{counted(len(readings), 'run')} side by side", "", sections, found)
+    return Report(f"{counted(len(readings), 'run')} side by side", "", sections, found, readings)
 
 
 def distinct(paths: Sequence[Path]) -> list[str]:
@@ -123,6 +126,7 @@ def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> 
     """All that is known of one run; of a part that cannot be shown, why."""
     yield from _guarded("Scores", lambda: [scored.section(reading, evidence)])
     yield from _guarded("What was trained on what", lambda: [facts.section(reading, evidence)])
+    yield from _guarded("What each part is worth", lambda: worth.section(reading.rundir.path))
     yield from _guarded("Study", lambda: _study(reading))
     yield from _guarded("Training", lambda: filter(None, [course.section(reading)]))
     if evidence is not None:

@@ -46,16 +46,18 @@ def _judged(evidence: Evidence) -> tuple[np.ndarray, str]:
     with np.errstate(all="ignore"):
         mean, scale = np.nanmean(truth, 0), np.nanstd(truth, 0)
         varies = scale > 0
+        bad = ~np.isfinite(values).all(1) | ~varies.any()
         mean, scale = mean[varies], scale[varies]
         predicted, real = (np.nan_to_num((side[:, varies] - mean) / scale) for side in (values, truth))
         if varies.sum() < 5:
-            return -np.square(predicted - real).mean(
-                1
-            ), "By squared error, in standard deviations of the truth."
+            error = np.square(predicted - real).sum(1) / max(varies.sum(), 1)
+            return np.where(bad, np.nan, -error), "By squared error, in standard deviations of the truth."
         a, b = (side - side.mean(1, keepdims=True) for side in (predicted, real))
         r = (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
     words = "By the correlation over targets between prediction and truth, each target standardised."
-    return r, f"{words} Lines: truth in grey, prediction in blue, one target beside another."
+    return np.where(
+        bad, np.nan, r
+    ), f"{words} Lines: truth in grey, prediction in blue, one target beside another."
 
 
 def _shown(evidence: Evidence, rows: np.ndarray) -> Iterator[str]:

@@ -175,8 +175,9 @@ def facts_table(readings: Sequence[Reading], found: Sequence[Evidence | None]) -
 
 def beside(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> Iterator[Section]:
     """The first sections of a page of several runs."""
-    yield Section("Scores", tuple(_scores(readings, found)))
-    yield Section("Side by side", tuple(_pictures(readings, found)))
+    made = rows(readings, found)
+    yield Section("Scores", tuple(_scores(readings, made)))
+    yield Section("Side by side", tuple(_pictures(readings, found, made)))
     table = frame.table(
         ("", *(one.name for one in readings)),
         ((name, *cells) for name, cells in facts_table(readings, found)),
@@ -186,8 +187,7 @@ def beside(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> Ite
     yield Section("What differs in their configs", tuple(_configs(readings)))
 
 
-def _scores(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> Iterator[str]:
-    made = rows(readings, found)
+def _scores(readings: Sequence[Reading], made: Sequence[Row]) -> Iterator[str]:
     cells = []
     for one in made:
         score = ("", "") if one.score is None else (f"{one.score.value:.4f}", ends(one.score, ".4f"))
@@ -211,8 +211,9 @@ def ends(interval: Interval, form: str) -> str:
     return f"{interval.low:{form}} to {interval.high:{form}}" if known else ""
 
 
-def _pictures(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> Iterator[Part]:
-    made = rows(readings, found)
+def _pictures(
+    readings: Sequence[Reading], found: Sequence[Evidence | None], made: Sequence[Row]
+) -> Iterator[Part]:
     known = [(one, one.score) for one in made if one.score is not None]
     if known:
         with canvas(known[0][0].measure, size=(4.6, 0.9 + 0.22 * max(len(known), 3))) as (figure, axes):

@@ -35,9 +35,8 @@ def show(
     settings = tuple(settings)
     readings = [read(path, name, settings) for path, name in zip(runs, distinct(runs), strict=True)]
     found = [_evidence(one, quick, objective, log) for one in readings]
-    report = compared(readings, found)
     if as_json:
-        print(json.dumps(plain(report), indent=1, allow_nan=False))
+        print(json.dumps(plain(compared(readings, found)), indent=1, allow_nan=False))
     else:
         render(readings, found, plain_console())
 
