@@ -90,8 +90,9 @@ def report(
         _say(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
     if pictures is not None:
         _say(f"{pictures}: {len(found.pictures(pictures))} pictures")
-    for reading in found.readings if send is not None else ():
-        _say(send(reading, out))
+    if send is not None:
+        for reading in found.readings:
+            _say(send(reading, out))
 
 
 @click.command(epilog=example("compare runs/first runs/second", then="jaxlab report RUN RUN --out page.html"))
