@@ -316,7 +316,7 @@ def test_a_notebook_makes_the_same(numbered, tmp_path, capsys, monkeypatch):
     invoke("report", numbered[2][0], "--quick", "--notebook", path)
     cells = nbformat.validator.validate(book := nbformat.read(path, as_version=4)) or book.cells
     monkeypatch.setattr(IPython.display, "display", shown.append)
-    monkeypatch.setattr("jaxlab.prepare", lambda: None)  # tests have their own
+    monkeypatch.setattr("jaxlab.training.runtime.prepare", lambda: None)  # tests have their own
     names: dict = {}
     for cell in cells:
         if cell.cell_type == "code":

@@ -11,14 +11,14 @@ SETTINGS: list[str] = []  # overrides, as in --set: ["data.root=FOLDER"]
 OPTIONS: dict = {}  # as jaxlab.report.results.report.report takes them: {"quick": True}
 
 # %%
-import jaxlab
 import numpy as np
 import pandas as pd
 from IPython.display import display
 
 from jaxlab.report.results.report import report
+from jaxlab.training.runtime import prepare
 
-jaxlab.prepare()  # all cores, and memory kept, before JAX starts
+prepare()  # all cores, and memory kept, before JAX starts
 found = report(RUNS, SETTINGS, log=print, **OPTIONS)
 print(f"{found.title}\n{found.lead}")
 
