@@ -56,11 +56,23 @@ def serve(
     if host not in _LOCAL:
         log(f"warning: whoever reaches {host} may ask; there is no password and no encryption")
     shown = f"[{host}]" if ":" in host else host
-    log(f"{run.rundir.path}: http://{shown}:{port}")
     settings: dict[str, Any] = {"timeout_graceful_shutdown": _DRAINS, "limit_concurrency": _OPEN}
     config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="on", **settings)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[at])
+        _Server(config, lambda: log(f"{run.rundir.path}: http://{shown}:{port}")).run(sockets=[at])
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it can be reached."""
+
+    def __init__(self, config: uvicorn.Config, reached: Callable[[], None]):
+        super().__init__(config)
+        self._reached = reached
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._reached()
 
 
 def warm(ready: Ready, batch: int) -> None:
