@@ -66,7 +66,8 @@ def evaluate(
     """Score a RUN's checkpoints on training and validation data.
 
     Validation scores that its metrics.jsonl lacks are added to it. With `--set inference.tta.shift=3`, or other fields
-    of inference, those with it are shown beside them; details are of images as they are.
+    of inference, those with it are shown beside them; details are of images as they are. With `--set data.root=NEW`,
+    other labelled data than it was trained on, all of them are scored.
 
     With --pending RUN is a folder of runs (default: runs), or one: each checkpoint that has no validation scores gets
     them, from whichever of several watchers is first, and the best of a run trained with
@@ -93,7 +94,7 @@ def evaluate(
     prepare()
     loaded = load(run, settings)
     detailed = loaded.predicting(objective)
-    scores: dict[Any, Any] = dict(loaded.evaluate_checkpoints(checkpoints))
+    scores: dict[Any, Any] = dict(loaded.evaluation(checkpoints))
     console = None if as_json else plain_console()
     if console is not None:
         print_scores(console, scores)

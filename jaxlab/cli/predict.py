@@ -28,7 +28,10 @@ from jaxlab.core.types import UserError
     )
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
-@click.option("--out", type=Output(".csv", ".npz"), help="FILE.csv (checked) or FILE.npz.")
+@click.option(
+    "--out", type=Output(".csv", ".npz", ".parquet"),
+    help="FILE.csv (checked) or FILE.npz; of --images FILE.parquet, too.",
+)  # fmt: skip
 @set_fields("Override a field, e.g. data.root=FOLDER or inference.tta.shift=3.")
 @click.option(
     "--checkpoint", type=CheckpointName(), help="best, last or a step.  [default: best; of folds, last]"
@@ -44,6 +47,7 @@ from jaxlab.core.types import UserError
     "--images", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Predict these images, a folder of them or one, in place of a split.",
 )  # fmt: skip
+@click.option("--skip-broken", is_flag=True, help="Leave out images of --images that cannot be decoded.")
 @click.option(
     "--as", "form", type=click.Choice(["probabilities", "labels", "logits"]),
     help="How classes of --images are written.  [default: probabilities]",
@@ -57,6 +61,7 @@ def predict(
     split: str,
     objective: str | None,
     images: Path | None,
+    skip_broken: bool,
     form: Any,
 ) -> None:
     """Predict test images with RUNS, and write their mean to OUT.
@@ -66,10 +71,15 @@ def predict(
     is written.
     `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
 
-    With --images FOLDER, OUT has a row for each image in FOLDER, its file name first; nothing is kept or overwritten.
+    With --images FOLDER, OUT has a row for each image in FOLDER and the folders in it, its name first, as 1.png or
+    cat/1.png; nothing is kept or overwritten.
     """
     if images is None and form is not None:
         raise UserError("--as: is for --images; a submission's sample says how its classes are written")
+    if images is None and skip_broken:
+        raise UserError(
+            "--skip-broken: is for --images; a submission has a row for each image that it is asked for"
+        )
     if images is not None and (out is None or split != "test"):
         raise UserError("--images: expected --out FILE.csv too, and no --split: the images take its place")
     with importing():
@@ -77,7 +87,15 @@ def predict(
     prepare()
     if images is not None and out is not None:
         predict_images(
-            runs, images, out, settings, checkpoint, form, partial(click.echo, err=True), objective
+            runs,
+            images,
+            out,
+            settings,
+            checkpoint,
+            form,
+            partial(click.echo, err=True),
+            objective,
+            skip_broken,
         )
         return
     predict_runs(runs, out, settings, checkpoint, split, partial(click.echo, err=True), objective)

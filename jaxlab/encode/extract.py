@@ -100,12 +100,15 @@ def features(
     return FeatureSet(samples.ids[rows], kept)
 
 
-def fresh(encoders: Sequence[Loaded], samples: Samples) -> FeatureSet:
-    """The features of a few samples, in memory; nothing is looked for or kept in the store. Errors as `features`."""
+def fresh(encoders: Sequence[Loaded], samples: Samples, size: int) -> FeatureSet:
+    """The features of a few samples, in memory; nothing is looked for or kept in the store. Errors as `features`.
+
+    size: of a batch, which is filled up; each other one is compiled anew.
+    """
     kept: dict[str, StoredLayer] = {}
     for encoder in encoders:
         stimuli = encoder.stimuli(samples, np.arange(len(samples)))
-        parts = [values for _, values in _run(encoder, stimuli, encoder.layers, 0)]
+        parts = [values for _, values in _run(encoder, stimuli, encoder.layers, 0, size)]
         folder = Folder(_key(encoder, stimuli))
         for name, layer in encoder.named.items():
             whole = _layer(encoder, stimuli, layer)
@@ -167,7 +170,9 @@ def _make(
 
         def batches(done: int) -> Iterator[Rows]:
             bar.update(task, completed=done)
-            for which, values in _run(encoder, stimuli, [layer.name for layer in missing], done):
+            for which, values in _run(
+                encoder, stimuli, [layer.name for layer in missing], done, _usual_size()
+            ):
                 yield which, values
                 bar.advance(task, len(which))
 
@@ -175,10 +180,12 @@ def _make(
     return time.perf_counter() - start
 
 
-def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int) -> Iterator[Rows]:
+def _usual_size() -> int:
+    return jax.local_device_count() * (CPU_ROWS if jax.default_backend() == "cpu" else ROWS)
+
+
+def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int, size: int) -> Iterator[Rows]:
     """The layers' values from row `done` on. While the devices compute a batch, the next one is made on the host."""
-    devices = jax.local_device_count()
-    size = devices * (CPU_ROWS if jax.default_backend() == "cpu" else ROWS)
     layout = Layout("auto", size)
     compiled = encoder.program(tuple(layers), layout)
     variables = layout.put(encoder.frozen.variables)

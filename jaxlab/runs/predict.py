@@ -13,7 +13,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
-from jaxlab.runs import keeping
+from jaxlab.runs import given, keeping
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import unlike_sample
 from jaxlab.runs.constant import constants
@@ -110,14 +110,17 @@ def predict_images(
     form: Form | None = None,
     log: Callable[[str], None] = lambda line: None,
     objective: str | None = None,
+    skip_broken: bool = False,
 ) -> Path:
     """Write to `out` the mean of what runs predict for a folder of images, or one: a row for each, its file name first.
 
+    The names of images in folders inside of it begin with these, as `cat/1.png`. The suffix of `out` picks csv, npz or
+    parquet. skip_broken: leave out images that cannot be decoded, which are told; else they are an error.
     objective: as `predict_runs` has it. form: of classes; default probabilities, a column for each. `labels` is one
     column of class names, in a csv. Nothing is kept in the runs, and no file is overwritten. Raises UserError, before
     anything is predicted where that can be known.
     """
-    check_out(out)
+    check_out(out, given.SUFFIXES)
     if out.exists():
         raise UserError(
             f"--out {out}: is there already; nothing is overwritten, so give another file or remove it"
@@ -127,12 +130,14 @@ def predict_images(
     _check_together(runs, None)
     first.primary.presented(first.primary.placeholder(1), form)
     if form == "labels" and out.suffix != ".csv":
-        raise UserError(f"--out {out}: expected a .csv file for labels; an npz holds numbers")
+        raise UserError(f"--out {out}: expected a .csv file for labels; others hold numbers")
     for run in runs:
         for warning in run.unfinished():
             log(warning)
     samples = first.given(images)
-    each = (_in_order(run, run.given(images), which, first) for run in runs)
+    rows = given.readable_rows(samples, log) if skip_broken else np.arange(len(samples))
+    samples = given.at_rows(samples, rows)
+    each = (_in_order(run, given.at_rows(run.given(images), rows), which, first) for run in runs)
     values = next(each) if len(runs) == 1 else first.primary.mean_of(each)
     origin: dict[str, Any] = {"images": str(images), "runs": [run.rundir.path.name for run in runs]}
     if first.predicts is not None:
@@ -144,7 +149,7 @@ def predict_images(
         _write_labels(Labels.of(found), out)
     else:
         found = _in_form(found, form, first)
-        found.save(out) if out.suffix == ".npz" else kaggle.write(found, out)
+        given.save(found, out)
     log(
         f"{out}: {counted(len(samples), 'image')}, {'class names' if form == 'labels' else _WORDS[found.kind]}"
     )
@@ -196,12 +201,12 @@ def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str
     )
 
 
-def check_out(out: Path | None) -> None:
-    """Raises UserError for a file that is neither csv nor npz, or lies where nothing can be written."""
+def check_out(out: Path | None, suffixes: Sequence[str] = (".csv", ".npz")) -> None:
+    """Raises UserError for a file of another kind, or that lies where nothing can be written."""
     if out is None:
         return
-    if out.suffix not in (".csv", ".npz"):
-        raise UserError(f"--out {out}: expected a .csv or .npz file")
+    if out.suffix not in suffixes:
+        raise UserError(f"--out {out}: expected a {' or '.join(suffixes)} file")
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise UserError(f"--out {out}: nothing can be written in {folder}")

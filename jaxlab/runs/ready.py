@@ -1,11 +1,12 @@
 """A run that predicts images as they come: what it has learned is read once, and stays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxlab.data.sources.users_images import encoded_samples
+from jaxlab.training.sharding import Layout
 
 if TYPE_CHECKING:
     from jaxlab.runs.run import Run, Which
@@ -31,6 +32,16 @@ class Ready:
     def predict(self, images: Sequence[Any]) -> np.ndarray:
         """(n, t) of what `taken` gave, as `Run.predicted` has it: in the targets' units, or logits."""
         return self._run.predicted(encoded_samples(images, numbered(images)), self._which)
+
+
+def sizes(most: int) -> tuple[int, ...]:
+    """Of batches, which are filled up, each of them compiled: a row a device, for what comes alone, and `most`."""
+    return tuple(sorted({Layout("auto", most).count, most}))
+
+
+def fitting(count: int, sizes: Collection[int]) -> int:
+    """The smallest size that holds `count` images; where none does, the largest."""
+    return min((size for size in sizes if size >= count), default=max(sizes))
 
 
 def numbered(images: Sequence[Any]) -> list[str]:

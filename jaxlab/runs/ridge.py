@@ -28,7 +28,7 @@ from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
-from jaxlab.runs.ready import Ready, numbered
+from jaxlab.runs.ready import Ready, fitting, numbered, sizes
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
@@ -197,12 +197,14 @@ def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> 
 class RidgeReady(Ready):
     """A ridge regression that predicts images as they come; their features are not kept."""
 
-    def __init__(self, run: "RidgeRun", which: Which | None):
+    def __init__(self, run: "RidgeRun", which: Which | None, size: int):
         super().__init__(run, which)
+        self._sizes = sizes(size)
         self._encoders, (self._fitted, self._train) = run.encoders, run.solution(which)
 
     def predict(self, images: Sequence[bytes]) -> np.ndarray:
-        made = fresh(self._encoders, encoded_samples(images, numbered(images)))
+        size = fitting(len(images), self._sizes)
+        made = fresh(self._encoders, encoded_samples(images, numbered(images)), size)
         return self._fitted.predict(made, self._train)
 
 
@@ -269,11 +271,11 @@ class RidgeRun(Run):
         yield Labelled("validation", rows, guessed.values)
 
     def evaluate_checkpoints(self, which: Any = None) -> dict[int, dict[str, NamedScores]]:
-        self.has_its_data(fingerprint(self.opened))
+        self.has_its_data(self.fingerprint)
         return {0: self.evaluate(None if which == "all" else which)}
 
     def ready(self, which: Which | None = None, size: int = 16) -> Ready:
-        return RidgeReady(self, which)
+        return RidgeReady(self, which, size)
 
     def recorded(self) -> dict[str, dict[str, NamedScores]]:
         """{"last": {"out_of_fold": scores}}."""

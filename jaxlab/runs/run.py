@@ -12,9 +12,10 @@ import numpy as np
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.source import Opened, Source, samples_fingerprint
+from jaxlab.data.source import Opened, Source, fingerprint, samples_fingerprint
+from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled, Resolved
-from jaxlab.runs import keeping
+from jaxlab.runs import keeping, new_data
 from jaxlab.runs.ready import Ready
 from jaxlab.training import elsewhere, runtime
 from jaxlab.training.checkpoint import Saved, newest_good, saved
@@ -122,10 +123,19 @@ class Run(ABC):
 
     @cached_property
     def opened(self) -> Opened:
-        """The run's source, opened."""
+        """The run's source, opened; its targets and classes in the run's order.
+
+        Raises UserError where they are others than the run predicts.
+        """
         if self.like is not None and self.like.source == self.source:
             return self.like.opened
-        return self.source.open()
+        return new_data.matched(self.source.open(), self.objectives, self.rundir.path)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the labelled data as they are now."""
+        of = getattr(innermost(self.experiment), "fingerprint", fingerprint)
+        return str(of(self.opened))
 
     def has_its_data(self, fingerprint: str) -> bool:
         """Whether the data now are those that it was trained on, by their fingerprint; where not, says so."""
@@ -280,11 +290,22 @@ class Run(ABC):
         """
         return None
 
+    def evaluation(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
+        """`evaluate_checkpoints`; of other data than it was trained on {step: {"all": scores}}, and says so.
+
+        These are of all labelled samples, predicted as `predict` does. Of several objectives those with a truth there,
+        as `objective/score`.
+        """
+        if self.has_its_data(self.fingerprint):
+            return self.evaluate_checkpoints(which)
+        return new_data.evaluated(self, which)
+
     def breakdowns(
         self, which: Which | None = None, untrained: bool = False
     ) -> "Iterator[tuple[Labelled, ByTarget | ByClass]]":
         """`labelled`, each with its scores by target and region, or by class."""
-        for labelled in self.labelled(which, untrained):
+        own = untrained or self.fingerprint == self.info["data"]["fingerprint"]
+        for labelled in self.labelled(which, untrained) if own else [new_data.labelled(self, which)]:
             yield labelled, self.primary.breakdown(labelled, self.opened)
 
     def origin(self, scores: Mapping[str, Any], **more: Any) -> dict[str, Any]:

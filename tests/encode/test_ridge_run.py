@@ -91,6 +91,15 @@ def test_other_data_leave_its_predictions_as_they_are(place, tmp_path):
     (other,) = (run / "predictions").glob("test-data*-step0-*.npz")
     assert len(Predictions.load(other)) == 5
 
+    table = pd.read_csv(place / "data/train.csv", dtype={"image_id": str}).iloc[:9, ::-1]
+    table.to_csv(tmp_path / "other/train.csv", index=False)
+    shutil.copytree(place / "data/train", tmp_path / "other/train")
+    loaded = jaxlab.load(run, [f"data.root={tmp_path / 'other'}", "data.id_column=image_id"])
+    files = [tmp_path / f"other/train/{name}.png" for name in table["image_id"]]
+    values = pd.DataFrame(loaded.predict(files), columns=loaded.targets)
+    r = [pearsonr(values[name], table[name]).statistic for name in loaded.targets]
+    assert loaded.evaluation()[0]["all"]["pearson"] == pytest.approx(np.mean(r), abs=1e-5)
+
 
 @pytest.mark.slow
 def test_out_of_fold_predictions_are_kept_and_scored(place):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -150,11 +151,33 @@ def test_images_that_are_not_there(folder: Path, tmp_path: Path, runs) -> None:
     (tmp_path / "empty/inside").mkdir(parents=True)
     for path, words in (
         (tmp_path / "gone", "nothing at"),
-        (tmp_path / "empty", "holds none .*; in it are the folders inside: give one of these"),
+        (tmp_path / "empty", "holds none "),
     ):
         with pytest.raises(UserError, match=f"images: .*{words}"):
             predict_images([Path("0")], path, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_folders_inside_broken_images_and_parquet(folder: Path, tmp_path: Path, runs) -> None:
+    (folder / "cat/young").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for name in ("cat/young/a.png", ".hidden/a.png", "cat/.a.png"):
+        Image.new("L", (4, 4)).save(folder / name)
+    (folder / "cat/b.png").write_bytes(b"no image")
+    (folder / "notes.txt").write_text("no image")
+    runs[:] = [Stub(np.arange(12.0).reshape(4, 3), "regression")]
+    out, said = tmp_path / "out.parquet", list[str]()
+    predict_images([Path("0")], folder, out, log=said.append, skip_broken=True)
+    assert said[0].startswith("warning: 1 of 5 images are left out: ")
+    assert "b.png: cannot be decoded (not an image)" in said[0]
+    table = pd.read_parquet(out)
+    assert table["id"].tolist() == ["a.jpg", "b.png", "käfer.png", "cat/young/a.png"]
+    np.testing.assert_array_equal(table[["a", "b", "c"]].to_numpy(), np.arange(12.0).reshape(4, 3))
+    assert json.loads(pq.read_schema(out).metadata[b"provenance"])["runs"] == ["stub"]
+    for file in folder.rglob("*.*"):
+        file.write_bytes(b"") if file.is_file() else None
+    with pytest.raises(UserError, match=r"none of 5 images can be used: .*a\.jpg: .*an empty file"):
+        predict_images([Path("0")], folder, tmp_path / "out.csv", skip_broken=True)
 
 
 def test_without_a_sample_classes_are_probabilities(tmp_path: Path, runs) -> None:
@@ -208,6 +231,7 @@ def test_fractions_where_whole_numbers_are_asked_for(
     [
         (["--images", "x"], "--images: expected --out FILE.csv too"),
         (["--images", "x", "--out", "o.csv", "--split", "validation"], "and no --split"),
+        (["--skip-broken", "--out", "o.csv"], "--skip-broken: is for --images"),
         (["--as", "labels", "--out", "o.csv"], "--as: is for --images"),
     ],
 )

@@ -2,15 +2,15 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.decoding import decode_image, stored_levels
-from jaxlab.data.readers.image_files import SUFFIXES, file_samples, list_folder, list_folders
-from jaxlab.data.source import examples
+from jaxlab.data.readers.image_files import SUFFIXES, file_samples, list_folder
 
 
 def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype: str) -> Samples:
@@ -24,7 +24,8 @@ def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype:
             checksum=lambda position: hashlib.sha256(array[position].tobytes()).digest(),
         )
     if isinstance(images, str | Path):
-        images = _files_at(Path(images))
+        by_id = _files_at(Path(images))
+        return file_samples(np.array(list(by_id), dtype=str), list(by_id.values()))
     files = [Path(image) for image in images]
     return file_samples(np.array([file.name for file in files], dtype=str), files)
 
@@ -39,20 +40,24 @@ def encoded_samples(images: Sequence[bytes], names: Sequence[str]) -> Samples:
     )
 
 
-def _files_at(path: Path) -> list[Path]:
-    """A file, or a folder's images sorted by name. Raises UserError where there is neither, or no image."""
+def _files_at(path: Path) -> dict[str, Path]:
+    """A file, or a folder's images, those of folders in it too, by name. Raises UserError where there is none."""
     if not path.is_dir():
         if not path.is_file():
             raise UserError(f"images: nothing at {path}; expected a folder of images, or one")
-        return [path]
-    files = list(list_folder(path).by_name.values())
+        return {path.name: path}
+    files = list_folder(path, _folders_in(path)).by_name
     if not files:
-        below = list_folders(path)
-        inside = f"; in it are the folders {examples(below)}: give one of these" if below else ""
-        raise UserError(
-            f"images: {path} holds none (a file that ends in {', '.join(sorted(SUFFIXES))}){inside}"
-        )
+        raise UserError(f"images: {path} holds none (a file that ends in {', '.join(sorted(SUFFIXES))})")
     return files
+
+
+def _folders_in(path: Path) -> Iterator[str]:
+    """ "" for itself, then each folder in it, however deep; hidden ones are left out, and links are not followed."""
+    for folder, inside, _ in os.walk(path):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        within = Path(folder).relative_to(path).as_posix()
+        yield "" if within == "." else within
 
 
 def _checked(images: np.ndarray, dtype: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from jaxlab.encode import fresh
 from jaxlab.evaluate.evaluator import Evaluator, Put
 from jaxlab.evaluate.inference import InferenceEvaluator
 from jaxlab.experiment.inputs import FeatureInput
-from jaxlab.runs.ready import Ready, numbered
+from jaxlab.runs.ready import Ready, fitting, numbered, sizes
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.sharding import Layout
 
@@ -38,7 +38,7 @@ class NetworkReady(Ready):
         self._network = network
         self._variables = [network.on_devices(checkpoint) for checkpoint in checkpoints]
         self._layout = Layout("auto", size)
-        self._evaluators = {count: self._evaluator(count) for count in sorted({self._layout.count, size})}
+        self._evaluators = {count: self._evaluator(count) for count in sizes(size)}
 
     def _evaluator(self, size: int) -> Evaluator:
         program, inference = self._network.program, self._network.experiment.inference
@@ -48,12 +48,12 @@ class NetworkReady(Ready):
         return InferenceEvaluator(program, layout, size, inference)
 
     def predict(self, images: Sequence[Any]) -> np.ndarray:
-        size = next((size for size in self._evaluators if size >= len(images)), max(self._evaluators))
-        rows, put = self._seen(images, Layout("auto", size))
+        size = fitting(len(images), self._evaluators)
+        rows, put = self._seen(images, size)
         each = (self._evaluators[size].predict(variables, rows, put) for variables in self._variables)
         return next(each) if len(self._variables) == 1 else self._network.primary.mean_of(each)
 
-    def _seen(self, images: Sequence[Any], layout: Layout) -> tuple[np.ndarray, Put | None]:
+    def _seen(self, images: Sequence[Any], size: int) -> tuple[np.ndarray, Put | None]:
         raise NotImplementedError
 
 
@@ -74,17 +74,17 @@ class ImagesReady(NetworkReady):
             out[rows] = super().predict([images[row] for row in rows])
         return out
 
-    def _seen(self, images: Sequence[np.ndarray], layout: Layout) -> tuple[np.ndarray, Put | None]:
+    def _seen(self, images: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, Put | None]:
         return np.stack(images), None
 
 
 class FeaturesReady(NetworkReady):
     """Networks on features of frozen encoders, which are made anew and not kept."""
 
-    def _seen(self, images: Sequence[bytes], layout: Layout) -> tuple[np.ndarray, Put | None]:
+    def _seen(self, images: Sequence[bytes], size: int) -> tuple[np.ndarray, Put | None]:
         encoders = cast(FeatureInput, self._network.recipe.input).encoders
-        made = fresh(encoders, encoded_samples(images, numbered(images)))
-        arrays = {name: made[name] for name in made.kept}
+        made = fresh(encoders, encoded_samples(images, numbered(images)), size)
+        layout, arrays = Layout("auto", size), {name: made[name] for name in made.kept}
 
         def put(batch: HostBatch) -> Any:
             rows = batch["image"]

@@ -136,7 +136,7 @@ class NetworkRun(Run):
                 f"{self.rundir.path}: the members of this soup were not validated on the same images, so that none is "
                 "new to all of them"
             )
-        check_unseen(self.rundir, self.experiment, self.experiment.fingerprint(self.opened))
+        check_unseen(self.rundir, self.experiment, self.fingerprint)
         return self.opened.train, self.positions[1]
 
     def named(
@@ -206,7 +206,7 @@ class NetworkRun(Run):
         checkpoints = [self.checkpoint(step) for step in steps]
         scores = {checkpoint.step: self._scores(checkpoint) for checkpoint in checkpoints}
         same = identity(self.experiment) == identity(recorded(self.rundir))  # settings may say otherwise
-        if self.has_its_data(self.experiment.fingerprint(self.opened)) and same:
+        if self.has_its_data(self.fingerprint) and same:
             self._record(checkpoints, scores)
         return scores
 
