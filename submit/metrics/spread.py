@@ -43,7 +43,6 @@ def ks_of_known(x: np.ndarray, y: np.ndarray, known: np.ndarray) -> np.ndarray:
     values = np.concatenate([x, y]).T  # (b, 2n), a target's values side by side in memory
     counted = np.concatenate([known, known]).T
     finite = (np.isfinite(values) | ~counted).all(1)
-    values[~counted] = np.inf  # behind all others, where they are not counted
     order = values.argsort(axis=1)
     values = np.take_along_axis(values, order, axis=1)
     steps = np.where(order < n, 1, -1) * np.take_along_axis(counted, order, axis=1)
