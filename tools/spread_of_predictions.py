@@ -83,7 +83,7 @@ def scores_of(run: Any) -> dict[str, float]:
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--epochs", default=40, show_default=True)
 def main(out: Path, data: Path | None, seeds: int, epochs: int) -> None:
-    """Train all, print the table, and write it to OUT/table.md."""
+    """Train all, and print the table."""
     out.mkdir(parents=True, exist_ok=True)
     if data is None and not (out / "data.npz").exists():
         simulate(out / "data.npz")

@@ -86,7 +86,7 @@ def scores_of(run: Any) -> dict[str, float]:
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--epochs", default=30, show_default=True)
 def main(out: Path, files: tuple[Path, ...], pretrained: Path | None, seeds: int, epochs: int) -> None:
-    """Train all, print the tables, and write them to OUT/FILE/table.md."""
+    """Train all, and print the tables."""
     small = ShallowCNN(channels=(32, 64, 64), kernel_sizes=(7, 3, 3))
     tuned = EfficientNet(variant="lite0", convention="tensorflow", pretrained=str(pretrained))
     for file in files:

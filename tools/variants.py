@@ -1,19 +1,15 @@
-"""Variants of an experiment over seeds, each in a directory of its own, so that what is there is not trained again."""
+"""Variants of an experiment, each a study of seeds, and scores of one's own of every seed beside one another."""
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 import jaxlab
-from jaxlab.core.config import to_json
-from jaxlab.experiment import Experiment
-from submit.files.atomic import atomic
+from jaxlab.core.intervals import interval
+from jaxlab.core.score_tables import score_tables
+from jaxlab.experiment import Experiment, Seeds
 
 Scores = dict[str, float]
 
@@ -21,56 +17,27 @@ Scores = dict[str, float]
 def measured(
     variants: Mapping[str, Experiment], seeds: int, out: Path, scores_of: Callable[[Any], Scores]
 ) -> dict[str, list[Scores]]:
-    """{variant: the scores of each seed}. scores_of: a trained run -> its scores, which are kept as result.json."""
-    found: dict[str, list[Scores]] = {}
-    for seed in range(seeds):
-        for name, experiment in variants.items():
-            found.setdefault(name, []).append(
-                _scores(replace(experiment, seed=seed), out / name / f"seed{seed}", scores_of)
-            )
-            write(found, out / "table.md")
+    """{variant: the scores of each seed}; OUT/VARIANT is a study of seeds. scores_of: a trained run -> its scores."""
+    found = {}
+    for name, experiment in variants.items():
+        study = jaxlab.train(
+            Seeds(experiment=experiment, seeds=seeds), out / name, console=Console(quiet=True)
+        )
+        found[name] = [scores_of(run) for run in jaxlab.load(study, trust=True).runs.values()]
     return found
 
 
-def _scores(experiment: Experiment, folder: Path, scores_of: Callable[[Any], Scores]) -> Scores:
-    result, config = folder / "result.json", to_json(experiment)
-    kept = json.loads(result.read_text("utf-8")) if result.exists() else {}
-    if kept.get("config") == config:
-        return kept["scores"]
-    path = jaxlab.train(experiment, folder / "run", console=Console(quiet=True))
-    scores = scores_of(jaxlab.load(path, trust=True))
-    with atomic(result) as file:
-        file.write(json.dumps({"config": config, "scores": scores}).encode())
-    return scores
+def show(found: Mapping[str, Sequence[Scores]]) -> None:
+    """Means and standard deviations over seeds, a line for each variant."""
+    lines = [((name, str(len(each))), _cells(each)) for name, each in found.items()]
+    console = Console(width=160)
+    for table in score_tables(console, ("", "seeds"), lines):
+        console.print(table)
 
 
-def write(found: Mapping[str, list[Scores]], file: Path) -> None:
-    """A Markdown table of means and standard deviations over seeds."""
-    header, *lines = _rows(found)
-    lines = [header, ["---"] * len(header), *lines]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), "utf-8")
-
-
-def show(found: Mapping[str, list[Scores]]) -> None:
-    """The same in the terminal."""
-    header, *lines = _rows(found)
-    table = Table(*header, box=None)
-    for line in lines:
-        table.add_row(*line)
-    Console(width=160).print(table)
-
-
-def _rows(found: Mapping[str, list[Scores]]) -> list[list[str]]:
-    names = list(dict.fromkeys(name for seeds in found.values() for scores in seeds for name in scores))
-    lines = [
-        [name, str(len(seeds)), *(_cell(seeds, score) for score in names)] for name, seeds in found.items()
-    ]
-    return [["", "seeds", *names], *lines]
-
-
-def _cell(seeds: list[Scores], score: str) -> str:
-    values = np.array([scores[score] for scores in seeds if score in scores])
-    if not len(values):
-        return ""
-    return f"{values.mean():.3f}" + (f" +- {values.std(ddof=1):.3f}" if len(values) > 1 else "")
+def _cells(each: Sequence[Scores]) -> dict[str, str]:
+    cells = {}
+    for score in dict.fromkeys(name for scores in each for name in scores):
+        one = interval([scores[score] for scores in each if score in scores])
+        cells[score] = f"{one.mean:.3f}" + (f" ± {one.sd:.3f}" if one.n > 1 else "")
+    return cells

@@ -26,7 +26,7 @@ class BundledRun:
     """A run as the user names it.
 
     which: the checkpoint to predict with, as `predict_split` has it.
-    checkpoints: {the directory inside the run's that holds it: the one that is bundled}; "." or the folds'.
+    checkpoints: {the directory inside the run's that holds it: the one that is bundled}; "." or a study's variants.
     weights: {field of its config: file or folder} of its encoders. parts: {field: the part of such a file, `#part`}.
     roots: the fields that say where the data lie.
     labelled: the file of its predictions of labelled samples; None where there is none by these checkpoints.
@@ -47,7 +47,8 @@ class BundledRun:
 
     def copy(self, target: Path) -> None:
         """Write the run without test predictions and without what only training needs."""
-        for inside in {".", *self.checkpoints}:
+        within = {str(parent) for inside in self.checkpoints for parent in Path(inside).parents}
+        for inside in {".", *self.checkpoints, *within}:  # of a study of studies those between, too
             _copy_files(self.path / inside, target / inside)
         for inside, checkpoint in self.checkpoints.items():
             copy_for_predicting(checkpoint, target / inside / "checkpoints")
@@ -62,7 +63,11 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[BundledRun]:
             members.append(_member(path, which))
         except UserError as error:
             problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
-    names = [path.resolve().name for path in paths]
+    asked = [path.resolve().name for path in paths]
+    bundled = [
+        member.name for member in members
+    ]  # of a study that predicts as one of its variants, that one's
+    names = asked if len(set(asked)) < len(asked) else bundled
     if twice := sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"several runs are called {', '.join(twice)}: rename their folders")
     if problems:
@@ -71,7 +76,8 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[BundledRun]:
 
 
 def _member(path: Path, which: Which | None) -> BundledRun:
-    run = load(path)
+    run = load(path).predictor
+    path = run.rundir.path
     chosen = run.usual if which is None else which
     checkpoints = {
         str(member.rundir.path.relative_to(path)): member.checkpoint(chosen) for member in run.members

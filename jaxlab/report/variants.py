@@ -25,7 +25,7 @@ def is_study(config: dict[str, Any] | None) -> bool:
 def variants_of(run: RunDirectory) -> dict[str, Any]:
     """{"variants": [{"name", "path", "step", "metrics"} of each], "summary": what scores.json sums up}.
 
-    A step is None where there is no checkpoint yet, and of a study within; scores are then its own, or none.
+    A step is None where there is no checkpoint yet, and of a study within; scores are then its own, or means.
     """
     return {"variants": [_entry(folder) for folder in _folders(run.path)], "summary": _summary(run.path)}
 
@@ -41,6 +41,8 @@ def _entry(folder: Path) -> dict[str, Any]:
     checkpoints = saved(run.checkpoints)
     step = checkpoints[-1].step if checkpoints else None
     scores = journal.validations(run.metrics).get(step or 0, {})
+    if step is None and not scores:  # of a study of seeds their means
+        scores = {str(one.get("score")): one.get("mean") for one in _new_to_it(_summary(folder))}
     return {"name": folder.name, "path": str(folder), "step": step, "metrics": scores}
 
 
@@ -52,17 +54,22 @@ def _summary(path: Path) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else []
 
 
+def _new_to_it(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the last checkpoints, on samples that they did not learn; of all classes together."""
+    return [
+        one
+        for one in summary
+        if (one.get("checkpoint"), one.get("class")) == ("last", "")
+        and one.get("split") in ("validation", "out_of_fold")
+    ]
+
+
 def variants_table(report: dict[str, Any]) -> Table:
     """A line for each variant with its scores, of the last checkpoint; then mean and sd where they are known."""
     entries = report["variants"]
     names = [name for name in dict.fromkeys(n for one in entries for n in one["metrics"]) if name != "loss"]
     lines = [(one["name"], one["step"], one["metrics"]) for one in entries]
-    means = [
-        one
-        for one in report["summary"]
-        if (one.get("checkpoint"), one.get("class")) == ("last", "")
-        and one.get("split") in ("validation", "out_of_fold")
-    ]
+    means = _new_to_it(report["summary"])
     for part in ("mean", "sd"):
         if means:
             lines.append((part, None, {one.get("score"): one.get(part) for one in means}))

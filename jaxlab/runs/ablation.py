@@ -68,10 +68,11 @@ class AblationRun(StudyRun):
         with atomic(folder / "scores.json") as file:
             named = [worth.as_json(one) for one in found]
             file.write((json.dumps({"schema": 1, "worth": named}, indent=1, allow_nan=False) + "\n").encode())
-        where = worth.places(self.parts, headline)[0]
-        title = f"what each part adds to {score_of(headline).label}, {', '.join(reversed(where))}"
-        values = worth.by_part(self.parts, (*where, "", headline))
-        score_intervals(values, self.rundir.plot("worth"), title, xlabel="whole minus without", zero=True)
+        for where in worth.places(self.parts, headline)[:1]:
+            title = f"what each part adds to {score_of(headline).label}, {', '.join(reversed(where))}"
+            values = worth.by_part(self.parts, (*where, "", headline))
+            picture = self.rundir.plot("worth")
+            score_intervals(values, picture, title, xlabel="whole minus without", zero=True)
 
     # -- scores
 
@@ -97,6 +98,10 @@ class AblationRun(StudyRun):
         return {name: run.evaluate(which) for name, run in self.runs.items()}
 
     # -- as the whole has it
+
+    @property
+    def predictor(self) -> SeedsRun:
+        return self.whole
 
     @property
     def usual(self) -> Which:  # type: ignore[override]

@@ -45,11 +45,12 @@ class Run(ABC):
     rundir: its directory. experiment: its config. info: run.json.
     predicts: the objective that it predicts, where that is not the primary one; see `predicting`.
     usual: the checkpoint that predicts where none is asked for.
-    like: another run of a study. Where its data are the same they are opened once for both.
     """
 
     usual: Which = "best"
-    like: "Run | None" = None
+    like: "Run | None" = (
+        None  # another run of a study, whose data, where they are the same, are opened once for both
+    )
 
     def __init__(self, rundir: RunDirectory, experiment: Any, predicts: str | None = None):
         self.rundir = rundir
@@ -175,6 +176,11 @@ class Run(ABC):
     def members(self) -> "Sequence[Run]":
         """The runs whose checkpoints predict: itself, or those of a study."""
         return (self,)
+
+    @property
+    def predictor(self) -> "Run":
+        """The run that predicts: itself, or the one of its variants that a study predicts as."""
+        return self
 
     def checkpoint(self, which: Which = "best") -> Saved:
         """The best, the last, or one by its step. For a damaged best or last, the good one before it, and says so.

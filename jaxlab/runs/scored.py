@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,10 +17,11 @@ import numpy as np
 
 from jaxlab.core.files import read_json
 from jaxlab.core.intervals import Interval, interval
-from jaxlab.core.types import UserError
+from jaxlab.core.types import FileWarning, UserError
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.objectives import Resolved
 from jaxlab.runs.run import NamedScores, Run, Which, numbers
+from submit import SubmissionError
 from submit.files.atomic import atomic
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 COLUMNS = ("variant", "checkpoint", "split", "class", "score", "value")
+_CONFUSED = 100  # classes: of more the counts would fill scores.json
 OVERALL = ""  # the class of scores that are of all classes
 Key = tuple[str, str, str, str]  # checkpoint, split, class, score
 
@@ -98,18 +101,47 @@ def test_truth(run: Run) -> np.ndarray | None:
     return None if truth is None or not len(truth) else one.scored(truth)
 
 
+def solution_of(run: Run) -> Path | None:
+    """A solution.csv beside the sample submission, of data that do not bring the truth of their test images."""
+    samples, sample = run.test
+    beside = None if samples is None or sample is None else sample.with_name("solution.csv")
+    return beside if beside is not None and run.predicts is None and beside.is_file() else None
+
+
 def test_scores(run: Run, which: Any) -> NamedScores:
     """{} where the truth of the test images is not known. Not noise-normalised: the ceiling is the labelled images'."""
-    truth = test_truth(run)
-    return {} if truth is None else scores_of(run.predict_split("test", which).values, truth)
+    if (truth := test_truth(run)) is not None:
+        return scores_of(run.predict_split("test", which).values, truth)
+    pair: Any = _solved(run, which)
+    if pair is None:
+        return {}
+    return scores_of(pair.predicted if pair.kind == "regression" else pair.scores, pair.truth)
+
+
+def _solved(run: Run, which: Any) -> Any:
+    """Predictions beside their solution, by id; None where there is none or, which is said, it does not fit."""
+    from submit.scores import pairing
+
+    if (solution := solution_of(run)) is None:
+        return None
+    try:
+        return pairing.paired(run.predict_split("test", which), solution)
+    except SubmissionError as error:
+        warnings.warn(f"{solution} is not what is predicted: {error}", FileWarning, stacklevel=1)
+        return None
 
 
 def _by_class(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    if run.kind == "classification":
-        for labelled, found in run.breakdowns("last"):
-            yield labelled.split, _details(found)
-        if (truth := test_truth(run)) is not None:
-            yield "test", _details(_compared(run.primary, run.predict_split("test", "last").values, truth))
+    if run.kind != "classification":
+        return
+    for labelled, found in run.breakdowns("last"):
+        yield labelled.split, _details(found)
+    if (truth := test_truth(run)) is not None:
+        yield "test", _details(_compared(run.primary, run.predict_split("test", "last").values, truth))
+    elif (pair := _solved(run, "last")) is not None:
+        from submit.scores import by_class
+
+        yield "test", _details(by_class.by_class(pair))
 
 
 def _compared(objective: Resolved, values: np.ndarray, truth: np.ndarray) -> Any:
@@ -123,7 +155,8 @@ def _compared(objective: Resolved, values: np.ndarray, truth: np.ndarray) -> Any
 
 
 def _details(found: Any) -> dict[str, Any]:
-    confusion = None if found.confusion is None else found.confusion.tolist()
+    counts = found.confusion
+    confusion = None if counts is None or len(counts) > _CONFUSED else counts.tolist()
     each = {
         one.name: {"precision": one.precision, "recall": one.recall, "f1": one.f1} for one in found.classes
     }

@@ -21,6 +21,7 @@ from jaxlab.core.types import UserError
 from jaxlab.experiment import Ablation, Experiment, Seeds
 from jaxlab.runs import api, kinds, worth
 from jaxlab.runs.kinds import RunKind
+from jaxlab.runs.paired import compared
 from jaxlab.runs.scored import Row
 from jaxlab.runs.seed_tables import show
 from jaxlab.runs.seeds import SeedsRun
@@ -227,3 +228,33 @@ def test_worth_is_the_paired_difference():
     out = io.StringIO()
     worth.show(Console(file=out, width=100), parts, "pearson")
     assert f"{(whole - without).mean():+.4f} ± {high - (whole - without).mean():.4f}*" in out.getvalue()
+
+
+def test_two_studies_are_compared_over_their_common_seeds(faked, arrays_npz, tmp_path):
+    quiet = {"console": Console(file=io.StringIO())}
+    plain, other = tiny(arrays_npz), tiny(arrays_npz, "optimizer.lr=0.1")
+    names = {"one": (plain, 3), "other": (other, 2), "later": (replace(other, seed=7), 2)}
+    paths = {
+        name: api.train(Seeds(experiment=one, seeds=n), tmp_path / name, **quiet)
+        for name, (one, n) in names.items()
+    }
+    moved = api.train(
+        Seeds(experiment=tiny(arrays_npz, "split.seed=3"), seeds=2), tmp_path / "moved", **quiet
+    )
+    for seed, drop in enumerate((0.1, 0.2)):  # what the other scored less
+        file = paths["other"] / "scores.json"
+        whole = json.loads(file.read_text())
+        whole["variants"][f"seed{seed}"]["scores"]["last"]["validation"]["pearson"] -= drop
+        file.write_text(json.dumps(whole))
+    one, less = jaxlab.load(paths["one"]), jaxlab.load(paths["other"])
+    found = compared(one, less)
+    assert found.seeds == ("seed0", "seed1")
+    assert found.note.startswith("2 seeds are in both and are compared (seed0, seed1), of 3 in ")
+    (row,) = [row for row in found.rows if row[1:5] == ("last", "validation", "", "pearson")]
+    assert (row.n, row.mean) == (2, pytest.approx(0.15))
+    assert row.p_t == pytest.approx(stats.ttest_1samp([0.1, 0.2], 0).pvalue)
+    assert compared(one, one).note == ""
+    with pytest.raises(UserError, match=r"have no seed in common \(seed0, seed1, seed2; seed7, seed8\)"):
+        compared(one, jaxlab.load(paths["later"]))
+    with pytest.raises(UserError, match=r"seed0 is not of the same samples in both.*split\.seed: 0 -> 3"):
+        compared(one, jaxlab.load(moved))
