@@ -45,12 +45,11 @@ class Run(ABC):
     rundir: its directory. experiment: its config. info: run.json.
     predicts: the objective that it predicts, where that is not the primary one; see `predicting`.
     usual: the checkpoint that predicts where none is asked for.
+    like: another run of a study. Where its data are the same they are opened once for both.
     """
 
     usual: Which = "best"
-    like: "Run | None" = (
-        None  # another run of a study, whose data, where they are the same, are opened once for both
-    )
+    like: "Run | None" = None
 
     def __init__(self, rundir: RunDirectory, experiment: Any, predicts: str | None = None):
         self.rundir = rundir
