@@ -13,7 +13,7 @@ from jaxlab.core.config_json import (
     to_json,
 )
 from jaxlab.core.config_parts import anchored, components, locations
-from jaxlab.core.overrides import override
+from jaxlab.core.overrides import assigned, override, read_at, value_at
 
 __all__ = [
     "AMOUNT",
@@ -22,6 +22,7 @@ __all__ = [
     "Component",
     "Location",
     "anchored",
+    "assigned",
     "components",
     "differences",
     "from_json",
@@ -29,6 +30,8 @@ __all__ = [
     "load_file",
     "locations",
     "override",
+    "read_at",
     "short_hash",
     "to_json",
+    "value_at",
 ]

@@ -21,6 +21,11 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
+
+class InUse(UserError):
+    """Another process is there."""
+
+
 _OWN = getattr(os, "O_NOFOLLOW", 0)  # a link in somebody's run directory would have another file written over
 
 
@@ -28,7 +33,7 @@ _OWN = getattr(os, "O_NOFOLLOW", 0)  # a link in somebody's run directory would 
 def locked(file: Path, what: Path) -> Iterator[None]:
     """Alone at `what` while the block runs: `file` says who is there, and goes afterwards, with folders made for it.
 
-    Raises UserError that names the process that is there already, or where the disk refuses.
+    Raises InUse, which names the process that is there already, and UserError where the disk refuses.
     """
     with writing(what):
         made = [folder for folder in file.parents if not folder.exists()]
@@ -55,7 +60,7 @@ def _taken(file: Path, what: Path) -> int:
         if not _take(number):
             holder = _holder(number)
             os.close(number)
-            raise UserError(
+            raise InUse(
                 f"{what} is in use: process {holder.get('pid', '?')} on {holder.get('host', '?')} has been at it since "
                 f"{holder.get('since', '?')}. Wait for its end or give another path (if that process is no more, "
                 f"remove {file})"
