@@ -126,13 +126,14 @@ def train_study(
         with locked(
             inside.path / "lock", inside.path
         ):  # it is a run like any other: somebody may train it alone
-            kind_of(variant).train(variant, inside, **given, session=session.within(title))
-        if session.budget.stopped and not inside.exists():
+            within = session.within(title, judged=number == 0)
+            kind_of(variant).train(variant, inside, **given, session=within)
+        if session.stopped and not inside.exists():
             return rundir.path
         if new or rundir.config() != config:  # now that the data and the config are known to go together
             rundir.create(config, source, {**inside.info(), **kind.described(study)})
             new = False
-        if session.budget.stopped:
+        if session.stopped:
             return rundir.path
     if left := kind.conclude(study, rundir, session):
         return _stopped(rundir, session, f"before {left}")

@@ -1,7 +1,7 @@
 """Progress in a terminal (a bar, then a table) or, elsewhere, plain lines; and the session that it is shown in."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -28,16 +28,32 @@ LEGEND = (
 )
 
 
+class Judge(Protocol):
+    """Says at an epoch's end why a run is not worth going on with, if so. ended: what it said."""
+
+    ended: str | None
+
+    def __call__(self, epoch: int, validation: dict[str, float]) -> str | None: ...
+
+
 class Session:
     """What a command brings to each run that it trains: where it is told of, and the time that it has.
 
     title: said before each of a run's epochs. began: the budget's time at which the run came up.
+    judge: may end a run before its time.
     """
 
-    def __init__(self, console: Console | None = None, budget: Budget | None = None, title: str = ""):
+    def __init__(
+        self,
+        console: Console | None = None,
+        budget: Budget | None = None,
+        title: str = "",
+        judge: Judge | None = None,
+    ):
         self.console = console or stderr_console()
         self.budget = budget or Budget()
         self.title = title
+        self.judge = judge
         self.began = self.budget.used
         self._said: set[str] = set()
 
@@ -51,9 +67,18 @@ class Session:
             self._said.add(text)
             self.log(text)
 
-    def within(self, title: str) -> "Session":
-        """The same for one run of several; of several in several, the titles of both."""
-        inside = Session(self.console, self.budget, ", ".join(filter(None, (self.title, title))))
+    @property
+    def stopped(self) -> bool:
+        """Whether the run that was trained last was left before its end: for want of time, or by the judge."""
+        return self.budget.stopped or (self.judge is not None and self.judge.ended is not None)
+
+    def within(self, title: str, judged: bool = True) -> "Session":
+        """The same for one run of several; of several in several, the titles of both.
+
+        judged: whether the judge is asked of this one.
+        """
+        titles = ", ".join(filter(None, (self.title, title)))
+        inside = Session(self.console, self.budget, titles, self.judge if judged else None)
         inside._said = self._said
         return inside
 

@@ -47,6 +47,10 @@ class Phase:
     compare: Callable[[TrainState, Any], dict[str, float]] | None = None
 
 
+class Diverged(UserError):
+    """A loss, a gradient or a parameter became infinite or NaN."""
+
+
 class Display(Protocol):
     """Where progress is shown."""
 
@@ -67,6 +71,7 @@ class Fit:
     batch_ids: step -> its ids.
     budget: the time in which it has to end, with a checkpoint.
     told: (checkpoint, its validation scores, if it has been validated), once it is on disk, by the thread that writes.
+    judge: (epoch, validation scores) -> why not to go on, if so; asked at the end of each epoch but the last.
     """
 
     plan: Plan
@@ -82,17 +87,19 @@ class Fit:
     progress: Progress
     budget: Budget = field(default_factory=Budget)
     told: Callable[[Saved, Scores | None], None] = lambda checkpoint, scores: None
+    judge: Callable[[int, dict[str, float]], str | None] | None = None
 
     def __post_init__(self) -> None:
         self.interrupted = False
         self._validated: tuple[int, Scores] | None = None  # the last one, and its step
+        self._given_up: str | None = None  # what the judge said
         self._warned: set[str] = set()  # scores that were undefined
         self._compiled: set[int] = set()  # phases, by their first step
         self._unread: deque[tuple[int, dict[str, jax.Array]]] = deque()
         self._weights: dict[str, float] = {}  # of the last update that was read, those that change
 
     def run(self, state: TrainState) -> TrainState:
-        """Train on. Raises UserError where a loss, gradient or parameter is not finite; no checkpoint holds such."""
+        """Train on. Raises Diverged where a loss, gradient or parameter is not finite; no checkpoint holds such."""
         step = int(state.step)
         self._began = self.budget.used
         try:
@@ -122,7 +129,8 @@ class Fit:
 
     def _is_over(self, step: int) -> bool:
         """Whether no step follows."""
-        return step == self.plan.steps or self.plan.gives_up(self.progress)
+        ended = self._given_up is not None or self.plan.gives_up(self.progress)
+        return step == self.plan.steps or ended
 
     def _phase(self, step: int) -> Phase:
         return next(phase for phase in reversed(self.phases) if phase.first <= step)
@@ -181,7 +189,7 @@ class Fit:
             if not np.isfinite(values["loss"]) or np.isnan(values["gradient_norm"]):
                 self.journal.flush()
                 found = f"the loss is {values['loss']}, the gradient's norm {values['gradient_norm']}"
-                raise UserError(self._not_finite(step, found))
+                raise Diverged(self._not_finite(step, found))
             self.display.step(step, epoch, values["loss"])
 
     def _not_finite(self, step: int, found: str) -> str:
@@ -211,6 +219,8 @@ class Fit:
         self.display.epoch(epoch, train, validation, best)
         if validation:
             self._warn_undefined(validation)
+        if validation and self.judge is not None and not self._is_over(step):
+            self._given_up = self.judge(epoch, validation)
         return self._lowered(replace(state, sums=self.no_sums()), epoch)
 
     def _is_best(self, validation: dict[str, float], step: int, epoch: int) -> bool:
@@ -246,7 +256,12 @@ class Fit:
         """Why the run ends before its last step, where it does."""
         if step == self.plan.steps:
             return
-        if self.plan.gives_up(self.progress):
+        if self._given_up is not None:
+            self.display.note(
+                f"given up at step {step} of {self.plan.steps}: {self._given_up}; training goes on from there where "
+                "the same config is trained in the same directory"
+            )
+        elif self.plan.gives_up(self.progress):
             watched = self.plan.stop_metric or self.plan.metric
             never = self.plan.average_from is not None and not self.plan.averages(step)
             before = ", before parameters were averaged" if never else ""
@@ -262,7 +277,7 @@ class Fit:
         self.journal.flush()
         arrays = state.to_arrays()
         if broken := _not_finite_leaves(arrays):
-            raise UserError(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
+            raise Diverged(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
         where = {"step": step, "steps": self.plan.steps, "epoch": self.plan.epoch(step)}
         awaits = {elsewhere.AWAITS: self.plan.metric} if self.plan.elsewhere else {}
         scores = self._validated[1] if self._validated and self._validated[0] == step else None

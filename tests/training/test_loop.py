@@ -103,6 +103,22 @@ def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path):
     assert saved(tmp_path / "checkpoints")[-1].step == 12
 
 
+def test_a_judge_ends_a_run_at_an_epoch_with_a_checkpoint_from_which_it_goes_on(tmp_path):
+    asked = []
+
+    def judge(epoch, validation):
+        asked.append((epoch, validation["pearson"]))
+        return "others are better" if epoch == 2 else None
+
+    fit, state = fitted(tmp_path, judge=judge)
+    assert asked == [(1, 0.1), (2, 0.2)], "of the last epoch there is nothing to decide"
+    assert saved(tmp_path / "checkpoints")[-1].step == int(state.step) == 8
+    assert "given up at step 8 of 12: others are better; training goes on from there" in fit.output
+    _, state = fitted(tmp_path, state=state, progress=fit.progress, validation=(0.3,), judge=judge)
+    assert int(state.step) == 12
+    assert [r["step"] for r in records(tmp_path, "step")] == list(range(1, 13))
+
+
 def records(folder, split):
     return journal.read(folder / "metrics.jsonl", split)
 

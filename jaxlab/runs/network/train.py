@@ -76,6 +76,12 @@ def train(
     return rundir.path
 
 
+def examine(experiment: Experiment, opened: Opened) -> str:
+    """The data's fingerprint. Raises UserError where parts of the experiment do not go together, or not with them."""
+    resolve(experiment, opened)
+    return experiment.fingerprint(opened)
+
+
 def _fit(
     start: Start,
     portions: Sequence[Portion],
@@ -127,6 +133,7 @@ def _fit(
             progress=progress,
             budget=session.budget,
             told=reports,
+            judge=session.judge,
         )
         session.budget.took("start", session.began)
         loop.run(layout.put(state))
