@@ -17,7 +17,7 @@ from jaxlab.moved import Moved
 if TYPE_CHECKING:
     from jaxlab.bundling import bundle
     from jaxlab.core.types import UserError
-    from jaxlab.experiment import Ablation, Experiment, Folds, Objective, Seeds, Training
+    from jaxlab.experiment import Ablation, Experiment, Folds, Objective, Search, Seeds, Training
     from jaxlab.runs.api import load, train
     from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
@@ -30,6 +30,7 @@ __all__ = [
     "Folds",
     "Objective",
     "Run",
+    "Search",
     "Seeds",
     "Training",
     "UserError",
@@ -46,6 +47,7 @@ _HOMES = {
     "Training": "experiment",
     "Folds": "experiment",
     "Ablation": "experiment",
+    "Search": "experiment",
     "Seeds": "experiment",
     "Objective": "experiment",
     "train": "runs.api",

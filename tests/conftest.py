@@ -63,16 +63,16 @@ def unpainted_figures():
     """What paints figures; in its place they are written as a pixel, without a third of a second for each training."""
     from jaxlab.core import plots
 
-    paint = plots._save
+    paint = plots.save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "_save", unpainted.save)
+        patch.setattr(plots, "save", unpainted.save)
         yield paint
 
 
 @pytest.fixture
 def painted_figures(unpainted_figures, monkeypatch):
     """For tests that look at a figure of a run."""
-    monkeypatch.setattr("jaxlab.core.plots._save", unpainted_figures)
+    monkeypatch.setattr("jaxlab.core.plots.save", unpainted_figures)
 
 
 @pytest.fixture

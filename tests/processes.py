@@ -113,5 +113,5 @@ def _begin(
     os.environ.update(environment)
     bridge = sys.modules.get("jax._src.xla_bridge")
     assert not (bridge and bridge._backends), "the server has started a device, whose threads a fork lacks"
-    plots._save = unpainted.save
+    plots.save = unpainted.save
     function(*arguments)

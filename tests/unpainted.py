@@ -12,6 +12,6 @@ PIXEL = base64.b64decode(
 
 
 def save(figure: Any, path: Path) -> None:
-    """In the place of `jaxlab.core.plots._save`."""
+    """In the place of `jaxlab.core.plots.save`."""
     with atomic(path) as file:
         file.write(PIXEL)

@@ -21,6 +21,7 @@ from jaxlab.cli.report import compare, report
 from jaxlab.cli.runs import runs
 from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
+from jaxlab.cli.sweep import sweep
 from jaxlab.cli.training import train_config, trainable
 from jaxlab.core.types import UserError
 
@@ -80,6 +81,7 @@ main.add_command(gestures)
 main.add_command(serve)
 main.add_command(soup)
 main.add_command(runs)
+main.add_command(sweep)
 
 
 @main.command(

@@ -46,7 +46,7 @@ def training_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     for axes in panels.flat:
         axes.set(xlabel="step")
         axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _objectives(panels: Any, of: Mapping[str, Sequence[dict[str, Any]]], losses: Sequence[str]) -> None:
@@ -100,10 +100,10 @@ def score_dots(
     axes.invert_yaxis()
     axes.set(title=title, xlabel="score")
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path) -> None:
     """Whole or not at all. Raises SubmissionError where the disk refuses."""
     with atomic(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -1,5 +1,6 @@
 """What the command line and `import jaxlab` offer: train and load; the config's type decides how."""
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ def train(
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
     kind = kind_of(experiment)
     place_for(rundir.path)  # a registry's URL that is none is said before anything is read
+    alone = contextlib.nullcontext() if kind.shared else locked(rundir.path / "lock", rundir.path)
     try:
-        with locked(rundir.path / "lock", rundir.path):
+        with alone:
             return kind.train(experiment, rundir, **given, session=session)
     finally:
         conclude(rundir.path, session.once)

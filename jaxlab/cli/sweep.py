@@ -1,0 +1,97 @@
+"""`jaxlab sweep`: an experiment trained again and again, to find its best settings."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, set_fields
+from jaxlab.cli.configs import ConfigPath
+from jaxlab.cli.training import train_config, trainable
+
+
+@click.command(
+    epilog=example(
+        "sweep shallow_cnn --over 'optimizer.lr=log(1e-4,1e-1)' --over head.dropout=0,0.2,0.5 --trials 30",
+        "sweep resnet_finetune --over 'optimizer.lr=log(1e-4,1e-2,3)' --over model.depth=18,34 --sampler grid",
+        then="jaxlab predict RUN --out submission.csv",
+    )
+)
+@click.argument("config", type=ConfigPath())
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="FIELD=SPACE",
+    help="What a field may be: log(1e-5,1e-2), uniform(0,0.8), int(1,8), or values: 18,34. With how many of them for a "
+    "grid: log(1e-5,1e-2,5).",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    metavar="N",
+    help="In all, over workers and restarts.  [default: all of a grid, else 40]",
+)
+@click.option(
+    "--sampler",
+    metavar="NAME",
+    help="grid, random, tpe, nevergrad or nevergrad:OPTIMIZER.  [default: tpe]",
+)
+@click.option(
+    "--pruner",
+    type=click.Choice(["auto", "median", "hyperband", "none"]),
+    help="What stops unpromising trials at an epoch's end.  [default: auto, which is median, and none for a grid]",
+)
+@click.option("--metric", metavar="NAME", help="The validation score to search for.  [default: the config's]")
+@click.option("--sampler-seed", "seed", type=click.IntRange(0), help="Of the sampler.  [default: 0]")
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="A database that lists the trials, for workers that share no disk.  [default: a journal in the run directory]",
+)
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the study (default runs/CONFIG-HASH).",
+)
+@set_fields(ANY_FIELD)
+@click.option(
+    "--folds", type=click.IntRange(2), metavar="N", help="Each trial in N folds: its score is out of fold."
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), metavar="N", help="Each trial with N seeds: its score is their mean."
+)
+@click.option("--smoke", is_flag=True, help="Two tiny trials in a directory of their own, without downloads.")
+@click.option(
+    "--stop-after",
+    metavar="TIME",
+    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
+)
+def sweep(
+    config: Path,
+    over: tuple[str, ...],
+    run: Path | None,
+    settings: tuple[str, ...],
+    folds: int | None,
+    seeds: int | None,
+    smoke: bool,
+    stop_after: str | None,
+    **fields: Any,
+) -> None:
+    """Search for the best settings of the experiment in CONFIG, by validation.
+
+    Each trial is a run in a directory of its own inside the study's. The same command in another terminal, or on
+    another machine that shares the disk, is a second worker; a trial whose process died goes on from its checkpoint.
+    With more --trials a study that is done goes on.
+
+    CONFIG may have experiment = Search(...) itself; options then come in place of its fields.
+    """
+    from jaxlab.training.budget import Budget
+
+    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
+    with importing():
+        experiment = trainable(config, settings)
+        from jaxlab.experiment.search import searching, within_search
+    experiment = within_search(searching(experiment, over, **fields), folds, seeds)
+    train_config(
+        config, experiment, run, name=f"{config.stem}-sweep", smoke=smoke, allow_config_change=False, budget=budget,
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""What a search says: a line for each trial, and at the end a table, the best settings and what each field is worth."""
+
+import shlex
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from jaxlab.core.plots_of_searches import history, importance_bars, parallel_coordinates
+from jaxlab.core.words import counted
+from jaxlab.experiment.search import Search
+from jaxlab.experiment.spaces import Log, label, settable
+from jaxlab.runs.search import records
+from jaxlab.runs.search.params import distributions, settings
+from jaxlab.runs.search.records import Trial
+from jaxlab.training.display import Session
+from jaxlab.training.rundir import RunDirectory
+
+_ROWS = 20  # of the table
+_ENOUGH = 10  # trials for an idea of what each field is worth
+
+
+def line(search: Search, trial: Trial, best: bool) -> str:
+    """Of one trial that came to its end."""
+    what = f"{search.searched} {trial.score:.4f}" if trial.score is not None else ""
+    said = {
+        "complete": f"{what} {'*' if best else ' '}",
+        "stopped": f"{what}, stopped at epoch {trial.epoch}: {trial.reason}",
+        "failed": f"failed: {trial.reason}",
+        "running": "goes on",
+    }[trial.state]
+    return f"trial {trial.number:3d}  {said}  {settings_text(search, trial.params)}"
+
+
+def settings_text(search: Search, params: Mapping[str, Any]) -> str:
+    """Settings in short: numbers to four digits."""
+    values = settings(search.space, params)
+    return " ".join(f"{name}={_short(value)}" for name, value in values.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if type(value) is float else label(value)
+
+
+def set_line(search: Search, params: Mapping[str, Any]) -> str:
+    """The options that give an experiment these settings, exactly. Parts of an experiment are named after them."""
+    values = settings(search.space, params)
+    options = [
+        f"--set {shlex.quote(f'{name}={label(value)}')}" for name, value in values.items() if settable(value)
+    ]
+    parts = [f"{name}={label(value)}" for name, value in values.items() if not settable(value)]
+    written = [f"(in the config file: {', '.join(parts)})"] if parts else []
+    return " ".join([*options, *written])
+
+
+def show(search: Search, rundir: RunDirectory, unfinished: int, session: Session) -> None:
+    """The trials so far, the best of them, and pictures in plots/."""
+    trials = records.trials_in(rundir.path)
+    ranked = records.ranked(search, trials)
+    _table(search, trials, ranked, session)
+    session.log(_counts(search, trials, unfinished))
+    if not ranked:
+        return
+    best, worth = ranked[0], importance(search, trials)
+    session.log(
+        f"best: trial {best.number}, {search.searched} {best.score:.4f}, in {rundir.path / best.name}"
+    )
+    session.log(set_line(search, best.params))
+    if worth:
+        text = ", ".join(f"{name} {share:.0%}" for name, share in worth.items())
+        session.log(f"importance of each field for being among the best (PED-ANOVA): {text}")
+    pictures(search, rundir, trials, worth)
+
+
+def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], session: Session) -> None:
+    others = [trial for trial in trials if trial not in ranked and trial.state != "running"]
+    rows = [*ranked, *others][:_ROWS]
+    title = f"{len(rows)} of {len(trials)} trials; all are in trials.csv" if len(rows) < len(trials) else ""
+    table = Table("trial", search.searched, *search.space, "", title=title, title_justify="left", box=None)
+    for trial in rows:
+        values = map(_short, settings(search.space, trial.params).values())
+        score = "" if trial.score is None else f"{trial.score:.4f}"
+        ended = {"stopped": f"stopped at epoch {trial.epoch}", "failed": "failed"}.get(trial.state, "")
+        table.add_row(*map(Text, (str(trial.number), score, *values, ended)))
+    session.console.print(table)
+
+
+def _counts(search: Search, trials: Sequence[Trial], unfinished: int) -> str:
+    of = {state: sum(trial.state == state for trial in trials) for state in ("complete", "stopped", "failed")}
+    said = [f"{of['complete']} of {counted(search.total, 'trial')} complete"]
+    said += [f"{number} {state}" for state, number in of.items() if number and state != "complete"]
+    if unfinished:
+        said.append(
+            f"{unfinished} begun and not finished, by others or until the same command goes on with them"
+        )
+    return ", ".join(said)
+
+
+def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float]:
+    """{field: its share, of 1 together} in being among the best tenth, the largest first; {} of too few trials.
+
+    PED-ANOVA (Watanabe et al. 2023), as Optuna has it, of trials that came to their end.
+    """
+    import optuna
+
+    finished = records.ranked(search, trials)
+    if len(finished) < _ENOUGH or len(search.space) < 2:
+        return {}
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            study = optuna.create_study(direction="maximize")
+            for trial in finished:
+                value, of = search.score.worth(trial.score or 0.0), distributions(search.space)
+                study.add_trial(optuna.create_trial(value=value, params=trial.params, distributions=of))
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+    except (ValueError, RuntimeError):  # all scores are the same
+        return {}
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def pictures(
+    search: Search, rundir: RunDirectory, trials: Sequence[Trial], worth: Mapping[str, float]
+) -> None:
+    """plots/history.png, parallel.png and importance.png."""
+    ranked = sorted(records.ranked(search, trials), key=lambda trial: trial.number)
+    scores = {trial.number: trial.score or 0.0 for trial in ranked}
+    history(scores, search.score.improves, search.score.label, rundir.plot("history"))
+    rows = [settings(search.space, trial.params) for trial in ranked]
+    axes = {name: [_place(one, row[name]) for row in rows] for name, one in search.space.items()}
+    logs = {name for name, one in search.space.items() if isinstance(one, Log)}
+    worths = [search.score.worth(score) for score in scores.values()]
+    parallel_coordinates(axes, logs, list(scores.values()), worths, search.searched, rundir.plot("parallel"))
+    if worth:
+        importance_bars(worth, rundir.plot("importance"))
+
+
+def _place(one: Any, value: Any) -> Any:
+    """A number as it is, anything else by its label."""
+    return value if type(value) in (int, float) else label(value)
