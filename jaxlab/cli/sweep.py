@@ -44,6 +44,11 @@ from jaxlab.cli.training import train_config, trainable
 @click.option("--metric", metavar="NAME", help="The validation score to search for.  [default: the config's]")
 @click.option("--sampler-seed", "seed", type=click.IntRange(0), help="Of the sampler.  [default: 0]")
 @click.option(
+    "--keep",
+    type=click.Choice(["all", "predicting"]),
+    help="Of complete trials' checkpoints: all, or what predicting needs, a third or less.  [default: all]",
+)
+@click.option(
     "--storage",
     metavar="URL",
     help="A database that lists the trials, for workers that share no disk.  [default: a journal in the run directory]",

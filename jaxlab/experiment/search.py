@@ -39,6 +39,8 @@ class Search(Study):
         "median", and none for a grid. None: none. Of folds and seeds the first alone is stopped.
     metric: the validation score that is searched for; default the experiment's own `training.metric`.
     seed: of the sampler.
+    keep: of a complete trial's checkpoints "all", or those for "predicting": the best and the last, without optimizer
+        state, a third of their size or less. A trial that was stopped keeps all.
     storage: where the trials are listed. Default a journal in the study's directory, which several workers on one disk
         share; a database's URL for workers that share none. No part of config.json: a URL may hold a password.
     """
@@ -49,6 +51,7 @@ class Search(Study):
     pruner: Literal["auto", "median", "hyperband"] | None = "auto"
     metric: str | None = None
     seed: int = 0
+    keep: Literal["all", "predicting"] = field(default="all", metadata=AMOUNT)
     storage: str | None = field(default=None, metadata=DERIVED)
 
     def check(self) -> None:

@@ -1,132 +1,21 @@
-"""A search whose trials train nothing: who takes which trial, whatever dies when, and what comes of them."""
+"""A search of trials that train nothing: who takes which, whatever dies when, and what comes of them."""
 
-import io
-import itertools
-import json
 import math
-from pathlib import Path
 
 import numpy as np
-import optuna
 import pandas as pd
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from rich.console import Console
+import tiny_config
+from click.testing import CliRunner
+from fake_search import Fake, Killed, search, settings, states
 
 import jaxlab
+from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
-from jaxlab.experiment import Choice, Experiment, Log, Search, Training, Uniform
-from jaxlab.runs import kinds
-from jaxlab.runs.search import begin, ledger, params, records, report, train
-from jaxlab.runs.search.samplers import Sampler
+from jaxlab.runs.search import ledger, records, train
 from jaxlab.training.loop import Diverged
 from jaxlab.training.rundir import RunDirectory
-
-SPACE = {
-    "optimizer.lr": Log(1e-4, 1e-1),
-    "head.dropout": Uniform(0.0, 0.8),
-    "training.batch_size": Choice(4, 8),
-}
-
-
-OF_FOUR = Experiment(training=Training(epochs=4))
-
-
-class Killed(BaseException):
-    """A process that is no more."""
-
-
-def worth(experiment) -> float:
-    return -((math.log10(experiment.optimizer.lr) + 2) ** 2) - experiment.head.dropout
-
-
-class Fake:
-    """What trains in a trial's place: four epochs, each a line in a file. steps: {experiment's lr: what happens}."""
-
-    def __init__(self):
-        self.trained: list[float] = []
-        self.happens = lambda experiment, epoch: None
-
-    def train(self, experiment, rundir, *, source=None, allow_config_change=False, session=None):
-        file = rundir.path / "epochs"
-        done = len(file.read_text()) if file.exists() else 0
-        for epoch in range(done + 1, 5):
-            self.happens(experiment, epoch)
-            self.trained.append(experiment.optimizer.lr)
-            with file.open("a") as epochs:
-                epochs.write("x")
-            if epoch < 4 and session.judge and session.judge(epoch, {"pearson": worth(experiment)}):
-                rundir.metrics.write_text(
-                    json.dumps(
-                        {"step": epoch, "epoch": epoch, "split": "validation", "pearson": worth(experiment)}
-                    )
-                )
-                break
-        return rundir.path
-
-    class Run:
-        usual = "best"
-
-        def __init__(self, experiment):
-            self.experiment = experiment
-
-        @classmethod
-        def load(cls, rundir, experiment):
-            return cls(experiment)
-
-        def recorded(self):
-            return {"best": {"validation": {"pearson": worth(self.experiment)}}}
-
-
-def instead(patch) -> Fake:
-    """Trials train nothing, and nothing is looked at or painted."""
-    made = Fake()
-    patch.setitem(kinds.KINDS, Experiment, kinds.RunKind(made.train, Fake.Run))
-    patch.setattr(begin, "examined", lambda search: "0" * 64)
-    patch.setattr("jaxlab.runs.run.provenance", dict)
-    patch.setattr(report, "pictures", lambda *_: None)
-    patch.setattr("jax.clear_caches", lambda: None)
-    return made
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    return instead(monkeypatch)
-
-
-def search(run: Path, trials=3, sampler="random", **fields):
-    said = io.StringIO()
-    plan = Search(
-        experiment=OF_FOUR, space=fields.pop("space", SPACE), trials=trials, sampler=sampler, **fields
-    )
-    jaxlab.train(plan, run, console=Console(file=said, width=200))
-    return said.getvalue()
-
-
-def states(run: Path) -> list[str]:
-    """As Optuna itself reads the journal."""
-    backend = JournalFileBackend(str(run / "journal.log"))
-    return [
-        one.state.name for one in optuna.load_study(study_name=None, storage=JournalStorage(backend)).trials
-    ]
-
-
-def settings(run: Path) -> list[dict]:
-    found = records.trials_in(run)
-    assert [one.number for one in found] == list(range(len(found)))
-    return [one.params for one in found]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The settings of a search whose worker lived."""
-    with pytest.MonkeyPatch.context() as patch:
-        instead(patch)
-        run = tmp_path_factory.mktemp("undisturbed") / "run"
-        search(run)
-    return settings(run)
-
+from submit import Predictions
 
 POINTS = [
     (ledger.Ledger, "_trial", 1),  # listed, not yet begun
@@ -256,26 +145,6 @@ def test_an_undefined_score_is_a_failure_and_never_0(fake, monkeypatch, tmp_path
         jaxlab.load(tmp_path)
 
 
-def test_unpromising_trials_are_stopped_at_epochs_and_say_so(fake, tmp_path):
-    """By hand: the median of the five before it at epoch 1, once these are complete."""
-    said = search(tmp_path, trials=12, sampler="random", pruner="median")
-    found = records.trials_in(tmp_path)
-    values = {one.number: one.score for one in found}
-    before: list[float] = []
-    for one in found:
-        stops = len(before) >= 5 and values[one.number] < np.median(before)
-        assert one.state == ("stopped" if stops else "complete"), one
-        assert (tmp_path / one.name / "epochs").read_text() == ("x" if stops else "xxxx")
-        before += [] if stops else [values[one.number]]
-    stopped = [one for one in found if one.state == "stopped"]
-    assert stopped
-    assert (
-        f"trial {stopped[0].number:3d}  pearson {stopped[0].score:.4f}, stopped at epoch 1: its best pearson"
-        in said
-    )
-    assert f"{len(stopped)} stopped" in said
-
-
 def test_a_trial_that_was_given_up_stays_so_though_its_process_died(fake, monkeypatch, tmp_path):
     write, calls = records.Trial.write, []
 
@@ -308,68 +177,36 @@ def test_more_trials_go_on_and_another_config_is_refused(fake, undisturbed, tmp_
         search(tmp_path, storage=f"sqlite:///{tmp_path}/a.db")
 
 
-def test_a_grid_takes_each_setting_once(fake, tmp_path):
-    space = {"optimizer.lr": Log(1e-3, 1e-1, 3), "training.batch_size": Choice(4, 8)}
-    search(tmp_path, trials=None, sampler="grid", space=space)
-    found = [tuple(one.values()) for one in settings(tmp_path)]
-    assert found == list(itertools.product([1e-3, pytest.approx(1e-2), 1e-1], [4, 8]))
+@pytest.mark.slow
+def test_a_trial_is_the_run_that_its_settings_make_alone(trained, arrays_npz, tmp_path):
+    """On the command line; the run predicts, and is evaluated, as that run does."""
+    study, out = tmp_path / "study", tmp_path / "out.npz"
+    over = [
+        "--over",
+        "training.batch_size=8",
+        "--over",
+        "head.dropout=0.2",
+        "--set",
+        f"data.root={arrays_npz}",
+    ]
+    said = jaxlab_command("sweep", tiny_config.__file__, *over, "--run", study, "--keep", "predicting")
+    assert "--set training.batch_size=8 --set head.dropout=0.2" in said
+    alone = jaxlab.load(trained)
+    run = jaxlab.load(study)
+    for which in ("best", "last"):
+        assert run.checkpoint(which).meta()["digest"] == alone.checkpoint(which).meta()["digest"]
+        assert "opt_state" in alone.checkpoint(which).meta()["leaves"]
+        assert "opt_state" not in run.checkpoint(which).meta()["leaves"]
+    best = alone.recorded()["best"]["validation"]["pearson"]
+    assert run.trials().loc[0, ["state", "pearson", "head.dropout"]].tolist() == ["complete", best, 0.2]
+    jaxlab_command("predict", study, "--out", out)
+    np.testing.assert_array_equal(Predictions.load(out).values, alone.predict_split("test").values)
+    assert (study / "predictions/test.npz").is_file()
+    assert run.evaluate() == alone.evaluate()
+    assert "trial0000" in jaxlab_command("inspect", study)
 
 
-def test_small_spaces_are_searched_whole_and_once(fake, tmp_path):
-    space = {"training.batch_size": Choice(4, 8, 16), "training.standardize": Choice(True, False)}
-    assert "6 of 6 trials complete" in search(tmp_path, trials=40, space=space, sampler="tpe")
-    found = [tuple(one.values()) for one in settings(tmp_path)]
-    assert sorted(found) == sorted(itertools.product([4, 8, 16], [True, False]))
-
-
-def test_a_database_lists_trials_of_several_directories(fake, tmp_path):
-    """The first directory's machine is gone; what it had begun stays its own, and no number is given twice."""
-    url = f"sqlite:///{tmp_path}/trials.db"
-
-    def dies(experiment, epoch):
-        raise Killed
-
-    fake.happens = dies
-    with pytest.raises(Killed):
-        search(tmp_path / "one/run", storage=url)
-    fake.happens = lambda *_: None
-    assert "2 of 3 trials complete, 1 begun and not finished" in search(tmp_path / "two/run", storage=url)
-    assert [one.number for one in records.trials_in(tmp_path / "two/run")] == [1, 2]
-    assert "1 of 3 trials complete" in search(tmp_path / "one/run", storage=url)
-    with pytest.raises(UserError, match="has a study 'run' of another config already; give another --run"):
-        search(tmp_path / "three/run", storage=url, seed=4)
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("nonsense", "--storage: expected a database's URL, as postgresql://USER@HOST/NAME"),
-        (
-            "sqlite:////nowhere/at/all.db",
-            r"sqlite:////nowhere/at/all.db does not answer \(unable to open database file\)",
-        ),
-        (
-            "postgresql://me:secret@localhost:1/x",
-            r"postgresql://me:\*\*\*@localhost:1/x does not answer .*refused",
-        ),
-    ],
-)
-def test_a_storage_that_cannot_be_reached(fake, tmp_path, url, message):
-    with pytest.raises(UserError, match=message) as refused:
-        search(tmp_path / "run", storage=url)
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize("sampler", ["tpe", "nevergrad:OnePlusOne"])
-def test_samplers_do_better_than_chance(sampler):
-    """30 settings of a bowl, each by a worker that has just come: mean distance of the last ten from the middle."""
-    study = optuna.create_study(direction="maximize")
-    plan = Search(experiment=Experiment(), space=SPACE, trials=30, sampler=sampler)
-    values = []
-    for _ in range(30):
-        study.sampler = Sampler(plan)
-        trial = study.ask()
-        chosen = params.settings(SPACE, params.suggested(trial, SPACE))
-        values.append(worth(plan.variant(chosen)))
-        study.tell(trial, values[-1])
-    assert np.mean(values[-10:]) > np.mean(values[:10]) + 0.3
+def jaxlab_command(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output

@@ -73,6 +73,11 @@ def examined(search: Search) -> str:
     leaf = leaf_of(search.variant({name: one.ends()[0] for name, one in search.space.items()}))[0]
     if search.metric is not None and hasattr(leaf, "training"):
         leaf = replace(leaf, training=replace(leaf.training, metric=search.metric))
+    if getattr(getattr(leaf, "training", None), "validate", "here") != "here":
+        raise UserError(
+            'Search: trials are compared by their validation, which training.validate="elsewhere" leaves to others; '
+            'validate "here"'
+        )
     examine = kind_of(leaf).examine
     assert examine is not None, "a leaf is no study"
     return examine(leaf, leaf.data.open())

@@ -52,7 +52,7 @@ def asking(where: str) -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
+            warnings.simplefilter("ignore")  # of what is new to Optuna, or was reported before a process died
             yield
     except (StorageInternalError, SQLAlchemyError) as error:
         raise UserError(
@@ -85,13 +85,15 @@ def _journal(folder: Path) -> "BaseStorage":
 
 
 def _cut(file: Path) -> None:
+    """Take off a last line without its end."""
     with contextlib.suppress(FileNotFoundError), file.open("rb+") as journal:
         size = journal.seek(0, os.SEEK_END)
+        journal.seek(max(size - 1, 0))
+        if journal.read(1) in (b"", b"\n"):
+            return
         back = min(size, 1 << 20)
         journal.seek(size - back)
-        tail = journal.read(back)
-        if tail and not tail.endswith(b"\n"):
-            journal.truncate(size - back + tail.rfind(b"\n") + 1)
+        journal.truncate(size - back + journal.read(back).rfind(b"\n") + 1)
 
 
 def _database(url: str) -> "BaseStorage":

@@ -5,7 +5,7 @@ Several of these may run at once, on one machine or many, in one directory; each
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from jaxlab.runs.search.judge import EpochJudge
 from jaxlab.runs.search.ledger import Ledger, Taken
 from jaxlab.runs.search.params import settings
 from jaxlab.runs.search.records import Trial
+from jaxlab.runs.search.thin import mend, thin
 from jaxlab.training import journal
 from jaxlab.training.budget import duration_text
 from jaxlab.training.checkpoint import newest_good
@@ -71,7 +72,13 @@ class Worker:
             with self._ledger.taken() as trial:
                 if trial is None:
                     return True
-                kept = self._trained(trial)
+                try:
+                    kept = self._trained(trial)
+                except KeyboardInterrupt:
+                    self._session.log(
+                        f"trial {trial.number} is left as it is; the same command goes on with it"
+                    )
+                    raise
                 if kept is None:
                     return False
                 kept.write(trial.directory)  # before it is told: what is here counts
@@ -97,6 +104,11 @@ class Worker:
         begun = records.read(trial.directory) or Trial(
             number=trial.number, state="running", params=trial.params, metric=self._search.searched
         )
+        if begun.params != trial.params:
+            raise UserError(
+                f"{trial.directory / records.FILE}: expected the settings that the trial is listed with, "
+                f"{trial.params}, found {begun.params}; give another --run"
+            )
         begun.write(trial.directory)
         found = self._outcome(trial)
         self._refused = self._refused + 1 if found.get("refused") else 0
@@ -124,6 +136,7 @@ class Worker:
 
         kind, directory = kind_of(variant), RunDirectory(trial.directory)
         leaf = RunDirectory(leaf_of(variant, trial.directory)[1])
+        mend(trial.directory)
         with self._aside(trial) as session:
             session.judge = judge = EpochJudge(self._search, self._ledger, trial, session)
             if trial.stopped is None or _epoch(leaf) < trial.stopped:
@@ -140,13 +153,16 @@ class Worker:
 
     def _scored(self, run: Any) -> dict[str, Any]:
         recorded, name = run.recorded(), self._search.searched
-        by_split = recorded.get(run.usual) or recorded["last"]
-        score = next(
-            (by_split[split][name] for split in ("out_of_fold", "validation") if split in by_split), None
+        by_split = recorded.get(run.usual) or recorded.get("last", {})
+        scores: Mapping[str, float] = next(
+            (by_split[split] for split in ("out_of_fold", "validation") if split in by_split), {}
         )
-        if score is None or math.isnan(score):
+        score = scores.get(name, math.nan)
+        if math.isnan(score):
             words = "a single validation sample, or targets or predictions that are constant there"
             return {"state": "failed", "reason": f"its {name} is undefined ({words})"}
+        if self._search.keep == "predicting":
+            thin(run)
         return {"state": "complete", "score": score}
 
     @contextlib.contextmanager
