@@ -429,6 +429,7 @@ def test_what_a_part_is_worth_is_read_and_drawn(tmp_path):
         "augment,best,validation,,pearson,0.5,0.4,3,0.1,0.01,0.05,0.15,0.01,0.2\n"
         "decay,best,validation,,pearson,0.5,0.51,3,-0.01,0.01,-0.02,,,\n"
         "decay,best,train,,pearson,0.9,0.8,3,0.1,0.01,0,0.2,,\n"
+        "decay,best,validation,,loss/mse,0.7,0.6,3,0.1,0.01,0,0.2,,\n"  # a term of a loss, no score by itself
     )
     (section,) = worth.section(tmp_path)
     (picture,) = section.pictures

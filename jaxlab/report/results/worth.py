@@ -68,12 +68,11 @@ def section(folder: Path) -> Iterator[Section]:
 
 def _parts(found: list[Worth]) -> Iterator[Part]:
     """A picture of the headline score, and the table of every score of samples that are new to the networks."""
-    places = [
-        (one.checkpoint, one.split) for one in found if SCORES.get(one.score) and SCORES[one.score].headline
-    ]
+    headlines = [one for one in found if one.score in SCORES and SCORES[one.score].headline]
+    places = [(one.checkpoint, one.split) for one in headlines]
     known = [place for which in ("best", "last") for split in _NEW if (place := (which, split)) in places]
     for place in known[:1]:
-        shown = [one for one in found if (one.checkpoint, one.split) == place and SCORES[one.score].headline]
+        shown = [one for one in headlines if (one.checkpoint, one.split) == place]
         yield _picture(sorted(shown, key=lambda one: -one.mean if math.isfinite(one.mean) else math.inf))
     rows = [
         (one.part, one.checkpoint, one.split.replace("_", " "), one.score.replace("_", " "),
