@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 from tiny import task_of, tiny
 
+from jaxlab.cli.main import main
 from jaxlab.core.config import to_json
 from jaxlab.data import Images, Normalize
 from jaxlab.data.source import fingerprint
@@ -15,6 +17,9 @@ from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
 STEPS, EPOCHS = 12, 3
+HOSTILE = "</script><script>window.owned=1</script><img src=x onerror='window.owned=1'>"
+CLASSES = ("none", HOSTILE, "$x_1$ & [b]", "thumb\x1b[31m")
+N, T = 24, 6
 NORMALIZE = Normalize(mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
@@ -84,3 +89,14 @@ def records(name: str, scores) -> list[dict]:
                 {**at, "split": split, "loss": 1 / epoch, name: score} for split in ("train", "validation")
             ]
     return found
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(main, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def pearson(a, b):
+    with np.errstate(all="ignore"):
+        return np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(a.T, b.T, strict=True)])

@@ -9,7 +9,7 @@ import pytest
 from tensorboardX.crc32c import crc32c
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from jaxlab.training.events import EventFile
+from jaxlab.training.events import EventFile, seconds
 from jaxlab.training.journal import Journal
 
 
@@ -84,3 +84,15 @@ def test_torch_is_never_imported(tmp_path):
     (tmp_path / "run").mkdir()
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == 0, done.stderr
+
+
+def test_time_is_read_back_from_event_files(tmp_path):
+    def record(time):
+        data = b"\x09" + struct.pack("<d", time) + b"\x10\x01"
+        return struct.pack("<Q", len(data)) + b"\0" * 4 + data + b"\0" * 4
+
+    (tmp_path / "events.out.tfevents.1.a.1").write_bytes(record(100.0) + record(130.5) + record(160.0)[:-7])
+    (tmp_path / "events.out.tfevents.2.a.1").write_bytes(record(500.0) + record(510.0))
+    (tmp_path / "events.out.tfevents.3.a.1").write_bytes(b"another program's")
+    assert seconds(tmp_path) == pytest.approx(30.5 + 10)
+    assert seconds(tmp_path / "none") is None

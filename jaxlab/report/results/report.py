@@ -147,7 +147,7 @@ def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> 
 def _study(reading: Reading) -> Iterator[Section]:
     variants = study.variants_of(reading.rundir.path)
     if variants:
-        yield study.section(variants)
+        yield study.section(variants, settings=not (reading.rundir.path / worth.FILE).is_file())
 
 
 def _map(reading: Reading, found: ByTarget, places: Path | None) -> Iterator[Section]:

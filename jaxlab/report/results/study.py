@@ -22,6 +22,7 @@ from submit.metrics.table import Score
 
 _ROWS = 200
 _DOTS = 60
+_CURVES = 100
 _AXES = 8
 _MOST = 10_000  # directories that are looked at
 
@@ -98,12 +99,12 @@ def _varies(name: str, flat: Sequence[Mapping[str, Any]]) -> bool:
     return len({json.dumps(one.get(name), sort_keys=True) for one in flat}) > 1
 
 
-def section(variants: Sequence[Variant]) -> Section:
-    """The table, and pictures of it."""
-    return Section(counted(len(variants), "run") + " of the study", tuple(_parts(variants)))
+def section(variants: Sequence[Variant], settings: bool = True) -> Section:
+    """The table, and pictures of it. settings: whether scores by each setting are among them."""
+    return Section(counted(len(variants), "run") + " of the study", tuple(_parts(variants, settings)))
 
 
-def _parts(variants: Sequence[Variant]) -> Iterator[Part]:
+def _parts(variants: Sequence[Variant], settings: bool) -> Iterator[Part]:
     score = next((one.headline for one in variants if one.headline is not None), None)
     if score is None:
         yield from missing(["No run of it has been validated yet."])
@@ -111,7 +112,9 @@ def _parts(variants: Sequence[Variant]) -> Iterator[Part]:
         known = [one for one in variants if one.score is not None]
         yield _summary(known, len(variants), score)
         yield _dots(sorted(known, key=lambda one: -score.worth(one.score or 0.0)), score)
-        fields = searched(known)
+        if any(len(run.validations) > 1 for one in known for run in one.runs):
+            yield _curves(known, score)
+        fields = searched(known) if settings else []
         if fields and len(known) >= 4:
             yield _parallel(known, fields, score)
             yield from _slices(known, fields, score)
@@ -131,7 +134,7 @@ def _summary(known: Sequence[Variant], total: int, score: Score) -> str:
     words += f"; the best is {best.name}, {best.score:.4f}."
     if len(known) < total:
         words += f" {total - len(known)} have no score yet."
-    return f'<p class="lead">{frame.text(words[:1].upper() + words[1:])}</p>'
+    return f'<p class="lead">{frame.text(_begun(words))}</p>'
 
 
 def _dots(ordered: Sequence[Variant], score: Score) -> Picture:
@@ -149,7 +152,24 @@ def _dots(ordered: Sequence[Variant], score: Score) -> Picture:
     titles = [f"{one.name}: {one.score:.4f}{_told(one)}" for one in shown]
     some = f", the best {_DOTS} of {len(ordered):,}" if len(ordered) > len(shown) else ""
     lines = "; lines: 95 % intervals over its runs" if any(len(one.scores) > 1 for one in shown) else ""
-    return Picture("runs", f"{score.label} of each{some}{lines}", figure, {"runs": titles})
+    return Picture("runs", f"{_begun(score.label)} of each{some}{lines}", figure, {"runs": titles})
+
+
+def _curves(variants: Sequence[Variant], score: Score) -> Picture:
+    """Validation of each run by step, the best one's in colour."""
+    best = max(variants, key=lambda one: score.worth(one.score or 0.0))
+    with canvas("step", score.label) as (figure, axes):
+        for one in sorted(variants, key=lambda one: one is best)[-_CURVES:]:
+            for run in one.runs:
+                known = {step: of.get(score.name) for step, of in run.validations.items()}
+                steps = sorted(step for step, value in known.items() if value is not None)
+                colour = AFTER if one is best else FAINT
+                axes.plot(steps, [known[step] for step in steps], color=colour, lw=1)
+    return Picture("curves", f"{_begun(score.label)} by epoch of each run, {best.name} in colour", figure)
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _told(one: Variant) -> str:
@@ -226,7 +246,7 @@ def _slices(variants: Sequence[Variant], fields: Sequence[str], score: Score) ->
             f"{one.name}: {one.score:.4f} at {_cell(value)}"
             for one, value in zip(variants, values, strict=True)
         ]
-        yield Picture(f"setting-{number}", f"{score.label} by {name}", figure, {"slice": titles})
+        yield Picture(f"setting-{number}", f"{_begun(score.label)} by {name}", figure, {"slice": titles})
 
 
 def _table(variants: Sequence[Variant], score: Score | None) -> str:

@@ -1,0 +1,75 @@
+"""Studies in a report: their runs, what makes these differ, and what parts are worth."""
+
+import json
+
+import numpy as np
+import pytest
+from made import made_run
+from scipy import stats
+
+from jaxlab.core.types import UserError
+from jaxlab.report.results import study, worth
+from submit.metrics.table import SCORES
+
+
+@pytest.fixture(scope="module")
+def searched(numbered, tmp_path_factory):
+    """A directory of runs made by files, whose learning rates, seeds and scores differ."""
+    root, truth, _ = numbered
+    folder = tmp_path_factory.mktemp("searched")
+    for k, (rate, score) in enumerate(zip((1e-4, 1e-3, 1e-2, 1e-1), (0.1, 0.4, 0.3, 0.2), strict=True)):
+        settings = [f"optimizer.lr={rate}", f"seed={k}"]
+        made_run(folder / f"trial{9 + k}", root, np.arange(4), truth[:4], [0.0, score, 0.05], *settings)
+    return folder
+
+
+def test_a_study_is_read_from_its_runs_and_shown_by_what_makes_them_differ(searched, monkeypatch):
+    variants = study.variants_of(searched)
+    assert [one.name for one in variants] == ["trial9", "trial10", "trial11", "trial12"]
+    assert [one.score for one in variants] == [0.1, 0.4, 0.3, 0.2]
+    assert [one.values["optimizer.lr"] for one in variants] == [1e-4, 1e-3, 1e-2, 1e-1]
+    assert study.searched(variants) == ["optimizer.lr"]
+    monkeypatch.setattr("jaxlab.report.drawing._saved", lambda *_: b"<svg></svg>")
+    shown = study.section(variants)
+    assert {"runs", "curves", "parallel", "setting-0"} == {picture.name for picture in shown.pictures}
+    assert "the best is trial10, 0.4000" in shown.html()
+    assert {"runs", "curves"} == {
+        picture.name for picture in study.section(variants, settings=False).pictures
+    }
+
+
+def test_seeds_have_a_mean_and_its_interval(searched, tmp_path):
+    import shutil
+
+    for k, trial in enumerate(sorted(searched.iterdir())):
+        shutil.copytree(trial, tmp_path / f"seed{k}")
+        config = json.loads((trial / "config.json").read_text())
+        config["experiment"]["optimizer"]["lr"] = 0.01
+        (tmp_path / f"seed{k}" / "config.json").write_text(json.dumps(config))
+    variants = study.variants_of(tmp_path)
+    scores = [0.1, 0.4, 0.3, 0.2]
+    low, high = stats.t.interval(0.95, 3, np.mean(scores), stats.sem(scores))
+    told = study._summary(variants, 4, SCORES["pearson"])
+    assert f"mean {np.mean(scores):.4f}, standard deviation {np.std(scores, ddof=1):.4f}" in told
+    assert f"95 % interval of the mean {low:.4f} to {high:.4f}" in told
+
+
+def test_what_a_part_is_worth_is_read_and_drawn(tmp_path):
+    (tmp_path / "worth.csv").write_text(
+        "part,checkpoint,split,class,score,whole,without,n,mean,sd,low,high,p_t,p_wilcoxon\n"
+        "augment,best,validation,,pearson,0.5,0.4,3,0.1,0.01,0.05,0.15,0.01,0.2\n"
+        "decay,best,validation,,pearson,0.5,0.51,3,-0.01,0.01,-0.02,,,\n"
+        "decay,best,train,,pearson,0.9,0.8,3,0.1,0.01,0,0.2,,\n"
+        "decay,best,validation,,loss/mse,0.7,0.6,3,0.1,0.01,0,0.2,,\n"  # a term of a loss, no score by itself
+    )
+    (section,) = worth.section(tmp_path)
+    (picture,) = section.pictures
+    text = section.html()
+    assert "validation, best checkpoint" in picture.words
+    assert "<title>augment: +0.1000 (0.5000 whole, 0.4000 without)</title>" in text
+    assert "+0.0500 to +0.1500" in text
+    assert "0.9000" not in text, "of what was learned nothing is worth"
+    (tmp_path / "worth.csv").write_text("something,else\n1,2\n")
+    with pytest.raises(UserError, match="expected a table of what parts are worth"):
+        list(worth.section(tmp_path))
+    assert not list(worth.section(tmp_path / "none"))
