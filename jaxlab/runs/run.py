@@ -305,6 +305,10 @@ class Run(ABC):
             return self.evaluate_checkpoints(which)
         return new_data.evaluated(self, which)
 
+    def importance(self) -> dict[str, float]:
+        """{setting: its share in being among the best} of a search; {} of other runs, and of too few trials."""
+        return {}
+
     def breakdowns(
         self, which: Which | None = None, untrained: bool = False
     ) -> "Iterator[tuple[Labelled, ByTarget | ByClass]]":

@@ -49,7 +49,7 @@ def made_run(path: Path, root: Path, rows, values, scores, *settings: str, **par
         "commit": "abc",
     }
     run.create(to_json(experiment), None, info)
-    digest = checkpoint(run, STEPS)
+    digest = checkpoint(run, STEPS, (int(np.argmax(scores)) + 1) * STEPS // EPOCHS)
     name = "accuracy" if isinstance(experiment.loss, CrossEntropy) else "pearson"
     run.metrics.write_text("".join(f"{json.dumps(record)}\n" for record in records(name, scores)))
     kind = "logits" if name == "accuracy" else "regression"
@@ -60,11 +60,11 @@ def made_run(path: Path, root: Path, rows, values, scores, *settings: str, **par
     return path
 
 
-def checkpoint(run: RunDirectory, step: int) -> str:
+def checkpoint(run: RunDirectory, step: int, best_step: int) -> str:
     """Without arrays; its digest."""
     folder = run.checkpoints / str(step)
     folder.mkdir(parents=True)
-    best = {"metric": "score", "value": 0.5, "step": step, "epoch": EPOCHS}
+    best = {"metric": "score", "value": 0.5, "step": best_step, "epoch": EPOCHS}
     meta = {"schema": 1, "step": step, "steps": step, "epoch": EPOCHS, "progress": {"best": best}}
     meta |= {"digest": "d" * 64, "leaves": {"params": {"head.kernel": [[4, 5], "float32"]}, "ema": {}}}
     text = json.dumps(meta)

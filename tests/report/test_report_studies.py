@@ -9,6 +9,7 @@ from scipy import stats
 
 from jaxlab.core.types import UserError
 from jaxlab.report.results import study, worth
+from jaxlab.report.results.variants import variants_of
 from submit.metrics.table import SCORES
 
 
@@ -24,7 +25,7 @@ def searched(numbered, tmp_path_factory):
 
 
 def test_a_study_is_read_from_its_runs_and_shown_by_what_makes_them_differ(searched, monkeypatch):
-    variants = study.variants_of(searched)
+    variants = variants_of(searched)
     assert [one.name for one in variants] == ["trial9", "trial10", "trial11", "trial12"]
     assert [one.score for one in variants] == [0.1, 0.4, 0.3, 0.2]
     assert [one.values["optimizer.lr"] for one in variants] == [1e-4, 1e-3, 1e-2, 1e-1]
@@ -38,6 +39,33 @@ def test_a_study_is_read_from_its_runs_and_shown_by_what_makes_them_differ(searc
     }
 
 
+def test_trials_of_a_search_have_the_score_that_was_searched_for(searched, tmp_path, monkeypatch):
+    import shutil
+
+    ends = {
+        "trial9": ("complete", 0.7, ""),
+        "trial10": ("failed", None, "the loss is NaN"),
+        "trial11": ("stopped", 0.9, ""),
+    }
+    for name, (state, score, reason) in ends.items():
+        shutil.copytree(searched / name, tmp_path / name)
+        told = {
+            "schema": 1,
+            "number": int(name[5:]),
+            "state": state,
+            "params": {},
+            "metric": "explained_variance",
+        }
+        told |= {"score": score, "reason": reason, "epoch": 2 if state == "stopped" else None}
+        (tmp_path / name / "trial.json").write_text(json.dumps(told))
+    monkeypatch.setattr("jaxlab.report.drawing._saved", lambda *_: b"<svg></svg>")
+    text = study.section(variants_of(tmp_path), importance={"optimizer.lr": 1.0}).html()
+    assert "Explained variance of 1 run; the best is trial9, 0.7000. 2 have no score yet." in text
+    assert "<td>failed: the loss is NaN</td>" in text
+    assert "<td>stopped at epoch 2</td>" in text
+    assert "Importance of each setting" in text
+
+
 def test_seeds_have_a_mean_and_its_interval(searched, tmp_path):
     import shutil
 
@@ -46,7 +74,7 @@ def test_seeds_have_a_mean_and_its_interval(searched, tmp_path):
         config = json.loads((trial / "config.json").read_text())
         config["experiment"]["optimizer"]["lr"] = 0.01
         (tmp_path / f"seed{k}" / "config.json").write_text(json.dumps(config))
-    variants = study.variants_of(tmp_path)
+    variants = variants_of(tmp_path)
     scores = [0.1, 0.4, 0.3, 0.2]
     low, high = stats.t.interval(0.95, 3, np.mean(scores), stats.sem(scores))
     told = study._summary(variants, 4, SCORES["pearson"])

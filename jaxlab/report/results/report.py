@@ -14,6 +14,7 @@ from jaxlab.report.results.evidence import Evidence, gather
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.section import Section, missing
 from jaxlab.report.results.side_by_side import beside
+from jaxlab.report.results.variants import variants_of
 from submit.errors import SubmissionError
 from submit.files.atomic import atomic, atomic_folder
 from submit.scores.by_class import ByClass
@@ -145,9 +146,11 @@ def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> 
 
 
 def _study(reading: Reading) -> Iterator[Section]:
-    variants = study.variants_of(reading.rundir.path)
+    variants = variants_of(reading.rundir.path)
     if variants:
-        yield study.section(variants, settings=not (reading.rundir.path / worth.FILE).is_file())
+        importance = reading.attempt(reading.run.importance) if reading.run is not None else None
+        settings = not (reading.rundir.path / worth.FILE).is_file()
+        yield study.section(variants, settings, importance)
 
 
 def _map(reading: Reading, found: ByTarget, places: Path | None) -> Iterator[Section]:

@@ -13,12 +13,12 @@ from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.report import frame
 from jaxlab.report.drawing import FAINT, Picture, canvas, label
-from jaxlab.report.results import study
 from jaxlab.report.results.course import xy
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.facts import Change, changes, changes_table, facts
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.section import Part, Section, missing, paragraph
+from jaxlab.report.results.variants import variants_of
 from submit.metrics.table import SCORES
 from submit.scores import bootstrap
 from submit.scores.by_target import ByTarget
@@ -78,7 +78,7 @@ def _score(reading: Reading, evidence: Evidence | None) -> tuple[str, Interval |
         if (one := evidence.intervals.get(name)) is not None:
             return SCORES[name].label, one
     if reading.headline is None or reading.score is None:
-        variants = study.variants_of(reading.rundir.path)
+        variants = variants_of(reading.rundir.path)
         known = [value for one in variants for value in one.scores]
         label = next((one.headline.label for one in variants if one.headline is not None), "")
         over_runs = mean_interval(known)
@@ -146,7 +146,7 @@ class PairedStudies:
 
 def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
     """Each further study against the first, where runs of the same name are in both."""
-    each = [{one.name: one.score for one in study.variants_of(reading.rundir.path)} for reading in readings]
+    each = [{one.name: one.score for one in variants_of(reading.rundir.path)} for reading in readings]
     found = []
     for reading, scores in list(zip(readings, each, strict=True))[1:]:
         pairs = [(score, each[0].get(name)) for name, score in scores.items()]

@@ -1,107 +1,47 @@
-"""The runs of a study beside one another, as their files have them, trained to their end or not."""
+"""The runs of a study beside one another: a table, their scores, and the settings that make them differ."""
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.intervals import Interval, interval
+from jaxlab.core.intervals import interval
 from jaxlab.core.words import counted
 from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, label
-from jaxlab.report.results.reading import Reading, reading
 from jaxlab.report.results.section import Part, Section, missing
+from jaxlab.report.results.variants import Variant
+from jaxlab.runs.search.records import Trial
 from jaxlab.training.budget import duration_text
-from jaxlab.training.rundir import RunDirectory
 from submit.metrics.table import Score
 
 _ROWS = 200
 _DOTS = 60
 _CURVES = 100
 _AXES = 8
-_MOST = 10_000  # directories that are looked at
 
 
-@dataclass(eq=False)
-class Variant:
-    """One run of a study, or the runs of a study within it. values: of the fields in which variants differ."""
+def section(
+    variants: Sequence[Variant], settings: bool = True, importance: Mapping[str, float] | None = None
+) -> Section:
+    """The table, and pictures of it.
 
-    name: str
-    runs: Sequence[Reading]
-    values: Mapping[str, Any]
-
-    @property
-    def scores(self) -> list[float]:
-        """The headline of each run that has one."""
-        return [run.score for run in self.runs if run.score is not None and math.isfinite(run.score)]
-
-    @property
-    def score(self) -> float | None:
-        """Their mean."""
-        return float(np.mean(self.scores)) if self.scores else None
-
-    @property
-    def headline(self) -> Score | None:
-        return next((run.headline for run in self.runs if run.headline is not None), None)
-
-    @property
-    def seconds(self) -> float | None:
-        known = [run.seconds for run in self.runs if run.seconds is not None]
-        return sum(known) if known else None
-
-    @property
-    def interval(self) -> Interval:
-        """Of the mean of its runs, by Student's t."""
-        return interval(self.scores)
+    settings: whether scores by each setting are among them. importance: of each setting, as `Run.importance` has it.
+    """
+    parts = [*_parts(variants, settings)]
+    if importance:
+        parts.insert(-1, _importance(importance))  # beside the other pictures
+    return Section(counted(len(variants), "run") + " of the study", tuple(parts))
 
 
-def variants_of(path: Path) -> list[Variant]:
-    """The run directories within a study's, in the order of their names' numbers; none of what is no study."""
-    inside = [child for child in sorted(path.iterdir(), key=_order)[:_MOST] if RunDirectory(child).exists()]
-    found = [(child.name, _runs(child), reading(RunDirectory(child), child.name).config) for child in inside]
-    flat = [_flat(config) for _, _, config in found]
-    names = [name for name in dict.fromkeys(name for one in flat for name in one) if _varies(name, flat)]
-    return [
-        Variant(name, runs, {field: one.get(field) for field in names})
-        for (name, runs, _), one in zip(found, flat, strict=True)
-    ]
-
-
-def _runs(path: Path) -> list[Reading]:
-    """The run in a directory, or those of a study in it."""
-    inside = [child for child in sorted(path.iterdir(), key=_order) if RunDirectory(child).exists()]
-    own = reading(RunDirectory(path), path.name)
-    return [own] if own.validations or not inside else [run for child in inside for run in _runs(child)]
-
-
-def _order(path: Path) -> list[Any]:
-    """By name, numbers as such: fold10 comes after fold9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
-
-
-def _flat(value: Any, at: str = "") -> dict[str, Any]:
-    """{dotted name: what is no mapping}; a component's type is a value of its own field's name."""
-    if not isinstance(value, Mapping):
-        return {at: value}
-    found: dict[str, Any] = {}
-    for name, item in value.items():
-        here = at if name == "type" else f"{at}.{name}" if at else str(name)
-        found |= {here or "type": item} if name == "type" else _flat(item, here)
-    return found
-
-
-def _varies(name: str, flat: Sequence[Mapping[str, Any]]) -> bool:
-    return len({json.dumps(one.get(name), sort_keys=True) for one in flat}) > 1
-
-
-def section(variants: Sequence[Variant], settings: bool = True) -> Section:
-    """The table, and pictures of it. settings: whether scores by each setting are among them."""
-    return Section(counted(len(variants), "run") + " of the study", tuple(_parts(variants, settings)))
+def _importance(shares: Mapping[str, float]) -> Picture:
+    with canvas("share", size=(4.6, 0.9 + 0.25 * max(len(shares), 3))) as (figure, axes):
+        axes.barh([label(name) for name in shares], list(shares.values()), color=AFTER, height=0.6)
+        axes.set(xlim=(0, 1))
+        axes.invert_yaxis()
+    return Picture("importance", "Importance of each setting for being among the best (PED-ANOVA)", figure)
 
 
 def _parts(variants: Sequence[Variant], settings: bool) -> Iterator[Part]:
@@ -250,20 +190,34 @@ def _slices(variants: Sequence[Variant], fields: Sequence[str], score: Score) ->
 
 
 def _table(variants: Sequence[Variant], score: Score | None) -> str:
-    fields = list(variants[0].values)[:_AXES] if variants else []
-    several = any(len(one.runs) > 1 for one in variants)
-    header = ("run", *(name.rpartition(".")[2] or name for name in fields), *(("runs",) if several else ()),
-              score.label if score else "score", *(("95 % interval",) if several else ()), "time")  # fmt: skip
-    rows = []
-    for one in variants[:_ROWS]:
-        count = (f"{len(one.scores)} of {len(one.runs)}",) if several else ()
-        found = one.interval
-        ends = (f"{found.low:.4f} to {found.high:.4f}" if found.n > 1 else "",) if several else ()
-        value = "" if one.score is None else f"{one.score:.4f}"
-        took = "" if one.seconds is None else duration_text(one.seconds)
-        rows.append((one.name, *(_cell(one.values[name]) for name in fields), *count, value, *ends, took))
+    """A row a run; columns that say the same of none are left out."""
+    shown = variants[:_ROWS]
+    columns: dict[str, list[str]] = {"run": [one.name for one in shown]}
+    for field in list(variants[0].values)[:_AXES] if variants else []:
+        columns[field.rpartition(".")[2] or field] = [_cell(one.values[field]) for one in shown]
+    if any(len(one.runs) > 1 for one in variants):
+        columns["runs"] = [f"{len(one.scores)} of {len(one.runs)}" for one in shown]
+    columns[score.label if score else "score"] = [
+        "" if one.score is None else f"{one.score:.4f}" for one in shown
+    ]
+    columns["95 % interval"] = [_interval(one) for one in shown]
+    columns["ended"] = [_ended(one.trial) for one in shown]
+    columns["time"] = ["" if one.seconds is None else duration_text(one.seconds) for one in shown]
+    kept = {name: cells for name, cells in columns.items() if any(cells)}
     more = f"<p>{len(variants) - _ROWS:,} more are left out.</p>" if len(variants) > _ROWS else ""
-    return frame.table(header, rows) + more
+    return frame.table(kept, zip(*kept.values(), strict=True)) + more
+
+
+def _interval(one: Variant) -> str:
+    return f"{one.interval.low:.4f} to {one.interval.high:.4f}" if len(one.scores) > 1 else ""
+
+
+def _ended(trial: Trial | None) -> str:
+    """How a search's trial came to its end."""
+    if trial is None:
+        return ""
+    at = f" at epoch {trial.epoch}" if trial.state == "stopped" and trial.epoch is not None else ""
+    return f"{trial.state}{at}{f': {trial.reason}' if trial.state == 'failed' else ''}"
 
 
 def _cell(value: Any) -> str:

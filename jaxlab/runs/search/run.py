@@ -46,6 +46,11 @@ class SearchRun(Run):
         """A row for each trial: its state, its score under the score's name, its settings, and its directory."""
         return records.table(self.experiment, records.trials_in(self.rundir.path))
 
+    def importance(self) -> dict[str, float]:
+        from jaxlab.runs.search.report import importance  # which has Optuna
+
+        return importance(self.experiment, records.trials_in(self.rundir.path))
+
     # -- as its best trial has it
 
     @property
