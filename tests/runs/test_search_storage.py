@@ -1,13 +1,5 @@
 """Trials that a database lists."""
 
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
-
-import psycopg
 import pytest
 import sqlalchemy
 from fake_search import Killed, search, settings
@@ -52,37 +44,6 @@ def test_a_storage_that_cannot_be_reached(fake, tmp_path, url, message):
     with pytest.raises(UserError, match=message) as refused:
         search(tmp_path / "run", storage=url)
     assert "secret" not in str(refused.value)
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """The URL of a database server that is there for this test alone."""
-    programs = [shutil.which(name) for name in ("initdb", "postgres")]
-    if None in programs:
-        pytest.skip("PostgreSQL is not installed")
-    as_user = {"user": "nobody"} if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # short: a socket's path has 107 letters at most
-        if as_user:
-            shutil.chown(folder, **as_user)
-        run = {"cwd": folder, "stdout": subprocess.DEVNULL, **as_user}
-        subprocess.run(
-            [programs[0], "-D", f"{folder}/data", "-A", "trust", "-U", "me", "--no-sync"], check=True, **run
-        )
-        alone = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", f"unix_socket_directories={folder}"]
-        with subprocess.Popen(
-            [programs[1], "-D", f"{folder}/data", *alone], stderr=subprocess.DEVNULL, **run
-        ) as server:
-            url = f"postgresql://me@/postgres?host={folder}"
-            try:
-                for _ in range(200):
-                    try:
-                        psycopg.connect(url).close()
-                        break
-                    except psycopg.OperationalError:
-                        time.sleep(0.05)
-                yield url
-            finally:
-                server.send_signal(signal.SIGQUIT)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from jaxlab.core.mistyped import nearest
 from jaxlab.core.types import UserError
 from jaxlab.experiment.search import Search
 from jaxlab.experiment.spaces import Choice, Int, Log, Space, Uniform
+from jaxlab.experiment.study import Study
 from jaxlab.runs.search.params import params, place, settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,12 @@ class _Replay:
         return found
 
     def tell(self, trial: "FrozenTrial") -> None:
-        """What came of a trial, if anything. Of one that it would not have asked for, as far as it takes such."""
+        """What came of a trial, if anything. Of one that it would not have asked for, as far as it takes such.
+
+        Of folds or seeds not that of a trial that was stopped: it is the first one's alone.
+        """
+        if trial.state.name == "PRUNED" and isinstance(self._search.experiment, Study):
+            return
         if trial.value is None or self._search.space.keys() - trial.params.keys():
             return
         known = {name: trial.params[name] for name in self._search.space}

@@ -147,7 +147,8 @@ class Worker:
                 return {}
             if judge.ended is not None:
                 last = journal.read(leaf.metrics, "validation")[-1]
-                score = last.get(self._search.searched)
+                alone = leaf.path == trial.directory  # a first fold's score is none of all folds'
+                score = last.get(self._search.searched) if alone else None
                 return {"state": "stopped", "score": score, "epoch": last["epoch"], "reason": judge.ended}
             return self._scored(kind.run.load(directory, variant))
 
