@@ -202,7 +202,6 @@ def test_a_trial_is_the_run_that_its_settings_make_alone(trained, arrays_npz, tm
     jaxlab_command("predict", study, "--out", out)
     np.testing.assert_array_equal(Predictions.load(out).values, alone.predict_split("test").values)
     assert (study / "predictions/test.npz").is_file()
-    assert run.evaluate() == alone.evaluate()
     assert "trial0000" in jaxlab_command("inspect", study)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from jaxlab.core.mistyped import nearest
 from jaxlab.core.types import UserError
+from jaxlab.experiment import study as plans
 from jaxlab.experiment.search import Search
 from jaxlab.experiment.spaces import Choice, Int, Log, Space, Uniform
-from jaxlab.experiment.study import Study
 from jaxlab.runs.search.params import params, place, settings
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Replay:
 
         Of folds or seeds not that of a trial that was stopped: it is the first one's alone.
         """
-        if trial.state.name == "PRUNED" and isinstance(self._search.experiment, Study):
+        if trial.state.name == "PRUNED" and isinstance(self._search.experiment, plans.Study):
             return
         if trial.value is None or self._search.space.keys() - trial.params.keys():
             return
