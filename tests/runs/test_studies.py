@@ -19,6 +19,8 @@ from jaxlab.cli.main import main
 from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
 from jaxlab.experiment import Ablation, Experiment, Seeds
+from jaxlab.report.results.reading import reading
+from jaxlab.report.results.side_by_side import studies
 from jaxlab.runs import api, kinds, worth
 from jaxlab.runs.kinds import RunKind
 from jaxlab.runs.paired import compared
@@ -258,3 +260,18 @@ def test_two_studies_are_compared_over_their_common_seeds(faked, arrays_npz, tmp
         compared(one, jaxlab.load(paths["later"]))
     with pytest.raises(UserError, match=r"seed0 is not of the same samples in both.*split\.seed: 0 -> 3"):
         compared(one, jaxlab.load(moved))
+
+
+def test_compare_says_where_seeds_are_no_pairs(seeded, tmp_path):
+    other = shutil.copytree(
+        seeded, tmp_path / "other", ignore=shutil.ignore_patterns("checkpoints", "events")
+    )
+    readings = [reading(RunDirectory(path), path.name) for path in (seeded, other)]
+    (pair,) = studies(readings)
+    assert pair.words("study").startswith("other less study, over 2 runs of the same name: +0.0000")
+    info = json.loads((other / "seed1/run.json").read_text())
+    info["data"]["fingerprint"] = "0" * 64
+    (other / "seed1/run.json").write_text(json.dumps(info))
+    (pair,) = studies(readings)
+    assert "no difference to study: " in pair.words("study")
+    assert "seed1 is not of the same samples in both" in pair.words("study")

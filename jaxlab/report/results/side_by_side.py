@@ -19,6 +19,7 @@ from jaxlab.report.results.facts import Change, changes, changes_table, facts
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.section import Part, Section, missing, paragraph
 from jaxlab.report.results.variants import variants_of
+from jaxlab.runs.paired import check_pairs
 from submit.metrics.table import SCORES
 from submit.scores import bootstrap
 from submit.scores.by_target import ByTarget
@@ -128,14 +129,20 @@ def _names(evidence: Evidence, names: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PairedStudies:
-    """Two studies over the same seeds, or folds: the headline scores of their runs of the same name, paired."""
+    """Two studies over the same seeds, or folds: the headline scores of their runs of the same name, paired.
+
+    why: what keeps them from being pairs; "" where they are, or `paired` is None.
+    """
 
     name: str
-    paired: Paired
+    paired: Paired | None
+    why: str = ""
 
     def words(self, first: str) -> str:
         """first: the name of the other."""
         one = self.paired
+        if one is None:
+            return f"{self.name}: no difference to {first}: {self.why}"
         told = f"{self.name} less {first}, over {counted(one.n, 'run')} of the same name: {one.mean:+.4f}"
         if one.n > 1:
             told += f", 95 % interval {one.low:+.4f} to {one.high:+.4f}"
@@ -149,10 +156,15 @@ def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
     each = [{one.name: one.score for one in variants_of(reading.rundir.path)} for reading in readings]
     found = []
     for reading, scores in list(zip(readings, each, strict=True))[1:]:
-        pairs = [(score, each[0].get(name)) for name, score in scores.items()]
-        known = [(a, b) for a, b in pairs if a is not None and b is not None]
-        if known:
-            found.append(PairedStudies(reading.name, paired_values(*zip(*known, strict=True))))
+        pairs = {name: (score, each[0].get(name)) for name, score in scores.items()}
+        known = {name: (a, b) for name, (a, b) in pairs.items() if a is not None and b is not None}
+        if not known:
+            continue
+        try:
+            check_pairs(readings[0].rundir, reading.rundir, known)
+            found.append(PairedStudies(reading.name, paired_values(*zip(*known.values(), strict=True))))
+        except UserError as error:
+            found.append(PairedStudies(reading.name, None, str(error)))
     return found
 
 

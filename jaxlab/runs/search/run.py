@@ -81,6 +81,10 @@ class SearchRun(Run):
         return self.best.checkpoint(which)
 
     @property
+    def predictor(self) -> Run:
+        return self.best
+
+    @property
     def network(self) -> Any:
         return self.best.network
 
