@@ -95,8 +95,8 @@ def test_every_block_runs_as_copied_in_an_empty_folder(page, tmp_path, monkeypat
 def small(words: list[str]) -> list[str]:
     match words:
         case ["jaxlab", "train", *_]:
-            settings = ["images.size=(16, 16)", "model.channels=(4, 4, 4)"]
-            settings += ["training.epochs=1", "training.batch_size=8"] if "--run" in words else []
+            settings = ["images.size=(16, 16)", "model.channels=(4, 4, 4)", "training.batch_size=8"]
+            settings += ["training.epochs=1"] if "--run" in words else []
             return [*words, *(word for setting in settings for word in ("--set", setting))]
         case ["jaxlab", "simulate", folder]:
             Path(folder).mkdir()
