@@ -94,7 +94,7 @@ def gather(
         notes.append(f"Predictions of {bad:,} of {len(rows):,} samples are not finite.")
     labelled = Labelled(predictions.split, rows, predictions.values)
     found = run.primary.breakdown(labelled, run.opened)
-    before = _before(run, predictions, log, notes) if compute and untrained else None
+    before = _before(run, predictions, notes) if compute and untrained else None
     scored = run.primary.scored(truth)[rows]
     return Evidence(run, predictions, rows, scored, found, before, tuple(notes))
 
@@ -136,14 +136,11 @@ def _rows(run: Run, predictions: Predictions) -> np.ndarray:
     return np.array([at[name] for name in ids], np.int64)
 
 
-def _before(
-    run: Run, predictions: Predictions, log: Callable[[str], None], notes: list[str]
-) -> ByTarget | ByClass | None:
+def _before(run: Run, predictions: Predictions, notes: list[str]) -> ByTarget | ByClass | None:
     """Scores of the network before training, where the run is one; a note where that cannot be made."""
     if predictions.split != "validation":
         return None
     try:
-        log(f"{run.rundir.path}: predicting with the network before training, too")
         found = run.before_training(predictions.split)
     except (UserError, SubmissionError, OSError) as error:
         notes.append(f"The network before training is not shown: {error}.")

@@ -88,7 +88,7 @@ def _data(reading: Reading, evidence: Evidence | None) -> Iterator[tuple[str, st
         at = ", ".join(locations(source).values())
         yield "data", f"{type(source).__name__}{' at ' if at else ''}{at}"
     task = mapping(mapping(reading.info).get("task"))
-    if task:
+    if sequence(task.get("targets")):
         many = ("class", "classes") if task.get("kind") == "classification" else ("target",)
         yield "predicts", counted(len(sequence(task.get("targets"))), *many)
     if evidence is not None:
@@ -202,14 +202,15 @@ def changes(old: Any, new: Any, path: str = "") -> list[Change]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
         return [change for k, (a, b) in pairs for change in changes(a, b, f"{path}.{k}")]
-    return [] if old == new else [(path, _told(old), _told(new))]
+    return [] if old == new else [(path, told(old), told(new))]
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """A value of a config in words: components by name, with their short fields."""
     if isinstance(value, Mapping) and "type" in value:
         return summary(value)
     if isinstance(value, list):
-        return "; ".join(map(_told, value)) or "none"
+        return "; ".join(map(told, value)) or "none"
     return json.dumps(value)
 
 

@@ -1,6 +1,5 @@
 """The runs of a study beside one another: a table, their scores, and the settings that make them differ."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from jaxlab.core.intervals import interval
 from jaxlab.core.words import counted
 from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, label
+from jaxlab.report.results.facts import shortened, told
 from jaxlab.report.results.section import Part, Section, missing
 from jaxlab.report.results.variants import Variant
 from jaxlab.runs.search.records import Trial
@@ -224,5 +224,4 @@ def _cell(value: Any) -> str:
     """A value of a config, in a few characters."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 28 else f"{text[:27]}…"
+    return shortened(value if isinstance(value, str) else told(value), 28)
