@@ -94,6 +94,10 @@ def _worked(command: list[str], folder: Path, run: Path, kills: int, chance: ran
 
 def _check(config: Path, run: Path, given: argparse.Namespace) -> None:
     import jaxlab
+
+    jaxlab.prepare()  # as the command does: as many devices, and so the same order of sums
+    from rich.console import Console
+
     from jaxlab.core.config import load_file
     from jaxlab.experiment.search import searching
     from jaxlab.runs.search import records
@@ -117,7 +121,8 @@ def _check(config: Path, run: Path, given: argparse.Namespace) -> None:
         epochs = [record["epoch"] for record in journal.read(inside.metrics, "validation")]
         assert epochs == list(range(1, given.epochs + 1)), (trial.name, epochs)
         alone = given.folder / "alone" / trial.name
-        jaxlab.train(search.variant(settings(search.space, trial.params)), alone)
+        variant = search.variant(settings(search.space, trial.params))
+        jaxlab.train(variant, alone, console=Console(quiet=True))
         pairs = zip(saved(inside.checkpoints), saved(alone / "checkpoints"), strict=True)
         for one, other in pairs:
             assert one.step == other.step

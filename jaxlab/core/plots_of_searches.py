@@ -8,6 +8,14 @@ import numpy as np
 
 from jaxlab.core import plots
 
+_FEW = 5  # values of a field, each of which has its tick
+_CLEAR = {
+    "facecolor": "white",
+    "edgecolor": "none",
+    "alpha": 0.7,
+    "pad": 0.5,
+}  # behind words that lines cross
+
 
 def history(
     scores: Mapping[int, float], improves: Callable[[float, float | None], bool], title: str, path: Path
@@ -63,7 +71,15 @@ def parallel_coordinates(
     for place, (_, ticks) in enumerate(columns):
         axes.axvline(place, color="0.7", lw=0.8, zorder=0)
         for height, text in ticks:
-            axes.annotate(text, (place, height), (4, 0), textcoords="offset points", va="center", fontsize=7)
+            axes.annotate(
+                text,
+                (place, height),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+                bbox=_CLEAR,
+            )
     axes.set_xticks(places, [*(name.replace(".", ".\n") for name in fields), score], fontsize=8)
     axes.set(yticks=[], title="settings of each trial and its score; the best in colour")
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
@@ -76,7 +92,8 @@ def _column(values: Sequence[Any], logarithmic: bool) -> tuple[np.ndarray, list[
         found = np.log10(np.array(values, float)) if logarithmic else np.array(values, float)
         low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1.0)
         heights = (found - low) / (high - low) if high > low else np.full(len(found), 0.5)
-        ends = dict.fromkeys((low, (low + high) / 2, high))
+        there = sorted(set(found.tolist()))
+        ends = there if len(there) <= _FEW else [low, (low + high) / 2, high]
         at = [((end - low) / (high - low) if high > low else 0.5, end) for end in ends]
         return heights, [(height, f"{10**end if logarithmic else end:.3g}") for height, end in at]
     names = list(dict.fromkeys(map(str, values)))
