@@ -11,6 +11,7 @@ from jaxlab.core.types import Samples
 from jaxlab.data.source import Opened, Source
 from jaxlab.experiment.search import Search
 from jaxlab.objectives import Labelled, Resolved
+from jaxlab.runs.ready import Ready
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which
 from jaxlab.runs.search import records
 from jaxlab.runs.search.params import settings
@@ -94,6 +95,9 @@ class SearchRun(Run):
     def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
         return self.best.predicted(samples, which)
 
+    def ready(self, which: Which | None = None, size: int = 16) -> Ready:
+        return self.best.ready(which, size)
+
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
         """Those of the best trial, whose directory their provenance names."""
         return self.best.predict_split(split, which)
@@ -104,8 +108,14 @@ class SearchRun(Run):
     def evaluate_checkpoints(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
         return self.best.evaluate_checkpoints(which)
 
+    def evaluation(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
+        return self.best.evaluation(which)
+
     def recorded(self) -> dict[str, dict[str, NamedScores]]:
         return self.best.recorded()
 
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
         return self.best.labelled(which, untrained)
+
+    def before_training(self, split: str) -> Labelled | None:
+        return self.best.before_training(split)
