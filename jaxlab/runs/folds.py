@@ -34,6 +34,7 @@ class FoldsRun(TogetherRun):
     """
 
     noun = "folds"
+    compares = False
     usual = "last"
 
     # -- training

@@ -364,7 +364,7 @@ def chosen(folder: Path, which: Which) -> Saved:
 
 def _unvalidated(folder: Path) -> str | None:
     """What to say where others have yet to validate checkpoints among which the best is."""
-    awaiting = [one for one in saved(folder) if elsewhere.AWAITS in one.meta()]
+    awaiting = [one for one in saved(folder) if elsewhere.awaits(one)]
     left = len(awaiting) - len(elsewhere.validated(folder.parent, awaiting))
     if not left:
         return None

@@ -23,6 +23,7 @@ class StudyRun(Run):
     """Trained variants of one experiment. The kind of study says how they predict together, and what they are."""
 
     noun: ClassVar[str] = "runs"
+    compares: ClassVar[bool] = True  # its variants, by their validation scores
 
     @classmethod
     def load(cls, rundir: RunDirectory, experiment: Any) -> Self:
@@ -109,6 +110,7 @@ def train_study(
     """Train each variant that is not trained yet, then conclude. Arguments, result and errors are those of `train`."""
     from jaxlab.runs.kinds import kind_of  # which has this kind, too
 
+    _check_validation(kind, study)
     session = session or Session()
     config = to_json(anchored(study))
     new = not rundir.exists() or allow_config_change
@@ -138,6 +140,15 @@ def train_study(
     if left := kind.conclude(study, rundir, session):
         return _stopped(rundir, session, f"before {left}")
     return rundir.path
+
+
+def _check_validation(kind: type[StudyRun], study: Study) -> None:
+    training = getattr(innermost(study), "training", None)
+    if kind.compares and getattr(training, "validate", "here") != "here":
+        raise UserError(
+            f"{type(study).__name__} compares {kind.noun} by validation scores, which they do not have with "
+            'training.validate="elsewhere"; validate "here"'
+        )
 
 
 def directories_of(rundir: RunDirectory, study: Study) -> dict[str, RunDirectory]:

@@ -130,6 +130,14 @@ def validated(run: Path, checkpoints: Sequence[Checkpoint]) -> dict[int, Validat
     return {one.step: found[one.step] for one in there if _digest(one) == found[one.step].digest}
 
 
+def awaits(checkpoint: Checkpoint) -> bool:
+    """Whether others are to validate it; of a damaged one that cannot be told."""
+    try:
+        return AWAITS in checkpoint.meta()
+    except UserError:
+        return False
+
+
 def _digest(checkpoint: Checkpoint) -> str | None:
     try:
         return checkpoint.meta().get("digest")

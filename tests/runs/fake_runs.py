@@ -81,9 +81,6 @@ class FakeValidate:
         os.close(number)
         return meta, {"loss": 1 / step, "pearson": pearson(step)}
 
-    def keep_every(self, run: Path) -> int | None:
-        return None
-
 
 def pearson(step: int) -> float:
     """Highest at step 8."""

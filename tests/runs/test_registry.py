@@ -161,7 +161,7 @@ def test_a_claim_is_one_watchers_until_it_is_no_more(runs):
 
 
 def test_watchers_that_are_killed_leave_each_snapshot_validated_once(runs, tmp_path):
-    """Two of them, one killed at its first snapshot; a third ends politely, and gives its snapshot back."""
+    """Two of them, one killed at its first snapshot."""
     log, registry = runs / "log", registry_of(runs)
     with Process(watch, str(runs), str(log), 60.0) as slow:
         while "validating" not in {
@@ -172,13 +172,29 @@ def test_watchers_that_are_killed_leave_each_snapshot_validated_once(runs, tmp_p
         assert watcher(runs, log).run().validated == 5
     lines = [line.rsplit(" ", 1)[0] for line in log.read_text().splitlines()]
     assert sorted(lines) == ["fold0 4", "here 10", "there 12", "there 4", "there 8"]
-    checkpoint(runs / "there", 13, awaits="pearson")
-    with Process(watch, str(runs), str(log), 60.0) as polite:
-        while statuses(registry)["there"].get(13) != "validating":
-            time.sleep(0.02)
-        os.kill(polite._process.pid, signal.SIGTERM)
-        assert polite.wait(10) == 0
-    assert statuses(registry_of(runs))["there"][13] == "pending"
+
+
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_a_signal_ends_a_watcher_and_its_snapshot_is_given_back(runs, moment):
+    one = watcher(runs, runs / "log")
+
+    def validate(run, step):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    def known(claim):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    one.validate = validate
+    if moment == "before":
+        one._known = known
+    began = time.monotonic()
+    outcome = one.run(watch=True)
+    assert time.monotonic() - began < 10
+    assert (outcome.validated, outcome.left) == (0, 5)
+    assert "validating" not in {
+        status for each in statuses(one.registry).values() for status in each.values()
+    }
 
 
 # The kind: why a registry refuses.

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from jaxlab.core.types import UserError
-from jaxlab.runs.registry.place import Place, is_run, place_for
+from jaxlab.runs.registry.place import OFF, VARIABLE, Place, is_run, place_for
 from jaxlab.runs.registry.records import RunRecord, SnapshotRecord, State, Status
 from jaxlab.training import elsewhere
 from jaxlab.training.checkpoint import Saved, saved
@@ -137,7 +137,10 @@ def conclude(run: Path, warn: Callable[[str], None]) -> None:
 
 
 def _refused(error: Exception) -> str:
-    return f"warning: {error}. Training goes on: run directories have all that a registry has (`jaxlab runs --rescan`)"
+    return (
+        f"warning: {error}. Training goes on: run directories have all that a registry has (`jaxlab runs --rescan`; "
+        f"{VARIABLE}={OFF} does without)"
+    )
 
 
 def _finite(scores: Mapping[str, float]) -> Mapping[str, float | None]:

@@ -45,10 +45,9 @@ def scanned(run: Path, over: bool = False) -> Scanned:
     last = _last_meta(checkpoints)
     scores = _scores(rundir)
     best = elsewhere.best_of(run, checkpoints, last) if last else None
-    whole = (
-        not checkpoints and 0 in scores
-    )  # a study, whose variants have checkpoints, and it the scores of all
-    if whole:
+    own = not checkpoints and 0 in scores  # a study: its variants have checkpoints, and it the scores of all
+    whole = own or (not checkpoints and (run / "scores.json").is_file())
+    if own:
         best = {"step": 0}
     snapshots = tuple(_snapshots(rundir, checkpoints, best, scores, info))
     holder = {} if over else _holder(run)
@@ -70,7 +69,7 @@ def scanned(run: Path, over: bool = False) -> Scanned:
         pid=holder["pid"] if isinstance(holder.get("pid"), int) else 0,
         snapshots=snapshots,
     )
-    return record, [one.step for one in checkpoints] + [0] * whole
+    return record, [one.step for one in checkpoints] + [0] * own
 
 
 def _last_meta(checkpoints: Sequence[Saved]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from jaxlab.core.config import differences, identity
 from jaxlab.core.types import UserError
 from jaxlab.runs import api
 from jaxlab.runs.checks import recorded
-from jaxlab.runs.network.run import NetworkRun, variables_of
+from jaxlab.runs.network.run import NetworkRun
 from jaxlab.training import elsewhere
 from jaxlab.training.rundir import RunDirectory
 
@@ -31,14 +31,11 @@ class Networks:
         network = self._network(run)
         checkpoint = network.checkpoint(step)
         meta = checkpoint.meta()
-        scores = network.score(network.put(variables_of(checkpoint)), "validation")
+        scores = network.score(network.on_devices(checkpoint), "validation")
         metric = meta.get(elsewhere.AWAITS)
         if metric is not None and metric not in scores:
             raise UserError(f"metric {metric!r} is not among the validation's: {', '.join(scores)}")
         return meta, scores
-
-    def keep_every(self, run: Path) -> int | None:
-        return self._network(run).experiment.training.keep_every
 
     def _network(self, run: Path) -> NetworkRun:
         if self._loaded is not None and self._loaded.rundir.path == run:

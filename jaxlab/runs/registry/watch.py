@@ -16,6 +16,7 @@ from jaxlab.runs.registry.scan import run_directories, scanned
 from jaxlab.runs.registry.store import Registry, RegistryError, mark_gone
 from jaxlab.training import elsewhere
 from jaxlab.training.checkpoint import retain, saved
+from jaxlab.training.rundir import RunDirectory
 
 POLL = 5.0  # seconds between two looks for new snapshots
 RESCAN = 60.0  # seconds between two looks at run directories, for what a killed trainer has not told
@@ -26,10 +27,6 @@ class Validate(Protocol):
 
     def __call__(self, run: Path, step: int) -> tuple[Mapping[str, Any], Mapping[str, float]]:
         """Its meta.json, and the scores. Raises UserError where they cannot be had."""
-        ...
-
-    def keep_every(self, run: Path) -> int | None:
-        """Which of the run's checkpoints stay, validated or not."""
         ...
 
 
@@ -59,6 +56,8 @@ class Stop:
     def interrupted(self) -> Iterator[None]:
         self._inside = True
         try:
+            if self.asked:
+                raise KeyboardInterrupt
             yield
         finally:
             self._inside = False
@@ -114,8 +113,7 @@ class Watcher:
                 if not watch:
                     break
                 with contextlib.suppress(KeyboardInterrupt), stop.interrupted():
-                    if not stop.asked:
-                        time.sleep(self.poll)
+                    time.sleep(self.poll)
         with self._patient(True):
             self._outcome.left = self._claims.left()
         return self._outcome
@@ -163,6 +161,11 @@ class Watcher:
             self._claims.release(claim, str(error)[:2000])
             released = True
             self.say(f"warning: {name} could not be validated: {error}")
+        except (
+            Exception
+        ) as error:  # a fault of ours, or no memory: whoever reads the traceback is told of what
+            error.add_note(f"while validating {name}")
+            raise
         finally:
             if not released:
                 with contextlib.suppress(RegistryError):  # others take it over, in the end
@@ -177,7 +180,7 @@ class Watcher:
         """Remove checkpoints that stayed for being validated alone."""
         run = claim.path
         if (last := _last(run)) is not None and elsewhere.AWAITS in last:
-            retain(run / "checkpoints", last, self.validate.keep_every(run), self.say)
+            retain(run / "checkpoints", last, _keep_every(run), self.say)
             with self.registry.writing() as db:
                 mark_gone(db, claim.run, [one.step for one in saved(run / "checkpoints")])
 
@@ -220,6 +223,12 @@ def _last(run: Path) -> Mapping[str, Any] | None:
         with contextlib.suppress(UserError):
             return checkpoint.meta()
     return None
+
+
+def _keep_every(run: Path) -> int | None:
+    """Which of its checkpoints stay, validated or not."""
+    every = (RunDirectory(run).config().get("training") or {}).get("keep_every")
+    return every if isinstance(every, int) and every > 0 else None
 
 
 def _best(run: Path) -> int | None:
