@@ -30,7 +30,7 @@ from jaxlab.runs.registry.watch import Watcher, note_directories
 from jaxlab.training import elsewhere
 from jaxlab.training.checkpoint import Saved, retain
 
-PAUSE = 0.05  # seconds between two checkpoints of a trainer
+PAUSE = 0.2  # seconds between two checkpoints of a trainer
 
 
 def note(log: Path, what: str, run: str, step: int) -> None:
@@ -124,7 +124,10 @@ def main() -> None:
     watchers = [begun(watch, folder, log, url) for _ in range(3)]
     died: dict[int, float] = {}
     for _ in range(given.kills):
-        time.sleep(rng.uniform(0.1, 0.6))
+        busy = log.read_text(encoding="utf-8").count("begin") + rng.randrange(1, 4)
+        since = time.time()  # among those who have begun to validate, else one is killed anyway
+        while log.read_text(encoding="utf-8").count("begin") < busy and time.time() - since < 2:
+            time.sleep(0.005)
         number = rng.randrange(3)
         os.kill(watchers[number].pid, signal.SIGKILL)
         watchers[number].join()
@@ -146,9 +149,10 @@ def main() -> None:
         wrong.append(f"the best are {best}")
     if any(watcher.exitcode for watcher in watchers):
         wrong.append(f"watchers ended with {[watcher.exitcode for watcher in watchers]}")
-    evaluated = log.read_text().count("begin")
+    written = log.read_text(encoding="utf-8")
+    cut = written.count("begin") - written.count("end")
     print(
-        f"{2 * given.snapshots} snapshots, {given.kills} watchers killed: {evaluated} evaluations begun, best {best}"
+        f"{2 * given.snapshots} snapshots, {given.kills} watchers killed, {cut} while they validated; best {best}"
     )
     note_directories(registry, folder)
     print("\n".join(wrong) or "each is validated once")

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -212,13 +213,19 @@ def retain(
 
 
 def _removed(path: Path, warn: Callable[[str], None]) -> None:
-    """Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint."""
-    doomed = path if path.name.endswith(_PARTIAL) else path.with_name(path.name + _PARTIAL)
+    """Renamed first: a kill in mid-removal leaves nothing that looks like a checkpoint.
+
+    By a name of its own: another process may remove it as well, or write one of the same step.
+    """
+    doomed = (
+        path if path.name.endswith(_PARTIAL) else path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
+    )
     try:
         if doomed != path:
-            remove(doomed)
             path.rename(doomed)
         remove(doomed)
+    except FileNotFoundError:
+        pass  # another process has
     except OSError as error:  # what is saved is saved
         warn(f"warning: {path} is needed no more, but could not be removed ({_reason(error)})")
 

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
@@ -30,6 +30,7 @@ from jaxlab.runs.registry.records import RunRecord, SnapshotRecord
 from jaxlab.runs.registry.tables import ABOUT, METADATA, RUN, SCHEMA, SNAPSHOT
 
 _LOCK = 0x6A61786C  # "jaxl": whoever makes the tables in PostgreSQL holds it
+_RUN_FIELDS = [field.name for field in fields(RunRecord) if field.name not in ("snapshots", "best")]
 _AT_ONCE = 100  # runs in one transaction: others write in between
 
 
@@ -103,26 +104,24 @@ class Registry:
             mark_best(db, number, record.best)
 
     def _note_run(self, db: Connection, record: RunRecord) -> int:
-        fields = asdict(record)
-        for name in ("snapshots", "best"):
-            del fields[name]
-        fields["path"] = self.place.name(record.path)
-        fields["study"] = None if record.study is None else self.place.name(record.study)
+        values: dict[str, Any] = {name: getattr(record, name) for name in _RUN_FIELDS}
+        values["path"] = self.place.name(record.path)
+        values["study"] = None if record.study is None else self.place.name(record.study)
         new = self._insert(RUN)
         changed: dict[str, Any] = {
-            name: new.excluded[name] for name in fields if name not in ("path", "created")
+            name: new.excluded[name] for name in values if name not in ("path", "created")
         }
         failed = and_(
             RUN.c.state == "failed", new.excluded.state == "stopped", RUN.c.step == new.excluded.step
         )
         changed["state"] = case((failed, RUN.c.state), else_=new.excluded.state)
         changed["beat"] = case((RUN.c.beat > new.excluded.beat, RUN.c.beat), else_=new.excluded.beat)
-        upsert = new.values(**fields).on_conflict_do_update(index_elements=["path"], set_=changed)
+        upsert = new.values(**values).on_conflict_do_update(index_elements=["path"], set_=changed)
         return int(db.execute(upsert.returning(RUN.c.id)).scalar_one())
 
     def _snapshot_row(self, record: RunRecord, run: int, one: SnapshotRecord) -> dict[str, Any]:
         path = self.place.name(record.path / "checkpoints" / str(one.step))
-        return {"run": run, "made": time.time(), "path": path, **asdict(one)}
+        return {"run": run, "made": time.time(), "path": path, **vars(one)}
 
     def _insert(self, table: Any) -> Any:
         return (sqlite if self.is_sqlite else postgresql).insert(table)

@@ -60,4 +60,5 @@ SNAPSHOT = Table(
     Column("error", Text),
     UniqueConstraint("run", "step"),
 )
-Index("snapshot_status", SNAPSHOT.c.status, SNAPSHOT.c.id)
+Index("snapshot_status", SNAPSHOT.c.status, SNAPSHOT.c.id)  # which wait
+Index("snapshot_of_run", SNAPSHOT.c.run, SNAPSHOT.c.status)  # the best of each run
