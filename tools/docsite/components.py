@@ -211,7 +211,7 @@ def _index(by_room: dict[str, list[Class]]) -> str:
         "|---|---|",
     ]
     for name, classes in by_room.items():
-        links = ", ".join(f"[{cls.__name__}](#{cls.__name__})" for cls in classes)
+        links = ", ".join(f"[{cls.__name__}](#{_label(cls)})" for cls in classes)
         lines.append(f"| [{ROOMS[name]}]({_file(name)}.md) | {links} |")
     return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *map(_file, by_room), "```", ""])
 
@@ -224,11 +224,16 @@ def _page(name: str, classes: list[Class]) -> str:
     for kind in [*several, *(kind for kind in kinds if kind not in several)]:
         members = [cls for cls in classes if base(cls) is kind and cls is not kind]
         if members:
-            label = f"({kind.__name__})=\n" if room(kind) == name else ""
+            label = f"({_label(kind)})=\n" if room(kind) == name else ""
             parts += [f"{label}## {kind.__name__}{_written(kind)}", *_text(kind)]
         for cls in members or [kind]:
             parts += _component(cls, "###" if members else "##", home(cls) if home(cls) != name else None)
     return "\n\n".join(parts) + "\n"
+
+
+def _label(cls: Class) -> str:
+    """What links to it name: its own name may be one of Sphinx's, as that of the page that searches."""
+    return f"component-{cls.__name__}"
 
 
 def _written(kind: Class) -> str:
@@ -248,7 +253,7 @@ def _parts(hint: Any) -> set[Any]:
 
 
 def _component(cls: Class, level: str, elsewhere: str | None) -> list[str]:
-    parts = [f"({cls.__name__})=\n{level} {cls.__name__}", *_text(cls)]
+    parts = [f"({_label(cls)})=\n{level} {cls.__name__}", *_text(cls)]
     if elsewhere:
         parts.append(f"`from {elsewhere} import {cls.__name__}`")
     parts.append(f"```python\n{example(cls)}\n```")
