@@ -11,7 +11,7 @@ from jaxlab.core.types import UserError
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.parts import Off, parts_on
 from jaxlab.experiment.seeds import Seeds
-from jaxlab.experiment.study import Study, innermost, rewritten
+from jaxlab.experiment.study import Study, check_same_samples, innermost, rewritten
 from jaxlab.experiment.switched import switched
 
 WHOLE = "whole"
@@ -45,12 +45,18 @@ class Ablation(Study):
                 "--off FIELD=VALUE"
             )
         for name in self.off:
-            if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) is None or name == "type":
-                raise UserError(f"Ablation.off: expected names of letters and digits, found {name!r:.60}")
+            if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) is None or name in ("type", WHOLE):
+                raise UserError(
+                    f"Ablation.off: expected names of letters and digits, not {WHOLE} or type, found {name!r:.60}"
+                )
             self.without(name)
 
     def without(self, part: str) -> Any:
         """The experiment without it. Raises UserError where the settings are wrong, or change nothing."""
+        fields = [setting.partition("=")[0] for setting in self.off[part]]
+        check_same_samples(self.experiment, fields, f"Ablation.off, {part!r}")
+        if "seed" in fields:
+            raise UserError(f"Ablation.off, {part!r}: expected the seeds of the whole, found others, seed")
         try:
             found = rewritten(self.experiment, lambda one: switched(one, self.off[part]))
         except UserError as error:

@@ -9,11 +9,12 @@ from typing import Any, Literal, NoReturn, Self
 
 from jaxlab.core.config import AMOUNT, DERIVED, Component, assigned, value_at
 from jaxlab.core.types import Kind, UserError
+from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.folds import in_folds
 from jaxlab.experiment.over import spaces
 from jaxlab.experiment.seeds import over_seeds
 from jaxlab.experiment.spaces import Space, grid_size, label
-from jaxlab.experiment.study import Study, innermost, rewritten
+from jaxlab.experiment.study import Study, check_same_samples, innermost, rewritten
 from submit.errors import SubmissionError
 from submit.metrics.table import Score, headline, score_of
 
@@ -69,13 +70,21 @@ class Search(Study):
         self._check_values()
         if self.sampler == "grid":
             self._check_grid()
-        _ = self.score
+        if self.score.name == "loss" and (other := self._of_the_loss()):
+            raise UserError(
+                f"Search.metric: loss is another one in each trial, as {other[0]} is searched, so that it cannot be "
+                "compared; expected another score, as --metric pearson or --metric accuracy"
+            )
+
+    def _of_the_loss(self) -> list[str]:
+        return [name for name in self.space if name.partition(".")[0] in ("loss", "objectives")]
 
     def _check_values(self) -> None:
         """Raises UserError for a field that is not there, and for a value that it does not take."""
         inner = innermost(self.experiment)
         for name in self.space:
             value_at(inner, name)
+        check_same_samples(self.experiment, self.space, "Search.space")
         first = {name: one.ends()[0] for name, one in self.space.items()}
         for name, one in self.space.items():
             for value in one.ends():
@@ -145,6 +154,8 @@ class Search(Study):
             raise UserError(f"Search.metric: {error}") from None
         if found.better is None:
             raise UserError(f"Search.metric: {found.name} tells nothing of quality; choose another score")
+        if not isinstance(innermost(self.experiment), Experiment) and found.kind != "regression":
+            raise UserError(f"Search.metric: expected a score of numbers, as pearson, found {found.name}")
         return found
 
     def variant(self, settings: Mapping[str, Any]) -> Component:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from jaxlab.core.config import Component
+from jaxlab.core.types import UserError
 from jaxlab.experiment.experiment import Experiment
 
 C = TypeVar("C", bound=Component)
@@ -49,6 +50,21 @@ def innermost(config: Component) -> Any:
     while isinstance(config, Study):
         config = config.experiment
     return config
+
+
+def check_same_samples(config: Component, fields: Iterable[str], whose: str) -> None:
+    """Raises UserError for a field that says which samples are scored, or what their truth is.
+
+    Scores of experiments that differ in it are of different things, so that the better score is no better experiment.
+    A ridge regression scores each sample out of fold, however they are divided.
+    """
+    divides = ("data", "limit", "split") if isinstance(innermost(config), Experiment) else ("data", "limit")
+    for name in fields:
+        if name.partition(".")[0] in divides:
+            raise UserError(
+                f"{whose}: expected fields that leave the scored samples as they are, found {name}: scores of other "
+                "samples cannot be compared; set it for the whole study"
+            )
 
 
 def rewritten(config: C, change: Callable[[Any], Any]) -> C:

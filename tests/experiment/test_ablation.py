@@ -100,7 +100,7 @@ def test_a_trial_has_one_part_that_its_data_know():
         ),
         ("mix=none", "Ablation.off, 'mix': mix=none changes nothing: it is off"),
         ("augment", r"--off augment: expected FIELD=VALUE, as augment=\(\)"),
-        ("type:augment=()", "expected names of letters and digits, found 'type'"),
+        ("type:augment=()", "expected names of letters and digits, not whole or type, found 'type'"),
         ("optimizer.schedule=Constnt()", "there is no part 'Constnt'; nearest: Constant"),
         (
             "optimizer.schedule=Constant(3)",
@@ -111,6 +111,9 @@ def test_a_trial_has_one_part_that_its_data_know():
         ("optimizer.schedule=open('x')", "there is no part 'open'"),
         ("optimizer.schedule=Constant(warmup_epochs=x)", "numbers, words in quotes and parts, found 'x'"),
         ("optimizer.schedule=Flip()", "SGD.schedule: expected Schedule, found Flip"),
+        ("whole:augment=()", "names of letters and digits, not whole or type, found 'whole'"),
+        ("split.validation=0.5", "leave the scored samples as they are, found split.validation"),
+        ("seed=7", "'seed': expected the seeds of the whole, found others"),
     ],
 )
 def test_what_cannot_be_switched_off_is_refused(off, says):

@@ -12,7 +12,7 @@ from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Choice, Experiment, Folds, Int, Log, Search, Seeds, Training, Uniform
 from jaxlab.experiment.search import searching, within_search
 from jaxlab.experiment.spaces import all_settings, grid_settings, grid_size, label
-from jaxlab.losses import CrossEntropy
+from jaxlab.losses import CrossEntropy, Mse, NegativePearson
 from jaxlab.models import LeNet5, ResNet
 from jaxlab.optim import Constant, Cosine
 
@@ -66,6 +66,12 @@ def test_a_space_as_the_command_line_has_it(over, expected):
             "Search.space: training.batch_size=1.0: Training.batch_size: expected int",
         ),
         ("model.depth=18,18", "expected each value once, found 18 2 times"),
+        (
+            "split.seed=0,1",
+            "Search.space: expected fields that leave the scored samples as they are, found split.seed",
+        ),
+        ("data.seed=0,1", "scores of other samples cannot be compared"),
+        ("limit=10,20", "found limit"),
         ("optimizer.schedule=Cosine,Constant", "a part is chosen in the config file"),
     ],
 )
@@ -169,6 +175,10 @@ def test_what_is_searched_for():
         Search(experiment=RESNET, space=lr, metric="parson")
     with pytest.raises(UserError, match="constant_targets tells nothing of quality"):
         Search(experiment=RESNET, space=lr, metric="constant_targets")
+    with pytest.raises(UserError, match="expected a score of numbers, as pearson, found accuracy"):
+        Search(experiment=ridge, space={"split.folds": Choice(2, 3)}, metric="accuracy")
+    with pytest.raises(UserError, match="loss is another one in each trial, as loss is searched"):
+        Search(experiment=RESNET, space={"loss": Choice(Mse(), NegativePearson())}, metric="loss")
 
 
 def test_a_search_of_folds_and_seeds_varies_the_experiment_within():
