@@ -1,5 +1,6 @@
 """Seeds as a run: a run for each seed in RUN/seed0, RUN/seed1, ..., their scores, and what they predict together."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -139,11 +140,12 @@ class SeedsRun(TogetherRun):
         return found
 
     def recorded(self) -> dict[str, dict[str, NamedScores]]:
-        """Means over seeds."""
+        """Means over seeds, undefined where one seed's score is: some seeds' mean is not what others are chosen by."""
         found: dict[str, dict[str, NamedScores]] = {}
         for (which, split, of_class, score), one in summed(self.rows).items():
             if not of_class:
-                found.setdefault(which, {}).setdefault(split, {})[score] = one.mean
+                mean = one.mean if one.n == len(self.runs) else math.nan
+                found.setdefault(which, {}).setdefault(split, {})[score] = mean
         return found
 
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:

@@ -275,3 +275,16 @@ def test_compare_says_where_seeds_are_no_pairs(seeded, tmp_path):
     (pair,) = studies(readings)
     assert "no difference to study: " in pair.words("study")
     assert "seed1 is not of the same samples in both" in pair.words("study")
+
+
+def test_a_mean_over_seeds_of_which_one_is_undefined_is_undefined():
+    run = SeedsRun.__new__(SeedsRun)
+    values = {"pearson": (0.5, math.nan), "mse": (1.0, 3.0)}
+    rows = [
+        Row(f"seed{seed}", "best", "validation", "", score, value)
+        for score, each in values.items()
+        for seed, value in enumerate(each)
+    ]
+    run.__dict__ |= {"rows": rows, "runs": {"seed0": None, "seed1": None}}
+    found = run.recorded()["best"]["validation"]
+    assert found == {"pearson": pytest.approx(math.nan, nan_ok=True), "mse": 2.0}
