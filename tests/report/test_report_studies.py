@@ -1,6 +1,8 @@
 """Studies in a report: their runs, what makes these differ, and what parts are worth."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ from scipy import stats
 
 from jaxlab.core.types import UserError
 from jaxlab.report.results import study, worth
+from jaxlab.report.results.reading import Reading
+from jaxlab.report.results.side_by_side import studies
 from jaxlab.report.results.variants import variants_of
+from jaxlab.training.rundir import RunDirectory
 from submit.metrics.table import SCORES
 
 
@@ -40,8 +45,6 @@ def test_a_study_is_read_from_its_runs_and_shown_by_what_makes_them_differ(searc
 
 
 def test_trials_of_a_search_have_the_score_that_was_searched_for(searched, tmp_path, monkeypatch):
-    import shutil
-
     ends = {
         "trial9": ("complete", 0.7, ""),
         "trial10": ("failed", None, "the loss is NaN"),
@@ -101,3 +104,26 @@ def test_what_a_part_is_worth_is_read_and_drawn(tmp_path):
     with pytest.raises(UserError, match="expected a table of what parts are worth"):
         list(worth.section(tmp_path))
     assert not list(worth.section(tmp_path / "none"))
+
+
+def test_trials_of_the_same_number_are_no_pairs(searched, tmp_path):
+    readings = []
+    for number in range(2):
+        for seed, trial in enumerate(("trial9", "trial10", "trial11")):
+            shutil.copytree(searched / trial, tmp_path / str(number) / f"seed{(seed + number) % 3}")
+        config = {"type": "Seeds"}
+        readings.append(Reading(RunDirectory(tmp_path / str(number)), str(number), config=config))
+    one, other = (np.array(scores) for scores in ((0.1, 0.4, 0.3), (0.3, 0.1, 0.4)))
+    (found,) = studies(readings)
+    assert found.paired.n == 3
+    assert found.paired.p_t == pytest.approx(stats.ttest_rel(other, one).pvalue)
+    readings[1].config = {"type": "Search"}  # whose trials of a number have nothing in common
+    assert studies(readings) == []
+
+
+def test_a_study_of_undefined_scores_alone_is_shown(numbered, tmp_path):
+    root, truth, _ = numbered
+    run = made_run(tmp_path / "seed0", root, np.arange(4), truth[:4], [0.1, 0.4, 0.3])
+    metrics = run / "metrics.jsonl"
+    metrics.write_text(re.sub(r'"pearson": [0-9.]+', '"pearson": null', metrics.read_text()))
+    assert "Mean Pearson r is undefined" in study.section(variants_of(tmp_path)).html()

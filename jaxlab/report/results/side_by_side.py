@@ -152,12 +152,12 @@ class PairedStudies:
 
 
 def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
-    """Each further study against the first, where runs of the same name are in both."""
-    each = [{one.name: one.score for one in variants_of(reading.rundir.path)} for reading in readings]
+    """Each further study of seeds or folds against the first, where runs of the same name and score are in both."""
+    each = [_scored(reading) for reading in readings]
     found = []
     for reading, scores in list(zip(readings, each, strict=True))[1:]:
-        pairs = {name: (score, each[0].get(name)) for name, score in scores.items()}
-        known = {name: (a, b) for name, (a, b) in pairs.items() if a is not None and b is not None}
+        pairs = {name: (one, each[0].get(name)) for name, one in scores.items()}
+        known = {name: (a[1], b[1]) for name, (a, b) in pairs.items() if b is not None and a[0] == b[0]}
         if not known:
             continue
         try:
@@ -166,6 +166,17 @@ def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
         except UserError as error:
             found.append(PairedStudies(reading.name, None, str(error)))
     return found
+
+
+def _scored(reading: Reading) -> dict[str, tuple[str, float]]:
+    """{seed or fold: (name of its headline, score)}; {} of what is no such study: trials of a number are no pairs."""
+    if (reading.config or {}).get("type") not in ("Seeds", "Folds"):
+        return {}
+    return {
+        one.name: (one.headline.name, one.score)
+        for one in variants_of(reading.rundir.path)
+        if one.headline is not None and one.score is not None
+    }
 
 
 def config_changes(first: Reading, other: Reading) -> list[Change]:

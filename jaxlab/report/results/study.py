@@ -46,10 +46,12 @@ def _importance(shares: Mapping[str, float]) -> Picture:
 
 def _parts(variants: Sequence[Variant], settings: bool) -> Iterator[Part]:
     score = next((one.headline for one in variants if one.headline is not None), None)
+    known = [one for one in variants if one.score is not None]
     if score is None:
         yield from missing(["No run of it has been validated yet."])
+    elif not known:
+        yield from missing([f"{_begun(score.label)} is undefined, or not known yet, in every run of it."])
     else:
-        known = [one for one in variants if one.score is not None]
         yield _summary(known, len(variants), score)
         yield _dots(sorted(known, key=lambda one: -score.worth(one.score or 0.0)), score)
         if any(len(run.validations) > 1 for one in known for run in one.runs):
