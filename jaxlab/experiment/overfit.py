@@ -68,6 +68,7 @@ def overfitting(config: Component, batches: int, epochs: int) -> Experiment:
         early_stopping_metric=None,
         checkpoint_steps=None,
         keep_every=None,
+        validate="here",  # by which it is judged
     )
     schedule = on.optimizer.schedule
     constant = Constant(warmup_epochs=schedule.warmup_epochs, warmup_steps=schedule.warmup_steps)

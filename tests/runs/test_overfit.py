@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data import Flip, Images
 from jaxlab.encode import ImageEncoder, Ridge
-from jaxlab.experiment import Experiment, Folds
+from jaxlab.experiment import Experiment, Folds, Training
 from jaxlab.experiment.overfit import is_overfitting, overfitting
 from jaxlab.experiment.recipe import positions_of
 from jaxlab.models import LeNet5
@@ -26,7 +27,8 @@ from jaxlab.optim import SGD, Constant, Step
 from jaxlab.runs import api
 from jaxlab.runs.overfit import overfit
 from jaxlab.runs.overfit.advice import behaviour
-from jaxlab.runs.overfit.overfit import loss_of
+from jaxlab.runs.overfit.overfit import Learned, loss_of
+from jaxlab.runs.overfit.shown import counts_of
 from jaxlab.training.rundir import RunDirectory
 
 RNG = np.random.default_rng(2)
@@ -53,6 +55,8 @@ def test_what_keeps_from_learning_by_heart_is_off(arrays_npz):
 def test_samples_of_no_class_are_left_out():
     labels = np.array([0, 1, -1] * 10, np.int32)
     samples = Samples(ids=np.arange(30).astype(str), read=None, checksum=None, label=labels)
+    elsewhere = Experiment(training=Training(epochs=1, validate="elsewhere"))
+    assert overfitting(elsewhere, 1, 1).training.validate == "here", "it is judged by its validation"
     learn, _ = overfitting(Experiment(), 1, 1).split.split(samples)
     assert (labels[learn] >= 0).all()
     assert len(learn) > 10
@@ -73,6 +77,13 @@ def test_the_loss_of_classes_is_cross_entropy():
     logits, truth = RNG.normal(0, 3, (9, 4)).astype(np.float32), RNG.integers(0, 4, 9).astype(np.int32)
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert loss_of(logits, truth) == pytest.approx(-np.log(shares[np.arange(9), truth]).mean(), rel=1e-5)
+    labelled = np.arange(9) % 2 == 0
+    some = np.where(labelled, truth, -1)
+    known = -np.log(shares[np.arange(9), truth])[labelled]
+    assert loss_of(logits, some) == pytest.approx(known.mean(), rel=1e-5), "what has no class has no part"
+    shown = counts_of(Learned(SimpleNamespace(targets=list("abcd")), logits, some, 0.0))
+    assert [side.sum() for side in shown] == [5, 5]
+    assert math.isnan(loss_of(logits, np.full(9, -1)))
 
 
 STEPS = np.arange(100)

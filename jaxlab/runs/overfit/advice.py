@@ -83,7 +83,7 @@ def _of_data(learned: "Mapping[str, Learned]") -> Iterator[str]:
     """Targets that cannot be learned, or need not."""
     for name, one in learned.items():
         if one.truth.ndim == 1:
-            if len(np.unique(one.truth)) < 2:
+            if len(np.unique(one.truth[one.truth >= 0])) < 2:
                 yield f"{name}: all samples are of one class; give more --batches"
             continue
         constant = int((np.nanstd(one.truth, axis=0) == 0).sum())

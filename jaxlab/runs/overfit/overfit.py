@@ -129,10 +129,11 @@ def _of(run: Run) -> Learned:
 
 
 def loss_of(values: np.ndarray, truth: np.ndarray) -> float:
-    """As `Learned.loss` has it; NaN where no target varies. Missing targets, NaN, have no part."""
+    """As `Learned.loss` has it; NaN where no target varies. What is missing, NaN or class -1, has no part."""
     if truth.ndim == 1:
-        chosen = log_softmax(values.astype(np.float64), axis=1)[np.arange(len(truth)), truth]
-        return float(-chosen.mean())
+        labelled = np.flatnonzero(truth >= 0)
+        chosen = log_softmax(values.astype(np.float64), axis=1)[labelled, truth[labelled]]
+        return float(-chosen.mean()) if len(chosen) else math.nan
     known = np.where(np.isnan(truth), np.nan, np.square(values.astype(np.float64) - truth))
     varies = ~np.isnan(truth).all(0)
     known, truth = known[:, varies], truth[:, varies].astype(np.float64)

@@ -76,9 +76,10 @@ def standardised(one: "Learned") -> tuple[np.ndarray, np.ndarray]:
 
 
 def counts_of(one: "Learned") -> tuple[np.ndarray, np.ndarray]:
-    """Samples of each class, as predicted and as they are."""
-    classes = len(one.objective.targets)
-    predicted, truth = (np.bincount(side, minlength=classes) for side in (one.values.argmax(1), one.truth))
+    """Samples of each class, as predicted and as they are, of those that have a class."""
+    classes, labelled = len(one.objective.targets), one.truth >= 0
+    sides = (one.values.argmax(1)[labelled], one.truth[labelled])
+    predicted, truth = (np.bincount(side, minlength=classes) for side in sides)
     return predicted, truth
 
 
