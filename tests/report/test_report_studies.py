@@ -11,8 +11,8 @@ from scipy import stats
 
 from jaxlab.core.types import UserError
 from jaxlab.report.results import study, worth
+from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.side_by_side import studies
 from jaxlab.report.results.variants import variants_of
 from jaxlab.training.rundir import RunDirectory
 from submit.metrics.table import SCORES

@@ -19,8 +19,8 @@ from jaxlab.cli.main import main
 from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
 from jaxlab.experiment import Ablation, Experiment, Seeds
+from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import reading
-from jaxlab.report.results.side_by_side import studies
 from jaxlab.runs import api, kinds, worth
 from jaxlab.runs.kinds import RunKind
 from jaxlab.runs.paired import compared

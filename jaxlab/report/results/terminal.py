@@ -11,9 +11,10 @@ from rich.console import Console
 from jaxlab.core.visible import visible
 from jaxlab.report.results.evidence import Evidence, gather
 from jaxlab.report.results.facts import shortened
+from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.report import distinct
-from jaxlab.report.results.side_by_side import config_changes, ends, facts_table, rows, studies
+from jaxlab.report.results.side_by_side import config_changes, ends, facts_table, rows
 from submit.cli.tables import score_table
 from submit.cli.terminal import plain_console
 from submit.scores.rosetta import plain
