@@ -28,7 +28,7 @@ class Search(Study):
 
     The experiment may be a `Folds` (a trial's score is then out of fold), a `Seeds` (their mean) or a `Ridge`.
     space: {field, as --set names it: what it may be}, as {"optimizer.lr": Log(1e-5, 1e-2), "model.depth": Choice(18,
-        34)}.
+        34)}. Not of data, split and limit, by which trials would be scored on other samples.
     trials: how many at most, over all workers and restarts. Default all of a grid, else 40; where the space has fewer
         settings, as many as there are.
     sampler: how settings are chosen. "grid" takes each combination in turn, "random" any, "tpe" prefers what did well
