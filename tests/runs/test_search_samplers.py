@@ -8,6 +8,7 @@ import optuna
 import pytest
 from fake_search import SPACE, search, settings, worth
 
+from jaxlab.core.types import UserError
 from jaxlab.experiment import Choice, Experiment, Log, Search
 from jaxlab.runs.search import params, records
 from jaxlab.runs.search.samplers import Sampler
@@ -76,3 +77,12 @@ def test_workers_that_come_and_go_ask_nevergrad_as_one_that_stays():
         expected = [candidate.value["p0"], candidate.value["p1"], (4, 8)[candidate.value["p2"]]]
         assert list(own.values()) == pytest.approx(expected, rel=1e-12)
         optimizer.tell(candidate, -value)
+
+
+@pytest.mark.parametrize("found", [{}, {"optimizer.lr": 0.1, "loss": "Gone()"}])
+def test_settings_of_another_search_are_an_error_of_one_sentence(found):
+    space = {"optimizer.lr": Log(1e-4, 1.0), "loss": Choice("a", "b")}
+    with pytest.raises(
+        UserError, match=r"trial.json: expected values of what is searched, optimizer.lr, loss, found"
+    ):
+        params.settings(space, found)

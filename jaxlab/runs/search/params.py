@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jaxlab.core.types import UserError
 from jaxlab.experiment.spaces import Choice, Int, Log, Space, Uniform, label
 
 if TYPE_CHECKING:
@@ -46,8 +47,13 @@ def suggested(trial: "Trial", space: Mapping[str, Space]) -> dict[str, Any]:
 
 
 def settings(space: Mapping[str, Space], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of fields that parameters mean."""
-    return {name: _value(one, params[name]) for name, one in space.items()}
+    """The values of fields that parameters mean. Raises UserError for those of another search."""
+    try:
+        return {name: _value(one, params[name]) for name, one in space.items()}
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"trial.json: expected values of what is searched, {', '.join(space)}, found {dict(params)!r:.200}"
+        ) from error
 
 
 def params(space: Mapping[str, Space], values: Mapping[str, Any]) -> dict[str, Any]:
