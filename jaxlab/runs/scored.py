@@ -73,10 +73,12 @@ def record_of(run: Run, kept: Any = None) -> dict[str, Any]:
 
 
 def is_current(run: Run, kept: Any) -> bool:
-    """Whether a record is whole, and of the run's checkpoints as they are."""
+    """Whether a record is whole, of the run's checkpoints as they are, and with what watchers have validated since."""
     if not isinstance(kept, dict) or kept.keys() < {"digests", "scores", "by_class"}:
         return False
-    return bool(kept["digests"] == _digests(run))
+    known = {(which, split) for which, scores in kept["scores"].items() for split in scores}
+    now = {(which, split) for which, scores in run.recorded().items() for split in scores}
+    return bool(kept["digests"] == _digests(run)) and now <= known
 
 
 def _digests(run: Run) -> dict[str, list[str]]:

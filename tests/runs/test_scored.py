@@ -53,6 +53,12 @@ def test_numbers_with_a_solution_are_matched_by_id(tmp_path):
     assert record["scores"]["best"]["test"] == record["scores"]["last"]["test"] == pytest.approx(found)
     assert record["scores"]["best"]["validation"]["pearson"] is None
     assert record_of(run, record) is record
+    run.recorded = lambda: {
+        "best": {"validation": {"pearson": 0.5}},
+        "last": {"validation": {"pearson": 0.4}},
+    }
+    validated = record_of(run, record)  # by a watcher, since
+    assert validated["scores"]["last"]["validation"] == {"pearson": 0.4}
     (tmp_path / "solution.csv").write_text("id,a,b\nother,1,2\n")
     with pytest.warns(FileWarning, match="solution.csv is not what is predicted"):
         assert scores_of_test(run, "last") == {}
