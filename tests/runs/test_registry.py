@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from jaxlab.runs.registry.claims import STALE, Claims
 from jaxlab.runs.registry.listing import lines_of, nested, opened
 from jaxlab.runs.registry.place import place_of
-from jaxlab.runs.registry.reports import Reports
+from jaxlab.runs.registry.reports import Reports, conclude
 from jaxlab.runs.registry.store import Registry
 from jaxlab.runs.registry.tables import RUN, SNAPSHOT
 from jaxlab.runs.registry.watch import Watcher, note_directories
@@ -238,6 +238,13 @@ def test_a_registry_that_refuses_is_a_warning_once(runs, refuse, monkeypatch):
     assert REFUSES[refuse] in told[0]
     assert "Training goes on" in told[0]
     del held
+
+
+def test_a_config_that_is_read_otherwise_than_meant_ends_no_training(runs):
+    (runs / "here/config.json").write_text('{"schema": 1, "experiment": {"type": "Mine", "training": 3}}')
+    told: list[str] = []
+    conclude(runs / "here", told.append)
+    assert "AttributeError" in told[0]
 
 
 def test_training_tells_of_its_checkpoints_and_of_its_end(runs):

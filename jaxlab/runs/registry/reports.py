@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 BEATS = 30.0  # seconds between two signs of life
 _PATIENCE = 1.0  # seconds to wait for others that write
 _PAUSE = 60.0  # seconds without another try, after the registry has refused
-_REFUSALS = (UserError, OSError, ValueError, ImportError)  # names that are no Unicode are a ValueError
 
 
 class Reports:
@@ -69,7 +68,7 @@ class Reports:
         try:
             with self._lock:
                 do()
-        except _REFUSALS as error:
+        except Exception as error:  # whatever it is, training goes on
             self._not_before = time.monotonic() + _PAUSE
             self._record = None  # what it has not been told is told as a whole, the next time
             if not self._warned:
@@ -132,13 +131,14 @@ def conclude(run: Path, warn: Callable[[str], None]) -> None:
         registry = Registry(place, _PATIENCE)
         registry.note([scanned(one) for one in run_directories(run)])
         registry.close()
-    except _REFUSALS as error:
+    except Exception as error:  # whatever it is, training goes on
         warn(_refused(error))
 
 
 def _refused(error: Exception) -> str:
+    told = str(error) if isinstance(error, UserError) else f"the registry: {type(error).__name__}: {error}"
     return (
-        f"warning: {error}. Training goes on: run directories have all that a registry has (`jaxlab runs --rescan`; "
+        f"warning: {told}. Training goes on: run directories have all that a registry has (`jaxlab runs --rescan`; "
         f"{VARIABLE}={OFF} does without)"
     )
 
