@@ -37,9 +37,9 @@ def train(
             writers[-1].wait()
         at("settled", step)
 
-    def save_checkpoint(self, arrays: object, meta: object) -> None:
+    def save_checkpoint(self, *arguments: object) -> None:
         writers.append(self)
-        save(self, arrays, meta)
+        save(self, *arguments)
 
     def write_json(path: Path, data: object) -> None:
         if path.name == "manifest.json":
