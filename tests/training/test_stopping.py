@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import test_resume
 from click.testing import CliRunner
 from rich.console import Console
 from test_resume import assert_same, train
@@ -63,7 +64,7 @@ def test_the_time_is_for_all_folds(arrays_npz, folded, tmp_path):
     assert "out of fold" in stops[-1]
     for number in range(2):
         mine, whole = (path / f"fold{number}" for path in (run, folded))
-        assert saved(mine / "checkpoints")[-1].meta() == saved(whole / "checkpoints")[-1].meta()
+        assert len({str(test_resume.told(saved(path / "checkpoints")[-1])) for path in (mine, whole)}) == 1
         assert journal.read(mine / "metrics.jsonl") == journal.read(whole / "metrics.jsonl")
     made, kept = (Predictions.load(path / "predictions/out_of_fold.npz") for path in (run, folded))
     assert made.values.tobytes() == kept.values.tobytes()
