@@ -47,7 +47,7 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True)
     config, run = given.folder / "config.py", given.folder / "run"
-    config.write_text(CONFIG.format(root=str(_images(given.folder)), epochs=given.epochs))
+    config.write_text(CONFIG.format(root=str(_images(given.folder)), epochs=given.epochs), "utf-8")
     command = _command(config, run, given)
     killed = _worked(command, given.folder, run, given.kills, random.Random(given.seed))
     print(f"{len(killed)} kills: {'; '.join(killed)}")
@@ -88,7 +88,7 @@ def _worked(command: list[str], folder: Path, run: Path, kills: int, chance: ran
         killed.append(f"after {left:.1f} s, {len(list(run.glob('trial*/trial.json')))} trials begun")
         started[0] = subprocess.Popen(command, stdout=logs[0], stderr=logs[0])
     for number, one in enumerate(started):
-        assert one.wait() == 0, (folder / f"worker{number}.log").read_text()[-3000:]
+        assert one.wait() == 0, (folder / f"worker{number}.log").read_text("utf-8")[-3000:]
     return killed
 
 

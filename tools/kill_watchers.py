@@ -45,7 +45,7 @@ class Slow(FakeValidate):
     def __call__(self, run: Path, step: int):
         note(self.log, "begin", run.name, step)
         self.seconds = random.uniform(0.02, 0.25)
-        meta = json.loads((run / "checkpoints" / str(step) / "meta.json").read_text())
+        meta = json.loads((run / "checkpoints" / str(step) / "meta.json").read_text("utf-8"))
         time.sleep(self.seconds)
         note(self.log, "end", run.name, step)
         return meta, {"loss": 1 / step, "pearson": -abs(step - 20)}

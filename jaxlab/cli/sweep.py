@@ -12,8 +12,8 @@ from jaxlab.cli.training import train_config, trainable
 
 @click.command(
     epilog=example(
-        "sweep shallow_cnn --over 'optimizer.lr=log(1e-4,1e-1)' --over head.dropout=0,0.2,0.5 --trials 30",
-        "sweep resnet_finetune --over 'optimizer.lr=log(1e-4,1e-2,3)' --over model.depth=18,34 --sampler grid",
+        "sweep shallow_cnn --over 'optimizer.lr=log(1e-4,1e-1)' --trials 30",
+        "sweep resnet_finetune --over model.depth=18,34 --sampler grid",
         then="jaxlab predict RUN --out submission.csv",
     )
 )
@@ -82,7 +82,7 @@ def sweep(
     stop_after: str | None,
     **fields: Any,
 ) -> None:
-    """Search for the best settings of the experiment in CONFIG, by validation.
+    """Search for CONFIG's best settings, by validation.
 
     Each trial is a run in a directory of its own inside the study's. The same command in another terminal, or on
     another machine that shares the disk, is a second worker; a trial whose process died goes on from its checkpoint.

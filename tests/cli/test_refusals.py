@@ -1,6 +1,7 @@
 """A wrong command ends at once: one message, no traceback, nothing imported or opened that it does not take."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -293,6 +294,6 @@ def test_help_ends_with_an_example_that_the_command_takes(name, monkeypatch):
         if not isinstance(command, click.Group):
             monkeypatch.setattr(command, "callback", lambda whole=whole, **_: typed.append(whole))
     for line in lines:
-        result = CliRunner().invoke(main, line.split()[1:])
+        result = CliRunner().invoke(main, shlex.split(line)[1:])
         assert result.exit_code == 0, f"{line}: {result.output}"
     assert len(typed) == len(lines)
