@@ -3,7 +3,7 @@
 import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,6 +208,6 @@ def grid_settings(space: Mapping[str, Space], number: int) -> dict[str, Any]:
     return {name: found[name] for name in space}
 
 
-def all_settings(space: Mapping[str, Space]) -> "itertools.product[tuple[Any, ...]]":
+def all_settings(space: Mapping[str, Space]) -> Iterator[tuple[Any, ...]]:
     """Each setting of a countable space, as a tuple of values in the order of its fields."""
     return itertools.product(*(one.listed() or () for one in space.values()))
