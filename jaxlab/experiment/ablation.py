@@ -44,12 +44,18 @@ class Ablation(Study):
                 "Ablation: nothing that can be switched off is on; name what is, off={'loss': ('loss=Mse()',)}, or "
                 "--off FIELD=VALUE"
             )
+        made: dict[str, Any] = {}
         for name in self.off:
             if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) is None or name in ("type", WHOLE):
                 raise UserError(
                     f"Ablation.off: expected names of letters and digits, not {WHOLE} or type, found {name!r:.60}"
                 )
-            self.without(name)
+            without = self.without(name)
+            if same := [other for other, one in made.items() if one == without]:
+                raise UserError(
+                    f"Ablation.off: expected parts that differ, found {same[0]!r} and {name!r} the same"
+                )
+            made[name] = without
 
     def without(self, part: str) -> Any:
         """The experiment without it. Raises UserError where the settings are wrong, or change nothing."""

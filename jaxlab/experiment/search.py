@@ -98,7 +98,9 @@ class Search(Study):
             try:
                 self.variant({**first, name: value})
             except UserError:
-                raise UserError(f"Search.space: {name}={label(value)}: {refused}") from None
+                whole = type(value) is float and type(value_at(innermost(self.experiment), name)) is int
+                hint = "; whole numbers are int(8,64), or a list, 8,16,32" if whole else ""
+                raise UserError(f"Search.space: {name}={label(value)}: {refused}{hint}") from None
 
     def _check_grid(self) -> None:
         open_ended = [name for name, one in self.space.items() if one.listed() is None]

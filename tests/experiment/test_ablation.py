@@ -121,6 +121,11 @@ def test_what_cannot_be_switched_off_is_refused(off, says):
         ablated(FULL, [off], 2)
 
 
+def test_a_part_is_switched_off_once():
+    with pytest.raises(UserError, match="expected parts that differ, found 'l2' and 'decay' the same"):
+        ablated(FULL, ("optimizer.l2=0.0", "decay:optimizer.l2=0.0"), 2)
+
+
 def test_an_experiment_without_parts_is_refused():
     with pytest.raises(UserError, match="nothing that can be switched off is on; name what is"):
         Ablation(experiment=Experiment(optimizer=AdamW(weight_decay=0.0)))

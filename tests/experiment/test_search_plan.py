@@ -63,7 +63,7 @@ def test_a_space_as_the_command_line_has_it(over, expected):
         ("head.dropout=uniform(0,1.5)", "Search.space: head.dropout=1.5: "),
         (
             "training.batch_size=uniform(1,8)",
-            "Search.space: training.batch_size=1.0: Training.batch_size: expected int",
+            r"Search.space: training.batch_size=1.0: Training.batch_size: expected int.*; whole numbers are int",
         ),
         ("model.depth=18,18", "expected each value once, found 18 2 times"),
         (

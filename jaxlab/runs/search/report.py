@@ -72,6 +72,8 @@ def show(search: Search, rundir: RunDirectory, unfinished: int, session: Session
         text = ", ".join(f"{name} {share:.0%}" for name, share in worth.items())
         session.log(f"importance of each field for being among the best (PED-ANOVA): {text}")
     pictures(search, rundir, trials, worth)
+    run = shlex.quote(str(rundir.path))
+    session.log(f"next: jaxlab predict {run} --out submission.csv, or jaxlab report {run} --out report.html")
 
 
 def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], session: Session) -> None:
