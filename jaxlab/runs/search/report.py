@@ -73,7 +73,9 @@ def show(search: Search, rundir: RunDirectory, unfinished: int, session: Session
         session.log(f"importance of each field for being among the best (PED-ANOVA): {text}")
     pictures(search, rundir, trials, worth)
     run = shlex.quote(str(rundir.path))
-    session.log(f"next: jaxlab predict {run} --out submission.csv, or jaxlab report {run} --out report.html")
+    session.log(
+        f"next: jaxlab predict {run} --out submission.csv\n      jaxlab report {run} --out report.html"
+    )
 
 
 def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], session: Session) -> None:
