@@ -1,10 +1,11 @@
 """`jaxlab ablate`: what each part of an experiment is worth, over seeds."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, set_fields
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import train_config, trainable
 
@@ -23,18 +24,11 @@ from jaxlab.cli.training import train_config, trainable
     "the same PART is one of two fields.  [default: each part that is on]",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), metavar="N", help="Seeds of each.  [default: 5]")
-@click.option(
-    "--run",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Directory of the study (default runs/CONFIG-ablation-HASH).",
-)
+@run_directory("Directory of the study (default runs/CONFIG-ablation-HASH).")
 @set_fields(ANY_FIELD)
 @click.option("--smoke", is_flag=True, help="One part, one seed, two tiny steps, without downloads.")
 @click.option("--allow-config-change", is_flag=True, help="Go on with a study whose config has changed.")
-@click.option(
-    "--stop-after", metavar="TIME",
-    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
-)  # fmt: skip
+@stop_after
 def ablate(
     config: Path,
     off: tuple[str, ...],
@@ -43,7 +37,7 @@ def ablate(
     settings: tuple[str, ...],
     smoke: bool,
     allow_config_change: bool,
-    stop_after: str | None,
+    budget: Any,
 ) -> None:
     """Train CONFIG without each of its parts: what each is worth.
 
@@ -52,9 +46,6 @@ def ablate(
 
     Killed and started again, it trains what is missing. worth.csv has all scores, plots/worth.png a picture.
     """
-    from jaxlab.training.budget import Budget
-
-    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
     with importing():
         experiment = trainable(config, settings)
         from jaxlab.experiment.ablation import ablated

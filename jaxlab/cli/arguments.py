@@ -56,6 +56,33 @@ class CheckpointName(click.ParamType):
         raise UserError(f"--checkpoint: expected best, last or a step, found {value!r}")
 
 
+class Time(click.ParamType):
+    """A time such as 8h30m, which runs from now on: imports take some of it. Raises UserError for anything else."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from jaxlab.training.budget import Budget
+
+        return Budget.of(value)
+
+
+stop_after = click.option(
+    "--stop-after", "budget", type=Time(), metavar="TIME",
+    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
+)  # fmt: skip
+
+
+def run_directory(words: str) -> Any:
+    """The option that names the directory of what is trained, which a command takes as `run`. words: its help."""
+    return click.option("--run", type=click.Path(path_type=Path, file_okay=False), help=words)
+
+
+def say(line: str) -> None:
+    """On standard error: what is said beside a command's result."""
+    click.echo(line, err=True)
+
+
 def set_fields(words: str) -> Any:
     """The option that overrides fields, which a command takes as `settings`. words: its help."""
     return click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help=words)

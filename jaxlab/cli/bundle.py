@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing, trust_config
+from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing, say, trust_config
 
 
 @click.command(
@@ -37,4 +37,4 @@ def bundle(runs: tuple[Path, ...], out: Path, checkpoint: Any, **options: Any) -
     """
     with importing():
         from jaxlab.bundling import bundle as make
-    make(runs, out, which=checkpoint, **options, tell=lambda line: click.echo(line, err=True))
+    make(runs, out, which=checkpoint, **options, tell=say)

@@ -15,6 +15,7 @@ from jaxlab.cli.arguments import (
     importing,
     prepare,
     registry_option,
+    say,
     set_fields,
     trust_config,
 )
@@ -103,7 +104,7 @@ def evaluate(
         scores["details"] = {name: breakdown.record(one) for name, one in found.items()}
         if out is not None:
             breakdown.write(found, out)
-            click.echo(f"{out}: written", err=True)
+            say(f"{out}: written")
     if as_json:
         click.echo(json.dumps(scores, indent=1))
 

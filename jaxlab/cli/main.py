@@ -8,7 +8,7 @@ import click
 
 from jaxlab import __version__
 from jaxlab.cli.ablate import ablate
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, set_fields
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, run_directory, set_fields, stop_after
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs
 from jaxlab.cli.data import data
@@ -92,11 +92,7 @@ main.add_command(sweep)
     )
 )
 @click.argument("config", type=ConfigPath())
-@click.option(
-    "--run",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Run directory (default runs/CONFIG-HASH).",
-)
+@run_directory("Run directory (default runs/CONFIG-HASH).")
 @set_fields(ANY_FIELD)
 @click.option(
     "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
@@ -116,10 +112,7 @@ main.add_command(sweep)
     metavar="FIELD",
     help="With --seeds: a field that takes each seed, too, as split.seed.",
 )
-@click.option(
-    "--stop-after", metavar="TIME",
-    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
-)  # fmt: skip
+@stop_after
 def train(
     config: Path,
     run: Path | None,
@@ -129,15 +122,12 @@ def train(
     folds: int | None,
     seeds: int | None,
     vary: tuple[str, ...],
-    stop_after: str | None,
+    budget: Any,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped.
 
     Where CONFIG names no data, it is a trial: on simulated neurons, made small, in a run directory of its own.
     """
-    from jaxlab.training.budget import Budget
-
-    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
     with importing():
         experiment = trainable(config, settings)
         from jaxlab.experiment.folds import in_folds

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, set_fields
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, run_directory, say, set_fields
 from jaxlab.cli.configs import ConfigPath
-from jaxlab.cli.training import say, trainable
+from jaxlab.cli.training import told_of_trial, trainable
 
 
 @click.command(
@@ -32,11 +32,7 @@ from jaxlab.cli.training import say, trainable
     "--below", type=click.FloatRange(0, min_open=True), default=0.1, show_default=True,
     help="Pass where the loss falls below: cross-entropy, or squared error in variances of each target.",
 )  # fmt: skip
-@click.option(
-    "--run",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Run directory, made anew each time (default runs/CONFIG-overfit).",
-)
+@run_directory("Run directory, made anew each time (default runs/CONFIG-overfit).")
 @set_fields(ANY_FIELD)
 def overfit(
     config: Path, batches: int, epochs: int, below: float, run: Path | None, settings: tuple[str, ...]
@@ -51,13 +47,10 @@ def overfit(
         experiment = trainable(config, settings)
         from jaxlab.core.beside import config_text
         from jaxlab.experiment.overfit import overfitting
-        from jaxlab.experiment.trial import trial, unnamed
+        from jaxlab.experiment.trial import trial
     overfitting(experiment, batches, epochs)
     prepare()
-    if (root := unnamed(experiment)) is not None:
-        say(
-            f"trial: no data are named ({root}), so that simulated neurons take their place; made small, for minutes"
-        )
+    if told_of_trial(experiment) is not None:
         experiment = trial(experiment, lambda line: say(f"trial: {line}"))
     with importing():
         from jaxlab.runs.overfit import overfit as learned_by_heart

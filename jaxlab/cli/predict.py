@@ -1,6 +1,5 @@
 """`jaxlab predict`: a split of a run's data, or a folder of images, as predictions and a file."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from jaxlab.cli.arguments import (
     example,
     importing,
     prepare,
+    say,
     set_fields,
     trust_config,
 )
@@ -93,9 +93,9 @@ def predict(
             settings,
             checkpoint,
             form,
-            partial(click.echo, err=True),
+            say,
             objective,
             skip_broken,
         )
         return
-    predict_runs(runs, out, settings, checkpoint, split, partial(click.echo, err=True), objective)
+    predict_runs(runs, out, settings, checkpoint, split, say, objective)

@@ -12,6 +12,7 @@ from jaxlab.cli.arguments import (
     example,
     importing,
     prepare,
+    say,
     set_fields,
     trust_config,
 )
@@ -76,7 +77,7 @@ def report(
         check_new_folder(pictures)
     if notebook is not None:
         write_notebook(notebook, runs, settings, _options(how))
-        _say(f"{notebook}: written")
+        say(f"{notebook}: written")
     if not any((out, pictures, to)):
         return
     if out is not None:
@@ -84,15 +85,15 @@ def report(
             out, [how["coordinates"], *(file for run in runs for file in run.iterdir() if file.is_file())]
         )
     prepare()
-    found = made(runs, settings, log=_say, **how)
+    found = made(runs, settings, log=say, **how)
     if out is not None:
         found.write(out)
-        _say(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
+        say(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
     if pictures is not None:
-        _say(f"{pictures}: {len(found.pictures(pictures))} pictures")
+        say(f"{pictures}: {len(found.pictures(pictures))} pictures")
     if send is not None:
         for reading in found.readings:
-            _say(send(reading, out))
+            say(send(reading, out))
 
 
 @click.command(epilog=example("compare runs/first runs/second", then="jaxlab report RUN RUN --out page.html"))
@@ -114,14 +115,10 @@ def compare(runs: tuple[Path, ...], settings: tuple[str, ...], as_json: bool, **
     with importing():
         from jaxlab.report.results import terminal
     prepare()
-    terminal.show(runs, settings, as_json=as_json, log=_say, **how)
+    terminal.show(runs, settings, as_json=as_json, log=say, **how)
 
 
 def _options(how: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, as Python says it."""
     asked = {name: value for name, value in how.items() if value}
     return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in asked.items()}
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from jaxlab.cli.arguments import example, registry_option
+from jaxlab.cli.arguments import example, registry_option, say
 
 
 @click.command(
@@ -37,7 +37,7 @@ def runs(
     from jaxlab.report import runs as report
     from jaxlab.runs.registry.listing import chosen, lines_of, opened
 
-    registry, name = opened(folder, rescan, lambda line: click.echo(line, err=True))
+    registry, name = opened(folder, rescan, say)
     every = lines_of(registry, name)
     lines = chosen(every, where, sort)
     if as_json:

@@ -12,6 +12,7 @@ from jaxlab.cli.arguments import (
     example,
     importing,
     prepare,
+    say,
     set_fields,
     trust_config,
 )
@@ -79,5 +80,5 @@ def serve(
         prepare()
         loaded = load(run, settings).predicting(objective)
         for warning in loaded.unfinished():
-            click.echo(warning, err=True)
-        serve_run(loaded, checkpoint, limits, at, lambda line: click.echo(line, err=True))
+            say(warning)
+        serve_run(loaded, checkpoint, limits, at, say)

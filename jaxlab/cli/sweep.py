@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, set_fields
+from jaxlab.cli.arguments import ANY_FIELD, example, importing, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import train_config, trainable
 
@@ -53,11 +53,7 @@ from jaxlab.cli.training import train_config, trainable
     metavar="URL",
     help="A database that lists the trials, for workers that share no disk.  [default: a journal in the run directory]",
 )
-@click.option(
-    "--run",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Directory of the study (default runs/CONFIG-HASH).",
-)
+@run_directory("Directory of the study (default runs/CONFIG-HASH).")
 @set_fields(ANY_FIELD)
 @click.option(
     "--folds", type=click.IntRange(2), metavar="N", help="Each trial in N folds: its score is out of fold."
@@ -66,11 +62,7 @@ from jaxlab.cli.training import train_config, trainable
     "--seeds", type=click.IntRange(1), metavar="N", help="Each trial with N seeds: its score is their mean."
 )
 @click.option("--smoke", is_flag=True, help="Two tiny trials in a directory of their own, without downloads.")
-@click.option(
-    "--stop-after",
-    metavar="TIME",
-    help="Save and end before so long has passed, e.g. 8h30m; the same command goes on from there.",
-)
+@stop_after
 def sweep(
     config: Path,
     over: tuple[str, ...],
@@ -79,7 +71,7 @@ def sweep(
     folds: int | None,
     seeds: int | None,
     smoke: bool,
-    stop_after: str | None,
+    budget: Any,
     **fields: Any,
 ) -> None:
     """Search for CONFIG's best settings, by validation.
@@ -90,9 +82,6 @@ def sweep(
 
     CONFIG may have experiment = Search(...) itself; options then come in place of its fields.
     """
-    from jaxlab.training.budget import Budget
-
-    budget = Budget.of(stop_after)  # first of all: what is imported below takes seconds
     with importing():
         experiment = trainable(config, settings)
         from jaxlab.experiment.search import searching, within_search

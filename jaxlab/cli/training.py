@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import importing, prepare
+from jaxlab.cli.arguments import importing, prepare, say
 from jaxlab.cli.configs import loaded, shown
 from jaxlab.core.types import UserError
 
@@ -23,6 +23,18 @@ def trainable(config: Path, settings: tuple[str, ...]) -> Any:
         wanted = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
         raise UserError(f"config {config}: expected experiment = {wanted}, found {type(experiment).__name__}")
     return experiment
+
+
+def told_of_trial(experiment: Any) -> str | None:
+    """The field that should name the data, where none are named; says that it is a trial then."""
+    from jaxlab.experiment.trial import unnamed
+
+    root = unnamed(experiment)
+    if root is not None:
+        say(
+            f"trial: no data are named ({root}), so that simulated neurons take their place; made small, for minutes"
+        )
+    return root
 
 
 def train_config(
@@ -42,13 +54,9 @@ def train_config(
     """
     with importing():
         from jaxlab.experiment.study import innermost
-        from jaxlab.experiment.trial import simulated, trial, unnamed
+        from jaxlab.experiment.trial import simulated, trial
     prepare()
-    root = unnamed(experiment)
-    if root is not None:
-        say(
-            f"trial: no data are named ({root}), so that simulated neurons take their place; made small, for minutes"
-        )
+    root = told_of_trial(experiment)
     if smoke:
         whole, experiment, name = experiment, experiment.smoke(), f"{name}-smoke"
         within = (innermost(one) for one in (whole, experiment))
@@ -76,11 +84,6 @@ def train_config(
     if root is not None:
         _say_what_is_next(config, path, root)
     return path
-
-
-def say(line: str) -> None:
-    """On standard error: what is said beside a command's result."""
-    click.echo(line, err=True)
 
 
 def _say_what_is_next(config: Path, path: Path, root: str) -> None:
