@@ -69,36 +69,58 @@ def predict_runs(
         _check_together(runs, sample if out.suffix == ".csv" else None)
     members, names, files = [], list[str](), {}
     for run in runs:
-        if out is not None and not keeping.is_writable(run.rundir):
-            predictions, file = run.predict_split(split, which), run.rundir.path
-            log(f"warning: {file} is read-only: its predictions are in {out} alone, not kept in it too")
-        else:
-            predictions, file = run.kept_as(split, which)
-            files[run.rundir.path] = file
-            log(f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets")
+        predictions, file = _kept(run, split, which, out, log)
         members.append(predictions)
-        names.append(str(file))
+        names.append(str(file or run.rundir.path))
+        if file is not None:
+            files[run.rundir.path] = file
         if inferred := predictions.provenance.get("inference"):
             log(f"{run.rundir.path}: {summary(inferred, run.primary)}")
     if out is None:
         return Predicted(files)
     mean = members[0] if len(members) == 1 else ensemble.mean(members, names)
-    against = None
-    about = ""
-    if out.suffix == ".npz":
-        mean.save(out)
-    elif sample is None:
-        mean = _in_form(mean, None, runs[0])
-        kaggle.write(mean, out)
-        about = f" with {_WORDS[mean.kind]}, not checked: {unchecked}"
-    else:
-        for warning in _no_whole_numbers(mean, sample, runs[0]):
-            log(warning)
-        kaggle.write(mean, out, sample)
-        against = sample
-        about = f", checked against {against}"
+    mean, against, about = _written(mean, out, sample, runs[0], unchecked, log)
     log(f"{out}: written{about}")
     return Predicted(files, mean, out, against)
+
+
+def _kept(
+    run: Run, split: str, which: Which | None, out: Path | None, log: Callable[[str], None]
+) -> tuple[Predictions, Path | None]:
+    """A run's predictions and the file that keeps them: None in one that is read-only, beside an `out`."""
+    if out is not None and not keeping.is_writable(run.rundir):
+        path = run.rundir.path
+        predictions = run.predict_split(split, which)
+        log(f"warning: {path} is read-only: its predictions are in {out} alone, not kept in it too")
+        return predictions, None
+    predictions, file = run.kept_as(split, which)
+    log(f"{file}: {len(predictions.ids)} images x {len(predictions.targets)} targets")
+    return predictions, file
+
+
+def _written(
+    mean: Predictions,
+    out: Path,
+    sample: Path | None,
+    run: Run,
+    unchecked: str,
+    log: Callable[[str], None],
+) -> tuple[Predictions, Path | None, str]:
+    """Write the mean in the form that `out` asks for: as written, the sample that it was checked against, and words.
+
+    unchecked: why there is no sample.
+    """
+    if out.suffix == ".npz":
+        mean.save(out)
+        return mean, None, ""
+    if sample is None:
+        mean = _in_form(mean, None, run)
+        kaggle.write(mean, out)
+        return mean, None, f" with {_WORDS[mean.kind]}, not checked: {unchecked}"
+    for warning in _no_whole_numbers(mean, sample, run):
+        log(warning)
+    kaggle.write(mean, out, sample)
+    return mean, sample, f", checked against {sample}"
 
 
 def predict_images(
