@@ -92,8 +92,10 @@ class Fading(HeadModule):
 
 
 def penalty_of(head: HeadModule, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
-    """What a head adds to the loss after so many epochs."""
-    return head.penalty_at(epoch) if isinstance(head, Fading) else head.penalty()
+    """What a head adds to the loss after so many epochs: its `penalty_at`, or where it has one of its own `penalty`."""
+    if isinstance(head, Fading) and type(head).penalty is Fading.penalty:
+        return head.penalty_at(epoch)
+    return head.penalty()
 
 
 @dataclass(frozen=True, kw_only=True)

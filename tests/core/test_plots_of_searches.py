@@ -16,6 +16,7 @@ def test_places_on_an_axis():
     assert _column([3, 3], False)[0].tolist() == [0.5, 0.5]
 
 
+@pytest.mark.usefixtures("painted_figures")
 def test_they_are_drawn_of_one_trial_too(tmp_path):
     history({0: 0.4}, lambda new, old: old is None or new > old, "score", tmp_path / "history.png")
     parallel_coordinates({"lr": [0.1], "kind": ["a"]}, {"lr"}, [0.4], [0.4], "r", tmp_path / "parallel.png")

@@ -17,6 +17,7 @@ from jaxlab.core import tree
 from jaxlab.core.config import from_json, to_json
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.heads import ROI, Network, PerROI, Rates, RetinaMap, Squashed, Sum, chunks
+from jaxlab.heads.combine import SumModule
 from jaxlab.heads.coordinates import check_same, read_coordinates
 from jaxlab.losses import Ramp
 
@@ -115,6 +116,20 @@ def test_a_penalty_may_fade_wherever_the_readout_stands(around):
         faded = full * np.interp(epoch, [0, 4], [1, 0])
         assert float(network.penalty(jnp.float32(epoch))) == pytest.approx(faded, rel=1e-5)
     assert float(module.penalty()) == 0
+
+
+class Dearer(SumModule):
+    """A user's own, with a penalty beside that of what it is made from."""
+
+    def penalty(self):
+        return super().penalty() + 2
+
+
+def test_a_penalty_that_somebody_writes_on_top_counts():
+    inner = built(RetinaMap(layer=LAYERS, entropy=0.1))
+    expected = float(inner.penalty()) + 2
+    for head in (Dearer([inner]), SumModule([Dearer([inner])])):
+        assert float(Network(nnx.Module(), head).penalty(1.0)) == pytest.approx(expected)
 
 
 # -- coordinates -----------------------------------------------------------------------------------------------------
