@@ -10,8 +10,10 @@ from jaxlab.metrics import ClassificationSums, over_targets
 
 if TYPE_CHECKING:
     from submit import metrics
+    from submit.metrics import known
 else:
     metrics = Late("submit.metrics")
+    known = Late("submit.metrics.known")
 
 
 def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None = None) -> dict[str, float]:
@@ -51,9 +53,7 @@ def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
             metrics.mse(values, targets),
             metrics.spread_ratio(values, targets, "nan"),
         ]
-    from submit.metrics.known import where_known  # scipy's seconds
-
-    return list(where_known(values, targets).values())
+    return list(known.where_known(values, targets).values())
 
 
 def _classes(logits: np.ndarray, label: np.ndarray) -> dict[str, float]:

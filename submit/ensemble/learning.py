@@ -132,19 +132,21 @@ def _simple(shared: SharedSamples, statistic: Statistic) -> dict[str, _Way]:
 
 
 def _selection(shared: SharedSamples, evidence: Any, keep: int | None) -> _Way:
-    if not isinstance(evidence, CrossProducts):
-        raise SubmissionError(
-            "Selection by target is for regressions; of classes, choose greedy selection or a mean."
-        )
+    products = _of_numbers(evidence, "Selection by target")
     group = np.arange(len(shared.targets))
-    return _Way(partial(selection, keep=keep), replace(evidence, group=group), group, None)
+    return _Way(partial(selection, keep=keep), replace(products, group=group), group, None)
 
 
 def _stacking(shared: SharedSamples, evidence: Any, by: By, regions: Regions | None) -> _Way:
-    if not isinstance(evidence, CrossProducts):
-        raise SubmissionError("Stacking is for regressions; of classes, choose greedy selection or a mean.")
+    products = _of_numbers(evidence, "Stacking")
     groups, group = _grouped(by, len(shared.targets), regions)
-    return _Way(stacking, replace(evidence, group=group), group, groups)
+    return _Way(stacking, replace(products, group=group), group, groups)
+
+
+def _of_numbers(evidence: Any, way: str) -> CrossProducts:
+    if not isinstance(evidence, CrossProducts):
+        raise SubmissionError(f"{way} is for regressions; of classes, choose greedy selection or a mean.")
+    return evidence
 
 
 def _grouped(by: By, count: int, regions: Regions | None) -> tuple[tuple[str, ...] | None, np.ndarray]:
