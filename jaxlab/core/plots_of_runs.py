@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxlab.core import plots
 from jaxlab.core.intervals import interval
-from submit.files.atomic import atomic
 
 
 def score_intervals(
@@ -46,5 +46,4 @@ def score_intervals(
     axes.grid(axis="x", color="0.93")
     axes.set(title=title, xlabel=xlabel)
     axes.spines[["top", "right"]].set_visible(False)
-    with atomic(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+    plots.save(figure, path)

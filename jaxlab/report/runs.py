@@ -54,7 +54,7 @@ def show_differences(console: Console, lines: Sequence[RunLine]) -> None:
     table.add_column("what differs", overflow="fold")
     for line in lines:
         told = "  ".join(f"{name}={json.dumps(value)}" for name, value in found[line.name].items())
-        table.add_row(Text(visible(line.name)), _best(line), Text(visible(told)))
+        table.add_row(*(Text(visible(cell)) for cell in (line.name, _best(line), told)))
     console.print(table)
 
 
@@ -98,7 +98,7 @@ def _short(value: Any) -> str:
 def _ago(moment: float) -> str:
     """How long ago, or the day."""
     seconds = time.time() - moment
-    for size, unit in ((60, "s"), (3600, "m"), (86400, "h")):
-        if seconds < size:
-            return f"{max(seconds, 0) // (size // 60 if unit != 'h' else 3600):.0f}{unit} ago"
+    for most, size, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):
+        if seconds < most:
+            return f"{max(seconds, 0) // size:.0f}{unit} ago"
     return datetime.fromtimestamp(moment).strftime("%Y-%m-%d")
