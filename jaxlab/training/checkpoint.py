@@ -144,7 +144,7 @@ class Checkpoints:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{_PARTIAL}"):
-            self._removed(left)
+            _removed(left, self._warn)
 
     def save(
         self, arrays: Leaves, meta: dict[str, Any], then: Callable[[Saved], None] = lambda checkpoint: None
@@ -187,9 +187,6 @@ class Checkpoints:
             raise UserError(f"checkpoint {final} could not be written ({why}); {last}") from error
         retain(self.folder, meta, self.keep_every, self._warn)
         then(Saved(final))
-
-    def _removed(self, path: Path) -> None:
-        _removed(path, self._warn)
 
 
 def retain(

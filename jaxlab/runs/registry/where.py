@@ -6,6 +6,7 @@ part of a config is compared by its type's name. What a run has not is never equ
 
 import ast
 import io
+import operator
 import tokenize
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -122,14 +123,14 @@ def _comparable(value: Any) -> Any:
 
 
 _TESTS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: lambda left, right: left == right,
-    ast.NotEq: lambda left, right: left != right,
-    ast.Is: lambda left, right: left == right,
-    ast.IsNot: lambda left, right: left != right,
-    ast.Lt: lambda left, right: left < right,
-    ast.LtE: lambda left, right: left <= right,
-    ast.Gt: lambda left, right: left > right,
-    ast.GtE: lambda left, right: left >= right,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Is: operator.eq,
+    ast.IsNot: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
