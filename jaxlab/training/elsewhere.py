@@ -56,9 +56,6 @@ def keep(run: Path, meta: Mapping[str, Any], scores: Mapping[str, float]) -> boo
     """
     folder = folder_of(run)
     file, mine = folder / f"{meta['step']}.json", folder / f"{uuid.uuid4().hex}.partial"
-    finite = {
-        name: float(value) if math.isfinite(value) else None for name, value in scores.items()
-    }  # JSON has no NaN
     by = {
         "pid": os.getpid(),
         "host": platform.node(),
@@ -67,7 +64,7 @@ def keep(run: Path, meta: Mapping[str, Any], scores: Mapping[str, float]) -> boo
     record = {
         "schema": 1,
         **{name: meta[name] for name in ("step", "epoch", "digest")},
-        "scores": finite,
+        "scores": finite(scores),
         "by": by,
     }
     with writing(file):
@@ -78,6 +75,11 @@ def keep(run: Path, meta: Mapping[str, Any], scores: Mapping[str, float]) -> boo
         finally:
             with contextlib.suppress(OSError):
                 mine.unlink(missing_ok=True)
+
+
+def finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """None for what is not: JSON has no NaN."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def _named(mine: Path, file: Path, digest: str) -> bool:
@@ -109,6 +111,19 @@ def kept(run: Path) -> dict[int, Validation]:
     return {one.step: one for name, one in sorted(found.items()) if one is not None and name == str(one.step)}
 
 
+def kept_at(run: Path, step: int) -> Validation | None:
+    """What `kept` has of one step, without a look at the others."""
+    file = folder_of(run) / f"{step}.json"
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror})") from error
+    found = _read(file)
+    return found if found is not None and found.step == step else None
+
+
 def _read(file: Path) -> Validation | None:
     try:
         return Validation.model_validate(read_json(file, Validation))
@@ -125,9 +140,8 @@ def forget(run: Path, step: int) -> None:
 
 def validated(run: Path, checkpoints: Sequence[Checkpoint]) -> dict[int, Validation]:
     """Those of `kept` that are of one of these checkpoints, by its parameters."""
-    found = kept(run)
-    there = [one for one in checkpoints if one.step in found]
-    return {one.step: found[one.step] for one in there if _digest(one) == found[one.step].digest}
+    found = {one.step: (one, kept_at(run, one.step)) for one in checkpoints}
+    return {step: its for step, (one, its) in found.items() if its is not None and _digest(one) == its.digest}
 
 
 def awaits(checkpoint: Checkpoint) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from fake_runs import FakeValidate, checkpoint, digest, fake_run, pearson, regis
 from processes import Process
 from sqlalchemy import select, update
 
+from jaxlab.core.types import UserError
 from jaxlab.runs.registry.claims import STALE, Claims
 from jaxlab.runs.registry.listing import lines_of, nested, opened
 from jaxlab.runs.registry.place import place_of
@@ -132,6 +134,29 @@ def test_scores_of_other_parameters_are_none_of_the_checkpoint(runs):
     assert statuses(registry_of(runs))["there"][8] == "pending"
     watcher(runs, runs / "log").run()
     assert json.loads((runs / "there/validations/8.json").read_text())["digest"] == digest(runs / "there", 8)
+
+
+def test_a_checkpoint_that_training_makes_again_is_validated_again(runs, monkeypatch):
+    one, keep = watcher(runs / "here", runs / "log"), elsewhere.keep
+
+    def gone(run, step):
+        shutil.rmtree(run / "checkpoints" / str(step))
+        raise UserError("nothing there")
+
+    one.validate = gone
+    assert (one.run().validated, one.run().failed) == (0, {})
+    checkpoint(runs / "here", 10, best={"metric": "pearson", "value": 0.7, "step": 8, "epoch": 2})
+
+    def cut_off(run, meta, scores):
+        keep(run, meta, scores)
+        elsewhere.forget(run, meta["step"] - 1)
+        monkeypatch.undo()
+
+    monkeypatch.setattr(elsewhere, "keep", cut_off)
+    one.validate = FakeValidate(runs / "log")
+    assert one.run().validated == 1
+    assert len((runs / "log").read_text().splitlines()) == 2
+    assert statuses(one.registry)["."][10] == "validated"
 
 
 def test_a_claim_is_one_watchers_until_it_is_no_more(runs):

@@ -85,10 +85,8 @@ def test_the_command_lists_and_says_what_is_wrong(runs, monkeypatch):
     assert re.search(r"^study .*\n  fold0 +stopped 33%", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 80
     assert "nothing there" in said("runs", "nowhere")[1]
-    assert (
-        "a file" in said("evaluate", "--pending", "log")[1]
-        or "nothing there" in said("evaluate", "--pending", "log")[1]
-    )
+    assert "nothing there" in said("evaluate", "--pending", "nowhere")[1]
+    assert "found a file" in said("evaluate", "--pending", "here/config.json")[1]
     assert "expected no --details" in said("evaluate", "--pending", ".", "--details")[1]
     assert "expected --pending" in said("evaluate", ".", "--watch")[1]
     assert "Missing argument 'RUN'" in said("evaluate")[1]

@@ -11,10 +11,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from jaxlab.core.lock import is_alive
-from jaxlab.core.types import UserError
-from jaxlab.runs.registry.place import Place, absolute, is_run, outermost, place_of
+from jaxlab.runs.registry.place import Place, folder_of_runs, place_of
 from jaxlab.runs.registry.records import Scores, State
-from jaxlab.runs.registry.scan import run_directories, scanned
+from jaxlab.runs.registry.scan import all_scanned, run_directories
 from jaxlab.runs.registry.store import Registry, RegistryError
 from jaxlab.runs.registry.watch import note_directories
 from jaxlab.runs.registry.where import check_names, parsed
@@ -53,7 +52,8 @@ class RunLine:
     @property
     def epochs(self) -> float | None:
         """That the whole run has, where its config says so."""
-        return ((self.config.get("experiment") or self.config).get("training") or {}).get("epochs")
+        found = ((self.config.get("experiment") or self.config).get("training") or {}).get("epochs")
+        return found if isinstance(found, int | float) else None
 
     def values(self) -> dict[str, Any]:
         """What `--where` and `--sort` may name: the config's fields, scores, and what the line has."""
@@ -92,11 +92,8 @@ def opened(folder: Path | None, rescan: bool, say: Any) -> tuple[Registry, str]:
     if folder is None and (place := place_of(Path())) is not None and place.beside is None and not rescan:
         return Registry(place), ""
     folder = folder or Path("runs")
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: expected a folder of runs, found {'a file' if folder.exists() else 'nothing there'}"
-        )
-    registry = _registry(place_of(_outside(folder)), folder, say)
+    outside = folder_of_runs(folder)
+    registry = _registry(place_of(outside), outside, say)
     name = registry.place.name(folder)
     name = "" if name == "." else name
     if rescan or registry.place.url == _MEMORY or not registry.names(name):
@@ -108,15 +105,10 @@ def opened(folder: Path | None, rescan: bool, say: Any) -> tuple[Registry, str]:
     return registry, name
 
 
-def _outside(folder: Path) -> Path:
-    """The folder that has the runs: what is outside of a run, where one is named."""
-    return outermost(folder).parent if is_run(folder) else absolute(folder)
-
-
 _MEMORY = "sqlite://"
 
 
-def _registry(place: Place | None, folder: Path, say: Any) -> Registry:
+def _registry(place: Place | None, outside: Path, say: Any) -> Registry:
     """The database, or one in memory where there is to be none, or where its folder may not be written to."""
     if place is not None:
         try:
@@ -125,7 +117,7 @@ def _registry(place: Place | None, folder: Path, say: Any) -> Registry:
             if place.beside is None or "not a database" in str(error) or "expected schema" in str(error):
                 raise _with_remedy(error, place) from None
             say(f"warning: {error}; the runs are listed from their directories")
-    return Registry(Place(_MEMORY, _outside(folder)))
+    return Registry(Place(_MEMORY, outside))
 
 
 def _with_remedy(error: RegistryError, place: Place) -> RegistryError:
@@ -145,13 +137,8 @@ def _note_new(registry: Registry, folder: Path) -> list[str]:
     gone = [name for name in names if name not in found and name.partition("/")[0] not in found]
     if gone:
         registry.forget(gone)
-    amiss, new = [], []
-    for name, path in found.items():
-        for run in run_directories(path) if name not in names else ():
-            try:
-                new.append(scanned(run))
-            except (UserError, ValueError, TypeError, AttributeError, KeyError) as error:
-                amiss.append(str(error))
+    fresh = [path for name, path in found.items() if name not in names]
+    new, amiss = all_scanned(run for path in fresh for run in run_directories(path))
     registry.note(new)
     return amiss
 
@@ -194,12 +181,15 @@ def _state(row: Row[Any]) -> State:
 def chosen(lines: Sequence[RunLine], where: str | None, sort: str | None) -> list[RunLine]:
     """Those that are meant, sorted. Raises UserError for an expression that is none, or a name that no run has."""
     test, names = parsed(where) if where else (lambda values: True, [])
-    known = {name for line in lines for name in line.values()}
+    valued = [(line, line.values()) for line in lines]
+    known = {name for _, values in valued for name in values}
     if lines:
         check_names(names, known, f"--where {where:.80}" if where else "")
         check_names([sort] if sort else [], known, "--sort")
-    found = [line for line in lines if test(line.values())]
-    return found if sort is None else sorted(found, key=lambda line: _worth(line.values().get(sort), sort))
+    found = [(line, values) for line, values in valued if test(values)]
+    if sort is not None:
+        found.sort(key=lambda one: _worth(one[1].get(sort), sort))
+    return [line for line, _ in found]
 
 
 def _worth(value: Any, name: str) -> tuple[int, Any]:

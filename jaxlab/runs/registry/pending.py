@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxlab.core.types import UserError
-from jaxlab.runs.registry.place import VARIABLE, absolute, is_run, outermost, place_of
+from jaxlab.runs.registry.place import VARIABLE, absolute, folder_of_runs, place_of
 from jaxlab.runs.registry.store import Registry
 from jaxlab.runs.registry.validate import Networks
 from jaxlab.runs.registry.watch import Outcome, Watcher
@@ -23,19 +23,14 @@ def validate_pending(
     Raises UserError where there is no such folder, or no registry may be written.
     """
     folder = Path(folder or "runs")
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: expected a folder of runs, found {'a file' if folder.exists() else 'nothing there'}"
-        )
-    folder = absolute(folder)
-    place = place_of(outermost(folder).parent if is_run(folder) else folder)
+    place = place_of(folder_of_runs(folder))
     if place is None:
         raise UserError(
             f"--pending: expected a registry, by which watchers know of one another; {VARIABLE} or --registry says off"
         )
     registry = Registry(place)
     try:
-        outcome = Watcher(registry, folder, Networks(settings), say).run(watch)
+        outcome = Watcher(registry, absolute(folder), Networks(settings), say).run(watch)
     finally:
         registry.close()
     if not watch:

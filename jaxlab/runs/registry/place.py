@@ -84,6 +84,15 @@ def place_for(run: Path) -> Place | None:
     return place_of(outermost(run).parent)
 
 
+def folder_of_runs(folder: Path) -> Path:
+    """That folder, or what is outside of a run, where it is one. Raises UserError where there is no such folder."""
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: expected a folder of runs, found {'a file' if folder.exists() else 'nothing there'}"
+        )
+    return outermost(folder).parent if is_run(folder) else absolute(folder)
+
+
 def outermost(run: Path) -> Path:
     """The run directory that `run` is a part of, else itself."""
     path = absolute(run)

@@ -83,7 +83,9 @@ class Reports:
         meta = checkpoint.meta()
         best = None if elsewhere.AWAITS in meta else (meta["progress"]["best"] or {}).get("step")
         status: Status = "pending" if scores is None else "validated"
-        new = SnapshotRecord(meta["step"], meta["epoch"], status, meta["digest"], _finite(scores or {}))
+        new = SnapshotRecord(
+            meta["step"], meta["epoch"], status, meta["digest"], elsewhere.finite(scores or {})
+        )
         at = {"step": meta["step"], "epoch": meta["epoch"], "best": best, "beat": time.time()}
         self._record = replace(record, snapshots=(new,), **at)
         registry.note([(self._record, [one.step for one in saved(checkpoint.path.parent)])])
@@ -141,11 +143,3 @@ def _refused(error: Exception) -> str:
         f"warning: {told}. Training goes on: run directories have all that a registry has (`jaxlab runs --rescan`; "
         f"{VARIABLE}={OFF} does without)"
     )
-
-
-def _finite(scores: Mapping[str, float]) -> Mapping[str, float | None]:
-    """JSON has no NaN."""
-    return {
-        name: value if value == value and abs(value) != float("inf") else None
-        for name, value in scores.items()
-    }

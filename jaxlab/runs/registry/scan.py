@@ -3,7 +3,7 @@
 import contextlib
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,21 @@ def run_directories(folder: Path) -> Iterator[Path]:
             yield from run_directories(path)
 
 
+def all_scanned(runs: Iterable[Path]) -> tuple[list[Scanned], list[str]]:
+    """The records of run directories, and what is amiss with those that have none."""
+    found, amiss = [], []
+    for run in runs:
+        try:
+            found.append(scanned(run))
+        except UserError as error:
+            amiss.append(str(error))
+        except (ValueError, TypeError, AttributeError, KeyError) as error:  # of another shape
+            amiss.append(
+                f"{run}: expected a run directory, found another shape ({type(error).__name__}: {error})"
+            )
+    return found, amiss
+
+
 def scanned(run: Path, over: bool = False) -> Scanned:
     """A run directory's record. Raises UserError where it is none.
 
@@ -42,7 +57,7 @@ def scanned(run: Path, over: bool = False) -> Scanned:
     rundir = RunDirectory(run)
     config, info = rundir.config(), rundir.info()
     checkpoints = saved(rundir.checkpoints)
-    last = _last_meta(checkpoints)
+    last = last_meta(checkpoints)
     scores = _scores(rundir)
     best = elsewhere.best_of(run, checkpoints, last) if last else None
     own = not checkpoints and 0 in scores  # a study: its variants have checkpoints, and it the scores of all
@@ -72,7 +87,8 @@ def scanned(run: Path, over: bool = False) -> Scanned:
     return record, [one.step for one in checkpoints] + [0] * own
 
 
-def _last_meta(checkpoints: Sequence[Saved]) -> Mapping[str, Any]:
+def last_meta(checkpoints: Sequence[Saved]) -> Mapping[str, Any]:
+    """The meta.json of the last that is whole; {} where none is."""
     for checkpoint in reversed(checkpoints):
         with contextlib.suppress(UserError):  # a damaged one, which whoever reads it names
             return checkpoint.meta()

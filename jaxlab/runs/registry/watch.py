@@ -1,7 +1,6 @@
 """Validating the snapshots that nobody has validated yet: alone, or as one of several watchers."""
 
 import contextlib
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +11,11 @@ from typing import Any, Protocol
 
 from jaxlab.core.types import UserError
 from jaxlab.runs.registry.claims import BEATS, Claim, Claims
-from jaxlab.runs.registry.scan import run_directories, scanned
+from jaxlab.runs.registry.scan import all_scanned, last_meta, run_directories
 from jaxlab.runs.registry.store import Registry, RegistryError, mark_gone
 from jaxlab.training import elsewhere
 from jaxlab.training.checkpoint import retain, saved
+from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.rundir import RunDirectory
 
 POLL = 5.0  # seconds between two looks for new snapshots
@@ -39,14 +39,14 @@ class Outcome:
     left: int = 0
 
 
-class Stop:
+class Stop(Interrupt):
     """Whether a signal asked for the end: after the first, `interrupted` blocks end at once; others go on to theirs."""
 
     def __init__(self) -> None:
-        self.asked = False
+        super().__init__()
         self._inside = False
 
-    def __call__(self, number: int = 0, frame: FrameType | None = None) -> None:
+    def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         if self._inside:
             self._inside = False
@@ -61,21 +61,6 @@ class Stop:
             yield
         finally:
             self._inside = False
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator["Stop"]:
-        """While SIGINT, SIGTERM and SIGHUP ask."""
-        before = {}
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-                    before[number] = signal.signal(number, self)
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @dataclass
@@ -102,7 +87,7 @@ class Watcher:
         Without it also ends with a signal, and what is left.
         """
         scanned_at = 0.0
-        with Stop().listening() as stop:
+        with Stop() as stop:
             while not stop.asked:
                 with self._patient(watch):
                     if time.monotonic() - scanned_at > RESCAN or not scanned_at:
@@ -139,8 +124,10 @@ class Watcher:
                     with stop.interrupted():
                         meta, scores = self.validate(claim.path, claim.step)
                     elsewhere.keep(claim.path, meta, scores)
+                    found = elsewhere.kept_at(claim.path, claim.step)
+                    if found is None:  # training goes on from before it, and makes it again
+                        return
                     self._outcome.validated += 1
-                    found = elsewhere.kept(claim.path)[claim.step]
                     self.say(f"{name}: {_shown(meta, scores)}")
                 self._run = claim.run
                 self._claims.finish(claim, found.scores, lambda: _best(claim.path))
@@ -152,11 +139,11 @@ class Watcher:
         except RegistryError:
             raise
         except UserError as error:
-            self._leaving.add(claim.snapshot)
             if not (claim.path / "checkpoints" / str(claim.step)).is_dir():
-                self._claims.gone(claim)  # training needed it no more
+                self._claims.gone(claim)  # training needed it no more; it may make it again
                 released = True
                 return
+            self._leaving.add(claim.snapshot)
             self._outcome.failed[name] = str(error)
             self._claims.release(claim, str(error)[:2000])
             released = True
@@ -179,7 +166,8 @@ class Watcher:
     def _retain(self, claim: Claim) -> None:
         """Remove checkpoints that stayed for being validated alone."""
         run = claim.path
-        if (last := _last(run)) is not None and elsewhere.AWAITS in last:
+        last = last_meta(saved(run / "checkpoints"))
+        if elsewhere.AWAITS in last:
             retain(run / "checkpoints", last, _keep_every(run), self.say)
             with self.registry.writing() as db:
                 mark_gone(db, claim.run, [one.step for one in saved(run / "checkpoints")])
@@ -205,24 +193,12 @@ class Watcher:
 
 def note_directories(registry: Registry, folder: Path) -> list[str]:
     """Make the registry say what run directories say, in place of whatever it said. Returns what could not be read."""
-    amiss, found = [], []
-    for run in run_directories(folder):
-        try:
-            found.append(scanned(run))
-        except (UserError, ValueError, TypeError, AttributeError, KeyError) as error:  # of another shape
-            amiss.append(str(error) or f"{run}: {type(error).__name__}")
+    found, amiss = all_scanned(run_directories(folder))
     registry.note(found)
     there = {registry.place.name(record.path) for record, _ in found}
     name = registry.place.name(folder)
     registry.forget([one for one in registry.names("" if name == "." else name) if one not in there])
     return amiss
-
-
-def _last(run: Path) -> Mapping[str, Any] | None:
-    for checkpoint in reversed(saved(run / "checkpoints")):
-        with contextlib.suppress(UserError):
-            return checkpoint.meta()
-    return None
 
 
 def _keep_every(run: Path) -> int | None:
@@ -233,8 +209,9 @@ def _keep_every(run: Path) -> int | None:
 
 def _best(run: Path) -> int | None:
     """The step of the run's best checkpoint, as it predicts."""
-    last = _last(run)
-    found = elsewhere.best_of(run, saved(run / "checkpoints"), last) if last else None
+    checkpoints = saved(run / "checkpoints")
+    last = last_meta(checkpoints)
+    found = elsewhere.best_of(run, checkpoints, last) if last else None
     return found["step"] if found else None
 
 
