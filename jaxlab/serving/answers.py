@@ -1,6 +1,6 @@
 """Predictions as JSON says them."""
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Answers:
 
 def _number(value: float) -> float | None:
     """JSON has no NaN."""
-    return value if np.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def about(run: Run, which: Which | None) -> dict[str, Any]:
@@ -49,9 +49,3 @@ def about(run: Run, which: Which | None) -> dict[str, Any]:
 def _checkpoint(run: Run, which: Which) -> dict[str, Any]:
     meta = run.checkpoint(which).meta()
     return {"run": run.rundir.path.resolve().name, "step": meta["step"], "digest": meta["digest"]}
-
-
-def joined(names: Sequence[str]) -> str:
-    """`a.png, b.png and 3 more`."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

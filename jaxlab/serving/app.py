@@ -23,8 +23,9 @@ from starlette.routing import Route
 
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.decoding import pixels_of
+from jaxlab.data.source import examples
 from jaxlab.runs.ready import Ready
-from jaxlab.serving.answers import Answers, joined
+from jaxlab.serving.answers import Answers
 from jaxlab.serving.batching import Batcher
 from jaxlab.serving.limits import MEGA, Held, Limits, Refused
 from jaxlab.serving.uploads import Upload, uploads
@@ -113,7 +114,7 @@ def application(service: Service) -> Starlette:
         async with uploads(request, service.limits, service.received) as files:
             found = await service.predict(files, top)
         broken = [one["file"] for one in found if "error" in one]
-        told = {"error": f"{len(broken)} of {len(found)} images: {joined(broken)}"} if broken else {}
+        told = {"error": f"{len(broken)} of {len(found)} images: {examples(broken)}"} if broken else {}
         # thousands of targets are a megabyte of text
         return await asyncio.to_thread(_json, {**told, "images": found}, 422 if broken else 200)
 
