@@ -7,6 +7,11 @@ from types import SimpleNamespace
 import pytest
 from made import STEPS, T, invoke
 
+from jaxlab.core.types import UserError
+from jaxlab.report.results.exporters import exporter
+from jaxlab.report.results.reading import Reading
+from jaxlab.training.rundir import RunDirectory
+
 
 @pytest.mark.slow  # draws a page
 def test_a_notebook_makes_the_same(numbered, tmp_path, capsys, monkeypatch):
@@ -99,3 +104,14 @@ def test_a_tracker_that_is_not_installed_is_one_sentence(numbered, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     said = invoke("report", numbered[2][0], "--to", "mlflow", code=1).output
     assert said == 'error: --to mlflow: mlflow is not installed: pip install "jaxlab[mlflow]"\n'
+
+
+def test_a_tracker_that_refuses_is_one_sentence(tmp_path, monkeypatch):
+    def init(**given):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    with pytest.raises(
+        UserError, match=r"--to wandb: one was not sent \(ConnectionError: no route to host\)"
+    ):
+        exporter("wandb")(Reading(RunDirectory(tmp_path), "one"), None)

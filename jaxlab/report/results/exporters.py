@@ -19,7 +19,8 @@ _PLACES = ("step", "epoch", "split")
 def exporter(to: str) -> Callable[[Reading, Path | None], str]:
     """What sends a reading, and its page where there is one, and gives the words to say of it.
 
-    to: "mlflow", "mlflow:URI" or "wandb". Raises UserError for another, and where its package is not installed.
+    to: "mlflow", "mlflow:URI" or "wandb". Raises UserError for another, and where its package is not installed; what
+    it gives raises one where the tracker refuses.
     """
     name, _, uri = to.partition(":")
     if name not in ("mlflow", "wandb") or (uri and name == "wandb"):
@@ -28,9 +29,18 @@ def exporter(to: str) -> Callable[[Reading, Path | None], str]:
         module = __import__(name)
     except ImportError:
         raise UserError(f'--to {name}: {name} is not installed: pip install "jaxlab[{name}]"') from None
-    if name == "mlflow":
-        return lambda reading, page: _to_mlflow(module, uri or None, reading, page)
-    return lambda reading, page: _to_wandb(module, reading, page)
+
+    def send(reading: Reading, page: Path | None) -> str:
+        try:
+            if name == "mlflow":
+                return _to_mlflow(module, uri or None, reading, page)
+            return _to_wandb(module, reading, page)
+        except Exception as error:  # no connection, no login: each tracker has errors of its own
+            raise UserError(
+                f"--to {to}: {reading.name} was not sent ({type(error).__name__}: {error})"
+            ) from error
+
+    return send
 
 
 def metrics(reading: Reading) -> Iterator[tuple[int, dict[str, float]]]:
