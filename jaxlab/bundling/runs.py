@@ -64,9 +64,7 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[BundledRun]:
         except UserError as error:
             problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
     asked = [path.resolve().name for path in paths]
-    bundled = [
-        member.name for member in members
-    ]  # of a study that predicts as one of its variants, that one's
+    bundled = [member.name for member in members]  # a study may predict as one of its variants
     names = asked if len(set(asked)) < len(asked) else bundled
     if twice := sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"several runs are called {', '.join(twice)}: rename their folders")

@@ -17,7 +17,7 @@ from submit import figures
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BEFORE, AFTER, TRUTH, FAINT = "#e08214", "#2166ac", "#999999", "#dddddd"
+BEFORE, AFTER, FAINT = "#e08214", "#2166ac", "#dddddd"
 _WIDTH, _HEIGHT = 4.6, 3.0  # inches
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text

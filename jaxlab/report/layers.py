@@ -23,7 +23,7 @@ def rows(leaves: dict[str, Leaf], depth: int = 0) -> Iterator[TreeRow]:
     A module that holds a single thing shares its line.
     """
     parts = [(tuple(path.split(".")), leaf) for path, leaf in leaves.items()]
-    yield from _rows(sorted(parts, key=lambda item: _natural(item[0])), depth)
+    yield from _rows(sorted(parts, key=lambda item: natural(item[0])), depth)
 
 
 def _rows(items: list[tuple[tuple[str, ...], Leaf]], depth: int) -> Iterator[TreeRow]:
@@ -38,11 +38,11 @@ def _rows(items: list[tuple[tuple[str, ...], Leaf]], depth: int) -> Iterator[Tre
         yield from _rows([(path[len(shared) :] or ("value",), leaf) for path, leaf in members], depth + 1)
 
 
-def _natural(path: tuple[str, ...]) -> list[list[tuple[int, str]]]:
+def natural(path: tuple[str, ...]) -> list[list[tuple[int, str]]]:
     """Digits compare as numbers, before letters."""
     return [
         [
-            (int(piece), "") if piece.isdigit() else (1 << 62, piece)
+            (int(piece), "") if piece.isdecimal() else (1 << 62, piece)
             for piece in re.split(r"(\d+)", part)
             if piece
         ]

@@ -1,6 +1,5 @@
 """The variants of a study, for `jaxlab inspect`: as they lie there, without what trained them."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from jaxlab.core.files import read_json
 from jaxlab.core.types import UserError
+from jaxlab.report.layers import natural
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
 from jaxlab.training.rundir import RunDirectory
@@ -27,13 +27,13 @@ def variants_of(run: RunDirectory) -> dict[str, Any]:
 
     A step is None where there is no checkpoint yet, and of a study within; scores are then its own, or means.
     """
-    return {"variants": [_entry(folder) for folder in _folders(run.path)], "summary": _summary(run.path)}
+    return {"variants": [_entry(folder) for folder in folders(run.path)], "summary": _summary(run.path)}
 
 
-def _folders(path: Path) -> list[Path]:
-    """Those that hold a run, in the order that people count in."""
-    found = [one for one in path.iterdir() if (one / "config.json").is_file()]
-    return sorted(found, key=lambda one: re.sub(r"\d+", lambda number: number[0].zfill(12), one.name))
+def folders(path: Path) -> list[Path]:
+    """Those within that hold a run, in the order that people count in: fold10 comes after fold9."""
+    found = [one for one in path.iterdir() if RunDirectory(one).exists()]
+    return sorted(found, key=lambda one: natural((one.name,)))
 
 
 def _entry(folder: Path) -> dict[str, Any]:

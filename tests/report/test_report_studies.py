@@ -70,8 +70,6 @@ def test_trials_of_a_search_have_the_score_that_was_searched_for(searched, tmp_p
 
 
 def test_seeds_have_a_mean_and_its_interval(searched, tmp_path):
-    import shutil
-
     for k, trial in enumerate(sorted(searched.iterdir())):
         shutil.copytree(trial, tmp_path / f"seed{k}")
         config = json.loads((trial / "config.json").read_text())

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxlab.report.drawing import AFTER, BEFORE, Picture, canvas, label
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.section import Part, Section, missing
+from jaxlab.report.results.section import Part, Section, begun, missing
 from submit.metrics.table import SCORES
 
 _BINS = 300
@@ -75,7 +75,7 @@ def _score(reading: Reading, of: Mapping[str, Records]) -> Picture:
                 [reading.best_step], [reading.score], "o", color=AFTER, label=f"best {reading.score:.4f}"
             )
         axes.legend()
-    return Picture("score", f"{score.label[:1].upper()}{score.label[1:]} by epoch", figure)
+    return Picture("score", f"{begun(score.label)} by epoch", figure)
 
 
 def _stepwise(name: str, words: str, records: Records) -> Picture:

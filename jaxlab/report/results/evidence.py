@@ -54,8 +54,7 @@ class Evidence:
     def intervals(self) -> dict[str, Interval]:
         """Scores by their names in `SCORES`, each with its 95 % interval over samples."""
         if isinstance(self.found, ByClass):
-            hits = np.where(np.isfinite(self.values).all(1), self.values.argmax(1), -1)
-            (accuracy,) = bootstrap.estimates(hits, self.truth, "accuracy")
+            (accuracy,) = bootstrap.estimates(likeliest(self.values), self.truth, "accuracy")
             return {"accuracy": accuracy.interval()}
         values, truth = self.values, self.truth
         if not (np.isfinite(values).all() and np.isfinite(truth).all()):
@@ -69,6 +68,11 @@ class Evidence:
             ):
                 found[score if name == "mean" else f"{score}_{name}"] = one.interval()
         return found
+
+
+def likeliest(values: np.ndarray) -> np.ndarray:
+    """(n,) the class of each row, -1 where a value is not finite."""
+    return np.where(np.isfinite(values).all(1), values.argmax(1), -1)
 
 
 def gather(

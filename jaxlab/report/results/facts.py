@@ -15,7 +15,7 @@ from jaxlab.experiment.study import innermost
 from jaxlab.report import frame
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.section import Section, missing
+from jaxlab.report.results.section import Section, missing, paragraph
 from jaxlab.training.budget import duration_text
 from jaxlab.training.rundir import RunDirectory
 
@@ -161,7 +161,7 @@ def config_section(reading: Reading) -> Section:
     parts: list[str] = []
     try:
         about, found = compared(reading)
-        parts.append(f"<p>{frame.text(about)}</p>")
+        parts.append(paragraph(about))
         parts.append(changes_table(found))
     except (UserError, OSError) as error:
         parts += missing([f"What differs from the defaults is not shown: {error}."])

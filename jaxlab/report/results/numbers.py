@@ -228,7 +228,7 @@ def mapped(found: ByTarget, at: np.ndarray) -> Picture:
     side = max(2.0, 26 - 2.2 * np.log2(max(len(shown), 1)))
     with canvas("first coordinate", "second", (4.6, 4.0)) as (figure, axes):
         points = axes.scatter(
-            *at[shown].T, c=r[shown], s=side, cmap="viridis", vmin=min(0, *r[shown], 0), rasterized=many
+            *at[shown].T, c=r[shown], s=side, cmap="viridis", vmin=r[shown].min(initial=0), rasterized=many
         )
         points.set_gid("map")
         axes.set_aspect("equal", adjustable="datalim")

@@ -69,13 +69,8 @@ class Reading:
 
     @cached_property
     def validations(self) -> dict[int, Scores]:
-        """{step: scores} of metrics.jsonl."""
-        places = ("step", "epoch", "split")
-        return {
-            one["step"]: {name: value for name, value in one.items() if name not in places}
-            for one in self.records
-            if one["split"] == "validation"
-        }
+        """{step: scores}; without reading what each step left, of which long trainings have a lot."""
+        return self.attempt(lambda: journal.validations(self.rundir.metrics)) or {}
 
     @cached_property
     def headline(self) -> Score | None:

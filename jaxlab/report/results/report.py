@@ -12,7 +12,7 @@ from jaxlab.report import frame
 from jaxlab.report.results import classes, course, facts, numbers, scored, shown, study, worth
 from jaxlab.report.results.evidence import Evidence, gather
 from jaxlab.report.results.reading import Reading, read
-from jaxlab.report.results.section import Section, missing
+from jaxlab.report.results.section import Section, missing, paragraph
 from jaxlab.report.results.side_by_side import beside
 from jaxlab.report.results.variants import variants_of
 from submit.errors import SubmissionError
@@ -86,14 +86,14 @@ def report(
             read_coordinates(
                 places, one.run.predicting(objective).targets
             )  # refused before anything is predicted
-    found = tuple(_evidence(one, quick, objective, log) for one in readings)
+    found = tuple(evidence_of(one, quick, objective, log) for one in readings)
     if len(readings) == 1:
         sections = tuple(of_run(readings[0], found[0], places))
         return Report(readings[0].name, scored.lead(readings[0], found[0]), sections, found, readings)
     sections = tuple(beside(readings, found))
     for number, (one, evidence) in enumerate(zip(readings, found, strict=True)):
         if len(readings) <= _IN_FULL:
-            sections += (Section(one.name, (f"<p>{frame.text(scored.lead(one, evidence))}</p>",)),)
+            sections += (Section(one.name, (paragraph(scored.lead(one, evidence)),)),)
             sections += tuple(section.below(f"run{number}") for section in of_run(one, evidence, places))
     return Report(f"{counted(len(readings), 'run')} side by side", "", sections, found, readings)
 
@@ -114,13 +114,18 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _evidence(
-    reading: Reading, quick: bool, objective: str | None, log: Callable[[str], None]
+def evidence_of(
+    reading: Reading,
+    quick: bool,
+    objective: str | None,
+    log: Callable[[str], None],
+    untrained: bool = True,
 ) -> Evidence | None:
+    """As `gather` has it; None where there is none, for which the reading then has a sentence."""
     if reading.run is None:
         return None
     run = reading.run.predicting(objective)
-    return reading.attempt(lambda: gather(run, not quick, log))
+    return reading.attempt(lambda: gather(run, not quick, log, untrained))
 
 
 def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> Iterator[Section]:

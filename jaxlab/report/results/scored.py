@@ -8,7 +8,7 @@ import numpy as np
 from jaxlab.report import frame
 from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.section import Section, missing
+from jaxlab.report.results.section import Section, begun, missing
 from submit.metrics.table import SCORES
 from submit.scores.by_target import ByTarget
 
@@ -39,16 +39,11 @@ def lead(reading: Reading, evidence: Evidence | None) -> str:
         one = evidence.intervals.get(name)
         if one is not None:
             between = f" (95 % interval {one.low:.3f} to {one.high:.3f})" if np.isfinite(one.low) else ""
-            value = f"{_begun(SCORES[name].label)}: {one.value:.4f}{between}"
+            value = f"{begun(SCORES[name].label)}: {one.value:.4f}{between}"
             return f"{value}, of {len(evidence.rows):,} samples that it did not learn."
     if score is not None and reading.score is not None:
-        return f"{_begun(score.label)}: {reading.score:.4f} of the samples that it was validated on."
+        return f"{begun(score.label)}: {reading.score:.4f} of the samples that it was validated on."
     return ""
-
-
-def _begun(words: str) -> str:
-    """As a sentence begins."""
-    return words[:1].upper() + words[1:]
 
 
 def _of_predictions(evidence: Evidence) -> Iterator[str]:

@@ -44,6 +44,11 @@ class Section:
         return replace(self, parts=parts, level=self.level + 1)
 
 
+def begun(words: str) -> str:
+    """As a sentence begins."""
+    return words[:1].upper() + words[1:]
+
+
 def paragraph(words: str) -> str:
     return f"<p>{frame.text(words)}</p>"
 

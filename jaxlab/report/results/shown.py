@@ -11,7 +11,7 @@ from jaxlab.core.types import UserError
 from jaxlab.report import frame
 from jaxlab.report.audit_figures import padded
 from jaxlab.report.results.evidence import Evidence
-from jaxlab.report.results.section import Section, missing
+from jaxlab.report.results.section import Section, missing, paragraph
 
 _EACH = 8
 _JUDGED = 4000  # targets by which images are told apart: of a whole brain an even sample does
@@ -27,7 +27,7 @@ def section(evidence: Evidence) -> Section:
         return Section("Images", missing(["No image can be told from another by how well it is predicted."]))
     half = min(_EACH, len(order) // 2)
     best, worst = order[:half], order[::-1][:half]
-    parts = [f"<p>{frame.text(words)}</p>"]
+    parts = [paragraph(words)]
     for title, rows in (("Best predicted", best), ("Worst predicted", worst)):
         parts += [f"<h3>{title}</h3>", f'<div class="images">{"".join(_shown(evidence, rows))}</div>']
     return Section("Images", tuple(parts))

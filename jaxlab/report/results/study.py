@@ -11,7 +11,7 @@ from jaxlab.core.words import counted
 from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, label
 from jaxlab.report.results.facts import shortened, told
-from jaxlab.report.results.section import Part, Section, missing
+from jaxlab.report.results.section import Part, Section, begun, missing
 from jaxlab.report.results.variants import Variant
 from jaxlab.runs.search.records import Trial
 from jaxlab.training.budget import duration_text
@@ -50,7 +50,7 @@ def _parts(variants: Sequence[Variant], settings: bool) -> Iterator[Part]:
     if score is None:
         yield from missing(["No run of it has been validated yet."])
     elif not known:
-        yield from missing([f"{_begun(score.label)} is undefined, or not known yet, in every run of it."])
+        yield from missing([f"{begun(score.label)} is undefined, or not known yet, in every run of it."])
     else:
         yield _summary(known, len(variants), score)
         yield _dots(sorted(known, key=lambda one: -score.worth(one.score or 0.0)), score)
@@ -76,7 +76,7 @@ def _summary(known: Sequence[Variant], total: int, score: Score) -> str:
     words += f"; the best is {best.name}, {best.score:.4f}."
     if len(known) < total:
         words += f" {total - len(known)} have no score yet."
-    return f'<p class="lead">{frame.text(_begun(words))}</p>'
+    return f'<p class="lead">{frame.text(begun(words))}</p>'
 
 
 def _dots(ordered: Sequence[Variant], score: Score) -> Picture:
@@ -94,7 +94,7 @@ def _dots(ordered: Sequence[Variant], score: Score) -> Picture:
     titles = [f"{one.name}: {one.score:.4f}{_told(one)}" for one in shown]
     some = f", the best {_DOTS} of {len(ordered):,}" if len(ordered) > len(shown) else ""
     lines = "; lines: 95 % intervals over its runs" if any(len(one.scores) > 1 for one in shown) else ""
-    return Picture("runs", f"{_begun(score.label)} of each{some}{lines}", figure, {"runs": titles})
+    return Picture("runs", f"{begun(score.label)} of each{some}{lines}", figure, {"runs": titles})
 
 
 def _curves(variants: Sequence[Variant], score: Score) -> Picture:
@@ -107,11 +107,7 @@ def _curves(variants: Sequence[Variant], score: Score) -> Picture:
                 steps = sorted(step for step, value in known.items() if value is not None)
                 colour = AFTER if one is best else FAINT
                 axes.plot(steps, [known[step] for step in steps], color=colour, lw=1)
-    return Picture("curves", f"{_begun(score.label)} by epoch of each run, {best.name} in colour", figure)
-
-
-def _begun(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    return Picture("curves", f"{begun(score.label)} by epoch of each run, {best.name} in colour", figure)
 
 
 def _told(one: Variant) -> str:
@@ -188,7 +184,7 @@ def _slices(variants: Sequence[Variant], fields: Sequence[str], score: Score) ->
             f"{one.name}: {one.score:.4f} at {_cell(value)}"
             for one, value in zip(variants, values, strict=True)
         ]
-        yield Picture(f"setting-{number}", f"{_begun(score.label)} by {name}", figure, {"slice": titles})
+        yield Picture(f"setting-{number}", f"{begun(score.label)} by {name}", figure, {"slice": titles})
 
 
 def _table(variants: Sequence[Variant], score: Score | None) -> str:

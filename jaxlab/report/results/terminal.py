@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from jaxlab.core.visible import visible
-from jaxlab.report.results.evidence import Evidence, gather
+from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.facts import shortened
 from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import Reading, read
-from jaxlab.report.results.report import distinct
+from jaxlab.report.results.report import distinct, evidence_of
 from jaxlab.report.results.side_by_side import config_changes, ends, facts_table, rows
 from submit.cli.tables import score_table
 from submit.cli.terminal import plain_console
@@ -35,20 +35,11 @@ def show(
     """Print the comparison. Raises UserError where a path is no run directory, or an objective is none of a run's."""
     settings = tuple(settings)
     readings = [read(path, name, settings) for path, name in zip(runs, distinct(runs), strict=True)]
-    found = [_evidence(one, quick, objective, log) for one in readings]
+    found = [evidence_of(one, quick, objective, log, untrained=False) for one in readings]
     if as_json:
         print(json.dumps(plain(compared(readings, found)), indent=1, allow_nan=False))
     else:
         render(readings, found, plain_console())
-
-
-def _evidence(
-    reading: Reading, quick: bool, objective: str | None, log: Callable[[str], None]
-) -> Evidence | None:
-    if reading.run is None:
-        return None
-    run = reading.run.predicting(objective)
-    return reading.attempt(lambda: gather(run, not quick, log, untrained=False))
 
 
 def compared(readings: Sequence[Reading], found: Sequence[Evidence | None]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.types import UserError
 from jaxlab.report.results.reading import Reading, reading
+from jaxlab.report.variants import folders
 from jaxlab.runs.search import records
 from jaxlab.runs.search.records import Trial
 from jaxlab.training.rundir import RunDirectory
@@ -65,7 +65,7 @@ class Variant:
 
 def variants_of(path: Path) -> list[Variant]:
     """The run directories within a study's, in the order of their names' numbers; none of what is no study."""
-    inside = [child for child in sorted(path.iterdir(), key=_order)[:_MOST] if RunDirectory(child).exists()]
+    inside = folders(path)[:_MOST]
     found = [(child.name, _runs(child), reading(RunDirectory(child), child.name).config) for child in inside]
     flat = [_flat(config) for _, _, config in found]
     names = [name for name in dict.fromkeys(name for one in flat for name in one) if _varies(name, flat)]
@@ -84,14 +84,9 @@ def _trial(path: Path) -> Trial | None:
 
 def _runs(path: Path) -> list[Reading]:
     """The run in a directory, or those of a study in it."""
-    inside = [child for child in sorted(path.iterdir(), key=_order) if RunDirectory(child).exists()]
+    inside = folders(path)
     own = reading(RunDirectory(path), path.name)
     return [own] if own.validations or not inside else [run for child in inside for run in _runs(child)]
-
-
-def _order(path: Path) -> list[Any]:
-    """By name, numbers as such: fold10 comes after fold9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _flat(value: Any, at: str = "") -> dict[str, Any]:

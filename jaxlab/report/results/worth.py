@@ -2,58 +2,40 @@
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from jaxlab.core.files import reason
 from jaxlab.core.types import UserError
 from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, FAINT, Picture, canvas, label
 from jaxlab.report.results.section import Part, Section
+from jaxlab.runs.worth import COLUMNS, Difference
 from submit.metrics.table import SCORES
 
 FILE = "worth.csv"
 _NEW = ("validation", "out_of_fold", "test")  # splits that are new to the networks
 
 
-class Worth(NamedTuple):
-    """whole, without: means over seeds. mean, low, high: of their paired difference over n seeds."""
-
-    part: str
-    checkpoint: str
-    split: str
-    score: str
-    whole: float
-    without: float
-    n: int
-    mean: float
-    low: float
-    high: float
-
-
-def read(path: Path) -> list[Worth]:
+def read(path: Path) -> list[Difference]:
     """Lines of a worth.csv of scores of all classes. Raises UserError where it is none."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if not row["class"]]
-        return [
-            Worth(
-                part=row["part"],
-                checkpoint=row["checkpoint"],
-                split=row["split"],
-                score=row["score"],
-                n=int(row["n"]),
-                **{name: _number(row[name]) for name in ("whole", "without", "mean", "low", "high")},
-            )
-            for row in rows
-        ]
+        return [_difference(row) for row in rows]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({reason(error)})") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(
             f"{path}: expected a table of what parts are worth, as jaxlab writes it ({error})"
         ) from None
+
+
+def _difference(row: Mapping[str, str]) -> Difference:
+    values: list[Any] = [row[name] for name in COLUMNS]
+    values[5:] = map(_number, values[5:])
+    return Difference(*values)._replace(n=int(row["n"]))
 
 
 def _number(text: str) -> float:
@@ -66,7 +48,7 @@ def section(folder: Path) -> Iterator[Section]:
         yield Section("What each part is worth", tuple(_parts(read(folder / FILE))))
 
 
-def _parts(found: list[Worth]) -> Iterator[Part]:
+def _parts(found: list[Difference]) -> Iterator[Part]:
     """A picture of the headline score, and the table of every score of samples that are new to the networks."""
     headlines = [one for one in found if one.score in SCORES and SCORES[one.score].headline]
     places = [(one.checkpoint, one.split) for one in headlines]
@@ -94,7 +76,7 @@ def _parts(found: list[Worth]) -> Iterator[Part]:
     yield f"<details><summary>All scores</summary>{frame.table(header, rows)}</details>"
 
 
-def _picture(shown: list[Worth]) -> Picture:
+def _picture(shown: list[Difference]) -> Picture:
     score = SCORES[shown[0].score]
     with canvas(f"whole minus without: {score.label}", size=(4.6, 0.9 + 0.25 * max(len(shown), 3))) as (
         figure,
