@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import invoke, pearson
+from made import invoke, made_run, pearson
 
 from jaxlab.report.results import facts
 from jaxlab.report.results.report import distinct
@@ -33,6 +33,15 @@ def test_runs_are_compared_on_the_samples_of_both(numbered):
 def test_what_cannot_be_compared_says_why(numbered, classified):
     shown = invoke("compare", numbered[2][0], classified[0], "--quick").output
     assert "no paired difference to the first: they predict other targets" in shown
+
+
+def test_predictions_that_are_not_finite_are_not_compared(numbered, tmp_path):
+    root, truth, runs = numbered
+    values = truth[8:].copy()
+    values[3, 2] = np.nan  # its target would count 0, and the difference be that of one sample
+    broken = made_run(tmp_path / "broken", root, np.arange(8, 24), values, [0.2, 0.5, 0.4])
+    shown = invoke("compare", runs[0], broken, "--quick").output
+    assert "no paired difference to the first: some of the predictions are not finite" in shown
 
 
 def test_runs_have_the_shortest_names_that_tell_them_apart():

@@ -1,6 +1,7 @@
 """What a report says of damaged and strange files, and of bad input."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -24,8 +25,6 @@ from jaxlab.report.results.report import report
     ],
 )  # fmt: skip
 def test_what_is_damaged_says_so_in_its_place(numbered, tmp_path, monkeypatch, harm, words):
-    import shutil
-
     run = tmp_path / "run"
     shutil.copytree(numbered[2][0], run)
     harm(run)
@@ -34,6 +33,17 @@ def test_what_is_damaged_says_so_in_its_place(numbered, tmp_path, monkeypatch, h
     page = report([run], quick=True).html()
     assert words in page
     assert sorted((file, file.stat().st_mtime_ns) for file in run.rglob("*")) == before, "nothing is written"
+
+
+def test_of_many_runs_each_says_what_is_not_shown_of_it(numbered, tmp_path, monkeypatch):
+    run = tmp_path / "torn"
+    shutil.copytree(numbered[2][0], run)
+    (run / "predictions" / "validation.npz").unlink()
+    monkeypatch.setattr("jaxlab.report.results.report._IN_FULL", 1)
+    monkeypatch.setattr("jaxlab.report.results.report.beside", lambda *_: ())
+    (section,) = report([numbered[2][0], run], quick=True).sections
+    assert section.title.startswith("What is not shown of ")
+    assert "no predictions of labelled samples" in section.html()
 
 
 def test_bad_input_is_one_sentence(numbered, tmp_path):
@@ -79,6 +89,6 @@ def test_files_of_strangers_may_hold_anything(numbered):
                 facts.changes(whole, changed)
 
 
-def test_titles_are_those_of_the_points_and_escaped():
+def test_text_of_a_page_is_escaped():
     text = frame.text("a<b>&\"'\x1b\udc80")
     assert text == "a&lt;b&gt;&amp;&quot;&#x27;\\x1b?"

@@ -95,6 +95,8 @@ def report(
         if len(readings) <= _IN_FULL:
             sections += (Section(one.name, (paragraph(scored.lead(one, evidence)),)),)
             sections += tuple(section.below(f"run{number}") for section in of_run(one, evidence, places))
+        elif one.missing:
+            sections += (Section(f"What is not shown of {one.name}", missing(dict.fromkeys(one.missing))),)
     return Report(f"{counted(len(readings), 'run')} side by side", "", sections, found, readings)
 
 

@@ -110,6 +110,8 @@ def paired(one: Evidence, other: Evidence) -> tuple[Interval, int]:
         same = np.isclose(truth, other.truth[theirs][:, columns], equal_nan=True)
         if not np.isfinite(truth).all():
             raise UserError("some of the truth is missing")
+        if not (np.isfinite(values).all() and np.isfinite(against).all()):
+            raise UserError("some of the predictions are not finite")
         estimates = [bootstrap.estimates(side, truth, "pearson")[0] for side in (values, against)]
     if not same.all():
         raise UserError("of the same samples they know another truth")
