@@ -50,7 +50,7 @@ def _range(name: str, text: str, said: str) -> Space:
     usage = f"{name}(low, high), or {name}(low, high, count) of a grid"
     try:
         numbers = [ast.literal_eval(item) for item in _items(text)]
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise UserError(f"{said}: expected {usage}, found {name}({text})") from None
     if not 2 <= len(numbers) <= 3:
         raise UserError(f"{said}: expected {usage}, found {name}({text})")

@@ -59,7 +59,7 @@ def _value(node: ast.expr) -> Any:
     if not isinstance(node, ast.Call):
         try:
             return ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError):
             raise UserError(
                 f"expected numbers, words in quotes and parts, found {ast.unparse(node)!r:.60}"
             ) from None
@@ -68,7 +68,13 @@ def _value(node: ast.expr) -> Any:
         raise UserError(f"there is no part {name!r:.60}; {nearest(name, Component.types)}")
     if node.args or any(one.arg is None for one in node.keywords):
         raise UserError(f"{name}: expected its fields by name, as {name}(field=value)")
-    return Component.types[name](**{str(one.arg): _value(one.value) for one in node.keywords})
+    fields = {str(one.arg): _value(one.value) for one in node.keywords}
+    try:
+        return Component.types[name](**fields)
+    except UserError:
+        raise
+    except TypeError as error:  # a field without a default is left out
+        raise UserError(str(error).replace(".__init__()", "")) from None
 
 
 def _assigned(node: Any, path: list[str], value: Any) -> Any:

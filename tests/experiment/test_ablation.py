@@ -109,6 +109,8 @@ def test_a_trial_has_one_part_that_its_data_know():
         ("optimizer.schedule=Constant(a=1)", "Constant has no field 'a'"),
         ("optimizer.schdule=Constant()", "there is no 'schdule' in SGD; nearest: schedule"),
         ("optimizer.schedule=open('x')", "there is no part 'open'"),
+        ("loss=WeightedSum()", r"loss=WeightedSum\(\): WeightedSum missing 1 required .*'losses'"),
+        ("optimizer.schedule=Constant(warmup_epochs={[]: 1})", "numbers, words in quotes and parts, found"),
         ("optimizer.schedule=Constant(warmup_epochs=x)", "numbers, words in quotes and parts, found 'x'"),
         ("optimizer.schedule=Flip()", "SGD.schedule: expected Schedule, found Flip"),
         ("whole:augment=()", "names of letters and digits, not whole or type, found 'whole'"),
