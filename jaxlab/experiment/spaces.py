@@ -24,7 +24,7 @@ class Space(Component):
         """Values that stand for all: both ends of a range, or each of those listed."""
 
     @abstractmethod
-    def listed(self) -> tuple[Any, ...] | None:
+    def listed(self) -> Sequence[Any] | None:
         """The values that a grid takes, in order; None of a range that does not say how many."""
 
     @property
@@ -119,9 +119,9 @@ class Int(Space):
     def countable(self) -> bool:
         return self.high - self.low < _MOST
 
-    def listed(self) -> tuple[Any, ...] | None:
+    def listed(self) -> Sequence[Any] | None:
         if self.count is None:
-            return tuple(range(self.low, self.high + 1)) if self.countable else None
+            return range(self.low, self.high + 1) if self.countable else None
         spread = np.linspace(self.low, self.high, self.count)
         return tuple(dict.fromkeys(round(value) for value in spread.tolist()))
 

@@ -104,7 +104,8 @@ class Ledger:
         """All trials that count, by number."""
         with storage.asking(self._where):
             trials = self._study.get_trials(deepcopy=False)
-        return [trial for trial in trials if trial.number < self._search.total]
+        total = self._search.total
+        return [trial for trial in trials if trial.number < total]
 
     def elsewhere(self) -> int:
         """How many trials are begun and not finished: others are at them, or have left them."""
