@@ -16,7 +16,7 @@ from jaxlab.experiment.study import Study
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import worth
 from jaxlab.runs.run import NamedScores, UserImages, Which
-from jaxlab.runs.scored import COLUMNS, Row, csv_text
+from jaxlab.runs.scored import COLUMNS, Row, csv_text, finite
 from jaxlab.runs.seeds import SeedsRun
 from jaxlab.runs.study import StudyRun
 from jaxlab.training.checkpoint import Saved
@@ -56,17 +56,16 @@ class AblationRun(StudyRun):
     def keep_worth(self) -> None:
         """Write scores.csv and worth.csv, scores.json and a picture. Raises SubmissionError where the disk refuses."""
         folder, headline = self.rundir.path, self.primary.headline
-        rows = [(part, *row) for part, found in self.parts.items() for row in found]
         found = worth.differences(self.parts)
         tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]] = {
-            "scores.csv": (("part", *COLUMNS), rows),
+            "scores.csv": (("part", *COLUMNS), self._rows),
             "worth.csv": (worth.COLUMNS, found),
         }
         for name, (header, lines) in tables.items():
             with atomic(folder / name) as file:
                 file.write(csv_text(header, lines).encode())
         with atomic(folder / "scores.json") as file:
-            named = [worth.as_json(one) for one in found]
+            named = [finite(dict(zip(worth.COLUMNS, one, strict=True))) for one in found]
             file.write((json.dumps({"schema": 1, "worth": named}, indent=1, allow_nan=False) + "\n").encode())
         for where in worth.places(self.parts, headline)[:1]:
             title = f"what each part adds to {score_of(headline).label}, {', '.join(reversed(where))}"
@@ -80,8 +79,11 @@ class AblationRun(StudyRun):
         """Of each part and seed, as `SeedsRun.scores`, with the column part: "whole", or what is switched off."""
         import pandas as pd
 
-        rows = [(part, *row) for part, found in self.parts.items() for row in found]
-        return pd.DataFrame(rows, columns=["part", *COLUMNS])
+        return pd.DataFrame(self._rows, columns=["part", *COLUMNS])
+
+    @property
+    def _rows(self) -> list[tuple[Any, ...]]:
+        return [(part, *row) for part, found in self.parts.items() for row in found]
 
     def worth(self) -> "pd.DataFrame":
         """Of each part, checkpoint, split, class and score: the whole's mean, that without the part, and their paired

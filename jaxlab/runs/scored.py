@@ -9,7 +9,8 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ from jaxlab.core.types import FileWarning, UserError
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.objectives import Resolved
 from jaxlab.runs.run import NamedScores, Run, Which, numbers
-from submit import SubmissionError
+from submit import Predictions, SubmissionError
 from submit.files.atomic import atomic
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ COLUMNS = ("variant", "checkpoint", "split", "class", "score", "value")
 _CONFUSED = 100  # classes: of more the counts would fill scores.json
 OVERALL = ""  # the class of scores that are of all classes
 Key = tuple[str, str, str, str]  # checkpoint, split, class, score
+Predicted = Callable[[Any], Predictions]  # of the test images, by a checkpoint
 
 
 class Row(NamedTuple):
@@ -63,13 +65,15 @@ def record_of(run: Run, kept: Any = None) -> dict[str, Any]:
     if is_current(run, kept):
         return kept
     digests, scores = _digests(run), run.recorded()
-    tested = {"last": test_scores(run, "last")}
+    predicted = cache(partial(run.predict_split, "test"))  # of classes they are asked for twice
+    tested = {"last": test_scores(run, "last", predicted)}
     if "best" in scores:
-        tested["best"] = tested["last"] if digests["best"] == digests["last"] else test_scores(run, "best")
+        same = digests["best"] == digests["last"]
+        tested["best"] = tested["last"] if same else test_scores(run, "best", predicted)
     for which, found in tested.items() if any(tested.values()) else ():
         scores.setdefault(which, {})["test"] = found
-    known = {which: {split: _finite(one) for split, one in of.items()} for which, of in scores.items()}
-    return {"digests": digests, "scores": known, "by_class": dict(_by_class(run))}
+    known = {which: {split: finite(one) for split, one in of.items()} for which, of in scores.items()}
+    return {"digests": digests, "scores": known, "by_class": dict(_by_class(run, predicted))}
 
 
 def is_current(run: Run, kept: Any) -> bool:
@@ -88,9 +92,12 @@ def _digests(run: Run) -> dict[str, list[str]]:
     }
 
 
-def _finite(scores: NamedScores) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+def finite(named: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with None for numbers that are not: JSON has no NaN."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in named.items()
+    }
 
 
 def test_truth(run: Run) -> np.ndarray | None:
@@ -110,37 +117,37 @@ def solution_of(run: Run) -> Path | None:
     return beside if beside is not None and run.predicts is None and beside.is_file() else None
 
 
-def test_scores(run: Run, which: Any) -> NamedScores:
+def test_scores(run: Run, which: Any, predicted: Predicted) -> NamedScores:
     """{} where the truth of the test images is not known. Not noise-normalised: the ceiling is the labelled images'."""
     if (truth := test_truth(run)) is not None:
-        return scores_of(run.predict_split("test", which).values, truth)
-    pair: Any = _solved(run, which)
+        return scores_of(predicted(which).values, truth)
+    pair: Any = _solved(run, which, predicted)
     if pair is None:
         return {}
     return scores_of(pair.predicted if pair.kind == "regression" else pair.scores, pair.truth)
 
 
-def _solved(run: Run, which: Any) -> Any:
+def _solved(run: Run, which: Any, predicted: Predicted) -> Any:
     """Predictions beside their solution, by id; None where there is none or, which is said, it does not fit."""
     from submit.scores import pairing
 
     if (solution := solution_of(run)) is None:
         return None
     try:
-        return pairing.paired(run.predict_split("test", which), solution)
+        return pairing.paired(predicted(which), solution)
     except SubmissionError as error:
         warnings.warn(f"{solution} is not what is predicted: {error}", FileWarning, stacklevel=1)
         return None
 
 
-def _by_class(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+def _by_class(run: Run, predicted: Predicted) -> Iterator[tuple[str, dict[str, Any]]]:
     if run.kind != "classification":
         return
     for labelled, found in run.breakdowns("last"):
         yield labelled.split, _details(found)
     if (truth := test_truth(run)) is not None:
-        yield "test", _details(_compared(run.primary, run.predict_split("test", "last").values, truth))
-    elif (pair := _solved(run, "last")) is not None:
+        yield "test", _details(_compared(run.primary, predicted("last").values, truth))
+    elif (pair := _solved(run, "last", predicted)) is not None:
         from submit.scores import by_class
 
         yield "test", _details(by_class.by_class(pair))
@@ -162,7 +169,7 @@ def _details(found: Any) -> dict[str, Any]:
     each = {
         one.name: {"precision": one.precision, "recall": one.recall, "f1": one.f1} for one in found.classes
     }
-    return {"classes": {name: _finite(scores) for name, scores in each.items()}, "confusion": confusion}
+    return {"classes": {name: finite(scores) for name, scores in each.items()}, "confusion": confusion}
 
 
 def rows_of(variant: str, record: Mapping[str, Any]) -> Iterator[Row]:
@@ -204,7 +211,7 @@ def write_scores(folder: Path, records: Mapping[str, Mapping[str, Any]], rows: l
     with atomic(folder / "scores.csv") as file:
         file.write(csv_text(COLUMNS, rows).encode())
     summary = [
-        {**dict(zip(COLUMNS[1:-1], key, strict=True)), **_finite(found._asdict())}
+        {**dict(zip(COLUMNS[1:-1], key, strict=True)), **finite(found._asdict())}
         for key, found in summed(rows).items()
     ]
     with atomic(folder / "scores.json") as file:

@@ -82,9 +82,8 @@ class SeedsRun(TogetherRun):
 
     def score(self) -> list[Row]:
         """Score the seeds that have not been yet, and keep the scores of all, with pictures."""
-        kept = scores_kept(self.rundir.path)
-        records = {name: record_of(run, kept.get(name)) for name, run in self.runs.items()}
-        rows = [row for name, record in records.items() for row in rows_of(name, record)]
+        records = self._records()
+        rows = _rows(records)
         write_scores(self.rundir.path, records, rows)
         headline = self.primary.headline
         values = {place: list(each.values()) for place, each in seed_tables.by_split(rows, headline).items()}
@@ -97,9 +96,12 @@ class SeedsRun(TogetherRun):
     @cached_property
     def rows(self) -> list[Row]:
         """The lines of scores.csv, of the checkpoints as they are."""
+        return _rows(self._records())
+
+    def _records(self) -> dict[str, dict[str, Any]]:
+        """{variant: its record}: what is kept, and what is not is made."""
         kept = scores_kept(self.rundir.path)
-        records = {name: record_of(run, kept.get(name)) for name, run in self.runs.items()}
-        return [row for name, record in records.items() for row in rows_of(name, record)]
+        return {name: record_of(run, kept.get(name)) for name, run in self.runs.items()}
 
     def scores(self) -> "pd.DataFrame":
         """Of each seed: the columns variant, checkpoint (best or last), split, class, score and value.
@@ -180,6 +182,10 @@ class SeedsRun(TogetherRun):
             split: {name: float(np.mean(values)) for name, values in scores.items()}
             for split, scores in _together([member.provenance["scores"] for member in members]).items()
         }
+
+
+def _rows(records: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    return [row for name, record in records.items() for row in rows_of(name, record)]
 
 
 def _together(each: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, list[float]]]:

@@ -74,15 +74,6 @@ def places(parts: Mapping[str, Sequence[Row]], headline: str) -> list[tuple[str,
     return [(which, split) for which in ("best", "last") for split in _SPLITS if (which, split) in known]
 
 
-def as_json(one: Difference) -> dict[str, Any]:
-    """JSON has no NaN."""
-    named = dict(zip(COLUMNS, one, strict=True))
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in named.items()
-    }
-
-
 def show(console: Console, parts: Mapping[str, Sequence[Row]], headline: str) -> None:
     """A line for each part, a column for each checkpoint and split: the mean difference and its 95 % interval."""
     columns = places(parts, headline)

@@ -1,5 +1,6 @@
 """Scores of the test images, where the truth of these is known: from the data, or a solution beside the sample."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,6 +28,7 @@ def run_of(loss, names, values, sample=None, **truth):
     (objective,) = resolved(goals, dict.fromkeys(goals, tuple(names)))
     samples = Samples(ids=IDS, read=None, checksum=None, **truth)
     predictions = Predictions(IDS, values, np.array(list(names)), objective.written, "test", {})
+    asked: list[str] = []
     member = SimpleNamespace(checkpoint=lambda which: SimpleNamespace(meta=lambda: {"digest": "d"}))
     return SimpleNamespace(
         test=(samples, sample),
@@ -34,9 +36,10 @@ def run_of(loss, names, values, sample=None, **truth):
         predicts=None,
         kind=objective.kind,
         members=[member],
-        predict_split=lambda split, which: predictions,
+        predict_split=lambda split, which: asked.append(which) or predictions,
         recorded=lambda: {"best": {"validation": {"pearson": float("nan")}}, "last": {}},
         breakdowns=lambda which: iter(()),
+        asked=asked,
     )
 
 
@@ -46,7 +49,7 @@ def test_numbers_with_a_solution_are_matched_by_id(tmp_path):
         tmp_path / "solution.csv"
     )
     run = run_of(None, "ab", values, tmp_path / "sample_submission.csv")
-    found = scores_of_test(run, "last")
+    found = scores_of_test(run, "last", partial(run.predict_split, "test"))
     each = [pearsonr(values[:, k], truth[:, k])[0] for k in range(2)]
     assert found["pearson"] == pytest.approx(np.mean(each), rel=1e-5)
     record = record_of(run)
@@ -61,7 +64,7 @@ def test_numbers_with_a_solution_are_matched_by_id(tmp_path):
     assert validated["scores"]["last"]["validation"] == {"pearson": 0.4}
     (tmp_path / "solution.csv").write_text("id,a,b\nother,1,2\n")
     with pytest.warns(FileWarning, match="solution.csv is not what is predicted"):
-        assert scores_of_test(run, "last") == {}
+        assert scores_of_test(run, "last", partial(run.predict_split, "test")) == {}
 
 
 @pytest.mark.parametrize("known", ["data", "solution"])
@@ -72,6 +75,9 @@ def test_classes_have_scores_each(tmp_path, known):
     given = {"label": label} if known == "data" else {}
     run = run_of(CrossEntropy(), names, logits, tmp_path / "sample_submission.csv", **given)
     record = record_of(run)
+    assert run.asked == ["last"], (
+        "the best checkpoint is the same, and its classes are of the same predictions"
+    )
     assert record["scores"]["last"]["test"]["accuracy"] == pytest.approx(
         accuracy_score(label, logits.argmax(1))
     )
