@@ -26,9 +26,10 @@ from jaxlab.models import LeNet5
 from jaxlab.optim import SGD, Constant, Step
 from jaxlab.runs import api
 from jaxlab.runs.overfit import overfit
+from jaxlab.runs.overfit.advice import _of_data as tries_of_data
 from jaxlab.runs.overfit.advice import behaviour
 from jaxlab.runs.overfit.overfit import Learned, loss_of
-from jaxlab.runs.overfit.shown import counts_of
+from jaxlab.runs.overfit.shown import counts_of, standardised
 from jaxlab.training.rundir import RunDirectory
 
 RNG = np.random.default_rng(2)
@@ -63,12 +64,18 @@ def test_samples_of_no_class_are_left_out():
 
 
 def test_the_loss_of_numbers_is_in_variances_of_each_target():
-    truth = RNG.normal([5.0, 0.0, 3.0], [100.0, 0.01, 0.0], (12, 3)).astype(np.float32)
+    truth = RNG.normal([5.0, 0.0, 1234.567], [100.0, 0.01, 0.0], (12, 3)).astype(np.float32)
     values = truth + RNG.normal(0, [50.0, 0.002, 1.0], (12, 3)).astype(np.float32)
     each = [np.mean((values[:, k] - truth[:, k]) ** 2) / np.var(truth[:, k]) for k in (0, 1)]
     assert loss_of(values, truth) == pytest.approx(np.mean(each), rel=1e-4), "the constant one says nothing"
     assert loss_of(values * 1000, truth * 1000) == pytest.approx(np.mean(each), rel=1e-4)
     assert math.isnan(loss_of(values[:, 2:], truth[:, 2:]))
+    shown = Learned(SimpleNamespace(), values, truth, 0.0)
+    predicted, true = standardised(shown)
+    assert len(predicted) == len(true) == 24, "nor has it a place in the picture"
+    assert true.std() == pytest.approx(1, rel=1e-3)
+    assert next(tries_of_data({"a": shown})) == "a: 1 target of 3 are constant here: leave them out"
+    assert math.isnan(loss_of(np.full_like(values, math.nan), truth)), "what is undefined is not known"
     gap = np.vstack([truth, [math.nan] * 3]).astype(np.float32)
     assert loss_of(np.vstack([values, values[:1]]), gap) == pytest.approx(np.mean(each), rel=1e-4)
 

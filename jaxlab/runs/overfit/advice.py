@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxlab.core.words import counted
 from jaxlab.experiment import Experiment
+from jaxlab.runs.overfit.varying import varying
 from jaxlab.training import journal
 from jaxlab.training.rundir import RunDirectory
 
@@ -86,7 +87,7 @@ def _of_data(learned: "Mapping[str, Learned]") -> Iterator[str]:
             if len(np.unique(one.truth[one.truth >= 0])) < 2:
                 yield f"{name}: all samples are of one class; give more --batches"
             continue
-        constant = int((np.nanstd(one.truth, axis=0) == 0).sum())
+        constant = int((~np.isnan(one.truth).all(0) & ~varying(one.truth)).sum())
         if constant:
             yield f"{name}: {counted(constant, 'target')} of {one.truth.shape[1]:,} are constant here: leave them out"
         large = np.nanmax(np.abs(one.truth), initial=0.0)

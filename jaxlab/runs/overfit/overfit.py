@@ -18,6 +18,7 @@ from jaxlab.objectives import Resolved
 from jaxlab.runs import api
 from jaxlab.runs.checks import recorded
 from jaxlab.runs.overfit import advice, shown
+from jaxlab.runs.overfit.varying import varying
 from jaxlab.runs.run import Run
 from jaxlab.training import journal
 from jaxlab.training.rundir import RunDirectory
@@ -134,11 +135,10 @@ def loss_of(values: np.ndarray, truth: np.ndarray) -> float:
         labelled = np.flatnonzero(truth >= 0)
         chosen = log_softmax(values.astype(np.float64), axis=1)[labelled, truth[labelled]]
         return float(-chosen.mean()) if len(chosen) else math.nan
-    known = np.where(np.isnan(truth), np.nan, np.square(values.astype(np.float64) - truth))
-    varies = ~np.isnan(truth).all(0)
-    known, truth = known[:, varies], truth[:, varies].astype(np.float64)
-    variance = np.nanvar(truth, axis=0)
-    varies = variance > (np.finfo(np.float32).eps * np.abs(np.nanmean(truth, axis=0))) ** 2
+    varies = varying(truth)
     if not varies.any():
         return math.nan
-    return float((np.nanmean(known[:, varies], axis=0) / variance[varies]).mean())
+    values, truth = (side[:, varies].astype(np.float64) for side in (values, truth))
+    known = ~np.isnan(truth)
+    error = np.where(known, np.square(values - truth), 0.0).sum(0) / known.sum(0)
+    return float((error / np.nanvar(truth, axis=0)).mean())

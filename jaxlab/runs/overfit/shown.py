@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.core.bars import bars
+from jaxlab.runs.overfit.varying import varying
 from jaxlab.training import journal
 from jaxlab.training.rundir import RunDirectory
 from submit.files.atomic import atomic
@@ -69,10 +70,10 @@ def _numbers(one: "Learned") -> list[str]:
 
 def standardised(one: "Learned") -> tuple[np.ndarray, np.ndarray]:
     """Predictions and truth of the targets that vary, both by the truth's mean and sd of each; known values alone."""
-    mean, sd = np.nanmean(one.truth, axis=0), np.nanstd(one.truth, axis=0)
-    known = ~np.isnan(one.truth) & (sd > 0)[None]
-    sd = np.where(sd > 0, sd, 1.0)
-    return ((one.values - mean[None]) / sd[None])[known], ((one.truth - mean[None]) / sd[None])[known]
+    varies = varying(one.truth)
+    values, truth = (side[:, varies].astype(np.float64) for side in (one.values, one.truth))
+    mean, sd, known = np.nanmean(truth, axis=0), np.nanstd(truth, axis=0), ~np.isnan(truth)
+    return ((values - mean[None]) / sd[None])[known], ((truth - mean[None]) / sd[None])[known]
 
 
 def counts_of(one: "Learned") -> tuple[np.ndarray, np.ndarray]:
