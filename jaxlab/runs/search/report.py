@@ -1,7 +1,6 @@
 """What a search says: a line for each trial, and at the end a table, the best settings and what each field is worth."""
 
 import shlex
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from jaxlab.experiment.spaces import Log, label, settable
 from jaxlab.runs.search import records
 from jaxlab.runs.search.params import distributions, settings
 from jaxlab.runs.search.records import Trial
+from jaxlab.runs.search.storage import quiet
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 
@@ -112,11 +112,8 @@ def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float]:
     finished = records.ranked(search, trials)
     if len(finished) < _ENOUGH or len(search.space) < 2:
         return {}
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             study = optuna.create_study(direction="maximize")
             for trial in finished:
                 value, of = search.score.worth(trial.score or 0.0), distributions(search.space)
@@ -125,8 +122,6 @@ def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float]:
             return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
     except (ValueError, RuntimeError):  # all scores are the same
         return {}
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def pictures(
@@ -136,15 +131,10 @@ def pictures(
     ranked = sorted(records.ranked(search, trials), key=lambda trial: trial.number)
     scores = {trial.number: trial.score or 0.0 for trial in ranked}
     history(scores, search.score.improves, search.score.label, rundir.plot("history"))
-    rows = [settings(search.space, trial.params) for trial in ranked]
-    axes = {name: [_place(one, row[name]) for row in rows] for name, one in search.space.items()}
+    rows = [records.shown(search, trial) for trial in ranked]
+    axes = {name: [row[name] for row in rows] for name in search.space}
     logs = {name for name, one in search.space.items() if isinstance(one, Log)}
     worths = [search.score.worth(score) for score in scores.values()]
     parallel_coordinates(axes, logs, list(scores.values()), worths, search.searched, rundir.plot("parallel"))
     if worth:
         importance_bars(worth, rundir.plot("importance"))
-
-
-def _place(one: Any, value: Any) -> Any:
-    """A number as it is, anything else by its label."""
-    return value if type(value) in (int, float) else label(value)

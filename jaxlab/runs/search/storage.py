@@ -44,9 +44,22 @@ def asking(where: str) -> Iterator[None]:
 
     Raises UserError where the storage does not answer or is of another version.
     """
-    import optuna
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with quiet():
+            yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        raise UserError(
+            f"{where} does not answer ({_first(error)}); the same command goes on from here"
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna says and warns of nothing in this block but errors."""
+    import optuna
 
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -54,10 +67,6 @@ def asking(where: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is new to Optuna, or was reported before a process died
             yield
-    except (StorageInternalError, SQLAlchemyError) as error:
-        raise UserError(
-            f"{where} does not answer ({_first(error)}); the same command goes on from here"
-        ) from error
     finally:
         optuna.logging.set_verbosity(level)
 

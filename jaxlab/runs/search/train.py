@@ -111,8 +111,7 @@ class Worker:
             )
         begun.write(trial.directory)
         found = self._outcome(trial)
-        self._refused = self._refused + 1 if found.get("refused") else 0
-        found.pop("refused", None)
+        self._refused = self._refused + 1 if found.pop("refused", False) else 0
         return replace(begun, **found, ended=records.now()) if found else None
 
     def _outcome(self, trial: Taken) -> dict[str, Any]:
@@ -141,14 +140,14 @@ class Worker:
             session.judge = judge = EpochJudge(self._search, self._ledger, trial, session)
             if trial.stopped is None or _epoch(leaf) < trial.stopped:
                 kind.train(variant, directory, source=self._source, session=session)
-            elif trial.stopped is not None:
+            else:
                 judge.ended = judge.why
             if self._session.budget.stopped:
                 return {}
             if judge.ended is not None:
                 last = journal.read(leaf.metrics, "validation")[-1]
-                alone = leaf.path == trial.directory  # a first fold's score is none of all folds'
-                score = last.get(self._search.searched) if alone else None
+                whole = leaf.path == trial.directory  # a first fold's score is none of all folds'
+                score = last.get(self._search.searched) if whole else None
                 return {"state": "stopped", "score": score, "epoch": last["epoch"], "reason": judge.ended}
             return self._scored(kind.run.load(directory, variant))
 
