@@ -60,9 +60,8 @@ def variants(base: Experiment, epochs: float) -> dict[str, Experiment]:
 def scores_of(run: Any) -> dict[str, float]:
     """Of the last checkpoint, on training and validation images."""
     found: dict[str, float] = {}
-    samples, truth = run.opened.train, run.opened.train.target
-    for split, rows in zip(("train", "validation"), run.positions, strict=True):
-        ((predicted, _),) = run.predict_each(samples, rows, [run.checkpoint("last")])
+    truth = run.opened.train.target
+    for split, rows, predicted, _ in run.labelled("last"):
         own, scale = truth[rows], truth.std(0)
         found |= {
             f"{split} r": float(np.nanmean(pearson(predicted, own))),

@@ -9,7 +9,6 @@ file has their spikes, as simulated ones do; the cosine is that of the objective
 over epochs.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import EfficientNet, ShallowCNN
 from jaxlab.optim import AdamW, Cosine
+from jaxlab.training import journal
 from submit.metrics import explained_variance, pearson
 
 
@@ -66,12 +66,10 @@ def scores_of(run: Any) -> dict[str, float]:
             found["test variance"] = float(np.nanmean(explained_variance(predicted, truth)))
     if "object/accuracy" in validation:
         found["object accuracy"] = validation["object/accuracy"]
-    lines = map(json.loads, (run.rundir.path / "metrics.jsonl").read_text("utf-8").splitlines())
-    cosines = [
-        line["activity/object/gradient_cosine"] for line in lines if "activity/object/gradient_cosine" in line
-    ]
-    if cosines:
-        found["cosine"] = float(np.nanmean(cosines))
+    epochs = journal.read(run.rundir.metrics, "train")
+    cosines = [epoch.get("activity/object/gradient_cosine") for epoch in epochs]
+    if known := [cosine for cosine in cosines if cosine is not None]:
+        found["cosine"] = float(np.mean(known))
     return found
 
 
