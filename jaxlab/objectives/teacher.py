@@ -103,10 +103,10 @@ class Teacher(Component):
         return values / values.sum(1, keepdims=True)
 
     def digest(self, ids: np.ndarray) -> str:
-        """SHA-256 of what it says of these samples."""
+        """SHA-256 of these ids and of what it says of those that it knows: all that a run was trained on, no others."""
         found = self._read()
         sha = hashlib.sha256("\n".join([found.kind, *found.targets.tolist(), "", *ids.tolist()]).encode())
-        sha.update(np.ascontiguousarray(self._of(ids)).tobytes())
+        sha.update(np.ascontiguousarray(self._of(ids[np.isin(ids, found.ids)])).tobytes())
         return sha.hexdigest()
 
     def _of(self, ids: np.ndarray) -> np.ndarray:

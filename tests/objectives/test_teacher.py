@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy.special import log_softmax, softmax
+from scipy.stats import pearsonr
 from tiny import tiny, train
 
+import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.config import anchored, from_json, identity, to_json
 from jaxlab.core.types import UserError
@@ -144,6 +146,15 @@ def test_a_network_learns_from_two_teachers(arrays_npz, tmp_path):
     assert "classes: Linear, CrossEntropy of a Teacher, weight 1" in shown
     assert "both: Linear, Mse and a Teacher, weight 1" in shown
 
+    arrays = dict(np.load(arrays_npz))  # other data, of which no teacher has said anything
+    new = {name: np.concatenate([arrays[name], arrays[name][:6]]) for name in ("images", "targets")}
+    np.savez(tmp_path / "new.npz", **new)
+    again = jaxlab.load(run, [f"data.root={tmp_path / 'new.npz'}"])
+    ((_, found),) = again.evaluation("last").items()
+    values = again.predicting("both").predict(new["images"], "last")
+    r = [pearsonr(*pair).statistic for pair in zip(values.T, new["targets"].T, strict=True)]
+    assert found["all"]["both/pearson"] == pytest.approx(np.mean(r), abs=1e-5)
+
 
 # -- beside the data's truth, on one head
 
@@ -241,6 +252,16 @@ def test_a_temperature_is_that_of_a_teacher_alone_too(tmp_path):
 def test_what_no_teacher_can_be_beside_the_truth_is_refused(make, words):
     with pytest.raises(UserError, match=words):
         make("a.npz")
+
+
+def test_a_teacher_beside_the_truth_has_to_know_all_that_is_learned(arrays_npz, tmp_path):
+    whole = tiny(arrays_npz)
+    opened = whole.data.open()
+    values = np.zeros((40, 5), np.float32)
+    Predictions(IDS[:40], values, np.array(opened.targets)).save(tmp_path / "a.npz")
+    goal = distilled("activity", str(tmp_path / "a.npz"))
+    with pytest.raises(UserError, match="no predictions for 4 of the 44 labelled samples"):
+        resolve(replace(whole, head=Linear(), objectives={"activity": goal}), opened)
 
 
 def test_a_teacher_of_other_targets_is_refused_before_anything_is_read(arrays_npz, tmp_path):
