@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from fake_runs import registry_of, some_runs
+from fake_runs import CONFIG, registry_of, some_runs, write
 
 from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
@@ -102,3 +102,10 @@ def test_a_registry_lies_beside_the_outermost_run(runs):
     assert "secret" not in str(Place("postgresql+psycopg://me:secret@host/db"))
     with pytest.raises(RegistryError, match=r"pip install|expected a database"):
         Registry(Place("postgresql+nothing://me:secret@host/db"))
+
+
+def test_a_strangers_number_of_epochs_is_not_shown(runs):
+    config = CONFIG | {"training": {"type": "Training", "epochs": "many"}}
+    write(runs / "here/config.json", {"schema": 1, "experiment": config})
+    found = CliRunner().invoke(main, ["runs", str(runs)])
+    assert re.search(r"^here +finished +3 +pearson", found.output, re.MULTILINE), found.output

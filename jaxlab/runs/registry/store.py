@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -126,7 +127,7 @@ class Registry:
     def _insert(self, table: Any) -> Any:
         return (sqlite if self.is_sqlite else postgresql).insert(table)
 
-    def beat(self, path: Any) -> None:
+    def beat(self, path: Path) -> None:
         """The run's process is still there."""
         with self.writing() as db:
             db.execute(update(RUN).where(RUN.c.path == self.place.name(path)).values(beat=self.now()))
@@ -139,12 +140,11 @@ class Registry:
                 db.execute(delete(SNAPSHOT).where(SNAPSHOT.c.run.in_(doomed)))
                 db.execute(delete(RUN).where(within(name)))
 
-    def runs(self, folder: str = "", configs: bool = True) -> Sequence[Row[Any]]:
-        """The runs at or below a name, each with its best snapshot, newest first. configs: with what they are."""
-        columns = [column for column in RUN.c if configs or column.name != "config"]
+    def runs(self, folder: str = "") -> Sequence[Row[Any]]:
+        """The runs at or below a name, each with its best snapshot, newest first."""
         best = and_(SNAPSHOT.c.run == RUN.c.id, SNAPSHOT.c.status == "best")
-        more = [SNAPSHOT.c.step.label("best"), SNAPSHOT.c.epoch.label("best_epoch"), SNAPSHOT.c.scores]
-        asked = select(*columns, *more).outerjoin(SNAPSHOT, best).where(within(folder))
+        more = [SNAPSHOT.c.step.label("best"), SNAPSHOT.c.scores]
+        asked = select(*RUN.c, *more).outerjoin(SNAPSHOT, best).where(within(folder))
         with self.reading() as db:
             return db.execute(asked.order_by(RUN.c.created.desc(), RUN.c.id.desc())).all()
 
