@@ -48,6 +48,7 @@ def test_runs_have_the_shortest_names_that_tell_them_apart():
     paths = [Path("/a/one/seed0/run"), Path("/a/two/seed0/run")]
     assert distinct(paths) == ["one", "two"]
     assert distinct([Path("/a/b/c")]) == ["b/c"]
+    assert distinct([Path("/a/study"), Path("/a/study/seed0")]) == ["study", "study/seed0"]
     assert len(set(distinct([Path("/a/b"), Path("/a/b"), Path("/a/c")]))) == 3
 
 

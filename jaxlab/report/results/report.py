@@ -105,7 +105,8 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     parts = [path.resolve().parts for path in paths]
     if len(paths) == 1:
         return ["/".join(parts[0][1:][-2:]) or str(paths[0])]
-    first = next((k for k, same in enumerate(zip(*parts, strict=False)) if len(set(same)) > 1), 0)
+    within = min(map(len, parts)) - 1  # where one holds all the others, its own name tells it
+    first = next((k for k, same in enumerate(zip(*parts, strict=False)) if len(set(same)) > 1), within)
     last = next(
         (k for k, same in enumerate(zip(*map(reversed, parts), strict=False)) if len(set(same)) > 1), 0
     )
