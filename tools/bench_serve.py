@@ -93,6 +93,11 @@ def values(found: dict[str, Any]) -> list[float]:
     return list(one["values"].values()) if "values" in one else [each["probability"] for each in one["top"]]
 
 
+def agrees(answer: tuple[int, dict[str, Any]], expected: list[float]) -> bool:
+    status, found = answer
+    return status == 200 and np.allclose(values(found), expected, rtol=1e-3, atol=1e-4)
+
+
 def chunks(total: int) -> Any:
     """As many bytes, a megabyte at a time."""
     return itertools.repeat(bytes(1_000_000), total // 1_000_000)
@@ -122,12 +127,12 @@ def main() -> None:
             start = time.perf_counter()
             answers = list(pool.map(lambda one: server.ask(one[1]), sent))
             at_once = len(sent) / (time.perf_counter() - start)
-        for (k, _), (status, found) in zip(sent, answers, strict=True):
+        for (k, _), answer in zip(sent, answers, strict=True):
             if k % 10 == 9:
-                if status != 422 or "not an image" not in found["images"][0]["error"]:
-                    faults.append(f"broken image {k}: {status} {found}")
-            elif status != 200 or not np.allclose(values(found), alone[k % len(files)], rtol=1e-3, atol=1e-4):
-                faults.append(f"image {k}: {status} {found}")
+                if answer[0] != 422 or "not an image" not in answer[1]["images"][0]["error"]:
+                    faults.append(f"broken image {k}: {answer}")
+            elif not agrees(answer, alone[k % len(files)]):
+                faults.append(f"image {k}: {answer}")
         print(f"{given.requests} at once: {at_once:.0f} images a second, {at_once / one_by_one:.1f} times as many; "
               f"{dict(Counter(status for status, _ in answers))}; memory up to {highest.value:.2f} GB")  # fmt: skip
 
@@ -136,13 +141,14 @@ def main() -> None:
             chunked = [pool.submit(server.ask, chunks(LARGE)) for _ in range(given.large - given.large // 2)]
             beside = [pool.submit(server.ask, file) for file in files[:50]]
             refused = Counter(one.result()[0] for one in declared + chunked)
-            fine = Counter(one.result()[0] for one in beside)
+            answers = [one.result() for one in beside]
+        wrong = [k for k, answer in enumerate(answers) if not agrees(answer, alone[k])]
         print(
-            f"{given.large} uploads of 100 MB: {dict(refused)}, beside them {dict(fine)}; "
+            f"{given.large} uploads of 100 MB: {dict(refused)}, beside them {len(answers)} images, {len(wrong)} wrong; "
             f"memory up to {under.value:.2f} GB"
         )
-        if set(refused) != {413} or set(fine) != {200}:
-            faults.append(f"large uploads: {refused} {fine}")
+        if set(refused) != {413} or wrong:
+            faults.append(f"large uploads: {refused}; beside them {[answers[k] for k in wrong]}")
         if max(highest.value, under.value) > first + GROWN:
             faults.append(f"memory grew from {first:.2f} to {max(highest.value, under.value):.2f} GB")
     finally:

@@ -206,9 +206,8 @@ def test_a_batch_is_what_came_meanwhile():
     assert [float(one[0]) for k, one in enumerate(found) if k != 5] == [0, 1, 2, 3, 4, 6, 7, 8]
 
 
-@pytest.mark.parametrize("run", ["folded"])
-def test_a_run_predicts_as_it_does_from_files(run, request, tmp_path):
-    loaded = jaxlab.load(request.getfixturevalue(run))
+def test_a_run_predicts_as_it_does_from_files(folded, tmp_path):
+    loaded = jaxlab.load(folded)
     rng = np.random.default_rng(0)
     for number in range(3):
         image = rng.integers(0, 256, (16 + number, 20, 3), dtype=np.uint8)
