@@ -1,11 +1,11 @@
 """Names that nearly match: what differs between those asked for and those that are there, in words."""
 
 import difflib
+import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from pathlib import PurePosixPath
 
 _LOOKED_AT = 100_000  # names; of more the first
 _DIGITS = re.compile(r"\d+")
@@ -30,7 +30,7 @@ def _without_folder(name: str) -> str:
 
 
 def _without_suffix(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")) if "." in name.strip(".") else name
+    return posixpath.splitext(name)[0]
 
 
 _ALIKE: tuple[tuple[Callable[[str], str], str], ...] = (

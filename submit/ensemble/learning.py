@@ -94,7 +94,7 @@ def select(
     regressions only. Raises SubmissionError for another number, too.
     """
     shared = SharedSamples.of(members, truth, names)
-    if keep is not None and not 1 <= keep <= len(members):
+    if keep is not None and keep not in range(1, len(members) + 1):
         raise SubmissionError(f"keep: expected a number of members from 1 to {len(members)}, found {keep}.")
     ways = _simple(shared, statistic)
     return _learned(shared, {**ways, "select": _selection(shared, ways["mean"].evidence, keep)}, "select")

@@ -321,6 +321,7 @@ def test_what_is_said_of_a_folder_helps(folder: Path) -> None:
 
 def test_unlike_names_have_no_explanation() -> None:
     assert difference(["x1", "x2"], ["a", "b"]) == ""
+    assert difference(["/./.", ".", ""], ["a", ".b"]) == ""
     assert difference(["1.0", "2.0"], ["1", "2", "30"]).startswith("they differ in what follows the point")
     assert difference(["A/X07.PNG"], ["x7"]).startswith("they differ in several ways: 'A/X07.PNG'")
     assert difference(["7", "8"], ["0007", "0008"]) == (

@@ -115,8 +115,11 @@ def test_it_takes_part_in_best_and_is_explained(tmp_path):
 def test_what_cannot_be_selected_is_refused():
     values, truth = planted()
     members = [of(one) for one in values]
-    with pytest.raises(SubmissionError, match=r"keep: expected a number of members from 1 to 5, found 6"):
-        ensemble.select(members, of(truth, ""), keep=6)
+    for keep in (6, 0, 1.5):
+        with pytest.raises(
+            SubmissionError, match=f"keep: expected a number of members from 1 to 5, found {keep}"
+        ):
+            ensemble.select(members, of(truth, ""), keep=keep)
     classes = [replace(one, kind="logits") for one in members]
     with pytest.raises(SubmissionError, match="for regressions; of classes, choose greedy selection"):
         ensemble.select(classes, Labels(IDS, TARGETS[truth.argmax(1)]))
