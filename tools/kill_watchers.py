@@ -7,6 +7,7 @@ evaluation begin and end are logged: no two of one snapshot by watchers that bot
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -19,8 +20,6 @@ from collections import defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/runs"))
-import itertools
-
 from fake_runs import FakeValidate, checkpoint, fake_run
 
 from jaxlab.runs.registry.place import Place, place_of
@@ -44,9 +43,8 @@ class Slow(FakeValidate):
 
     def __call__(self, run: Path, step: int):
         note(self.log, "begin", run.name, step)
-        self.seconds = random.uniform(0.02, 0.25)
         meta = json.loads((run / "checkpoints" / str(step) / "meta.json").read_text("utf-8"))
-        time.sleep(self.seconds)
+        time.sleep(random.uniform(0.02, 0.25))
         note(self.log, "end", run.name, step)
         return meta, {"loss": 1 / step, "pearson": -abs(step - 20)}
 
