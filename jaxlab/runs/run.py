@@ -356,8 +356,9 @@ def chosen(folder: Path, which: Which) -> Saved:
         raise UserError(f"{folder}: none of the {len(saved(folder))} checkpoints is whole")
     if which == "last":
         return last
-    best = (elsewhere.best_of(folder.parent, saved(folder), last.meta()) or {}).get("step", last.step)
-    if warning := _unvalidated(folder):
+    meta = last.meta()
+    best = (elsewhere.best_of(folder.parent, saved(folder), meta) or {}).get("step", last.step)
+    if elsewhere.AWAITS in meta and (warning := _unvalidated(folder)):  # else others' scores choose nothing
         warn(warning)
     return last if best == last.step else newest_good(folder, warn, up_to=best) or last
 
