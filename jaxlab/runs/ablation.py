@@ -1,28 +1,22 @@
 """An ablation as a run: seeds of the whole in RUN/whole, without a part in RUN/without-PART, and what each is worth."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from jaxlab.core.plots_of_runs import score_intervals
-from jaxlab.core.types import Samples
-from jaxlab.data.source import Opened
 from jaxlab.experiment.ablation import WHOLE, part_of
 from jaxlab.experiment.study import Study
-from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import worth
-from jaxlab.runs.run import NamedScores, UserImages, Which
+from jaxlab.runs.predicts_as import PredictsAs
+from jaxlab.runs.run import NamedScores, Which
 from jaxlab.runs.scored import COLUMNS, Row, csv_text, finite
 from jaxlab.runs.seeds import SeedsRun
 from jaxlab.runs.study import StudyRun
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
-from submit import Predictions
 from submit.files.atomic import atomic
 from submit.metrics.table import score_of
 
@@ -30,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class AblationRun(StudyRun):
+class AblationRun(PredictsAs, StudyRun):
     """The whole and what it is without each part, over seeds. It predicts as the whole does."""
 
     @property
@@ -105,45 +99,5 @@ class AblationRun(StudyRun):
     def predictor(self) -> SeedsRun:
         return self.whole
 
-    @property
-    def usual(self) -> Which:  # type: ignore[override]
-        return self.whole.usual
-
-    @property
-    def members(self) -> Sequence[Any]:
-        return self.whole.members
-
-    @property
-    def objectives(self) -> tuple[Resolved, ...]:
-        return self.whole.objectives
-
-    @property
-    def opened(self) -> Opened:
-        return self.whole.opened
-
-    @property
-    def test(self) -> tuple[Samples | None, Path | None]:
-        return self.whole.test
-
     def checkpoints(self, which: Which) -> list[Saved]:
         return self.whole.checkpoints(which)
-
-    def given(self, images: UserImages) -> Samples:
-        return self.whole.given(images)
-
-    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
-        return self.whole.predicted(samples, which)
-
-    def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
-        """Those of the whole."""
-        return self.whole.predict_split(split, which)
-
-    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
-        """{split: the mean of the whole's seeds}."""
-        return self.whole.evaluate(which)
-
-    def recorded(self) -> dict[str, dict[str, NamedScores]]:
-        return self.whole.recorded()
-
-    def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
-        return self.whole.labelled(which, untrained)

@@ -23,6 +23,7 @@ from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import reading
 from jaxlab.runs import api, kinds, worth
 from jaxlab.runs.kinds import RunKind
+from jaxlab.runs.network.ready import NetworkReady
 from jaxlab.runs.paired import compared
 from jaxlab.runs.scored import Row
 from jaxlab.runs.seed_tables import show
@@ -196,6 +197,7 @@ def test_an_ablation_is_seeds_of_the_whole_and_of_what_is_left(faked, arrays_npz
     assert "of one seed" not in out.getvalue()
     assert "the whole" in out.getvalue()
     assert (path / "plots/worth.png").is_file()
+    assert isinstance(run.ready(), NetworkReady), "its networks are read once, as those of seeds alone"
     kept = list(csv.DictReader((path / "worth.csv").open()))
     assert {line["part"] for line in kept} == {"augment", "ema"}
     api.train(study, path, console=Console(file=out))

@@ -1,29 +1,22 @@
 """A search as a run: it predicts with its best trial, and says what all of them came to."""
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from jaxlab.core.types import Samples
-from jaxlab.data.source import Opened, Source
+from jaxlab.data.source import Source
 from jaxlab.experiment.search import Search
-from jaxlab.objectives import Labelled, Resolved
-from jaxlab.runs.ready import Ready
-from jaxlab.runs.run import NamedScores, Run, UserImages, Which
+from jaxlab.runs.predicts_as import PredictsAs
+from jaxlab.runs.run import NamedScores, Run, Which
 from jaxlab.runs.search import records
 from jaxlab.runs.search.params import settings
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.rundir import RunDirectory
-from submit import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class SearchRun(Run):
+class SearchRun(PredictsAs):
     """The trials of a search, of which the best by validation predicts."""
 
     @classmethod
@@ -55,67 +48,22 @@ class SearchRun(Run):
     # -- as its best trial has it
 
     @property
-    def usual(self) -> Which:  # type: ignore[override]
-        return self.best.usual
-
-    @property
-    def objectives(self) -> tuple[Resolved, ...]:
-        return self.best.objectives
+    def predictor(self) -> Run:
+        return self.best
 
     @property
     def source(self) -> Source:
         return self.best.source
 
-    @property
-    def opened(self) -> Opened:
-        return self.best.opened
-
-    @property
-    def test(self) -> tuple[Samples | None, Path | None]:
-        return self.best.test
-
-    @property
-    def members(self) -> Sequence[Run]:
-        return self.best.members
-
     def checkpoint(self, which: Which = "best") -> Saved:
         return self.best.checkpoint(which)
 
     @property
-    def predictor(self) -> Run:
-        return self.best
-
-    @property
     def network(self) -> Any:
         return self.best.network
-
-    def given(self, images: UserImages) -> Samples:
-        return self.best.given(images)
-
-    def predicted(self, samples: Samples, which: Which | None = None) -> np.ndarray:
-        return self.best.predicted(samples, which)
-
-    def ready(self, which: Which | None = None, size: int = 16) -> Ready:
-        return self.best.ready(which, size)
-
-    def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
-        """Those of the best trial, whose directory their provenance names."""
-        return self.best.predict_split(split, which)
-
-    def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
-        return self.best.evaluate(which)
 
     def evaluate_checkpoints(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
         return self.best.evaluate_checkpoints(which)
 
     def evaluation(self, which: Any = None) -> dict[Any, dict[str, NamedScores]]:
         return self.best.evaluation(which)
-
-    def recorded(self) -> dict[str, dict[str, NamedScores]]:
-        return self.best.recorded()
-
-    def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
-        return self.best.labelled(which, untrained)
-
-    def before_training(self, split: str) -> Labelled | None:
-        return self.best.before_training(split)
