@@ -18,7 +18,7 @@ import jaxlab
 from jaxlab.core.config import load_file, override
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.folds import in_folds
-from jaxlab.heads import Attention, Factorized, Rates, RetinaMap, Sum
+from jaxlab.heads import Attention, Rates, RetinaMap, Sum
 from jaxlab.losses import Mse, NegativePearson, Poisson, SmoothL1, Spread, WeightedSum
 from submit.cli.tables import show_compared
 from submit.scores.compare import compare
@@ -48,7 +48,7 @@ def variants(base: Experiment) -> Iterator[tuple[str, Experiment]]:
     beside = replace(retina, dropout=0.8, width=32)
     yield (
         "factorized and retina map",
-        rated(3e-3, head=Sum(heads=(Factorized(layer=layers, dropout=0.8), beside))),
+        rated(3e-3, head=Sum(heads=(factorized, beside))),
     )
 
 
@@ -76,8 +76,8 @@ def main(out: Path, data: Path, pretrained: str, epochs: int, folds: int, only: 
             in_folds(experiment, folds), out / name.replace(" ", "_").replace(",", ""), name=name
         )
         kept.append(run / "predictions" / "out_of_fold.npz")
-        if len(kept) > 1:
-            show_compared(compare(kept, data / "train.csv"))
+    if len(kept) > 1:
+        show_compared(compare(kept, data / "train.csv"))
 
 
 if __name__ == "__main__":
