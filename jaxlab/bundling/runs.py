@@ -11,7 +11,8 @@ from jaxlab.core.config import locations
 from jaxlab.core.types import UserError
 from jaxlab.runs.api import load
 from jaxlab.runs.run import Which
-from jaxlab.training.checkpoint import Saved, copy_for_predicting
+from jaxlab.training.ancestor import is_run, located
+from jaxlab.training.checkpoint import Saved, copy_for_predicting, saved
 from jaxlab.training.elsewhere import folder_of
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.weights.read import SUFFIXES, find, split_part
@@ -108,7 +109,9 @@ def _weights(name: str, source: str) -> Path:
         if path.is_dir():
             return path
         raise UserError(f"{name}={source}: expected a folder; download the tokenizer's files into one first")
-    file = find(source)
+    file = located(source)
+    if is_run(source):
+        return file
     return file if path.is_file() else file.parent
 
 
@@ -126,8 +129,13 @@ def _copy_files(path: Path, target: Path) -> None:
 
 
 def copy_weights(source: Path, target: Path) -> None:
-    """Copy a weight file, or a folder but for weight files that are not read."""
+    """Copy a weight file, what predicting needs of a run, or a folder but for weight files that are not read."""
     target.parent.mkdir(parents=True)
+    if is_run(str(source)):
+        _copy_files(source, target)
+        for checkpoint in saved(source / "checkpoints"):
+            copy_for_predicting(checkpoint, target / "checkpoints")
+        return
     if source.is_file():
         shutil.copyfile(source, target)
         return

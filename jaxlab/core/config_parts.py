@@ -67,7 +67,8 @@ def _anchored(value: Any) -> Any:
 
 
 def _absolute(location: Any) -> Any:
-    """A hub's id, and a path to nothing, stay as they are."""
-    return (
-        str(Path(location).absolute()) if isinstance(location, str) and Path(location).exists() else location
-    )
+    """A hub's id, and a path to nothing, stay as they are; what is meant of a file is written behind a `#`."""
+    if not isinstance(location, str):
+        return location
+    place, mark, part = (location, "", "") if Path(location).exists() else location.partition("#")
+    return f"{Path(place).absolute()}{mark}{part}" if place and Path(place).exists() else location

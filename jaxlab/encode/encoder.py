@@ -16,9 +16,9 @@ from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import HostBatch
+from jaxlab.training.ancestor import load_weights
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import initial_parameters
-from jaxlab.weights import load_pretrained
 
 Dtype = Literal["float32", "bfloat16"]
 FrozenVariables = tuple[tree.Flat, tree.Flat]  # parameters and batch statistics
@@ -207,7 +207,7 @@ def load_frozen(model: Any, build: Callable[[nnx.Rngs], nnx.Module], seed: int) 
     if source is None:
         return Frozen(graphdef, params, stats, jax.device_get(initial_parameters(make)), None)
     flat = tree.flatten(params), tree.flatten(stats)
-    new_params, new_stats, weights = load_pretrained(model, source, *flat)
+    new_params, new_stats, weights = load_weights(model, source, *flat)
     return Frozen(graphdef, params, stats, (new_params, new_stats), weights)
 
 

@@ -23,7 +23,8 @@ from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
 from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Objective
-from jaxlab.weights.read import Unreachable, find
+from jaxlab.training.ancestor import located
+from jaxlab.weights.read import Unreachable
 
 E = TypeVar("E", bound=Component)
 
@@ -174,7 +175,7 @@ def _reachable(model: Any, log: Callable[[str], None]) -> Any:
     if source is None:
         return model
     try:
-        find(source)
+        located(source)
     except Unreachable as error:
         log(f"warning: weights {source} cannot be reached ({error.reason}): random ones take their place")
         return replace(model, pretrained=None)

@@ -20,7 +20,7 @@ class Bert(Component):
 
     layers: blocks of attention and perceptron. width: of a token's vector. heads: of attention, which divide `width`.
     pooling: what "pool" is, the mean of the last layer's tokens or its first token, [CLS]. Neither is normalised.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`.
     vocabulary, positions: number of token ids and greatest number of tokens.
     dropout: share of values zeroed in training after the embeddings and after each attention and perceptron.
     """

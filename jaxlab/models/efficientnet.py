@@ -36,7 +36,7 @@ class EfficientNet(Model):
         without its config.json tells only by its name which it is.
     drop_path: stochastic depth of the last block, rising to it linearly.
     classes: 0 for the backbone alone; else the model also has `fc`, and "logits" among its features.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`.
     """
 
     variant: Variant = "b0"

@@ -24,8 +24,9 @@ class LeNet5(Model):
     28 at 126 x 126. As usual today, the activation is a plain tanh, pooling a plain mean, the second convolution full,
     and the output layer linear.
     classes: 0 for the backbone alone; else the model also has `fc3`, and "logits" among its features.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`. No file tells how it was trained: weights of a
-        network with ReLU, max-pooling or a padded first convolution have the same names and shapes, and are wrong here.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`. No file tells how it was
+        trained: weights of a network with ReLU, max-pooling or a padded first convolution have the same names and
+        shapes, and are wrong here.
     blur: anti-aliased pooling (Zhang 2019): a binomial filter in place of the mean of 2 x 2 pixels. An odd last row or
         column is then kept.
     """

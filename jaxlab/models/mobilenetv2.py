@@ -30,7 +30,7 @@ class MobileNetV2(Model):
         as TensorFlow's SAME, epsilon 1e-3 (transformers). Weights of one are wrong in the other.
     drop_path: stochastic depth of the last block, rising to it linearly.
     classes: 0 for the backbone alone; else the model also has `fc`, and "logits" among its features.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`.
     """
 
     width: float = 1.0

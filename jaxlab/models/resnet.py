@@ -23,7 +23,7 @@ class ResNet(Model):
     """depth: 18, 34 (basic blocks), 50 or 101 (bottlenecks).
 
     classes: 0 for the backbone alone; else the model also has `fc`, and "logits" among its features.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`.
     blur: anti-aliased strides (Zhang 2019) where timm's resnetblur50 has them: in the max-pool and in the blocks'
         branches, not in the stem and the shortcuts.
     drop_path: stochastic depth's rate at the last block, in [0, 1); it grows linearly from 0 at the first.

@@ -1,12 +1,13 @@
 """A few levels of convolution, normalisation, activation and pooling: the baseline that trains in minutes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.config import LATER, Location
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
@@ -28,6 +29,7 @@ class ShallowCNN(Model):
     activation: what follows each norm. norm: "batch" over a batch's images, "layer" over the channels of each position,
         "none". Convolutions have no bias before a norm.
     dropout: share of values zeroed after each level, in [0, 1).
+    pretrained: a run directory whose network is one like it.
     """
 
     channels: tuple[int, ...] = (32, 64, 128)
@@ -35,6 +37,7 @@ class ShallowCNN(Model):
     activation: Literal["relu", "gelu", "silu", "elu", "tanh"] = "gelu"
     norm: Literal["batch", "layer", "none"] = "batch"
     dropout: float = 0.0
+    pretrained: Location | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         if not self.channels or len(self.channels) != len(self.kernel_sizes):

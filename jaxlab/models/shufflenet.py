@@ -23,7 +23,7 @@ class ShuffleNetV2(Model):
     """width: 0.5 or 1.0, the paper's name for the channels of its stages.
 
     classes: 0 for the backbone alone; else the model also has `fc`, and "logits" among its features.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`.
     blur: anti-aliased strides (Zhang 2019) after the stem: pooling and depthwise convolutions keep the size, and a
         binomial filter halves it.
     """

@@ -32,7 +32,7 @@ class VisionTransformer(Model):
     image_size: side of the square images of pretraining, in pixels; it gives the grid of position embeddings, which
         is resized to that of the images. Their sides must be multiples of the patch.
     classes: 0 for the backbone alone; else the model also has `head`, and "logits" among its features.
-    pretrained: a weight file, a folder of one, or a hub id `owner/name`.
+    pretrained: a run directory, a weight file, a folder of one, or a hub id `owner/name`.
     norm_eps: epsilon of the layer norms; many of transformers' configs say 1e-12 (`layer_norm_eps`).
     dropout: share of values zeroed in training where the paper does: after the positions are added, and after each
         linear layer but that of queries, keys and values.

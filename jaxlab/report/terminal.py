@@ -89,6 +89,8 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
     if run and "soup" in run:
         yield "soup", _members(run["soup"])
     if run:
+        if weights := run.get("weights"):
+            yield "weights", " <- ".join(_ancestors(weights))
         versions = {"python": run.get("python"), **run.get("versions", {})}
         yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version)
         yield "commit", run.get("commit") or "unknown"
@@ -117,6 +119,15 @@ def _encoder(encoder: dict[str, Any]) -> str:
     shown = ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
     parts = [encoder.get("name"), model.get("type", encoder["type"]), str(weights), shown or "its last layer"]
     return "; ".join(part for part in parts if part)
+
+
+def _ancestors(weights: dict[str, Any]) -> Iterable[str]:
+    """Where a network's first parameters came from, and where those had come from."""
+    made = weights.get("run") or {}
+    taken = f", step {made['step']:,}" if made else ""
+    yield f"{weights.get('source')}{taken} (SHA-256 {str(weights.get('sha256', ''))[:12]})"
+    if made.get("weights"):
+        yield from _ancestors(made["weights"])
 
 
 def _members(soup: dict[str, Any]) -> str:

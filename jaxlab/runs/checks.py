@@ -1,5 +1,6 @@
 """Whether a run may be gone on with, and whether its validation samples are new to it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,16 @@ def _kept(rundir: RunDirectory) -> Any:
 
 
 def check_same(
-    experiment: Component, rundir: RunDirectory, info: dict[str, Any], allow_change: bool, session: Session
+    experiment: Component,
+    rundir: RunDirectory,
+    info: dict[str, Any],
+    allow_change: bool,
+    session: Session,
+    more: Sequence[str] = (),
 ) -> None:
     """Raises UserError naming each field that differs from the run's, unless changes are allowed; and for a soup.
 
-    info: what run.json would say now.
+    info: what run.json would say now. more: changes that are known already.
     """
     earlier = rundir.info()
     if "soup" in earlier:
@@ -85,6 +91,7 @@ def check_same(
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
     if before != now:
         changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
+    changes += more
     changes += changed_encoders(earlier["task"].get("encoders", []), info["task"]["encoders"])
     if changes and not allow_change:
         raise UserError(

@@ -9,6 +9,7 @@ from jaxlab.data.levels import Levels, settled
 from jaxlab.data.source import Opened
 from jaxlab.encode import ImageEncoder
 from jaxlab.experiment.inputs import levels_of
+from jaxlab.training.ancestor import levels_of as levels_of_run
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 
@@ -18,6 +19,9 @@ def levels_for(config: Component, rundir: RunDirectory, opened: Opened, session:
     if rundir.exists():
         return recorded_levels(rundir.info().get("task", {}))
     parts = list(components(config))
+    inherited = [levels_of_run(one.pretrained) for one in parts if getattr(one, "pretrained", None)]  # type: ignore[attr-defined]
+    if (white := next(filter(None, inherited), None)) is not None:
+        return white
     encoders = [one.images for one in parts if isinstance(one, ImageEncoder)]
     images = encoders or [one for one in parts if isinstance(one, Images)]
     return settled(opened, [one.levels for one in images], session.once)

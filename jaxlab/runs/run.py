@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
@@ -17,8 +17,10 @@ from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import keeping, new_data
 from jaxlab.runs.ready import Ready
-from jaxlab.training import elsewhere, runtime
-from jaxlab.training.checkpoint import Saved, newest_good, saved
+from jaxlab.training import runtime
+from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.chosen import Which as Which
+from jaxlab.training.chosen import chosen
 from jaxlab.training.rundir import RunDirectory, provenance
 from submit import Predictions
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from submit.scores.by_class import ByClass
     from submit.scores.by_target import ByTarget
 
-Which = Literal["best", "last"] | int
 Form = Literal["probabilities", "labels", "logits"]
 UserImages = np.ndarray | str | Path | Sequence[str | Path]
 NamedScores = dict[str, float]
@@ -337,43 +338,3 @@ def record(
 def numbers(scores: Mapping[str, float | None]) -> NamedScores:
     """Scores as records have them, NaN for null."""
     return {name: float("nan") if value is None else float(value) for name, value in scores.items()}
-
-
-def chosen(folder: Path, which: Which) -> Saved:
-    """The checkpoint in `folder` that `which` means, as `Run.checkpoint` has it."""
-    if isinstance(which, int):
-        found = {checkpoint.step: checkpoint for checkpoint in saved(folder)}
-        if which not in found:
-            raise UserError(f"{folder}: no checkpoint {which}; there are {sorted(found)}")
-        if fault := found[which].fault():
-            raise UserError(f"checkpoint {which} is damaged: {fault}; there are {sorted(found)}")
-        return found[which]
-    if which not in ("best", "last"):
-        raise UserError(f"checkpoint: expected best, last or a step, found {which!r}")
-    warn = partial(stderr_console().print, highlight=False, soft_wrap=True)
-    last = newest_good(folder, warn)
-    if last is None:
-        raise UserError(f"{folder}: none of the {len(saved(folder))} checkpoints is whole")
-    if which == "last":
-        return last
-    meta = last.meta()
-    best = (elsewhere.best_of(folder.parent, saved(folder), meta) or {}).get("step", last.step)
-    if elsewhere.AWAITS in meta and (warning := _unvalidated(folder)):  # else others' scores choose nothing
-        warn(warning)
-    return last if best == last.step else newest_good(folder, warn, up_to=best) or last
-
-
-def _unvalidated(folder: Path) -> str | None:
-    """What to say where others have yet to validate checkpoints among which the best is."""
-    awaiting = [one for one in saved(folder) if elsewhere.awaits(one)]
-    left = len(awaiting) - len(elsewhere.validated(folder.parent, awaiting))
-    if not left:
-        return None
-    which = (
-        "the last one is taken for the best" if left == len(awaiting) else "the best of the others is taken"
-    )
-    return (
-        f"warning: {folder.parent}: {left} of {counted(len(awaiting), 'checkpoint')} "
-        f"{'is' if left == 1 else 'are'} not validated yet, so that {which}; `jaxlab evaluate --pending "
-        f"{folder.parent}` validates them"
-    )

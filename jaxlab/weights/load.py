@@ -98,8 +98,8 @@ def _fitted(
     layout = family.layout(config, arrays)
     adapted = None
     if layout.stem is not None and family.stem is not None:
-        adapted = _adapt_stem(arrays, layout.stem, params[family.stem].shape[2] - further)
-        widened = _widen_stem(arrays, layout.stem, further)
+        adapted = adapted_stem(arrays, layout.stem, params[family.stem].shape[2] - further)
+        widened = widened_stem(arrays, layout.stem, further)
         adapted = "; ".join(done for done in (adapted, widened) if done) or None
     hint = family.hint(config, arrays, layout) or _about_classifier(family, arrays, layout, params)
     if hint and (shared := shared_prefix(arrays)):
@@ -131,7 +131,7 @@ def _about_classifier(
     return ""
 
 
-def _adapt_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str | None:
+def adapted_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str | None:
     """Make the (out, in, h, w) kernel at `key` take `channels`; returns what was done, None if nothing.
 
     timm's rule: to one channel by the sum, so that a grey image has the effect of its three equal channels;
@@ -148,7 +148,7 @@ def _adapt_stem(arrays: dict[str, np.ndarray], key: str, channels: int) -> str |
     return f"repeated from {old} to {channels} channels, times {old}/{channels}"
 
 
-def _widen_stem(arrays: dict[str, np.ndarray], key: str, further: int) -> str | None:
+def widened_stem(arrays: dict[str, np.ndarray], key: str, further: int) -> str | None:
     """Zero weights for `further` channels behind the kernel's own: gradients reach them, until then nothing changes."""
     kernel = arrays.get(key)
     if kernel is None or kernel.ndim != 4 or not further:

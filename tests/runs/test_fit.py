@@ -247,7 +247,7 @@ def test_a_run_without_a_checkpoint_starts_from_the_pretrained_weights_again(
     def load(*_):
         raise Loaded
 
-    monkeypatch.setattr("jaxlab.runs.network.weights.load_pretrained", load)
+    monkeypatch.setattr("jaxlab.runs.network.weights.load_weights", load)
     experiment = tiny(arrays_npz, model=ResNet(depth=18, pretrained="w.safetensors"), head=Linear())
     RunDirectory(tmp_path / "run").create(to_json(experiment), None, {"weights": None})
     with pytest.raises(Loaded):

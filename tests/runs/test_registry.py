@@ -22,9 +22,9 @@ from jaxlab.runs.registry.reports import Reports, conclude
 from jaxlab.runs.registry.store import Registry
 from jaxlab.runs.registry.tables import RUN, SNAPSHOT
 from jaxlab.runs.registry.watch import Watcher, note_directories
-from jaxlab.runs.run import chosen as checkpoint_of
 from jaxlab.training import elsewhere, journal
 from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.chosen import chosen as checkpoint_of
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def _parent(config: Any) -> Path | None:
     """The run directory that pretrained weights come from, if they come from one."""
     if isinstance(config, Mapping):
         place = config.get("pretrained")
-        if isinstance(place, str) and (path := _run_of(Path(place))) is not None:
+        if isinstance(place, str) and (path := _run_of(Path(place.partition("#")[0]))) is not None:
             return path
         return next(filter(None, map(_parent, config.values())), None)
     return next(filter(None, map(_parent, config)), None) if isinstance(config, list) else None

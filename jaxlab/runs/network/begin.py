@@ -12,7 +12,7 @@ from jaxlab.experiment.recipe import Recipe
 from jaxlab.experiment.task import origins_of
 from jaxlab.heads import coordinates
 from jaxlab.runs.checks import check_same
-from jaxlab.runs.network.weights import pretrained
+from jaxlab.runs.network.weights import changed_weights, pretrained
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.display import Session
@@ -82,11 +82,13 @@ def begin(
     checkpoints and none is whole.
     """
     existed = rundir.exists()
-    weights = rundir.info()["weights"] if existed else None
+    weights = earlier = rundir.info()["weights"] if existed else None
     params: tree.Flat = {}
     stats: tree.Flat = {}
-    if getattr(recipe.experiment.model, "pretrained", None) is not None and not saved(rundir.checkpoints):
+    source = getattr(recipe.experiment.model, "pretrained", None)
+    if source is not None and not saved(rundir.checkpoints):
         params, stats, weights = _pretrained(recipe)
+    changes = changed_weights(earlier, weights, source) if earlier else []
     recipe = recipe.prepared_as(weights)
     if existed:  # by whose origins the checkpoints were trained
         recipe = recipe.above(origins_of(rundir.info()["task"]))
@@ -100,7 +102,7 @@ def begin(
         finetune=recipe.training.table,
     )
     if existed:
-        check_same(recipe.experiment, rundir, info, allow_change, session)
+        check_same(recipe.experiment, rundir, info, allow_change, session, changes)
     checkpoint = _newest(rundir, session)
     return Start(recipe, rundir, info, (params, stats), checkpoint, not existed or allow_change)
 
@@ -122,7 +124,9 @@ def _pretrained(recipe: Recipe) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
     """As `pretrained`. Raises UserError where further channels would do nothing."""
     model, further = recipe.experiment.model, recipe.input.further_channels
     loaded = pretrained(recipe)
-    if further and f"backbone.{stem_of(model)}" not in recipe.training.tuning.factor:
+    _, _, weights = loaded
+    stem = weights["widened"] if "widened" in weights else stem_of(model) if further else None
+    if further and stem is not None and f"backbone.{stem}" not in recipe.training.tuning.factor:
         raise UserError(
             f"{further} further channels would do nothing: pretrained weights have none for them, and the rules of "
             "finetune freeze the layer that sees them; let the first layer train"

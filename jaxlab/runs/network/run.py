@@ -27,6 +27,7 @@ from jaxlab.runs.ready import Ready
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers
 from jaxlab.training import elsewhere, journal
 from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.chosen import parameters_of
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables, norms
@@ -364,11 +365,6 @@ class NetworkRun(Run):
 def _digest(weights: Mapping[str, Any] | None) -> dict[str, Any]:
     """What tells pretrained weights from others, wherever they lie."""
     return {name: value for name, value in (weights or {}).items() if name == "sha256"}
-
-
-def parameters_of(checkpoint: Saved) -> Literal["ema", "params"]:
-    """The field of a checkpoint that evaluation uses: averaged parameters where the run keeps them."""
-    return "ema" if checkpoint.meta()["leaves"]["ema"] else "params"
 
 
 def variables_of(checkpoint: Saved) -> Variables:

@@ -12,8 +12,9 @@ from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
 from jaxlab.experiment.inputs import changed_encoders
-from jaxlab.runs.network.run import NetworkRun, parameters_of, variables_of
+from jaxlab.runs.network.run import NetworkRun, variables_of
 from jaxlab.training.checkpoint import Saved, saved
+from jaxlab.training.chosen import parameters_of
 from jaxlab.training.state import Variables
 from jaxlab.training.step import prediction_step
 
