@@ -88,7 +88,7 @@ def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
         sha.update(flat.view(np.uint8).data)  # not copied: targets can be gigabytes
     sha.update(checksums(train, np.arange(len(train))))
     for name in columns:
-        sha.update("\n".join([name, *np.asarray(train.columns[name]).astype(str).tolist()]).encode())
+        sha.update("\n".join([name, *_texts(train.columns[name])]).encode())
     return sha.hexdigest()
 
 
@@ -97,10 +97,14 @@ def samples_fingerprint(samples: Samples) -> str:
     sha = hashlib.sha256("\n".join(samples.ids.tolist()).encode())
     sha.update(checksums(samples, np.arange(len(samples))))
     for name in sorted(samples.columns):
-        sha.update(
-            "\n".join(["", name, *np.asarray(samples.columns[name]).astype(str).ravel().tolist()]).encode()
-        )
+        sha.update("\n".join(["", name, *_texts(samples.columns[name])]).encode())
     return sha.hexdigest()
+
+
+def _texts(column: np.ndarray) -> list[str]:
+    """Its cells as text; objects one by one, since of texts of one length each all take the room of the longest."""
+    cells = np.asarray(column).ravel()
+    return [str(cell) for cell in cells.tolist()] if cells.dtype == object else cells.astype(str).tolist()
 
 
 def checksums(samples: Samples, positions: np.ndarray) -> bytes:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlab.core.late import Late
-from jaxlab.metrics import ClassificationSums, over_targets
+from jaxlab.metrics import AnswerSums, ClassificationSums, over_targets
 
 if TYPE_CHECKING:
     from submit import metrics
@@ -16,14 +16,25 @@ else:
     known = Late("submit.metrics.known")
 
 
-def scores_of(values: np.ndarray, truth: np.ndarray, ceiling: np.ndarray | None = None) -> dict[str, float]:
+def scores_of(
+    values: np.ndarray,
+    truth: np.ndarray,
+    ceiling: np.ndarray | None = None,
+    answer_types: tuple[str, ...] | None = None,
+) -> dict[str, float]:
     """Of predictions (n, t) against targets (n, t), or of logits (n, t) against labels (n,).
+
+    answer_types: of questions that several people answered, whose truth is as `AnswerSums.add` has it.
 
     ceiling: (t,) share of each target's variance that is signal; gives `noise_normalised`. Label -1 is a class that is
     none of these: such a sample counts as wrong. A score that is undefined of every target is NaN (`over_targets`).
     Targets that are missing (NaN) have no part in scores.
     """
-    return _classes(values, truth) if truth.ndim == 1 else _regression(values, truth, ceiling)
+    if answer_types is not None and truth.ndim == 2:
+        return _added(AnswerSums.start(values.shape[1], types=answer_types), values, truth)
+    if truth.ndim == 1:
+        return _added(ClassificationSums.start(values.shape[1]), values, truth)
+    return _regression(values, truth, ceiling)
 
 
 def _regression(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
@@ -56,7 +67,6 @@ def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
     return list(known.where_known(values, targets).values())
 
 
-def _classes(logits: np.ndarray, label: np.ndarray) -> dict[str, float]:
-    sums = ClassificationSums.start(logits.shape[1])
+def _added(sums: ClassificationSums, logits: np.ndarray, label: np.ndarray) -> dict[str, float]:
     sums = sums.add(jnp.asarray(logits), jnp.asarray(label), jnp.zeros(len(label)))
     return {name: value for name, value in sums.compute().items() if name != "loss"}

@@ -25,7 +25,7 @@ from jaxlab.losses import Loss, Mse
 from jaxlab.models.base import Model
 from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
-from jaxlab.objectives import KINDS, Objective
+from jaxlab.objectives import ANSWERS, KINDS, Objective
 from jaxlab.optim import AdamW, FineTune, Optimizer, Plateau
 from jaxlab.training.sharding import Parallel
 from jaxlab.weights.read import without_download
@@ -192,6 +192,8 @@ class Experiment(Component):
         }  # in the fingerprint already, whatever columns are called
         goals = self.goals.values()
         columns = dict.fromkeys(one.truth for one in goals if one.teacher is None and one.truth not in own)
+        if any(part.of_answers for one in goals for part in one.loss.parts):
+            columns |= {ANSWERS: None}
         teachers = [one.teacher or one.distill for one in goals]
         digests = [teacher.digest(opened.train.ids) for teacher in teachers if teacher is not None]
         found = fingerprint(opened, columns)

@@ -28,7 +28,7 @@ from jaxlab.heads import Joint, build_network
 from jaxlab.metrics import TERM
 from jaxlab.models.order import order
 from jaxlab.nn.plain import check_rows
-from jaxlab.objectives import Resolved, resolved, targets_of
+from jaxlab.objectives import Resolved, answer_types_of, resolved, targets_of
 from jaxlab.optim import Groups, Plateau, Tuning, undecayed
 from jaxlab.training.plan import Plan
 from jaxlab.training.runtime import compute_dtype
@@ -214,7 +214,8 @@ def resolve(
     source = type(experiment.data).__name__
     missing = experiment.data.missing_targets
     targets = targets_of(experiment.goals, opened, source, missing)
-    objectives = resolved(experiment.goals, targets, missing=missing)
+    kinds = answer_types_of(experiment.goals, opened.train)
+    objectives = resolved(experiment.goals, targets, missing=missing, answer_types=kinds)
     standardize = experiment.training.standardize
     limited = experiment.limit is not None
     notes = [

@@ -22,6 +22,7 @@ _LATER: dict[str, Any] = {
     "encoders": (),
     "settled": {},
     "missing": False,
+    "answer_types": {},
 }  # which the first versions did not know
 
 
@@ -60,6 +61,11 @@ class Task:
         return {one.name: one.origin for one in self.objectives if one.origin is not None}
 
     @property
+    def answer_types(self) -> dict[str, tuple[str, ...]]:
+        """{objective: the types of answers that are scored alone} of those that are answers of several people."""
+        return {one.name: one.answer_types for one in self.objectives if one.answer_types is not None}
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(h, w, c) of decoded images."""
         height, width = self.images.size or (0, 0)
@@ -68,7 +74,8 @@ class Task:
     def to_json(self) -> dict[str, Any]:
         """kind and targets are the primary objective's; those of all stand beside them where there are several.
 
-        origins: of the objectives that have one. missing: where targets may be.
+        origins: of the objectives that have one. missing: where targets may be. answer_types: of the objectives that
+        are answers of several people.
         """
         several: dict[str, Any] = {} if len(self.objectives) == 1 else {"objectives": _lists(self.targets)}
         if self.origins:
@@ -84,6 +91,7 @@ class Task:
             "encoders": list(self.encoders),
             **({"settled": dict(self.settled)} if self.settled else {}),
             **({"missing": True} if any(one.missing for one in self.objectives) else {}),
+            **({"answer_types": kinds} if (kinds := _lists(self.answer_types)) else {}),
         }
 
     @classmethod
@@ -108,6 +116,7 @@ class Task:
                 {name: tuple(names) for name, names in targets.items()},
                 origins_of(data),
                 data["missing"],
+                {name: tuple(kinds) for name, kinds in data["answer_types"].items()},
             ),
             images=images,
             image_dtype=data["image_dtype"],

@@ -4,6 +4,7 @@ from jaxlab.losses.base import END, About, BatchLoss, Loss, Space, Total
 from jaxlab.losses.classification import CrossEntropy, Focal, LogitAdjusted
 from jaxlab.losses.ramp import Ramp, Weight, weight_at
 from jaxlab.losses.regression import Mse, Poisson, SmoothL1, TargetLoss
+from jaxlab.losses.soft_answers import SoftAnswers
 from jaxlab.losses.weighted import WeightedSum
 from jaxlab.losses.whole_batch import NegativePearson, Spread
 
@@ -20,6 +21,7 @@ __all__ = [
     "Poisson",
     "Ramp",
     "SmoothL1",
+    "SoftAnswers",
     "Space",
     "Spread",
     "TargetLoss",

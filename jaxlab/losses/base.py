@@ -49,6 +49,8 @@ class Loss(Component):
     is given standardised ones, and training says so.
     needs_rates: whether outputs have to be above 0, so that only a readout of `rates` goes with it.
     falls_below_0: whether it may, so that no weight can be learned for it.
+    of_answers: whether, of questions that several people answered, its truth is the accuracy that each class would have
+    as answer (b, t), in place of labels.
     leaves_out_missing: whether it leaves targets out that are not `known`. A class that defines `__call__`, `rows` or
     `of_batch` anew has to say so anew.
     """
@@ -57,6 +59,7 @@ class Loss(Component):
     needs_rates: ClassVar[bool] = False
     falls_below_0: ClassVar[bool] = False
     leaves_out_missing: ClassVar[bool] = False
+    of_answers: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -32,6 +32,12 @@ class WeightedSum(Loss):
         if len({loss.kind for loss in self.losses}) > 1:
             kinds = ", ".join(f"{type(loss).__name__} is for {loss.kind}" for loss in self.losses)
             raise UserError(f"WeightedSum.losses: expected losses for the same kind of truth, found {kinds}")
+        if len({loss.of_answers for loss in self.losses}) > 1:
+            soft = ", ".join(type(loss).__name__ for loss in self.losses if loss.of_answers)
+            raise UserError(
+                f"WeightedSum.losses: expected losses of the same truth, found {names}, of which {soft} takes what "
+                "several people answered, and others labels; they can stand in two objectives"
+            )
         if self.kind == "regression" and len({loss.space for loss in self.losses}) > 1:
             spaces = ", ".join(f"{type(loss).__name__} compares {loss.space} targets" for loss in self.losses)
             raise UserError(
@@ -70,6 +76,10 @@ class WeightedSum(Loss):
     @property
     def leaves_out_missing(self) -> bool:  # type: ignore[override]
         return all(loss.leaves_out_missing for loss in self.losses)
+
+    @property
+    def of_answers(self) -> bool:  # type: ignore[override]
+        return any(loss.of_answers for loss in self.losses)
 
     @property
     def needs_shares(self) -> bool:

@@ -4,6 +4,7 @@ Sums are made with `start`, grown with `add` inside a compiled step, and read wi
 The definitions are those of `submit.metrics`; a test holds the two equal.
 """
 
+from jaxlab.metrics.answers import AnswerSums
 from jaxlab.metrics.classification import ClassificationSums
 from jaxlab.metrics.regression import RegressionSums
 from jaxlab.metrics.terms import TERM
@@ -11,4 +12,4 @@ from jaxlab.metrics.terms import TERM
 Sums = RegressionSums | ClassificationSums
 SumsByObjective = dict[str, Sums]
 
-__all__ = ["TERM", "ClassificationSums", "RegressionSums", "Sums", "SumsByObjective"]
+__all__ = ["TERM", "AnswerSums", "ClassificationSums", "RegressionSums", "Sums", "SumsByObjective"]

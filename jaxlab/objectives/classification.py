@@ -137,7 +137,7 @@ class Classification(Resolved):
         place = np.arange(len(rows))
         return scores.by_class(
             pairing.PairedClasses(
-                ids, classes, predicted, self.scored(truth)[rows], values, place, scores_kind="logits"
+                ids, classes, predicted, self.single(truth)[rows], values, place, scores_kind="logits"
             )
         )
 

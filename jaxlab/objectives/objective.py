@@ -11,6 +11,7 @@ from jaxlab.core.types import Kind, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head, Linear
 from jaxlab.losses import Loss, Mse, Ramp, Weight
+from jaxlab.objectives.answers import Answers
 from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.regression import Regression
 from jaxlab.objectives.resolved import Resolved
@@ -111,17 +112,22 @@ def resolved(
     targets: Mapping[str, tuple[str, ...]],
     origins: Mapping[str, np.ndarray] | None = None,
     missing: bool = False,
+    answer_types: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Resolved, ...]:
     """The objectives with the names of their targets or classes, in order; their outputs lie side by side.
 
     origins: of those that have one (`Resolved.origin`). missing: whether numbers may be NaN (`Resolved.missing`).
+    answer_types: of those that are answers of several people (`Resolved.answer_types`).
     A sole objective's name is nowhere in the paths of its parameters and constants.
     """
     found: list[Resolved] = []
     first = 0
     for name, objective in objectives.items():
+        kinds = (answer_types or {}).get(name)
+        kind = KINDS[objective.loss.kind] if kinds is None else Answers
+        _check_answers(name, objective, kinds)
         found.append(
-            KINDS[objective.loss.kind](
+            kind(
                 name=name,
                 of=objective.truth,
                 head=objective.head,
@@ -133,6 +139,7 @@ def resolved(
                 prefix="" if len(objectives) == 1 else f"{name}.",
                 origin=(origins or {}).get(name),
                 missing=missing and objective.loss.kind == "regression" and objective.teacher is None,
+                answer_types=kinds,
                 teacher=objective.teacher,
                 distill=objective.distill,
                 distill_share=objective.distill_share,
@@ -140,6 +147,15 @@ def resolved(
         )
         first += len(targets[name])
     return tuple(found)
+
+
+def _check_answers(name: str, objective: Objective, kinds: tuple[str, ...] | None) -> None:
+    """Raises UserError for a loss of several people's answers where there are none."""
+    if kinds is None and (of := [type(part).__name__ for part in objective.loss.parts if part.of_answers]):
+        raise UserError(
+            f"objective {name!r}: {of[0]}() learns what several people answered to each question, from the data's "
+            "column 'answers' (n, a), as of VQAv2() and VizWiz(), which these data have not: loss=CrossEntropy()"
+        )
 
 
 def targets_of(

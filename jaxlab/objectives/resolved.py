@@ -66,6 +66,7 @@ class Resolved(ABC):
     origin: (t,) float64, above which truth and predictions are taken on the devices, whose float32 would lose them
         beside it (`core.precision`); None where nothing is lost.
     missing: whether some of the truth may be NaN, which is left out of loss and scores.
+    answer_types: where several people answered each question, the types of answers that are scored alone.
     distill, distill_share: as `Objective` has them.
     """
 
@@ -89,6 +90,7 @@ class Resolved(ABC):
     prefix: str = ""
     origin: np.ndarray | None = None
     missing: bool = False
+    answer_types: tuple[str, ...] | None = None
     teacher: Teacher | None = None
     distill: Teacher | None = None
     distill_share: Weight = 0.5
@@ -227,6 +229,10 @@ class Resolved(ABC):
     def scored(self, truth: Any) -> Any:
         """The truth of a batch, or an array on the host, as scores take it."""
         return truth
+
+    def single(self, truth: Any) -> Any:
+        """A number a target, or a class, of each sample: what predictions are shown beside."""
+        return self.scored(truth)
 
     @abstractmethod
     def learnable(

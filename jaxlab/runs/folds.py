@@ -107,11 +107,11 @@ class FoldsRun(TogetherRun):
             each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)
             ((values[chosen], inferred),) = each
             part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint, inferred)
-            scores = scores_of(values[chosen], truth[chosen], ceiling)
+            scores = scores_of(values[chosen], truth[chosen], ceiling, self.primary.answer_types)
             origin = {**part.provenance, "scores": {**part.provenance["scores"], "out_of_fold": scores}}
             parts.append(replace(part, provenance=origin))
         every = np.sort(np.concatenate(rows))
-        scores = scores_of(values[every], truth[every], ceiling)
+        scores = scores_of(values[every], truth[every], ceiling, self.primary.answer_types)
         by_fold = [part.provenance for part in parts]
         origin = {**self.made_of({"out_of_fold": scores}, by_fold), "folds": by_fold}
         return replace(parts[0], ids=train.ids[every], values=values[every], provenance=origin)

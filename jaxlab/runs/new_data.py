@@ -107,7 +107,7 @@ def _scores(run: "Run", which: "Which | None") -> "NamedScores":
             continue
         first = one.name == run.primary.name
         values = (run if first else run.predicting(one.name)).predicted(run.opened.train, which)
-        scores = scores_of(values, one.scored(truth), one.ceiling(run.opened))
+        scores = scores_of(values, one.scored(truth), one.ceiling(run.opened), one.answer_types)
         if first:
             found |= scores
         if len(run.objectives) > 1:

@@ -120,7 +120,7 @@ def solution_of(run: Run) -> Path | None:
 def test_scores(run: Run, which: Any, predicted: Predicted) -> NamedScores:
     """{} where the truth of the test images is not known. Not noise-normalised: the ceiling is the labelled images'."""
     if (truth := test_truth(run)) is not None:
-        return scores_of(predicted(which).values, truth)
+        return scores_of(predicted(which).values, truth, answer_types=run.primary.answer_types)
     pair: Any = _solved(run, which, predicted)
     if pair is None:
         return {}
@@ -146,7 +146,7 @@ def _by_class(run: Run, predicted: Predicted) -> Iterator[tuple[str, dict[str, A
     for labelled, found in run.breakdowns("last"):
         yield labelled.split, _details(found)
     if (truth := test_truth(run)) is not None:
-        yield "test", _details(_compared(run.primary, predicted("last").values, truth))
+        yield "test", _details(_compared(run.primary, predicted("last").values, run.primary.single(truth)))
     elif (pair := _solved(run, "last", predicted)) is not None:
         from submit.scores import by_class
 

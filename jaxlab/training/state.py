@@ -1,6 +1,7 @@
 """Everything that a step changes, as one pytree; and how it lies in a checkpoint."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -11,6 +12,9 @@ from jaxtyping import Array, Float, Int
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.metrics import SumsByObjective
+
+# Sums that earlier versions did not have, after their objective's name.
+_LATER = re.compile(r"(\w+)\.(?:terms\..+|earned|asked)")
 
 
 @jax.tree_util.register_dataclass
@@ -46,7 +50,7 @@ class TrainState:
         """A state shaped as this one that holds `stored`. Raises UserError naming every leaf that differs."""
         problems: list[str] = []
         sums = _in_units(_by_objective(stored.get("sums", {}), list(self.sums)))
-        stored = {**stored, "sums": _with_terms(sums, list(_named(self.sums)))}
+        stored = {**stored, "sums": _with_later(sums, _named(self.sums))}
         new = {
             f.name: _restored(f.name, getattr(self, f.name), stored.get(f.name, {}), problems)
             for f in fields(self)
@@ -90,12 +94,17 @@ def _in_units(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**units, **sums}
 
 
-def _with_terms(sums: dict[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """With the terms of losses, which older checkpoints lack: of an epoch under way they are not known, NaN."""
-    terms = {name: name.partition(".terms.")[0] for name in wanted if ".terms." in name}
-    begun = {of: np.any(sums.get(f"{of}.count", 0)) for of in terms.values()}
+def _with_later(sums: dict[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """With the terms of losses, and what answers have earned, which older checkpoints lack: of an epoch under way they
+    are not known, NaN.
+    """
+    later = {name: found[1] for name in wanted if (found := _LATER.fullmatch(name))}
+    begun = {of: np.any(sums.get(f"{of}.count", 0)) for of in later.values()}
     return {
-        **{name: np.asarray(np.nan if begun[of] else 0, np.float32) for name, of in terms.items()},
+        **{
+            name: np.full(wanted[name].shape, np.nan if begun[of] else 0, np.float32)
+            for name, of in later.items()
+        },
         **sums,
     }
 

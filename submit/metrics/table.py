@@ -5,6 +5,7 @@ A score is named here once; what trains, shows, compares or checks one looks it 
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from submit.metrics.regression import explained_variance, mse, pearson, undefine
 from submit.metrics.spread import spread_ratio
 
 Kind = Literal["regression", "classification"]
+ANSWER_TYPES = ("yes/no", "number", "other", "unanswerable")  # of VQA v2; the last one of VizWiz
 _Definition = Callable[..., float]
 
 
@@ -29,8 +31,9 @@ class Score:
     kind: what it is a score of, None of either. better: "near 1" for a ratio that is best at 1, None for a count that
     says nothing of quality.
     headline: whether it is the one to show of its kind. ceiling: whether the definition takes one.
-    definition: the reference, in float64, or None where the score is a run's own (its loss). It takes predictions and
-    truth, (n, t) both, with a ceiling (t,); of classes scores (n, c) and class numbers (n,), -1 for none of these.
+    definition: the reference, in float64, or None where the score is a run's own (its loss), or of texts. It takes
+    predictions and truth, (n, t) both, with a ceiling (t,); of classes scores (n, c) and class numbers (n,), -1 for
+    none of these.
     """
 
     name: str
@@ -86,6 +89,11 @@ def score_of(name: str) -> Score:
     near = difflib.get_close_matches(name, SCORES, n=3, cutoff=0.5)
     meant = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise SubmissionError(f"there is no score {name!r}{meant}; known are {', '.join(SCORES)}.")
+
+
+def of_answer_type(kind: str) -> str:
+    """The name of the VQA accuracy of one of ANSWER_TYPES."""
+    return f"vqa_accuracy_{re.sub('[^a-z]', '_', kind)}"
 
 
 def _over_targets(
@@ -159,4 +167,13 @@ _CLASSES = (
     ),
 )
 
-SCORES = {score.name: score for score in (Score("loss", "loss", None, better="lower"), *_NUMBERS, *_CLASSES)}
+# Of questions that several people answered; their definition, `submit.metrics.vqa_accuracy`, takes texts.
+_ANSWERS = (
+    Score("vqa_accuracy", "VQA accuracy", "classification"),
+    *(Score(of_answer_type(kind), f"VQA accuracy, {kind}", "classification") for kind in ANSWER_TYPES),
+)
+
+SCORES = {
+    score.name: score
+    for score in (Score("loss", "loss", None, better="lower"), *_NUMBERS, *_CLASSES, *_ANSWERS)
+}

@@ -5,11 +5,13 @@ The rules are those of https://visualqa.org/evaluation.html.
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
+import pandas as pd
 
-from submit.errors import SubmissionError
+from submit.errors import SubmissionError, named
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DIGITS = {"none": "0", **{word: str(number) for number, word in enumerate(_NUMBERS)}}
@@ -76,15 +78,82 @@ def vqa_accuracy(
             "expected (n,) predicted answers and (n, 2 or more) of annotators; "
             f"found {len(predicted)} and {texts.shape}."
         )
-    every = {*predicted, *texts.ravel()}
-    plain = {text: _trimmed(text) for text in every}
-    known = {text: normalise(text) for text in every}
-    annotators = texts.shape[1]
-    same = np.empty(len(texts))
-    for k, (ours, row) in enumerate(zip(predicted, texts, strict=True)):
-        agree = unanimous == "as written" and len({plain[text] for text in row}) == 1
-        form = plain if agree else known
-        same[k] = sum(form[text] == form[ours] for text in row)
+    theirs = _Forms.of([*texts.ravel(), *predicted], texts.shape, unanimous)
+    return accuracy_of((theirs.answers == theirs.of_rest).sum(1), texts.shape[1])
+
+
+def accuracy_of(same: np.ndarray, annotators: int) -> np.ndarray:
+    """(n,) VQA accuracy of answers that `same` (n,) of so many annotators gave."""
     by_one_of_them = np.minimum((same - 1) / 3, 1)  # the annotator left out gave this answer
     by_another = np.minimum(same / 3, 1)
     return (same * by_one_of_them + (annotators - same) * by_another) / annotators
+
+
+def answers_as_classes(answers: Sequence[Sequence[str]] | np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """(n, a) int32: the class that each annotator's answer is to the benchmark's code, -1 for none of them.
+
+    So the accuracy of class c as answer to question k is `accuracy_of((numbers[k] == c).sum(), a)`.
+    answers: (n, a). Raises SubmissionError for classes that are one answer to the benchmark, as "Two" and "2" are.
+    """
+    texts = np.asarray(answers, dtype=object)
+    known = _Forms.of([*texts.ravel(), *classes], texts.shape, "as written")
+    found = np.full(texts.shape, -1, np.int32)
+    for agree, forms in ((False, known.normal), (True, known.plain)):
+        of_class = forms[texts.size :]
+        if len(twice := _repeated(of_class)):
+            raise SubmissionError(
+                f"classes: expected each answer once, found {len(twice):,} that are to the benchmark what another is: "
+                f"{named([classes[k] for k in twice], len(twice))}. Classes are to be as submit.metrics.vqa.normalise "
+                "has them."
+            )
+        number = np.full(forms.max(initial=0) + 1, -1, np.int32)
+        number[of_class] = np.arange(len(classes), dtype=np.int32)
+        rows = known.agree == agree
+        found[rows] = number[forms[: texts.size].reshape(texts.shape)[rows]]
+    return found
+
+
+def _repeated(numbers: np.ndarray) -> np.ndarray:
+    """Positions of those that occurred before."""
+    return np.setdiff1d(np.arange(len(numbers)), np.unique(numbers, return_index=True)[1])
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """Texts as numbers, equal where they are compared as equal: (n, a) answers one after the other, then others.
+
+    plain, normal: (n * a + others,) by the two forms. agree: (n,) whether answers are compared in the plain one.
+    """
+
+    plain: np.ndarray
+    normal: np.ndarray
+    agree: np.ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, texts: list[str], shape: tuple[int, int], unanimous: str) -> Self:
+        """Each different text is looked at once: of VQA v2's six million answers, some hundred thousand."""
+        every = np.empty(len(texts), dtype=object)
+        every[:] = texts
+        place, known = pd.factorize(every, use_na_sentinel=False)
+        plain, normal = (
+            pd.factorize(np.array([form(text) for text in known], dtype=object))[0][place]
+            for form in (_trimmed, normalise)
+        )
+        of_answers = plain[: shape[0] * shape[1]].reshape(shape)
+        agree = (of_answers == of_answers[:, :1]).all(1) & (unanimous == "as written")
+        return cls(plain, normal, agree, shape)
+
+    @property
+    def answers(self) -> np.ndarray:
+        """(n, a), of each row in the form in which it is compared."""
+        count = self.shape[0] * self.shape[1]
+        return np.where(
+            self.agree[:, None], *(part[:count].reshape(self.shape) for part in (self.plain, self.normal))
+        )
+
+    @property
+    def of_rest(self) -> np.ndarray:
+        """(n, 1) the others, one a row, in the same forms."""
+        count = self.shape[0] * self.shape[1]
+        return np.where(self.agree, self.plain[count:], self.normal[count:])[:, None]

@@ -19,6 +19,7 @@ from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
 from jaxlab.runs import api
 from jaxlab.training import journal
+from submit import Labels
 from submit.metrics.vqa import vqa_accuracy
 
 # question_id, image_id, question, the commonest answer
@@ -272,7 +273,7 @@ def test_training_leaves_unknown_answers_out_and_validation_counts_them_as_wrong
         split=ColumnSplit(column="split"),
         model=ShallowCNN(channels=(4,), kernel_sizes=(3,)),
         loss=CrossEntropy(),
-        training=Training(steps=2, batch_size=6, parallel="single"),
+        training=Training(steps=2, batch_size=6, parallel="single", metric="vqa_accuracy"),
     )
     run = api.train(experiment, tmp_path / "run", console=Console(file=out))
     assert (
@@ -286,6 +287,8 @@ def test_training_leaves_unknown_answers_out_and_validation_counts_them_as_wrong
     assert predicted.ids.tolist() == ["420", "421"]
     assert scores["accuracy"] == (predicted.values[0].argmax() == 1) / 2
     assert journal.read(run / "metrics.jsonl", "validation")[-1]["accuracy"] == scores["accuracy"]
+    answers = vqa_accuracy(Labels.of(predicted).labels, loaded.opened.train.columns["answers"][8:])
+    assert scores["vqa_accuracy"] == scores["vqa_accuracy_other"] == pytest.approx(answers.mean())
     test = loaded.predict_split("test", "last")
     assert test.ids.tolist() == ["700", "600", "601"]
     np.testing.assert_array_equal(test.values[1], test.values[2])  # the same image

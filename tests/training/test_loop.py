@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from jaxlab.core.types import UserError
-from jaxlab.metrics import RegressionSums
+from jaxlab.metrics import AnswerSums, ClassificationSums, RegressionSums
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, saved
 from jaxlab.training.display import TerminalDisplay
@@ -359,6 +359,10 @@ def test_a_checkpoint_from_before_goes_on(count, expected):
         {name: float(value) for name, value in restored.items()}, dict.fromkeys(("mse", "spread"), expected)
     )
     assert now.from_arrays(now.to_arrays()).sums["activity"].terms.keys() == {"mse", "spread"}
+    plain, answered = (sums.start(3) for sums in (ClassificationSums, AnswerSums))
+    older = replace(begun(), sums={"label": replace(plain, count=jnp.asarray(count))}).to_arrays()
+    earned = replace(begun(), sums={"label": answered}).from_arrays(older).sums["label"].earned
+    np.testing.assert_equal(earned, np.full(1, expected, np.float32))
 
 
 def test_without_validation_every_checkpoint_stays_and_awaits_one(tmp_path):

@@ -99,7 +99,7 @@ def gather(
     labelled = Labelled(predictions.split, rows, predictions.values)
     found = run.primary.breakdown(labelled, run.opened)
     before = _before(run, predictions, notes) if compute and untrained else None
-    scored = run.primary.scored(truth)[rows]
+    scored = run.primary.single(truth)[rows]
     return Evidence(run, predictions, rows, scored, found, before, tuple(notes))
 
 

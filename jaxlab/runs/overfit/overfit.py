@@ -125,7 +125,7 @@ def _of(run: Run) -> Learned:
     found = next(part for part in run.labelled("best") if part.split == "train")
     objective: Any = run.primary
     whole = objective.truth(run.opened.train)
-    truth = objective.scored(whole)[found.rows]
+    truth = objective.single(whole)[found.rows]
     return Learned(objective, found.values, truth, loss_of(found.values, truth))
 
 

@@ -1,0 +1,94 @@
+"""The answer to a question as an objective: one of several classes, where several people have answered."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxlab.core import tree
+from jaxlab.core.late import Late
+from jaxlab.core.types import Samples, UserError
+from jaxlab.metrics import AnswerSums, Sums
+from jaxlab.metrics.answers import ANSWERS, LABEL, accuracy_of
+from jaxlab.objectives.classification import Classification
+
+if TYPE_CHECKING:
+    from submit import errors
+    from submit.metrics import table, vqa
+else:
+    errors, table, vqa = map(Late, ("submit.errors", "submit.metrics.table", "submit.metrics.vqa"))
+
+COLUMN, TYPES = "answers", "answer_type"  # of samples
+
+
+class Answers(Classification):
+    """One of several classes that each of several people may have given: scored by VQA accuracy, too.
+
+    Its truth is (n, 2 + a) int32, as `AnswerSums.add` takes it, of samples with a column `answers` (n, a) of texts.
+    """
+
+    def truth(self, samples: Samples) -> np.ndarray | None:
+        """Of samples without a column `answers` their labels (n,) alone."""
+        label = super().truth(samples)
+        if label is None or not asked_of_several(samples):
+            return label
+        try:
+            given = vqa.answers_as_classes(samples.columns[COLUMN], self.targets)
+        except errors.SubmissionError as error:
+            raise UserError(f"objective {self.name!r}: {error}") from None
+        kind = np.full(len(label), -1, np.int32)
+        if TYPES in samples.columns:
+            for number, name in enumerate(self.answer_types or ()):
+                kind[np.asarray(samples.columns[TYPES]) == name] = number
+        return np.concatenate([label[:, None], kind[:, None], given], axis=1, dtype=np.int32)
+
+    def scored(self, truth: Any) -> Any:
+        return truth
+
+    def single(self, truth: Any) -> Any:
+        return truth[:, LABEL] if truth.ndim == 2 else truth
+
+    def _counts(self, truth: np.ndarray) -> np.ndarray:
+        return super()._counts(self.single(truth))
+
+    def compared(self, truth: Array, constants: tree.Flat) -> Array:
+        """Labels, or for a loss `of_answers` (b, t) the accuracy that each class would have as answer.
+
+        What a teacher says is probabilities of classes, and stays.
+        """
+        if not jnp.issubdtype(truth.dtype, jnp.integer):
+            return truth
+        if not self.loss.of_answers:
+            return truth[:, LABEL]
+        given = truth[:, ANSWERS:]
+        same = jax.nn.one_hot(given, len(self.targets)).sum(1)
+        return accuracy_of(same, given.shape[1])
+
+    def start(self) -> Sums:
+        return AnswerSums.start(len(self.targets), self.terms, self.answer_types or ())
+
+
+def asked_of_several(samples: Samples) -> bool:
+    """Whether several people answered each question."""
+    return COLUMN in samples.columns and np.shape(samples.columns[COLUMN])[1:] > (1,)
+
+
+def types_of(samples: Samples) -> tuple[str, ...]:
+    """The types of answers that are scored alone, of those that samples have."""
+    found = set(np.unique(np.asarray(samples.columns.get(TYPES, ())).astype(str)).tolist())
+    return tuple(kind for kind in table.ANSWER_TYPES if kind in found)
+
+
+def answer_types_of(objectives: Mapping[str, Any], samples: Samples) -> dict[str, tuple[str, ...]]:
+    """{objective: `types_of` the samples} of the objectives whose truth is the answers to questions."""
+    if not asked_of_several(samples):
+        return {}
+    kinds = types_of(samples)
+    return {
+        name: kinds
+        for name, one in objectives.items()
+        if one.teacher is None and one.truth == Answers.usual_truth
+    }
