@@ -74,7 +74,7 @@ def test_the_loss_of_numbers_is_in_variances_of_each_target():
     predicted, true = standardised(shown)
     assert len(predicted) == len(true) == 24, "nor has it a place in the picture"
     assert true.std() == pytest.approx(1, rel=1e-3)
-    assert next(tries_of_data({"a": shown})) == "a: 1 target of 3 are constant here: leave them out"
+    assert next(tries_of_data({"a": shown})) == "a: 1 of 3 targets constant here: leave such out"
     assert math.isnan(loss_of(np.full_like(values, math.nan), truth)), "what is undefined is not known"
     gap = np.vstack([truth, [math.nan] * 3]).astype(np.float32)
     assert loss_of(np.vstack([values, values[:1]]), gap) == pytest.approx(np.mean(each), rel=1e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from fake_runs import CONFIG, registry_of, some_runs, write
+from fake_runs import CONFIG, fake_run, registry_of, some_runs, write
 
 from jaxlab.cli.main import main
 from jaxlab.core.types import UserError
@@ -109,3 +109,11 @@ def test_a_strangers_number_of_epochs_is_not_shown(runs):
     write(runs / "here/config.json", {"schema": 1, "experiment": config})
     found = CliRunner().invoke(main, ["runs", str(runs)])
     assert re.search(r"^here +finished +3 +pearson", found.output, re.MULTILINE), found.output
+
+
+def test_a_study_of_studies_has_the_epochs_of_what_it_trains(tmp_path):
+    folds = {"type": "Folds", "experiment": CONFIG, "folds": 2}
+    fake_run(tmp_path / "seeds", config={"type": "Seeds", "experiment": folds, "seeds": 2})
+    (line,) = lines_of(registry_of(tmp_path))
+    assert line.epochs == 3
+    assert chosen([line], "model.depth = 18", None) == [line]

@@ -89,7 +89,7 @@ def _of_data(learned: "Mapping[str, Learned]") -> Iterator[str]:
             continue
         constant = int((~np.isnan(one.truth).all(0) & ~varying(one.truth)).sum())
         if constant:
-            yield f"{name}: {counted(constant, 'target')} of {one.truth.shape[1]:,} are constant here: leave them out"
+            yield f"{name}: {constant:,} of {counted(one.truth.shape[1], 'target')} constant here: leave such out"
         large = np.nanmax(np.abs(one.truth), initial=0.0)
         if large > 1e4:
             yield f"{name}: targets reach {large:.3g}; training.standardize, or other units"

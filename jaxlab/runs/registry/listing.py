@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from jaxlab.core.lock import is_alive
 from jaxlab.runs.registry.place import Place, folder_of_runs, place_of
-from jaxlab.runs.registry.records import Scores, State
+from jaxlab.runs.registry.records import Scores, State, trained
 from jaxlab.runs.registry.scan import all_scanned, run_directories
 from jaxlab.runs.registry.store import Registry, RegistryError
 from jaxlab.runs.registry.watch import note_directories
@@ -52,7 +52,7 @@ class RunLine:
     @property
     def epochs(self) -> float | None:
         """That the whole run has, where its config says so."""
-        found = ((self.config.get("experiment") or self.config).get("training") or {}).get("epochs")
+        found = (trained(self.config).get("training") or {}).get("epochs")
         return found if isinstance(found, int | float) else None
 
     def values(self) -> dict[str, Any]:
@@ -62,8 +62,7 @@ class RunLine:
             for name in ("name", "kind", "state", "step", "epoch", "best", "waiting")
         }
         own |= {"run": self.name, "study": self.study, "data": self.data, "host": self.host}
-        config = self.config.get("experiment") if isinstance(self.config.get("experiment"), Mapping) else {}
-        return {**fields(config or {}), **fields(self.config), **self.scores, **own}
+        return {**fields(trained(self.config)), **fields(self.config), **self.scores, **own}
 
 
 def fields(config: Any, path: str = "") -> dict[str, Any]:
@@ -234,8 +233,7 @@ def differing(lines: Sequence[RunLine]) -> dict[str, dict[str, Any]]:
 
 def _leaves(config: Mapping[str, Any]) -> dict[str, Any]:
     """Fields without fields of their own; of a part its type's name. A study's are those of its experiment."""
-    inner = config.get("experiment")
-    found = fields(inner if isinstance(inner, Mapping) and "type" in inner else config)
+    found = fields(trained(config))
     return {
         name: value["type"] if isinstance(value, Mapping) else value
         for name, value in found.items()

@@ -45,3 +45,9 @@ class RunRecord:
     host: str = ""
     pid: int = 0
     snapshots: tuple[SnapshotRecord, ...] = ()
+
+
+def trained(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of what is trained: of a study, or of one of studies, that of its innermost experiment."""
+    inner = config.get("experiment")
+    return trained(inner) if isinstance(inner, Mapping) and "type" in inner else config

@@ -11,7 +11,7 @@ from jaxlab.core.files import read_json
 from jaxlab.core.lock import is_alive
 from jaxlab.core.types import UserError
 from jaxlab.runs.registry.place import is_run
-from jaxlab.runs.registry.records import RunRecord, Scores, SnapshotRecord, State, Status
+from jaxlab.runs.registry.records import RunRecord, Scores, SnapshotRecord, State, Status, trained
 from jaxlab.training import elsewhere, journal
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
@@ -142,7 +142,7 @@ def _metric(
     snapshots: Sequence[SnapshotRecord],
 ) -> str:
     """The score to show: by which the best is chosen, else the first of the usual ones that is there."""
-    asked = (config.get("experiment") or config).get("training") or {}
+    asked = trained(config).get("training") or {}
     named = (best or {}).get("metric") or last.get(elsewhere.AWAITS) or asked.get("metric")
     names = next((one.scores for one in snapshots if one.scores), {})
     if named and (named in names or not names):
