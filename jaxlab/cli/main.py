@@ -12,7 +12,7 @@ from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, run_dir
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs
 from jaxlab.cli.data import data
-from jaxlab.cli.endings import flush, heard, message_of
+from jaxlab.cli.endings import AGAIN, flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
 from jaxlab.cli.overfit import overfit
@@ -23,11 +23,12 @@ from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.sweep import sweep
 from jaxlab.cli.training import train_config, trainable
-from jaxlab.core.types import UserError
+from jaxlab.core.types import Interrupted, UserError
 
 
 class _Commands(click.Group):
-    """A user's mistake, or a disk that refuses, ends in one message and exit code 1.
+    """A user's mistake, or a disk that refuses, ends in one message and exit code 1; a run that a signal stopped, and
+    that the same command goes on with, in exit code 75.
 
     Anything else is ours and keeps its traceback.
     """
@@ -47,6 +48,8 @@ class _Commands(click.Group):
                 result = super().invoke(ctx)
                 flush()
                 return result
+        except Interrupted:  # what there is to say was said as it stopped
+            sys.exit(AGAIN)
         except Exception as error:
             if (message := message_of(error)) is None:
                 raise

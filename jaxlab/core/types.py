@@ -17,6 +17,10 @@ class UserError(Exception):
     """A mistake in what the user gave. The command line prints its message alone, without a traceback."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal ended a run early, all of which is saved: the same command goes on with it."""
+
+
 @dataclass(frozen=True)
 class StoredLevels:
     """An image of more than 8 bits as it is stored.

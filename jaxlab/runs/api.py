@@ -38,7 +38,7 @@ def train(
     stop_after: a time from now on, as 8h30m or in seconds, before which training ends with a checkpoint; the same call
     goes on from there. A ridge regression is fitted in one piece all the same.
     Returns the run directory. Raises UserError for anything wrong with the data, the config or the directory, or where
-    another process trains in it, before a step is compiled; KeyboardInterrupt, after a last checkpoint, where SIGINT,
+    another process trains in it, before a step is compiled; Interrupted, after a last checkpoint, where SIGINT,
     SIGTERM or SIGHUP came.
     """
     session = Session(console, Budget.of(stop_after))

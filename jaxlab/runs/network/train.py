@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxlab.core.plots import training_curves
+from jaxlab.core.types import Interrupted
 from jaxlab.core.visible import from_here
 from jaxlab.data.pipeline import Batches, prefetch
 from jaxlab.data.source import Opened
@@ -51,7 +52,7 @@ def train(
     source: text of the config file, copied into the run. session: where it is told of, and its time; the budget is
     `stopped` where that was too little.
     Raises UserError for anything wrong with the data, the config or the directory, before a step is compiled;
-    KeyboardInterrupt, after a last checkpoint, where SIGINT or SIGTERM came.
+    Interrupted, after a last checkpoint, where SIGINT, SIGTERM or SIGHUP came.
     """
     session = session or Session()
     experiment = as_trained(experiment, rundir)
@@ -72,7 +73,7 @@ def train(
         interrupted = _fit(start, portions, ceiling, layout, source, session)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
-        raise KeyboardInterrupt
+        raise Interrupted
     return rundir.path
 
 
