@@ -10,6 +10,7 @@ from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
 from jaxlab.heads.rates import Rates
 from jaxlab.heads.retina_map import RetinaMap
+from jaxlab.heads.shared import Shared
 from jaxlab.heads.squashed import Squashed
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PerROI",
     "Rates",
     "RetinaMap",
+    "Shared",
     "Squashed",
     "Sum",
     "build_network",

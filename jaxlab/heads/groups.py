@@ -1,8 +1,9 @@
-"""Groups of targets, by regular expressions for their whole names."""
+"""Groups of targets: by regular expressions for their whole names, or by subject."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
 
 from jaxlab.core.types import UserError
 
@@ -45,3 +46,24 @@ def columns_of(
             f"{'; '.join(problems)}"
         )
     return found
+
+
+def subject_of(target: str) -> str:
+    """Whose a target named `SUBJECT/TARGET` is; "" for one that names nobody."""
+    return target.partition("/")[0] if "/" in target else ""
+
+
+def subjects_of(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """In the order of their first targets."""
+    return tuple(dict.fromkeys(map(subject_of, targets)))
+
+
+def segments(targets: tuple[str, ...]) -> tuple[tuple[int, int, int], ...]:
+    """(number of the subject, first, end) of each series of targets that are of one subject."""
+    number = {subject: k for k, subject in enumerate(subjects_of(targets))}
+    found, first = [], 0
+    for subject, some in groupby(targets, subject_of):
+        end = first + sum(1 for _ in some)
+        found.append((number[subject], first, end))
+        first = end
+    return tuple(found)

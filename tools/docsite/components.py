@@ -72,6 +72,7 @@ EXAMPLES = {
     "Search": "experiment = Search(experiment=Experiment(), space={'optimizer.lr': Log(1e-5, 1e-2)}, trials=40)",
     "Seeds": "experiment = Seeds(experiment=Experiment(), seeds=20)",
     "Sensorium": 'data = Sensorium(root="static21067-10-18")',
+    "Shared": 'head = Shared(head=Factorized(layer="level3"), components=32, rank=4)',
     "ShallowCNN": "model = ShallowCNN(channels=(32, 64), kernel_sizes=(7, 3))",
     "Simulated": "data = Simulated(images=500, neurons=20, size=32)",
     "Squashed": "head = Squashed(head=Linear())",
