@@ -118,3 +118,19 @@ def folded(arrays_npz, tmp_path_factory):
     from tiny import folded_run
 
     return folded_run(arrays_npz, tmp_path_factory.mktemp("folded") / "run")
+
+
+@pytest.fixture(scope="session")
+def pooled_folders(tmp_path_factory):
+    """Three Kaggle folders, `pooled_folders.py` says which; read them, never write to them."""
+    import pooled_folders
+
+    return pooled_folders.write(tmp_path_factory.mktemp("pooled"))
+
+
+@pytest.fixture(scope="session")
+def pooled(pooled_folders, tmp_path_factory):
+    """The run directory of a tiny network on these three, in two folds; read it, never write to it."""
+    from tiny import pooled_run
+
+    return pooled_run(pooled_folders, tmp_path_factory.mktemp("pooled_run") / "run")

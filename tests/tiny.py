@@ -12,10 +12,12 @@ from rich.console import Console
 from tiny_config import experiment as TINY
 
 from jaxlab.core.config import override
+from jaxlab.data import Pooled
 from jaxlab.data.pipeline import Batches
-from jaxlab.experiment import Experiment, Folds
+from jaxlab.experiment import Experiment, Folds, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.experiment.task import Task
+from jaxlab.heads import PerSubject
 from jaxlab.objectives import resolved
 from jaxlab.runs import api
 from jaxlab.training.sharding import Layout
@@ -36,6 +38,12 @@ def trained_run(root: Path, run: Path, *settings: str, **parts) -> Path:
 
 def folded_run(root: Path, run: Path, *settings: str, **parts) -> Path:
     return train(Folds(experiment=tiny(root, *settings, **parts), folds=2), run)
+
+
+def pooled_run(root: Path, run: Path) -> Path:
+    head = PerSubject(head=TINY.head)
+    whole = replace(TINY, data=Pooled(root=str(root)), head=head, training=Training(epochs=2, batch_size=8))
+    return train(Folds(experiment=whole, folds=2), run)
 
 
 def train(experiment, run: Path, **options) -> Path:

@@ -26,15 +26,18 @@ class RunPath(click.ParamType):
 
 
 class Output(click.ParamType):
-    """A file to write, by its suffix. Raises UserError for another one."""
+    """A file to write, by its suffix. Raises UserError for another one. folder: or a folder, which has none."""
 
     name = "file"
 
-    def __init__(self, *suffixes: str):
+    def __init__(self, *suffixes: str, folder: bool = False):
         self.suffixes = suffixes
+        self.folder = folder
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = Path(value)
+        if self.folder and (path.is_dir() or not path.suffix):
+            return path
         if path.suffix.lower() not in self.suffixes:
             option = param.opts[0] if param else "file"
             raise UserError(f"{option} {path}: expected a file that ends in {' or '.join(self.suffixes)}")

@@ -23,14 +23,15 @@ from jaxlab.core.types import UserError
     epilog=example(
         "predict runs/first --out submission.csv",
         "predict runs/first runs/second --out mean.csv",
+        "predict runs/pooled --out FOLDER",
         "predict runs/first --images FOLDER --out predicted.csv",
         then="python -m submit score submission.csv solution.csv",
     )
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option(
-    "--out", type=Output(".csv", ".npz", ".parquet"),
-    help="FILE.csv (checked) or FILE.npz; of --images FILE.parquet, too.",
+    "--out", type=Output(".csv", ".npz", ".parquet", folder=True),
+    help="FILE.csv (checked) or FILE.npz; of --images FILE.parquet, too; of a run of several subjects a FOLDER.",
 )  # fmt: skip
 @set_fields("Override a field, e.g. data.root=FOLDER or inference.tta.shift=3.")
 @click.option(
@@ -43,6 +44,7 @@ from jaxlab.core.types import UserError
 @click.option(
     "--objective", metavar="NAME", help="Predict this one of several objectives.  [default: the first]"
 )
+@click.option("--subject", metavar="NAME", help="Of a run of several subjects, this one alone.")
 @click.option(
     "--images", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Predict these images, a folder of them or one, in place of a split.",
@@ -60,6 +62,7 @@ def predict(
     checkpoint: Any,
     split: str,
     objective: str | None,
+    subject: str | None,
     images: Path | None,
     skip_broken: bool,
     form: Any,
@@ -69,6 +72,8 @@ def predict(
     Each RUN keeps its own predictions in predictions/SPLIT.npz, which is all without --out: ensembles read them there,
     and are learned from those of labelled samples. A CSV is checked against the data's sample_submission.csv before it
     is written.
+    Of runs that pool several subjects (`Pooled` data) OUT is a folder, and gets a file for each, named as the subject;
+    each is checked against that subject's own sample.
     `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
 
     With --images FOLDER, OUT has a row for each image in FOLDER and the folders in it, its name first, as 1.png or
@@ -96,6 +101,7 @@ def predict(
             say,
             objective,
             skip_broken,
+            subject,
         )
         return
-    predict_runs(runs, out, settings, checkpoint, split, say, objective)
+    predict_runs(runs, out, settings, checkpoint, split, say, objective, subject)

@@ -58,6 +58,9 @@ class Samples:
     columns: other (n, ...) columns, for a grouped split, a split that the data itself declares, or text that
         belongs to the samples (questions).
     image_of: (n,) int numbers; samples of one number show the same image. None: each has its own.
+    together: (n,) unicode names; samples of one name stay on one side of a split that goes by none of the columns.
+        None: each is by itself.
+    batch_of: (n,) int numbers; a training batch is of samples of one number. None: of any.
     masks: so many of an image's last channels are masks, resized to the nearest pixel and moved with the image.
     deep: position -> the levels of an image that stores more than 8 bits, without its masks; None of any other image.
         `read` divides them by 257; `Images.levels` says what is done in training. None: no image is known to be such.
@@ -70,6 +73,8 @@ class Samples:
     label: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     image_of: np.ndarray | None = None
+    together: np.ndarray | None = None
+    batch_of: np.ndarray | None = None
     masks: int = 0
     deep: Callable[[int], StoredLevels | None] | None = None
 

@@ -37,6 +37,7 @@ from jaxlab.data.sources.kaggle_or_simulated import KaggleOrSimulated
 from jaxlab.data.sources.masks import WithMasks
 from jaxlab.data.sources.mnist import Mnist
 from jaxlab.data.sources.nx414 import NX414
+from jaxlab.data.sources.pooled import Pooled
 from jaxlab.data.sources.sensorium import Sensorium
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.table import KaggleTable
@@ -80,6 +81,7 @@ __all__ = [
     "Normalize",
     "Opened",
     "Oversample",
+    "Pooled",
     "RandomSplit",
     "Sensorium",
     "Shift",

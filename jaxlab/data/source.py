@@ -26,6 +26,8 @@ class Opened:
     classes: names of the classes that `label` numbers, where the samples have both targets and labels.
     rois: name -> (t,) bool, the targets in a region of interest; regions may overlap.
     notes: what somebody might take otherwise than the source did; said before training, and by the audit.
+    subjects: of data that several subjects pool, what each one's own source opened to: `train`, `test` and `targets`
+        are these, one after the other.
     """
 
     train: Samples
@@ -37,6 +39,7 @@ class Opened:
     classes: tuple[str, ...] = ()
     rois: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    subjects: "Mapping[str, Opened]" = field(default_factory=dict)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -52,6 +55,15 @@ class Source(Component):
     def missing_targets(self) -> bool:
         """Whether NaN is a target that is not known, which loss and scores leave out; a field of sources from files."""
         return False
+
+    @property
+    def pools(self) -> bool:
+        """Whether several subjects are in it, whose samples and targets are named `SUBJECT/NAME`."""
+        return False
+
+    def of_subjects(self) -> "Mapping[str, Source]":
+        """The source of each subject, of one that `pools` them. Raises UserError where they cannot be told."""
+        return {}
 
     @property
     def mirrors(self) -> frozenset[str]:
@@ -76,8 +88,11 @@ def not_numbers(values: np.ndarray, missing: bool) -> np.ndarray:
 def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
     """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image.
 
-    columns: further ones that are learned from.
+    columns: further ones that are learned from. Of several subjects it is of each one's by itself.
     """
+    if opened.subjects:
+        each = [f"{name} {fingerprint(one, columns)}" for name, one in opened.subjects.items()]
+        return hashlib.sha256("\n".join(each).encode()).hexdigest()
     train = opened.train
     sha = hashlib.sha256("\n".join([opened.kind, *opened.targets, "", *train.ids.tolist()]).encode())
     for values in (train.target, train.label):

@@ -34,7 +34,7 @@ class Split(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSplit(Split):
-    """The share `validation` of the ids, in the order of SHA-256("seed:id").
+    """The share `validation` of the ids, in the order of SHA-256("seed:id"); of pooled subjects whole images.
 
     validation: share of the samples that are for validation. seed: another one divides them otherwise.
     """
@@ -46,10 +46,12 @@ class RandomSplit(Split):
         _check_share(self, self.validation)
 
     def validation_rows(self, samples: Samples) -> np.ndarray:
-        return _rank(samples.ids, self.seed) < round(self.validation * len(samples))
+        units, unit = np.unique(_units(samples), return_inverse=True)
+        return (_rank(units, self.seed) < round(self.validation * len(units)))[unit]
 
     def advice(self, samples: Samples) -> str:
-        return _share(self.validation, len(samples), "samples")
+        count = len(np.unique(_units(samples)))
+        return _share(self.validation, count, "samples" if samples.together is None else _called(samples))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +102,10 @@ class KFold(Split):
         return self.numbers(samples) == self.fold
 
     def advice(self, samples: Samples) -> str:
-        units = samples.ids if self.column is None else _column(self, samples, self.column)
+        units = _units(samples) if self.column is None else _column(self, samples, self.column)
         count, what = (
             len(np.unique(units)),
-            "ids" if self.column is None else f"values in column {self.column!r}",
+            _called(samples) if self.column is None else f"values in column {self.column!r}",
         )
         if count < 2:
             return f"{what}: one alone cannot be dealt to folds"
@@ -111,7 +113,7 @@ class KFold(Split):
 
     def numbers(self, samples: Samples) -> np.ndarray:
         """(n,) the fold of each sample, from 0."""
-        units = samples.ids if self.column is None else _column(self, samples, self.column)
+        units = _units(samples) if self.column is None else _column(self, samples, self.column)
         groups, group = np.unique(units, return_inverse=True)
         return (_rank(groups, self.seed) % self.folds)[group]
 
@@ -143,6 +145,15 @@ def _rank(names: np.ndarray, seed: int) -> np.ndarray:
     """(n,) the place of each name in the order of SHA-256("seed:name"). Names are unique."""
     hashes = [hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in names.tolist()]
     return np.argsort(np.argsort(np.array(hashes, dtype=str)))
+
+
+def _units(samples: Samples) -> np.ndarray:
+    """(n,) what is dealt to a side as a whole: each sample, or those that belong together."""
+    return samples.ids if samples.together is None else samples.together
+
+
+def _called(samples: Samples) -> str:
+    return "ids" if samples.together is None else "images"
 
 
 def _column(split: Split, samples: Samples, column: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Features in place of images, as a source of data."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +33,15 @@ class CachedFeatures(Source):
     @property
     def missing_targets(self) -> bool:
         return self.data.missing_targets
+
+    @property
+    def pools(self) -> bool:
+        return self.data.pools
+
+    def of_subjects(self) -> Mapping[str, Source]:
+        return {
+            name: dataclasses.replace(self, data=source) for name, source in self.data.of_subjects().items()
+        }
 
     def open(self) -> Opened:
         return self.data.open()

@@ -1,5 +1,6 @@
 """Scores of predictions on the host, under the names that a network's validation has."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -34,13 +35,19 @@ def scores_of(
         return _added(AnswerSums.start(values.shape[1], types=answer_types), values, truth)
     if truth.ndim == 1:
         return _added(ClassificationSums.start(values.shape[1]), values, truth)
-    return _regression(values, truth, ceiling)
+    return scores_of_blocks([(values, truth)], ceiling)
 
 
-def _regression(values: np.ndarray, targets: np.ndarray, ceiling: np.ndarray | None) -> dict[str, float]:
-    each = _each(values, targets)
-    seen = ~np.isnan(targets).all(0)
-    r, explained, error, spread = (score[seen] for score in each)
+def scores_of_blocks(
+    blocks: Sequence[tuple[np.ndarray, np.ndarray]], ceiling: np.ndarray | None = None
+) -> dict[str, float]:
+    """Of predictions and targets (n, t) of several subjects, each with samples of its own: over all their targets.
+
+    ceiling: (t,) of all subjects' targets, one subject after the other.
+    """
+    by_block = [_each(values, targets) for values, targets in blocks]
+    seen = np.concatenate([~np.isnan(targets).all(0) for _, targets in blocks])
+    r, explained, error, spread = (np.concatenate(score)[seen] for score in zip(*by_block, strict=True))
     ceiling = None if ceiling is None else ceiling[seen]
     scores = {
         "pearson": over_targets.mean(r),

@@ -263,8 +263,13 @@ class Experiment(Component):
             for part in one.loss.parts:
                 if part.kind == "regression" and one.teacher is None and not part.leaves_out_missing:
                     loss = type(part).__name__
+                    lacks = (
+                        f"data={type(self.data).__name__}(...), where other subjects' targets are missing"
+                        if self.data.pools
+                        else "data.missing_targets=True"
+                    )
                     raise UserError(
-                        f"data.missing_targets=True: objective {name!r}: {loss} does not leave out missing targets, as "
+                        f"{lacks}: objective {name!r}: {loss} does not leave out missing targets, as "
                         "Mse(), SmoothL1(), NegativePearson() and others do; a loss of your own does where it gives a "
                         f"value each (TargetLoss), or says so (leaves_out_missing = True in {loss})"
                     )

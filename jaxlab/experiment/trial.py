@@ -15,6 +15,7 @@ from jaxlab.data.sources.algonauts import Algonauts
 from jaxlab.data.sources.arrays import Arrays
 from jaxlab.data.sources.folders import ImageFolders
 from jaxlab.data.sources.nx414 import NX414
+from jaxlab.data.sources.pooled import Pooled
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.table import KaggleTable
 from jaxlab.data.split import KFold, RandomSplit
@@ -29,7 +30,7 @@ from jaxlab.weights.read import Unreachable
 E = TypeVar("E", bound=Component)
 
 # Sources of images with one number or class each: what a simulated population can stand in for.
-_SIMULABLE = (Algonauts, Arrays, ImageFolders, KaggleTable, NX414)
+_SIMULABLE = (Algonauts, Arrays, ImageFolders, KaggleTable, NX414, Pooled)
 _SIDE = 112  # pixels of large images: whole patches of 14 and of 16, at a quarter of the cost of 224
 _LARGE = 128  # more than so many pixels
 _SMALLEST = 16  # that scenes are drawn at; they are resized as any image
@@ -45,7 +46,8 @@ def unnamed(experiment: Component) -> str | None:
     source, field = getattr(innermost(experiment), "data", None), "data"
     if isinstance(source, CachedFeatures):
         source, field = source.data, "data.data"
-    if type(source) in _SIMULABLE and getattr(source, "root", "") is None:
+    named = getattr(source, "root", "") is not None or bool(getattr(source, "sources", {}))
+    if type(source) in _SIMULABLE and not named:
         return f"{field}.root"
     return None
 
@@ -61,13 +63,15 @@ def simulated(experiment: E) -> E:
 def _simulated(experiment: Any) -> dict[str, Any]:
     """The fields that data decide: no simulated image has the columns that splits and objectives may go by."""
     batch, source, kind = _batch(experiment), experiment.data, _kind(experiment)
-    stand_in = Simulated(
+    one = Simulated(
         images=batch * _BATCHES,
         test_images=_TEST_IMAGES,
         neurons=_NEURONS,
         size=max(_SMALLEST, *(_size(experiment) or (_SIDE,))),
         kind=kind,
     )
+    several = source.data if isinstance(source, CachedFeatures) else source
+    stand_in: Source = _pooled(one) if several.pools else one
     data: Source = replace(source, data=stand_in) if isinstance(source, CachedFeatures) else stand_in
     split = experiment.split
     if isinstance(split, KFold):
@@ -79,6 +83,14 @@ def _simulated(experiment: Any) -> dict[str, Any]:
     objectives = {name: _of_simulated(one, kind) for name, one in experiment.objectives.items()}
     balance = experiment.balance if kind == "classification" else None  # of labels, which neurons do not have
     return {"data": data, "split": split, "objectives": objectives, "balance": balance}
+
+
+def _pooled(one: Simulated) -> Pooled:
+    """As many images, of two subjects."""
+    sources: dict[str, Source] = {
+        f"s{seed + 1}": replace(one, images=one.images // 2, seed=seed) for seed in (0, 1)
+    }
+    return Pooled(sources=sources)
 
 
 def _of_simulated(objective: Objective, kind: Kind) -> Objective:

@@ -8,6 +8,7 @@ from jaxlab.heads.gaussian import Gaussian
 from jaxlab.heads.joint import Joint
 from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
+from jaxlab.heads.per_subject import PerSubject
 from jaxlab.heads.rates import Rates
 from jaxlab.heads.retina_map import RetinaMap
 from jaxlab.heads.shared import Shared
@@ -24,6 +25,7 @@ __all__ = [
     "LowRank",
     "Network",
     "PerROI",
+    "PerSubject",
     "Rates",
     "RetinaMap",
     "Shared",

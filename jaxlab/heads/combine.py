@@ -83,8 +83,10 @@ class PerROIModule(Fading):
 
     def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         outputs = [self.parts[name](features, fork(mode, k)) for k, name in enumerate(self.names)]
-        order = np.array(self.order)
-        return jnp.concatenate(outputs, axis=1).at[:, order].get(unique_indices=True)
+        joined, order = jnp.concatenate(outputs, axis=1), np.array(self.order)
+        if self.order == tuple(range(len(order))):
+            return joined  # a slice of it then computes nothing else
+        return joined.at[:, order].get(unique_indices=True)
 
     def penalty_at(self, epoch: Float[Array, ""] | float) -> Float[Array, ""]:
         """Parts count by their number of targets, so that splitting a head changes nothing."""

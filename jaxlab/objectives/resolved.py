@@ -123,7 +123,8 @@ class Resolved(ABC):
 
     def own(self, outputs: Float[Array, "b k"]) -> Float[Array, "b t"]:
         """Its columns of the network's outputs."""
-        return outputs[:, self.first : self.first + len(self.targets)] if self.prefix else outputs
+        last = self.first + len(self.targets)
+        return outputs if outputs.shape[1] == len(self.targets) else outputs[:, self.first : last]
 
     def losses(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from jaxlab.core.config import to_json
 from jaxlab.core.plots import score_dots
 from jaxlab.core.score_tables import score_tables
 from jaxlab.core.types import UserError
-from jaxlab.evaluate.scores import scores_of
-from jaxlab.experiment.recipe import divided, positions_of
+from jaxlab.evaluate.scores import scores_of, scores_of_blocks
+from jaxlab.experiment.recipe import divided
 from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Labelled
 from jaxlab.runs.checks import check_unseen
@@ -60,14 +61,43 @@ class FoldsRun(TogetherRun):
     def conclude(cls, study: Study, rundir: RunDirectory, session: Session) -> str | None:
         """The out-of-fold predictions, and a table of scores."""
         run = cls(rundir, study)
-        predictions = run.kept
-        if predictions is None:
-            if not session.budget.allows(["start", "compile", *["validation"] * len(run.members)]):
-                return "the out-of-fold predictions"
-            predictions = run.out_of_fold()
-            _keep(run, predictions)
-        _report(session.console, scores_by_fold(predictions))
+        parts = run.by_subject
+        kept = {name: part.kept for name, part in parts.items()}
+        found = {name: predictions for name, predictions in kept.items() if predictions is not None}
+        whole = len(found) == len(parts)
+        if not whole and not session.budget.allows(["start", "compile", *["validation"] * len(run.members)]):
+            return "the out-of-fold predictions"
+        found |= {name: part.out_of_fold() for name, part in parts.items() if name not in found}
+        by_fold = run.scores_by_fold(found)
+        if not whole:
+            _keep(run, by_fold, found)
+        _report(session.console, by_fold)
         return None
+
+    @cached_property
+    def by_subject(self) -> "Mapping[str, FoldsRun]":
+        """The run of each subject, where its data pool several; else itself, without a name."""
+        found: Any = {name: self.subject(name) for name in self.subjects}
+        return found or {"": self}
+
+    def scores_by_fold(self, predictions: Mapping[str, Predictions]) -> dict[str, NamedScores]:
+        """{"fold0": scores, ..., "all": scores} of `by_subject`'s out-of-fold predictions: of a fold's samples, of all.
+
+        Of several subjects over the targets of all.
+        """
+        if not self.subjects:
+            return scores_by_fold(predictions[""])
+        names = [f"fold{number}" for number in range(len(self._networks))]
+        blocks: dict[str, list[Any]] = {name: [] for name in (*names, "all")}
+        for subject, run in self.by_subject.items():
+            values, truth = predictions[subject].values, run.primary.truth(run.opened.train)
+            assert truth is not None
+            rows = [fold.positions[1] for fold in run._networks]
+            every = np.sort(np.concatenate(rows))
+            for name, chosen in zip((*names, "all"), (*rows, every), strict=True):
+                blocks[name].append((values[np.searchsorted(every, chosen)], truth[chosen]))
+        ceiling = self.primary.ceiling(self.opened)
+        return {name: scores_of_blocks(own, ceiling) for name, own in blocks.items()}
 
     # -- predictions
 
@@ -91,24 +121,28 @@ class FoldsRun(TogetherRun):
         stage: as `NetworkRun.predict_each` has it.
         Raises UserError where that cannot be told, as data or split are not those of the training.
         """
+        self.refuse_several()
         train, checkpoints = self.opened.train, self.checkpoints(self.usual if which is None else which)
-        data = self._network.experiment.fingerprint(self.opened)
         for fold in self._networks:
-            check_unseen(fold.rundir, fold.experiment, data)
+            check_unseen(fold.rundir, fold.experiment, self.fingerprint)
         truth = self.primary.truth(train)
         if truth is None:
             raise UserError(f"{self.rundir.path}: the data have no {self.primary.of} to compare with")
         truth = self.primary.scored(truth)
         ceiling = self.primary.ceiling(self.opened)
-        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self._networks]
+        rows = [fold.positions[1] for fold in self._networks]
         values = np.empty((len(train), len(self.targets)), self.primary.dtype)
         parts: list[Predictions] = []
         for fold, chosen, checkpoint in zip(self._networks, rows, checkpoints, strict=True):
-            each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)
-            ((values[chosen], inferred),) = each
+            inferred: Mapping[str, Any] = {}
+            scores: NamedScores = {}
+            if len(chosen):  # one of several subjects may have none in a fold
+                each = self._network.predict_each(train, chosen, [checkpoint], stage is None, stage)
+                ((values[chosen], inferred),) = each
+                scores = scores_of(values[chosen], truth[chosen], ceiling, self.primary.answer_types)
             part = fold.named(train.ids[chosen], values[chosen], "out_of_fold", checkpoint, inferred)
-            scores = scores_of(values[chosen], truth[chosen], ceiling, self.primary.answer_types)
-            origin = {**part.provenance, "scores": {**part.provenance["scores"], "out_of_fold": scores}}
+            made = {**part.provenance["scores"], "out_of_fold": scores}
+            origin = {**part.provenance, "scores": made}
             parts.append(replace(part, provenance=origin))
         every = np.sort(np.concatenate(rows))
         scores = scores_of(values[every], truth[every], ceiling, self.primary.answer_types)
@@ -155,15 +189,19 @@ class FoldsRun(TogetherRun):
                 found.setdefault(name, {})[f"{split}{after}"] = scores
         return found
 
+    def _by_fold(self, which: Which | None, stage: str) -> dict[str, NamedScores]:
+        each = {name: run.out_of_fold(which, stage) for name, run in self.by_subject.items()}
+        return self.scores_by_fold(each)
+
     def _scores_of_all(self, which: Which | None, stage: str) -> dict[str, NamedScores]:
         """`scores_by_fold` of every objective, those of the predicted one under their plain names too."""
-        found = scores_by_fold(self.out_of_fold(which, stage))
+        found = self._by_fold(which, stage)
         if len(self.objectives) == 1:
             return found
         named = {name: dict(scores) for name, scores in found.items()}
         for one in self.objectives:
             run = self if one.name == self.primary.name else self.predicting(one.name)
-            by_fold = found if run is self else scores_by_fold(run.out_of_fold(which, stage))
+            by_fold = found if run is self else run._by_fold(which, stage)
             for name, scores in by_fold.items():
                 named[name] |= {f"{one.name}/{score}": value for score, value in scores.items()}
         return named
@@ -181,7 +219,7 @@ class FoldsRun(TogetherRun):
                 f"{self.rundir.path}/fold0 --untrained)"
             )
         values = self.out_of_fold(which, "plain").values
-        rows = [positions_of(fold.experiment, self.opened)[1] for fold in self._networks]
+        rows = [fold.positions[1] for fold in self._networks]
         yield Labelled("out_of_fold", np.sort(np.concatenate(rows)), values)
 
     def _recorded(self, which: Which | None) -> Mapping[str, Any]:
@@ -193,16 +231,20 @@ class FoldsRun(TogetherRun):
         return journal.validations(self.rundir.metrics).get(0, {}) if alike else {}
 
 
-def _keep(run: "FoldsRun", predictions: Predictions) -> None:
-    """Out-of-fold predictions, their scores and a figure of them, in the run directory."""
-    by_fold = scores_by_fold(predictions)
+def _keep(
+    run: "FoldsRun", by_fold: Mapping[str, NamedScores], predictions: Mapping[str, Predictions]
+) -> None:
+    """Out-of-fold predictions by subject, their scores and a figure of them, in the run directory."""
     scores = journal.Journal(run.rundir.path, -1)
     scores.write(0, 0, "validation", by_fold["all"])
     scores.close()
     name = run.primary.headline
     bars = {fold: scores[name] for fold, scores in by_fold.items()}
     score_dots(bars, run.rundir.plot("folds"), f"{name}, by fold and out of fold")
-    predictions.save(run.rundir.predictions("out_of_fold"))  # last: it tells that all of them are there
+    for name, part in run.by_subject.items():
+        predictions[name].save(
+            part.rundir.predictions("out_of_fold")
+        )  # last: they tell that all of them are there
 
 
 def scores_by_fold(predictions: Predictions) -> dict[str, NamedScores]:

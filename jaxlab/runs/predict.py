@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ class Predicted:
     """What was done. files: each run's own predictions, by its directory. mean: of all of them, where it was written.
 
     out: the file with the mean. sample: the submission's sample that it was checked against.
+    subjects: of runs that pool several, what was done for each; `out` is then the folder of their files.
     """
 
     files: dict[Path, Path]
     mean: Predictions | None = None
     out: Path | None = None
     sample: Path | None = None
+    subjects: "Mapping[str, Predicted]" = field(default_factory=dict)
 
 
 def predict_runs(
@@ -44,8 +46,11 @@ def predict_runs(
     split: str = "test",
     log: Callable[[str], None] = lambda line: None,
     objective: str | None = None,
+    subject: str | None = None,
 ) -> Predicted:
     """Predict a split with each run, keep it in each one's predictions/, and write their mean to `out`, if given.
+
+    Of runs that pool several subjects `out` is a folder with a file for each, named as it; subject: this one alone.
 
     A run that is read-only keeps nothing where `out` is given, which is told.
     objective: of those that each run has learned; default its first. The suffix of `out` picks csv or npz.
@@ -53,8 +58,30 @@ def predict_runs(
     log: is given a warning for each run whose training is not at its end, and a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
     """
-    check_out(out)
+    if out is not None and out.suffix:
+        check_out(out)
     runs = [load(path, settings).predicting(objective) for path in paths]
+    if subject is not None:
+        runs = [run.subject(subject) for run in runs]
+    if any(run.subjects for run in runs):
+        from jaxlab.runs.predict_subjects import (
+            predict_subjects,  # which predicts one after the other as this does
+        )
+
+        return predict_subjects(runs, out, which, split, log, objective)
+    check_out(out)
+    return predict_loaded(runs, out, which, split, log, objective)
+
+
+def predict_loaded(
+    runs: Sequence[Run],
+    out: Path | None,
+    which: Which | None,
+    split: str,
+    log: Callable[[str], None],
+    objective: str | None,
+) -> Predicted:
+    """`predict_runs` of runs at hand, which are of one subject."""
     for run in runs if out is None else ():
         keeping.check_writable(run.rundir)
     for run in runs:
@@ -133,14 +160,15 @@ def predict_images(
     log: Callable[[str], None] = lambda line: None,
     objective: str | None = None,
     skip_broken: bool = False,
+    subject: str | None = None,
 ) -> Path:
     """Write to `out` the mean of what runs predict for a folder of images, or one: a row for each, its file name first.
 
     The names of images in folders inside of it begin with these, as `cat/1.png`. The suffix of `out` picks csv, npz or
     parquet. skip_broken: leave out images that cannot be decoded, which are told; else they are an error.
     objective: as `predict_runs` has it. form: of classes; default probabilities, a column for each. `labels` is one
-    column of class names, in a csv. Nothing is kept in the runs, and no file is overwritten. Raises UserError, before
-    anything is predicted where that can be known.
+    column of class names, in a csv. subject: of runs that pool several, whose targets; default all. Nothing is kept in
+    the runs, and no file is overwritten. Raises UserError, before anything is predicted where that can be known.
     """
     check_out(out, given.SUFFIXES)
     if out.exists():
@@ -148,6 +176,8 @@ def predict_images(
             f"--out {out}: is there already; nothing is overwritten, so give another file or remove it"
         )
     runs = [load(path, settings).predicting(objective) for path in paths]
+    if subject is not None:
+        runs = [run.subject(subject) for run in runs]
     first = runs[0]
     _check_together(runs, None)
     first.primary.presented(first.primary.placeholder(1), form)
@@ -227,7 +257,7 @@ def check_out(out: Path | None, suffixes: Sequence[str] = (".csv", ".npz")) -> N
     """Raises UserError for a file of another kind, or that lies where nothing can be written."""
     if out is None:
         return
-    if out.suffix not in suffixes:
+    if out.is_dir() or out.suffix not in suffixes:
         raise UserError(f"--out {out}: expected a {' or '.join(suffixes)} file")
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
@@ -238,7 +268,7 @@ def _check_together(runs: Sequence[Run], sample: Path | None) -> None:
     """Raises UserError for runs without a mean, or of other ids or targets than the submission's sample has."""
     first, *others = runs
     if sample is not None:
-        _check_names(first, sample)
+        check_names(first, sample)
     for run in others:
         if (run.kind, set(run.targets)) != (first.kind, set(first.targets)):
             raise UserError(
@@ -255,7 +285,7 @@ def _asks_for_another(run: Run, sample: Path) -> bool:
     )
 
 
-def _check_names(run: Run, sample: Path) -> None:
+def check_names(run: Run, sample: Path) -> None:
     """The submission's check of ids and targets before anything is predicted, on values that pass any check."""
     if run.test[0] is None:
         return

@@ -34,6 +34,13 @@ class PredictsAs(Run):
         return self.predictor.opened
 
     @property
+    def as_it_is(self) -> Opened:
+        return self.predictor.as_it_is
+
+    def subject(self, name: str) -> Run:
+        return self.predictor.subject(name)
+
+    @property
     def test(self) -> tuple[Samples | None, Path | None]:
         return self.predictor.test
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 import jax
 import numpy as np
 
+from jaxlab.core.subjects import SEPARATOR, subjects_in
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
@@ -115,12 +116,34 @@ class Run(ABC):
         """Names of the outputs' columns."""
         return self.primary.targets
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whom it predicts, where its data pool several: `Pooled`; else nobody."""
+        named = all(SEPARATOR in name for name in self.targets)
+        return tuple(subjects_in(self.targets)) if named and self.source.pools else ()
+
+    def subject(self, name: str) -> "Run":
+        """The run of one of its subjects alone, whose predictions have that subject's own ids and target names.
+
+        Raises UserError where there is no such.
+        """
+        from jaxlab.runs.subjects import of_subject  # which has the kinds of runs
+
+        return of_subject(self, name)
+
     # -- its data
 
     @property
     def source(self) -> Source:
         """Where its data come from."""
         return self.experiment.data
+
+    @cached_property
+    def as_it_is(self) -> Opened:
+        """The run's source, opened."""
+        if self.like is not None and self.like.source == self.source:
+            return self.like.as_it_is
+        return self.source.open()
 
     @cached_property
     def opened(self) -> Opened:
@@ -130,7 +153,7 @@ class Run(ABC):
         """
         if self.like is not None and self.like.source == self.source:
             return self.like.opened
-        return new_data.matched(self.source.open(), self.objectives, self.rundir.path)
+        return new_data.matched(self.as_it_is, self.objectives, self.rundir.path)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -255,6 +278,14 @@ class Run(ABC):
         Raises UserError for a split that it has not.
         """
 
+    def refuse_several(self) -> None:
+        """Raises UserError for a run of several subjects, whose predictions are kept one subject after the other."""
+        if subjects := self.subjects:
+            raise UserError(
+                f"{self.rundir.path} predicts {len(subjects)} subjects, each with samples and targets of its own: "
+                f"run.subject({subjects[0]!r}) predicts one, `jaxlab predict {self.rundir.path} --out FOLDER` all"
+            )
+
     def keep(self, split: str = "test", which: Which | None = None) -> Predictions:
         """`predict_split`, kept in the run directory, where ensembles look for it.
 
@@ -314,6 +345,11 @@ class Run(ABC):
         self, which: Which | None = None, untrained: bool = False
     ) -> "Iterator[tuple[Labelled, ByTarget | ByClass]]":
         """`labelled`, each with its scores by target and region, or by class."""
+        if self.subjects:
+            from jaxlab.runs.by_subject import breakdowns  # which takes one run after another
+
+            yield from breakdowns(self, which, untrained)
+            return
         own = untrained or self.fingerprint == self.info["data"]["fingerprint"]
         for labelled in self.labelled(which, untrained) if own else [new_data.labelled(self, which)]:
             yield labelled, self.primary.breakdown(labelled, self.opened)

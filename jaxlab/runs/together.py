@@ -44,6 +44,10 @@ class TogetherRun(StudyRun):
         return str(member.rundir.path.relative_to(self.rundir.path))
 
     @property
+    def as_it_is(self) -> Opened:
+        return self._network.as_it_is
+
+    @property
     def opened(self) -> Opened:
         return self._network.opened
 
@@ -79,6 +83,7 @@ class TogetherRun(StudyRun):
 
     def predict_members(self, which: Which | None = None) -> Iterator[Predictions]:
         """Each network's predictions of the test images, in turn."""
+        self.refuse_several()
         samples = self._network.test_samples()
         checkpoints = self.checkpoints(self.usual if which is None else which)
         each = self._network.predict_each(samples, np.arange(len(samples)), checkpoints, compare=True)

@@ -115,6 +115,7 @@ class NetworkRun(Run):
         return ready(self, [self.checkpoint(self.usual if which is None else which)], size)
 
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
+        self.refuse_several()
         samples, rows = self._split(split)
         checkpoint = self.checkpoint(self.usual if which is None else which)
         ((values, inferred),) = self.predict_each(samples, rows, [checkpoint], compare=True)
@@ -151,10 +152,14 @@ class NetworkRun(Run):
         made = {"step": meta["step"], "digest": meta["digest"], **inferred}
         if "soup" in self.info:
             made["soup"] = self.info["soup"]
-        scores = {"validation": journal.validations(self.rundir.metrics).get(checkpoint.step, {})}
+        scores = self._validated(checkpoint)
         config = {**self.rundir.config(), "inference": to_json(self.experiment.inference)}
         origin = self.origin(scores, **made, config=config)
         return Predictions(ids, values, np.array(self.targets), self.primary.written, split, origin)
+
+    def _validated(self, checkpoint: Saved) -> dict[str, Any]:
+        """Its validation scores as training left them, for provenance."""
+        return {"validation": journal.validations(self.rundir.metrics).get(checkpoint.step, {})}
 
     def predict_each(
         self,
@@ -169,10 +174,20 @@ class NetworkRun(Run):
         (n, t) float32 as `inference` says, and {"inference": what it did}, if anything. UserImages are decoded once.
         compare: with predictions from images as they are. stage: of `inference`, or "plain"; default: all of it.
         """
-        recipe = self.recipe if self._twin is None else self._twin.recipe
-        seen = recipe.input.unlabelled(samples, rows, self._layout)
+        seen = self._unlabelled(samples, rows)
         for checkpoint in checkpoints:
             yield self._infer(self.on_devices(checkpoint), seen, compare, stage)
+
+    def _unlabelled(self, samples: Samples, rows: np.ndarray) -> Portion:
+        """The samples at `rows`, to predict."""
+        recipe = self.recipe if self._twin is None else self._twin.recipe
+        return recipe.input.unlabelled(samples, rows, self._layout)
+
+    @cached_property
+    def seen_test(self) -> Portion:
+        """All samples to predict, decoded."""
+        samples = self.test_samples()
+        return self._unlabelled(samples, np.arange(len(samples)))
 
     def _infer(
         self, variables: Variables, seen: Portion, compare: bool, stage: str | None

@@ -1,0 +1,228 @@
+"""One subject of a run that predicts several: with its own ids and target names, as a run by itself has them.
+
+What it keeps lies in predictions/SUBJECT/ of the run. Data are opened once for all subjects, and the images to predict
+decoded once, whoever saw them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from jaxlab.core.subjects import SEPARATOR, subject_of, subjects_in, without_subject
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data.images import SharedImages
+from jaxlab.data.source import Opened, Source, examples
+from jaxlab.experiment.inputs import Portion, input_of
+from jaxlab.experiment.recipe import Recipe, recalled
+from jaxlab.objectives import Resolved
+from jaxlab.runs import new_data
+from jaxlab.runs.folds import FoldsRun
+from jaxlab.runs.network.run import NetworkRun
+from jaxlab.runs.run import NamedScores, Run
+from jaxlab.runs.seeds import SeedsRun
+from jaxlab.training.checkpoint import Saved
+from jaxlab.training.rundir import RunDirectory
+from jaxlab.training.state import Variables
+
+
+@dataclass(frozen=True)
+class SubjectDirectory(RunDirectory):
+    """The run's, with predictions and plots of one subject in folders of their own."""
+
+    subject: str = ""
+
+    def predictions(self, split: str) -> Path:
+        return self.path / "predictions" / self.subject / f"{split}.npz"
+
+    def plot(self, name: str) -> Path:
+        return self.path / "plots" / self.subject / f"{name}.png"
+
+
+def of_subject(run: Run, subject: str) -> Run:
+    """`run`, of one of its subjects. Raises UserError where there is no such, or it cannot be told apart."""
+    if not run.subjects:
+        raise UserError(f"{run.rundir.path}: is of one subject, expected a run of data=Pooled(...)")
+    if subject not in run.subjects:
+        raise UserError(
+            f"{run.rundir.path}: no subject {subject!r}; it predicts {examples(run.subjects, len(run.subjects))}"
+        )
+    for kind, own in _KINDS.items():
+        if isinstance(run, kind):
+            return own.within(run, subject)
+    raise UserError(f"{run.rundir.path}: {type(run).__name__} does not predict one subject by itself")
+
+
+class OfSubject(Run):
+    """What all have in common. whole: the run of all subjects."""
+
+    rundir: SubjectDirectory
+
+    @classmethod
+    def within(cls, run: Run, subject: str) -> Self:
+        """Of a run at hand, whose data need not be opened anew."""
+        found = cls.__new__(cls)
+        found.__dict__["whole"] = run
+        found.__init__(SubjectDirectory(run.rundir.path, subject), run.experiment, run.predicts)  # type: ignore[misc]
+        return found
+
+    @cached_property
+    def whole(self) -> Any:
+        kind: Any = next(kind for kind, own in _KINDS.items() if isinstance(self, own))
+        return kind(RunDirectory(self.rundir.path), self.experiment, self.predicts)
+
+    @property
+    def name(self) -> str:
+        """The subject's."""
+        return self.rundir.subject
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def source(self) -> Source:
+        sources = self.whole.source.of_subjects()
+        if self.name not in sources:
+            raise UserError(
+                f"{self.rundir.path}: the data have no subject {self.name!r}; they have {examples(sources, 20)}"
+            )
+        return sources[self.name]
+
+    @cached_property
+    def opened(self) -> Opened:
+        pool = self.whole.as_it_is.subjects
+        if self.name not in pool:
+            raise UserError(
+                f"{self.rundir.path}: the data have no subject {self.name!r}; they have {examples(pool, 20)}"
+            )
+        return new_data.matched(pool[self.name], self.objectives, self.rundir.path)
+
+    @cached_property
+    def test(self) -> tuple[Samples | None, Path | None]:
+        return self.source.open_test()
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.whole.fingerprint)
+
+    def recorded(self) -> dict[str, dict[str, NamedScores]]:
+        """Training leaves scores of all subjects together."""
+        return {}
+
+    def origin(self, scores: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        return {**super().origin(scores, **more), "subject": self.name}
+
+
+class SubjectNetwork(OfSubject, NetworkRun):
+    """A network that predicts one subject's targets alone: other readouts are not computed."""
+
+    whole: NetworkRun
+
+    def __init__(self, rundir: SubjectDirectory, experiment: Any, predicts: str | None = None):
+        super().__init__(rundir, experiment, predicts)
+        self._all = self.task
+        self._columns = {one.name: columns_of(one, self.name) for one in self.task.objectives}
+        own = tuple(_own(one, self._columns[one.name]) for one in self.task.objectives)
+        self.task = replace(self.task, objectives=own)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The network is that of all subjects; truth and outputs are this one's."""
+        seen = input_of(self.experiment, self._all, run=str(self.rundir.path))
+        found = recalled(self.experiment, self._all, seen)
+        return replace(found, task=self.task, input=replace(seen, task=self.task))  # type: ignore[type-var]
+
+    @cached_property
+    def positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """As all subjects' samples were divided."""
+        subject = self.whole.as_it_is.train.columns["subject"]
+        own = np.flatnonzero(subject == self.name)
+        learn, validate = (
+            np.searchsorted(own, side[subject[side] == self.name]) for side in self.whole.positions
+        )
+        return learn, validate
+
+    def put(self, variables: Variables) -> Variables:
+        return super().put(replace(variables, constants=self._constants(variables)))
+
+    def untrained(self, checkpoint: Saved) -> Variables:
+        found = self.whole.untrained(checkpoint)
+        return replace(found, constants=self._constants(found))
+
+    def _constants(self, variables: Variables) -> dict[str, Any]:
+        """This subject's columns of those that objectives have by target."""
+        found = dict(variables.constants)
+        for one in self.task.objectives:
+            columns = self._columns[one.name]
+            for name in ("target_mean", "target_scale"):
+                if columns is not None and (key := f"{one.prefix}{name}") in found:
+                    found[key] = found[key][columns]
+        return found
+
+    def _unlabelled(self, samples: Samples, rows: np.ndarray) -> Portion:
+        """Those to predict are decoded once for all subjects."""
+        if samples is not self.test[0]:
+            return super()._unlabelled(samples, rows)
+        subject = self.whole.test_samples().columns["subject"]
+        own = np.flatnonzero(subject == self.name)
+        return _taken(self.whole.seen_test, own[rows])
+
+    def _validated(self, checkpoint: Saved) -> dict[str, Any]:
+        return {}  # what training has are scores of all subjects
+
+    def _record(self, checkpoints: Iterable[Saved], scores: Any) -> None:
+        """The run's records are of all subjects."""
+
+
+class _SubjectStudy(OfSubject):
+    @cached_property
+    def runs(self) -> Mapping[str, Run]:
+        return {name: of_subject(run, self.name) for name, run in self.whole.runs.items()}
+
+
+class SubjectFolds(_SubjectStudy, FoldsRun):
+    """Folds that predict one subject."""
+
+
+class SubjectSeeds(_SubjectStudy, SeedsRun):
+    """Seeds that predict one subject."""
+
+
+_KINDS: Mapping[type[Run], type[OfSubject]] = {
+    NetworkRun: SubjectNetwork,
+    FoldsRun: SubjectFolds,
+    SeedsRun: SubjectSeeds,
+}
+
+
+def columns_of(objective: Resolved, subject: str) -> np.ndarray | None:
+    """Positions of the subject's targets in an objective; None of one whose targets all subjects share, as a column."""
+    if not all(SEPARATOR in name for name in objective.targets):
+        return None
+    return np.array(subjects_in(objective.targets).get(subject, []), np.intp)
+
+
+def _own(one: Resolved, columns: np.ndarray | None) -> Resolved:
+    """The objective of one subject; its outputs are the same columns of the network's."""
+    if columns is None:
+        return one
+    names = tuple(without_subject(one.targets[k]) for k in columns.tolist())
+    origin = None if one.origin is None else one.origin[columns]
+    return replace(one, targets=names, first=one.first + int(columns[0]), origin=origin)
+
+
+def _taken(portion: Portion, rows: np.ndarray) -> Portion:
+    """Some rows of samples that are to be predicted."""
+    images = portion.rows
+    if isinstance(images, SharedImages):
+        taken: Any = SharedImages(images.images, images.rows[rows])
+    else:
+        taken = images[rows] if images.ndim == 1 else SharedImages(images, rows)
+    return replace(portion, ids=portion.ids[rows], rows=taken)
+
+
+__all__ = ["OfSubject", "of_subject", "subject_of"]

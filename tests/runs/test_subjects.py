@@ -1,0 +1,108 @@
+"""A run of several subjects: one at a time, as files, and by folds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from pooled_folders import TARGETS, TEST, TRAIN, images_of, targets_of
+
+import jaxlab
+from jaxlab import UserError
+from jaxlab.cli.main import main
+from submit import Predictions
+
+
+@pytest.fixture(scope="module")
+def network(pooled):
+    return jaxlab.load(pooled / "fold0")
+
+
+@pytest.mark.parametrize("subject", TRAIN)
+def test_a_subject_has_its_own_names_and_the_networks_numbers(network, subject):
+    assert network.subjects == tuple(TRAIN)
+    found = network.subject(subject).predict_split("test")
+    assert found.ids.tolist() == [f"t{k}" for k in range(TEST)]
+    assert found.targets.tolist() == [f"n{k}" for k in range(TARGETS[subject])]
+    whole = network.predict(images_of(subject)[TRAIN[subject] :])
+    columns = [name.startswith(f"{subject}/") for name in network.targets]
+    np.testing.assert_allclose(found.values, whole[:, columns], rtol=1e-5)
+
+
+def test_scores_by_subject_are_those_of_its_samples(network):
+    """Against numpy's correlation of what the network says of the validation images."""
+    learn, validate = network.positions
+    assert len(learn) + len(validate) == sum(TRAIN.values())
+    first = dict(zip(TRAIN, np.cumsum([0, *TRAIN.values()])[:-1], strict=True))
+    for labelled, details in network.breakdowns():
+        rows = dict(zip(("train", "validation"), (learn, validate), strict=True))[labelled.split]
+        for subject, number in TRAIN.items():
+            own = rows[(rows >= first[subject]) & (rows < first[subject] + number)] - first[subject]
+            columns = [name.startswith(f"{subject}/") for name in network.targets]
+            said = network.predict(images_of(subject)[own])[:, columns]
+            truth = targets_of(subject)[own]
+            r = [np.corrcoef(x, y)[0, 1] for x, y in zip(said.T, truth.T, strict=True)]
+            assert details.rows()[subject]["pearson"] == pytest.approx(np.mean(r), abs=1e-4)
+            alone = network.subject(subject).evaluate()
+            assert alone[labelled.split]["pearson"] == pytest.approx(np.mean(r), abs=1e-4)
+
+
+def test_a_file_for_each(pooled, tmp_path):
+    from shutil import copytree
+
+    run, out = copytree(pooled / "fold0", tmp_path / "run"), tmp_path / "out"
+    result = CliRunner().invoke(main, ["predict", str(run), "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in out.glob("*.csv")) == ["s1.csv", "s10.csv", "s2.csv"]
+    for subject in TRAIN:
+        table = pd.read_csv(out / f"{subject}.csv", index_col="id")
+        kept = Predictions.load(run / "predictions" / subject / "test.npz")
+        np.testing.assert_allclose(table.loc[kept.ids, kept.targets], kept.values, rtol=1e-6)
+        assert kept.provenance["subject"] == subject
+    assert "s1.csv: written, checked against" in result.output
+    assert "s10.csv: written with predictions in the targets' units, not checked" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--out", "out.csv"],
+            "of which each has a file of its own: give a folder (--out out), or one subject",
+        ),
+        (["--subject", "s3"], "no subject 's3'; it predicts s1, s2, s10"),
+    ],
+)
+def test_what_cannot_be_written_is_said(pooled, arguments, words):
+    result = CliRunner().invoke(main, ["predict", str(pooled / "fold0"), *arguments])
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_predictions_of_all_at_once_are_no_file(network, trained):
+    with pytest.raises(UserError, match="predicts 3 subjects, each with samples and targets of its own"):
+        network.keep("validation")
+    with pytest.raises(UserError, match="is of one subject, expected a run of data=Pooled"):
+        jaxlab.load(trained).subject("s1")
+
+
+def test_out_of_fold_predictions_lie_by_subject(pooled):
+    run = jaxlab.load(pooled)
+    for subject, number in TRAIN.items():
+        kept = Predictions.load(Path(pooled) / "predictions" / subject / "out_of_fold.npz")
+        assert kept.ids.tolist() == [f"{k:03d}" for k in range(number)]
+        assert kept.targets.tolist() == [f"n{k}" for k in range(TARGETS[subject])]
+        each = [
+            jaxlab.load(pooled / f"fold{k}").subject(subject).predict_split("validation", "last")
+            for k in (0, 1)
+        ]
+        assert sorted([*each[0].ids, *each[1].ids]) == kept.ids.tolist()
+        place = {name: row for row, name in enumerate(kept.ids.tolist())}
+        for part in each:
+            rows = [place[name] for name in part.ids.tolist()]
+            np.testing.assert_allclose(kept.values[rows], part.values, rtol=1e-5)
+    assert not (Path(pooled) / "predictions" / "out_of_fold.npz").exists()
+    mean = run.subject("s2").predict_split("test")
+    each = [jaxlab.load(pooled / f"fold{k}").subject("s2").predict_split("test", "last") for k in (0, 1)]
+    np.testing.assert_allclose(mean.values, (each[0].values + each[1].values) / 2, rtol=1e-5)
