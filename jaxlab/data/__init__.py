@@ -42,6 +42,7 @@ from jaxlab.data.sources.sensorium import Sensorium
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.table import KaggleTable
 from jaxlab.data.sources.tfds import Tfds
+from jaxlab.data.sources.unlabelled import ImageTree, Unlabelled
 from jaxlab.data.sources.vqa import VQAv2
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
 
@@ -70,6 +71,7 @@ __all__ = [
     "Grey",
     "GroupedSplit",
     "ImageFolders",
+    "ImageTree",
     "Images",
     "KFold",
     "KaggleOrSimulated",
@@ -90,6 +92,7 @@ __all__ = [
     "Source",
     "Split",
     "Tfds",
+    "Unlabelled",
     "VQAv2",
     "Wavelet",
     "WithMasks",

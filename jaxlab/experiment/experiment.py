@@ -20,6 +20,7 @@ from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import RandomSplit, Split
 from jaxlab.encode import CachedFeatures
 from jaxlab.evaluate.inference import Inference
+from jaxlab.experiment.posed import check_pretext
 from jaxlab.heads import Head, Linear
 from jaxlab.losses import Loss, Mse
 from jaxlab.models.base import Model
@@ -27,6 +28,7 @@ from jaxlab.models.features import Features
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.objectives import ANSWERS, KINDS, Objective
 from jaxlab.optim import AdamW, FineTune, Optimizer, Plateau
+from jaxlab.pretext import PRETEXT, Pretext
 from jaxlab.training.sharding import Parallel
 from jaxlab.weights.read import without_download
 
@@ -139,6 +141,8 @@ class Experiment(Component):
     normalize: default the one that belongs to the pretrained weights, else ImageNet's.
     head, loss: of the one objective. objectives: several by name, in place of both; the first is the primary one, which
         picks the best checkpoint and is what is predicted.
+    pretext: a task that makes a truth of images alone, whose labels are not used. `head` and `loss` are then of it;
+        among several objectives it is the one of="pretext".
     limit: train and validate on no more than so many samples each (for a quick look).
     inference: how the trained network predicts; no part of what it is, so that a run may be given another.
     optimizer: with its learning rates. finetune: what trains when. training: how long, in which batches.
@@ -163,12 +167,14 @@ class Experiment(Component):
     seed: int = 0
     limit: int | None = None
     inference: Inference = Inference()
+    pretext: Pretext | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise UserError(f"Experiment.seed: expected 0 to 2**32 - 1, found {self.seed}")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Experiment.limit: expected 1 or more, found {self.limit}")
+        check_pretext(self)
         self._check_objectives()
         self._check_mirrors()
         self._check_features()
@@ -182,14 +188,23 @@ class Experiment(Component):
     @property
     def goals(self) -> dict[str, Objective]:
         """The objectives by name, the primary one first: those given, or the one of `head` and `loss`."""
-        name = KINDS[self.loss.kind].usual_truth
-        return self.objectives or {name: Objective(head=self.head, loss=self.loss)}
+        if self.objectives:
+            return self.objectives
+        if self.pretext is not None:
+            return {PRETEXT: Objective(head=self.head, loss=self.loss, of=PRETEXT)}
+        return {KINDS[self.loss.kind].usual_truth: Objective(head=self.head, loss=self.loss)}
+
+    @property
+    def missing(self) -> bool:
+        """Whether some of the truth may be NaN."""
+        return self.data.missing_targets or (self.pretext is not None and self.pretext.partial)
 
     def fingerprint(self, opened: Opened) -> str:
         """Of the labelled data, with those columns, and those predictions of others, that are learned from."""
         own = {
             kind.usual_truth for kind in KINDS.values()
         }  # in the fingerprint already, whatever columns are called
+        own |= {PRETEXT}  # made of the images, which are in it
         goals = self.goals.values()
         columns = dict.fromkeys(one.truth for one in goals if one.teacher is None and one.truth not in own)
         if any(part.of_answers for one in goals for part in one.loss.parts):
@@ -257,22 +272,23 @@ class Experiment(Component):
 
     def _check_missing(self) -> None:
         """Raises UserError where targets may be missing and a loss cannot do without them."""
-        if not self.data.missing_targets:
+        if not self.missing:
             return
         for name, one in self.goals.items():
             for part in one.loss.parts:
                 if part.kind == "regression" and one.teacher is None and not part.leaves_out_missing:
                     loss = type(part).__name__
-                    lacks = (
-                        f"data={type(self.data).__name__}(...), where other subjects' targets are missing"
-                        if self.data.pools
-                        else "data.missing_targets=True"
-                    )
                     raise UserError(
-                        f"{lacks}: objective {name!r}: {loss} does not leave out missing targets, as "
+                        f"{self._why_missing()}: objective {name!r}: {loss} does not leave out missing targets, as "
                         "Mse(), SmoothL1(), NegativePearson() and others do; a loss of your own does where it gives a "
                         f"value each (TargetLoss), or says so (leaves_out_missing = True in {loss})"
                     )
+
+    def _why_missing(self) -> str:
+        if self.data.pools:
+            return f"data={type(self.data).__name__}(...), where other subjects' targets are missing"
+        own = self.data.missing_targets
+        return "data.missing_targets=True" if own else f"pretext={type(self.pretext).__name__}()"
 
     @property
     def group(self) -> int:

@@ -250,7 +250,7 @@ def examined(
     Raises UserError for images of another scale than expected.
     """
     images = experiment.images
-    first = first_readable(at_levels(opened.train, images.levels), np.arange(len(opened.train)))
+    first = _first(experiment, opened)
     if experiment.normalize is None and not encoders:  # which look for themselves
         check_intensities(type(experiment.data).__name__, first)
     return Task(
@@ -261,6 +261,28 @@ def examined(
         masks=opened.train.masks,
         encoders=tuple(encoder.record() for encoder in encoders),
     )
+
+
+def posed_targets(experiment: Experiment, opened: Opened) -> tuple[str, ...]:
+    """Names of what a pretext task asks of the images; none where there is no task.
+
+    Raises UserError for images of another shape than it can take, and for ones with masks.
+    """
+    images, task = experiment.images, experiment.pretext
+    if task is None:
+        return ()
+    if opened.train.masks:
+        raise UserError(
+            f"pretext={type(task).__name__}(): takes images without masks; give it the source that "
+            f"{type(experiment.data).__name__} wraps"
+        )
+    size = images.size or _first(experiment, opened).shape[:2]
+    return task.targets((*size, images.channels))
+
+
+def _first(experiment: Experiment, opened: Opened) -> np.ndarray:
+    """The first readable image."""
+    return first_readable(at_levels(opened.train, experiment.images.levels), np.arange(len(opened.train)))
 
 
 def truth_of(objectives: Sequence[Resolved], samples: Samples) -> dict[str, np.ndarray]:

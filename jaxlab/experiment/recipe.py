@@ -22,7 +22,7 @@ from jaxlab.data.pipeline import check_batch_size, epoch_length
 from jaxlab.data.source import Opened
 from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
-from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, input_of
+from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, input_of, posed_targets
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
 from jaxlab.metrics import TERM
@@ -30,6 +30,7 @@ from jaxlab.models.order import order
 from jaxlab.nn.plain import check_rows
 from jaxlab.objectives import Resolved, answer_types_of, resolved, targets_of
 from jaxlab.optim import Groups, Plateau, Tuning, undecayed
+from jaxlab.pretext import PRETEXT
 from jaxlab.training.plan import Plan
 from jaxlab.training.runtime import compute_dtype
 from jaxlab.training.state import TrainState, Variables
@@ -78,6 +79,7 @@ class Recipe:
             objectives=self.task.objectives,
             prepare=self.input.prepare,
             mix=experiment.mix,
+            pretext=experiment.pretext,
             dtype=compute_dtype(experiment.training.dtype),
         )
 
@@ -176,7 +178,7 @@ class Recipe:
             name: leaf
             for one in self.task.objectives
             for name, leaf in one.constants(
-                learn.truth[one.name], self.experiment.training.standardize
+                *_to_measure(one, learn, self.experiment.training.standardize)
             ).items()
         }
         return Variables(params, stats, constants)
@@ -212,8 +214,9 @@ def resolve(
     positions, steps_per_epoch = divided(experiment, opened)
     encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
-    missing = experiment.data.missing_targets
-    targets = targets_of(experiment.goals, opened, source, missing)
+    missing = experiment.missing
+    posed = posed_targets(experiment, opened)
+    targets = targets_of(experiment.goals, opened, source, missing, posed)
     kinds = answer_types_of(experiment.goals, opened.train)
     objectives = resolved(experiment.goals, targets, missing=missing, answer_types=kinds)
     standardize = experiment.training.standardize
@@ -230,6 +233,17 @@ def resolve(
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
     tuning, table = _tuned(recipe, steps_per_epoch)
     return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table, tuple(notes)))
+
+
+def _to_measure(one: Resolved, learn: Portion, standardize: bool) -> tuple[np.ndarray, bool]:
+    """The truth that an objective's constants are measured of, and whether it is standardised by them.
+
+    What a pretext task makes on the devices is normalised as images are, and of classes that are equally frequent.
+    """
+    if one.of != PRETEXT:
+        return learn.truth[one.name], standardize
+    count = len(one.targets)
+    return (np.arange(count) if one.kind == "classification" else np.zeros((1, count), np.float32)), False
 
 
 def recalled(experiment: Experiment, task: Task, seen: Input | None = None) -> Recipe:
@@ -268,7 +282,7 @@ def positions_of(experiment: Experiment, opened: Opened) -> tuple[np.ndarray, np
     Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
     """
     learn, validate = experiment.split.split(opened.train)
-    if opened.train.label is not None:
+    if opened.train.label is not None and experiment.pretext is None:
         learn = learn[opened.train.label[learn] >= 0]
     return spread(learn, experiment.limit), spread(validate, experiment.limit)
 

@@ -3,12 +3,14 @@
 from jaxlab.heads.attention import Attention
 from jaxlab.heads.base import Head
 from jaxlab.heads.combine import ROI, PerROI, Sum
+from jaxlab.heads.decoder import Decoder
 from jaxlab.heads.factorized import Factorized
 from jaxlab.heads.gaussian import Gaussian
 from jaxlab.heads.joint import Joint
 from jaxlab.heads.linear import Linear, LowRank
 from jaxlab.heads.network import Network, build_network
 from jaxlab.heads.per_subject import PerSubject
+from jaxlab.heads.projection import Projection
 from jaxlab.heads.rates import Rates
 from jaxlab.heads.retina_map import RetinaMap
 from jaxlab.heads.shared import Shared
@@ -17,6 +19,7 @@ from jaxlab.heads.squashed import Squashed
 __all__ = [
     "ROI",
     "Attention",
+    "Decoder",
     "Factorized",
     "Gaussian",
     "Head",
@@ -26,6 +29,7 @@ __all__ = [
     "Network",
     "PerROI",
     "PerSubject",
+    "Projection",
     "Rates",
     "RetinaMap",
     "Shared",

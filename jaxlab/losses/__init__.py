@@ -2,6 +2,7 @@
 
 from jaxlab.losses.base import END, About, BatchLoss, Loss, Space, Total
 from jaxlab.losses.classification import CrossEntropy, Focal, LogitAdjusted
+from jaxlab.losses.contrast import NTXent
 from jaxlab.losses.ramp import Ramp, Weight, weight_at
 from jaxlab.losses.regression import Mse, Poisson, SmoothL1, TargetLoss
 from jaxlab.losses.soft_answers import SoftAnswers
@@ -17,6 +18,7 @@ __all__ = [
     "LogitAdjusted",
     "Loss",
     "Mse",
+    "NTXent",
     "NegativePearson",
     "Poisson",
     "Ramp",

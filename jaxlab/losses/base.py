@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, UserError
@@ -14,6 +14,9 @@ Space = Literal["standardised", "units"]
 Total = Callable[
     [Array], Array
 ]  # (b, ...) values of a device's rows -> their sum over the whole batch, masked rows out
+Gather = Callable[
+    [Array], Array
+]  # (b, ...) values of a device's rows -> (n, ...) those of the whole batch, in order
 END = float("inf")  # the epoch of evaluation: what changes over epochs has come to its end
 
 
@@ -26,12 +29,25 @@ class About:
         infinite, so that what changes over epochs is at its end and validation losses of different epochs compare.
     shares: (t,) each class's share of the training samples; for losses with `needs_shares` alone.
     known: where the truth is known; elsewhere it is filled with the target's mean. None: everywhere.
+    gather: brings the rows of all devices together, for losses that compare each row with every other.
+    first: the place in the whole batch of this device's first row. mask: (b,) which rows do not only fill it up.
     """
 
     total: Total
     epoch: Float[Array, ""] | float = END
     shares: Float[Array, " t"] | None = None
     known: Bool[Array, "b t"] | None = None
+    gather: Gather = lambda rows: rows
+    first: Int[Array, ""] | int = 0
+    mask: Bool[Array, " b"] | None = None
+
+    def rows(self, count: int) -> Int[Array, " b"]:
+        """The places of this device's `count` rows in the whole batch."""
+        return self.first + jnp.arange(count)
+
+    def present(self, count: int) -> Bool[Array, " b"]:
+        """Which of this device's `count` rows do not only fill the batch up."""
+        return jnp.ones(count, bool) if self.mask is None else self.mask
 
     def total_of_known(self, values: Float[Array, "b ..."]) -> Float[Array, "..."]:
         """As `total`; of (b, t) values, a row and target each, the sum over those whose truth is known."""

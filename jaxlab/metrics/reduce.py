@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 
 def total(
@@ -16,6 +16,11 @@ def total(
         values = jnp.where(mask.reshape(*mask.shape, *[1] * (values.ndim - mask.ndim)), values, 0)
     summed = values.sum(0)
     return summed if axis_name is None else jax.lax.psum(summed, axis_name)
+
+
+def gathered(values: Shaped[Array, "b ..."], axis_name: str | None) -> Shaped[Array, "n ..."]:
+    """The rows of all devices of `axis_name`, in their order."""
+    return values if axis_name is None else jax.lax.all_gather(values, axis_name, tiled=True)
 
 
 def largest(

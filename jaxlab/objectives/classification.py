@@ -17,6 +17,7 @@ from jaxlab.metrics import ClassificationSums, Sums
 from jaxlab.objectives.learnable import check_classes
 from jaxlab.objectives.resolved import SHARE, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
+from jaxlab.pretext import PRETEXT
 
 if TYPE_CHECKING:
     from scipy import special
@@ -72,6 +73,8 @@ class Classification(Resolved):
         """(n,) int32 labels; of a teacher its probabilities (n, t) float32."""
         if self.teacher is not None:
             return self.said_by(self.teacher, samples)
+        if self.of == PRETEXT:
+            return None
         if self.of == self.usual_truth:
             return samples.label
         number = {name: k for k, name in enumerate(self.targets)}

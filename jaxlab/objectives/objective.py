@@ -16,6 +16,7 @@ from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.regression import Regression
 from jaxlab.objectives.resolved import Resolved
 from jaxlab.objectives.teacher import Teacher
+from jaxlab.pretext import PRETEXT
 
 KINDS: Mapping[Kind, type[Regression] | type[Classification]] = {
     one.kind: one for one in (Regression, Classification)
@@ -26,8 +27,9 @@ KINDS: Mapping[Kind, type[Regression] | type[Classification]] = {
 class Objective(Component):
     """What is predicted, and how a prediction is judged.
 
-    of: the truth: "activity" for the data's targets, "label" for their classes, or else the name of one of their
-        columns, which holds numbers or classes as the loss takes them; or a `Teacher`, another network's predictions.
+    of: the truth: "activity" for the data's targets, "label" for their classes, "pretext" for what the experiment's
+        pretext task makes of images, or else the name of one of the data's columns, which holds numbers or classes as
+        the loss takes them; or a `Teacher`, another network's predictions.
         Default: what the loss is for.
     weight: of its loss in the sum over objectives; a number, or a `Ramp` over epochs. The validation loss takes a ramp
         at its end, so that epochs compare.
@@ -159,16 +161,23 @@ def _check_answers(name: str, objective: Objective, kinds: tuple[str, ...] | Non
 
 
 def targets_of(
-    objectives: Mapping[str, Objective], opened: Opened, source: str, missing: bool = False
+    objectives: Mapping[str, Objective],
+    opened: Opened,
+    source: str,
+    missing: bool = False,
+    posed: tuple[str, ...] = (),
 ) -> dict[str, tuple[str, ...]]:
     """{objective: the names of its targets or classes}. source: the name of the data's type, for messages.
+
+    posed: those of the pretext task.
 
     missing: whether cells of a column of numbers may say that there is none.
 
     Raises UserError where the data have no such truth, naming what they have.
     """
     return {
-        name: _targets(name, objective, opened, source, missing) for name, objective in objectives.items()
+        name: posed if objective.of == PRETEXT else _targets(name, objective, opened, source, missing)
+        for name, objective in objectives.items()
     }
 
 
@@ -179,6 +188,11 @@ def _targets(name: str, objective: Objective, opened: Opened, source: str, missi
         return objective.teacher.targets(loss.kind)
     if truth == kind.usual_truth:
         if kind.stored(train) is None:
+            if train.target is None and train.label is None:
+                raise UserError(
+                    f"the data ({source}) have images alone, and no truth for loss={type(loss).__name__}(): expected a "
+                    "pretext task (pretext=Rotation()), or a teacher (Objective(of=Teacher(...)))"
+                )
             raise UserError(
                 f"loss={type(loss).__name__}() is for {loss.kind}, but the data ({source}) are for {opened.kind}: "
                 f"use loss={KINDS[opened.kind].usual_loss}"

@@ -18,6 +18,7 @@ from jaxlab.metrics import RegressionSums, Sums
 from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
 from jaxlab.objectives.resolved import ACTIVITY, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
+from jaxlab.pretext import PRETEXT
 
 if TYPE_CHECKING:
     from submit import regions
@@ -64,6 +65,8 @@ class Regression(Resolved):
     def truth(self, samples: Samples) -> np.ndarray | None:
         if self.teacher is not None:
             return self.said_by(self.teacher, samples)
+        if self.of == PRETEXT:
+            return None
         if self.of == self.usual_truth:
             return samples.target
         return _numbers(np.asarray(samples.columns[self.of]), f"column {self.of!r}", self.missing)

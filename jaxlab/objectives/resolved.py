@@ -134,13 +134,14 @@ class Resolved(ABC):
         total: Total,
         epoch: Float[Array, ""] | float = END,
         taught: Array | None = None,
+        **across: Any,
     ) -> Told:
         """One a row; `outputs` are its own, truth in its own units. total, epoch: as losses are told `About` them.
 
-        taught: what `distill` says, as `taught_by` gives it.
+        across: gather, first and mask, likewise. taught: what `distill` says, as `taught_by` gives it.
         Raises UserError for a loss that gives something else.
         """
-        about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"), self.known(truth))
+        about = About(total, epoch, constants.get(f"{self.prefix}{SHARE}"), self.known(truth), **across)
         found = self._told(outputs, truth, constants, about, self.teacher)
         if self.distill is None or taught is None:
             return found

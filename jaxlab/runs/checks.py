@@ -14,6 +14,7 @@ from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import changed_encoders
 from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Resolved
+from jaxlab.pretext import PRETEXT
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions, SubmissionError, kaggle
@@ -124,7 +125,12 @@ def log_data(opened: Opened, objective: Resolved, session: Session) -> None:
     for note in opened.notes:
         session.once(note)
     samples, sample = opened.test, opened.sample_submission
-    if samples is None or sample is None or len(samples) * len(objective.targets) > _CELLS:
+    if (
+        samples is None
+        or sample is None
+        or objective.of == PRETEXT
+        or len(samples) * len(objective.targets) > _CELLS
+    ):
         return
     try:
         faults = unlike_sample(samples, objective, sample)

@@ -21,6 +21,7 @@ from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.types import FileWarning, UserError
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.objectives import Resolved
+from jaxlab.pretext import PRETEXT
 from jaxlab.runs.run import NamedScores, Run, Which, numbers
 from submit import Predictions, SubmissionError
 from submit.files.atomic import atomic
@@ -113,7 +114,8 @@ def test_truth(run: Run) -> np.ndarray | None:
 def solution_of(run: Run) -> Path | None:
     """A solution.csv beside the sample submission, of data that do not bring the truth of their test images."""
     samples, sample = run.test
-    beside = None if samples is None or sample is None else sample.with_name("solution.csv")
+    made = run.primary.of == PRETEXT  # which no solution has
+    beside = None if samples is None or sample is None or made else sample.with_name("solution.csv")
     return beside if beside is not None and run.predicts is None and beside.is_file() else None
 
 

@@ -42,7 +42,7 @@ def compared_gradients(
 
         def each(own: tree.Flat) -> tuple[list[Array], tree.Flat]:
             variables = Variables(state.params | own, stats, state.constants)
-            losses, passed = forward(program, learning, state, variables, piece, keys, axis_name)
+            losses, passed, _ = forward(program, learning, state, variables, piece, keys, axis_name)
             return [weights[name] * losses[name].loss.sum() / rows_in_all for name in names], passed.stats
 
         values, back, stats = jax.vjp(each, own, has_aux=True)

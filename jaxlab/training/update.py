@@ -103,7 +103,7 @@ def passes(
         trained: tree.Flat, stats: tree.Flat, sums: SumsByObjective, piece: Batch, keys: Array
     ) -> tuple[Array, tuple]:
         variables = Variables(state.params | trained, stats, state.constants)
-        told, passed = forward(program, learning, state, variables, piece, keys, axis_name)
+        told, passed, piece = forward(program, learning, state, variables, piece, keys, axis_name)
         sums = program.add(sums, passed.outputs, told, piece, state.constants, axis_name)
         losses = {name: one.loss for name, one in told.items()}
         weights = program.weights(variables.params, learning.epoch(state))
@@ -136,14 +136,16 @@ def forward(
     piece: Batch,
     keys: Array,
     axis_name: str | None,
-) -> tuple[dict[str, Told], Forward]:
-    """{objective: a loss a row} of a piece of the batch, augmented and in training mode, and the pass itself."""
+) -> tuple[dict[str, Told], Forward, Batch]:
+    """{objective: a loss a row} of a piece of the batch, augmented and in training mode, the pass itself, and the piece
+    with its truth.
+    """
     split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
-    images = program.prepare(piece["image"], split[0])
     constants, epoch = state.constants, learning.epoch(state)
     mode = Mode(train=True, row_keys=split[1], axis_name=axis_name, epoch=epoch)
-    passed = program.apply(variables, images, mode, learning.frozen_norms)
-    return program.training_losses(passed.outputs, piece, constants, split[0], axis_name, epoch), passed
+    passed, piece = program.passed(variables, piece, split[0], mode, learning.frozen_norms)
+    told = program.training_losses(passed.outputs, piece, constants, split[0], axis_name, epoch)
+    return told, passed, piece
 
 
 def climbed(params: tree.Flat, grads: tree.Flat, radius: float) -> tree.Flat:

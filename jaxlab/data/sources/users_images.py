@@ -46,13 +46,13 @@ def _files_at(path: Path) -> dict[str, Path]:
         if not path.is_file():
             raise UserError(f"images: nothing at {path}; expected a folder of images, or one")
         return {path.name: path}
-    files = list_folder(path, _folders_in(path)).by_name
+    files = list_folder(path, folders_in(path)).by_name
     if not files:
         raise UserError(f"images: {path} holds none (a file that ends in {', '.join(sorted(SUFFIXES))})")
     return files
 
 
-def _folders_in(path: Path) -> Iterator[str]:
+def folders_in(path: Path) -> Iterator[str]:
     """ "" for itself, then each folder in it, however deep; hidden ones are left out, and links are not followed."""
     for folder, inside, _ in os.walk(path):
         inside[:] = [name for name in inside if not name.startswith(".")]

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxlab import UserError
+from jaxlab.data import Arrays, ImageTree, Unlabelled
+
+
+def grey(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((5, 6, 3), value, np.uint8)).save(path)
+
+
+def test_all_images_below_folders(tmp_path):
+    for number, name in enumerate(("b.png", "in/a.png", "in/deep/er.png", ".hidden/no.png")):
+        grey(tmp_path / "one" / name, number)
+    grey(tmp_path / "two/a.png", 9)
+    opened = ImageTree(root=str(tmp_path / "one"), more=(str(tmp_path / "two"),)).open()
+    assert opened.train.ids.tolist() == ["b.png", "in/a.png", "in/deep/er.png", "two/a.png"]
+    assert [int(opened.train.read(row)[0, 0, 0]) for row in range(4)] == [0, 1, 2, 9]
+    assert (opened.train.target, opened.train.label, opened.test) == (None, None, None)
+    with pytest.raises(UserError, match=r"ids of .*in would begin with 'in/', as those of another folder do"):
+        ImageTree(root=str(tmp_path / "one"), more=(str(tmp_path / "one/in"),)).open()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: expected images in it or below .* found none"):
+        ImageTree(root=str(tmp_path / "empty")).open()
+
+
+def test_a_labelled_source_without_its_truth(arrays_npz):
+    data, arrays = Arrays(root=str(arrays_npz)), np.load(arrays_npz)
+    plain = Unlabelled(data=data).open()
+    assert (len(plain.train), plain.train.target, plain.targets) == (44, None, ())
+    both = Unlabelled(data=data, test=True).open()
+    assert both.notes[-1] == "7 test images are learned from, too (transductive), without any truth"
+    assert len(np.unique(both.train.ids)) == 51
+    np.testing.assert_array_equal(both.train.read(43), arrays["images"][43])
+    np.testing.assert_array_equal(both.train.read(44 + 2), arrays["test_images"][2])
+    assert both.train.checksum(46) == data.open().test.checksum(2)
+    none = Arrays(root=str(arrays_npz), test_images=None) if hasattr(data, "test_images") else None
+    if none is not None:
+        with pytest.raises(UserError, match=r"Unlabelled.test: Arrays has no test images"):
+            Unlabelled(data=none, test=True).open()

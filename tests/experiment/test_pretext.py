@@ -1,0 +1,96 @@
+"""A pretext task in an experiment: what goes with it, and the same update on any number of devices."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import parts_of, steps, tiny
+
+from jaxlab.core.types import UserError
+from jaxlab.data import Arrays, Mixup, Sobel, Unlabelled
+from jaxlab.experiment import Experiment, Objective
+from jaxlab.experiment.recipe import resolve
+from jaxlab.heads import Decoder, Linear, Projection, Rates
+from jaxlab.heads.decoder import image_shape, sizes
+from jaxlab.losses import CrossEntropy, Mse, NTXent
+from jaxlab.pretext import Contrast, Masked, Rotation
+
+TURNS = {"pretext": Rotation(), "loss": CrossEntropy()}
+PAIRS = {"pretext": Contrast(dimensions=6), "loss": NTXent(), "head": Projection(layer="pool", hidden=5)}
+BLANKS = {"pretext": Masked(patch=4), "head": Decoder(channels=(4,)), "loss": Mse()}
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            {"pretext": Rotation()},
+            r"pretext=Rotation\(\) is for classification: expected head=Linear\(\), loss=CrossEnt",
+        ),
+        (
+            {**BLANKS, "loss": CrossEntropy(), "head": Linear()},
+            r"pretext=Masked\(\) is for regression: expected loss=Mse",
+        ),
+        ({**BLANKS, "head": Rates(head=Linear())}, r"is for regression: expected .*, found head=Rates\(\)"),
+        ({**TURNS, "mix": Mixup()}, r"mix cannot go with pretext=Rotation\(\)"),
+        ({**TURNS, "channels": (Sobel(),)}, r"channels cannot go with pretext=Rotation\(\)"),
+        (
+            {**PAIRS, "loss": Mse()},
+            r"and it NTXent\(\); found pretext=Contrast\(\) with loss=Mse\(\)",
+        ),
+        ({"loss": NTXent()}, r"NTXent\(\) needs pretext=Contrast\(\)"),
+        (
+            {"objectives": {"turn": Objective(of="pretext", loss=CrossEntropy())}},
+            r"objective 'turn': of='pretext' is what a pretext task makes .* found None",
+        ),
+        (
+            {"objectives": {"a": Objective(), "b": Objective()}, "pretext": Rotation()},
+            r"expected one of='pretext' for pretext=Rotation\(\), found a, b",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(parts, message):
+    with pytest.raises(UserError, match=message):
+        Experiment(**parts)
+
+
+def test_images_alone_need_a_task(arrays_npz):
+    data = Unlabelled(data=Arrays(root=str(arrays_npz)))
+    experiment = replace(tiny(arrays_npz), data=data)
+    with pytest.raises(
+        UserError, match=r"\(Unlabelled\) have images alone, and no truth for loss=Mse\(\): expected a"
+    ):
+        resolve(experiment, data.open())
+
+
+def test_a_task_beside_the_truth_of_the_data(arrays_npz):
+    """Both on one backbone, of the images that the task shows."""
+    goals = {
+        "activity": Objective(head=Linear()),
+        "turn": Objective(of="pretext", head=Linear(), loss=CrossEntropy()),
+    }
+    experiment = tiny(arrays_npz, objectives=goals, pretext=Rotation(), head=Linear(), loss=Mse())
+    recipe = resolve(experiment, experiment.data.open())
+    assert recipe.task.targets["turn"] == ("0", "90", "180", "270")
+    assert len(recipe.task.targets["activity"]) == 5
+    assert set(parts_of(experiment).batches[0]["truth"]) == {"activity"}
+
+
+def test_the_update_is_the_same_on_any_number_of_devices(arrays_npz):
+    """Of the loss that compares every row with every other, its images augmented and shown twice."""
+    found = []
+    for parallel in ("pmap", "single"):
+        experiment = tiny(arrays_npz, f"training.parallel={parallel}", "training.ema=none", **PAIRS)
+        state, reports = steps(experiment, 2)
+        found.append((state.params, reports[-1]["loss"]))
+    assert np.isclose(found[0][1], found[1][1], rtol=1e-4)
+    for path, leaf in found[0][0].items():
+        np.testing.assert_allclose(leaf, found[1][0][path], rtol=2e-3, atol=2e-4, err_msg=path)
+
+
+def test_a_decoder_grows_by_equal_factors_to_the_image():
+    assert sizes((7, 6), (56, 48), 3) == ((14, 12), (28, 24), (56, 48))
+    assert sizes((5, 5), (48, 48), 2)[-1] == (48, 48)
+    assert image_shape(Masked(patch=2).targets((4, 6, 3))) == (4, 6, 3)
+    with pytest.raises(UserError, match=r"Decoder: makes images, .* found 2 \(b\)"):
+        image_shape(("a", "b"))
