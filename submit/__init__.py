@@ -13,7 +13,7 @@ In a Kaggle notebook:
     submit.write(both, "submission.csv", "sample_submission.csv")   # refuses, with every fault, or writes it all
 
     submit.check("other.csv", "sample_submission.csv")              # a list of faults, empty when there are none
-    submit.algonauts.write({"subj01": "a.npz", ...}, "out.zip")      # also algonauts2021, vqa_results, sensorium
+    submit.algonauts.write({"subj01": "a.npz", ...}, "out.zip")      # also algonauts2021, sensorium, vqa_results ...
     submit.score("validation.npz", "validation.csv").median         # median Pearson r over targets
     submit.ceilings.signal_share(repeats)                           # (images, repeats, targets) -> a --ceiling
 
@@ -29,7 +29,7 @@ from submit import ensemble, metrics
 from submit.align import align
 from submit.ensemble import mean, rank_average, trimmed_mean, weighted
 from submit.errors import SubmissionError
-from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vqa_results
+from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vizwiz_results, vqa_results
 from submit.formats.kaggle import write
 from submit.formats.table import check
 from submit.labels import Labels
@@ -59,11 +59,21 @@ __all__ = [
     "score",
     "sensorium",
     "trimmed_mean",
+    "vizwiz_results",
     "vqa_results",
     "weighted",
     "write",
 ]
 
 # `from submit.algonauts import write` means the same as `submit.algonauts.write`.
-for _module in (algonauts, algonauts2021, bootstrap, ceilings, kaggle, sensorium, vqa_results):
+for _module in (
+    algonauts,
+    algonauts2021,
+    bootstrap,
+    ceilings,
+    kaggle,
+    sensorium,
+    vizwiz_results,
+    vqa_results,
+):
     sys.modules[f"submit.{_module.__name__.rpartition('.')[2]}"] = _module

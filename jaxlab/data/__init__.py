@@ -43,6 +43,7 @@ from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.table import KaggleTable
 from jaxlab.data.sources.tfds import Tfds
 from jaxlab.data.sources.unlabelled import ImageTree, Unlabelled
+from jaxlab.data.sources.vizwiz import VizWiz
 from jaxlab.data.sources.vqa import VQAv2
 from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit, Split
 
@@ -94,6 +95,7 @@ __all__ = [
     "Tfds",
     "Unlabelled",
     "VQAv2",
+    "VizWiz",
     "Wavelet",
     "WithMasks",
     "augment",

@@ -47,6 +47,14 @@ class Opened:
         return self.targets if self.kind == "classification" else self.classes
 
 
+@dataclass(frozen=True)
+class Results:
+    """A challenge's JSON of answers. form: its name among submit's formats. questions: the JSON to check it against."""
+
+    form: str
+    questions: Path | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source(Component):
     """Base of the places that data come from."""
@@ -69,6 +77,13 @@ class Source(Component):
     def mirrors(self) -> frozenset[str]:
         """The axes along which an image's mirror image shows the same; of digits there are none."""
         return frozenset({"horizontal", "vertical"})
+
+    def results(self, split: str) -> "Results | None":
+        """How predictions of a split are handed in as JSON; None where the data's challenge takes none.
+
+        split: "test", or another one, whose questions may be a part of a file's.
+        """
+        return None
 
     def open(self) -> Opened:
         """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.source import Opened, Source
+from jaxlab.data.source import Opened, Results, Source
 from jaxlab.encode.encoder import Encoder
 from jaxlab.weights.read import without_download
 
@@ -42,6 +42,9 @@ class CachedFeatures(Source):
         return {
             name: dataclasses.replace(self, data=source) for name, source in self.data.of_subjects().items()
         }
+
+    def results(self, split: str) -> Results | None:
+        return self.data.results(split)
 
     def open(self) -> Opened:
         return self.data.open()

@@ -11,7 +11,7 @@ from rich.text import Text
 from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, either
 from submit.files.atomic import refuse_input
-from submit.formats import vqa_results
+from submit.formats import vizwiz_results, vqa_results
 from submit.formats.table import FORMATS
 from submit.formats.table import check as checked
 from submit.formats.vqa_results import VQAScores
@@ -88,8 +88,9 @@ def check(file: Path, against: Path | None) -> None:
 def vqa(results: Path, annotations: Path, as_json: bool) -> None:
     """Score the answers in RESULTS by VQA accuracy.
 
-    RESULTS is a JSON, npz or CSV, ANNOTATIONS the challenge's JSON. The accuracy is of all questions, and by type of
-    answer and question, as the benchmark's code has it; where another reading of its rules differs, both are named.
+    RESULTS is a JSON, npz or CSV, ANNOTATIONS the JSON of VQA v2 or VizWiz. The accuracy is of all questions, and by
+    type of answer and question, as the benchmark's code has it; where another reading of its rules differs, both are
+    named.
 
     \b
     Example:
@@ -97,7 +98,8 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
 
     Then: `check results.json --against questions.json` before handing it in.
     """
-    found = vqa_results.score(results, annotations)
+    challenge = vizwiz_results if vizwiz_results.ANSWERS.begins(annotations) else vqa_results
+    found = challenge.score(results, annotations)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
     else:

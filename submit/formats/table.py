@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from submit.errors import SubmissionError, either
-from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vqa_results
+from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vizwiz_results, vqa_results
 from submit.formats.format import Against, Format, SubmissionFile
 from submit.predictions import Predictions
 
@@ -18,6 +18,7 @@ FORMATS: tuple[Format, ...] = (
     algonauts.FORMAT,
     algonauts2021.FORMAT,
     vqa_results.FORMAT,
+    vizwiz_results.FORMAT,
     sensorium.FORMAT,
 )
 
@@ -31,7 +32,7 @@ def check(submission: Predictions | pd.DataFrame | str | Path, against: Against 
         CSV with Sensorium's columns: the session's folder, or a CSV of its trials
         zip or folder: the data of Algonauts 2023; without, the challenge's sizes
         pkl, or a zip with one: the training data of Algonauts 2021
-        json: VQA's questions
+        json: VQA's questions; with images in place of question_ids, VizWiz's JSON of the split
 
     Raises SubmissionError where `against` cannot be used, or is needed and not there.
     """

@@ -19,7 +19,8 @@ from jaxlab.core.config import Component
 
 MODULES = (
     "jaxlab", "submit", "submit.ensemble", "submit.metrics", "submit.ceilings", "submit.bootstrap", "submit.provenance",
-    "submit.algonauts", "submit.algonauts2021", "submit.vqa_results", "submit.sensorium",
+    "submit.algonauts", "submit.algonauts2021", "submit.vqa_results",
+    "submit.vizwiz_results", "submit.sensorium",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ def read_annotations(
     Annotations without a question, and questions without one, are added to `problems`.
     """
     keys = ("question_id", "question_type", "answer_type", "multiple_choice_answer", "answers")
-    found = {entry["question_id"]: entry for entry in _entries(path, "annotations", keys, problems)}
+    entries = _entries(path, "annotations", keys, problems, _text_alone)
+    found = {entry["question_id"]: entry for entry in entries}
     asked = [entry["question_id"] for entry in questions]
     if lost := sorted(found.keys() - set(asked), key=str):
         problems.append(
@@ -48,23 +49,27 @@ def read_annotations(
     return [found[number] for number in asked if number in found]
 
 
-def given_answers(path: Path, annotations: Sequence[QuestionEntry], problems: list[str]) -> np.ndarray:
-    """(n, 10) object: what the ten annotators of each question answered."""
-    rows, bad = [], []
-    for entry in annotations:
-        try:
-            row = [sys.intern(str(answer["answer"])) for answer in entry["answers"]]
-        except (TypeError, KeyError):
-            row = []
-        rows.append(row)
-        if len(row) != ANNOTATORS:
-            bad.append(entry["question_id"])
+def given_answers(
+    path: Path, annotations: Sequence[QuestionEntry], problems: list[str], key: str = "question_id"
+) -> np.ndarray:
+    """(n, 10) object: what the ten annotators of each question, named by `key`, answered."""
+    bad = [entry[key] for entry in annotations if not _are_answers(entry["answers"])]
     if bad:
         problems.append(
             f"{path}: {len(bad)} annotations lack a list of {ANNOTATORS} answers, each with a key 'answer' "
-            f"(question_id {examples(bad)})"
+            f"({key} {examples(bad)})"
         )
-    return np.array(rows, dtype=object)
+        return np.empty((len(annotations), ANNOTATORS), dtype=object)
+    return np.array([entry["answers"] for entry in annotations], dtype=object).reshape(-1, ANNOTATORS)
+
+
+def _are_answers(found: Any) -> bool:
+    return isinstance(found, list) and len(found) == ANNOTATORS and all(isinstance(one, str) for one in found)
+
+
+def _text_alone(entry: dict[str, Any]) -> Any:
+    """What an annotator answered, {"answer": text, ...}, as that text, once for all who gave it."""
+    return sys.intern(str(entry["answer"])) if isinstance(entry.get("answer"), str | int | float) else entry
 
 
 def image_files(
@@ -90,11 +95,15 @@ def image_files(
     return [numbered[number][0] for number in wanted if number in numbered]
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises UserError that names the file, and the place of a fault."""
+def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The content of a JSON file. Raises UserError that names the file, and the place of a fault.
+
+    hook: what takes the place of each object, as `json.loads` has it.
+    """
     try:
-        content = path.read_bytes()
-        return json_text.parsed_json(content.decode(json.detect_encoding(content)))
+        with path.open("rb") as file:
+            encoding = json.detect_encoding(file.read(4))
+        return json_text.parsed_json(path.read_text(encoding), hook)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
@@ -103,19 +112,39 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def _entries(path: Path, name: str, keys: Sequence[str], problems: list[str]) -> list[QuestionEntry]:
+def _entries(
+    path: Path,
+    name: str,
+    keys: Sequence[str],
+    problems: list[str],
+    hook: Callable[[dict[str, Any]], Any] | None = None,
+) -> list[QuestionEntry]:
     """The list under `name`, each entry with all of `keys`; repeated question_ids are added to `problems`."""
-    content = read_json(path)
+    content = read_json(path, hook)
     found = content.get(name) if isinstance(content, dict) else None
     if not isinstance(found, list) or not found:
         keys_there = f"the keys {examples(content)}" if isinstance(content, dict) else type(content).__name__
         raise UserError(f"{path}: expected a list under the key {name!r}, found {keys_there}")
+    check_entries(path, name, found, keys, problems)
+    return found
+
+
+def listed_entries(path: Path, keys: Sequence[str], problems: list[str]) -> list[QuestionEntry]:
+    """A file that is a list itself, as VizWiz's are, each entry with all of `keys`, of which the first names it."""
+    found = read_json(path, _text_alone)
+    if not isinstance(found, list) or not found:
+        raise UserError(f"{path}: expected a list of questions, found {type(found).__name__}")
+    check_entries(path, "questions", found, keys, problems)
+    return found
+
+
+def check_entries(path: Path, name: str, found: list[Any], keys: Sequence[str], problems: list[str]) -> None:
+    """Raises UserError where entries lack one of `keys`; repeated names, the first key's, are added to `problems`."""
     for key in keys:
         if without := [k for k, entry in enumerate(found) if not isinstance(entry, dict) or key not in entry]:
             raise UserError(
                 f"{path}: {len(without)} of the {len(found)} {name} have no {key!r} (number {examples(without)}, "
                 "counted from 0)"
             )
-    if twice := duplicates(np.array([str(entry["question_id"]) for entry in found])).tolist():
-        problems.append(f"{path}: {len(twice)} question_ids occur more than once ({examples(twice)})")
-    return found
+    if twice := duplicates(np.array([str(entry[keys[0]]) for entry in found])).tolist():
+        problems.append(f"{path}: {len(twice)} {keys[0]}s occur more than once ({examples(twice)})")

@@ -12,7 +12,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.decoding import opened_image
 from jaxlab.data.readers.image_files import SUFFIXES, folders_of, list_folder
 from jaxlab.data.resizing import resize
-from jaxlab.data.source import Opened, Source, examples
+from jaxlab.data.source import Opened, Results, Source, examples
 from jaxlab.data.sources.simulated import Simulated
 
 
@@ -39,6 +39,9 @@ class WithMasks(Source):
     @property
     def missing_targets(self) -> bool:
         return self.source.missing_targets
+
+    def results(self, split: str) -> Results | None:
+        return self.source.results(split)
 
     def check(self) -> None:
         if self.classes is not None and not 2 <= self.classes <= 256:

@@ -17,7 +17,7 @@ from jaxlab.data.readers.vqa_json import (
     read_annotations,
     read_questions,
 )
-from jaxlab.data.source import Opened, Source, examples
+from jaxlab.data.source import Opened, Results, Source, examples
 
 _TYPES = ("question_type", "answer_type")
 
@@ -56,6 +56,10 @@ class VQAv2(Source):
                 "validation=None and test=None"
             )
 
+    def results(self, split: str) -> Results | None:
+        whole = split == "test" and self.test and self.root
+        return Results("vqa", self._path(Path(self.root), self.questions, self.test) if whole else None)  # type: ignore[arg-type]
+
     def open(self) -> Opened:
         root, problems = existing_folder(self.root), list[str]()
         names = {"train": self.train}
@@ -68,7 +72,7 @@ class VQAv2(Source):
         test = self._test(root, problems)
         if problems:
             raise UserError("; ".join(problems))
-        classes = _commonest(parts["train"].chosen, self.answers)
+        classes = commonest(parts["train"].chosen, self.answers)
         if len(classes) < 2:
             raise UserError(
                 f"{root}: expected two different answers or more, found {examples(classes) or 'none'}"
@@ -140,7 +144,7 @@ def _chosen(annotations: Sequence[QuestionEntry]) -> list[str]:
     return [form[answer] for answer in said]
 
 
-def _commonest(answers: Sequence[str], limit: int) -> tuple[str, ...]:
+def commonest(answers: Sequence[str], limit: int) -> tuple[str, ...]:
     """The most frequent first; of equally frequent ones in the order of their letters."""
     counts = Counter(answer for answer in answers if answer)
     return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:limit])

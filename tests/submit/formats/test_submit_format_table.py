@@ -19,7 +19,7 @@ def helped(command: str) -> str:
 
 def test_names_are_those_of_the_option_and_in_its_order():
     names = [form.name for form in FORMATS]
-    assert names == ["kaggle", "algonauts2023", "algonauts2021", "vqa", "sensorium"]
+    assert names == ["kaggle", "algonauts2023", "algonauts2021", "vqa", "vizwiz", "sensorium"]
     assert f"--format [{'|'.join(names)}]" in helped("write")
 
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from submit import Labels, Predictions, SubmissionError, vqa_results
 from submit.cli.main import main
+from submit.formats import answer_files
 
 # (question_id, type of answer, type of question, what ten people said)
 ASKED = [
@@ -60,7 +61,7 @@ def entries(answers: dict[int, str] | None = None) -> list[dict[str, Any]]:
 
 
 def test_answers_are_written_as_the_benchmark_reads_them(labels, questions, tmp_path, monkeypatch):
-    monkeypatch.setattr(vqa_results, "_LINES", 3)
+    monkeypatch.setattr(answer_files, "_LINES", 3)
     path = vqa_results.write(labels, tmp_path / "out.json", questions)
     assert json.loads(path.read_text()) == entries()
     assert vqa_results.check(path, questions) == []
@@ -202,6 +203,6 @@ def test_different_numbers_of_annotators_are_refused(labels, annotations, tmp_pa
         SubmissionError, match=r"expected as many answers \(10\) to each question, found 9, 10"
     ):
         vqa_results.score(labels, dumped(annotations, content))
-    content["annotations"][1]["answers"] = ["3"]
+    content["annotations"][1]["answers"] = [3]
     with pytest.raises(SubmissionError, match="question 2: expected answers as a list of"):
         vqa_results.score(labels, dumped(annotations, content))
