@@ -243,8 +243,10 @@ def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str
     if kaggle.read_sample(sample).holds not in ("either", "whole"):
         return
     with contextlib.suppress(UserError):  # the labelled data need not be here
-        target = run.opened.train.target
-        if target is None or (target != np.rint(target)).any():
+        if (found := run.opened.train.target) is None:
+            return
+        target = np.asarray(found)
+        if (target != np.rint(target)).any():
             return
     name = str(mean.targets[0])
     yield (
