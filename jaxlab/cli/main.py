@@ -22,7 +22,7 @@ from jaxlab.cli.runs import runs
 from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.sweep import sweep
-from jaxlab.cli.training import train_config, trainable
+from jaxlab.cli.training import show_estimate, train_config, trainable
 from jaxlab.core.types import Interrupted, UserError
 
 
@@ -100,6 +100,11 @@ main.add_command(sweep)
 @click.option(
     "--smoke", is_flag=True, help="Two tiny steps in a run directory of their own, without downloads."
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what training would take: steps, parameters, memory, work; train nothing.",
+)
 @click.option("--allow-config-change", is_flag=True, help="Go on with a run whose config has changed.")
 @click.option(
     "--folds", type=click.IntRange(2), metavar="N",
@@ -121,6 +126,7 @@ def train(
     run: Path | None,
     settings: tuple[str, ...],
     smoke: bool,
+    dry_run: bool,
     allow_config_change: bool,
     folds: int | None,
     seeds: int | None,
@@ -138,6 +144,9 @@ def train(
     if folds is not None:
         experiment = in_folds(experiment, folds)
     experiment = over_seeds(experiment, seeds, vary)
+    if dry_run:
+        show_estimate(experiment)
+        return
     train_config(
         config,
         experiment,

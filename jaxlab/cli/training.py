@@ -37,6 +37,28 @@ def told_of_trial(experiment: Any) -> str | None:
     return root
 
 
+def show_estimate(experiment: Any) -> None:
+    """What training would take. Raises UserError where nothing is trained step by step, or nothing could be."""
+    with importing():
+        from rich.console import Console
+
+        from jaxlab.experiment import Experiment
+        from jaxlab.experiment.study import innermost
+        from jaxlab.experiment.trial import trial
+        from jaxlab.report.estimate import table
+        from jaxlab.runs.network.estimate import estimate
+    prepare()
+    if told_of_trial(experiment) is not None:
+        experiment = trial(experiment, lambda line: say(f"trial: {line}"))
+    inner = innermost(experiment)
+    if not isinstance(inner, Experiment):
+        raise UserError(
+            f"--dry-run: expected a network that is trained, found {type(inner).__name__}, which is fitted at once"
+        )
+    found = estimate(inner, inner.data.open())
+    Console().print(table(found, getattr(experiment, "trainings", 1)), highlight=False)
+
+
 def train_config(
     config: Path,
     experiment: Any,

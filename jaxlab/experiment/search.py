@@ -123,6 +123,10 @@ class Search(Study):
         return asked if size is None else min(asked, size)
 
     @property
+    def trainings(self) -> int:
+        return self.total * getattr(self.experiment, "trainings", 1)
+
+    @property
     def countable(self) -> bool:
         """Whether the space has so many settings and no more."""
         return all(one.countable for one in self.space.values())

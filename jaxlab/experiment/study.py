@@ -28,6 +28,11 @@ class Study(Component):
         """What variant `number`, from 0, is called while it trains."""
         return f"{number + 1} of {len(self.variants())}"
 
+    @property
+    def trainings(self) -> int:
+        """How many times the innermost experiment is trained."""
+        return sum(getattr(one, "trainings", 1) for one in self.variants().values())
+
     def overridden(self, settings: Iterable[str]) -> Self:
         return replace(self, experiment=self.experiment.overridden(settings))
 

@@ -33,7 +33,6 @@ from jaxlab.data import (
     Sensorium,
     Simulated,
     Tfds,
-    Unlabelled,
     VQAv2,
     WithMasks,
 )
@@ -84,9 +83,7 @@ def models_of(experiment: Any) -> list[Any]:
 
 
 def source_of(experiment: Any) -> Any:
-    return (
-        experiment.data.data if isinstance(experiment.data, CachedFeatures | Unlabelled) else experiment.data
-    )
+    return experiment.data.data if isinstance(experiment.data, CachedFeatures) else experiment.data
 
 
 # -- shipped configs

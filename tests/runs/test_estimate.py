@@ -1,0 +1,84 @@
+"""What a training is said to take, beside counts made by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from jaxlab.cli.main import main
+from jaxlab.data import Images, Simulated
+from jaxlab.experiment import Experiment, Folds, Search, Seeds, Training
+from jaxlab.experiment.spaces import Choice
+from jaxlab.heads import Linear
+from jaxlab.models import ShallowCNN
+from jaxlab.optim import AdamW, FineTune, Freeze
+from jaxlab.runs.network.estimate import estimate
+
+TINY = str(Path(__file__).parents[1] / "tiny_config.py")
+SIDE, KERNEL, CHANNELS, NEURONS, BATCH = 32, 9, 32, 7, 8
+EXPERIMENT = Experiment(
+    data=Simulated(images=50, test_images=2, neurons=NEURONS, size=SIDE),
+    images=Images(size=(SIDE, SIDE)),
+    model=ShallowCNN(channels=(CHANNELS,), kernel_sizes=(KERNEL,), norm="none", activation="relu"),
+    head=Linear(),
+    optimizer=AdamW(),
+    training=Training(epochs=3, batch_size=BATCH, ema=0.9, parallel="single"),
+)
+WEIGHTS = (
+    KERNEL * KERNEL * 3 * CHANNELS + CHANNELS + CHANNELS * NEURONS + NEURONS
+)  # pooled: a vector a channel
+
+
+@pytest.fixture(scope="module")
+def found():
+    return estimate(EXPERIMENT, EXPERIMENT.data.open())
+
+
+def test_parameters_updates_and_what_is_held(found):
+    assert (found.parameters, found.trained) == (WEIGHTS, WEIGHTS)
+    assert (found.samples, found.steps_per_epoch, found.steps) == ((45, 5), 5, 15)
+    assert found.held["parameters"] == found.held["their average"] == found.held["gradients"] == 4 * WEIGHTS
+    assert found.held["optimizer"] == pytest.approx(2 * 4 * WEIGHTS, rel=0.01)  # two moments, and counts
+    assert found.held["batches, three ahead"] == 3 * BATCH * (SIDE * SIDE * 3 + 4 * NEURONS)
+
+
+def test_operations_are_those_of_the_convolution(found):
+    """Forward and the gradient of the kernel, each two a product; images need none. The rest is less than a quarter."""
+    convolution = 2 * SIDE * SIDE * KERNEL * KERNEL * 3 * CHANNELS
+    assert found.operations == pytest.approx(15 * BATCH * 2 * convolution, rel=0.25)
+
+
+def test_activations_are_what_the_gradient_needs(found):
+    """Images for the gradient of the kernel, its output for that of relu; what picks maxima is less than both."""
+    images, convolved = (4 * BATCH * SIDE * SIDE * channels for channels in (3, CHANNELS))
+    assert images + convolved <= found.activations <= 2 * (images + convolved)
+
+
+def test_frozen_layers_need_less():
+    frozen = replace(EXPERIMENT, finetune=FineTune(rules=(Freeze(pattern=r"^backbone\.", until_epoch=2),)))
+    shown = estimate(frozen, frozen.data.open())
+    whole = estimate(EXPERIMENT, EXPERIMENT.data.open())
+    assert shown.activations == whole.activations  # of the last phase
+    # Ten of fifteen updates are without the gradient of the kernel: a half of each of them.
+    assert shown.operations == pytest.approx(whole.operations * (10 * 0.5 + 5) / 15, rel=0.1)
+
+
+def test_how_many_trainings_a_study_has():
+    folds = Folds(experiment=EXPERIMENT, folds=3)
+    assert Seeds(experiment=folds, seeds=4).trainings == 12
+    space = {"optimizer.lr": Choice(1e-3, 1e-2)}
+    assert Search(experiment=folds, space=space, sampler="random", trials=2).trainings == 6
+
+
+def test_a_dry_run_trains_nothing(arrays_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        main, ["train", TINY, "--set", f"data.root={arrays_npz}", "--seeds", "3", "--dry-run"]
+    )
+    assert result.exit_code == 0, result.output
+    assert all(word in result.stdout for word in ("parameters", "trainings", "activations", "at least"))
+    assert not list(tmp_path.iterdir())
+    refused = CliRunner().invoke(main, ["train", "ridge", "--dry-run"])
+    assert refused.exit_code == 1
+    assert "expected a network" in refused.stderr
