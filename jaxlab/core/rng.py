@@ -1,5 +1,6 @@
 """Random keys as pure functions of seed, step and global row."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -81,6 +82,13 @@ def drop_path(x: Float[Array, "b ..."], rate: float, mode: Mode, layer: int) -> 
     keys = jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, _PATHS + layer)
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate))(keys)
     return jnp.where(keep.reshape(-1, *[1] * (x.ndim - 1)), x / (1 - rate), 0).astype(x.dtype)
+
+
+def fork(mode: Mode, number: int) -> Mode:
+    """`mode` with row keys of its own, so that no two parts of a network draw the same."""
+    if mode.row_keys is None:
+        return mode
+    return replace(mode, row_keys=jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, number))
 
 
 def depth_rates(rate: float, blocks: int) -> list[float]:

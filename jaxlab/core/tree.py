@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 Flat = dict[str, Any]
-Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
+Shape = tuple[int, ...] | Mapping[str, Any]  # by name: tuples of float32, or jax.ShapeDtypeStruct
 
 
 def flatten(state: nnx.State) -> Flat:
@@ -44,7 +44,12 @@ def digest(flat: Mapping[str, Any]) -> str:
 
 
 def example(shape: Shape) -> Any:
-    """A batch of one as jax.ShapeDtypeStruct: an image of `shape` (h, w, c), or features {name: shape}."""
+    """A batch of one as jax.ShapeDtypeStruct: an image of `shape` (h, w, c), or what is seen by name.
+
+    By name are shapes of float32, or jax.ShapeDtypeStruct of another dtype; all without the batch.
+    """
     if isinstance(shape, Mapping):
-        return {name: jax.ShapeDtypeStruct((1, *own), "float32") for name, own in shape.items()}
+        return {name: example(own) for name, own in shape.items()}
+    if isinstance(shape, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct((1, *shape.shape), shape.dtype)
     return jax.ShapeDtypeStruct((1, *shape), "float32")

@@ -27,6 +27,7 @@ from jaxlab.data.device.mix import CutMix, Mix, Mixup
 from jaxlab.data.images import Images, decode
 from jaxlab.data.pipeline import Batches, evaluation_batches, prefetch
 from jaxlab.data.readers.image_files import file_samples, list_folder
+from jaxlab.data.readers.words import Words
 from jaxlab.data.source import Opened, Source, fingerprint
 from jaxlab.data.sources.algonauts import Algonauts
 from jaxlab.data.sources.arrays import Arrays
@@ -98,6 +99,7 @@ __all__ = [
     "VizWiz",
     "Wavelet",
     "WithMasks",
+    "Words",
     "augment",
     "decode",
     "evaluation_batches",

@@ -20,6 +20,7 @@ from jaxlab.data.levels import Levels, at_levels
 from jaxlab.data.readers.room import ROOM
 from jaxlab.data.resizing import Filter, resize, with_channels
 from jaxlab.data.source import checksums, each_image_once, examples
+from jaxlab.data.texts import Asked
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class SharedImages:
         return self.images[self.rows[index]]
 
 
-ImageRows = np.ndarray | SharedImages
+ImageRows = np.ndarray | SharedImages | Asked
 
 
 def decode_splits(

@@ -1,5 +1,6 @@
 """Frozen encoders: their features computed once, kept on disk, and read from there."""
 
+from jaxlab.encode.answers import TextAnswers
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.encoder import Encoder, Loaded
 from jaxlab.encode.extract import FeatureSet, features, fresh, load_all
@@ -16,6 +17,7 @@ __all__ = [
     "Loaded",
     "Resident",
     "Ridge",
+    "TextAnswers",
     "TextEncoder",
     "features",
     "fresh",

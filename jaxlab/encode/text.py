@@ -20,7 +20,8 @@ from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.readers.tokens import OpenTokenizer, Tokenizer, Tokens
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
-from jaxlab.models.bert import Bert, masked_mean
+from jaxlab.models.bert import Bert
+from jaxlab.models.text import masked_mean
 
 MULTIPLE = 32  # numbers of tokens are rounded up to it: few shapes, so that little is compiled
 

@@ -178,6 +178,7 @@ class Experiment(Component):
         self._check_objectives()
         self._check_mirrors()
         self._check_features()
+        self._check_questions()
         self._check_missing()
         if self.training.validate == "elsewhere" and isinstance(self.optimizer.schedule, Plateau):
             raise UserError(
@@ -209,6 +210,7 @@ class Experiment(Component):
         columns = dict.fromkeys(one.truth for one in goals if one.teacher is None and one.truth not in own)
         if any(part.of_answers for one in goals for part in one.loss.parts):
             columns |= {ANSWERS: None}
+        columns |= dict.fromkeys(self._texts)
         teachers = [one.teacher or one.distill for one in goals]
         digests = [teacher.digest(opened.train.ids) for teacher in teachers if teacher is not None]
         found = fingerprint(opened, columns)
@@ -270,6 +272,30 @@ class Experiment(Component):
                 "from images as each encoder's own images and normalize say (data.encoders.0.images)"
             )
 
+    @property
+    def _texts(self) -> tuple[str, ...]:
+        """The columns of texts that the model reads."""
+        return (self.model.column,) if self.model.asks else ()  # type: ignore[attr-defined]
+
+    def _check_questions(self) -> None:
+        """Raises UserError for what would change an image behind the back of a question about it."""
+        if not self.model.asks:
+            return
+        name = type(self.model).__name__
+        if self.mix is not None:
+            raise UserError(
+                f"mix={type(self.mix).__name__}() cannot go with model={name}(...): a mixture of two images has no "
+                "question of its own"
+            )
+        if isinstance(self.balance, MirrorCopies):
+            raise UserError(
+                f"balance=MirrorCopies() cannot go with model={name}(...); use balance=Oversample()"
+            )
+        if not self.inference.plain:
+            raise UserError(
+                f"inference: views of an image and their refinement cannot go with model={name}(...) yet; leave it out"
+            )
+
     def _check_missing(self) -> None:
         """Raises UserError where targets may be missing and a loss cannot do without them."""
         if not self.missing:
@@ -304,5 +330,7 @@ class Experiment(Component):
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data
         finetune = self.finetune.smoke()
-        model = without_download(self.model)
+        model = self.model.with_parts(
+            {name: without_download(part) for name, part in self.model.parts.items()}
+        )
         return replace(self, data=data, training=training, finetune=finetune, model=model, limit=2 * batch)

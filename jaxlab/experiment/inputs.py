@@ -15,7 +15,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.device.channels import count_channels
 from jaxlab.data.device.preprocess import Preprocess
-from jaxlab.data.images import ImageRows, SharedImages, decode_splits, first_readable
+from jaxlab.data.images import ImageRows, decode_splits, first_readable
 from jaxlab.data.levels import Levels, at_levels, warn_of_dark
 from jaxlab.data.source import Opened
 from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
@@ -143,7 +143,7 @@ class ImageInput:
 
 def _check_scale(images: ImageRows) -> None:
     """Raises UserError for floats that are not of the scale to which images of 8 bits are brought."""
-    values = images.images if isinstance(images, SharedImages) else images
+    values = images if isinstance(images, np.ndarray) else images.images
     if values.dtype == np.uint8 or not values.size:
         return
     low, high = float(values.min()), float(values.max())
@@ -215,13 +215,6 @@ class FeatureInput:
 def say(line: str) -> None:
     """On the error stream, where progress and warnings go."""
     Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def input_of(
-    experiment: Experiment, task: Task, encoders: tuple[Loaded, ...] | None = None, run: str = "this run"
-) -> Input:
-    """What the experiment's network sees. encoders: where they are loaded already. run: its name, for messages."""
-    return FeatureInput(experiment, task, encoders, run) if task.encoders else ImageInput(experiment, task)
 
 
 def encoders_of(

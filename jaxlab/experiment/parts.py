@@ -22,7 +22,7 @@ _NOTHING = {  # {part: {field: what it is without}}
     "sam": {"optimizer.sam": "none"},
     "clip": {"optimizer.clip_norm": "none", "optimizer.clip_value": "none"},
     "decay": {"optimizer.weight_decay": "0.0", "optimizer.l2": "0.0"},
-    "pretrained": {"model.pretrained": "none"},
+    "pretrained": {f"model.{part}pretrained": "none" for part in ("", "image.", "text.")},
 }
 _WITHIN = {  # {part: the field, wherever it is, that is 0 without}
     "dropout": "dropout",

@@ -22,11 +22,15 @@ from jaxlab.data.pipeline import check_batch_size, epoch_length
 from jaxlab.data.source import Opened
 from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
-from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, input_of, posed_targets
+from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
+from jaxlab.experiment.questions import language_of
+from jaxlab.experiment.seen import input_of
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
+from jaxlab.heads.answers import filled
 from jaxlab.metrics import TERM
 from jaxlab.models.order import order
+from jaxlab.nn.fixed import fixed_paths
 from jaxlab.nn.plain import check_rows
 from jaxlab.objectives import Resolved, answer_types_of, resolved, targets_of
 from jaxlab.optim import Groups, Plateau, Tuning, undecayed
@@ -167,13 +171,28 @@ class Recipe:
             [self.experiment.model, *heads],
         )
 
+    @property
+    def of_answers(self) -> tree.Flat:
+        """Parameters that are made of the answers' words, by path; none in most networks.
+
+        Made anew each time, by a language model. Raises UserError where that, or what it makes, is of no use.
+        """
+        return dict(filled(nnx.merge(*self.shapes)))
+
     def initial_variables(
-        self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})
+        self,
+        learn: Portion,
+        pretrained: tuple[tree.Flat, tree.Flat] = ({}, {}),
+        of_answers: tree.Flat | None = None,
     ) -> Variables:
-        """Those before the first step. pretrained: parameters and batch statistics of the backbone."""
+        """Those before the first step. pretrained: parameters and batch statistics of the backbone.
+
+        of_answers: as the property; without, such parameters are 0.
+        """
         params, stats = initial_parameters(builder(self.experiment, self.task, self.input))
         for flat, loaded in zip((params, stats), pretrained, strict=True):
             flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
+        params.update({path: jnp.asarray(leaf) for path, leaf in (of_answers or {}).items()})
         constants = {
             name: leaf
             for one in self.task.objectives
@@ -183,9 +202,14 @@ class Recipe:
         }
         return Variables(params, stats, constants)
 
-    def initial_state(self, learn: Portion, pretrained: tuple[tree.Flat, tree.Flat] = ({}, {})) -> TrainState:
-        """The state before the first step. pretrained: as for `initial_variables`."""
-        variables, training = self.initial_variables(learn, pretrained), self.experiment.training
+    def initial_state(
+        self,
+        learn: Portion,
+        pretrained: tuple[tree.Flat, tree.Flat] = ({}, {}),
+        of_answers: tree.Flat | None = None,
+    ) -> TrainState:
+        """The state before the first step. pretrained, of_answers: as for `initial_variables`."""
+        variables, training = self.initial_variables(learn, pretrained, of_answers), self.experiment.training
         params = variables.params
         return TrainState(
             step=jnp.zeros((), jnp.int32),
@@ -229,7 +253,8 @@ def resolve(
     if standardize:  # else losses compare numbers as they are
         objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
     _check_watched(experiment, objectives, opened)
-    task = examined(experiment, opened, objectives, encoders, levels)
+    language = language_of(experiment.model, opened, positions) if experiment.model.asks else {}
+    task = replace(examined(experiment, opened, objectives, encoders, levels), language=language)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
     tuning, table = _tuned(recipe, steps_per_epoch)
     return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table, tuple(notes)))
@@ -267,7 +292,7 @@ def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx
     head = Joint(heads, weights, learned) if several else task.primary.head
     targets: Any = task.targets if several else task.primary.targets
 
-    model = replace(experiment.model, **task.settled)
+    model = task.completed(experiment.model)
 
     def build() -> nnx.Module:
         return build_network(model, head, shape, targets, initial_rngs(experiment.seed))
@@ -330,7 +355,8 @@ def _tuned(recipe: Recipe, steps_per_epoch: int) -> tuple[Tuning, list[dict[str,
     experiment = recipe.experiment
     layers, layer_of, unread = order(recipe.shapes, recipe.input.shape)
     epochs = experiment.training.total_steps(steps_per_epoch) / steps_per_epoch
-    tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs)
+    fixed = fixed_paths(recipe.shapes[1])
+    tuning = experiment.finetune.resolve(layers, layer_of, unread, epochs, fixed)
     params, stats = (tree.flatten(part) for part in recipe.shapes[1:])
     sizes = {path: leaf.shape for path, leaf in params.items()}
     return tuning, tuning.table(layers, layer_of, unread, sizes, stats, experiment.optimizer.lr)

@@ -23,6 +23,7 @@ _LATER: dict[str, Any] = {
     "settled": {},
     "missing": False,
     "answer_types": {},
+    "language": {},
 }  # which the first versions did not know
 
 
@@ -35,6 +36,7 @@ class Task:
     settled: fields of the model that the layout of its weights settles, where the experiment leaves them open.
     encoders: where the network reads cached features, the records of what made them; `images` and `normalize` are
     then unused, each encoder has its own.
+    language: of a network that reads texts, how they became tokens, as `language_of` has it.
     """
 
     objectives: tuple[Resolved, ...]
@@ -44,6 +46,7 @@ class Task:
     masks: int = 0
     encoders: tuple[dict[str, Any], ...] = ()
     settled: Mapping[str, Any] = field(default_factory=dict)
+    language: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def primary(self) -> Resolved:
@@ -90,6 +93,7 @@ class Task:
             "masks": self.masks,
             "encoders": list(self.encoders),
             **({"settled": dict(self.settled)} if self.settled else {}),
+            **({"language": dict(self.language)} if self.language else {}),
             **({"missing": True} if any(one.missing for one in self.objectives) else {}),
             **({"answer_types": kinds} if (kinds := _lists(self.answer_types)) else {}),
         }
@@ -124,7 +128,19 @@ class Task:
             masks=data["masks"],
             encoders=tuple(data["encoders"]),
             settled=data["settled"],
+            language=data["language"],
         )
+
+    def completed(self, model: Model) -> Model:
+        """The experiment's model, with what its weights settle and as many words as texts have."""
+        parts: dict[str, Any] = dict(model.parts)
+        image, *others = parts
+        parts[image] = replace(parts[image], **self.settled)
+        if self.language.get("words"):
+            parts |= {
+                name: replace(parts[name], vocabulary=len(self.language["words"]) + 1) for name in others
+            }
+        return model.with_parts(parts)
 
     def above(self, origins: Mapping[str, np.ndarray]) -> Self:
         """With these origins, and no others."""
@@ -144,7 +160,8 @@ class Task:
         return replace(self, normalize=normalize, images=images)
 
     def settled_by(self, model: Model, weights: dict[str, Any] | None) -> Self:
-        """With the fields of the experiment's `model` that are open and that its pretrained weights settle."""
+        """With the fields of what sees images in the experiment's `model` that its weights settle, as far as open."""
+        model = next(iter(model.parts.values()))
         filled = settled(model, weights)
         own = {name: getattr(filled, name) for name in (weights or {}).get("settles") or {}}
         return replace(

@@ -128,7 +128,9 @@ def _experiment(small: Experiment, log: Callable[[str], None]) -> dict[str, Any]
     return {
         "data": data,
         "images": _images(small.images),
-        "model": _reachable(small.model, log),
+        "model": small.model.with_parts(
+            {name: _reachable(part, log) for name, part in small.model.parts.items()}
+        ),
         "training": _training(small),
         "finetune": small.finetune.smoke(),  # all that starts later starts in the first epoch
         "limit": None,

@@ -1,10 +1,13 @@
 """Heads: from a backbone's named features to one output a target."""
 
+from jaxlab.heads.answers import AnswerVectors, RandomVectors
 from jaxlab.heads.attention import Attention
 from jaxlab.heads.base import Head
 from jaxlab.heads.combine import ROI, PerROI, Sum
+from jaxlab.heads.cosine import CosineAnswers
 from jaxlab.heads.decoder import Decoder
 from jaxlab.heads.factorized import Factorized
+from jaxlab.heads.gate import AnswerGate
 from jaxlab.heads.gaussian import Gaussian
 from jaxlab.heads.joint import Joint
 from jaxlab.heads.linear import Linear, LowRank
@@ -18,7 +21,10 @@ from jaxlab.heads.squashed import Squashed
 
 __all__ = [
     "ROI",
+    "AnswerGate",
+    "AnswerVectors",
     "Attention",
+    "CosineAnswers",
     "Decoder",
     "Factorized",
     "Gaussian",
@@ -30,6 +36,7 @@ __all__ = [
     "PerROI",
     "PerSubject",
     "Projection",
+    "RandomVectors",
     "Rates",
     "RetinaMap",
     "Shared",

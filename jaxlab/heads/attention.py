@@ -15,6 +15,7 @@ from jaxlab.heads.base import FeatureMaps, FeatureShapes, LayersModule, Readout
 from jaxlab.heads.chunks import over_targets
 from jaxlab.heads.groups import check_pattern, columns_of
 from jaxlab.nn.attention import dot_product_attention
+from jaxlab.nn.positions import sines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,16 +169,3 @@ class Tokens(nnx.Module):
         elif self.sines and sizes:
             keys = keys + sines(sizes, keys.shape[-1]).astype(keys.dtype)[None]
         return keys, values
-
-
-def sines(sizes: list[int], width: int) -> Float[np.ndarray, "n d"]:
-    """Of rows and columns, half of the channels each: sines and cosines of 2 pi times how far along the axis a position
-    lies, slowed down by up to 10,000 (Carion et al. 2020, "End-to-end object detection ...", as its code has them)."""
-    rows, columns = (*sizes, 1)[:2]
-    along = [2 * math.pi * (np.arange(size) + 1) / size for size in (rows, columns)]
-    slower = 10_000.0 ** (-np.arange(width // 4) / (width // 4))
-    waves = [np.concatenate([f(axis[:, None] * slower[None]) for f in (np.sin, np.cos)], 1) for axis in along]
-    half = width // 2
-    y = np.broadcast_to(waves[0][:, None], (rows, columns, half))
-    x = np.broadcast_to(waves[1][None], (rows, columns, half))
-    return np.concatenate([y, x], -1).reshape(-1, width).astype(np.float32)

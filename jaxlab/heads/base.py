@@ -1,17 +1,17 @@
 """What all readouts share: which layers they read, and how those are normalised and dropped first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.config import Component
 from jaxlab.core.rng import dropout
+from jaxlab.core.rng import fork as fork  # heads within heads take it from here
 from jaxlab.core.types import Mode, UserError
 from jaxlab.losses import END
 from jaxlab.nn.norm import BatchNorm
@@ -238,10 +238,3 @@ class ReadoutModule(LayersModule):
             getattr(self.layers[name], "penalty", None) for name in self.names
         )  # a plain nnx.Module has none
         return sum((penalty() for penalty in own if penalty is not None), start=jnp.zeros(()))
-
-
-def fork(mode: Mode, number: int) -> Mode:
-    """`mode` with row keys of its own, so that no two parts of a head draw the same."""
-    if mode.row_keys is None:
-        return mode
-    return replace(mode, row_keys=jax.vmap(jax.random.fold_in, (0, None))(mode.row_keys, number))

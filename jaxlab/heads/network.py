@@ -43,7 +43,7 @@ def build_network(
     image_shape: (h, w, c), or the shape of each cached feature by name. targets: a tuple of their names, or those of
     classes; of a Joint, {objective: such a tuple}.
     """
-    seen = tuple(image_shape) if isinstance(image_shape, Mapping) else image_shape[-1]
+    seen = dict(image_shape) if isinstance(image_shape, Mapping) else image_shape[-1]
     backbone = adopted(model.build(seen, rngs), type(model).__name__)
     order: list[str] = []  # eval_shape sorts its result by name
 

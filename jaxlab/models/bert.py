@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxlab.core.config import Component, Location
+from jaxlab.core.config import Location
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
+from jaxlab.models.text import TextModel, masked_mean
 from jaxlab.nn.attention import KERNEL, dot_product_attention
 from jaxlab.nn.layers import gelu
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bert(Component):
+class Bert(TextModel):
     """The defaults are MiniLM-L6's; BERT base is layers=12, width=768.
 
     layers: blocks of attention and perceptron. width: of a token's vector. heads: of attention, which divide `width`.
@@ -111,12 +111,6 @@ class BertLayer(nnx.Module):
 
         found = dot_product_attention(heads(self.query(x)), heads(self.key(x)), heads(self.value(x)), mask)
         return self.proj(found.reshape(x.shape))
-
-
-def masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
-    """Mean over the tokens that are no padding, accumulated in float32; 0 for a text of padding alone."""
-    total = jnp.where(mask[..., None], x, 0).sum(1, dtype=jnp.float32)
-    return (total / jnp.maximum(mask.sum(1), 1)[:, None]).astype(x.dtype)
 
 
 def _embedding(count: int, width: int, rngs: nnx.Rngs) -> nnx.Embed:

@@ -98,7 +98,10 @@ def check_rows(forward: Callable[[Any], Any], shape: Any, owners: Sequence[Any])
 
 def _zeros_and_nan(example: jax.ShapeDtypeStruct) -> Array:
     zeros = jnp.zeros(example.shape, example.dtype)
-    return jnp.concatenate([zeros, jnp.full_like(zeros, jnp.nan), zeros])
+    other = (
+        jnp.nan if jnp.issubdtype(example.dtype, jnp.inexact) else 0
+    )  # of words there are no numbers to lose
+    return jnp.concatenate([zeros, jnp.full_like(zeros, other), zeros])
 
 
 @contextmanager

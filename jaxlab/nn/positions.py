@@ -1,5 +1,6 @@
-"""Position embeddings of one grid of patches made to fit another: PyTorch's bicubic resampling as matrices."""
+"""Position embeddings: those of one grid made to fit another by PyTorch's bicubic resampling, and fixed waves."""
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -59,3 +60,16 @@ def _keys(x: np.ndarray, a: float) -> np.ndarray:
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = a * (((x - 5) * x + 8) * x - 4)
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def sines(sizes: list[int], width: int) -> Float[np.ndarray, "n d"]:
+    """Of rows and columns, half of the channels each: sines and cosines of 2 pi times how far along the axis a position
+    lies, slowed down by up to 10,000 (Carion et al. 2020, "End-to-end object detection ...", as its code has them)."""
+    rows, columns = (*sizes, 1)[:2]
+    along = [2 * math.pi * (np.arange(size) + 1) / size for size in (rows, columns)]
+    slower = 10_000.0 ** (-np.arange(width // 4) / (width // 4))
+    waves = [np.concatenate([f(axis[:, None] * slower[None]) for f in (np.sin, np.cos)], 1) for axis in along]
+    half = width // 2
+    y = np.broadcast_to(waves[0][:, None], (rows, columns, half))
+    x = np.broadcast_to(waves[1][None], (rows, columns, half))
+    return np.concatenate([y, x], -1).reshape(-1, width).astype(np.float32)

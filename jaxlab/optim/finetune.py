@@ -108,18 +108,19 @@ class FineTune(Component):
         layer_of: Mapping[str, str],
         unread: Collection[str] = (),
         epochs: float = float("inf"),
+        fixed: Collection[str] = (),
     ) -> Tuning:
         """What the rules make of a network's parameters.
 
         layers: their names in order, the readout last. layer_of: each parameter's, by path. unread: parameters on which
-        no output depends. epochs: the run's length.
+        no output depends. epochs: the run's length. fixed: parameters that never train, whatever rules say.
         Raises UserError that names every rule that decides nothing, names no layer or starts too late; and where
         nothing trains at first.
         """
         decided = self._decide(layers, layer_of, epochs)
         by_layer = self._layer_factors(layers, [layer_of[path] for path in layer_of if path not in unread])
         factor, start = {}, {}
-        for path in (path for path in layer_of if path not in unread):
+        for path in (path for path in layer_of if path not in unread and path not in fixed):
             rule = decided[path]
             after = rule.until_epoch if isinstance(rule, Freeze) else 0.0
             if after is not None:

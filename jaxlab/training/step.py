@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
@@ -150,13 +151,17 @@ class Program:
                 module.set_attributes(use_running_average=True)
             if name in observed:
                 module.set_attributes(observed=True)
-        outputs = network(jax.tree.map(lambda x: x.astype(self.dtype), images), mode)
+        outputs = network(jax.tree.map(self._computed, images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
         left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed else {}
         moments = {path.removesuffix(".moments"): leaf for path, leaf in left.items()}
         return Forward(
             outputs.astype("float32"), after, network.penalty(mode.epoch).astype("float32"), moments
         )
+
+    def _computed(self, seen: Array) -> Array:
+        """What the network sees, in the dtype that it computes in; the numbers of words stay whole."""
+        return seen.astype(self.dtype) if jnp.issubdtype(seen.dtype, jnp.inexact) else seen
 
     def losses(
         self,

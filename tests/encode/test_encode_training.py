@@ -28,7 +28,7 @@ from jaxlab.encode.command import _table
 from jaxlab.encode.extract import StoredLayer
 from jaxlab.encode.store import Layer
 from jaxlab.experiment import Experiment, Training
-from jaxlab.experiment.inputs import input_of
+from jaxlab.experiment.seen import input_of
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Factorized, Gaussian, Linear, Sum
 from jaxlab.models import Features, LeNet5

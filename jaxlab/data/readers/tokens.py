@@ -1,9 +1,10 @@
 """Texts as token ids, by the tokenizer that belongs to a language model's weights."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -37,8 +38,31 @@ class Tokens:
             yield rows, np.pad(self.ids[rows, :width], blank), np.pad(self.mask[rows, :width], blank)
 
 
+class Reads(Protocol):
+    """A tokenizer that has been read."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its tokens, in the order of their numbers."""
+
+    def __call__(self, texts: Sequence[str]) -> Tokens: ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class Tokenizer(Component):
+class TextTokenizer(Component):
+    """Base of what makes tokens of texts."""
+
+    def learned(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The words to keep of training texts; none of a tokenizer that belongs to a language model's weights."""
+        return ()
+
+    def open(self, words: tuple[str, ...] = ()) -> Reads:
+        """The tokenizer, read. words: as `learned` gave them."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizer(TextTokenizer):
     """A tokenizer of transformers, which `pip install 'jaxlab[text]'` brings.
 
     source: a folder that holds it (tokenizer.json or vocab.txt), or a hub id `owner/name`.
@@ -58,7 +82,7 @@ class Tokenizer(Component):
         if self.multiple < 1:
             raise UserError(f"Tokenizer.multiple: expected 1 or more, found {self.multiple}")
 
-    def open(self) -> "OpenTokenizer":
+    def open(self, words: tuple[str, ...] = ()) -> "OpenTokenizer":
         """The tokenizer, read. Raises UserError where transformers or the tokenizer is missing."""
         return OpenTokenizer(self, _loaded(self.source))
 
@@ -69,6 +93,12 @@ class OpenTokenizer:
     def __init__(self, config: Tokenizer, tokenizer: Any):
         self.config = config
         self._tokenizer = tokenizer
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its tokens, in the order of their numbers."""
+        number = self._tokenizer.get_vocab()
+        return hashlib.sha256("\n".join(sorted(number, key=lambda token: number[token])).encode()).hexdigest()
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Raises UserError for what is not a text."""

@@ -1,6 +1,6 @@
 """Where a network's training starts from: pretrained or fresh parameters, or the checkpoint of a run to go on with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jaxlab.core import tree
@@ -12,7 +12,7 @@ from jaxlab.experiment.recipe import Recipe
 from jaxlab.experiment.task import origins_of
 from jaxlab.heads import coordinates
 from jaxlab.runs.checks import check_same
-from jaxlab.runs.network.weights import changed_weights, pretrained
+from jaxlab.runs.network.weights import changed_weights, has_pretrained, pretrained
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.display import Session
@@ -28,7 +28,7 @@ class Start:
     """recipe: with images prepared as the pretrained weights were. info: run.json.
 
     pretrained: parameters and batch statistics of the backbone. checkpoint: the one to go on from, if any.
-    new: whether the run directory has yet to say so.
+    new: whether the run directory has yet to say so. of_answers: as the recipe has it, without a checkpoint.
     """
 
     recipe: Recipe
@@ -37,6 +37,7 @@ class Start:
     pretrained: tuple[tree.Flat, tree.Flat]
     checkpoint: Saved | None
     new: bool
+    of_answers: tree.Flat = field(default_factory=dict)
 
     def is_done(self, session: Session) -> bool:
         """Whether no step is left to make; says so."""
@@ -52,7 +53,7 @@ class Start:
 
     def state(self, learn: Portion, session: Session) -> tuple[TrainState, Progress]:
         """What the loop goes on with. Raises UserError where the checkpoint does not fit the experiment."""
-        state = self.recipe.initial_state(learn, self.pretrained)
+        state = self.recipe.initial_state(learn, self.pretrained, self.of_answers)
         if self.checkpoint is None:
             return state, Progress()
         meta = self.checkpoint.meta()
@@ -85,10 +86,9 @@ def begin(
     weights = earlier = rundir.info()["weights"] if existed else None
     params: tree.Flat = {}
     stats: tree.Flat = {}
-    source = getattr(recipe.experiment.model, "pretrained", None)
-    if source is not None and not saved(rundir.checkpoints):
+    if has_pretrained(recipe.experiment.model) and not saved(rundir.checkpoints):
         params, stats, weights = _pretrained(recipe)
-    changes = changed_weights(earlier, weights, source) if earlier else []
+    changes = changed_weights(earlier, weights, recipe.experiment.model) if earlier else []
     recipe = recipe.prepared_as(weights)
     if existed:  # by whose origins the checkpoints were trained
         recipe = recipe.above(origins_of(rundir.info()["task"]))
@@ -104,7 +104,8 @@ def begin(
     if existed:
         check_same(recipe.experiment, rundir, info, allow_change, session, changes)
     checkpoint = _newest(rundir, session)
-    return Start(recipe, rundir, info, (params, stats), checkpoint, not existed or allow_change)
+    new, of_answers = not existed or allow_change, {} if checkpoint else recipe.of_answers
+    return Start(recipe, rundir, info, (params, stats), checkpoint, new, of_answers)
 
 
 def _spaces(recipe: Recipe) -> list[str]:
@@ -122,11 +123,15 @@ def _spaces(recipe: Recipe) -> list[str]:
 
 def _pretrained(recipe: Recipe) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
     """As `pretrained`. Raises UserError where further channels would do nothing."""
-    model, further = recipe.experiment.model, recipe.input.further_channels
+    parts, further = recipe.experiment.model.parts, recipe.input.further_channels
     loaded = pretrained(recipe)
     _, _, weights = loaded
-    stem = weights["widened"] if "widened" in weights else stem_of(model) if further else None
-    if further and stem is not None and f"backbone.{stem}" not in recipe.training.tuning.factor:
+    (name, part), *_ = parts.items()
+    if getattr(part, "pretrained", None) is None:
+        return loaded
+    stem = weights["widened"] if "widened" in weights else stem_of(part) if further else None
+    path = ".".join(filter(None, ("backbone", name, stem)))
+    if further and stem is not None and path not in recipe.training.tuning.factor:
         raise UserError(
             f"{further} further channels would do nothing: pretrained weights have none for them, and the rules of "
             "finetune freeze the layer that sees them; let the first layer train"

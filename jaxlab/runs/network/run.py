@@ -15,14 +15,15 @@ from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.inference import InferenceEvaluator
 from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
-from jaxlab.experiment.inputs import Portion, input_of
+from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe, positions_of, recalled
+from jaxlab.experiment.seen import input_of
 from jaxlab.experiment.task import Task
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs.checks import check_unseen, recorded
 from jaxlab.runs.network.earlier import as_trained
 from jaxlab.runs.network.ready import ready
-from jaxlab.runs.network.weights import pretrained
+from jaxlab.runs.network.weights import digests, pretrained
 from jaxlab.runs.ready import Ready
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers
 from jaxlab.training import elsewhere, journal
@@ -271,9 +272,11 @@ class NetworkRun(Run):
         if "soup" in self.info:
             raise UserError(f"{self.rundir.path}: a soup was never trained; ask its members (--untrained)")
         params, stats, weights = pretrained(self.recipe)
-        if changes := differences(_digest(self.info["weights"]), _digest(weights)):
+        if changes := differences(digests(self.info["weights"]), digests(weights)):
             raise UserError(f"{self.rundir.path} was trained from other weights: {'; '.join(changes)}")
-        fresh = self.recipe.initial_variables(self._portions["train"], (params, stats))
+        fresh = self.recipe.initial_variables(
+            self._portions["train"], (params, stats), self.recipe.of_answers
+        )
         variables = self.put(replace(fresh, constants=variables_of(checkpoint).constants))
         kept = norms(f"backbone.{path}" for path in stats)
         return self.measure(variables, kept) if norms(variables.stats) - kept else variables
@@ -375,11 +378,6 @@ class NetworkRun(Run):
     def put(self, variables: Variables) -> Variables:
         """Host arrays on the devices."""
         return self._layout.put(variables)
-
-
-def _digest(weights: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What tells pretrained weights from others, wherever they lie."""
-    return {name: value for name, value in (weights or {}).items() if name == "sha256"}
 
 
 def variables_of(checkpoint: Saved) -> Variables:

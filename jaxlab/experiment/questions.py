@@ -1,0 +1,154 @@
+"""What a network sees that reads a text beside each image: images decoded once, and tokens made once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+from rich.console import Console
+
+from jaxlab.core import tree
+from jaxlab.core.types import Samples, UserError
+from jaxlab.core.words import counted
+from jaxlab.data.readers.tokens import Reads
+from jaxlab.data.source import Opened, examples
+from jaxlab.data.texts import IMAGE, TOKENS, Asked, TokenRows, padded, texts_of, tokenised
+from jaxlab.experiment.inputs import ImageInput, Portion, say
+from jaxlab.training.sharding import Layout
+from jaxlab.training.step import Prepare
+
+_FIELD = "model.column"
+_MULTIPLE = 8  # numbers of tokens are rounded up to it: few shapes, so that little is compiled
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Images prepared as ever; tokens stay as they are."""
+
+    images: Prepare
+
+    def __call__(self, seen: Mapping[str, Array], keys: Array | None) -> dict[str, Any]:
+        return {**seen, IMAGE: self.images(seen[IMAGE], keys)}
+
+
+def language_of(model: Any, opened: Opened, positions: Sequence[np.ndarray]) -> dict[str, Any]:
+    """What a run keeps of its texts: {"tokenizer": digest, "words": those learned, "length": places of the longest}.
+
+    positions: of the training and validation samples; words are those of the former.
+    Raises UserError for samples without texts, and for tokens that the text's network has not.
+    """
+    learn, every = positions[0], np.unique(np.concatenate(positions))
+    words = model.tokenizer.learned(texts_of(opened.train, learn, model.column, _FIELD).tolist())
+    reads = model.tokenizer.open(words)
+    tokens, _, _ = tokenised(texts_of(opened.train, every, model.column, _FIELD), reads)
+    vocabulary = len(words) + 1 if words else model.text.vocabulary
+    if tokens.tokens.max(initial=0) >= vocabulary:
+        raise UserError(
+            f"model.text.vocabulary: expected more than the greatest token id, {tokens.tokens.max()}, found "
+            f"{vocabulary}; the tokenizer is another model's"
+        )
+    length = -(-tokens.tokens.shape[1] // _MULTIPLE) * _MULTIPLE
+    _check_length(model, length)
+    return {"tokenizer": reads.digest, "words": list(words), "length": length}
+
+
+def _check_length(model: Any, length: int) -> None:
+    most = getattr(model.text, "positions", length)
+    if length > most:
+        raise UserError(
+            f"model.text.positions: expected {length} or more, the places of the longest text, found {most}; or let "
+            f"model.tokenizer.max_length cut texts at {most}"
+        )
+
+
+@dataclass(frozen=True)
+class QuestionInput(ImageInput):
+    """Images and tokens. A batch's "image" is {"image": (b, h, w, c), "tokens": (b, n) int32, -1 of padding}."""
+
+    @cached_property
+    def prepare(self) -> Any:
+        return _Prepared(ImageInput(self.experiment, self.task).prepare)
+
+    @cached_property
+    def shape(self) -> tree.Shape:
+        images = ImageInput(self.experiment, self.task)
+        return {IMAGE: images.shape, TOKENS: jax.ShapeDtypeStruct((self.task.language["length"],), "int32")}
+
+    @property
+    def example(self) -> Any:
+        length = self.task.language["length"]
+        return {IMAGE: super().example, TOKENS: jax.ShapeDtypeStruct((1, length), "int32")}
+
+    @cached_property
+    def reads(self) -> Reads:
+        """The tokenizer. Raises UserError where it is another one than the run was trained with."""
+        language, model = self.task.language, self._model
+        reads = model.tokenizer.open(tuple(language["words"]))
+        if reads.digest != language["tokenizer"]:
+            raise UserError(
+                "model.tokenizer: its tokens are others than those that the run was trained with; give that of then "
+                "(--set model.tokenizer.source=FOLDER)"
+            )
+        return reads
+
+    @property
+    def _model(self) -> Any:
+        return self.experiment.model
+
+    def notes(self, weights: Mapping[str, Any] | None) -> list[str]:
+        weights = weights or {}
+        language, text = self.task.language, weights.get("text")
+        kept = f"{counted(len(language['words']), 'word')}, " if language["words"] else ""
+        told = [f"texts of the column {self._model.column!r}: {kept}up to {language['length']} tokens"]
+        if text:
+            told += [f"weights {text['source']}: {line}" for line in text.get("notes", ())]
+        return [*(super().notes(weights) if weights.get("source") else []), *told]
+
+    def portions(
+        self, opened: Opened, positions: Sequence[np.ndarray], layout: Layout, console: Console | None = None
+    ) -> list[Portion]:
+        every = np.unique(np.concatenate(positions))
+        tokens = self._tokens(opened.train, every)
+        found = super().portions(opened, positions, layout, console)
+        return [
+            replace(
+                one, rows=Asked(one.rows, replace(tokens, rows=tokens.rows[np.searchsorted(every, chosen)]))
+            )
+            for one, chosen in zip(found, positions, strict=True)
+        ]
+
+    def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
+        tokens = self._tokens(samples, rows)
+        found = super().unlabelled(samples, rows, layout)
+        return replace(found, rows=Asked(found.rows, tokens))
+
+    def _tokens(self, samples: Samples, rows: np.ndarray) -> TokenRows:
+        """Of the samples at `rows`; says which texts are cut, or hold no word that is known."""
+        texts = texts_of(samples, rows, self._model.column, _FIELD)
+        tokens, cut, silent = tokenised(texts, self.reads)
+        if silent.any():
+            raise UserError(
+                f"{_FIELD}: {counted(int(silent.sum()), 'text')} of no words "
+                f"({examples(map(repr, np.unique(texts[silent]).tolist()))})"
+            )
+        if cut:
+            most = self._model.tokenizer.max_length
+            say(
+                f"warning: {counted(cut, 'different text')} cut after {most} tokens (model.tokenizer.max_length)"
+            )
+        if self.task.language["words"]:
+            self._warn_unknown(tokens, texts)
+        longest = -(-tokens.tokens.shape[1] // _MULTIPLE) * _MULTIPLE
+        _check_length(self._model, longest)
+        return padded(tokens, max(longest, self.task.language["length"]))
+
+    def _warn_unknown(self, tokens: TokenRows, texts: np.ndarray) -> None:
+        unknown = np.asarray((tokens.tokens <= 0).all(1))[tokens.rows]
+        if unknown.any():
+            say(
+                f"warning: {counted(int(unknown.sum()), 'text')} of words alone that training did not know "
+                f"({examples(map(repr, np.unique(texts[unknown]).tolist()))}): what is predicted goes by the image"
+            )
