@@ -15,7 +15,8 @@ class Freeze(Component):
     """Parameters that do not train: no gradient is computed for them, and they have no optimizer state.
 
     pattern: a regular expression found anywhere in a parameter's path (`re.search`), as `^backbone\\.` or `bn1`.
-    through: a layer of the backbone: all of its parameters and those of the layers before it.
+    through: a layer of the backbone: all of its parameters and those of the layers before it; of two encoders side by
+        side ("image/...", "text/..."), of those of its own.
     until_epoch: after so many epochs they start to train, at what the schedule's rate then is; None: never.
     """
 
@@ -67,7 +68,8 @@ class FineTune(Component):
 
     layer_decay: the rate of a layer is multiplied by layer_decay ** (layers after it, the head counted; Clark et al.
         2020, Bao et al. 2022). Layers are the backbone's named features that have parameters and lead to the head:
-        a last norm with a feature of its own, as a ViT's, is one too.
+        a last norm with a feature of its own, as a ViT's, is one too. Of two encoders side by side, those of the other
+        are not after it.
     head_rate: factor of the head's rate.
     statistics: of the backbone's batch norms: "frozen" keeps the pretrained running statistics, and uses them in
         training too. Those of a batch norm whose parameters are frozen are so in any case: it computes what it did.
@@ -136,8 +138,14 @@ class FineTune(Component):
 
     def _layer_factors(self, layers: Sequence[str], used: Collection[str]) -> dict[str, float]:
         *backbone, readout = [layer for layer in layers if layer in used]
-        decay = {layer: self.layer_decay ** (len(backbone) - k) for k, layer in enumerate(backbone)}
-        return {**decay, readout: self.head_rate}
+        after = {
+            layer: 1 + sum(_follows(other, layer) for other in backbone[k + 1 :])
+            for k, layer in enumerate(backbone)
+        }
+        return {
+            **{layer: self.layer_decay**count for layer, count in after.items()},
+            readout: self.head_rate,
+        }
 
     def _decide(
         self, layers: Sequence[str], layer_of: Mapping[str, str], epochs: float
@@ -167,7 +175,13 @@ def _matches(rule: Rule, path: str, layer: str, layers: Sequence[str]) -> bool:
         return re.search(rule.pattern, path) is not None
     assert isinstance(rule, Freeze)
     assert rule.through is not None
-    return layers.index(layer) <= layers.index(rule.through)
+    return layers.index(layer) <= layers.index(rule.through) and _follows(rule.through, layer)
+
+
+def _follows(later: str, earlier: str) -> bool:
+    """Of two layers in order, whether the first is made of the second: those of other encoders are not."""
+    own, other = (layer.partition("/")[0] if "/" in layer else "" for layer in (earlier, later))
+    return other in ("", own)
 
 
 def _nothing(matched: Sequence[str], paths: Sequence[str]) -> str:

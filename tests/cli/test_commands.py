@@ -29,7 +29,8 @@ from jaxlab.experiment.recipe import recalled
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
-ELSEWHERE = ("mnist_lenet5", "biobjective_resnet")  # in test_data_mnist.py and test_data_nx414.py
+# In test_data_mnist.py, test_data_nx414.py and test_data_easyvqa.py.
+ELSEWHERE = ("mnist_lenet5", "biobjective_resnet", "easyvqa")
 # Two train what another trains: readout first is efficientnet_finetune's first phase, and vit_base is tiny here.
 AGAIN = ("efficientnet_readout", "vit_tiny_finetune")
 ON_FOLDERS = [

@@ -10,11 +10,9 @@ from PIL import Image
 from rich.console import Console
 
 import jaxlab
+from jaxlab.core.config import load_file
 from jaxlab.core.types import UserError
-from jaxlab.data import EasyVQA, GroupedSplit, Images
-from jaxlab.experiment import Experiment, Training
-from jaxlab.losses import CrossEntropy
-from jaxlab.models import ShallowCNN
+from jaxlab.data import EasyVQA
 from jaxlab.runs import api
 
 needs_easy_vqa = pytest.mark.skipif(
@@ -45,14 +43,19 @@ def test_questions_are_the_packages() -> None:
 @needs_easy_vqa
 @pytest.mark.slow
 def test_it_is_trained_on_and_predicted(tmp_path: Path) -> None:
-    experiment = Experiment(
-        data=EasyVQA(),
-        split=GroupedSplit(column="image"),
-        images=Images(size=(16, 16)),
-        model=ShallowCNN(channels=(4,), kernel_sizes=(3,)),
-        loss=CrossEntropy(),
-        training=Training(steps=2, batch_size=8, parallel="single"),
-        limit=64,
+    shipped = load_file(Path(__file__).parents[2] / "configs" / "easyvqa.py")
+    experiment = shipped.overridden(
+        [
+            "images.size=16,16",
+            "model.image.channels=(4,)",
+            "model.image.kernel_sizes=(3,)",
+            "model.fusion.width=8",
+            "training.epochs=none",
+            "training.steps=2",
+            "training.batch_size=8",
+            "training.parallel=single",
+            "limit=64",
+        ]
     )
     run = api.train(experiment, tmp_path / "run", console=Console(file=io.StringIO()))
     assert jaxlab.load(run).predict_split("test").values.shape == (9673, 13)

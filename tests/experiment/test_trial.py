@@ -49,7 +49,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 COMPLETE = [  # whose data need no folder
     path.stem
     for path in sorted(CONFIGS.glob("*.py"))
-    if re.search(r"data=(Mnist|KaggleOrSimulated)\(", path.read_text())
+    if re.search(r"data=(Mnist|EasyVQA|KaggleOrSimulated)\(", path.read_text())
 ]
 WITHOUT_DATA = [path for path in sorted(CONFIGS.glob("*.py")) if path.stem not in COMPLETE]
 LAYERED = ("cached_readout", "efficientnet_finetune", "resnet_finetune", "ridge", "vit_tiny_finetune")

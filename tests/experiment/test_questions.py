@@ -1,0 +1,203 @@
+"""A network that reads a question beside each image: what it sees, learns and keeps, and what it refuses.
+
+The truth is a rule that neither image nor question alone tells; the layouts are held to one another.
+"""
+
+import json
+import re
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from tiny import steps, train
+
+import jaxlab
+from jaxlab.core.config import from_json, to_json
+from jaxlab.core.types import Samples, UserError
+from jaxlab.data import CutMix, MirrorCopies, Opened, RandomSplit, Shift, Source, Words
+from jaxlab.evaluate.inference import Inference
+from jaxlab.evaluate.tta import TTA
+from jaxlab.experiment import Experiment, Training
+from jaxlab.experiment.recipe import resolve
+from jaxlab.losses import CrossEntropy
+from jaxlab.models import BagOfWords, Bert, Fusion, ImageAndText, ShallowCNN
+from jaxlab.optim import AdamW, FineTune, Freeze
+
+COLOURS = ("red", "green", "blue")
+IMAGES = 40
+
+
+class Colours(Source):
+    """Plain images of a colour; asked of each is whether it is two of the three."""
+
+    asked: str = "question"
+
+    def open(self):
+        train, test = (self._samples(seed) for seed in (0, 1))
+        return Opened(train=train, test=test, kind="classification", targets=("no", "yes"))
+
+    def _samples(self, seed):
+        rng = np.random.default_rng(seed)
+        shown = np.repeat(rng.integers(0, 3, IMAGES), 2)
+        asked = (shown + rng.integers(0, 3, 2 * IMAGES)) % 3
+        image = np.repeat(np.arange(IMAGES), 2)
+        pixels = rng.integers(0, 90, (IMAGES, 8, 8, 3)).astype(np.uint8)
+        pixels[np.arange(IMAGES), ..., shown[::2]] += 120
+        return Samples(
+            ids=np.array([f"{seed}-{k}" for k in range(2 * IMAGES)]),
+            read=lambda k: pixels[image[k]],
+            checksum=lambda k: pixels[image[k]].tobytes(),
+            label=(shown == asked).astype(np.int32),
+            columns={self.asked: np.array([f"Is it {COLOURS[k]}?" for k in asked])},
+            image_of=image,
+        )
+
+
+EXPERIMENT = Experiment(
+    data=Colours(),
+    split=RandomSplit(validation=0.2),
+    model=ImageAndText(
+        image=ShallowCNN(channels=(6,), kernel_sizes=(3,)),
+        text=BagOfWords(width=6),
+        fusion=Fusion(width=16),
+    ),
+    loss=CrossEntropy(),
+    optimizer=AdamW(lr=0.03),
+    training=Training(steps=60, batch_size=16),
+)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A trained run."""
+    return jaxlab.load(train(EXPERIMENT, tmp_path_factory.mktemp("asked") / "run"))
+
+
+@pytest.mark.slow
+def test_it_learns_what_neither_alone_can_tell(asked):
+    scores = asked.evaluate("last")
+    assert scores["train"]["accuracy"] == 1
+    assert scores["validation"]["accuracy"] == 1
+    test = asked.opened.test
+    predicted = asked.predict_split("test", "last").values.argmax(1)
+    assert (predicted == test.label).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_a_run_keeps_its_words(asked):
+    kept = asked.info["task"]["language"]
+    assert set(kept["words"]) == {"is", "it", *COLOURS}
+    assert kept["length"] == 8
+    last = asked.checkpoint("last").arrays(("params",))["params"]
+    assert last["backbone.text.words.embedding"].shape == (6, 6)
+
+
+@pytest.mark.slow
+def test_what_is_asked_of_it_is_looked_at(asked, capsys):
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    with pytest.raises(
+        UserError, match=r"model.column: the samples have no column 'question'; they have none"
+    ):
+        asked.predict(images)
+    samples = replace(asked.given(images), columns={"question": np.array(["is it mauve", "sunny?"])})
+    assert asked.predicted(samples).shape == (2, 2)
+    told = " ".join(capsys.readouterr().err.split())
+    assert (
+        "1 text of words alone that training did not know ('sunny?'): what is predicted goes by the image"
+        in told
+    )
+    for text, words in (
+        (" ", "1 text in column 'question' of no words"),
+        ("?!", "1 text of no words ('?!')"),
+    ):
+        with pytest.raises(UserError, match=re.escape(words)):
+            asked.predicted(replace(samples, columns={"question": np.array([text, "is it red"])}))
+
+
+@pytest.mark.slow
+def test_layouts_make_the_same_update():
+    experiment = replace(EXPERIMENT, augment=(Shift(pixels=1),), optimizer=AdamW(lr=1e-3))
+    found = {
+        parallel: steps(replace(experiment, training=replace(experiment.training, parallel=parallel)), 3)[0]
+        for parallel in ("pmap", "single")
+    }
+    assert jax.device_count() == 4
+    for path, leaf in found["single"].params.items():
+        np.testing.assert_allclose(found["pmap"].params[path], leaf, atol=2e-4, err_msg=path)
+
+
+def recipe(**fields):
+    experiment = replace(EXPERIMENT, **fields)
+    return resolve(experiment, experiment.data.open())
+
+
+def model(**fields):
+    return {"model": replace(EXPERIMENT.model, **fields)}
+
+
+def test_rules_tell_the_two_encoders_apart():
+    small = model(text=Bert(layers=1, width=4, heads=2, positions=16))
+    rules = (Freeze(through="text/embeddings"),)
+    tuned = recipe(**small, finetune=FineTune(rules=rules, layer_decay=0.5)).training.tuning
+    frozen = {"words", "positions", "types", "norm"}
+    paths = {path for path in tuned.factor if path.startswith("backbone.text.")}
+    assert not {path.split(".")[2] for path in paths} & frozen
+    factor = {".".join(path.split(".")[:3]): value for path, value in tuned.factor.items()}
+    # behind the image's level are the fusion and the head, and so behind the text's layer
+    of = ("backbone.image.levels", "backbone.text.layers", "backbone.fusion.hidden")
+    assert [factor[path] for path in of] == [0.25, 0.25, 0.5]
+
+
+def test_questions_belong_to_the_data():
+    opened = EXPERIMENT.data.open()
+    other = replace(
+        opened, train=replace(opened.train, columns={"question": opened.train.columns["question"][::-1]})
+    )
+    assert EXPERIMENT.fingerprint(opened) != EXPERIMENT.fingerprint(other)
+
+
+def test_it_is_written_and_read():
+    assert from_json(to_json(EXPERIMENT.model)) == EXPERIMENT.model
+    kept = recipe().task
+    assert type(kept).from_json(json.loads(json.dumps(kept.to_json())), EXPERIMENT.goals).same_as(kept)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (model(column="caption"), "model.column: the samples have no column 'caption'; they have question"),
+        (
+            model(text=Bert(layers=1, width=4, heads=2, positions=4)),
+            "model.text.positions: expected 8 or more, the places of the longest text, found 4; or let",
+        ),
+        (
+            model(fusion=Fusion(text="text/last")),
+            "Fusion.text: no layer 'text/last'; there are image/level1, image/pool, text/words, text/pool, text/mask",
+        ),
+        (
+            {"finetune": FineTune(rules=(Freeze(through="level1"),))},
+            "names no layer of the model, which has image/level1, image/pool, text/words",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_is_read(fields, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        recipe(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"mix": CutMix()}, "mix=CutMix() cannot go with model=ImageAndText(...): a mixture of two images"),
+        ({"balance": MirrorCopies()}, "balance=MirrorCopies() cannot go with model=ImageAndText(...)"),
+        ({"inference": Inference(tta=TTA(shift=1))}, "cannot go with model=ImageAndText(...) yet"),
+    ],
+)
+def test_what_would_change_images_behind_a_questions_back_is_refused(fields, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        replace(EXPERIMENT, **fields)
+
+
+def test_a_text_longer_than_its_limit_is_cut():
+    assert recipe(**model(tokenizer=Words(max_length=2))).task.language["length"] == 8
