@@ -14,10 +14,12 @@ import numpy as np
 
 from jaxlab.core.subjects import SEPARATOR, subject_of, subjects_in, without_subject
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.images import SharedImages
+from jaxlab.data.images import ImageRows, SharedImages
 from jaxlab.data.source import Opened, Source, examples
-from jaxlab.experiment.inputs import Portion, input_of
+from jaxlab.data.texts import Asked
+from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe, recalled
+from jaxlab.experiment.seen import input_of
 from jaxlab.objectives import Resolved
 from jaxlab.runs import new_data
 from jaxlab.runs.folds import FoldsRun
@@ -217,12 +219,16 @@ def _own(one: Resolved, columns: np.ndarray | None) -> Resolved:
 
 def _taken(portion: Portion, rows: np.ndarray) -> Portion:
     """Some rows of samples that are to be predicted."""
-    images = portion.rows
+    return replace(portion, ids=portion.ids[rows], rows=_rows(portion.rows, rows))
+
+
+def _rows(images: ImageRows, rows: np.ndarray) -> Any:
+    if isinstance(images, Asked):
+        tokens = replace(images.tokens, rows=images.tokens.rows[rows])
+        return replace(images, images=_rows(images.images, rows), tokens=tokens)
     if isinstance(images, SharedImages):
-        taken: Any = SharedImages(images.images, images.rows[rows])
-    else:
-        taken = images[rows] if images.ndim == 1 else SharedImages(images, rows)
-    return replace(portion, ids=portion.ids[rows], rows=taken)
+        return SharedImages(images.images, images.rows[rows])
+    return images[rows] if images.ndim == 1 else SharedImages(images, rows)
 
 
 __all__ = ["OfSubject", "of_subject", "subject_of"]

@@ -46,8 +46,8 @@ def changed_weights(earlier: Mapping[str, Any], now: Mapping[str, Any] | None, m
     image, *others = model.parts
     found = _changed(earlier, now or {}, getattr(model.parts[image], "pretrained", None))
     for name in others:
-        records = [(one or {}).get(name) or {} for one in (earlier, now)]
-        found += _changed(*records, getattr(model.parts[name], "pretrained", None))
+        before, after = ((one or {}).get(name) or {} for one in (earlier, now))
+        found += _changed(before, after, getattr(model.parts[name], "pretrained", None))
     return found
 
 
