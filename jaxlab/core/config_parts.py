@@ -37,6 +37,8 @@ def locations(value: Any, path: str = "") -> dict[str, str]:
         where = f"{path}.{name}" if path else name
         if not located:
             found |= locations(item, where)
+        elif isinstance(item, tuple):
+            found |= {f"{where}.{position}": one for position, one in enumerate(item)}
         elif item is not None:
             found[where] = item
     return found

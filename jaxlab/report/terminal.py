@@ -67,7 +67,7 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
                     yield name, value if isinstance(value, str) else json.dumps(value)
             config = config["experiment"]
         objectives = config.get("objectives") or {}
-        parts = ("data", "model", *(() if objectives else ("head", "loss")), "optimizer")
+        parts = ("data", "pretext", "model", *(() if objectives else ("head", "loss")), "optimizer")
         names = [config[part]["type"] for part in parts if isinstance(config.get(part), dict)]
         if config["type"] != "Experiment":
             names.insert(0, config["type"])

@@ -217,6 +217,14 @@ class Normalize(Component):
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
         return (intensities(images) - mean.reshape(1, 1, 1, -1)) / std.reshape(1, 1, 1, -1)
 
+    def undone(self, images: Float[np.ndarray, "*n c"]) -> Float[np.ndarray, "*n c"]:
+        """Normalised images on the host from 0, black, to 1, white, cut off there."""
+        mean, std = (np.array(v, np.float32) for v in (self.mean, self.std))
+        if images.shape[-1] == 1:
+            mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+        last = (1,) * (images.ndim - 1) + (-1,)
+        return np.clip(images * std.reshape(last) + mean.reshape(last), 0, 1)
+
 
 def intensities(images: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
     """uint8 0..255 -> float32 0..1; floats as float32."""

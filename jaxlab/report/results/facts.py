@@ -58,7 +58,7 @@ def _config(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             break
         inner = inner["experiment"]
     yield "config", " of ".join(kinds)
-    parts = ("model", "head", "loss", "optimizer")
+    parts = ("pretext", "model", "head", "loss", "optimizer")
     objectives = mapping(inner.get("objectives"))
     for part in parts:
         if isinstance(inner.get(part), dict) and not (objectives and part in ("head", "loss")):

@@ -8,8 +8,9 @@ from jaxlab.core.config import components
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.heads.coordinates import read_coordinates
+from jaxlab.pretext import PRETEXT
 from jaxlab.report import frame
-from jaxlab.report.results import classes, course, facts, numbers, scored, shown, study, worth
+from jaxlab.report.results import classes, course, facts, numbers, pretext, scored, shown, study, worth
 from jaxlab.report.results.evidence import Evidence, gather
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.section import Section, missing, paragraph
@@ -128,6 +129,8 @@ def evidence_of(
     if reading.run is None:
         return None
     run = reading.run.predicting(objective)
+    if run.primary.of == PRETEXT:
+        return None  # the data have no truth of it
     return reading.attempt(lambda: gather(run, not quick, log, untrained))
 
 
@@ -138,6 +141,7 @@ def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> 
     yield from _guarded("What each part is worth", lambda: worth.section(reading.rundir.path))
     yield from _guarded("Study", lambda: _study(reading))
     yield from _guarded("Training", lambda: filter(None, [course.section(reading)]))
+    yield from _guarded("What the network is shown", lambda: pretext.sections(reading))
     if evidence is not None:
         if isinstance(evidence.found, ByTarget):
             found = evidence.found

@@ -13,6 +13,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.evaluate.inference import InferenceEvaluator
+from jaxlab.evaluate.posed import Shown, shown
 from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion
@@ -36,6 +37,7 @@ from jaxlab.training.step import Program
 from submit import Predictions
 
 Inferred = dict[str, Any]  # what inference did, for provenance
+PICTURES = 8  # that a run with a pretext task keeps
 
 
 class NetworkRun(Run):
@@ -201,6 +203,26 @@ class NetworkRun(Run):
             return values, {}
         plain = self._evaluator.predict(variables, seen.rows, seen.put)
         return values, {"inference": evaluator.record() | {"moved": self.primary.moved(plain, values)}}
+
+    def reconstruct(self, images: UserImages | None = None, which: Which | None = None) -> Shown:
+        """What its pretext task shows of images, and what it makes of that, as pictures from 0 to 1.
+
+        images: as `predict` takes them; default the first eight for validation. Raises UserError for a run without a
+        task.
+        """
+        if self.experiment.pretext is None:
+            raise UserError(
+                f"{self.rundir.path}: was trained without a pretext task; `reconstruct` is of runs that have one, as "
+                "pretext=Masked()"
+            )
+        if images is None:
+            samples, rows = self.opened.train, self.positions[1][:PICTURES]
+        else:
+            samples = self.given(images)
+            rows = np.arange(len(samples))
+        checkpoint = self.checkpoint(self.usual if which is None else which)
+        seen = self.recipe.input.unlabelled(samples, rows, self._layout)
+        return shown(self.recipe.program, variables_of(checkpoint), self.task.normalize, seen.rows)
 
     # -- scores
 

@@ -22,6 +22,7 @@ from jaxlab.runs.checks import log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
 from jaxlab.runs.network.begin import Start, begin
 from jaxlab.runs.network.earlier import as_trained
+from jaxlab.runs.network.pictures import keep_pictures
 from jaxlab.runs.network.watch import Watch
 from jaxlab.runs.registry.place import outermost
 from jaxlab.runs.registry.reports import Reports
@@ -72,6 +73,8 @@ def train(
         del opened  # its targets, gigabytes of a whole brain, are copied into the portions
         interrupted = _fit(start, portions, ceiling, layout, source, session)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
+    if experiment.pretext is not None and not interrupted:
+        keep_pictures(rundir, experiment)
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise Interrupted
     return rundir.path
