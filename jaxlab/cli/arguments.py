@@ -36,9 +36,10 @@ class Output(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = Path(value)
-        if self.folder and (path.is_dir() or not path.suffix):
+        written = path.suffix.lower() in self.suffixes
+        if self.folder and not written and (path.is_dir() or not path.suffix):
             return path
-        if path.suffix.lower() not in self.suffixes:
+        if not written:
             option = param.opts[0] if param else "file"
             raise UserError(f"{option} {path}: expected a file that ends in {' or '.join(self.suffixes)}")
         if path.is_dir():

@@ -30,8 +30,9 @@ from jaxlab.core.types import UserError
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
 @click.option(
-    "--out", type=Output(".csv", ".npz", ".parquet", folder=True),
-    help="FILE.csv (checked) or FILE.npz; of --images FILE.parquet, too; of a run of several subjects a FOLDER.",
+    "--out", type=Output(".csv", ".npz", ".json", ".parquet", folder=True),
+    help="FILE.csv (checked) or FILE.npz; of answers to questions FILE.json, as VQA v2 and VizWiz take it; of --images "
+    "FILE.parquet, too; of a run of several subjects a FOLDER.",
 )  # fmt: skip
 @set_fields("Override a field, e.g. data.root=FOLDER or inference.tta.shift=3.")
 @click.option(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxlab.core.blocks import Targets, blocks_of
+
 _TARGETS = 512  # taken to float64 at a time: all of a whole brain would be gigabytes
 _SHARE = 1e-3  # of a target's standard deviation: rounding below that is less than any noise
 _HALF = 2.0**-24  # what float32 rounds at most, as a share of a value
@@ -41,11 +43,12 @@ def narrowed(targets: np.ndarray) -> np.ndarray:
         return targets.astype(np.float64 if loses(targets) else np.float32, copy=False)
 
 
-def origin(targets: np.ndarray) -> np.ndarray | None:
+def origin(targets: Targets) -> np.ndarray | None:
     """(t,) float64 means above which targets are taken before they are float32; None where that loses nothing."""
-    if not loses(targets):
+    each = [block.values for block in blocks_of(targets)]
+    if not any(map(loses, each)):
         return None
-    return np.concatenate([moments(block)[0] for block in _blocks(targets)])
+    return np.concatenate([moments(block)[0] for values in each for block in _blocks(values)])
 
 
 def moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ SEPARATOR = "/"  # no subject's name has one: it is a folder's
 
 
 def subject_of(name: str) -> str:
-    """Whose it is."""
-    return name.partition(SEPARATOR)[0]
+    """Whose it is; "" of one that names nobody."""
+    return name.partition(SEPARATOR)[0] if SEPARATOR in name else ""
 
 
 def without_subject(name: str) -> str:

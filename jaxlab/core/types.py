@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:  # so that `jaxlab inspect` starts without JAX
     import jax
 
+    from jaxlab.core.blocks import Targets
+
 Kind = Literal["regression", "classification"]
 Batch: TypeAlias = "dict[str, jax.Array]"
 
@@ -49,7 +51,8 @@ class Samples:
     """One split as a source hands it over. Nothing is decoded until `read` is called.
 
     ids: (n,) unicode, unique.
-    target: (n, t) float32 for regression; float64 where float32 would lose it (`core.precision`).
+    target: (n, t) float32 for regression; float64 where float32 would lose it (`core.precision`). Of several subjects
+        a `BlockDiagonal`, which is an array of the rows that it is asked for.
     label: (n,) int32 for classification. A source for two objectives has both.
         Label -1 is a class that is not among those to learn: such a sample is left out of training, and wrong in
         validation whatever is predicted.
@@ -69,7 +72,7 @@ class Samples:
     ids: np.ndarray
     read: Callable[[int], np.ndarray]
     checksum: Callable[[int], bytes]
-    target: np.ndarray | None = None
+    target: "Targets | None" = None
     label: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     image_of: np.ndarray | None = None

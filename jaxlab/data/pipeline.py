@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from jaxlab.core.blocks import Targets
 from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, Shown
@@ -18,7 +19,7 @@ else:
     grain = Late("grain")
 
 HostBatch = dict[str, Any]
-Truth = Mapping[str, np.ndarray]
+Truth = Mapping[str, Targets]
 T = TypeVar("T")
 _ENDLESS = 1 << 40  # batches: a range as long as no run is
 

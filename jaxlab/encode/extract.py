@@ -5,7 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,17 @@ class FeatureSet:
         """(n, ...) float32 or bfloat16, in the order of the samples; memory-mapped where no two share a row."""
         found = self.kept[name]
         return found.array if found.row_of is None else found.array[found.row_of]
+
+    def of(self, rows: np.ndarray) -> "FeatureSet":
+        """Those of the samples at `rows`; of a series of them memory-mapped still."""
+        series = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all()
+        kept = {}
+        for name, stored in self.kept.items():
+            if stored.row_of is None and series:
+                kept[name] = replace(stored, array=stored.array[rows[0] : rows[-1] + 1])
+            else:
+                kept[name] = replace(stored, row_of=rows if stored.row_of is None else stored.row_of[rows])
+        return FeatureSet(self.ids[rows], kept)
 
     @property
     def fingerprint(self) -> str:

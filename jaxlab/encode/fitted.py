@@ -125,6 +125,26 @@ def solve(
     )
 
 
+def of_rows(
+    scaled: Mapping[Band, Scaling],
+    rows: np.ndarray,
+    intercept: np.ndarray,
+    alpha: np.ndarray,
+    fingerprint: str,
+) -> Fitted:
+    """From weights (n, t) of training rows: those of features, where they are few enough. Others as in `Fitted`."""
+    few = sum(band.width for band in scaled) * rows.shape[1] * 4 <= PRIMAL_BYTES
+    return Fitted(
+        layers={band.name: band.layer for band in scaled},
+        scalings={band.name: scaling for band, scaling in scaled.items()},
+        weights={band.name: _onto_features(band, s, rows) for band, s in scaled.items()} if few else None,
+        rows=None if few else rows,
+        intercept=intercept,
+        alpha=alpha,
+        fingerprint=fingerprint,
+    )
+
+
 def _onto_features(band: Band, scaling: Scaling, rows: np.ndarray) -> np.ndarray:
     """(d, t): scaled features' @ rows."""
     total = np.zeros((band.width, rows.shape[1]), np.float32)

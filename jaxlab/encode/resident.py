@@ -19,7 +19,8 @@ SHARE = 0.8  # of a device's memory, at most
 class Resident:
     """Called with a host batch whose "image" is rows of a FeatureSet, (b,) int32, gives the batch on the devices.
 
-    There "image" is {name: (b, ...)}, and "truth" is of these rows. truth: {objective: (n, ...)}.
+    There "image" is {name: (b, ...)}, and "truth" is of these rows. truth: {objective: (n, ...)}; that of
+    others stays the batch's.
     Raises UserError where a device's memory does not hold the set.
     """
 
@@ -28,6 +29,7 @@ class Resident:
         row_of = {name: k.row_of for name, k in features.kept.items() if k.row_of is not None}
         _check_room(layout, arrays, truth)
         small = {name: rows.astype(np.int32) for name, rows in row_of.items()}
+        self.truths = frozenset(truth)
         self._tables = jax.device_put((arrays, small, dict(truth)), layout.replicated)
         self._put = layout.put_batch
         self._gather = layout.compile(_gather, batch_at=1, arguments=2, rows_out=True)
@@ -43,7 +45,12 @@ def _gather(tables: Any, batch: Batch, axis_name: str | None = None) -> dict[str
         name: _take(array, _take(row_of[name], rows) if name in row_of else rows)
         for name, array in arrays.items()
     }
-    return {**batch, "truth": {name: _take(array, rows) for name, array in truth.items()}, "image": features}
+    here: Any = batch["truth"]
+    return {
+        **batch,
+        "truth": here | {name: _take(array, rows) for name, array in truth.items()},
+        "image": features,
+    }
 
 
 def _take(array: Array, rows: Array) -> Array:

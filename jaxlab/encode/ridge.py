@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import numpy as np
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import LATER, Component
 from jaxlab.core.precision import loses
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source
@@ -45,6 +45,11 @@ class Ridge(Component):
     score: what that means, "pearson" or "r2".
     split: the folds; its own `fold` counts for nothing here.
     limit: learn from so many samples at most.
+    shared: of `Pooled` data, shares of a subject's kernel that come from what the others' regressions have found, of
+        which each subject takes the one that predicts it best: as (0.0, 0.25, 0.5, 0.75). () fits each on its own;
+        penalties are each one's own either way. Layers are then scaled alike for all, and weighed alike, by the mean of
+        what `combine` finds for each (`encode/shared.py` has the formula).
+    components: of each other subject's regressions, so many functions are shared at most.
     """
 
     data: Source = Simulated()
@@ -56,6 +61,8 @@ class Ridge(Component):
     score: RidgeScore = "pearson"
     split: KFold = KFold()
     limit: int | None = None
+    shared: tuple[float, ...] = field(default=(), metadata=LATER)
+    components: int = field(default=64, metadata=LATER)
 
     def check(self) -> None:
         CachedFeatures(data=self.data, encoders=self.encoders)  # the same rules
@@ -63,8 +70,23 @@ class Ridge(Component):
             raise UserError(f"Ridge.alphas: expected penalties above 0, found {self.alphas}")
         if not self.blur or min(self.blur) < 0 or len(set(self.blur)) < len(self.blur):
             raise UserError(f"Ridge.blur: expected different shares of the map, 0 or more, found {self.blur}")
+        self._check_shared()
         if self.limit is not None and self.limit < self.split.folds:
             raise UserError(f"Ridge.limit: expected one sample a fold or more, found {self.limit}")
+
+    def _check_shared(self) -> None:
+        if self.components < 1:
+            raise UserError(f"Ridge.components: expected 1 or more, found {self.components}")
+        if not self.shared:
+            return
+        if not self.data.pools:
+            raise UserError(
+                f"Ridge.shared: expected data=Pooled(...), whose subjects share, found {type(self.data).__name__}(...)"
+            )
+        if not all(0 <= share < 1 for share in self.shared):
+            raise UserError(f"Ridge.shared: expected shares, 0 or more and below 1, found {self.shared}")
+        if self.combine == "best":
+            raise UserError('Ridge.shared: expected combine="sum" or "banded" beside it, found "best"')
 
     def smoke(self) -> Self:
         """The same on a handful of samples, without weights that would have to be downloaded."""
@@ -104,13 +126,13 @@ def fit(
     config: Ridge, features: FeatureSet, targets: np.ndarray, fold: np.ndarray, step: Callable[[str], None]
 ) -> Outcome:
     """Fit ridge regression. targets: (n, t) numbers; fold: (n,) numbers from 0. step: told what comes next."""
-    bands = _bands(config, features, fold, step)
+    bands = bands_of(config, features, fold, step)
     designs = Designs(config.standardize, in_primal=sum(band.width for band in bands) < len(fold))
     rows = []
     for band in bands if len(bands) > 1 else ():
         step(f"{band.name}, cross-validation")
         rows.append(_row(config, band.name, _folds(designs(band), fold), targets))
-    weights = _weights(config, bands, rows, targets, fold, step)
+    weights = weights_of(config, bands, rows, np.arange(len(fold)), targets, fold, step)
     used = [(band, weight) for band, weight in zip(bands, weights.tolist(), strict=True) if weight > 0]
     name = config.combine if len(bands) > 1 else bands[0].name
     step(f"{name}, cross-validation")
@@ -126,7 +148,9 @@ def fit(
     return Outcome(fitted, [*rows, row], guessed)
 
 
-def _bands(config: Ridge, features: FeatureSet, fold: np.ndarray, step: Callable[[str], None]) -> list[Band]:
+def bands_of(
+    config: Ridge, features: FeatureSet, fold: np.ndarray, step: Callable[[str], None]
+) -> list[Band]:
     """Each layer at each blur; layers without height and width are taken once."""
     found = []
     for name in features.kept:
@@ -152,26 +176,30 @@ def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray)
     return BandScore(name, np.take_along_axis(found.pooled, best[None], axis=0)[0], alpha)
 
 
-def _weights(
+def weights_of(
     config: Ridge,
     bands: Sequence[Band],
-    rows: Sequence[BandScore],
+    scores: Sequence[BandScore],
+    rows: np.ndarray,
     targets: np.ndarray,
     fold: np.ndarray,
     step: Callable[[str], None],
 ) -> np.ndarray:
-    """(b,) of sum 1; equal ones where no band has a score to choose by."""
+    """(b,) of sum 1; equal ones where no band has a score to choose by.
+
+    scores: of each band alone, for "best". rows: (n,) of the bands' rows, those of targets (n, t) and fold (n,).
+    """
     equal = np.full(len(bands), 1 / len(bands))
     if len(bands) == 1 or config.combine == "sum":
         return equal
     if config.combine == "best":
-        means = np.array([row.mean for row in rows])
+        means = np.array([row.mean for row in scores])
         return equal if np.isnan(means).all() else np.eye(len(bands))[np.nanargmax(means)]
     chosen = np.sort(np.random.default_rng(config.split.seed).permutation(len(fold))[:_TUNED_ROWS])
     some = np.linspace(0, targets.shape[1] - 1, min(targets.shape[1], _TUNED_TARGETS)).round().astype(int)
     kernels = np.empty((len(bands), len(chosen), len(chosen)), np.float32)
     for position, band in enumerate(bands):
         scaling = band.scaling(config.standardize)
-        kernels[position] = kernel(band.array[chosen], None, scaling)
+        kernels[position] = kernel(band.array[rows[chosen]], None, scaling)
     step("weights of the bands")
     return banded.weights(kernels, targets[chosen][:, some], fold[chosen])

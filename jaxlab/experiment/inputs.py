@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxlab.core import tree
+from jaxlab.core.blocks import Targets, taken
 from jaxlab.core.config import differences, from_json
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.device.augment import Normalize
@@ -38,14 +39,15 @@ class Portion:
 
     ids: np.ndarray
     rows: ImageRows
-    truth: Mapping[str, np.ndarray]
+    truth: Mapping[str, Targets]
     label: np.ndarray | None = None
     put: Resident | None = None
 
     @property
-    def sent(self) -> tuple[ImageRows, Mapping[str, np.ndarray]]:
+    def sent(self) -> tuple[ImageRows, Mapping[str, Targets]]:
         """Rows and truth as far as they are in the host's batches."""
-        return self.rows, self.truth if self.put is None else {}
+        held = frozenset() if self.put is None else self.put.truths
+        return self.rows, {name: values for name, values in self.truth.items() if name not in held}
 
 
 class Input(Protocol):
@@ -198,7 +200,7 @@ class FeatureInput:
         samples, limit = opened.train, self.experiment.limit
         rows = np.arange(len(samples)) if limit is None else np.unique(np.concatenate(positions))
         truths = truth_of(self.task.objectives, samples)
-        stored = {name: values[rows] for name, values in truths.items()}
+        stored = {name: values[rows] for name, values in truths.items() if isinstance(values, np.ndarray)}
         put = Resident(layout, features(self.encoders, samples, rows, console), stored)
         return [
             _portion(samples, truths, chosen, np.searchsorted(rows, chosen).astype(np.int32), put)
@@ -278,7 +280,7 @@ def _first(experiment: Experiment, opened: Opened) -> np.ndarray:
     return first_readable(at_levels(opened.train, experiment.images.levels), np.arange(len(opened.train)))
 
 
-def truth_of(objectives: Sequence[Resolved], samples: Samples) -> dict[str, np.ndarray]:
+def truth_of(objectives: Sequence[Resolved], samples: Samples) -> dict[str, Targets]:
     """{objective: (n, ...)} of all samples, as batches carry it, and under a name of its own what `distill` says."""
     found = (
         (one, name, values)
@@ -303,7 +305,7 @@ def _as_they_are(images: Any, keys: Any) -> Any:
 
 def _portion(
     samples: Samples,
-    truths: Mapping[str, np.ndarray],
+    truths: Mapping[str, Targets],
     chosen: np.ndarray,
     rows: ImageRows,
     put: Resident | None = None,
@@ -311,7 +313,7 @@ def _portion(
     return Portion(
         ids=samples.ids[chosen],
         rows=rows,
-        truth={name: values[chosen] for name, values in truths.items()},
+        truth={name: taken(values, chosen) for name, values in truths.items()},
         label=None if samples.label is None else samples.label[chosen],
         put=put,
     )

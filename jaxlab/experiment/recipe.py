@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from jaxlab.core import tree
+from jaxlab.core.blocks import Targets
 from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data.levels import Levels
@@ -260,7 +261,7 @@ def resolve(
     return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table, tuple(notes)))
 
 
-def _to_measure(one: Resolved, learn: Portion, standardize: bool) -> tuple[np.ndarray, bool]:
+def _to_measure(one: Resolved, learn: Portion, standardize: bool) -> tuple[Targets, bool]:
     """The truth that an objective's constants are measured of, and whether it is standardised by them.
 
     What a pretext task makes on the devices is normalised as images are, and of classes that are equally frequent.

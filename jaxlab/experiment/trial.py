@@ -18,19 +18,21 @@ from jaxlab.data.sources.nx414 import NX414
 from jaxlab.data.sources.pooled import Pooled
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.table import KaggleTable
+from jaxlab.data.sources.unlabelled import ImageTree, Unlabelled
 from jaxlab.data.split import KFold, RandomSplit
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment.experiment import Experiment, Training
 from jaxlab.experiment.folds import Folds
 from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Objective
+from jaxlab.pretext import PRETEXT
 from jaxlab.training.ancestor import located
 from jaxlab.weights.read import Unreachable
 
 E = TypeVar("E", bound=Component)
 
 # Sources of images with one number or class each: what a simulated population can stand in for.
-_SIMULABLE = (Algonauts, Arrays, ImageFolders, KaggleTable, NX414, Pooled)
+_SIMULABLE = (Algonauts, Arrays, ImageFolders, ImageTree, KaggleTable, NX414, Pooled)
 _SIDE = 112  # pixels of large images: whole patches of 14 and of 16, at a quarter of the cost of 224
 _LARGE = 128  # more than so many pixels
 _SMALLEST = 16  # that scenes are drawn at; they are resized as any image
@@ -44,8 +46,8 @@ def unnamed(experiment: Component) -> str | None:
     None as well for data that nothing simulated can stand in for, such as questions about images.
     """
     source, field = getattr(innermost(experiment), "data", None), "data"
-    if isinstance(source, CachedFeatures):
-        source, field = source.data, "data.data"
+    while isinstance(source, CachedFeatures | Unlabelled):
+        source, field = source.data, f"{field}.data"
     named = getattr(source, "root", "") is not None or bool(getattr(source, "sources", {}))
     if type(source) in _SIMULABLE and not named:
         return f"{field}.root"
@@ -70,9 +72,7 @@ def _simulated(experiment: Any) -> dict[str, Any]:
         size=max(_SMALLEST, *(_size(experiment) or (_SIDE,))),
         kind=kind,
     )
-    several = source.data if isinstance(source, CachedFeatures) else source
-    stand_in: Source = _pooled(one) if several.pools else one
-    data: Source = replace(source, data=stand_in) if isinstance(source, CachedFeatures) else stand_in
+    data = _in_place_of(source, one)
     split = experiment.split
     if isinstance(split, KFold):
         split = replace(split, column=None)
@@ -85,6 +85,15 @@ def _simulated(experiment: Any) -> dict[str, Any]:
     return {"data": data, "split": split, "objectives": objectives, "balance": balance}
 
 
+def _in_place_of(source: Source, one: Simulated) -> Source:
+    """Around it whatever stands around the source."""
+    if isinstance(source, CachedFeatures | Unlabelled):
+        return replace(source, data=_in_place_of(source.data, one))
+    if isinstance(source, ImageTree):
+        return Unlabelled(data=one, test=source.test)
+    return _pooled(one) if source.pools else one
+
+
 def _pooled(one: Simulated) -> Pooled:
     """As many images, of two subjects."""
     sources: dict[str, Source] = {
@@ -95,6 +104,8 @@ def _pooled(one: Simulated) -> Pooled:
 
 def _of_simulated(objective: Objective, kind: Kind) -> Objective:
     """With a truth that simulated data of that kind have: beside activity, the object in the scene is a column."""
+    if objective.of == PRETEXT:
+        return objective
     return replace(objective, of=None if objective.loss.kind == kind else "category")
 
 
@@ -144,9 +155,8 @@ def _batch(experiment: Any) -> int:
 
 def _kind(experiment: Any) -> Kind:
     """What is simulated: activity, unless nothing but classes is predicted."""
-    kinds = (
-        {one.loss.kind for one in experiment.goals.values()} if isinstance(experiment, Experiment) else set()
-    )
+    goals = experiment.goals.values() if isinstance(experiment, Experiment) else ()
+    kinds = {one.loss.kind for one in goals if one.of != PRETEXT}  # which asks for images alone
     return "classification" if kinds == {"classification"} else "regression"
 
 

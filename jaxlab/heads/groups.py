@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import groupby
 
+from jaxlab.core.subjects import subject_of, subjects_in
 from jaxlab.core.types import UserError
 
 
@@ -48,19 +49,9 @@ def columns_of(
     return found
 
 
-def subject_of(target: str) -> str:
-    """Whose a target named `SUBJECT/TARGET` is; "" for one that names nobody."""
-    return target.partition("/")[0] if "/" in target else ""
-
-
-def subjects_of(targets: tuple[str, ...]) -> tuple[str, ...]:
-    """In the order of their first targets."""
-    return tuple(dict.fromkeys(map(subject_of, targets)))
-
-
 def segments(targets: tuple[str, ...]) -> tuple[tuple[int, int, int], ...]:
     """(number of the subject, first, end) of each series of targets that are of one subject."""
-    number = {subject: k for k, subject in enumerate(subjects_of(targets))}
+    number = {subject: k for k, subject in enumerate(subjects_in(targets))}
     found, first = [], 0
     for subject, some in groupby(targets, subject_of):
         end = first + sum(1 for _ in some)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxlab.core.subjects import subjects_in
 from jaxlab.core.types import Mode, UserError
 from jaxlab.heads.base import (
     Fading,
@@ -18,7 +19,7 @@ from jaxlab.heads.base import (
     penalty_of,
     refuse_transforms,
 )
-from jaxlab.heads.groups import segments, subjects_of
+from jaxlab.heads.groups import segments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Shared(Head):
 
     def names(self, targets: tuple[str, ...]) -> tuple[str, ...]:
         """Of all components: the shared ones, then each subject's."""
-        own = (f"{subject}/own{k}" for subject in subjects_of(targets) for k in range(self.rank))
+        own = (f"{subject}/own{k}" for subject in subjects_in(targets) for k in range(self.rank))
         return (*(f"shared{k}" for k in range(self.components)), *own)
 
     def check_targets(self, targets: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxlab.core.blocks import Targets, blocks_of
 from jaxlab.core.precision import moments
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
@@ -15,10 +16,14 @@ _SQUARES = (1e-18, 1e18)  # beyond, squares are no normal numbers of float32
 
 
 def check_numbers(
-    name: str, truth: np.ndarray, ids: np.ndarray, targets: tuple[str, ...], missing: bool
+    name: str, truth: Targets, ids: np.ndarray, targets: tuple[str, ...], missing: bool
 ) -> None:
     """Raises UserError for (n, t) numbers that are not finite; `missing` ones may be NaN."""
-    bad = [(row, column) for row, column in _where(truth, lambda part: not_numbers(part, missing))]
+    bad = [
+        (int(block.rows[row]), block.columns.start + column)
+        for block in blocks_of(truth)
+        for row, column in _where(block.values, lambda part: not_numbers(part, missing))
+    ]
     if bad:
         shown = examples(f"{ids[row]}, target {targets[column]}" for row, column in bad)
         raise UserError(f"objective {name!r}: {len(bad)} values are not finite ({shown}); {LEAVE_OUT}")
@@ -30,14 +35,13 @@ def _where(truth: np.ndarray, wrong) -> Iterator[tuple[int, int]]:
             yield start + row, column
 
 
-def gaps(name: str, truth: np.ndarray, targets: tuple[str, ...]) -> list[str]:
-    """A line on how much of the training split's (n, t) truth is missing.
+def gaps(name: str, truth: Targets, targets: tuple[str, ...]) -> list[str]:
+    """A line on how much of the training split's (n, t) truth is missing; of several subjects in their own samples.
 
     Raises UserError for targets of which nothing is known.
     """
-    known = np.zeros(truth.shape[1], int)
-    for start in range(0, len(truth), _ROWS):
-        known += (~np.isnan(truth[start : start + _ROWS])).sum(0)
+    known = np.concatenate([_known(block.values) for block in blocks_of(truth)])
+    of = np.concatenate([np.full(block.values.shape[1], len(block.values)) for block in blocks_of(truth)])
     if nowhere := [targets[column] for column in np.flatnonzero(known == 0).tolist()]:
         raise UserError(
             f"objective {name!r}: {counted(len(nowhere), 'target')} missing in all {len(truth)} training samples "
@@ -45,23 +49,32 @@ def gaps(name: str, truth: np.ndarray, targets: tuple[str, ...]) -> list[str]:
         )
     if (total := known.sum()) == truth.size:
         return []
-    least = int(known.argmin())
+    least = int((known / of).argmin())
     return [
         f"{name}: {truth.size - total} of {truth.size} target values for training are missing and left out "
-        f"({1 - total / truth.size:.1%}); of {targets[least]} {known[least]} of {len(truth)} are known, of the others "
+        f"({1 - total / truth.size:.1%}); of {targets[least]} {known[least]} of {of[least]} are known, of the others "
         "as many or more"
     ]
 
 
-def unusual_units(name: str, loss: str, truth: np.ndarray) -> list[str]:
+def _known(truth: np.ndarray) -> np.ndarray:
+    """(t,) how many of (n, t) are."""
+    known = np.zeros(truth.shape[1], int)
+    for start in range(0, len(truth), _ROWS):
+        known += (~np.isnan(truth[start : start + _ROWS])).sum(0)
+    return known
+
+
+def unusual_units(name: str, loss: str, truth: Targets) -> list[str]:
     """A line where (n, t) numbers that a loss compares as they are lie far from 1.
 
     Raises UserError where float32 cannot square them.
     """
     sizes = []
-    for start in range(0, truth.shape[1], _ROWS):
-        mean, deviation, _ = moments(truth[:, start : start + _ROWS].astype(np.float64))
-        sizes.append(np.hypot(mean, deviation))
+    for block in blocks_of(truth):
+        for start in range(0, block.values.shape[1], _ROWS):
+            mean, deviation, _ = moments(block.values[:, start : start + _ROWS].astype(np.float64))
+            sizes.append(np.hypot(mean, deviation))
     size = float(np.median(np.concatenate(sizes)))
     if size == 0 or _USUAL[0] <= size <= _USUAL[1]:
         return []

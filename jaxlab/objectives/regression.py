@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
+from jaxlab.core.blocks import Targets, blocks_of, mapped, taken
 from jaxlab.core.late import Late
 from jaxlab.core.precision import moments, narrowed, origin, varies
 from jaxlab.core.types import Samples, UserError
@@ -48,7 +49,7 @@ class Regression(Resolved):
         """All heads do."""
 
     @staticmethod
-    def stored(samples: Samples) -> np.ndarray | None:
+    def stored(samples: Samples) -> Targets | None:
         """(n, t): the samples' own truth of this kind."""
         return samples.target
 
@@ -62,7 +63,7 @@ class Regression(Resolved):
         _numbers(values, where, missing)
         return (column,)
 
-    def truth(self, samples: Samples) -> np.ndarray | None:
+    def truth(self, samples: Samples) -> Targets | None:
         if self.teacher is not None:
             return self.said_by(self.teacher, samples)
         if self.of == PRETEXT:
@@ -74,10 +75,12 @@ class Regression(Resolved):
     def said_by(self, teacher: Teacher, samples: Samples) -> np.ndarray:
         return teacher.numbers(samples.ids)
 
-    def _check_rates(self, truth: np.ndarray) -> None:
-        if not self.head.rates or not (low := truth < 0).any():
+    def _check_rates(self, truth: Targets) -> None:
+        if not self.head.rates:
             return
-        below = np.flatnonzero(low.any(0)).tolist()
+        low = np.concatenate([(block.values < 0).sum(0) for block in blocks_of(truth)])
+        if not (below := np.flatnonzero(low).tolist()):
+            return
         raise UserError(
             f"objective {self.name!r}: expected rates, 0 or more, of head={type(self.head).__name__}(...), found "
             f"{int(low.sum())} values below 0 in {len(below)} of {truth.shape[1]} targets "
@@ -90,9 +93,12 @@ class Regression(Resolved):
         truth = self.truth(samples)
         return None if truth is None else origin(truth)
 
-    def sent(self, truth: np.ndarray) -> np.ndarray:
-        above = truth if self.origin is None else truth - self.origin[None]
-        return above.astype(np.float32, copy=False)
+    def sent(self, truth: Targets) -> Targets:
+        def above(columns: slice, values: np.ndarray) -> np.ndarray:
+            found = values if self.origin is None else values - self.origin[None, columns]
+            return found.astype(np.float32, copy=False)
+
+        return mapped(truth, above)
 
     def received(self, values: np.ndarray) -> np.ndarray:
         return values if self.origin is None else values + self.origin[None]
@@ -111,10 +117,11 @@ class Regression(Resolved):
         as_they_are = not (standardize and self.loss.space == "standardised") and not self.head.rates
         if not (self.missing or as_they_are):
             return []
-        notes = gaps(self.name, truth[learn], self.targets) if self.missing else []
-        return notes + (unusual_units(self.name, loss, truth[learn]) if as_they_are else [])
+        own = taken(truth, learn)
+        notes = gaps(self.name, own, self.targets) if self.missing else []
+        return notes + (unusual_units(self.name, loss, own) if as_they_are else [])
 
-    def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
+    def constants(self, truth: Targets, standardize: bool) -> tree.Flat:
         """{target_mean, target_scale}: (t,) float32 of the training split's (n, t). A constant target has scale 1.
 
         They are 0 and 1 where the loss compares the targets' own units, of a head of rates 0 and each target's mean.
@@ -213,8 +220,14 @@ class Regression(Resolved):
         return f"predictions moved by {moved:.3g} of their standard deviation"
 
 
-def _moments(truth: np.ndarray, missing: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(truth: Targets, missing: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(t,) float64 means and standard deviations of (n, t), and largest sizes."""
+    each = [_moments_of(block.values, missing) for block in blocks_of(truth)]
+    return tuple(np.concatenate(values) for values in zip(*each, strict=True))  # type: ignore[return-value]
+
+
+def _moments_of(truth: np.ndarray, missing: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of an array."""
     blocks = [truth[:, start : start + _TARGETS] for start in range(0, truth.shape[1], _TARGETS)]
     if missing:
         parts = [moments(block.astype(np.float64)) for block in blocks]

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
+from jaxlab.core.blocks import Targets
 from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened
@@ -208,7 +209,7 @@ class Resolved(ABC):
         return None
 
     @abstractmethod
-    def truth(self, samples: Samples) -> np.ndarray | None:
+    def truth(self, samples: Samples) -> Targets | None:
         """Of all samples; None where they have none."""
 
     @property
@@ -220,7 +221,7 @@ class Resolved(ABC):
         """The `origin` that the truth of the labelled samples needs."""
         return None
 
-    def sent(self, truth: np.ndarray) -> np.ndarray:
+    def sent(self, truth: Targets) -> Targets:
         """The truth as batches carry it."""
         return truth
 
@@ -246,7 +247,7 @@ class Resolved(ABC):
         """
 
     @abstractmethod
-    def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
+    def constants(self, truth: Any, standardize: bool) -> tree.Flat:
         """What the training split's truth gives the network."""
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """Tiles out of order."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -25,7 +26,7 @@ class Jigsaw(Pretext):
     Against shortcuts, as in the paper: of each tile a part is cut out at random, so that edges do not continue, and is
     given mean 0 and standard deviation 1; gaps between tiles are 0.
 
-    grid: tiles along each side, 2 or 3, which must divide the images' sides.
+    grid: tiles along each side, 2 or 3. Pixels that are left over on the right and below are 0.
     permutations: how many, of the largest Hamming distances from one another; at most 24 of 2 x 2 tiles.
     gap: share of a tile's side that is left out of it.
     """
@@ -49,12 +50,11 @@ class Jigsaw(Pretext):
 
     def targets(self, shape: tuple[int, int, int]) -> tuple[str, ...]:
         height, width, _ = shape
-        tiles = (height / self.grid, width / self.grid)
-        if any(side % 1 for side in tiles) or min(tiles) * (1 - self.gap) < _SMALLEST:
-            near = [max(round(side / self.grid), _SMALLEST * 2) * self.grid for side in (height, width)]
+        if min(height // self.grid, width // self.grid) * (1 - self.gap) < _SMALLEST:
+            least = math.ceil(_SMALLEST / (1 - self.gap)) * self.grid
             raise UserError(
-                f"Jigsaw.grid: {self.grid} x {self.grid} tiles of {_SMALLEST} pixels or more do not fill images of "
-                f"{height} x {width}; set images.size={near[0]},{near[1]}"
+                f"Jigsaw.grid: {self.grid} x {self.grid} tiles of {_SMALLEST} pixels or more, beside their gaps, need "
+                f"images of {least} x {least}, found {height} x {width} (images.size)"
             )
         return tuple("".join(map(str, order)) for order in orders(self.grid**2, self.permutations).tolist())
 
@@ -64,7 +64,8 @@ class Jigsaw(Pretext):
         inner = tuple(max(round(length * (1 - self.gap)), 1) for length in side)
         choice, place = jax.random.split(key)
         which = jax.random.randint(choice, (), 0, self.permutations)
-        tiles = image.reshape(self.grid, side[0], self.grid, side[1], channels).transpose(0, 2, 1, 3, 4)
+        whole = image[: self.grid * side[0], : self.grid * side[1]]
+        tiles = whole.reshape(self.grid, side[0], self.grid, side[1], channels).transpose(0, 2, 1, 3, 4)
         tiles = tiles.reshape(self.grid**2, *side, channels)
 
         def part(tile: Array, key: Array) -> Array:
@@ -79,7 +80,8 @@ class Jigsaw(Pretext):
         parts = jax.vmap(part)(tiles, jax.random.split(place, len(tiles)))
         parts = parts[jnp.asarray(orders(self.grid**2, self.permutations))[which]]
         rows = parts.reshape(self.grid, self.grid, *side, channels).transpose(0, 2, 1, 3, 4)
-        return rows.reshape(image.shape), which.astype(jnp.int32)
+        left = ((0, height - whole.shape[0]), (0, width - whole.shape[1]), (0, 0))
+        return jnp.pad(rows.reshape(whole.shape), left), which.astype(jnp.int32)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from jaxlab.core.blocks import column_of
 from jaxlab.data.audit.audit import Audit, Entry
 from jaxlab.data.resizing import resize, with_channels
 
@@ -86,7 +87,7 @@ def targets(audit: Audit) -> bytes | None:
     rows = -(-len(chosen) // 4)
     figure, grid = _figure(rows, 4)
     for axes, column in zip(grid, chosen.tolist(), strict=False):
-        axes.hist(target[:, column], bins=30, color="C0")
+        axes.hist(column_of(target, column), bins=30, color="C0")
         axes.set_title(f"{audit.opened.targets[column]} (skew {found.skew[column]:.2g})", fontsize=8)
         axes.set_xlabel("value of the target", fontsize=8)
         axes.set_ylabel("samples", fontsize=8)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxlab.core.blocks import of_columns
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.scores import scores_of
@@ -51,7 +52,7 @@ def _with_targets(opened: Opened, targets: tuple[str, ...], run: Path) -> Opened
     order = np.array([place[name] for name in targets])
     return replace(
         opened,
-        train=replace(opened.train, target=target[:, order]),
+        train=replace(opened.train, target=of_columns(target, order)),
         targets=targets,
         ceiling=None if opened.ceiling is None else opened.ceiling[order],
         rois={name: mask[order] for name, mask in opened.rois.items()},

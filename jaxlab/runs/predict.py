@@ -14,6 +14,7 @@ from jaxlab.core.words import counted
 from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
 from jaxlab.runs import given, keeping
+from jaxlab.runs.answer_results import results_of, write_results
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import unlike_sample
 from jaxlab.runs.constant import constants
@@ -21,6 +22,8 @@ from jaxlab.runs.run import Form, Run, Which
 from submit import Labels, Predictions, ensemble, kaggle
 from submit.files.atomic import atomic, refuse_input
 from submit.files.csv_writing import header_line, row_lines
+
+OF_SPLITS = (".csv", ".npz", ".json")  # the last one of answers to questions
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,14 @@ def predict_runs(
     Of runs that pool several subjects `out` is a folder with a file for each, named as it; subject: this one alone.
 
     A run that is read-only keeps nothing where `out` is given, which is told.
-    objective: of those that each run has learned; default its first. The suffix of `out` picks csv or npz.
+    objective: of those that each run has learned; default its first. The suffix of `out` picks csv or npz, or, of
+    questions about images, the JSON that their challenge takes.
     which: by default the best checkpoint, and the last ones of folds.
     log: is given a warning for each run whose training is not at its end, and a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
     """
     if out is not None and out.suffix:
-        check_out(out)
+        check_out(out, OF_SPLITS)
     runs = [load(path, settings).predicting(objective) for path in paths]
     if subject is not None:
         runs = [run.subject(subject) for run in runs]
@@ -69,7 +73,7 @@ def predict_runs(
         )
 
         return predict_subjects(runs, out, which, split, log, objective)
-    check_out(out)
+    check_out(out, OF_SPLITS)
     return predict_loaded(runs, out, which, split, log, objective)
 
 
@@ -91,8 +95,9 @@ def predict_loaded(
     unchecked = "there is no sample submission"
     if sample is not None and _asks_for_another(runs[0], sample):
         unchecked, sample = f"{sample} asks for another objective than {objective}", None
+    answers = results_of(runs, out, split) if out is not None and out.suffix == ".json" else None
     if out is not None:
-        refuse_input(out, [sample])
+        refuse_input(out, [sample, None if answers is None else answers.questions])
         _check_together(runs, sample if out.suffix == ".csv" else None)
     members, names, files = [], list[str](), {}
     for run in runs:
@@ -106,6 +111,9 @@ def predict_loaded(
     if out is None:
         return Predicted(files)
     mean = members[0] if len(members) == 1 else ensemble.mean(members, names)
+    if answers is not None:
+        log(f"{out}: written{write_results(answers, mean, out)}")
+        return Predicted(files, mean, out, answers.questions)
     mean, against, about = _written(mean, out, sample, runs[0], unchecked, log)
     log(f"{out}: written{about}")
     return Predicted(files, mean, out, against)
@@ -243,8 +251,10 @@ def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str
     if kaggle.read_sample(sample).holds not in ("either", "whole"):
         return
     with contextlib.suppress(UserError):  # the labelled data need not be here
-        target = run.opened.train.target
-        if target is None or (target != np.rint(target)).any():
+        if (found := run.opened.train.target) is None:
+            return
+        target = np.asarray(found)
+        if (target != np.rint(target)).any():
             return
     name = str(mean.targets[0])
     yield (

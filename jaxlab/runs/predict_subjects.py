@@ -58,7 +58,7 @@ def _common(runs: Sequence[Run]) -> tuple[str, ...]:
 def _check_folder(out: Path | None, run: Run, subjects: Sequence[str]) -> None:
     if out is None:
         return
-    if out.suffix in (".csv", ".npz", ".parquet") and not out.is_dir():
+    if out.suffix in (".csv", ".npz", ".json", ".parquet") and not out.is_dir():
         raise UserError(
             f"--out {out}: {run.rundir.path} predicts {len(subjects)} subjects, of which each has a file of its own: "
             f"give a folder (--out {out.with_suffix('')}), or one subject (--subject {subjects[0]})"

@@ -18,17 +18,19 @@ from jaxlab.data.images import first_readable
 from jaxlab.data.levels import warn_of_dark
 from jaxlab.data.source import Opened, fingerprint
 from jaxlab.data.sources.users_images import encoded_samples, given_samples
-from jaxlab.data.split import spread
 from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
-from jaxlab.encode.ridge import BandScore, Outcome, Ridge, fit
-from jaxlab.evaluate.scores import scores_of
+from jaxlab.encode.ridge import BandScore, Outcome, Ridge
+from jaxlab.encode.shared import Subject
+from jaxlab.encode.subjects import FittedSubjects, check_room, fit_subjects
+from jaxlab.evaluate.scores import scores_of, scores_of_blocks
 from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
 from jaxlab.runs.ready import Ready, fitting, numbered, sizes
+from jaxlab.runs.ridge_subjects import check_gaps, divided, report_subjects, together, training_rows
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
@@ -59,12 +61,11 @@ def train_ridge(
         raise UserError(
             f"Ridge: expected targets that are numbers, but {type(config.data).__name__} has classes"
         )
-    if np.isnan(opened.train.target).any():
-        raise UserError(
-            "Ridge: expected targets without gaps, but data.missing_targets lets them have some: ridge regression "
-            "solves for all targets at once. Leave such targets or samples out, or train a network on the features "
-            "(Experiment with model=Features())"
-        )
+    check_gaps(opened)
+    rows = training_rows(config, opened.train)
+    subjects = divided(config, opened, rows)
+    if config.shared:
+        check_room(len(rows))
     log_data(opened, resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, opened.targets))[0], session)
     encoders = load_all(
         config.encoders, levels_for(config, rundir, opened, session), recorded_encoders(rundir)
@@ -77,14 +78,15 @@ def train_ridge(
         if not allow_config_change and _is_whole(RidgeRun(rundir, config), session):
             session.log(f"{rundir.path}: is fitted already")
             return rundir.path
-    rows = training_rows(config, opened.train)
     found = features(encoders, opened.train, rows, session.console)
-    targets, fold = opened.train.target[rows], _numbers(config, opened.train, rows)
     with session.console.status("ridge") as status:
-        outcome = fit(config, found, targets, fold, lambda what: status.update(f"ridge: {what}"))
+        outcomes = fit_subjects(config, found, subjects, lambda what: status.update(f"ridge: {what}"))
     rundir.create(to_json(anchored(config)), source, info)
-    _keep(config, rundir, outcome, targets, opened, found.ids)
-    _report(session.console, config, outcome, opened)
+    _keep(config, rundir, outcomes, subjects, opened)
+    if opened.subjects:
+        report_subjects(session.console, config, outcomes, subjects)
+    else:
+        _report(session.console, config, outcomes[""], opened)
     return rundir.path
 
 
@@ -93,29 +95,14 @@ def _is_whole(run: "RidgeRun", session: Session) -> bool:
     if not saved(run.rundir.checkpoints):
         return False
     try:
-        made_by = Predictions.load(run.rundir.predictions("out_of_fold")).provenance.get("digest")
-        if made_by == run.checkpoint().meta()["digest"]:
+        kept = [one.rundir.predictions("out_of_fold") for one in run.by_subject.values()]
+        made_by = {Predictions.load(file).provenance.get("digest") for file in kept}
+        if made_by == {run.checkpoint().meta()["digest"]}:
             return True
         session.log(f"{run.rundir.path}: its out-of-fold predictions are of another solution; fitting again")
     except (UserError, SubmissionError) as error:
         session.log(f"{run.rundir.path}: is not whole ({error}); fitting again")
     return False
-
-
-def training_rows(config: Ridge, samples: Samples) -> np.ndarray:
-    """Ascending positions of the samples that are learned from."""
-    return spread(np.arange(len(samples)), config.limit)
-
-
-def _numbers(config: Ridge, samples: Samples, rows: np.ndarray) -> np.ndarray:
-    """(n,) fold numbers from 0 of the samples at `rows`, each of them there."""
-    numbers = config.split.numbers(samples)[rows]
-    found, numbers = np.unique(numbers, return_inverse=True)
-    if len(found) < 2:
-        raise UserError(
-            f"Ridge.split: expected samples in two folds or more, found {len(found)} for {len(numbers)}"
-        )
-    return numbers
 
 
 def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
@@ -133,25 +120,37 @@ def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
 def _keep(
     config: Ridge,
     rundir: RunDirectory,
-    outcome: Outcome,
-    targets: np.ndarray,
+    outcomes: Mapping[str, Outcome],
+    subjects: Mapping[str, Subject],
     opened: Opened,
-    ids: np.ndarray,
 ) -> None:
     """The solution as a checkpoint, its scores, and the out-of-fold predictions."""
-    score = outcome.rows[-1].mean
+    fitted = together({name: one.fitted for name, one in outcomes.items()}, subjects)
+    score = over_targets.mean(np.concatenate([one.rows[-1].score for one in outcomes.values()]))
     best = {"metric": "cross-validation", "value": score, "step": 0, "epoch": 0}
     progress = {"best": None if np.isnan(score) else best}
-    meta = {"step": 0, "epoch": 0, "progress": progress, "ridge": outcome.fitted.record()}
+    blocks = {name: (one.out_of_fold, subjects[name].targets) for name, one in outcomes.items()}
+    scores = {name: scores_of(*block, _ceiling(opened, name)) for name, block in blocks.items()}
+    about = {**fitted.record(), **({"scores": scores} if opened.subjects else {})}
+    meta = {"step": 0, "epoch": 0, "progress": progress, "ridge": about}
     checkpoints = Checkpoints(rundir.checkpoints)
-    checkpoints.save(outcome.fitted.to_arrays(), meta)
+    checkpoints.save(fitted.to_arrays(), meta)
     checkpoints.close()
-    scores = journal.Journal(rundir.path, -1)
-    scores.write(0, 0, "validation", scores_of(outcome.out_of_fold, targets, opened.ceiling))
-    scores.close()
-    predictions = RidgeRun(rundir, config).named(ids, outcome.out_of_fold, "out_of_fold")
-    score_dots({row.name: row.mean for row in outcome.rows}, rundir.plot("bands"))
-    predictions.save(rundir.predictions("out_of_fold"))  # last: it tells that all is there
+    records = journal.Journal(rundir.path, -1)
+    records.write(0, 0, "validation", scores_of_blocks(list(blocks.values()), opened.ceiling))
+    records.close()
+    whole = RidgeRun(rundir, config)
+    whole.as_it_is = opened
+    for name, run in whole.by_subject.items():
+        outcome = outcomes[name]
+        score_dots({row.name: row.mean for row in outcome.rows}, run.rundir.plot("bands"))
+        ids = run.opened.train.ids[run.rows]
+        predictions = run.named(ids, outcome.out_of_fold, "out_of_fold")
+        predictions.save(run.rundir.predictions("out_of_fold"))  # last: it tells that all is there
+
+
+def _ceiling(opened: Opened, subject: str) -> np.ndarray | None:
+    return opened.subjects[subject].ceiling if subject else opened.ceiling
 
 
 def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -> None:
@@ -213,7 +212,19 @@ class RidgeRun(Run):
 
     @cached_property
     def objectives(self) -> tuple[Resolved, ...]:
-        return resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, tuple(self.info["task"]["targets"])))
+        targets = tuple(self.info["task"]["targets"])
+        return resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, targets), missing=self.experiment.data.pools)
+
+    @cached_property
+    def by_subject(self) -> "Mapping[str, RidgeRun]":
+        """The run of each subject, where its data pool several; else itself, without a name."""
+        found: Any = {name: self.subject(name) for name in self.subjects}
+        return found or {"": self}
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Ascending positions of the labelled samples that it has learned from."""
+        return training_rows(self.experiment, self.opened.train)
 
     def checkpoint(self, which: Which = "best") -> Saved:
         """The solution on disk; there is but one, of step 0. Raises UserError where it is damaged."""
@@ -235,6 +246,7 @@ class RidgeRun(Run):
 
     def predict_split(self, split: str = "test", which: Which | None = None) -> Predictions:
         """Those out of fold are as fitting left them; it learns from all labelled samples."""
+        self.refuse_several()
         if split == "out_of_fold":
             kept = Predictions.load(self.rundir.predictions(split))
             return self.named(kept.ids, kept.values, split)
@@ -249,11 +261,14 @@ class RidgeRun(Run):
 
     def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"train": scores, "validation": those of the out-of-fold predictions}."""
-        truth = self.primary.truth(self.opened.train)
-        if truth is None:
-            raise UserError(f"{self.rundir.path}: the data have no targets that are numbers")
-        ceiling = self.opened.ceiling
-        return {one.split: scores_of(one.values, truth[one.rows], ceiling) for one in self.labelled(which)}
+        blocks: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        for run in self.by_subject.values():
+            truth = run.primary.truth(run.opened.train)
+            if truth is None:
+                raise UserError(f"{self.rundir.path}: the data have no targets that are numbers")
+            for one in run.labelled(which):
+                blocks.setdefault(one.split, []).append((one.values, truth[one.rows]))
+        return {split: scores_of_blocks(own, self.opened.ceiling) for split, own in blocks.items()}
 
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
         """Of what it has learned, and out of fold, under the name "validation"."""
@@ -261,7 +276,8 @@ class RidgeRun(Run):
             raise UserError(
                 f"{self.rundir.path}: a ridge regression is fitted in one piece; it never was untrained"
             )
-        rows = training_rows(self.experiment, self.opened.train)
+        self.refuse_several()
+        rows = self.rows
         guessed = Predictions.load(self.rundir.predictions("out_of_fold"))
         if guessed.ids.tolist() != self.opened.train.ids[rows].tolist():
             raise UserError(
@@ -285,14 +301,17 @@ class RidgeRun(Run):
         fitted, train = self.solution(which)
         return fitted.predict(features(self.encoders, samples, rows), train)
 
-    def solution(self, which: Which | None) -> tuple[Fitted, FeatureSet | None]:
+    def solution(self, which: Which | None) -> tuple[Fitted | FittedSubjects, FeatureSet | None]:
         """What was fitted, and the features of the training rows, where predicting takes them."""
         checkpoint = self.checkpoint(self.usual if which is None else which)
-        fitted = Fitted.from_arrays(checkpoint.arrays(), checkpoint.meta()["ridge"])
-        if fitted.weights is not None:
-            return fitted, None
-        learned = self.opened.train
-        return fitted, features(self.encoders, learned, training_rows(self.experiment, learned))
+        kind = FittedSubjects if self.experiment.data.pools else Fitted
+        fitted = kind.from_arrays(checkpoint.arrays(), checkpoint.meta()["ridge"])
+        return fitted, None if fitted.weights is not None else self.learned
+
+    @cached_property
+    def learned(self) -> FeatureSet:
+        """The features of the training rows."""
+        return features(self.encoders, self.opened.train, self.rows)
 
     @cached_property
     def encoders(self) -> tuple[Loaded, ...]:
@@ -307,6 +326,10 @@ class RidgeRun(Run):
 
     def named(self, ids: np.ndarray, values: np.ndarray, split: str, **more: Any) -> Predictions:
         """Values (n, t) with the names of samples and targets, and their provenance. more: of it."""
-        scores = {"out_of_fold": journal.validations(self.rundir.metrics).get(0, {})}
+        scores = {"out_of_fold": self.kept_scores()}
         origin = self.origin(scores, step=0, digest=self.checkpoint().meta()["digest"], **more)
         return Predictions(ids, values, np.array(self.targets), self.primary.written, split, origin)
+
+    def kept_scores(self) -> dict[str, Any]:
+        """Those out of fold, as fitting left them."""
+        return dict(journal.validations(self.rundir.metrics).get(0, {}))

@@ -17,6 +17,8 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import ImageRows, SharedImages
 from jaxlab.data.source import Opened, Source, examples
 from jaxlab.data.texts import Asked
+from jaxlab.encode import Loaded, features
+from jaxlab.encode.subjects import FittedSubjects
 from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe, recalled
 from jaxlab.experiment.seen import input_of
@@ -24,7 +26,9 @@ from jaxlab.objectives import Resolved
 from jaxlab.runs import new_data
 from jaxlab.runs.folds import FoldsRun
 from jaxlab.runs.network.run import NetworkRun
-from jaxlab.runs.run import NamedScores, Run
+from jaxlab.runs.ridge import RidgeRun
+from jaxlab.runs.ridge_subjects import own_rows
+from jaxlab.runs.run import NamedScores, Run, Which
 from jaxlab.runs.seeds import SeedsRun
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.rundir import RunDirectory
@@ -194,8 +198,45 @@ class SubjectSeeds(_SubjectStudy, SeedsRun):
     """Seeds that predict one subject."""
 
 
+class SubjectRidge(OfSubject, RidgeRun):
+    """One subject's regression."""
+
+    whole: RidgeRun
+
+    @cached_property
+    def objectives(self) -> tuple[Resolved, ...]:
+        return tuple(_own(one, columns_of(one, self.name)) for one in self.whole.objectives)
+
+    @property
+    def by_subject(self) -> Mapping[str, RidgeRun]:
+        return {"": self}
+
+    @property
+    def rows(self) -> np.ndarray:
+        return own_rows(self.experiment, self.whole.as_it_is.train, self.name)
+
+    def checkpoint(self, which: Which = "best") -> Saved:
+        return self.whole.checkpoint(which)
+
+    def kept_scores(self) -> dict[str, Any]:
+        return dict(self.checkpoint().meta()["ridge"]["scores"][self.name])
+
+    @property
+    def encoders(self) -> tuple[Loaded, ...]:
+        return self.whole.encoders
+
+    def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:
+        fitted, train = self.whole.solution(which)
+        assert isinstance(fitted, FittedSubjects)
+        if samples is not self.opened.train:
+            return fitted.of(self.name, features(self.encoders, samples, rows), train)
+        place = fitted.rows[self.name][np.searchsorted(self.rows, rows)]
+        return fitted.of(self.name, self.whole.learned.of(place), train)
+
+
 _KINDS: Mapping[type[Run], type[OfSubject]] = {
     NetworkRun: SubjectNetwork,
+    RidgeRun: SubjectRidge,
     FoldsRun: SubjectFolds,
     SeedsRun: SubjectSeeds,
 }

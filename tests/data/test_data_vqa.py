@@ -18,8 +18,9 @@ from jaxlab.experiment import Experiment, Training
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import ShallowCNN
 from jaxlab.runs import api
+from jaxlab.runs.predict import predict_runs
 from jaxlab.training import journal
-from submit import Labels
+from submit import Labels, vqa_results
 from submit.metrics.vqa import vqa_accuracy
 
 # question_id, image_id, question, the commonest answer
@@ -289,6 +290,14 @@ def test_training_leaves_unknown_answers_out_and_validation_counts_them_as_wrong
     assert journal.read(run / "metrics.jsonl", "validation")[-1]["accuracy"] == scores["accuracy"]
     answers = vqa_accuracy(Labels.of(predicted).labels, loaded.opened.train.columns["answers"][8:])
     assert scores["vqa_accuracy"] == scores["vqa_accuracy_other"] == pytest.approx(answers.mean())
+    out = tmp_path / "results.json"
+    predict_runs([run], out, which="last", split="validation")
+    judged = vqa_results.score(out, root / names("val2014")[1])
+    assert (judged.questions, judged.overall) == (2, pytest.approx(scores["vqa_accuracy"]))
+    said: list[str] = []
+    predict_runs([run], out, which="last", log=said.append)
+    assert vqa_results.check(out, root / names("test2015")[0]) == []
+    assert said[-1] == f"{out}: written, checked against {root / names('test2015')[0]}"
     test = loaded.predict_split("test", "last")
     assert test.ids.tolist() == ["700", "600", "601"]
     np.testing.assert_array_equal(test.values[1], test.values[2])  # the same image

@@ -33,6 +33,7 @@ from jaxlab.data import (
     Sensorium,
     Simulated,
     Tfds,
+    Unlabelled,
     VQAv2,
     WithMasks,
 )
@@ -83,7 +84,9 @@ def models_of(experiment: Any) -> list[Any]:
 
 
 def source_of(experiment: Any) -> Any:
-    return experiment.data.data if isinstance(experiment.data, CachedFeatures) else experiment.data
+    return (
+        experiment.data.data if isinstance(experiment.data, CachedFeatures | Unlabelled) else experiment.data
+    )
 
 
 # -- shipped configs

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from jaxlab.core.blocks import Targets, blocks_of
+
 _SKEWED, _TAILED = 1.0, 3.0  # a normal distribution has 0 of both
 _FAR = 10.0  # standard deviations
 _CELLS = 2**22  # values taken to float64 at a time
@@ -32,10 +34,13 @@ class Moments:
         return (np.abs(self.skew) > _SKEWED) | (self.kurtosis > _TAILED)
 
 
-def moments(target: np.ndarray) -> Moments:
-    """Over the n samples of (n, t) targets, some of them at a time in float64."""
-    chunk = max(1, _CELLS // len(target))
-    parts = [_moments(target[:, k : k + chunk]) for k in range(0, target.shape[1], chunk)]
+def moments(targets: Targets) -> Moments:
+    """Over the n samples of (n, t) targets, some of them at a time in float64; of several subjects over each one's."""
+    parts = []
+    for block in blocks_of(targets):
+        target = block.values
+        chunk = max(1, _CELLS // max(len(target), 1))
+        parts += [_moments(target[:, k : k + chunk]) for k in range(0, target.shape[1], chunk)]
     return Moments(*(np.concatenate([part[k] for part in parts]) for k in range(8)))
 
 

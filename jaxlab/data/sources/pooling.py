@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlab.core.blocks import BlockDiagonal
 from jaxlab.core.subjects import SEPARATOR
 from jaxlab.core.types import Samples, StoredLevels, UserError
 from jaxlab.core.words import counted
@@ -26,7 +27,7 @@ def remembered(samples: Samples) -> Samples:
 
 
 def joined(
-    some: Mapping[str, Samples], target: np.ndarray | None = None, one_by_one: bool = False
+    some: Mapping[str, Samples], target: BlockDiagonal | None = None, one_by_one: bool = False
 ) -> Samples:
     """The samples of subjects, one subject after the other. one_by_one: whether a batch is of one subject's."""
     masks = {name: samples.masks for name, samples in some.items()}
@@ -61,17 +62,11 @@ def joined(
     )
 
 
-def joined_targets(opened: Mapping[str, Opened]) -> tuple[np.ndarray, tuple[str, ...]]:
+def joined_targets(opened: Mapping[str, Opened]) -> tuple[BlockDiagonal, tuple[str, ...]]:
     """(n, t) with NaN where a target is of another subject than a sample, and the targets' names."""
-    parts = [one.train.target for one in opened.values() if one.train.target is not None]
-    shape = (sum(len(part) for part in parts), sum(int(part.shape[1]) for part in parts))
-    target = np.full(shape, np.nan, np.result_type(*parts))
-    row = column = 0
-    for part in parts:
-        target[row : row + len(part), column : column + part.shape[1]] = part
-        row, column = row + len(part), column + part.shape[1]
+    blocks = tuple(np.asarray(one.train.target) for one in opened.values())
     names = tuple(f"{name}{SEPARATOR}{target}" for name, one in opened.items() for target in one.targets)
-    return target, names
+    return BlockDiagonal(blocks), names
 
 
 def seen_by_several(train: Mapping[str, Samples], test: Mapping[str, Samples]) -> list[str]:

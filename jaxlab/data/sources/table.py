@@ -136,7 +136,8 @@ class KaggleTable(Source):
             yield f"{path}: column {places} has no name and is left out: {why}"
         if train.target is None or self.targets:
             return
-        if len(targets) == 1 and (numbers := like_classes(train.target[:, 0])):
+        target = np.asarray(train.target)
+        if len(targets) == 1 and (numbers := like_classes(target[:, 0])):
             yield (
                 f"{path}: column {targets[0]!r} holds {len(numbers)} different whole numbers ({examples(numbers)}) and "
                 "is taken for a number to predict (regression), not for classes; where they are classes: "
@@ -144,8 +145,8 @@ class KaggleTable(Source):
             )
         if sampled:
             return
-        counting = [name for k, name in enumerate(targets) if counts_rows(train.target[:, k])]
-        folds = [targets[k] for k in numbering(train.target) if targets[k] not in counting]
+        counting = [name for k, name in enumerate(targets) if counts_rows(target[:, k])]
+        folds = [targets[k] for k in numbering(target) if targets[k] not in counting]
         if folds:
             yield (
                 f"{path}: column {examples(map(repr, folds))} holds few whole numbers, the others fractions, and is "

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.readers.image_files import SUFFIXES, existing_folder, file_samples, list_folder
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.sources.simulated import Simulated
@@ -22,10 +24,13 @@ class ImageTree(Source):
 
     root: the folder. Ids are paths below it, as `cats/001.png`; hidden files are left out, and links are not followed.
     more: further folders, whose ids begin with their names.
+    test: whether folders called `test` that lie beside one called `train`, as a challenge's do, are taken along, too
+        (transductive). A run says how many images that is either way.
     """
 
     root: Location | None = None
     more: tuple[Location, ...] = ()
+    test: bool = False
 
     def open(self) -> Opened:
         files = self._below(existing_folder(self.root), "")
@@ -39,8 +44,20 @@ class ImageTree(Source):
                     f"data.more: ids of {place} would begin with {prefix!r}, as those of another folder do; rename one"
                 )
             files |= self._below(folder, prefix)
-        ids = np.array(list(files), dtype=str)
-        return Opened(train=file_samples(ids, list(files.values())), test=None, kind="regression", targets=())
+        tests = {name: file for name, file in files.items() if _for_tests(name, file)}
+        if not self.test:
+            files = {name: file for name, file in files.items() if name not in tests}
+        if not files:
+            raise UserError(
+                f"{self.root}: all {len(tests)} images lie in folders called test (data.test=true takes them)"
+            )
+        return Opened(
+            train=file_samples(np.array(list(files), dtype=str), list(files.values())),
+            test=None,
+            kind="regression",
+            targets=(),
+            notes=(_said(len(tests), self.test),) if tests else (),
+        )
 
     def _below(self, root: Path, prefix: str) -> dict[str, Path]:
         found = list_folder(root, folders_in(root)).by_name
@@ -49,6 +66,23 @@ class ImageTree(Source):
                 f"{root}: expected images in it or below ({', '.join(sorted(SUFFIXES))}), found none"
             )
         return {f"{prefix}{name}": file for name, file in found.items()}
+
+
+def _for_tests(name: str, file: Path) -> bool:
+    """Whether one of the folders in an image's id is `test` with `train` beside it."""
+    inside = len(Path(name).parts) - 1
+    return any(folder.name == "test" and _beside(folder) for folder in list(file.parents)[:inside])
+
+
+@cache
+def _beside(folder: Path) -> bool:
+    return folder.with_name("train").is_dir()
+
+
+def _said(count: int, learned: bool) -> str:
+    if learned:
+        return f"{counted(count, 'test image')} learned from, too (transductive), without any truth"
+    return f"{counted(count, 'image')} in folders called test left out (data.test=true takes them along)"
 
 
 @dataclass(frozen=True, kw_only=True)
