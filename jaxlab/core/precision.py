@@ -45,10 +45,10 @@ def narrowed(targets: np.ndarray) -> np.ndarray:
 
 def origin(targets: Targets) -> np.ndarray | None:
     """(t,) float64 means above which targets are taken before they are float32; None where that loses nothing."""
-    each = [block.values for block in blocks_of(targets)]
-    if not any(map(loses, each)):
+    if not any(loses(block.values) for block in blocks_of(targets)):
         return None
-    return np.concatenate([moments(block)[0] for values in each for block in _blocks(values)])
+    each = (part for block in blocks_of(targets) for part in _blocks(block.values))
+    return np.concatenate([moments(part)[0] for part in each])
 
 
 def moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

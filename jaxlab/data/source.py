@@ -12,6 +12,7 @@ from jaxlab.core.config import Component
 from jaxlab.core.types import Kind, Samples
 
 LEAVE_OUT = "where they are not known, data.missing_targets=true leaves them out of loss and scores"
+_ROWS = 4096  # hashed at a time
 TO_TRY = "`jaxlab simulate FOLDER` writes a Kaggle folder of simulated neurons to try it out"  # ends messages on a root
 
 
@@ -74,6 +75,11 @@ class Source(Component):
         return {}
 
     @property
+    def submits(self) -> str:
+        """The format of `submit.formats` in which the challenge takes all subjects at once; "" where each has a CSV."""
+        return ""
+
+    @property
     def mirrors(self) -> frozenset[str]:
         """The axes along which an image's mirror image shows the same; of digits there are none."""
         return frozenset({"horizontal", "vertical"})
@@ -88,6 +94,10 @@ class Source(Component):
     def open(self) -> Opened:
         """Read the tables and check every id. Raises UserError with all problems at once; decodes nothing."""
         raise NotImplementedError
+
+    def open_on_disk(self) -> Opened:
+        """`open`, but targets may stay on disk, as a `BlockDiagonal` of files: those of many subjects fill a memory."""
+        return self.open()
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
         """The samples to predict and the sample submission, likewise; a source may do without the labelled ones."""
@@ -114,8 +124,9 @@ def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
         if values is None:
             continue
         sha.update(f"{values.dtype.str} {values.shape}".encode())
-        flat = np.ascontiguousarray(values).reshape(-1)
-        sha.update(flat.view(np.uint8).data)  # not copied: targets can be gigabytes
+        for start in range(0, len(values), _ROWS):  # targets can be gigabytes
+            flat = np.ascontiguousarray(values[start : start + _ROWS]).reshape(-1)
+            sha.update(flat.view(np.uint8).data)
     sha.update(checksums(train, np.arange(len(train))))
     for name in columns:
         sha.update("\n".join([name, *_texts(train.columns[name])]).encode())

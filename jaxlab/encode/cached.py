@@ -38,6 +38,10 @@ class CachedFeatures(Source):
     def pools(self) -> bool:
         return self.data.pools
 
+    @property
+    def submits(self) -> str:
+        return self.data.submits
+
     def of_subjects(self) -> Mapping[str, Source]:
         return {
             name: dataclasses.replace(self, data=source) for name, source in self.data.of_subjects().items()
@@ -48,6 +52,9 @@ class CachedFeatures(Source):
 
     def open(self) -> Opened:
         return self.data.open()
+
+    def open_on_disk(self) -> Opened:
+        return self.data.open_on_disk()
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
         return self.data.open_test()

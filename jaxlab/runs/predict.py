@@ -69,7 +69,7 @@ def predict_runs(
         runs = [run.subject(subject) for run in runs]
     if any(run.subjects for run in runs):
         from jaxlab.runs.predict_subjects import (
-            predict_subjects,  # which predicts one after the other as this does
+            predict_subjects,  # it predicts one after the other, as this does
         )
 
         return predict_subjects(runs, out, which, split, log, objective)
@@ -88,9 +88,7 @@ def predict_loaded(
     """`predict_runs` of runs at hand, which are of one subject."""
     for run in runs if out is None else ():
         keeping.check_writable(run.rundir)
-    for run in runs:
-        for warning in run.unfinished():
-            log(warning)
+    _warn_unfinished(runs, log)
     sample = runs[0].test[1] if split == "test" and out is not None else None
     unchecked = "there is no sample submission"
     if sample is not None and _asks_for_another(runs[0], sample):
@@ -99,6 +97,21 @@ def predict_loaded(
     if out is not None:
         refuse_input(out, [sample, None if answers is None else answers.questions])
         _check_together(runs, sample if out.suffix == ".csv" else None)
+    mean, files = mean_of(runs, split, which, out, log)
+    if out is None or mean is None:
+        return Predicted(files)
+    if answers is not None:
+        log(f"{out}: written{write_results(answers, mean, out)}")
+        return Predicted(files, mean, out, answers.questions)
+    mean, against, about = _written(mean, out, sample, runs[0], unchecked, log)
+    log(f"{out}: written{about}")
+    return Predicted(files, mean, out, against)
+
+
+def mean_of(
+    runs: Sequence[Run], split: str, which: Which | None, out: Path | None, log: Callable[[str], None]
+) -> tuple[Predictions | None, dict[Path, Path]]:
+    """The mean of what runs predict of a split, where it has an `out`, and the files that keep each one's, by run."""
     members, names, files = [], list[str](), {}
     for run in runs:
         predictions, file = _kept(run, split, which, out, log)
@@ -109,14 +122,14 @@ def predict_loaded(
         if inferred := predictions.provenance.get("inference"):
             log(f"{run.rundir.path}: {summary(inferred, run.primary)}")
     if out is None:
-        return Predicted(files)
-    mean = members[0] if len(members) == 1 else ensemble.mean(members, names)
-    if answers is not None:
-        log(f"{out}: written{write_results(answers, mean, out)}")
-        return Predicted(files, mean, out, answers.questions)
-    mean, against, about = _written(mean, out, sample, runs[0], unchecked, log)
-    log(f"{out}: written{about}")
-    return Predicted(files, mean, out, against)
+        return None, files
+    return members[0] if len(members) == 1 else ensemble.mean(members, names), files
+
+
+def _warn_unfinished(runs: Sequence[Run], log: Callable[[str], None]) -> None:
+    for run in runs:
+        for warning in run.unfinished():
+            log(warning)
 
 
 def _kept(

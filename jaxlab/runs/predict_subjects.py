@@ -8,6 +8,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
 from jaxlab.runs.predict import Predicted, check_names, predict_loaded
 from jaxlab.runs.run import Run, Which
+from jaxlab.runs.submit_together import write_together
 
 
 def predict_subjects(
@@ -34,12 +35,20 @@ def predict_subjects(
             check_names(own[name][0], sample)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+    forms = {
+        name: own[name][0].source.submits if out is not None and split == "test" else "" for name in there
+    }
     done = {
         name: predict_loaded(
             own[name], None if out is None else out / f"{name}.csv", which, split, log, objective
         )
         for name in there
+        if not forms[name]
     }
+    for form in filter(None, dict.fromkeys(forms.values())):
+        assert out is not None
+        together = {name: own[name] for name in there if forms[name] == form}
+        done |= write_together(form, together, out, which, log)
     return Predicted({}, out=out, subjects=done)
 
 

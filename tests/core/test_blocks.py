@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxlab import UserError
-from jaxlab.core.blocks import BlockDiagonal, blocks_of, column_of, mapped, of_columns, taken
+from jaxlab.core.blocks import BlockDiagonal, blocks_of, column_of, joined, mapped, of_columns, taken
 from jaxlab.core.precision import origin
 from jaxlab.data.audit.target_statistics import moments
 from jaxlab.objectives.learnable import gaps
@@ -55,11 +55,29 @@ def test_blocks_cover_what_is_known():
     np.testing.assert_array_equal(column_of(BlockDiagonal(FULL), 4), FULL[2][:, 1])
 
 
+def test_blocks_may_lie_on_disk_and_beside_one_another(tmp_path):
+    """Two files of one subject's rows, as its hemispheres, before another subject's array."""
+    left, right = FULL[0], RNG.normal(size=(5, 3)).astype(np.float32)
+    files = []
+    for name, values in (("lh", left), ("rh", right)):
+        np.save(tmp_path / f"{name}.npy", values)
+        files.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    targets = joined([BlockDiagonal(tuple(files), ((0, 0), (0, 2))), FULL[2]])
+    whole = dense((np.hstack([left, right]), FULL[2]))
+    np.testing.assert_array_equal(targets[:], whole.astype(np.float32))
+    np.testing.assert_array_equal(taken(targets, np.array([6, 1]))[:], whole[[6, 1]].astype(np.float32))
+    np.testing.assert_allclose(_moments(targets, True)[0], np.nanmean(whole, 0), rtol=1e-6)
+    order = np.array([4, 3, 7, 6])
+    np.testing.assert_array_equal(of_columns(targets, order)[:], whole[:, order].astype(np.float32))
+
+
 def test_columns_stay_by_subject():
-    order = np.array([1, 2, 5, 3])
-    np.testing.assert_array_equal(of_columns(BlockDiagonal(FULL), order)[:], dense(FULL)[:, order])
+    for order in ([1, 2, 5, 3], [3, 0], [2]):
+        np.testing.assert_array_equal(
+            of_columns(BlockDiagonal(FULL), np.array(order))[:], dense(FULL)[:, order]
+        )
     with pytest.raises(UserError, match="expected those of one subject together"):
-        of_columns(BlockDiagonal(FULL), np.array([3, 0]))
+        of_columns(BlockDiagonal(FULL), np.array([0, 3, 1]))
 
 
 def test_statistics_are_those_of_known_values():

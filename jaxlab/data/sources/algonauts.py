@@ -1,12 +1,13 @@
 """Algonauts 2023: images and fMRI responses of the Natural Scenes Dataset, one folder a subject."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from jaxlab.core.blocks import BlockDiagonal, Targets
 from jaxlab.core.config import LATER, Location
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Samples, UserError
@@ -43,6 +44,10 @@ class Algonauts(Source):
     rois: tuple[str, ...] = ()
     missing_targets: bool = field(default=False, metadata=LATER)
 
+    @property
+    def submits(self) -> str:
+        return "algonauts2023"
+
     def check(self) -> None:
         if not self.hemispheres:
             raise UserError("Algonauts.hemispheres: expected lh, rh or both, found none")
@@ -51,6 +56,14 @@ class Algonauts(Source):
                 raise UserError(f"Algonauts.{name}: {examples(twice)} more than once")
 
     def open(self) -> Opened:
+        return self._opened(_joined)
+
+    def open_on_disk(self) -> Opened:
+        """Of all vertices, not of some regions', the responses stay in their files."""
+        return self._opened(_joined if self.rois else _mapped)
+
+    def _opened(self, joined: Callable[..., Targets]) -> Opened:
+        """joined: makes one of all parts' responses."""
         folders = self._folders()
         problems: list[str] = []
         images = [_files(folder / _TRAIN) for folder in folders]
@@ -68,7 +81,7 @@ class Algonauts(Source):
         if not files:
             seen = "image that all subjects saw" if len(folders) > 1 else "image"
             raise UserError(f"{self.root}: no {seen} in {_TRAIN}")
-        target = _joined(parts, rows, self.missing_targets)
+        target = joined(parts, rows, self.missing_targets)
         return Opened(
             train=file_samples(ids, files, target=target),
             test=self._test(folders),
@@ -256,6 +269,23 @@ def _joined(parts: Sequence[_Part], rows: dict[str, np.ndarray], missing: bool) 
     if problems:
         raise UserError("; ".join(problems))
     return narrowed(target)
+
+
+def _mapped(parts: Sequence[_Part], rows: dict[str, np.ndarray], missing: bool) -> Targets:
+    """The same of all columns, left on disk where they are float32, and every row is asked for."""
+    every = all(np.array_equal(own, np.arange(len(own))) for own in rows.values())
+    if len(rows) > 1 or not every or any(part.responses.dtype != np.float32 for part in parts):
+        return _joined(parts, rows, missing)
+    if faults := [fault for part in parts if (fault := _not_finite(part, missing))]:
+        raise UserError("; ".join(faults))
+    first = np.cumsum([0, *(part.responses.shape[1] for part in parts)])[:-1].tolist()
+    return BlockDiagonal(tuple(part.responses for part in parts), tuple((0, column) for column in first))
+
+
+def _not_finite(part: _Part, missing: bool) -> str:
+    some = (part.responses[start : start + _ROWS] for start in range(0, len(part.responses), _ROWS))
+    bad = sum(int(not_numbers(rows, missing).sum()) for rows in some)
+    return f"{part.path}: {bad} values are not finite; {LEAVE_OUT}" if bad else ""
 
 
 def _rois(parts: Sequence[_Part]) -> dict[str, np.ndarray]:

@@ -82,7 +82,7 @@ class Pooled(Source):
         return {name: replace(each, root=str(root / name)) for name in names}
 
     def open(self) -> Opened:
-        opened, notes = self._of_each(lambda source: source.open())
+        opened, notes = self._of_each(lambda source: source.open_on_disk())
         _check_kinds(opened)
         opened = {name: _own(one) for name, one in opened.items()}
         ceilings = [one.ceiling for one in opened.values()]

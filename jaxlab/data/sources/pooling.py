@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlab.core import blocks
 from jaxlab.core.blocks import BlockDiagonal
 from jaxlab.core.subjects import SEPARATOR
 from jaxlab.core.types import Samples, StoredLevels, UserError
@@ -64,9 +65,9 @@ def joined(
 
 def joined_targets(opened: Mapping[str, Opened]) -> tuple[BlockDiagonal, tuple[str, ...]]:
     """(n, t) with NaN where a target is of another subject than a sample, and the targets' names."""
-    blocks = tuple(np.asarray(one.train.target) for one in opened.values())
+    parts = [one.train.target for one in opened.values() if one.train.target is not None]
     names = tuple(f"{name}{SEPARATOR}{target}" for name, one in opened.items() for target in one.targets)
-    return BlockDiagonal(blocks), names
+    return blocks.joined(parts), names
 
 
 def seen_by_several(train: Mapping[str, Samples], test: Mapping[str, Samples]) -> list[str]:
