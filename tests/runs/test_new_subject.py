@@ -1,0 +1,41 @@
+"""A new subject on a core that others have trained."""
+
+from dataclasses import replace
+
+import numpy as np
+from pooled_folders import TARGETS
+from tiny import TINY, train
+
+import jaxlab
+from jaxlab.data import KaggleTable
+from jaxlab.experiment import Training
+from jaxlab.optim import FineTune, Freeze
+
+
+def test_a_frozen_core_is_that_of_the_pooled_run_and_only_the_readout_is_new(
+    pooled, pooled_folders, tmp_path
+):
+    core = pooled / "fold0"
+    new = replace(
+        TINY,
+        data=KaggleTable(root=str(pooled_folders / "s10")),
+        model=replace(TINY.model, pretrained=str(core)),
+        finetune=FineTune(rules=(Freeze(pattern=r"^backbone\."),), statistics="frozen"),
+        training=Training(steps=2, batch_size=4),
+    )
+    child = jaxlab.load(train(new, tmp_path / "child"))
+    taken, trained = (
+        jaxlab.load(run).checkpoint(which).arrays()
+        for run, which in ((core, "best"), (child.rundir.path, "last"))
+    )
+    used = {**(taken.get("ema") or taken["params"]), **taken["stats"]}
+    kept = {**trained["params"], **trained["stats"]}
+    backbone = [path for path in kept if path.startswith("backbone.")]
+    assert backbone
+    for path in backbone:
+        np.testing.assert_array_equal(kept[path], used[path])
+    readout = [
+        path for path in trained["params"] if path.startswith("head.") and np.any(trained["params"][path])
+    ]
+    assert readout
+    assert child.targets == tuple(f"n{k}" for k in range(TARGETS["s10"]))
