@@ -20,9 +20,10 @@ from jaxlab.report.compare import compare
 from jaxlab.report.folds import folds_of
 from jaxlab.report.leaves import described, statistics, values, without_devices
 from jaxlab.report.located import Located, locate
-from jaxlab.report.orbax import tree_of
+from jaxlab.report.orbax import Leaves, tree_of
 from jaxlab.report.terminal import render
 from jaxlab.report.variants import is_study, variants_of
+from jaxlab.report.weight_files import arrays_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.records import Manifest
@@ -71,17 +72,16 @@ def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> d
     Raises UserError where either path is not a run or a checkpoint, or a checkpoint to compare is damaged.
     """
     place = locate(path)
-    if place.orbax and (stats or other):
-        raise UserError(
-            f"{path}: --stats and --diff need a checkpoint that jaxlab wrote; this is another tool's"
-        )
+    if (place.orbax and stats) or ((place.orbax or place.file) and other):
+        asked = "--diff needs" if other else "--stats needs"
+        raise UserError(f"{path}: {asked} a checkpoint that jaxlab wrote; this is another tool's")
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "path": str(path),
         "run": place.info(),
         "config": place.config(),
         "best": place.best(),
-        "checkpoints": [_foreign(place)] if place.orbax else _entries(place, stats),
+        "checkpoints": _entries(place, stats),
     }
     if (report["config"] or {}).get("type") == "Folds":
         assert place.run is not None
@@ -94,6 +94,10 @@ def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> d
 
 
 def _entries(place: Located, stats: bool) -> list[dict[str, Any]]:
+    if place.orbax:
+        return [_foreign(place, tree_of(place.orbax))]
+    if place.file is not None:
+        return [_of_file(place, place.file, stats)]
     scores = journal.validations(place.run.metrics) if place.run else {}
     best = (place.best() or {}).get("step")
     entries = []
@@ -167,8 +171,24 @@ def _add_stats(entry: dict[str, Any], checkpoint: Saved) -> None:
     }
 
 
-def _foreign(place: Located) -> dict[str, Any]:
-    leaves = tree_of(place.orbax)
+def _of_file(place: Located, file: Path, stats: bool) -> dict[str, Any]:
+    arrays = arrays_of(file)
+    entry = _foreign(
+        place,
+        {
+            field: {path: described(list(leaf.shape), str(leaf.dtype)) for path, leaf in named.items()}
+            for field, named in arrays.items()
+        },
+    )
+    if stats:
+        entry["stats"] = {
+            field: {path: statistics(leaf) for path, leaf in named.items()} for field, named in arrays.items()
+        }
+    return entry
+
+
+def _foreign(place: Located, leaves: Leaves) -> dict[str, Any]:
+    """What another tool wrote."""
     counted = leaves.get("params")
     return {
         "path": str(place.path),
@@ -185,8 +205,8 @@ def _foreign(place: Located) -> dict[str, Any]:
     }
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
 def _finite(value: Any) -> Any:

@@ -19,7 +19,7 @@ def compare(here: Located, there: Located) -> dict[str, Any]:
     "shapes": {leaf: [here, there]}, "leaves": {leaf: {"relative", "max_abs"}}}, the last sorted, largest first.
     Raises UserError where a checkpoint is damaged or another tool's.
     """
-    if there.orbax:
+    if there.orbax or there.file:
         raise UserError(
             f"--diff {there.path}: expected a checkpoint that jaxlab wrote; this is another tool's"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlab.core.types import UserError
+from jaxlab.report.weight_files import MSGPACK, TORCH, is_weight_file
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.elsewhere import best_of
 from jaxlab.training.rundir import RunDirectory
@@ -14,13 +15,14 @@ from jaxlab.training.rundir import RunDirectory
 class Located:
     """path: as given. run: the run directory that it is or lies in. checkpoints: those it names, oldest first.
 
-    orbax: Orbax folders by item name, where another tool wrote the checkpoint.
+    orbax: Orbax folders by item name, where another tool wrote the checkpoint. file: weights in one file.
     """
 
     path: Path
     run: RunDirectory | None
     checkpoints: tuple[Saved, ...] = ()
     orbax: tuple[tuple[str, Path], ...] = ()
+    file: Path | None = None
 
     @property
     def newest(self) -> Saved | None:
@@ -60,9 +62,12 @@ def locate(path: Path) -> Located:
         return Located(path, _run_of(path.absolute()), tuple(inside))
     if items := _orbax_items(path):
         return Located(path, None, orbax=items)
+    if is_weight_file(path):
+        return Located(path, None, file=path)
     raise UserError(
         f"{path}: expected a run directory (with a config.json), its checkpoints folder, one checkpoint in that "
-        f"folder, or an Orbax checkpoint (with a _METADATA); found {_found(path)}"
+        f"folder, an Orbax checkpoint (with a _METADATA), or a weight file ({', '.join((*TORCH, *MSGPACK))}); found "
+        f"{_found(path)}"
     )
 
 

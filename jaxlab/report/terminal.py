@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -54,7 +55,7 @@ def _header(report: dict[str, Any]) -> Table:
 def _header_name(report: dict[str, Any]) -> str:
     entries = report["checkpoints"]
     if entries and entries[0]["step"] is None:
-        return "Orbax checkpoint"
+        return "weights" if Path(report["path"]).is_file() else "Orbax checkpoint"
     return "run" if report["run"] else "checkpoint"
 
 

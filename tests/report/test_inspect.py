@@ -400,6 +400,35 @@ def test_the_tree_of_another_tools_orbax_checkpoint(tmp_path):
         describe(tmp_path / "plain", stats=True)
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "msgpack"])
+def test_weights_that_others_wrote(run, tmp_path, kind):
+    """By the library that defines each format; figures by hand."""
+    from flax import serialization
+    from safetensors.numpy import save_file
+
+    file, kernel = tmp_path / f"weights.{kind}", np.array([[3.0, 4.0], [0.0, 5.0]], np.float32)
+    if kind == "safetensors":
+        save_file({"dense.kernel": kernel}, file)
+    else:
+        file.write_bytes(serialization.to_bytes({"params": {"dense": {"kernel": kernel}}, "step": 3}))
+    (entry,) = describe(file, stats=True)["checkpoints"]
+    assert entry["leaves"]["params"] == {"dense.kernel": {"shape": [2, 2], "dtype": "float32", "bytes": 16}}
+    assert entry["stats"]["params"]["dense.kernel"]["norm"] == pytest.approx(np.sqrt(50))
+    assert entry["stats"]["params"]["dense.kernel"]["mean"] == 3
+    assert (entry["parameters"], entry["bytes"]) == (4, file.stat().st_size)
+    assert "dense.kernel" in invoke(file).output
+    for here, there in ((file, run), (run, file)):
+        assert "another tool's" in invoke(here, "--diff", str(there)).stderr
+
+
+def test_a_damaged_file_of_weights_is_one_sentence(tmp_path):
+    file = tmp_path / "weights.msgpack"
+    file.write_bytes(b"\x81\xa6params")
+    result = invoke(file)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {file}: expected msgpack as Flax writes it")
+
+
 @pytest.mark.parametrize("flags", [[], ["--stats"]])
 def test_no_device_is_started(run, flags):
     """Not at all where no array is read, else the CPU alone: a platform that cannot start is never asked for."""
