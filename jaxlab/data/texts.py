@@ -75,7 +75,8 @@ def tokenised(texts: np.ndarray, reads: Reads) -> tuple[TokenRows, int, np.ndarr
     """Tokens of (n,) texts, how many distinct ones were cut, and (n,) whether a text has no token at all."""
     distinct, rows = np.unique(texts.astype(str), return_inverse=True)
     found = reads(distinct.tolist())
-    tokens = np.where(found.mask, found.ids, -1).astype(np.int32)
+    longest = int(found.mask.sum(1).max(initial=0))  # tokenizers may pad more
+    tokens = np.where(found.mask, found.ids, -1).astype(np.int32)[:, :longest]
     return TokenRows(tokens, rows), found.shortened, ~np.asarray(found.mask.any(1))[rows]
 
 

@@ -104,7 +104,8 @@ class QuestionInput(ImageInput):
         kept = f"{counted(len(language['words']), 'word')}, " if language["words"] else ""
         told = [f"texts of the column {self._model.column!r}: {kept}up to {language['length']} tokens"]
         if text:
-            told += [f"weights {text['source']}: {line}" for line in text.get("notes", ())]
+            lines = text.get("notes") or ("of texts",)
+            told += [f"weights {text['source']}: {line}" for line in lines]
         return [*(super().notes(weights) if weights.get("source") else []), *told]
 
     def portions(

@@ -35,6 +35,10 @@ def test_questions_are_the_packages() -> None:
         assert samples.columns["question"].tolist() == list(text)
         assert [data.targets[label] for label in samples.label] == list(answers)
         assert samples.image_of.tolist() == list(image)
+        asked = [
+            "yes/no" if not one.startswith("what") else "color" if "color" in one else "shape" for one in text
+        ]
+        assert samples.columns["answer_type"].tolist() == asked
         with Image.open(paths[image[-1]]) as last:
             np.testing.assert_array_equal(samples.read(len(samples) - 1), np.asarray(last.convert("RGB")))
     assert len(set(data.train.ids.tolist())) == len(data.train) == 38575

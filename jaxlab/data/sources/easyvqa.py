@@ -11,13 +11,22 @@ from jaxlab.data.readers.packages import packaged
 from jaxlab.data.readers.vqa_json import read_json
 from jaxlab.data.source import Opened, Source, examples
 
+_TYPES = {
+    "yes": "yes/no",
+    "no": "yes/no",
+    "circle": "shape",
+    "rectangle": "shape",
+    "triangle": "shape",
+}  # else a color
+
 
 @dataclass(frozen=True, kw_only=True)
 class EasyVQA(Source):
     """38,575 questions on 4,000 images of 64 x 64 pixels, and as test 9,673 on 1,000 others; 13 answers.
 
-    The label is the answer, of the test questions too. Columns: `question` and `image`, its number: with
-    GroupedSplit(column="image") no image is on both sides. Questions on one image share it.
+    The label is the answer, of the test questions too. Columns: `question`, `answer_type` ("yes/no", "shape" or
+    "color"), and `image`, its number: with GroupedSplit(column="image") no image is on both sides. Questions on one
+    image share it.
     """
 
     def open(self) -> Opened:
@@ -47,6 +56,10 @@ def _samples(folder: Path, split: str, answers: tuple[str, ...]) -> Samples:
         np.array([f"{split}-{position:05d}" for position in range(len(rows))]),
         [files[number] for number in image],
         label=label,
-        columns={"question": np.array(question), "image": np.array(image).astype(str)},
+        columns={
+            "question": np.array(question),
+            "answer_type": np.array([_TYPES.get(name, "color") for name in answer]),
+            "image": np.array(image).astype(str),
+        },
         image_of=np.array(image, np.int64),
     )
