@@ -210,19 +210,46 @@ def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
     )
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--images", default=2000, show_default=True, help="Labelled images.")
+@click.option(
+    "--kind", type=click.Choice(["neurons", "vqa"]), default="neurons", show_default=True,
+    help="Neurons that see images, or questions about images.",
+)  # fmt: skip
+@click.option(
+    "--images", default=2000, show_default=True, help="Labelled images; of vqa half as many validate."
+)
 @click.option("--test-images", default=500, show_default=True, help="Images to predict.")
 @click.option("--neurons", default=40, show_default=True, help="Target columns.")
-@click.option("--size", default=64, show_default=True, help="Height and width, in pixels.")
+@click.option("--size", type=int, help="Height and width, in pixels.  [default: 64; of vqa 32]")
 @click.option(
     "--repeats", default=10, show_default=True, help="Presentations that a response is the mean of."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the images, the neurons and their noise.")
-def simulate(folder: Path, **fields: Any) -> None:
+@click.option("--questions", type=int, help="Of vqa, on the training images.  [default: 5.36 each]")
+@click.option(
+    "--full", is_flag=True, help="Of vqa, as many as VQA v2 has: 443,757 questions on 82,783 images."
+)
+@click.option("--seed", default=0, show_default=True, help="Of everything.")
+@click.pass_context
+def simulate(context: click.Context, folder: Path, kind: str, **fields: Any) -> None:
     """Write simulated images and neurons to FOLDER.
 
     It becomes a Kaggle folder, with its solution.csv and the noise ceiling in solution.ceiling.npy.
+
+    With --kind vqa: questions about images, and what ten people answered, in the files of VQA v2. The right answer
+    follows from what the image shows, and answers are as unequally frequent as those of VQA v2.
     """
+    others = ("questions", "full") if kind == "neurons" else ("neurons", "repeats")
+    given = click.core.ParameterSource.COMMANDLINE
+    if odd := [name for name in others if context.get_parameter_source(name) is given]:
+        raise UserError(f"--{odd[0]}: has no part in --kind {kind}")
+    for name in others:
+        del fields[name]
+    if fields["size"] is None:
+        fields["size"] = {"neurons": 64, "vqa": 32}[kind]
+    if kind == "vqa":
+        from jaxlab.data.simulation.question_files import SimulatedQuestions
+
+        SimulatedQuestions(**fields).write(folder, log=click.echo)
+        return
     from jaxlab.data.sources.simulated import Simulated
 
     Simulated(**fields).write_kaggle(folder)

@@ -50,6 +50,10 @@ from jaxlab.core.types import UserError
     "--images", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Predict these images, a folder of them or one, in place of a split.",
 )  # fmt: skip
+@click.option(
+    "--questions", type=click.Path(path_type=Path), metavar="FILE.csv",
+    help="Questions about --images: the columns image, a file's name, and question.",
+)  # fmt: skip
 @click.option("--skip-broken", is_flag=True, help="Leave out images of --images that cannot be decoded.")
 @click.option(
     "--as", "form", type=click.Choice(["probabilities", "labels", "logits"]),
@@ -65,6 +69,7 @@ def predict(
     objective: str | None,
     subject: str | None,
     images: Path | None,
+    questions: Path | None,
     skip_broken: bool,
     form: Any,
 ) -> None:
@@ -78,7 +83,8 @@ def predict(
     `--set inference.tta.shift=3` averages over shifted images, `inference.tta.mirror=true` over mirror images.
 
     With --images FOLDER, OUT has a row for each image in FOLDER and the folders in it, its name first, as 1.png or
-    cat/1.png; nothing is kept or overwritten.
+    cat/1.png; nothing is kept or overwritten. Of a run that answers questions --questions has them, and OUT a row for
+    each.
     """
     if images is None and form is not None:
         raise UserError("--as: is for --images; a submission's sample says how its classes are written")
@@ -86,6 +92,8 @@ def predict(
         raise UserError(
             "--skip-broken: is for --images; a submission has a row for each image that it is asked for"
         )
+    if images is None and questions is not None:
+        raise UserError("--questions: is for --images FOLDER, the images that they are about")
     if images is not None and (out is None or split != "test"):
         raise UserError("--images: expected --out FILE.csv too, and no --split: the images take its place")
     with importing():
@@ -103,6 +111,7 @@ def predict(
             objective,
             skip_broken,
             subject,
+            questions,
         )
         return
     predict_runs(runs, out, settings, checkpoint, split, say, objective, subject)

@@ -51,6 +51,8 @@ def at_rows(samples: Samples, rows: np.ndarray) -> Samples:
         read=lambda position: samples.read(int(rows[position])),
         checksum=lambda position: samples.checksum(int(rows[position])),
         deep=None if deep is None else lambda position: deep(int(rows[position])),
+        columns={name: values[rows] for name, values in samples.columns.items()},
+        image_of=None if samples.image_of is None else samples.image_of[rows],
     )
 
 

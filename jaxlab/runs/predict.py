@@ -13,7 +13,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
-from jaxlab.runs import given, keeping
+from jaxlab.runs import asked, given, keeping
 from jaxlab.runs.answer_results import results_of, write_results
 from jaxlab.runs.api import load
 from jaxlab.runs.checks import unlike_sample
@@ -182,8 +182,11 @@ def predict_images(
     objective: str | None = None,
     skip_broken: bool = False,
     subject: str | None = None,
+    questions: Path | None = None,
 ) -> Path:
     """Write to `out` the mean of what runs predict for a folder of images, or one: a row for each, its file name first.
+
+    questions: of runs that answer some about images, a table with the columns image and question; a row for each then.
 
     The names of images in folders inside of it begin with these, as `cat/1.png`. The suffix of `out` picks csv, npz or
     parquet. skip_broken: leave out images that cannot be decoded, which are told; else they are an error.
@@ -201,16 +204,18 @@ def predict_images(
         runs = [run.subject(subject) for run in runs]
     first = runs[0]
     _check_together(runs, None)
+    for run in runs:
+        asked.check_asks(run.asks, questions is not None, run.rundir.path)
     first.primary.presented(first.primary.placeholder(1), form)
     if form == "labels" and out.suffix != ".csv":
         raise UserError(f"--out {out}: expected a .csv file for labels; others hold numbers")
     for run in runs:
         for warning in run.unfinished():
             log(warning)
-    samples = first.given(images)
+    samples = _given(first, images, questions)
     rows = given.readable_rows(samples, log) if skip_broken else np.arange(len(samples))
     samples = given.at_rows(samples, rows)
-    each = (_in_order(run, given.at_rows(run.given(images), rows), which, first) for run in runs)
+    each = (_in_order(run, given.at_rows(_given(run, images, questions), rows), which, first) for run in runs)
     values = next(each) if len(runs) == 1 else first.primary.mean_of(each)
     origin: dict[str, Any] = {"images": str(images), "runs": [run.rundir.path.name for run in runs]}
     if first.predicts is not None:
@@ -223,10 +228,18 @@ def predict_images(
     else:
         found = _in_form(found, form, first)
         given.save(found, out)
-    log(
-        f"{out}: {counted(len(samples), 'image')}, {'class names' if form == 'labels' else _WORDS[found.kind]}"
-    )
+    what = counted(len(samples), "image" if questions is None else "question")
+    log(f"{out}: {what}, {'class names' if form == 'labels' else _WORDS[found.kind]}")
     return out
+
+
+def _given(run: Run, images: Path, questions: Path | None) -> Samples:
+    """The images as a run takes them, or a sample for each question about them."""
+    samples = run.given(images)
+    if questions is None:
+        return samples
+    rows, texts = asked.read_questions(questions, samples)
+    return asked.about(samples, rows, texts, run.asks[0])
 
 
 def _write_labels(labels: Labels, path: Path) -> None:

@@ -16,7 +16,7 @@ from jaxlab.core.words import counted
 from jaxlab.data.source import Opened, Source, fingerprint, samples_fingerprint
 from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled, Resolved
-from jaxlab.runs import keeping, new_data
+from jaxlab.runs import asked, keeping, new_data
 from jaxlab.runs.ready import Ready
 from jaxlab.training import runtime
 from jaxlab.training.checkpoint import Saved, saved
@@ -232,29 +232,55 @@ class Run(ABC):
         images: UserImages,
         which: Which | None = None,
         *,
+        questions: Sequence[str] | None = None,
         as_: Form | None = None,
         ids: Literal[False] = False,
     ) -> np.ndarray: ...
 
     @overload
     def predict(
-        self, images: UserImages, which: Which | None = None, *, as_: Form | None = None, ids: Literal[True]
+        self,
+        images: UserImages,
+        which: Which | None = None,
+        *,
+        questions: Sequence[str] | None = None,
+        as_: Form | None = None,
+        ids: Literal[True],
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
     def predict(
-        self, images: UserImages, which: Which | None = None, *, as_: Form | None = None, ids: bool = False
+        self,
+        images: UserImages,
+        which: Which | None = None,
+        *,
+        questions: Sequence[str] | None = None,
+        as_: Form | None = None,
+        ids: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """(n, t) float32 predictions in the targets' units; logits for classification.
 
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training. which: default `usual`.
+        questions: of a run that answers questions about images, as many as images, or several about one; a row each.
         as_: of classes "probabilities" (n, t), "labels", which are the likeliest classes' names (n,), or "logits".
-        ids: whether to return (ids (n,), predictions): the files' names, or an array's rows "0", "1", ...
+        ids: whether to return (ids (n,), predictions): the files' names, or an array's rows "0", "1", ...; of a further
+            question about the same image with its number, "0#2".
         """
-        samples = self.given(images)
+        samples = self.asked(images, questions)
         self.primary.presented(np.zeros((1, len(self.targets)), np.float32), as_)  # refused before predicting
         values = self.primary.presented(self.predicted(samples, which), as_)
         return (samples.ids, values) if ids else values
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The columns of texts that it reads beside images; none where it sees images alone."""
+        return asked.columns_of(self.experiment)
+
+    def asked(self, images: UserImages, questions: Sequence[str] | None = None) -> Samples:
+        """`given`, with the questions about them. Raises UserError where these do not go with the images or the run."""
+        asked.check_asks(self.asks, questions is not None, self.rundir.path)
+        samples = self.given(images)
+        return samples if questions is None else asked.asked(samples, questions, self.asks[0])
 
     @abstractmethod
     def given(self, images: UserImages) -> Samples:
