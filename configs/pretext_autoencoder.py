@@ -5,6 +5,8 @@ jaxlab train configs/shallow_cnn.py --set data.root=FOLDER --set model.pretraine
 
 Levels and channels: --set model.channels=32,64,64,128 --set model.kernel_sizes=7,3,3,3 --set head.layer=level4
 --set head.channels=128,64,32,16. What passes between the two: --set head.bottleneck=64, or none for the whole map.
+
+Not measured yet.
 """
 
 from jaxlab.data import Flip, Images, ImageTree, Shift

@@ -2,6 +2,8 @@
 
 jaxlab train configs/pretext_jigsaw.py --set data.root=FOLDER --run runs/jigsaw      (all images below FOLDER)
 jaxlab train configs/shallow_cnn.py --set data.root=FOLDER --set model.pretrained=runs/jigsaw
+
+Not measured yet.
 """
 
 from jaxlab.data import Images, ImageTree

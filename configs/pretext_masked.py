@@ -2,6 +2,8 @@
 
 jaxlab train configs/pretext_masked.py --set data.root=FOLDER --run runs/masked      (all images below FOLDER)
 jaxlab train configs/shallow_cnn.py --set data.root=FOLDER --set model.pretrained=runs/masked
+
+Not measured yet.
 """
 
 from jaxlab.data import Flip, Images, ImageTree, Shift

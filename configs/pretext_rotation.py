@@ -2,6 +2,8 @@
 
 jaxlab train configs/pretext_rotation.py --set data.root=FOLDER --run runs/rotation      (all images below FOLDER)
 jaxlab train configs/shallow_cnn.py --set data.root=FOLDER --set model.pretrained=runs/rotation
+
+Not measured yet.
 """
 
 from jaxlab.data import Images, ImageTree, Shift
