@@ -45,8 +45,10 @@ class Asked:
         return {IMAGE: self.images[index], TOKENS: self.tokens[index]}
 
 
-def texts_of(samples: Samples, rows: np.ndarray, column: str, field: str) -> np.ndarray:
-    """(n,) the texts of the samples at `rows`. field: that names the column, for messages.
+def texts_of(
+    samples: Samples, rows: np.ndarray, column: str, field: str, *, blank: bool = False
+) -> np.ndarray:
+    """(n,) the texts of the samples at `rows`. field: that names the column, for messages. blank: allows empty ones.
 
     Raises UserError where there is no such column, or it has something else than texts, or empty ones.
     """
@@ -55,7 +57,7 @@ def texts_of(samples: Samples, rows: np.ndarray, column: str, field: str) -> np.
             f"{field}: the samples have no column {column!r}; they have {examples(samples.columns) or 'none'}"
         )
     found = np.asarray(samples.columns[column])[rows]
-    if found.ndim != 1 or found.dtype.kind not in "UO":
+    if found.ndim != 1 or found.dtype.kind not in "UOT":
         of = f"{found.dtype} {found.shape[1:] or ''}".strip()
         raise UserError(f"{field}: expected a column of texts, found {column!r} of {of}")
     texts = found.tolist()
@@ -64,7 +66,7 @@ def texts_of(samples: Samples, rows: np.ndarray, column: str, field: str) -> np.
             f"{field}: expected texts in column {column!r}, found {texts[wrong[0]]!r} for "
             f"{_named(samples, rows, wrong)}"
         )
-    if empty := [row for row, text in enumerate(texts) if not text.strip()]:
+    if not blank and (empty := [row for row, text in enumerate(texts) if not text.strip()]):
         raise UserError(
             f"{field}: {counted(len(empty), 'text')} in column {column!r} of no words ({_named(samples, rows, empty)})"
         )

@@ -14,11 +14,13 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxlab.core import tree
 from jaxlab.core.config import identity
 from jaxlab.core.rng import initial_rngs
+from jaxlab.core.terminal import stderr_console
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import EVALUATION, Samples, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.readers.tokens import OpenTokenizer, Tokenizer, Tokens
-from jaxlab.data.source import examples
+from jaxlab.data.texts import texts_of
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.bert import Bert
 from jaxlab.models.text import masked_mean
@@ -65,15 +67,18 @@ def _features(module: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
 
 def _stimuli(config: TextEncoder, tokenizer: OpenTokenizer, samples: Samples, rows: np.ndarray) -> Stimuli:
     """The distinct texts of the samples at `rows`, longest first."""
-    if config.column not in samples.columns:
-        raise UserError(
-            f"TextEncoder.column: the samples have no column {config.column!r}; they have "
-            f"{examples(samples.columns) or 'none'}"
-        )
-    texts, first, row_of = np.unique(
-        np.asarray(samples.columns[config.column])[rows].astype(str), return_index=True, return_inverse=True
-    )
+    found = texts_of(samples, rows, config.column, "TextEncoder.column", blank=True)
+    texts, first, row_of = np.unique(found.astype(str), return_index=True, return_inverse=True)
     tokens = tokenizer(texts.tolist())
+    if tokens.shortened:
+        most = config.tokenizer.max_length
+        stderr_console().print(
+            f"warning: column {config.column!r}: {counted(tokens.shortened, 'different text')} cut after {most} tokens "
+            "(tokenizer.max_length)",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     check_vocabulary(config.model, tokens)
     order = np.argsort(-tokens.mask.sum(1), kind="stable")
     ids, mask = tokens.ids[order], tokens.mask[order]

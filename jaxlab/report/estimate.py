@@ -78,7 +78,7 @@ def _work(found: Estimate) -> Iterator[tuple[str, tuple[str, str]]]:
 def _shapes(shown: Any) -> str:
     if isinstance(shown, tuple):
         return " x ".join(map(str, shown))
-    return ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shown.items())
+    return ", ".join(f"{name} {_shapes(tuple(getattr(own, 'shape', own)))}" for name, own in shown.items())
 
 
 def _time(seconds: float) -> str:

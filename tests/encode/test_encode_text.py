@@ -74,6 +74,10 @@ def test_what_does_not_fit_is_refused(tokenizer):
     encoder = TextEncoder(model=MODEL, tokenizer=tokenizer, column="question")
     with pytest.raises(UserError, match=r"no column 'question'; they have answer$"):
         features(load_all((encoder,)), asked(answer=TEXTS))
+    with pytest.raises(
+        UserError, match=r"TextEncoder.column: expected a column of texts, found 'question' of int64"
+    ):
+        features(load_all((encoder,)), asked(question=np.arange(5)))
     small = TextEncoder(model=Bert(layers=1, width=8, heads=2, vocabulary=9), tokenizer=tokenizer, column="q")
     with pytest.raises(UserError, match=r"greatest token id, 9, found 9; the tokenizer is another model's"):
         features(load_all((small,)), asked(q=TEXTS))

@@ -14,6 +14,7 @@ from tiny import steps, train
 
 import jaxlab
 from jaxlab.core.config import from_json, to_json
+from jaxlab.core.tree import flatten
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data import CutMix, MirrorCopies, Opened, RandomSplit, Shift, Source, Words
 from jaxlab.evaluate.inference import Inference
@@ -23,6 +24,7 @@ from jaxlab.experiment.recipe import resolve
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import BagOfWords, Bert, Fusion, ImageAndText, ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Freeze
+from jaxlab.runs.network import weights
 
 COLOURS = ("red", "green", "blue")
 IMAGES = 40
@@ -125,6 +127,36 @@ def test_layouts_make_the_same_update():
     assert jax.device_count() == 4
     for path, leaf in found["single"].params.items():
         np.testing.assert_allclose(found["pmap"].params[path], leaf, atol=2e-4, err_msg=path)
+
+
+def test_both_encoders_begin_from_their_weights(monkeypatch):
+    def loaded(config, source, params, stats, further):
+        values = {path: np.full(leaf.shape, 7.0, "float32") for path, leaf in params.items()}
+        return (
+            values,
+            {path: np.ones(leaf.shape) for path, leaf in stats.items()},
+            {"sha256": source, "source": source},
+        )
+
+    monkeypatch.setattr(weights, "load_weights", loaded)
+    text = Bert(layers=1, width=4, heads=2, positions=16, pretrained="T")
+    parts = replace(
+        EXPERIMENT.model, text=text, image=ShallowCNN(channels=(6,), kernel_sizes=(3,), pretrained="I")
+    )
+    found = recipe(model=parts)
+    params, stats, record = weights.pretrained(found)
+    under = {
+        path.removeprefix("backbone.") for path in flatten(found.shapes[1]) if path.startswith("backbone.")
+    }
+    assert set(params) == {path for path in under if not path.startswith("fusion.")}
+    assert {path.partition(".")[0] for path in stats} == {"image"}
+    assert (record["sha256"], record["text"]["sha256"]) == ("I", "T")
+    assert weights.has_pretrained(parts)
+    assert not weights.has_pretrained(EXPERIMENT.model)
+    other = {**record, "text": {"sha256": "U", "source": "T"}}
+    assert weights.changed_weights(other, record, parts) == ["the weights of T: U -> T"]
+    assert weights.changed_weights(record, record, EXPERIMENT.model) == []
+    assert weights.digests(record) != weights.digests(other)
 
 
 def recipe(**fields):
