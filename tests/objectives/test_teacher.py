@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from scipy.special import log_softmax, softmax
 from scipy.stats import pearsonr
 from tiny import tiny, train
@@ -15,13 +16,15 @@ import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.config import anchored, from_json, identity, to_json
 from jaxlab.core.types import UserError
-from jaxlab.experiment import Objective, Teacher
+from jaxlab.data import ImageTree
+from jaxlab.experiment import Experiment, Objective, Teacher, Training
 from jaxlab.experiment.inputs import truth_of
 from jaxlab.experiment.recipe import resolve
-from jaxlab.heads import Linear
+from jaxlab.heads import Linear, PerSubject
 from jaxlab.losses import END, CrossEntropy, Mse, Ramp
 from jaxlab.objectives import resolved
 from jaxlab.training import journal
+from jaxlab.training.sharding import Layout
 from submit import Predictions
 
 IDS = np.array([f"train-{number:06d}" for number in range(44)])
@@ -284,3 +287,32 @@ def test_a_distilled_run_is_another_and_those_of_before_are_as_they_were(arrays_
     known = to_json(Objective(of=Teacher(predictions="a.npz")))
     assert not {"distill", "distill_share"} & known.keys()
     assert "temperature" not in known["of"]
+
+
+def test_images_without_any_truth_learn_from_a_teacher_of_several_subjects(tmp_path):
+    """By id, from a folder of images; predictions of all subjects teach a readout each."""
+    rng = np.random.default_rng(3)
+    for k in range(20):
+        (tmp_path / f"images/{k % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(
+            tmp_path / f"images/{k % 2}/{k:02d}.png"
+        )
+    ids = [f"{k % 2}/{k:02d}.png" for k in rng.permutation(20)]
+    names, values = ["s1/a", "s1/b", "s2/a"], rng.normal(size=(20, 3)).astype(np.float32)
+    Predictions(ids, values, names, "regression").save(tmp_path / "teacher.npz")
+    taught = Objective(of=Teacher(predictions=str(tmp_path / "teacher.npz")), head=PerSubject(head=Linear()))
+    experiment = Experiment(
+        data=ImageTree(root=str(tmp_path / "images")),
+        objectives={"told": taught},
+        training=Training(steps=1, batch_size=4),
+    )
+    opened = experiment.data.open()
+    recipe = resolve(experiment, opened)
+    layout = Layout("single", 4)
+    said = dict(zip(ids, values, strict=True))
+    for portion in recipe.input.portions(opened, recipe.training.positions, layout):
+        np.testing.assert_array_equal(portion.truth["told"], [said[name] for name in portion.ids.tolist()])
+    assert recipe.task.targets == {"told": tuple(names)}
+    (tmp_path / "images/0/20.png").write_bytes((tmp_path / "images/0/00.png").read_bytes())
+    with pytest.raises(UserError, match="no predictions for 1 of the 21 labelled samples"):
+        resolve(experiment, experiment.data.open())
