@@ -65,11 +65,13 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
     stems: dict[str, list[Path]] = {}
     for folder in sorted(within):
         prefix = f"{folder}/" if folder else ""
-        for name in _visible(path / folder, os.DirEntry.is_file):
-            if Path(name).suffix.lower() in SUFFIXES:
-                _check_text(path / folder, name)
-                by_name[prefix + name] = file = path / folder / name
-                stems.setdefault(prefix + file.stem, []).append(file)
+        inside = path / folder
+        for name in _visible(inside, os.DirEntry.is_file):
+            stem, _, suffix = name.rpartition(".")
+            if f".{suffix.lower()}" in SUFFIXES:
+                _check_text(inside, name)
+                by_name[prefix + name] = file = inside / name
+                stems.setdefault(prefix + stem, []).append(file)
     return ImageFolder(path, by_name, stems)
 
 
