@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlab.core.late import Late
+from jaxlab.encode.repeated import Rows
 
 if TYPE_CHECKING:
     from scipy import ndimage
@@ -37,7 +38,7 @@ class Band:
 
     layer: str
     blur: float
-    array: np.ndarray
+    array: Rows
     counts: np.ndarray
     shift: np.ndarray
     sums: np.ndarray
@@ -84,7 +85,7 @@ class Scaling:
         """With kernels multiplied by `weight`."""
         return Scaling(self.blur, self.mean, self.gain * np.float32(np.sqrt(weight)))
 
-    def blocks(self, array: np.ndarray) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
+    def blocks(self, array: Rows) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
         """Rows of features, some at a time, as the band's on the device."""
         for rows in _slices(array):
             yield rows, self(array[rows])
@@ -94,7 +95,7 @@ class Scaling:
         return _scaled(rows, self.mean, self.gain, self.blur)
 
 
-def measure(layer: str, blur: float, array: np.ndarray, fold: np.ndarray) -> Band:
+def measure(layer: str, blur: float, array: Rows, fold: np.ndarray) -> Band:
     """One pass over the features of the training rows; fold: (n,) the number of each one's fold."""
     counts = np.bincount(fold)
     shift = _typical(array[:_FEW], blur)
@@ -116,7 +117,7 @@ def _typical(some: np.ndarray, blur: float) -> np.ndarray:
     return mean.reshape(-1)
 
 
-def kernel(first: np.ndarray, second: np.ndarray | None, scaling: Scaling) -> np.ndarray:
+def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
     """(n, m) float32 products of two sets of rows of a layer; second None: of one with itself."""
     other = first if second is None else second
     out = np.empty((len(first), len(other)), np.float32)
@@ -130,7 +131,7 @@ def kernel(first: np.ndarray, second: np.ndarray | None, scaling: Scaling) -> np
     return out
 
 
-def _slices(array: np.ndarray) -> list[slice]:
+def _slices(array: Rows) -> list[slice]:
     step = max(1, _BLOCK // max(1, int(np.prod(array.shape[1:]))))
     return [slice(start, min(start + step, len(array))) for start in range(0, len(array), step)]
 

@@ -20,7 +20,9 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
-from jaxlab.encode.store import Folder, Layer, Rows
+from jaxlab.encode.repeated import Repeated, Rows
+from jaxlab.encode.store import Folder, Layer
+from jaxlab.encode.store import Rows as Batch
 from jaxlab.training.display import ImagesPerSecond
 from jaxlab.training.rundir import provenance
 from jaxlab.training.sharding import Layout
@@ -51,6 +53,11 @@ class FeatureSet:
         """(n, ...) float32 or bfloat16, in the order of the samples; memory-mapped where no two share a row."""
         found = self.kept[name]
         return found.array if found.row_of is None else found.array[found.row_of]
+
+    def rows(self, name: str) -> Rows:
+        """The same, of which nothing is in memory before it is indexed by rows."""
+        found = self.kept[name]
+        return found.array if found.row_of is None else Repeated(found.array, found.row_of)
 
     def of(self, rows: np.ndarray) -> "FeatureSet":
         """Those of the samples at `rows`; of a series of them memory-mapped still."""
@@ -179,7 +186,7 @@ def _make(
     with _bar(console) as bar:
         task = bar.add_task("features", total=len(stimuli))
 
-        def batches(done: int) -> Iterator[Rows]:
+        def batches(done: int) -> Iterator[Batch]:
             bar.update(task, completed=done)
             for which, values in _run(
                 encoder, stimuli, [layer.name for layer in missing], done, _usual_size()
@@ -195,14 +202,14 @@ def _usual_size() -> int:
     return jax.local_device_count() * (CPU_ROWS if jax.default_backend() == "cpu" else ROWS)
 
 
-def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int, size: int) -> Iterator[Rows]:
+def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int, size: int) -> Iterator[Batch]:
     """The layers' values from row `done` on. While the devices compute a batch, the next one is made on the host."""
     layout = Layout("auto", size)
     compiled = encoder.program(tuple(layers), layout)
     variables = layout.put(encoder.frozen.variables)
     running: deque[tuple[np.ndarray, dict[str, jax.Array]]] = deque()
 
-    def finished() -> Rows:
+    def finished() -> Batch:
         which, outputs = running.popleft()
         host = jax.device_get(outputs)
         return which, {name: x.reshape(size, *encoder.shapes[name])[: len(which)] for name, x in host.items()}

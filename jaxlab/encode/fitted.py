@@ -51,13 +51,13 @@ class Fitted:
             )
         out = np.tile(self.intercept, (len(features.ids), 1))
         for band, scaling in self.scalings.items():
-            array = features[self.layers[band]]
+            array = features.rows(self.layers[band])
             if self.weights is not None:
                 weights = jnp.asarray(self.weights[band])
                 for rows, block in scaling.blocks(array):
                     out[rows] += np.asarray(jnp.matmul(block, weights, precision="highest"))
             elif train is not None and self.rows is not None:
-                out += kernel(array, train[self.layers[band]], scaling) @ self.rows
+                out += kernel(array, train.rows(self.layers[band]), scaling) @ self.rows
         return narrowed(out)
 
     def to_arrays(self) -> Leaves:

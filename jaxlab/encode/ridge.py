@@ -154,7 +154,7 @@ def bands_of(
     """Each layer at each blur; layers without height and width are taken once."""
     found = []
     for name in features.kept:
-        array = features[name]
+        array = features.rows(name)
         for blur in config.blur if array.ndim == 4 else (0.0,):
             step(f"{name}, mean and variance")
             found.append(measure(name, blur, array, fold))

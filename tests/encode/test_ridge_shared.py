@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge as Reference
 
 from jaxlab.core.types import UserError
 from jaxlab.data import Pooled, Simulated
-from jaxlab.encode import fitted, shared, subjects
+from jaxlab.encode import bands, fitted, shared, subjects
 from jaxlab.encode.extract import FeatureSet, StoredLayer
 from jaxlab.encode.ridge import Ridge, fit
 from jaxlab.encode.shared import Subject
@@ -154,6 +154,33 @@ def test_each_subject_by_itself_is_a_ridge_regression_of_its_own_rows(encoder):
         expected = fit(alone, own, one.targets, one.fold, lambda _: None)
         np.testing.assert_array_equal(outcome.out_of_fold, expected.out_of_fold)
         assert outcome.fitted.alpha.tolist() == expected.fitted.alpha.tolist()
+
+
+def test_images_that_several_samples_show_lie_on_disk_once(encoder, monkeypatch):
+    """As if each had a copy; nothing is read but blocks of rows."""
+    monkeypatch.setattr(bands, "_BLOCK", 7 * WIDTH)
+    monkeypatch.setattr(bands, "_FEW", 5)
+    row_of = RNG.integers(0, 9, COUNT)
+    seen: list[int] = []
+
+    class OnDisk(np.ndarray):
+        def __getitem__(self, rows):
+            found = np.asarray(super().__getitem__(rows))
+            seen.append(len(found))
+            return found
+
+    once = StoredLayer(
+        Folder("k"), Layer("x", "none", (9, WIDTH), "float32"), X[:9].view(OnDisk), row_of, None
+    )
+    copies = StoredLayer(Folder("k"), Layer("x", "none", X.shape, "float32"), X[:9][row_of], None, None)
+    ids = feature_set().ids
+    found, expected = (
+        fit_subjects(config(encoder, shared=(0.5,)), FeatureSet(ids, {"x": one}), SUBJECTS, lambda _: None)
+        for one in (once, copies)
+    )
+    assert 0 < max(seen) <= 7
+    for name in SUBJECTS:
+        np.testing.assert_array_equal(found[name].out_of_fold, expected[name].out_of_fold)
 
 
 def test_others_who_know_nothing_leave_a_subject_as_it_is(encoder):
