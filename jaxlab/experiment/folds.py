@@ -8,6 +8,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data.split import GroupedSplit, KFold, RandomSplit
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.study import Study
+from jaxlab.pretext import PRETEXT
 
 MOST = 10_000  # networks to train
 
@@ -28,6 +29,12 @@ class Folds(Study):
         if self.folds > MOST:
             raise UserError(f"Folds.folds: expected at most {MOST:,}, found {self.folds!r:.60}")
         _ = self.split
+        if next(iter(self.experiment.goals.values())).of == PRETEXT:
+            raise UserError(
+                f"Folds: what each fold predicts of its images is pooled and compared with the data's truth, but "
+                f"pretext={type(self.experiment.pretext).__name__}() makes its own; train it once, and what follows "
+                "(model.pretrained=RUN) in folds"
+            )
 
     @property
     def split(self) -> KFold:

@@ -56,6 +56,11 @@ def overfitting(config: Component, batches: int, epochs: int) -> Experiment:
             f"overfit: expected an Experiment(...), or a study of one, found {type(inner).__name__}(...), which is not "
             "trained in epochs"
         )
+    if inner.pretext is not None:
+        raise UserError(
+            f"overfit: compares predictions with the data's truth, but pretext={type(inner.pretext).__name__}() makes "
+            "its own anew in each step; train on a few images instead (jaxlab train CONFIG --set limit=64)"
+        )
     on: Any = inner
     for part, settings in parts_on(inner).items():
         on = switched(on, settings) if part in OFF else on

@@ -13,6 +13,7 @@ from jaxlab.data.source import Opened, examples
 from jaxlab.evaluate.scores import scores_of
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.objectives.resolved import ACTIVITY
+from jaxlab.pretext import PRETEXT
 from jaxlab.training.checkpoint import saved
 from submit.near_names import difference
 
@@ -101,6 +102,9 @@ def _name(run: "Run", which: "Which | None") -> str | int:
 
 
 def _scores(run: "Run", which: "Which | None") -> "NamedScores":
+    if run.primary.of == PRETEXT:  # of whose truth the data know nothing
+        scores: NamedScores = run.network.scores_of_all(which)
+        return scores
     found: NamedScores = {}
     for one in run.objectives:
         truth = None if one.teacher is not None else one.truth(run.opened.train)

@@ -143,7 +143,7 @@ def _solved(run: Run, which: Any, predicted: Predicted) -> Any:
 
 
 def _by_class(run: Run, predicted: Predicted) -> Iterator[tuple[str, dict[str, Any]]]:
-    if run.kind != "classification":
+    if run.kind != "classification" or run.primary.of == PRETEXT:
         return
     for labelled, found in run.breakdowns("last"):
         yield labelled.split, _details(found)

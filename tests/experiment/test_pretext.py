@@ -8,7 +8,8 @@ from tiny import parts_of, steps, tiny
 
 from jaxlab.core.types import UserError
 from jaxlab.data import Arrays, Mixup, Sobel, Unlabelled
-from jaxlab.experiment import Experiment, Objective
+from jaxlab.experiment import Experiment, Folds, Objective
+from jaxlab.experiment.overfit import overfitting
 from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Decoder, Linear, Projection, Rates
 from jaxlab.heads.decoder import image_shape, sizes
@@ -52,6 +53,17 @@ BLANKS = {"pretext": Masked(patch=4), "head": Decoder(channels=(4,)), "loss": Ms
 def test_what_does_not_go_together_is_refused(parts, message):
     with pytest.raises(UserError, match=message):
         Experiment(**parts)
+
+
+def test_what_needs_a_truth_of_the_data_is_refused():
+    """Before anything is trained."""
+    experiment = Experiment(**TURNS)
+    with pytest.raises(UserError, match=r"Folds: .* pretext=Rotation\(\) makes its own; train it once"):
+        Folds(experiment=experiment)
+    with pytest.raises(UserError, match=r"overfit: .* pretext=Rotation\(\) makes its own .*--set limit=64"):
+        overfitting(experiment, 1, 1)
+    auxiliary = {"activity": Objective(), "turn": Objective(of="pretext", loss=CrossEntropy())}
+    assert Folds(experiment=Experiment(objectives=auxiliary, pretext=Rotation())).folds == 5
 
 
 def test_images_alone_need_a_task(arrays_npz):

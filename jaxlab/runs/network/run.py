@@ -312,6 +312,14 @@ class NetworkRun(Run):
         sums = evaluator.evaluate(variables, *portion.sent, portion.put)
         return evaluator.program.scores(sums, self.opened.ceiling)
 
+    def scores_of_all(self, which: Which | None = None) -> NamedScores:
+        """Of all labelled samples, of images as they are, where a pretext task makes the truth of them."""
+        rows = np.arange(len(self.opened.train))
+        (portion,) = self.recipe.input.portions(self.opened, [rows], self._layout)
+        variables = self.on_devices(self.checkpoint(self.usual if which is None else which))
+        sums = self._evaluator.evaluate(variables, *portion.sent, portion.put)
+        return self._evaluator.program.scores(sums)
+
     def measure(self, variables: Variables, frozen_norms: frozenset[str]) -> Variables:
         """`variables` with batch-norm statistics measured on the training images; `frozen_norms` keep theirs."""
         portion = self._portions["train"]
