@@ -72,7 +72,8 @@ def parts_of(experiment: Experiment) -> Parts:
     training = experiment.training
     layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
     learn, _ = recipe.input.portions(opened, recipe.training.positions, layout)
-    batches = Batches(*learn.sent, training.batch_size, experiment.seed, experiment.balance, learn.label)
+    how = (training.batch_size, experiment.seed, experiment.balance, learn.label, learn.batch_of)
+    batches = Batches(*learn.sent, *how)
     return Parts(recipe.program, recipe.phases, batches, recipe.initial_state(learn))
 
 

@@ -29,6 +29,7 @@ class Batches:
 
     images: (n, h, w, c), or shared. truth: {objective: (n, t) float32 numbers or (n,) int32 classes}.
     label: (n,) int32 or None; a `balance` needs it, and decides what an epoch shows.
+    batch_of: (n,) numbers; a batch is of samples of one number, whose remainders are dropped each.
     `batches[k]` is {"image": (b, h, w, c), "truth": {objective: (b, ...)}, "index": (b,) int32}, where index is the
     position in these arrays. Raises UserError when there are fewer samples than a batch holds.
     """
@@ -41,11 +42,17 @@ class Batches:
         seed: int,
         balance: Balance | None = None,
         label: np.ndarray | None = None,
+        batch_of: np.ndarray | None = None,
     ) -> None:
         n = epoch_length(len(images), label, balance)
         check_batch_size(batch_size, n)
         self.steps_per_epoch, self._batch_size = n // batch_size, batch_size
         self._images, self._truth = images, truth
+        if batch_of is not None:
+            self.steps_per_epoch = steps_of_each(batch_of, batch_size)
+            self._order = functools.lru_cache(4)(functools.partial(of_each, batch_of, batch_size, seed))
+            self._batches = grain.MapDataset.range(_ENDLESS).map(self._of_one)
+            return
         if balance is not None and label is not None:
             self._epoch = functools.lru_cache(4)(functools.partial(balance.epoch, label, seed))
             self._batches = grain.MapDataset.range(_ENDLESS).map(self._balanced)
@@ -60,6 +67,10 @@ class Batches:
 
     def _gather(self, index: Sequence[int]) -> HostBatch:
         return _gather(self._images, self._truth, np.array(index, np.int32))
+
+    def _of_one(self, step: int) -> HostBatch:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        return _gather(self._images, self._truth, self._order(epoch)[place])
 
     def _balanced(self, step: int) -> HostBatch:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -79,6 +90,28 @@ class Batches:
             yield from iterator
         finally:
             iterator.close()
+
+
+def steps_of_each(batch_of: np.ndarray, batch_size: int) -> int:
+    """Whole batches in an epoch, of which each is of one number. Raises UserError for a number that fills none."""
+    counts = np.bincount(batch_of)
+    if few := [int(count) for count in counts if 0 < count < batch_size]:
+        raise UserError(
+            f"batch size {batch_size}: expected at most as many as each subject has training samples, of which a batch "
+            f'is of one (data.batches="one"), found {", ".join(map(str, sorted(few)[:5]))}; a smaller batch, or "all"'
+        )
+    return int((counts // batch_size).sum())
+
+
+def of_each(batch_of: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """(steps, b) int32 positions: each number's samples in an order of their own, cut into batches, these mixed."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
+    batches = []
+    for number in np.unique(batch_of):
+        order = rng.permutation(np.flatnonzero(batch_of == number))
+        whole = len(order) // batch_size * batch_size
+        batches.append(order[:whole].reshape(-1, batch_size))
+    return rng.permutation(np.concatenate(batches)).astype(np.int32)
 
 
 def epoch_length(samples: int, label: np.ndarray | None, balance: Balance | None) -> int:

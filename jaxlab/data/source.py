@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -98,6 +99,10 @@ class Source(Component):
     def open_on_disk(self) -> Opened:
         """`open`, but targets may stay on disk, as a `BlockDiagonal` of files: those of many subjects fill a memory."""
         return self.open()
+
+    def smoke(self) -> Self:
+        """The same for a run of two steps: without what has to be downloaded, or needs more samples."""
+        return self
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
         """The samples to predict and the sample submission, likewise; a source may do without the labelled ones."""

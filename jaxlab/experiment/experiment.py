@@ -328,7 +328,7 @@ class Experiment(Component):
         """
         batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
-        data = self.data.smoke() if isinstance(self.data, CachedFeatures) else self.data
+        data = self.data.smoke()
         finetune = self.finetune.smoke()
         model = self.model.with_parts(
             {name: without_download(part) for name, part in self.model.parts.items()}

@@ -32,7 +32,7 @@ from jaxlab.weights.preprocessing import check_intensities, described
 class Portion:
     """Some samples, ready to batch. ids (n,); rows: images (n, h, w, c), or shared; truth: {objective: (n, ...)}.
 
-    label: (n,) classes that an epoch may be balanced by, or None.
+    label: (n,) classes that an epoch may be balanced by, or None. batch_of: as `Samples` have it.
     put: brings host batches to the devices where these hold features and truth; `rows` (n,) int32 are then rows of
     them. None: batches are put there as they are.
     """
@@ -42,6 +42,7 @@ class Portion:
     truth: Mapping[str, Targets]
     label: np.ndarray | None = None
     put: Resident | None = None
+    batch_of: np.ndarray | None = None
 
     @property
     def sent(self) -> tuple[ImageRows, Mapping[str, Targets]]:
@@ -316,4 +317,5 @@ def _portion(
         truth={name: taken(values, chosen) for name, values in truths.items()},
         label=None if samples.label is None else samples.label[chosen],
         put=put,
+        batch_of=None if samples.batch_of is None else samples.batch_of[chosen],
     )

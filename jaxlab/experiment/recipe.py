@@ -19,7 +19,7 @@ from jaxlab.core.blocks import Targets
 from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data.levels import Levels
-from jaxlab.data.pipeline import check_batch_size, epoch_length
+from jaxlab.data.pipeline import check_batch_size, epoch_length, steps_of_each
 from jaxlab.data.source import Opened
 from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
@@ -319,6 +319,8 @@ def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, n
     label = None if opened.train.label is None else opened.train.label[positions[0]]
     epoch = epoch_length(len(positions[0]), label, experiment.balance)
     check_batch_size(batch_size, epoch)
+    if opened.train.batch_of is not None:
+        return positions, steps_of_each(opened.train.batch_of[positions[0]], batch_size)
     return positions, epoch // batch_size
 
 

@@ -109,3 +109,25 @@ def test_prefetch_puts_ahead_and_keeps_the_order() -> None:
     assert put == [0, 1, 2]
     assert list(iterator) == [10, 20, 30, 40, 50]
     assert list(prefetch(iter([]), sent)) == []
+
+
+GROUP = np.repeat([0, 1, 2], [13, 5, 9])
+
+
+def test_a_batch_is_of_one_group_and_an_epoch_of_all():
+    images = np.arange(27, dtype=np.uint8).reshape(27, 1, 1, 1)
+    made, again, other = (Batches(images, {}, 4, seed, batch_of=GROUP) for seed in (0, 0, 1))
+    assert made.steps_per_epoch == 13 // 4 + 5 // 4 + 9 // 4
+    epochs = [[made[e * 6 + k]["index"] for k in range(6)] for e in range(3)]
+    for epoch in epochs:
+        assert all(len(set(GROUP[index].tolist())) == 1 for index in epoch)
+        rows = np.concatenate(epoch)
+        assert len(set(rows.tolist())) == 24  # none twice
+        assert np.bincount(GROUP[rows]).tolist() == [12, 4, 8]
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert not np.array_equal(made[0]["index"], other[0]["index"])
+    for step, batch in zip(range(4, 9), again.iterate(4), strict=False):
+        np.testing.assert_array_equal(batch["index"], made[step]["index"])
+        np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], batch["index"])
+    with pytest.raises(UserError, match=r'(?s)batch size 6.*each subject.*data.batches="one".*found 5'):
+        Batches(images, {}, 6, 0, batch_of=GROUP)

@@ -130,3 +130,9 @@ class Unsure(Poisson):
 def test_a_loss_that_takes_no_gaps_is_told():
     with pytest.raises(UserError, match=r"data=Pooled\(\.\.\.\).*Unsure does not leave out missing targets"):
         Experiment(data=Pooled(), head=Rates(head=Linear()), loss=Unsure())
+
+
+def test_a_batch_may_be_of_one_subject(pooled_folders):
+    samples = Pooled(root=str(pooled_folders), batches="one").open().train
+    assert samples.batch_of.tolist() == [k for k, number in enumerate(TRAIN.values()) for _ in range(number)]
+    assert Pooled(root=str(pooled_folders)).open().train.batch_of is None

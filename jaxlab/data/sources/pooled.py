@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -80,6 +80,9 @@ class Pooled(Source):
         if not names:
             raise UserError(f"{root}: expected a folder for each subject in it, found none")
         return {name: replace(each, root=str(root / name)) for name in names}
+
+    def smoke(self) -> Self:
+        return replace(self, batches="all")
 
     def open(self) -> Opened:
         opened, notes = self._of_each(lambda source: source.open_on_disk())

@@ -173,7 +173,12 @@ def _log_unknown_classes(recipe: Recipe, opened: Opened, session: Session) -> No
 def _batches(recipe: Recipe, learn: Portion) -> Batches:
     experiment = recipe.experiment
     return Batches(
-        *learn.sent, experiment.training.batch_size, experiment.seed, experiment.balance, learn.label
+        *learn.sent,
+        experiment.training.batch_size,
+        experiment.seed,
+        experiment.balance,
+        learn.label,
+        learn.batch_of,
     )
 
 
