@@ -17,7 +17,8 @@ from jaxlab.data.pipeline import Batches
 from jaxlab.experiment import Experiment, Folds, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.experiment.task import Task
-from jaxlab.heads import PerSubject
+from jaxlab.heads import Linear, PerSubject
+from jaxlab.models import ShallowCNN
 from jaxlab.objectives import resolved
 from jaxlab.runs import api
 from jaxlab.training.sharding import Layout
@@ -41,9 +42,13 @@ def folded_run(root: Path, run: Path, *settings: str, **parts) -> Path:
 
 
 def pooled_run(root: Path, run: Path) -> Path:
-    head = PerSubject(head=TINY.head)
-    whole = replace(TINY, data=Pooled(root=str(root)), head=head, training=Training(epochs=2, batch_size=8))
-    return train(Folds(experiment=whole, folds=2), run)
+    plain = Experiment(
+        data=Pooled(root=str(root)),
+        model=ShallowCNN(channels=(4,), kernel_sizes=(3,), norm="none"),
+        head=PerSubject(head=Linear()),
+        training=Training(epochs=1, batch_size=8),
+    )
+    return train(Folds(experiment=plain, folds=2), run)
 
 
 def train(experiment, run: Path, **options) -> Path:

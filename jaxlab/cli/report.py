@@ -39,6 +39,7 @@ from jaxlab.core.types import UserError
 )
 @click.option("--quick", is_flag=True, help="Predict nothing: show what the runs have kept.")
 @click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
+@click.option("--subject", metavar="NAME", help="Of runs of several subjects, this one.")
 @click.option(
     "--coordinates", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="A .csv of where targets lie: target, x, y.  [default: that of a RetinaMap]",
@@ -100,6 +101,7 @@ def report(
 @click.argument("runs", type=RunPath(), nargs=-1, required=True)
 @click.option("--quick", is_flag=True, help="Predict nothing: compare what the runs have kept.")
 @click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
+@click.option("--subject", metavar="NAME", help="Of runs of several subjects, this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @set_fields(ANY_FIELD)
 @trust_config
@@ -108,7 +110,7 @@ def compare(runs: tuple[Path, ...], settings: tuple[str, ...], as_json: bool, **
 
     With time and memory, and what differs in the configs. Differences are to the first, of
     the samples that both runs predicted and neither learned, with 95 % intervals; of two studies, of their runs of the
-    same name.
+    same name. Of runs that pool several subjects name one (--subject), which may be that of a run by itself.
     """
     if len(runs) < 2:
         raise UserError("compare: expected two runs or more, found one")

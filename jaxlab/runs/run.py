@@ -129,7 +129,10 @@ class Run(ABC):
         """
         from jaxlab.runs.subjects import of_subject  # which has the kinds of runs
 
-        return of_subject(self, name)
+        known: dict[str, Run] = self.__dict__.setdefault("_by_subject", {})  # what one compiles serves again
+        if name not in known:
+            known[name] = of_subject(self, name)
+        return known[name]
 
     # -- its data
 

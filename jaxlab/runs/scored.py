@@ -19,7 +19,7 @@ import numpy as np
 from jaxlab.core.files import read_json
 from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.types import FileWarning, UserError
-from jaxlab.evaluate.scores import scores_of
+from jaxlab.evaluate.scores import scores_of, scores_of_blocks
 from jaxlab.objectives import Resolved
 from jaxlab.pretext import PRETEXT
 from jaxlab.runs.run import NamedScores, Run, Which, numbers
@@ -121,12 +121,29 @@ def solution_of(run: Run) -> Path | None:
 
 def test_scores(run: Run, which: Any, predicted: Predicted) -> NamedScores:
     """{} where the truth of the test images is not known. Not noise-normalised: the ceiling is the labelled images'."""
+    if run.subjects:
+        return _of_subjects(run, which)
     if (truth := test_truth(run)) is not None:
         return scores_of(predicted(which).values, truth, answer_types=run.primary.answer_types)
     pair: Any = _solved(run, which, predicted)
     if pair is None:
         return {}
     return scores_of(pair.predicted if pair.kind == "regression" else pair.scores, pair.truth)
+
+
+def _of_subjects(run: Run, which: Any) -> NamedScores:
+    """Over the targets of all subjects whose test images' truth is known."""
+    blocks = []
+    for name in run.subjects:
+        one = run.subject(name)
+        if one.test[0] is None:
+            continue
+        predicted = cache(partial(one.predict_split, "test"))
+        if (truth := test_truth(one)) is not None:
+            blocks.append((predicted(which).values, truth))
+        elif (pair := _solved(one, which, predicted)) is not None:
+            blocks.append((pair.predicted, pair.truth))
+    return scores_of_blocks(blocks) if blocks else {}
 
 
 def _solved(run: Run, which: Any, predicted: Predicted) -> Any:

@@ -1,5 +1,6 @@
 """A run of several subjects: one at a time, as files, and by folds."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from pooled_folders import TARGETS, TEST, TRAIN, images_of, targets_of
 import jaxlab
 from jaxlab import UserError
 from jaxlab.cli.main import main
+from jaxlab.report.results import subjects
+from jaxlab.report.results.reading import Reading
+from jaxlab.report.results.report import evidence_of
 from submit import Predictions
 
 
@@ -106,3 +110,18 @@ def test_out_of_fold_predictions_lie_by_subject(pooled):
     mean = run.subject("s2").predict_split("test")
     each = [jaxlab.load(pooled / f"fold{k}").subject("s2").predict_split("test", "last") for k in (0, 1)]
     np.testing.assert_allclose(mean.values, (each[0].values + each[1].values) / 2, rtol=1e-5)
+
+
+def test_a_report_has_scores_by_subject_or_one_subject_in_full(pooled, network):
+    """Those of breakdowns, which a test above holds to numpy."""
+    reading = Reading(network.rundir, "pooled", run=network)
+    (section,) = subjects.sections(reading, quick=False, subject=None)
+    *_, (_, details) = network.breakdowns()
+    for subject in TRAIN:
+        row = re.search(rf"<td[^>]*>{subject}</td>(.*?)</tr>", section.html(), re.S)
+        assert f"{details.rows()[subject]['pearson']:.4f}" in row[1]
+    assert evidence_of(reading, False, None, print) is None
+    evidence = evidence_of(reading, False, None, print, untrained=False, subject="s2")
+    assert evidence.run.targets == ("n0", "n1")
+    known = targets_of("s2")[[int(name) for name in evidence.predictions.ids]]
+    np.testing.assert_array_equal(evidence.truth, known)

@@ -9,8 +9,7 @@ import numpy as np
 
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
-from jaxlab.data.source import examples, fingerprint
-from jaxlab.experiment.study import innermost
+from jaxlab.data.source import examples
 from jaxlab.objectives import Labelled
 from jaxlab.runs import keeping
 from jaxlab.runs.run import Run
@@ -90,8 +89,7 @@ def gather(
     if truth is None:
         raise UserError(f"the data have no {run.primary.of} to compare predictions with")
     if compute:
-        plan = innermost(run.experiment)
-        run.has_its_data(getattr(plan, "fingerprint", fingerprint)(run.opened))
+        run.has_its_data(run.fingerprint)
     else:
         notes.append("Whether the data are still those that the run was trained on was not looked at.")
     if bad := int((~np.isfinite(predictions.values).all(1)).sum()):

@@ -10,7 +10,18 @@ from jaxlab.core.words import counted
 from jaxlab.heads.coordinates import read_coordinates
 from jaxlab.pretext import PRETEXT
 from jaxlab.report import frame
-from jaxlab.report.results import classes, course, facts, numbers, pretext, scored, shown, study, worth
+from jaxlab.report.results import (
+    classes,
+    course,
+    facts,
+    numbers,
+    pretext,
+    scored,
+    shown,
+    study,
+    subjects,
+    worth,
+)
 from jaxlab.report.results.evidence import Evidence, gather
 from jaxlab.report.results.reading import Reading, read
 from jaxlab.report.results.section import Section, missing, paragraph
@@ -66,6 +77,7 @@ def report(
     quick: bool = False,
     objective: str | None = None,
     coordinates: str | Path | None = None,
+    subject: str | None = None,
     trust: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> Report:
@@ -73,7 +85,8 @@ def report(
 
     settings: overrides such as `data.root=FOLDER`. quick: predict nothing, and look at no image's fingerprint.
     objective: of those that each run has learned; default its first. coordinates: a table of where targets lie, as
-    `RetinaMap` has it; default the one that the run's own readout has. trust: as `jaxlab.load` has it. log: is told
+    `RetinaMap` has it; default the one that the run's own readout has. subject: of runs that pool several, the one that
+    is shown; beside runs of its own data it is compared with these. trust: as `jaxlab.load` has it. log: is told
     what takes its time.
     Raises UserError where a path is no run directory, or the table does not place the targets.
     """
@@ -87,9 +100,10 @@ def report(
             read_coordinates(
                 places, one.run.predicting(objective).targets
             )  # refused before anything is predicted
-    found = tuple(evidence_of(one, quick, objective, log) for one in readings)
+    found = tuple(evidence_of(one, quick, objective, log, subject=subject) for one in readings)
     if len(readings) == 1:
-        sections = tuple(of_run(readings[0], found[0], places))
+        several = _guarded("Scores by subject", lambda: subjects.sections(readings[0], quick, subject))
+        sections = (*several, *of_run(readings[0], found[0], places))
         return Report(readings[0].name, scored.lead(readings[0], found[0]), sections, found, readings)
     sections = tuple(beside(readings, found))
     for number, (one, evidence) in enumerate(zip(readings, found, strict=True)):
@@ -124,13 +138,21 @@ def evidence_of(
     objective: str | None,
     log: Callable[[str], None],
     untrained: bool = True,
+    subject: str | None = None,
 ) -> Evidence | None:
-    """As `gather` has it; None where there is none, for which the reading then has a sentence."""
+    """As `gather` has it; None where there is none, for which the reading then has a sentence.
+
+    subject: of a run that pools several; of all at once there are scores alone.
+    """
     if reading.run is None:
         return None
     run = reading.run.predicting(objective)
     if run.primary.of == PRETEXT:
         return None  # the data have no truth of it
+    if run.subjects:
+        if subject is None:
+            return None
+        run = run.subject(subject)
     return reading.attempt(lambda: gather(run, not quick, log, untrained))
 
 

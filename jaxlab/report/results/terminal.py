@@ -29,13 +29,14 @@ def show(
     *,
     quick: bool = False,
     objective: str | None = None,
+    subject: str | None = None,
     as_json: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Print the comparison. Raises UserError where a path is no run directory, or an objective is none of a run's."""
     settings = tuple(settings)
     readings = [read(path, name, settings) for path, name in zip(runs, distinct(runs), strict=True)]
-    found = [evidence_of(one, quick, objective, log, untrained=False) for one in readings]
+    found = [evidence_of(one, quick, objective, log, untrained=False, subject=subject) for one in readings]
     if as_json:
         print(json.dumps(plain(compared(readings, found)), indent=1, allow_nan=False))
     else:
