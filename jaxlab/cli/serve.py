@@ -60,7 +60,8 @@ def serve(
     """Predict images that are sent to http://HOST:PORT.
 
     POST /predict takes one image as its body, or several in a form, and answers in JSON; GET / is a page to drop an
-    image on, GET /about says what predicts. Ctrl-C, or SIGTERM, ends it once what is in hand is answered.
+    image on, GET /about says what predicts. Of a run that answers questions about images, the form has these in fields
+    called question. Ctrl-C, or SIGTERM, ends it once what is in hand is answered.
     """
     with importing():
         try:

@@ -85,6 +85,15 @@ def about(samples: Samples, rows: np.ndarray, texts: Sequence[str], column: str)
     )
 
 
+def each(samples: Samples, questions: Sequence[str | None], columns: Sequence[str]) -> Samples:
+    """The k-th question about the k-th image; samples as they are, of a run that takes no questions."""
+    return (
+        about(samples, np.arange(len(samples)), [text or "" for text in questions], columns[0])
+        if columns
+        else samples
+    )
+
+
 def read_questions(path: Path, images: Samples) -> tuple[np.ndarray, list[str]]:
     """The row of each question's image, and its text, of a CSV (or parquet) with the columns image and question.
 

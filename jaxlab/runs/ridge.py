@@ -17,7 +17,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import first_readable
 from jaxlab.data.levels import warn_of_dark
 from jaxlab.data.source import Opened, fingerprint
-from jaxlab.data.sources.users_images import encoded_samples, given_samples
+from jaxlab.data.sources.users_images import given_samples
 from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge
@@ -29,7 +29,7 @@ from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
-from jaxlab.runs.ready import Ready, fitting, numbered, sizes
+from jaxlab.runs.ready import Ready, Shown, fitting, samples_of, sizes
 from jaxlab.runs.ridge_subjects import check_gaps, divided, report_subjects, together, training_rows
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers, record
 from jaxlab.training import journal
@@ -201,9 +201,9 @@ class RidgeReady(Ready):
         self._sizes = sizes(size)
         self._encoders, (self._fitted, self._train) = run.encoders, run.solution(which)
 
-    def predict(self, images: Sequence[bytes]) -> np.ndarray:
+    def predict(self, images: Sequence[Shown]) -> np.ndarray:
         size = fitting(len(images), self._sizes)
-        made = fresh(self._encoders, encoded_samples(images, numbered(images)), size)
+        made = fresh(self._encoders, samples_of(images, self.asks), size)
         return self._fitted.predict(made, self._train)
 
 

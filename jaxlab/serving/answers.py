@@ -16,6 +16,11 @@ class Answers:
         self._primary, self._targets = run.primary, list(run.targets)
         self.about = about(run, which)
 
+    @property
+    def asks(self) -> bool:
+        """Whether it answers questions about images."""
+        return bool(self.about.get("asks"))
+
     def of(self, values: np.ndarray, top: int) -> dict[str, Any]:
         """Of one image's values (t,). top: how many classes are named, the likeliest first."""
         if self._primary.kind == "regression":
@@ -39,6 +44,7 @@ def about(run: Run, which: Which | None) -> dict[str, Any]:
         "kind": run.kind,
         "objective": run.primary.name,
         "targets": list(run.targets),
+        "asks": bool(run.asks),
         "checkpoints": [_checkpoint(one, checkpoint) for one in run.members],
         "trained": {name: run.info.get(name) for name in ("python", "versions", "commit")},
         "data": run.info["data"]["fingerprint"],

@@ -1,6 +1,6 @@
 """The application: what is asked for at which address.
 
-POST /predict   images, in a form or as the body -> what is predicted of each, as JSON
+POST /predict   images, in a form or as the body, of some runs with questions -> what is predicted of each, as JSON
 GET  /          a page to drop an image on
 GET  /about     what predicts; GET /health whether it does
 """
@@ -82,9 +82,9 @@ class Service:
             image = await loop.run_in_executor(self._decoding, self._taken, file)
             values = await self._batcher.predicted(image)
         except UserError as error:
-            return {"file": file.name, "error": str(error)}
+            return {**_named(file), "error": str(error)}
         self.served += 1
-        return {"file": file.name, **self.answers.of(values, top)}
+        return {**_named(file), **self.answers.of(values, top)}
 
     def _taken(self, file: Upload) -> Any:
         """Its header is looked at first: a small file may hold more pixels than memory."""
@@ -92,7 +92,13 @@ class Service:
         if count > self.limits.pixels:
             most = f"{self.limits.pixels / MEGA:g} million pixels"
             raise UserError(f"{file.name}: expected at most {most}, found {count / MEGA:,.1f} million")
+        if file.question is not None:
+            return self._ready.taken(file.content, file.name, file.question)
         return self._ready.taken(file.content, file.name)
+
+
+def _named(file: Upload) -> dict[str, Any]:
+    return {"file": file.name, **({} if file.question is None else {"question": file.question})}
 
 
 def application(service: Service) -> Starlette:
@@ -111,8 +117,8 @@ def application(service: Service) -> Starlette:
 
     async def predict(request: Request) -> Response:
         top = _top(request)
-        async with uploads(request, service.limits, service.received) as files:
-            found = await service.predict(files, top)
+        async with uploads(request, service.limits, service.received) as sent:
+            found = await service.predict(sent.pairs(service.answers.asks), top)
         broken = [one["file"] for one in found if "error" in one]
         told = {"error": f"{len(broken)} of {len(found)} images: {examples(broken)}"} if broken else {}
         # thousands of targets are a megabyte of text

@@ -79,6 +79,7 @@ def warm(ready: Ready, batch: int) -> None:
     """Predict a grey image, alone and in a full batch, so that all is compiled before somebody waits for it."""
     file = io.BytesIO()
     Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(file, "PNG")
-    image = ready.taken(file.getvalue(), "a grey image")
+    question = ["What is this?"] if ready.asks else []
+    image = ready.taken(file.getvalue(), "a grey image", *question)
     for count in (1, batch):
         ready.predict([image] * count)

@@ -22,11 +22,45 @@ class Upload(NamedTuple):
 
     name: str
     content: bytes
+    question: str | None = None
+
+
+class Sent(NamedTuple):
+    """What a request holds. questions: none of a run that sees images alone."""
+
+    files: list[Upload]
+    questions: list[str]
+
+    def pairs(self, asks: bool) -> list[Upload]:
+        """Each image with its question: of as many one each, in order; else the one image, or question, with all.
+
+        asks: whether the run answers questions. Raises Refused where they do not go together.
+        """
+        files, questions = self
+        if not asks:
+            if questions:
+                raise Refused(400, "this run takes no questions: it sees images alone")
+            return files
+        if empty := [question for question in questions if not question.strip()]:
+            raise Refused(400, f"{len(empty)} of {len(questions)} questions are empty")
+        if not questions:
+            raise Refused(400, "no question: send one with each image, in fields of the form called question")
+        most = max(len(files), len(questions))
+        if not {len(files), len(questions)} <= {1, most}:
+            raise Refused(
+                400,
+                f"expected as many questions as images, {len(files)}, or one of either; found {len(questions)}",
+            )
+        asked = questions * most if len(questions) == 1 else questions
+        shown = files * most if len(files) == 1 else files
+        return [file._replace(question=text) for file, text in zip(shown, asked, strict=True)]
 
 
 @asynccontextmanager
-async def uploads(request: Request, limits: Limits, received: Held) -> AsyncIterator[list[Upload]]:
-    """The images of a request: its body, or the files of a form. `received` has room for it until that is left.
+async def uploads(request: Request, limits: Limits, received: Held) -> AsyncIterator[Sent]:
+    """The images of a request, its body or the files of a form, and the questions about them.
+
+    `received` has room for it until that is left.
 
     Raises Refused for a request that is too large, slow, of another type or without an image.
     """
@@ -43,7 +77,7 @@ async def uploads(request: Request, limits: Limits, received: Held) -> AsyncIter
             raise Refused(408, f"the request was not there after {limits.patience:g} seconds") from None
         except _TooLarge:
             raise await body.too_large(None) from None
-        if not found:
+        if not found.files:
             raise Refused(
                 400, "no image: send files in a form (multipart/form-data), or one image as the body"
             )
@@ -88,26 +122,31 @@ class _Body:
         return message
 
 
-async def _read(request: Request, limits: Limits) -> list[Upload]:
+async def _read(request: Request, limits: Limits) -> Sent:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _files(request, limits)
     if kind.startswith("image/") or kind == "application/octet-stream":
         content = b"".join([chunk async for chunk in request.stream()])
-        return [Upload(_plain(request.query_params.get("name", "image")), content)] if content else []
+        named = Upload(_plain(request.query_params.get("name", "image")), content)
+        return Sent([named] if content else [], request.query_params.getlist("question"))
     raise Refused(
         415,
         f"content type {kind[:60] or 'none'}: expected multipart/form-data, image/... or application/octet-stream",
     )
 
 
-async def _files(request: Request, limits: Limits) -> list[Upload]:
+async def _files(request: Request, limits: Limits) -> Sent:
     try:
         async with request.form(max_files=limits.images, max_fields=limits.images) as form:
-            files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-            return [
+            items = form.multi_items()
+            files = [value for _, value in items if isinstance(value, UploadFile)]
+            sent = [
                 Upload(_plain(file.filename or "image"), await file.read()) for file in files if file.filename
             ]
+            return Sent(
+                sent, [value for name, value in items if name == "question" and isinstance(value, str)]
+            )
     except HTTPException as error:  # what is no form, and more files than that
         raise Refused(400, f"{error.detail} (at most {limits.images} images a request)") from None
     except OSError as error:  # large files are laid on disk while a form is read

@@ -140,6 +140,9 @@ def test_what_is_asked_about_images_is_what_is_predicted_of_a_split(answering, t
     np.testing.assert_allclose(values, split.values, rtol=1e-5, atol=1e-6)
     of_one = run.predict(np.asarray(Image.open(images / "10.png"))[None], questions=QUESTIONS)
     np.testing.assert_allclose(of_one, split.values[3:6], rtol=1e-5, atol=1e-6)
+    ready = run.ready(size=4)
+    taken = [ready.taken((images / "10.png").read_bytes(), "10.png", question) for question in QUESTIONS]
+    np.testing.assert_allclose(ready.predict(taken), split.values[3:6], rtol=1e-5, atol=1e-6)
     with pytest.raises(UserError, match=r"answers questions about images \(it reads the column 'question'\)"):
         run.predict(images)
 

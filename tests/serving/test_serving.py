@@ -25,8 +25,9 @@ from jaxlab.objectives import KINDS
 from jaxlab.serving.answers import Answers
 from jaxlab.serving.app import Service, application
 from jaxlab.serving.batching import Batcher
-from jaxlab.serving.limits import Limits
+from jaxlab.serving.limits import Limits, Refused
 from jaxlab.serving.server import bound
+from jaxlab.serving.uploads import Sent, Upload
 
 
 def png(grey: int, side: int = 4) -> bytes:
@@ -105,6 +106,45 @@ def test_classes_are_named_with_their_probabilities():
         )
         (one,) = client.post("/predict?top=1", files=form(png(2))).json()["images"]
         assert len(one["top"]) == 1
+
+
+def test_questions_go_with_images_one_each_or_one_with_all():
+    def asked(files: int, *questions: str, asks: bool = True) -> list[str]:
+        sent = Sent([Upload(f"{k}", b"") for k in range(files)], list(questions))
+        return [f"{one.name} {one.question}" for one in sent.pairs(asks)]
+
+    assert asked(2, "a", "b") == ["0 a", "1 b"]
+    assert asked(2, "a") == ["0 a", "1 a"]
+    assert asked(1, "a", "b") == ["0 a", "0 b"]
+    assert asked(1, asks=False) == ["0 None"]
+    for files, questions, asks, said in (
+        (1, [], True, "no question"), (3, ["a", "b"], True, "as many questions as images, 3, or one of either"),
+        (1, [" "], True, "1 of 1 questions are empty"), (1, ["a"], False, "takes no questions"),
+    ):  # fmt: skip
+        with pytest.raises(Refused, match=said) as refused:
+            asked(files, *questions, asks=asks)
+        assert refused.value.status == 400
+
+
+def test_a_question_is_answered_beside_its_image(served):
+    class Lengths(Greys):
+        def taken(self, image, name, question):
+            return super().taken(image, name) + len(question)
+
+    made = answers()
+    made.about = {"asks": True}
+    with TestClient(application(Service(Lengths(), made, Limits()))) as client:
+        found = client.post("/predict", files=form(png(7), png(9)), data={"question": ["ab", "abc"]}).json()
+        assert [(one["question"], one["values"]["one"]) for one in found["images"]] == [
+            ("ab", 9),
+            ("abc", 12),
+        ]
+        one = client.post(
+            "/predict?question=abcd", content=png(3), headers={"content-type": "image/png"}
+        ).json()["images"]
+        assert one == [{"file": "image", "question": "abcd", "values": {"one": 7, "two": 14}}]
+    refused = served[0].post("/predict", files=form(png(7)), data={"question": "ab"})
+    assert (refused.status_code, "takes no questions" in refused.json()["error"]) == (400, True)
 
 
 def test_broken_images_are_named_and_the_others_predicted(served):

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from jaxlab.core.types import UserError
+from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.sources.users_images import encoded_samples
+from jaxlab.data.texts import IMAGE, TOKENS, Asked, TokenRows
 from jaxlab.encode import fresh
 from jaxlab.evaluate.evaluator import Evaluator, Put
 from jaxlab.evaluate.inference import InferenceEvaluator
 from jaxlab.experiment.inputs import FeatureInput
-from jaxlab.runs.ready import Ready, fitting, numbered, sizes
+from jaxlab.runs import asked
+from jaxlab.runs.ready import Ready, Shown, fitting, samples_of, sizes
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.sharding import Layout
 
@@ -36,6 +39,7 @@ class NetworkReady(Ready):
                 "batch together, and here each is predicted for itself; add --set inference.refine.adapts=null"
             )
         self._network = network
+        self.asks = network.asks
         self._variables = [network.on_devices(checkpoint) for checkpoint in checkpoints]
         self._layout = Layout("auto", size)
         self._evaluators = {count: self._evaluator(count) for count in sizes(size)}
@@ -53,37 +57,43 @@ class NetworkReady(Ready):
         each = (self._evaluators[size].predict(variables, rows, put) for variables in self._variables)
         return next(each) if len(self._variables) == 1 else self._network.primary.mean_of(each)
 
-    def _seen(self, images: Sequence[Any], size: int) -> tuple[np.ndarray, Put | None]:
+    def _seen(self, images: Sequence[Any], size: int) -> tuple[ImageRows, Put | None]:
         raise NotImplementedError
 
 
 class ImagesReady(NetworkReady):
-    """Networks that see images."""
+    """Networks that see images, and may read a text beside each."""
 
-    def taken(self, image: bytes, name: str) -> np.ndarray:
-        """(h, w, c)."""
-        samples = encoded_samples([image], [name])
-        return np.asarray(self._network.recipe.input.unlabelled(samples, np.arange(1), self._layout).rows[0])
+    def taken(self, image: bytes, name: str, question: str | None = None) -> Any:
+        """(h, w, c), or {"image": that, "tokens": (n,)}."""
+        samples = asked.each(encoded_samples([image], [name]), [question], self.asks)
+        row = self._network.recipe.input.unlabelled(samples, np.arange(1), self._layout).rows[0]
+        return row if self.asks else np.asarray(row)
 
-    def predict(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Whole numbers and floats are not mixed in a batch."""
-        kinds = [image.dtype for image in images]
+    def predict(self, images: Sequence[Any]) -> np.ndarray:
+        """Whole numbers and floats, and texts of other lengths, are not mixed in a batch."""
+        kinds = [
+            (image[IMAGE].dtype, len(image[TOKENS])) if self.asks else (image.dtype, 0) for image in images
+        ]
         out = np.empty((len(images), len(self._network.targets)), self._network.primary.dtype)
         for kind in dict.fromkeys(kinds):
             rows = [row for row, other in enumerate(kinds) if other == kind]
             out[rows] = super().predict([images[row] for row in rows])
         return out
 
-    def _seen(self, images: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, Put | None]:
-        return np.stack(images), None
+    def _seen(self, images: Sequence[Any], size: int) -> tuple[ImageRows, Put | None]:
+        if not self.asks:
+            return np.stack(images), None
+        tokens = TokenRows(np.stack([image[TOKENS] for image in images]), np.arange(len(images)))
+        return Asked(np.stack([image[IMAGE] for image in images]), tokens), None
 
 
 class FeaturesReady(NetworkReady):
     """Networks on features of frozen encoders, which are made anew and not kept."""
 
-    def _seen(self, images: Sequence[bytes], size: int) -> tuple[np.ndarray, Put | None]:
+    def _seen(self, images: Sequence[Shown], size: int) -> tuple[ImageRows, Put | None]:
         encoders = cast(FeatureInput, self._network.recipe.input).encoders
-        made = fresh(encoders, encoded_samples(images, numbered(images)), size)
+        made = fresh(encoders, samples_of(images, self.asks), size)
         layout, arrays = Layout("auto", size), {name: made[name] for name in made.kept}
 
         def put(batch: HostBatch) -> Any:
