@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 SEPARATOR = "/"  # no subject's name has one: it is a folder's
+MANY = 16  # subjects of which a smoke test has samples
 
 
 def subject_of(name: str) -> str:

@@ -118,10 +118,15 @@ def not_numbers(values: np.ndarray, missing: bool) -> np.ndarray:
 def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
     """SHA-256 of the labelled data: ids, target names, values and the stored bytes of each image.
 
-    columns: further ones that are learned from. Of several subjects it is of each one's by itself.
+    columns: further ones that are learned from. Of several subjects it is of each one's by itself, of the columns that
+    these have: what pooling adds, as `subject`, follows from names and images, which are in it.
     """
     if opened.subjects:
-        each = [f"{name} {fingerprint(one, columns)}" for name, one in opened.subjects.items()]
+        asked = list(columns)
+        each = [
+            f"{name} {fingerprint(one, [column for column in asked if column in one.train.columns])}"
+            for name, one in opened.subjects.items()
+        ]
         return hashlib.sha256("\n".join(each).encode()).hexdigest()
     train = opened.train
     sha = hashlib.sha256("\n".join([opened.kind, *opened.targets, "", *train.ids.tolist()]).encode())

@@ -136,8 +136,23 @@ class ColumnSplit(Split):
         )
 
 
-def spread(chosen: np.ndarray, limit: int | None) -> np.ndarray:
+def spread(chosen: np.ndarray, limit: int | None, of: np.ndarray | None = None) -> np.ndarray:
+    """`limit` of the ascending positions `chosen` at most, evenly spread; None: all.
+
+    of: (n,) whose each sample is. Of everybody are as many, or all where there are fewer: else some had none.
+    """
     count = min(limit or len(chosen), len(chosen))
+    if of is None or count == len(chosen):
+        return _evenly(chosen, count)
+    each = sorted((chosen[of[chosen] == name] for name in np.unique(of[chosen])), key=len)
+    found = []
+    for number, own in enumerate(each):  # the smallest first: what they leave is for the others
+        found.append(_evenly(own, min(count // (len(each) - number), len(own))))
+        count -= len(found[-1])
+    return np.sort(np.concatenate(found))
+
+
+def _evenly(chosen: np.ndarray, count: int) -> np.ndarray:
     return chosen[np.arange(count) * len(chosen) // max(count, 1)]
 
 

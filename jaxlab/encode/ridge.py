@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxlab.core.config import LATER, Component
 from jaxlab.core.precision import loses
+from jaxlab.core.subjects import MANY
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source
 from jaxlab.data.sources.simulated import Simulated
@@ -44,7 +45,7 @@ class Ridge(Component):
         together.
     score: what that means, "pearson" or "r2".
     split: the folds; its own `fold` counts for nothing here.
-    limit: learn from so many samples at most.
+    limit: learn from so many samples at most; of `Pooled` data from as many of each subject.
     shared: of `Pooled` data, shares of a subject's kernel that come from what the others' regressions have found, of
         which each subject takes the one that predicts it best: as (0.0, 0.25, 0.5, 0.75). () fits each on its own;
         penalties are each one's own either way. Layers are then scaled alike for all, and weighed alike, by the mean of
@@ -92,7 +93,9 @@ class Ridge(Component):
         """The same on a handful of samples, without weights that would have to be downloaded."""
         cached = CachedFeatures(data=self.data, encoders=self.encoders).smoke()
         split = dataclasses.replace(self.split, folds=2, fold=0)
-        return dataclasses.replace(self, encoders=cached.encoders, split=split, limit=24)
+        return dataclasses.replace(
+            self, encoders=cached.encoders, split=split, limit=24 * (MANY if self.data.pools else 1)
+        )
 
 
 @dataclass(frozen=True, eq=False)

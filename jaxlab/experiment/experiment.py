@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import jax
 
 from jaxlab.core.config import LATER, Component
+from jaxlab.core.subjects import MANY
 from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, MirrorCopies
 from jaxlab.data.device.augment import Augmentation, Flip, Normalize
@@ -143,7 +144,8 @@ class Experiment(Component):
         picks the best checkpoint and is what is predicted.
     pretext: a task that makes a truth of images alone, whose labels are not used. `head` and `loss` are then of it;
         among several objectives it is the one of="pretext".
-    limit: train and validate on no more than so many samples each (for a quick look).
+    limit: train and validate on no more than so many samples each (for a quick look); of `Pooled` data on as many of
+        each subject.
     inference: how the trained network predicts; no part of what it is, so that a run may be given another.
     optimizer: with its learning rates. finetune: what trains when. training: how long, in which batches.
     seed: of first parameters, order, augmentation and dropout.
@@ -333,4 +335,5 @@ class Experiment(Component):
         model = self.model.with_parts(
             {name: without_download(part) for name, part in self.model.parts.items()}
         )
-        return replace(self, data=data, training=training, finetune=finetune, model=model, limit=2 * batch)
+        limit = 2 * batch * (MANY if self.data.pools else 1)
+        return replace(self, data=data, training=training, finetune=finetune, model=model, limit=limit)

@@ -20,7 +20,7 @@ from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import check_batch_size, epoch_length, steps_of_each
-from jaxlab.data.source import Opened
+from jaxlab.data.source import Opened, examples
 from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
@@ -249,6 +249,7 @@ def resolve(
     notes = [
         line for one in objectives for line in one.learnable(opened.train, positions[0], standardize, limited)
     ]
+    notes += _unvalidated(opened, positions[1])
     for one in objectives:
         one.head.check_targets(one.targets)
     if standardize:  # else losses compare numbers as they are
@@ -303,14 +304,15 @@ def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx
 
 def positions_of(experiment: Experiment, opened: Opened) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
-    be sorted by class.
+    be sorted by class; of several subjects as many of each.
 
     Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
     """
     learn, validate = experiment.split.split(opened.train)
     if opened.train.label is not None and experiment.pretext is None:
         learn = learn[opened.train.label[learn] >= 0]
-    return spread(learn, experiment.limit), spread(validate, experiment.limit)
+    subject = opened.train.columns["subject"] if experiment.data.pools else None
+    return spread(learn, experiment.limit, subject), spread(validate, experiment.limit, subject)
 
 
 def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, np.ndarray], int]:
@@ -322,6 +324,17 @@ def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, n
     if opened.train.batch_of is not None:
         return positions, steps_of_each(opened.train.batch_of[positions[0]], batch_size)
     return positions, epoch // batch_size
+
+
+def _unvalidated(opened: Opened, validate: np.ndarray) -> list[str]:
+    """A line on subjects without a sample for validation."""
+    seen = set(opened.train.columns["subject"][validate].tolist()) if opened.subjects else set()
+    if not (without := [name for name in opened.subjects if name not in seen]):
+        return []
+    return [
+        f"no sample of {examples(without, 20)} is for validation: their targets have no part in its scores, nor in "
+        "which checkpoint is the best; a larger share (split.validation), or another split.seed, gives them some"
+    ]
 
 
 def _check_watched(experiment: Experiment, objectives: tuple[Resolved, ...], opened: Opened) -> None:

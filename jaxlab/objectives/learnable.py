@@ -45,7 +45,8 @@ def gaps(name: str, truth: Targets, targets: tuple[str, ...]) -> list[str]:
     if nowhere := [targets[column] for column in np.flatnonzero(known == 0).tolist()]:
         raise UserError(
             f"objective {name!r}: {counted(len(nowhere), 'target')} missing in all {len(truth)} training samples "
-            f"({examples(nowhere)}): nothing can be learned of that; leave such targets out, or change the split"
+            f"({examples(nowhere)}): nothing can be learned of that; leave such targets out, or change the split, or "
+            "limit"
         )
     if (total := known.sum()) == truth.size:
         return []

@@ -18,8 +18,10 @@ from jaxlab.metrics import over_targets
 
 
 def training_rows(config: Ridge, samples: Samples) -> np.ndarray:
-    """Ascending positions of the samples that are learned from."""
-    return spread(np.arange(len(samples)), config.limit)
+    """Ascending positions of the samples that are learned from; where there is a limit, as many of each subject."""
+    return spread(
+        np.arange(len(samples)), config.limit, samples.columns["subject"] if config.data.pools else None
+    )
 
 
 def own_rows(config: Ridge, pool: Samples, subject: str) -> np.ndarray:

@@ -19,8 +19,10 @@ from jaxlab.data import (
     Simulated,
     fingerprint,
 )
+from jaxlab.data.split import spread
 from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.experiment import Experiment
+from jaxlab.experiment.recipe import _unvalidated, positions_of
 from jaxlab.heads import Linear, Rates
 from jaxlab.losses import Poisson
 from jaxlab.models import ShallowCNN
@@ -136,3 +138,27 @@ def test_a_batch_may_be_of_one_subject(pooled_folders):
     samples = Pooled(root=str(pooled_folders), batches="one").open().train
     assert samples.batch_of.tolist() == [k for k, number in enumerate(TRAIN.values()) for _ in range(number)]
     assert Pooled(root=str(pooled_folders)).open().train.batch_of is None
+
+
+def test_a_limit_leaves_some_of_everybody(opened):
+    """As many of each, or all there are: smoke tests, and quick looks, have every subject's targets."""
+    subject = opened.train.columns["subject"]
+    for limit, counts in ((3, (1, 1, 1)), (8, (3, 3, 2)), (45, (17, 16, 12)), (None, tuple(TRAIN.values()))):
+        rows = spread(np.arange(len(subject)), limit, subject)
+        assert (np.diff(rows) > 0).all()
+        assert [(subject[rows] == name).sum() for name in TRAIN] == list(counts)
+    experiment = Experiment(data=Pooled(root="anywhere"), limit=6, split=RandomSplit(validation=0.4))
+    assert {len(side) for side in positions_of(experiment, opened)} == {6}
+    for side in positions_of(experiment, opened):
+        assert np.unique(subject[side], return_counts=True)[1].tolist() == [2, 2, 2]
+    assert experiment.smoke().limit >= 2 * 16
+
+
+def test_a_subject_that_no_validation_sample_is_of_is_said(opened):
+    (line,) = _unvalidated(opened, np.flatnonzero(opened.train.columns["subject"] != "s10")[:30])
+    assert line.startswith("no sample of s10 is for validation")
+    assert _unvalidated(opened, np.array([0, 30, 50])) == []
+
+
+def test_columns_that_pooling_adds_can_be_learned(opened):
+    assert fingerprint(opened, ["subject", "image"]) == fingerprint(opened)
