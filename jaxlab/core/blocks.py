@@ -76,20 +76,22 @@ class BlockDiagonal:
         return replace(self, chosen=self._rows[rows])
 
     def of_columns(self, order: np.ndarray) -> Self:
-        """Of some of the columns, in another order; those of a block stay together.
+        """Of some of the columns, in another order; those of a block stay together, and blocks follow their columns.
 
         Raises UserError where they would not: rows would no longer be one block's.
         """
-        order, blocks, corners = np.asarray(order), [], []
+        order, placed = np.asarray(order), []
         for (row, first), block in zip(self.at.tolist(), self.blocks, strict=True):
             place = np.flatnonzero((order >= first) & (order < first + block.shape[1]))
             if len(place) and place[-1] - place[0] >= len(place):
                 raise UserError("targets: expected those of one subject together, found others among them")
             columns = order[place] - first
             same = np.array_equal(columns, np.arange(block.shape[1]))
-            blocks.append(block if same else block[:, columns])
-            corners.append((row, int(place[0]) if len(place) else 0))
-        return replace(self, blocks=tuple(blocks), corners=tuple(corners))
+            corner = (row, int(place[0]) if len(place) else 0)
+            placed.append((corner, block if same else block[:, columns]))
+        placed.sort(key=lambda one: one[0][1])
+        corners, blocks = zip(*placed, strict=True)
+        return replace(self, blocks=blocks, corners=corners)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         index = self._rows[rows]

@@ -76,6 +76,9 @@ def test_columns_stay_by_subject():
         np.testing.assert_array_equal(
             of_columns(BlockDiagonal(FULL), np.array(order))[:], dense(FULL)[:, order]
         )
+    order = np.array([3, 5, 4, 2, 0, 1])  # of subjects, too, as is what is found block by block
+    found = _moments(of_columns(BlockDiagonal(FULL), order), True)[0]
+    np.testing.assert_allclose(found, np.nanmean(dense(FULL)[:, order], 0), rtol=1e-6)
     with pytest.raises(UserError, match="expected those of one subject together"):
         of_columns(BlockDiagonal(FULL), np.array([0, 3, 1]))
 
