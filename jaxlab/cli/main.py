@@ -145,7 +145,7 @@ def train(
         experiment = in_folds(experiment, folds)
     experiment = over_seeds(experiment, seeds, vary)
     if dry_run:
-        show_estimate(experiment)
+        show_estimate(experiment, smoke)
         return
     train_config(
         config,

@@ -37,18 +37,21 @@ def told_of_trial(experiment: Any) -> str | None:
     return root
 
 
-def show_estimate(experiment: Any) -> None:
-    """What training would take. Raises UserError where nothing is trained step by step, or nothing could be."""
+def show_estimate(experiment: Any, smoke: bool = False) -> None:
+    """What training, or its smoke test, would take. Raises UserError where nothing is trained step by step."""
     with importing():
         from rich.console import Console
 
         from jaxlab.experiment import Experiment
         from jaxlab.experiment.study import innermost
-        from jaxlab.experiment.trial import trial
+        from jaxlab.experiment.trial import simulated, trial
         from jaxlab.report.estimate import table
         from jaxlab.runs.network.estimate import estimate
     prepare()
-    if told_of_trial(experiment) is not None:
+    root = told_of_trial(experiment)
+    if smoke:
+        experiment = experiment.smoke() if root is None else simulated(experiment.smoke())
+    elif root is not None:
         experiment = trial(experiment, lambda line: say(f"trial: {line}"))
     inner = innermost(experiment)
     if not isinstance(inner, Experiment):

@@ -1,18 +1,23 @@
 """What a training is said to take, beside counts made by hand."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import pytest
 from click.testing import CliRunner
 
 from jaxlab.cli.main import main
-from jaxlab.data import Images, Simulated
+from jaxlab.data import Flip, Images, Simulated
 from jaxlab.experiment import Experiment, Folds, Search, Seeds, Training
 from jaxlab.experiment.spaces import Choice
-from jaxlab.heads import Linear
+from jaxlab.heads import Linear, Projection
+from jaxlab.losses import NTXent
 from jaxlab.models import ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Freeze
+from jaxlab.pretext import Contrast
+from jaxlab.report.estimate import _shapes
 from jaxlab.runs.network.estimate import estimate
 
 TINY = str(Path(__file__).parents[1] / "tiny_config.py")
@@ -64,6 +69,21 @@ def test_frozen_layers_need_less():
     assert shown.operations == pytest.approx(whole.operations * (10 * 0.5 + 5) / 15, rel=0.1)
 
 
+def test_two_views_of_an_image_cost_twice():
+    """The convolution of one view and of two, as with and without contrast the network is the same but for its head."""
+    parts = {"pretext": Contrast(dimensions=8), "head": Projection(layer="pool", hidden=8), "loss": NTXent()}
+    twice = replace(EXPERIMENT, augment=(Flip(),), **parts)
+    found, one = estimate(twice, twice.data.open()), estimate(EXPERIMENT, EXPERIMENT.data.open())
+    assert found.operations == pytest.approx(2 * one.operations, rel=0.1)
+    assert found.activations == pytest.approx(2 * one.activations, rel=0.1)
+    assert found.held["batches, three ahead"] == 3 * BATCH * SIDE * SIDE * 3
+
+
+def test_what_is_seen_beside_an_image_has_its_shape():
+    tokens = jax.ShapeDtypeStruct((16,), "int32")
+    assert _shapes({"image": (64, 32, 3), "tokens": tokens}) == "image 64 x 32 x 3, tokens 16"
+
+
 def test_how_many_trainings_a_study_has():
     folds = Folds(experiment=EXPERIMENT, folds=3)
     assert Seeds(experiment=folds, seeds=4).trainings == 12
@@ -78,6 +98,10 @@ def test_a_dry_run_trains_nothing(arrays_npz, tmp_path, monkeypatch):
     )
     assert result.exit_code == 0, result.output
     assert all(word in result.stdout for word in ("parameters", "trainings", "activations", "at least"))
+    smoke = CliRunner().invoke(
+        main, ["train", TINY, "--set", f"data.root={arrays_npz}", "--smoke", "--dry-run"]
+    )
+    assert re.search(r"updates +2 ", smoke.stdout), smoke.output
     assert not list(tmp_path.iterdir())
     refused = CliRunner().invoke(main, ["train", "ridge", "--dry-run"])
     assert refused.exit_code == 1

@@ -13,6 +13,7 @@ from jaxlab.core.types import Mode
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.recipe import Recipe, resolve
+from jaxlab.pretext import PRETEXT
 from jaxlab.training.sharding import Layout
 from jaxlab.training.update import Learning
 
@@ -91,7 +92,8 @@ def _held(
     """Bytes on a device between steps, and of gradients and batches; features of all samples lie there, too."""
     experiment = recipe.experiment
     averaged = experiment.training.ema is not None or experiment.training.average_from is not None
-    outputs = sum(len(one.targets) for one in recipe.task.objectives)
+    # what a pretext task asks is made on the device
+    outputs = sum(len(one.targets) for one in recipe.task.objectives if one.of != PRETEXT)
     found = {
         "parameters": _bytes(params) + _bytes(tree.flatten(recipe.shapes[2])),
         "their average": _bytes(params) if averaged else 0,
@@ -122,12 +124,12 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
     def forward(trained: tree.Flat, others: tree.Flat, stats: tree.Flat, images: Any, keys: Any) -> Any:
         from jaxlab.training.state import Variables
 
-        seen = recipe.input.prepare(images, keys[0])
+        batch = {"image": images, "truth": {}}
         mode = Mode(train=True, row_keys=keys[1])
-        passed = recipe.program.apply(
-            Variables({**trained, **others}, stats, {}), seen, mode, learning.frozen_norms
-        )
-        return passed.outputs.sum()
+        variables = Variables({**trained, **others}, stats, {})
+        passed, posed = recipe.program.passed(variables, batch, keys[0], mode, learning.frozen_norms)
+        told = posed["truth"].values()  # of two views of an image, what the network makes of the second
+        return passed.outputs.sum() + sum(one.sum() for one in told)
 
     def back(trained: tree.Flat, *rest: Any) -> Any:
         return jax.vjp(lambda trained: forward(trained, *rest), trained)[1]
