@@ -77,6 +77,11 @@ def members_of(paths: Sequence[Path], which: Which | None) -> list[BundledRun]:
 def _member(path: Path, which: Which | None) -> BundledRun:
     run = load(path).predictor
     path = run.rundir.path
+    if subjects := run.subjects:
+        raise UserError(
+            f"{path}: predicts {len(subjects)} subjects, where a bundle makes one submission: `jaxlab predict {path} "
+            "--out FOLDER` writes a file for each"
+        )
     chosen = run.usual if which is None else which
     checkpoints = {
         str(member.rundir.path.relative_to(path)): member.checkpoint(chosen) for member in run.members

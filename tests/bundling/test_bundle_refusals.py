@@ -1,14 +1,16 @@
 """What a bundle is not made of: said before anything is copied, all at once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jaxlab.bundling import bundle, folder
+from jaxlab.bundling.runs import members_of
 from jaxlab.core.config import locations, to_json
 from jaxlab.core.types import UserError
-from jaxlab.data import Images, KaggleTable, Mnist, WithMasks
+from jaxlab.data import Images, KaggleTable, Mnist, Pooled, WithMasks
 from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.folds import Folds
@@ -21,9 +23,9 @@ def ridge(weights: str) -> Ridge:
     return Ridge(data=KaggleTable(root="here"), encoders=(encoder,))
 
 
-def run_of(config, path, checkpoint=True):
+def run_of(config, path, checkpoint=True, targets=("a",)):
     """A run directory without arrays."""
-    RunDirectory(path).create(to_json(config), None, {"task": {"targets": ["a"]}})
+    RunDirectory(path).create(to_json(config), None, {"task": {"targets": list(targets)}})
     if checkpoint:
         folder = path / "checkpoints/0"
         folder.mkdir(parents=True)
@@ -112,3 +114,10 @@ def test_locations_of_a_config_are_found_wherever_they_are():
         "encoders.0.model.pretrained": "w.pth",
     }
     assert locations(Mnist()) == {}
+
+
+def test_a_run_of_several_subjects_has_no_one_submission(tmp_path):
+    config = replace(ridge("here"), data=Pooled(root="here"))
+    run = run_of(config, tmp_path / "run", targets=["s1/a", "s2/a", "s2/b"])
+    with pytest.raises(UserError, match=r"predicts 2 subjects, .*`jaxlab predict .*run --out FOLDER`"):
+        members_of([run], None)
