@@ -6,6 +6,7 @@ or `test-data9a8b7c6d-step40-1f2e3d4c.npz` (of other data); and so gets what sto
 Those of another objective than the run's first are at SPLIT-OBJECTIVE.npz, likewise.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -86,8 +87,11 @@ def _is_own(run: "Run", predictions: Predictions) -> bool:
     data that the run was trained on; where these are gone, the others are taken for them.
     """
     trained: Any = type(run)(run.rundir, recorded(run.rundir))
-    if trained.source == run.source:
-        return True
+    with contextlib.suppress(
+        UserError
+    ):  # a folder of subjects, which is gone, cannot say whose data lie in it
+        if trained.source == run.source:
+            return True
     before = _at(run.rundir.predictions(_split(predictions)))
     known = None if before is None else _samples(before)
     if known is None:

@@ -62,7 +62,7 @@ def predict_runs(
     log: is given a warning for each run whose training is not at its end, and a line on each file once it is written.
     Raises UserError or SubmissionError, before anything is predicted where that can be known.
     """
-    if out is not None and out.suffix:
+    if out is not None and out.suffix and not out.is_dir():  # as that of several subjects may be, dots or not
         check_out(out, OF_SPLITS)
     runs = [load(path, settings).predicting(objective) for path in paths]
     if subject is not None:

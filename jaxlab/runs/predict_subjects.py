@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
-from jaxlab.runs.predict import Predicted, check_names, predict_loaded
+from jaxlab.runs.predict import Predicted, check_names, check_out, predict_loaded
 from jaxlab.runs.run import Run, Which
-from jaxlab.runs.submit_together import write_together
+from jaxlab.runs.submit_together import packed_at, write_together
 
 
 def predict_subjects(
@@ -33,11 +33,13 @@ def predict_subjects(
         sample = own[name][0].test[1] if split == "test" and out is not None else None
         if sample is not None and objective is None:
             check_names(own[name][0], sample)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
     forms = {
         name: own[name][0].source.submits if out is not None and split == "test" else "" for name in there
     }
+    if out is not None:
+        if any(forms.values()):
+            check_out(packed_at(out), (".zip",))
+        out.mkdir(parents=True, exist_ok=True)
     done = {
         name: predict_loaded(
             own[name], None if out is None else out / f"{name}.csv", which, split, log, objective

@@ -31,7 +31,7 @@ def write_together(
         alone = len(files) == len(own) == 1
         sources[name] = next(iter(files.values())) if alone else mean
         done[name] = Predicted(files, out=out / name)
-    packed = out.with_name(f"{out.name}.zip")
+    packed = packed_at(out)
     found.write(sources, packed, root)
     if faults := found.check(packed, root):
         raise UserError(f"{packed}: {'; '.join(faults)}")
@@ -41,6 +41,12 @@ def write_together(
         f"{packed}: {len(sources)} subjects, written as {form} and checked{against}; the same files are in {out}"
     )
     return done
+
+
+def packed_at(out: Path) -> Path:
+    """The file beside the folder `out`, named as it; of `.` and `..` as what they stand for."""
+    folder = out if out.name.strip(".") else out.resolve()
+    return folder.with_name(f"{folder.name}.zip")
 
 
 def _root(runs: Mapping[str, Run]) -> Path | None:

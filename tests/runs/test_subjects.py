@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from jaxlab.cli.main import main
 from jaxlab.report.results import subjects
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.report import evidence_of
+from jaxlab.runs import keeping
 from submit import Predictions
 
 
@@ -53,8 +55,6 @@ def test_scores_by_subject_are_those_of_its_samples(network):
 
 
 def test_a_file_for_each(pooled, tmp_path):
-    from shutil import copytree
-
     run, out = copytree(pooled / "fold0", tmp_path / "run"), tmp_path / "out"
     result = CliRunner().invoke(main, ["predict", str(run), "--out", str(out)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -66,6 +66,12 @@ def test_a_file_for_each(pooled, tmp_path):
         assert kept.provenance["subject"] == subject
     assert "s1.csv: written, checked against" in result.output
     assert "s10.csv: written with predictions in the targets' units, not checked" in result.output
+    dotted = tmp_path / "v1.2"  # a folder that is there, whatever its name
+    dotted.mkdir()
+    result = CliRunner().invoke(main, ["predict", str(run), "--out", str(dotted), "--subject", "s1"])
+    assert f"--out {dotted}: expected" in result.stderr
+    result = CliRunner().invoke(main, ["predict", str(run), "--out", str(dotted)], catch_exceptions=False)
+    assert len(list(dotted.glob("*.csv"))) == len(TRAIN)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +131,15 @@ def test_a_report_has_scores_by_subject_or_one_subject_in_full(pooled, network):
     assert evidence.run.targets == ("n0", "n1")
     known = targets_of("s2")[[int(name) for name in evidence.predictions.ids]]
     np.testing.assert_array_equal(evidence.truth, known)
+
+
+def test_data_may_lie_elsewhere_than_when_it_was_trained(pooled, pooled_folders, tmp_path):
+    """Of pooled data a subject's own lie in a folder below: that one, too, may be gone."""
+    run = copytree(pooled / "fold0", tmp_path / "run")
+    text = (run / "config.json").read_text()
+    assert str(pooled_folders) in text
+    (run / "config.json").write_text(text.replace(str(pooled_folders), str(tmp_path / "gone")))
+    moved = jaxlab.load(run, [f"data.root={pooled_folders}"]).subject("s2")
+    assert moved.test_samples().ids.tolist() == [f"t{k}" for k in range(TEST)]
+    made = Predictions([f"t{k}" for k in range(TEST)], np.zeros((TEST, 2)), ["n0", "n1"])
+    assert keeping.origin_of(moved, made, None).own

@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxlab.data import Algonauts, Pooled
 from jaxlab.runs.run import Kept
-from jaxlab.runs.submit_together import write_together
+from jaxlab.runs.submit_together import packed_at, write_together
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions, SubmissionError
 
@@ -95,3 +95,13 @@ def test_a_subject_too_few_is_said(challenge, tmp_path):
     with pytest.raises(SubmissionError, match="subj02"):
         write_together("algonauts2023", runs, tmp_path / "out", None, print)
     assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "zipped"), [("out", "out.zip"), (".", "../here.zip"), ("..", "../../{}.zip")]
+)
+def test_the_zip_lies_beside_the_folder(tmp_path, monkeypatch, out, zipped):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    expected = (tmp_path / "here" / zipped.format(tmp_path.name)).resolve()
+    assert packed_at(Path(out)).resolve() == expected
