@@ -124,12 +124,12 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
     def forward(trained: tree.Flat, others: tree.Flat, stats: tree.Flat, images: Any, keys: Any) -> Any:
         from jaxlab.training.state import Variables
 
-        batch = {"image": images, "truth": {}}
+        batch: Any = {"image": images, "truth": {}}
         mode = Mode(train=True, row_keys=keys[1])
         variables = Variables({**trained, **others}, stats, {})
         passed, posed = recipe.program.passed(variables, batch, keys[0], mode, learning.frozen_norms)
-        told = posed["truth"].values()  # of two views of an image, what the network makes of the second
-        return passed.outputs.sum() + sum(one.sum() for one in told)
+        told: Any = posed["truth"]  # of two views of an image, what the network makes of the second
+        return passed.outputs.sum() + sum(one.sum() for one in told.values())
 
     def back(trained: tree.Flat, *rest: Any) -> Any:
         return jax.vjp(lambda trained: forward(trained, *rest), trained)[1]
