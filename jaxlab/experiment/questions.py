@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from rich.console import Console
 from jaxlab.core import tree
 from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.readers.tokens import Reads
+from jaxlab.data.readers.tokens import Reads, TextTokenizer
 from jaxlab.data.source import Opened, examples
 from jaxlab.data.texts import IMAGE, TOKENS, Asked, TokenRows, padded, texts_of, tokenised
 from jaxlab.experiment.inputs import ImageInput, Portion, say
@@ -42,8 +42,10 @@ def language_of(model: Any, opened: Opened, positions: Sequence[np.ndarray]) -> 
     """
     learn, every = positions[0], np.unique(np.concatenate(positions))
     words = model.tokenizer.learned(texts_of(opened.train, learn, model.column, _FIELD).tolist())
-    reads = model.tokenizer.open(words)
-    tokens, _, _ = tokenised(texts_of(opened.train, every, model.column, _FIELD), reads)
+    reads = _opened(model.tokenizer, words)
+    tokens = _tokenised(
+        model.tokenizer, words, tuple(texts_of(opened.train, every, model.column, _FIELD).tolist())
+    )[0]
     vocabulary = len(words) + 1 if words else model.text.vocabulary
     if tokens.tokens.max(initial=0) >= vocabulary:
         raise UserError(
@@ -53,6 +55,18 @@ def language_of(model: Any, opened: Opened, positions: Sequence[np.ndarray]) -> 
     length = -(-tokens.tokens.shape[1] // _MULTIPLE) * _MULTIPLE
     _check_length(model, length)
     return {"tokenizer": reads.digest, "words": list(words), "length": length}
+
+
+@lru_cache(maxsize=4)
+def _opened(tokenizer: TextTokenizer, words: tuple[str, ...]) -> Reads:
+    return tokenizer.open(words)
+
+
+@lru_cache(maxsize=1)  # asked for twice as training begins: how long texts are, and what they are
+def _tokenised(
+    tokenizer: TextTokenizer, words: tuple[str, ...], texts: tuple[str, ...]
+) -> tuple[TokenRows, int, np.ndarray]:
+    return tokenised(np.array(texts, object), _opened(tokenizer, words))
 
 
 def _check_length(model: Any, length: int) -> None:
@@ -82,17 +96,14 @@ class QuestionInput(ImageInput):
         length = self.task.language["length"]
         return {IMAGE: super().example, TOKENS: jax.ShapeDtypeStruct((1, length), "int32")}
 
-    @cached_property
-    def reads(self) -> Reads:
-        """The tokenizer. Raises UserError where it is another one than the run was trained with."""
-        language, model = self.task.language, self._model
-        reads = model.tokenizer.open(tuple(language["words"]))
-        if reads.digest != language["tokenizer"]:
+    def check_tokenizer(self) -> None:
+        """Raises UserError where it is another one than the run was trained with."""
+        language = self.task.language
+        if _opened(self._model.tokenizer, tuple(language["words"])).digest != language["tokenizer"]:
             raise UserError(
                 "model.tokenizer: its tokens are others than those that the run was trained with; give that of then "
                 "(--set model.tokenizer.source=FOLDER)"
             )
-        return reads
 
     @property
     def _model(self) -> Any:
@@ -129,7 +140,9 @@ class QuestionInput(ImageInput):
     def _tokens(self, samples: Samples, rows: np.ndarray) -> TokenRows:
         """Of the samples at `rows`; says which texts are cut, or hold no word that is known."""
         texts = texts_of(samples, rows, self._model.column, _FIELD)
-        tokens, cut, silent = tokenised(texts, self.reads)
+        words = tuple(self.task.language["words"])
+        self.check_tokenizer()
+        tokens, cut, silent = _tokenised(self._model.tokenizer, words, tuple(texts.tolist()))
         if silent.any():
             raise UserError(
                 f"{_FIELD}: {counted(int(silent.sum()), 'text')} of no words "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 BACKBONE = "backbone."
+FUSION = "backbone.fusion."  # of a question with an image: no pretrained weights come with it
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Tuning:
         return frozenset(
             norm
             for norm, paths in own.items()
-            if (self.frozen_statistics and norm.startswith(BACKBONE))
+            if (self.frozen_statistics and norm.startswith(BACKBONE) and not norm.startswith(FUSION))
             or (paths and not any(path in training for path in paths))
         )
 

@@ -98,23 +98,16 @@ def test_a_run_keeps_its_words(asked):
 @pytest.mark.slow
 def test_what_is_asked_of_it_is_looked_at(asked, capsys):
     images = np.zeros((2, 8, 8, 3), np.uint8)
-    with pytest.raises(
-        UserError, match=r"model.column: the samples have no column 'question'; they have none"
-    ):
+    with pytest.raises(UserError, match=r"answers questions about images \(it reads the column 'question'\)"):
         asked.predict(images)
-    samples = replace(asked.given(images), columns={"question": np.array(["is it mauve", "sunny?"])})
-    assert asked.predicted(samples).shape == (2, 2)
+    assert asked.predict(images, questions=["is it mauve", "sunny?"]).shape == (2, 2)
     told = " ".join(capsys.readouterr().err.split())
     assert (
         "1 text of words alone that training did not know ('sunny?'): what is predicted goes by the image"
         in told
     )
-    for text, words in (
-        (" ", "1 text in column 'question' of no words"),
-        ("?!", "1 text of no words ('?!')"),
-    ):
-        with pytest.raises(UserError, match=re.escape(words)):
-            asked.predicted(replace(samples, columns={"question": np.array([text, "is it red"])}))
+    with pytest.raises(UserError, match=r"1 text of no words \('\?!'\)"):
+        asked.predict(images, questions=["?!", "is it red"])
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Texts as token ids, by the tokenizer that belongs to a language model's weights."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from jaxlab.core.config import Component, Location
 from jaxlab.core.types import UserError
+
+_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -109,15 +112,20 @@ class OpenTokenizer:
         if not texts:
             return Tokens(np.zeros((0, 0), np.int32), np.zeros((0, 0), bool), 0)
         limit = self.config.max_length
-        rows = self._tokenizer(list(texts), verbose=False)["input_ids"]
+        rows = [row for part in _parts(texts) for row in self._tokenizer(part, verbose=False)["input_ids"]]
         long = [position for position, row in enumerate(rows) if len(row) > limit]
         for position in long:
             rows[position] = self._tokenizer(texts[position], truncation=True, max_length=limit)["input_ids"]
         lengths = np.array([len(row) for row in rows])
         mask = np.arange(_rounded(lengths.max(), self.config.multiple, limit))[None] < lengths[:, None]
         ids = np.zeros(mask.shape, np.int32)  # padding could be any token
-        ids[mask] = np.concatenate(rows)
+        ids[mask] = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
         return Tokens(ids, mask, len(long))
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Some thousands at a time, of whose tokens transformers keeps kilobytes each."""
+    return (list(texts[start : start + _AT_ONCE]) for start in range(0, len(texts), _AT_ONCE))
 
 
 def _rounded(count: int, multiple: int, most: int) -> int:
