@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
     for split in ("test", "validation"):
         (run / "predictions").mkdir(exist_ok=True)
         loaded.predict_split(split).save(run / f"predictions/{split}.npz")
-    for name in ("b", "c", "ridge"):
+    for name in ("b", "c", "ridge", "pooled"):
         shutil.copytree(run, here / "runs" / name)
     solution = submit.Predictions.load(here / "solution.csv")
     noise = 0.3 * solution.values.std(0) * np.random.default_rng(0).normal(size=solution.values.shape)
