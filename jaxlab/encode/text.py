@@ -25,7 +25,7 @@ from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_f
 from jaxlab.models.bert import Bert
 from jaxlab.models.text import masked_mean
 
-MULTIPLE = 32  # numbers of tokens are rounded up to it: few shapes, so that little is compiled
+MULTIPLE = 16  # numbers of tokens are rounded up to it: few shapes, so that little is compiled
 
 
 @dataclass(frozen=True, kw_only=True)

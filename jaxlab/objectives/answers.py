@@ -1,6 +1,7 @@
 """The answer to a question as an objective: one of several classes, where several people have answered."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,17 +12,21 @@ from jaxtyping import Array
 from jaxlab.core import tree
 from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
+from jaxlab.data.source import Opened
 from jaxlab.metrics import AnswerSums, Sums
 from jaxlab.metrics.answers import ANSWERS, LABEL, accuracy_of
 from jaxlab.objectives.classification import Classification
+from jaxlab.objectives.resolved import Labelled
 
 if TYPE_CHECKING:
     from submit import errors
     from submit.metrics import table, vqa
+    from submit.scores.by_class import ByClass
 else:
     errors, table, vqa = map(Late, ("submit.errors", "submit.metrics.table", "submit.metrics.vqa"))
 
 COLUMN, TYPES = "answers", "answer_type"  # of samples
+_KINDS = (TYPES, "question_type")
 
 
 class Answers(Classification):
@@ -67,8 +72,30 @@ class Answers(Classification):
         same = jax.nn.one_hot(given, len(self.targets)).sum(1)
         return accuracy_of(same, given.shape[1])
 
+    def breakdown(self, labelled: Labelled, opened: Opened) -> "ByClass":
+        """Of each class, and VQA accuracy by the types of answers and of questions that the data have."""
+        found, truth = super().breakdown(labelled, opened), self.truth(opened.train)
+        if truth is None or truth.ndim == 1:
+            return found
+        values, given = labelled.values, truth[labelled.rows, ANSWERS:]
+        answer = np.where(np.isfinite(values).all(1), values.argmax(1), -2)
+        accuracy = vqa.accuracy_of((given == answer[:, None]).sum(1), given.shape[1])
+        columns = {name: opened.train.columns[name] for name in _KINDS if name in opened.train.columns}
+        by_type = {name: _means(accuracy, column[labelled.rows]) for name, column in columns.items()}
+        overall = {"vqa_accuracy": float(accuracy.mean()) if len(accuracy) else float("nan")}
+        return replace(found, scores={**found.scores, **overall}, by_type=by_type)
+
     def start(self) -> Sums:
         return AnswerSums.start(len(self.targets), self.terms, self.answer_types or ())
+
+
+def _means(values: np.ndarray, names: np.ndarray) -> dict[str, tuple[int, float]]:
+    """{name: how many, and their mean}, the most frequent first."""
+    found, place = np.unique(np.asarray(names).astype(str), return_inverse=True)
+    counts = np.bincount(place)
+    means = np.bincount(place, values) / counts
+    order = np.argsort(-counts, kind="stable")
+    return {str(found[k]): (int(counts[k]), float(means[k])) for k in order}
 
 
 def asked_of_several(samples: Samples) -> bool:

@@ -54,6 +54,11 @@ def show(console: Console, found: ByClass | ByTarget) -> None:
         for name, value in found.calibration.scores().items():
             table.add_row(_LABELS[name], f"{value:.4f}")
         console.print(table, "", sep="\n")
+    for name, types in found.by_type.items():
+        table = score_table(name.replace("_", " "), "questions", SCORES["vqa_accuracy"].label)
+        for kind, (questions, accuracy) in types.items():
+            table.add_row(kind, f"{questions:,}", f"{accuracy:.4f}")
+        console.print(table, "", sep="\n")
     show_classes(console, found)
 
 

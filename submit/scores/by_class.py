@@ -1,6 +1,7 @@
 """One prediction of classes, class by class: precision, recall and F1, what is taken for what, and calibration."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class ByClass:
     calibration: None where there are no scores, with the reason in `uncalibrated`.
     without: how many samples have a score that is not finite, or are of none of the classes: they count as wrong, and
     are not in `confusion`.
+    by_type: of questions that several people answered {"answer_type" and so on: {type: (questions, VQA accuracy)}}.
     """
 
     samples: int
@@ -46,6 +48,7 @@ class ByClass:
     calibration: Calibration | None
     uncalibrated: str
     without: int
+    by_type: Mapping[str, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON; without what does not apply."""
@@ -54,6 +57,8 @@ class ByClass:
             found["confusion"] = self.confusion.tolist()
         if self.calibration is not None:
             found["reliability"] = self.calibration.rows()
+        for name, types in self.by_type.items():
+            found[f"vqa_accuracy_by_{name}"] = {kind: accuracy for kind, (_, accuracy) in types.items()}
         return found
 
 

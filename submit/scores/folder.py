@@ -40,6 +40,9 @@ def _classes(found: ByClass, folder: Path) -> Iterable[str]:
     columns: dict[str, list[Any]] = {"class": [one.name for one in found.classes]}
     columns |= {name: [getattr(one, name) for one in found.classes] for name in rates}
     yield _table(folder / "classes.csv", {**columns, "support": [one.samples for one in found.classes]})
+    for name, types in found.by_type.items():
+        rows = [(kind, *of) for kind, of in types.items()]
+        yield _csv(folder / f"{name}.csv", pd.DataFrame(rows, columns=[name, "questions", "vqa_accuracy"]))
     if found.confusion is None:
         frame = pd.DataFrame(found.mistaken, columns=["true", "predicted", "samples"])
         yield _csv(folder / "mistaken.csv", frame)

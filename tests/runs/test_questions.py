@@ -166,5 +166,15 @@ def test_what_is_asked_about_images_is_what_is_predicted_of_a_split(answering, t
         == 0
     )
     scores = run.evaluate()["validation"]
+    details = {labelled.split: found for labelled, found in run.breakdowns()}["validation"]
+    assert details.scores["vqa_accuracy"] == pytest.approx(scores["vqa_accuracy"])
     judged = vqa_results.score(out, folder / "vqa" / "v2_mscoco_val2014_annotations.json")
     assert judged.overall == pytest.approx(scores["vqa_accuracy"])
+    by_question = {kind: accuracy for kind, (_, accuracy) in details.by_type["question_type"].items()}
+    assert by_question == pytest.approx(judged.question_type)
+    assert details.to_dict()["vqa_accuracy_by_answer_type"] == pytest.approx(judged.answer_type)
+    printed = CliRunner().invoke(
+        main, ["evaluate", str(path), "--details", "--out", str(tmp_path / "scores")]
+    )
+    assert "question type" in printed.output
+    assert (tmp_path / "scores" / "validation" / "question_type.csv").is_file()
