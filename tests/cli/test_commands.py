@@ -31,8 +31,9 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 # In test_data_mnist.py, test_data_nx414.py and test_data_easyvqa.py.
 ELSEWHERE = ("mnist_lenet5", "biobjective_resnet", "easyvqa")
-# Two train what another trains: readout first is efficientnet_finetune's first phase, and vit_base is tiny here.
-AGAIN = ("efficientnet_readout", "vit_tiny_finetune")
+# Some train what others train: readout first is efficientnet_finetune's first phase, vit_base is tiny here, and pooled
+# ones are efficientnet_finetune and ridge on several folders, of which runs/test_subjects.py has smaller ones.
+AGAIN = ("efficientnet_readout", "vit_tiny_finetune", "pooled", "ridge_pooled")
 ON_FOLDERS = [
     pytest.param(config, id=config.stem, marks=[pytest.mark.exhaustive] if config.stem in AGAIN else [])
     for config in CONFIGS
@@ -72,6 +73,13 @@ SHRUNK = {  # of a large network the lower layers alone are read, so that no oth
         SINGLE,
     ],
     "ridge": ["encoders.0.images.size=(32, 32)", "encoders.0.layers=('block1', 'block2')"],
+    "ridge_pooled": ["encoders.0.images.size=(32, 32)", "encoders.0.layers=('block1', 'block2')"],
+    "pooled": [
+        SMALL,
+        "head.layer=('block1', 'block2')",
+        "finetune.rules.0.through=block0",
+        SINGLE,
+    ],
     "ridge_networks": [
         "encoders.0.images.size=(32, 32)",
         "encoders.0.model.width=0.35",
@@ -98,6 +106,7 @@ OF_GESTURES = [
     "weighted_classification",
     *(config.stem for config in CONFIGS if config.stem.startswith("gesture")),
 ]
+POOLED = ("pooled", "ridge_pooled")  # of several folders
 ROOT = {"cached_readout": "data.data.root"}  # elsewhere data.root
 
 
@@ -187,11 +196,14 @@ def test_config_builds_at_full_size(config, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", ON_FOLDERS)
-def test_config_trains_two_steps_and_predicts(config, folder, gestures, tmp_path, monkeypatch):
+def test_config_trains_two_steps_and_predicts(
+    config, folder, gestures, pooled_folders, tmp_path, monkeypatch
+):
     if config.stem in SHRUNK:  # of the others networks begin as ever
         for room in ("encode.encoder", "experiment.recipe"):
             monkeypatch.setattr(f"jaxlab.{room}.initial_parameters", parameters(drawn))
     folder = gestures if config.stem in OF_GESTURES else folder
+    folder = pooled_folders if config.stem in POOLED else folder
     settings = [f"{ROOT.get(config.stem, 'data.root')}={folder}", *SHRUNK.get(config.stem, [])]
     flags = [part for setting in settings for part in ("--set", setting)]
     if config.stem in CUT:
@@ -199,8 +211,14 @@ def test_config_trains_two_steps_and_predicts(config, folder, gestures, tmp_path
         cut.write_text(f"{config.read_text()}\n{CUT[config.stem]}")
         config = cut
     jaxlab("train", config, "--smoke", "--run", tmp_path / "run", *flags)
-    jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")
-    assert submit.check(tmp_path / "out.csv", folder / "sample_submission.csv") == []
+    if config.stem in POOLED:
+        jaxlab("predict", tmp_path / "run", "--out", tmp_path)
+        files = {tmp_path / f"{name}.csv": folder / name / "sample_submission.csv" for name in ("s1", "s2")}
+    else:
+        jaxlab("predict", tmp_path / "run", "--out", tmp_path / "out.csv")
+        files = {tmp_path / "out.csv": folder / "sample_submission.csv"}
+    for file, sample in files.items():
+        assert submit.check(file, sample) == []
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     steps = [] if isinstance(load_file(config), Ridge) else [1, 2]
     assert [record["step"] for record in records if record["split"] == "step"] == steps
