@@ -40,7 +40,7 @@ class Fusion(Component):
     heads: of attention, which divide `width`. blocks: of attention, one behind the other.
     dropout: share of the values zeroed in training after the fusion and after each hidden layer.
     normalize: batch norm of both layers' channels first: those of frozen networks differ in scale by orders of
-        magnitude.
+        magnitude. Statistics are those of tokens that are no padding.
     """
 
     how: Literal["product", "concatenate", "attention"] = "product"
@@ -113,7 +113,7 @@ class FusionModule(nnx.Module):
         image, text = (features[name] for name in self.names)
         mask = None if self.mask is None else features[self.mask]
         if self.norms:
-            image, text = self.norms[0](image, mode), self.norms[1](text, mode)
+            image, text = self.norms[0](image, mode), self.norms[1](text, mode, mask)
         x = dropout(self.fuse(image, text, mask), self.dropout, mode, 0)
         for number, layer in enumerate(self.hidden, 1):
             x = dropout(gelu(layer(x)), self.dropout, mode, number)

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlab.core.types import Mode
 from jaxlab.nn.cpu import layers as cpu
@@ -34,10 +34,14 @@ class BatchNorm(nnx.Module):
         self.use_running_average = False
         self.observed = False
 
-    def __call__(self, x: Float[Array, "*b c"], mode: Mode) -> Float[Array, "*b c"]:
+    def __call__(
+        self, x: Float[Array, "*b c"], mode: Mode, mask: Bool[Array, "*b"] | None = None
+    ) -> Float[Array, "*b c"]:
+        """mask: which positions the statistics are of; default all."""
         values = cpu.rows(x) if on_cpu() else x
         if (mode.train or mode.momentum is not None) and not self.use_running_average:
-            centred, var = self._centred(values.astype(jnp.float32), mode)
+            shown = None if mask is None else mask.reshape(values.shape[:-1])
+            centred, var = self._centred(values.astype(jnp.float32), mode, shown)
         else:
             centred, var = values - _along(self.mean[...], values), self.var[...]
         slope = jax.lax.rsqrt(var + self.eps)
@@ -53,25 +57,42 @@ class BatchNorm(nnx.Module):
         return scaled.astype(x.dtype).reshape(x.shape)
 
     def _centred(
-        self, values: Float[Array, "*n c"], mode: Mode
+        self, values: Float[Array, "*n c"], mode: Mode, mask: Bool[Array, "*n"] | None
     ) -> tuple[Float[Array, "*n c"], Float[Array, " c"]]:
         """The values less their mean, and their biased variance; moves the running statistics."""
         axis_name = mode.axis_name
         momentum = self.momentum if mode.momentum is None else mode.momentum
-        mean = _mean(values, axis_name)
+        mean = _mean(values, axis_name, mask)
         centred = values - _along(mean, values)
-        var = _mean(jnp.square(centred), axis_name)
-        positions = math.prod(values.shape[:-1])
-        count = positions if axis_name is None else positions * jax.lax.axis_size(axis_name)
-        unbiased = var * (count / max(count - 1, 1))
+        var = _mean(jnp.square(centred), axis_name, mask)
+        if mask is None:
+            positions = math.prod(values.shape[:-1])
+            count = positions if axis_name is None else positions * jax.lax.axis_size(axis_name)
+            unbiased = var * (count / max(count - 1, 1))
+        else:
+            shown = _shown(mask, axis_name)
+            unbiased = var * (shown / jnp.maximum(shown - 1, 1))
         for running, new in ((self.mean, mean), (self.var, unbiased)):
             running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
         return centred, var
 
 
-def _mean(values: Float[Array, "*n c"], axis_name: str | None) -> Float[Array, " c"]:
-    mean = values.mean(tuple(range(values.ndim - 1)))
+def _mean(
+    values: Float[Array, "*n c"], axis_name: str | None, mask: Bool[Array, "*n"] | None
+) -> Float[Array, " c"]:
+    axes = tuple(range(values.ndim - 1))
+    if mask is not None:  # of which devices have unequally many
+        total = jnp.where(mask[..., None], values, 0).sum(axes)
+        total = total if axis_name is None else jax.lax.psum(total, axis_name)
+        return total / jnp.maximum(_shown(mask, axis_name), 1)
+    mean = values.mean(axes)
     return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+
+def _shown(mask: Bool[Array, "*n"], axis_name: str | None) -> Float[Array, ""]:
+    """How many positions are shown, on all devices."""
+    count = mask.sum().astype(jnp.float32)
+    return count if axis_name is None else jax.lax.psum(count, axis_name)
 
 
 def _along(channels: Float[Array, " c"], values: Float[Array, "*n c"]) -> Float[Array, "*one c"]:

@@ -8,7 +8,7 @@ from flax import nnx
 from scipy.special import erf, softmax
 
 from jaxlab.core import tree
-from jaxlab.core.types import EVALUATION, UserError
+from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.models import Fusion
 from jaxlab.nn.positions import sines
 
@@ -80,6 +80,24 @@ def test_frozen_features_are_normalised_first():
         normal = (FEATURES[f"{name}/pool"] - mean) / np.sqrt(var + 1e-3)
         parts.append(np.tanh(linear(normal, flat, f"fuse.{name}")))
     np.testing.assert_allclose(found, parts[0] * parts[1], atol=2e-5)
+
+
+def test_padding_has_no_part_in_what_tokens_are_normalised_by():
+    config = Fusion(width=WIDTH, text="text/words")
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: config.build(SHAPES, nnx.Rngs(0))))
+    flat = {path: jnp.zeros(leaf.shape) for path, leaf in tree.flatten(state).items()}
+
+    @jax.jit
+    def trained(features):
+        network = nnx.merge(graphdef, tree.unflatten(flat, state))
+        network(features, Mode(train=True))
+        return network.norms[1].mean[...], network.norms[1].var[...]
+
+    shown = FEATURES["text/words"][MASK]  # (8, 6)
+    seen = {k: jnp.asarray(v, "float32") if v.dtype == float else jnp.asarray(v) for k, v in FEATURES.items()}
+    mean, var = trained(seen)
+    np.testing.assert_allclose(mean, 0.1 * shown.mean(0), atol=1e-6)
+    np.testing.assert_allclose(var, 0.1 * shown.var(0, ddof=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("text", ["text/words", "text/pool"])
