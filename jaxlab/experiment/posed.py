@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import Flip
 from jaxlab.encode import CachedFeatures
 from jaxlab.losses import NTXent
 from jaxlab.objectives import Objective
@@ -26,6 +27,7 @@ def check_pretext(experiment: "Experiment") -> None:
         return
     name = type(task).__name__
     _check_alone(experiment, name)
+    _check_images(experiment, task)
     if not posed or (len(goals) > 1 and task.views > 1):
         others = ", and no other" if task.views > 1 else ""
         raise UserError(
@@ -43,10 +45,37 @@ def check_pretext(experiment: "Experiment") -> None:
 def _check_alone(experiment: "Experiment", name: str) -> None:
     unused: dict[str, Any] = {"data": isinstance(experiment.data, CachedFeatures), "mix": experiment.mix}
     unused |= {"channels": experiment.channels, "inference": not experiment.inference.plain}
+    if experiment.model.asks:
+        raise UserError(
+            f"Experiment: model={type(experiment.model).__name__}(...) reads texts, and pretext={name}() is of images "
+            "alone: pretrain its image's network, and give that the run (model.image.pretrained=RUN)"
+        )
     if given := [part for part, is_set in unused.items() if is_set]:
         raise UserError(
             f"Experiment: {', '.join(given)} cannot go with pretext={name}(), which sees images as they are, one at a "
             "time and without further channels"
+        )
+
+
+def _check_images(experiment: "Experiment", task: Pretext) -> None:
+    """Raises UserError for images and batches of which there is nothing to learn, or the wrong thing."""
+    name, training = type(task).__name__, experiment.training
+    if task.upright and any(isinstance(part, Flip) and part.vertical for part in experiment.augment):
+        raise UserError(
+            f"Flip(vertical=True): turns images upside down, where pretext={name}() asks which way up they are: set "
+            "vertical=False"
+        )
+    if task.views == 1:
+        return
+    if not experiment.augment:
+        raise UserError(
+            f"augment: pretext={name}() compares views of an image that differ by augmentation alone; expected "
+            "augment=(Flip(), Crop(pixels=8), Brightness()) or others, found none"
+        )
+    if training.batch_size // training.accumulate < 2:
+        raise UserError(
+            f"training: pretext={name}() tells an image from others of its batch; expected a batch_size of 2 or more "
+            f"for each of accumulate={training.accumulate}, found {training.batch_size}"
         )
 
 

@@ -32,11 +32,13 @@ class Pretext(Component):
 
     kind: of its truth, which the loss has to be for. views: how many images the network sees of each one.
     partial: whether some of the truth is NaN, which loss and scores leave out.
+    upright: whether it asks which way up an image is, so that none may be turned upside down before.
     """
 
     kind: ClassVar[Kind] = "regression"
     views: ClassVar[int] = 1
     partial: ClassVar[bool] = False
+    upright: ClassVar[bool] = False
 
     def targets(self, shape: tuple[int, int, int]) -> tuple[str, ...]:
         """Names of the numbers or classes, of images of (h, w, c). Raises UserError for shapes that will not do."""

@@ -21,6 +21,7 @@ class Rotation(Pretext):
     """
 
     kind: ClassVar[Kind] = "classification"
+    upright: ClassVar[bool] = True
 
     def targets(self, shape: tuple[int, int, int]) -> tuple[str, ...]:
         height, width, _ = shape

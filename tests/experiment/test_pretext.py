@@ -7,13 +7,14 @@ import pytest
 from tiny import parts_of, steps, tiny
 
 from jaxlab.core.types import UserError
-from jaxlab.data import Arrays, Mixup, Sobel, Unlabelled
-from jaxlab.experiment import Experiment, Folds, Objective
+from jaxlab.data import Arrays, Flip, Mixup, Sobel, Unlabelled
+from jaxlab.experiment import Experiment, Folds, Objective, Training
 from jaxlab.experiment.overfit import overfitting
 from jaxlab.experiment.recipe import resolve
 from jaxlab.heads import Decoder, Linear, Projection, Rates
 from jaxlab.heads.decoder import image_shape, sizes
 from jaxlab.losses import CrossEntropy, Mse, NTXent
+from jaxlab.models import ImageAndText, ShallowCNN
 from jaxlab.pretext import Contrast, Masked, Rotation
 
 TURNS = {"pretext": Rotation(), "loss": CrossEntropy()}
@@ -39,6 +40,16 @@ BLANKS = {"pretext": Masked(patch=4), "head": Decoder(channels=(4,)), "loss": Ms
             {**PAIRS, "loss": Mse()},
             r"and it NTXent\(\); found pretext=Contrast\(\) with loss=Mse\(\)",
         ),
+        (
+            {**TURNS, "model": ImageAndText(image=ShallowCNN())},
+            r"model=ImageAndText\(...\) reads texts, .*model.image.pretrained=RUN",
+        ),
+        (PAIRS, r"augment: pretext=Contrast\(\) compares views .* by augmentation alone; .* found none"),
+        (
+            {**PAIRS, "augment": (Flip(),), "training": Training(steps=1, batch_size=4, accumulate=4)},
+            r"expected a batch_size of 2 or more for each of accumulate=4, found 4",
+        ),
+        ({**TURNS, "augment": (Flip(vertical=True),)}, r"Flip\(vertical=True\): turns images upside down"),
         ({"loss": NTXent()}, r"NTXent\(\) needs pretext=Contrast\(\)"),
         (
             {"objectives": {"turn": Objective(of="pretext", loss=CrossEntropy())}},

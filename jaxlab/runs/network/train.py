@@ -158,7 +158,7 @@ def _layout(experiment: Experiment, session: Session) -> Layout:
 
 
 def _log_unknown_classes(recipe: Recipe, opened: Opened, session: Session) -> None:
-    if opened.train.label is None:
+    if opened.train.label is None or recipe.experiment.pretext is not None:
         return
     validation = recipe.training.positions[1]
     unknown = np.asarray(opened.train.label) < 0
