@@ -149,10 +149,11 @@ class QuestionInput(ImageInput):
                 f"({examples(map(repr, np.unique(texts[silent]).tolist()))})"
             )
         if cut:
-            most = self._model.tokenizer.max_length
-            say(
-                f"warning: {counted(cut, 'different text')} cut after {most} tokens (model.tokenizer.max_length)"
+            most = getattr(self._model.tokenizer, "max_length", None)  # one of the user's own may have none
+            where = (
+                "by model.tokenizer" if most is None else f"after {most} tokens (model.tokenizer.max_length)"
             )
+            say(f"warning: {counted(cut, 'different text')} cut {where}")
         if self.task.language["words"]:
             self._warn_unknown(tokens, texts)
         longest = -(-tokens.tokens.shape[1] // _MULTIPLE) * _MULTIPLE

@@ -1,6 +1,7 @@
 """Vocabularies against scikit-learn's, tokens by hand, and texts that are none."""
 
 import re
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -29,6 +30,22 @@ def test_words_are_those_of_scikit_learn():
     twice = Words(least=2).learned(TEXTS)
     assert set(twice) == {word for word, count in expected.items() if count >= 2}
     assert Words(most=3).learned(TEXTS) == found[:3]
+
+
+def test_training_texts_of_which_no_word_is_kept_are_refused():
+    with pytest.raises(
+        UserError, match=r"Words.least: no word occurs 3 times or more .* most frequent 2 times"
+    ):
+        Words(least=3).learned(["is it", "is this"])
+
+
+def test_one_long_text_takes_room_for_itself_alone():
+    texts = np.array(["red"] * 500 + ["x" * 100_000], object)
+    tracemalloc.start()
+    tokens, _, _ = tokenised(texts, Words().open(("red",)))
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    assert tokens[np.array([0, 499, 500])].tolist() == [[1], [1], [0]]
 
 
 def test_texts_become_numbers_of_words():

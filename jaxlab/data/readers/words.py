@@ -24,6 +24,7 @@ class Words(TextTokenizer):
     least: how often a word has to occur in the training texts to be kept; what is rarer teaches the unknown one.
     most: how many words are kept.
     max_length: greatest number of words of a text; longer texts are cut.
+    Raises UserError, of training texts, where no word is kept: all questions would be the same one.
     """
 
     least: int = 1
@@ -38,6 +39,12 @@ class Words(TextTokenizer):
     def learned(self, texts: Sequence[str]) -> tuple[str, ...]:
         counts = Counter(word for text in texts for word in words_of(text))
         kept = [word for word, count in counts.items() if count >= self.least]
+        if not kept:
+            raise UserError(
+                f"Words.least: no word occurs {self.least} times or more in the {len(texts)} training texts "
+                f"({len(counts)} different words, the most frequent {max(counts.values(), default=0)} times), so that "
+                "all texts would be the same: expected less"
+            )
         return tuple(sorted(kept, key=lambda word: (-counts[word], word))[: self.most])
 
     def open(self, words: tuple[str, ...] = ()) -> "OpenWords":
