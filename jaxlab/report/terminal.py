@@ -90,8 +90,8 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
     if run and "soup" in run:
         yield "soup", _members(run["soup"])
     if run:
-        if weights := run.get("weights"):
-            yield "weights", " <- ".join(_ancestors(weights))
+        for name, weights in _weights(run.get("weights") or {}):
+            yield name, " <- ".join(_ancestors(weights))
         versions = {"python": run.get("python"), **run.get("versions", {})}
         yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version)
         yield "commit", run.get("commit") or "unknown"
@@ -120,6 +120,12 @@ def _encoder(encoder: dict[str, Any]) -> str:
     shown = ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
     parts = [encoder.get("name"), model.get("type", encoder["type"]), str(weights), shown or "its last layer"]
     return "; ".join(part for part in parts if part)
+
+
+def _weights(record: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Those of what sees images, and of what reads texts beside them."""
+    parts = {"weights": record, "weights of texts": record.get("text") or {}}
+    return ((name, part) for name, part in parts.items() if part.get("source"))
 
 
 def _ancestors(weights: dict[str, Any]) -> Iterable[str]:

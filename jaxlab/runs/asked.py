@@ -97,10 +97,15 @@ def each(samples: Samples, questions: Sequence[str | None], columns: Sequence[st
 def read_questions(path: Path, images: Samples) -> tuple[np.ndarray, list[str]]:
     """The row of each question's image, and its text, of a CSV (or parquet) with the columns image and question.
 
-    Raises UserError for images that are not there.
+    Raises UserError for images that are not there, and for questions that are empty.
     """
     table = read_columns(path, (_IMAGE, _QUESTION))
     names, texts = (strings(table[column]).tolist() for column in (_IMAGE, _QUESTION))
+    if empty := [row for row, text in enumerate(texts) if not text.strip()]:
+        raise UserError(
+            f"{path}: expected a text in each row of {_QUESTION!r}, found {counted(len(empty), 'row')} without "
+            f"({examples(row + 1 for row in empty)}, counted from 1 below the header)"
+        )
     place = {name: row for row, name in enumerate(images.ids.tolist())}
     if absent := [name for name in dict.fromkeys(names) if name not in place]:
         raise UserError(

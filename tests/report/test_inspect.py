@@ -361,6 +361,15 @@ def test_a_ridge_regression_is_named_with_its_encoders(tmp_path):
     ]
 
 
+def test_weights_of_texts_are_named_beside_those_of_images_or_alone(tmp_path):
+    text = {"source": "MiniLM", "sha256": "b" * 64}
+    for name, own in (("alone", {}), ("both", {"source": "LeNet.pth", "sha256": "a" * 64})):
+        info = {**INFO, "weights": {**own, "text": text}}
+        said = invoke(make_run(tmp_path / name, info=info, steps=())).stdout
+        assert f"weights of texts  MiniLM (SHA-256 {'b' * 12})" in said
+        assert ("LeNet.pth (SHA-256" in said, "None (SHA" in said) == (bool(own), False)
+
+
 def test_a_run_without_checkpoints_is_shown(tmp_path):
     run = make_run(tmp_path / "run", steps=())
     assert "no checkpoint yet" in invoke(run).output

@@ -22,7 +22,7 @@ from jaxlab.heads import Linear
 from jaxlab.losses import SoftAnswers
 from jaxlab.models import Bert, Features, ShallowCNN
 from jaxlab.runs import api
-from jaxlab.runs.asked import about, asked, check_asks
+from jaxlab.runs.asked import about, asked, check_asks, read_questions
 from submit.formats import vqa_results
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "is", "it", "red", "dark", "what"]
@@ -60,6 +60,15 @@ def test_one_question_an_image_or_all_of_one():
 def test_questions_that_do_not_go_with_images(questions, words):
     with pytest.raises(UserError, match=words):
         asked(samples(3), questions, "question")
+
+
+def test_a_file_with_an_empty_question_is_named_with_its_rows(tmp_path):
+    file = tmp_path / "q.csv"
+    file.write_text("image,question\n0.png,What?\n1.png,\n0.png,   \n")
+    with pytest.raises(
+        UserError, match=r"q.csv: expected a text in each row .* 2 rows without \(2, 3, counted"
+    ):
+        read_questions(file, samples(2))
 
 
 def test_runs_that_take_no_questions_and_ones_that_need_some(trained, tmp_path):

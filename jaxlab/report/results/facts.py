@@ -110,7 +110,9 @@ def _words(split: str) -> str:
 
 def _weights(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     encoders = sequence(mapping(info.get("task")).get("encoders"))
-    for one in map(mapping, (info.get("weights"), *(mapping(each).get("weights") for each in encoders))):
+    own = mapping(info.get("weights"))
+    each = (own, own.get("text"), *(mapping(one).get("weights") for one in encoders))
+    for one in map(mapping, each):
         if one.get("source"):
             yield "pretrained weights", f"{one['source']}, SHA-256 {str(one.get('sha256', ''))[:12]}"
 
