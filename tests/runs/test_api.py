@@ -17,7 +17,7 @@ from jaxlab.data.sources.users_images import given_samples
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
-from jaxlab.runs.predict import _check_names
+from jaxlab.runs.predict import check_names
 from submit import Predictions
 
 SAMPLES = given_samples(np.zeros((3, 4, 4), np.uint8), "uint8")
@@ -47,13 +47,13 @@ def sample(folder, *lines: str):
     ids=["wide", "long", "like probabilities", "probabilities", "names"],
 )
 def test_samples_that_fit_pass(kind: str, lines: list[str], tmp_path) -> None:
-    _check_names(run(kind), sample(tmp_path, *lines))
+    check_names(run(kind), sample(tmp_path, *lines))
 
 
 def test_other_targets_and_ids_are_named(tmp_path) -> None:
     path = sample(tmp_path, "id,a,b,z", f"{SAMPLES.ids[0]},0,0,0", "other,0,0,0")
     with pytest.raises(UserError) as caught:
-        _check_names(run("regression"), path)
+        check_names(run("regression"), path)
     text = str(caught.value)
     assert text.startswith(
         f"{path} asks for other predictions than runs/x makes:\n- Required column 'z' could not"
