@@ -64,7 +64,7 @@ def scores_of_blocks(
 
 def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
     """(t,) r, explained variance, squared error and spread ratio, of the rows where a target is known."""
-    if not np.isnan(targets).any():
+    if len(targets) and not np.isnan(targets).any():
         return [
             metrics.pearson(values, targets, "nan"),
             metrics.explained_variance(values, targets, "nan"),

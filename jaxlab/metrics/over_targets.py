@@ -23,8 +23,10 @@ def of_known(each: np.ndarray, aggregate: Callable[[np.ndarray], np.floating]) -
 
 
 def median(each: np.ndarray) -> float:
-    """The same; NaN where more than half are undefined, which makes their 0 the median whatever the others are."""
+    """The same; NaN where more than half are undefined, which makes their 0 the median whatever the others are, and of
+    none.
+    """
     undefined = np.isnan(each)
-    if 2 * undefined.sum() > len(each):
+    if not len(each) or 2 * undefined.sum() > len(each):
         return float("nan")
     return float(np.median(np.where(undefined, 0.0, each)))

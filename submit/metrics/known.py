@@ -10,14 +10,18 @@ SCORES = ("pearson", "explained_variance", "mse", "spread_ratio")
 
 
 def where_known(pred: np.ndarray, truth: np.ndarray, distances: bool = False) -> dict[str, np.ndarray]:
-    """{score: (t,)}: of each target its score over the rows where its truth is not NaN; NaN where it is undefined.
+    """{score: (t,)}: of each target its score over the rows where its truth is not NaN; NaN where it is undefined, as
+    of no rows at all.
 
     distances: `ks_distance` too, for which values are sorted. Sums go over all rows at once, whichever are known, so
     that it takes no longer where every target lacks others.
     """
-    pred, truth = paired_arrays(pred, truth)
+    pred, truth = np.asarray(pred), np.asarray(truth)
     names = (*SCORES, "ks_distance") if distances else SCORES
     found = {name: np.full(truth.shape[1], np.nan) for name in names}
+    if pred.shape == truth.shape and not len(truth):
+        return found
+    pred, truth = paired_arrays(pred, truth)
     for which, (x, y) in blocks(pred, truth):
         with np.errstate(all="ignore"):
             for name, values in _of_block(x, y, distances).items():

@@ -132,7 +132,7 @@ def histogram(predicted: np.ndarray, truth: np.ndarray) -> Histogram:
     """Of (n, t) both. What is not finite lies in no bin."""
     edges = np.linspace(-FARTHEST, FARTHEST, _BINS + 1)
     counted = np.zeros((2, _BINS))
-    for _, (x, y) in blocks(predicted, truth):
+    for _, (x, y) in blocks(predicted, truth) if len(truth) else ():
         with np.errstate(all="ignore"):
             x = np.where(np.isnan(y), np.nan, x)
             known = np.maximum((~np.isnan(y)).sum(0), 1)

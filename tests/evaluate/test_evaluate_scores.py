@@ -5,7 +5,9 @@ import pytest
 from scipy.stats import pearsonr, tstd
 from sklearn.metrics import explained_variance_score, mean_squared_error, top_k_accuracy_score
 
-from jaxlab.evaluate.scores import scores_of
+from jaxlab.evaluate.scores import scores_of, scores_of_blocks
+from submit.scores.by_target import by_target
+from submit.scores.pairing import PairedNumbers
 
 RNG = np.random.default_rng(3)
 
@@ -29,6 +31,24 @@ def test_of_numbers():
         rel=1e-5,
     )
     assert "noise_normalised" not in scores_of(values, truth)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_subject_without_samples_has_no_part():
+    """As one of several has no validation sample: it changes nothing, and by itself has no score."""
+    truth = RNG.normal(size=(9, 2))
+    values = truth + RNG.normal(size=truth.shape)
+    none = np.empty((0, 3))
+    r = [pearsonr(values[:, t], truth[:, t])[0] for t in range(2)]
+    ceiling = np.array([0.1, 0.1, 0.1, 0.5, 1.0])
+    found = scores_of_blocks([(none, none), (values, truth)], ceiling)
+    assert found["pearson"] == pytest.approx(np.mean(r))
+    assert found["noise_normalised"] == pytest.approx(np.mean(r / np.sqrt([0.5, 1.0])))
+    assert np.isnan(list(scores_of_blocks([(none, none)]).values())).all()
+    pair = PairedNumbers(np.array([], np.str_), np.array(["a", "b", "c"]), none, none, *([],) * 2)
+    shown = by_target(pair, missing=True)
+    assert (shown.samples, shown.rows()["overall"]["targets"]) == (0, 0)
+    assert np.isnan(shown.summary()["pearson"])
 
 
 def test_of_classes_the_unknown_one_counts_as_wrong():
