@@ -41,7 +41,10 @@ class Output(click.ParamType):
             return path
         if not written:
             option = param.opts[0] if param else "file"
-            raise UserError(f"{option} {path}: expected a file that ends in {' or '.join(self.suffixes)}")
+            also = ", or a folder (that is there already, where its name has a point)" if self.folder else ""
+            raise UserError(
+                f"{option} {path}: expected a file that ends in {' or '.join(self.suffixes)}{also}"
+            )
         if path.is_dir():
             raise UserError(f"{path}: expected a file, found a folder")
         return path

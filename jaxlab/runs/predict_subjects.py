@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxlab.core.types import UserError
-from jaxlab.data.source import examples
+from jaxlab.data.source import Source, examples
 from jaxlab.runs.predict import Predicted, check_names, check_out, predict_loaded
 from jaxlab.runs.run import Run, Which
 from jaxlab.runs.submit_together import packed_at, write_together
@@ -86,11 +86,11 @@ def _there(run: Run, own: dict[str, list[Run]], split: str, log: Callable[[str],
     for name in own:
         if name not in sources:
             log(f"{name}: the data have no such subject; it is left out")
-        elif split == "test" and own[name][0].test[0] is None:
-            log(f"{name}: its data have no test images to predict; it is left out")
+        elif not own[name][0].has_samples(split):
+            log(f"{name}: its data have no {split} images to predict; it is left out")
         else:
             found.append(name)
-    if unknown := [name for name in sources if name not in own]:
+    if unknown := [name for name, source in sources.items() if name not in own and _has_images(source)]:
         log(f"warning: {run.rundir.path} knows nothing of {examples(unknown, 20)}, whom the data have too")
     if not found:
         raise UserError(
@@ -98,3 +98,11 @@ def _there(run: Run, own: dict[str, list[Run]], split: str, log: Callable[[str],
             f"{examples(sources, 20)}"
         )
     return found
+
+
+def _has_images(source: Source) -> bool:
+    """Whether there are some to predict; a folder beside the subjects' may be anything."""
+    try:
+        return source.open_test()[0] is not None
+    except UserError:
+        return False

@@ -191,6 +191,10 @@ class Run(ABC):
             raise UserError(f"{type(self.source).__name__}: these data have no test images to predict")
         return self.test[0]
 
+    def has_samples(self, split: str) -> bool:
+        """Whether the data have samples of "test", or another split that it predicts."""
+        return split != "test" or self.test[0] is not None
+
     @cached_property
     def test_fingerprint(self) -> str:
         """SHA-256 of the samples to predict. Raises UserError where there are none."""

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,12 @@ from pooled_folders import TARGETS, TEST, TRAIN, images_of, targets_of
 import jaxlab
 from jaxlab import UserError
 from jaxlab.cli.main import main
+from jaxlab.data import Pooled
 from jaxlab.report.results import subjects
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.report import evidence_of
-from jaxlab.runs import keeping
+from jaxlab.runs import keeping, predict_subjects
+from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
 
@@ -143,3 +146,18 @@ def test_data_may_lie_elsewhere_than_when_it_was_trained(pooled, pooled_folders,
     assert moved.test_samples().ids.tolist() == [f"t{k}" for k in range(TEST)]
     made = Predictions([f"t{k}" for k in range(TEST)], np.zeros((TEST, 2)), ["n0", "n1"])
     assert keeping.origin_of(moved, made, None).own
+
+
+def test_whom_there_is_nothing_to_predict_of_is_left_out(pooled_folders, tmp_path):
+    """Folders that are no subject's are not taken for one that the run does not know."""
+    sources = Pooled(root=str(pooled_folders)).of_subjects()
+    has = {"s1": True, "s2": False, "s3": True}  # s3 is gone
+    own = {name: [SimpleNamespace(has_samples=lambda split, has=has[name]: has)] for name in has}
+    run = SimpleNamespace(source=SimpleNamespace(of_subjects=lambda: sources), rundir=RunDirectory(tmp_path))
+    said = []
+    assert predict_subjects._there(run, own, "validation", said.append) == ["s1"]
+    assert said == [
+        "s2: its data have no validation images to predict; it is left out",
+        "s3: the data have no such subject; it is left out",
+        f"warning: {tmp_path} knows nothing of s10, whom the data have too",
+    ]

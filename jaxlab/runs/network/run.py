@@ -144,6 +144,9 @@ class NetworkRun(Run):
         check_unseen(self.rundir, self.experiment, self.fingerprint)
         return self.opened.train, self.positions[1]
 
+    def has_samples(self, split: str) -> bool:
+        return super().has_samples(split) and (split != "validation" or len(self.positions[1]) > 0)
+
     def named(
         self, ids: np.ndarray, values: np.ndarray, split: str, checkpoint: Saved, inferred: Mapping[str, Any]
     ) -> Predictions:
@@ -230,7 +233,7 @@ class NetworkRun(Run):
         """{"train": scores, "validation": scores} of a checkpoint, both in evaluation mode, of images as they are.
 
         With "validation_tta" and "validation_refined" where the experiment's `inference` asks for them. A soup of runs
-        with different validation images has training scores alone.
+        with different validation images has training scores alone, as has a subject without any.
         """
         return self._scores(self.checkpoint(self.usual if which is None else which))
 
@@ -253,8 +256,9 @@ class NetworkRun(Run):
         variables = self.on_devices(checkpoint)
         if not self.validates:
             return {"train": self.score(variables, "train")}
-        scores = {split: self.score(variables, split) for split in ("train", "validation")}
-        for name, evaluator in self._inferring.items():
+        splits = [split for split in ("train", "validation") if len(self._portions[split].ids)]
+        scores = {split: self.score(variables, split) for split in splits}
+        for name, evaluator in self._inferring.items() if "validation" in splits else ():
             scores[f"validation_{name}"] = self.score(variables, "validation", evaluator)
         return scores
 
