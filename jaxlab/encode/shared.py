@@ -158,9 +158,9 @@ def said(
 ) -> np.ndarray:
     """(n, k) what others' functions predict for the rows of one subject, less a constant each."""
     rows = subjects[name].rows
-    return np.concatenate(
-        [kernel[np.ix_(rows, subjects[other].rows)] @ function for other, function in functions.items()], 1
-    )
+    nobody = np.zeros((len(rows), 0), np.float32)
+    each = (kernel[np.ix_(rows, subjects[other].rows)] @ function for other, function in functions.items())
+    return np.concatenate([nobody, *each], 1)
 
 
 def _basis(kernel: np.ndarray, learn: np.ndarray, new: np.ndarray) -> Basis:

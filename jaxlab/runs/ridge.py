@@ -30,7 +30,14 @@ from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolve
 from jaxlab.runs.checks import check_same, log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
 from jaxlab.runs.ready import Ready, Shown, fitting, samples_of, sizes
-from jaxlab.runs.ridge_subjects import check_gaps, divided, report_subjects, together, training_rows
+from jaxlab.runs.ridge_subjects import (
+    check_gaps,
+    divided,
+    report_subjects,
+    together,
+    training_rows,
+    warn_of_penalties,
+)
 from jaxlab.runs.run import NamedScores, Run, UserImages, Which, numbers, record
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Checkpoints, Saved, saved
@@ -163,19 +170,7 @@ def _report(console: Console, config: Ridge, outcome: Outcome, opened: Opened) -
     console.print(table)
     if regions := {name: mask for name, mask in opened.rois.items() if mask.any()}:
         console.print(_by_region(outcome.rows, regions))
-    defined = ~np.isnan(outcome.rows[-1].score)
-    if not defined.all():
-        console.print(
-            f"warning: {config.score} is undefined for {np.sum(~defined):,} of {len(defined):,} targets, which are "
-            "constant or predicted so: nothing is chosen by it, and they take the largest penalty"
-        )
-    ends = [edge for edge in (min(config.alphas), max(config.alphas)) if len(config.alphas) > 1]
-    for edge in ends if defined.any() else ():
-        share = float((outcome.fitted.alpha[defined] == np.float32(edge)).mean())
-        if share > 0.05:
-            console.print(
-                f"warning: {share:.0%} of targets take the penalty {edge:g}, the last of Ridge.alphas; go further"
-            )
+    warn_of_penalties(console, config, outcome.rows[-1])
 
 
 def _by_region(rows: Sequence[BandScore], regions: Mapping[str, np.ndarray]) -> Table:

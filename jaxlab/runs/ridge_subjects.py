@@ -87,6 +87,28 @@ def report_subjects(
             values = (f"{value:.4f}" for value in (row.mean, over_targets.median(row.score)))
             table.add_row(*first, Text(row.name), *values, f"{np.median(row.alpha):.3g}")
     console.print(table)
+    final = [outcome.rows[-1] for outcome in outcomes.values()]
+    score, alpha = (
+        np.concatenate(part) for part in ([one.score for one in final], [one.alpha for one in final])
+    )
+    warn_of_penalties(console, config, BandScore("all", score, alpha))
+
+
+def warn_of_penalties(console: Console, config: Ridge, row: BandScore) -> None:
+    """Of targets without a score to choose by, and of penalties that end at the last ones tried."""
+    defined = ~np.isnan(row.score)
+    if not defined.all():
+        console.print(
+            f"warning: {config.score} is undefined for {np.sum(~defined):,} of {len(defined):,} targets, which are "
+            "constant or predicted so: nothing is chosen by it, and they take the largest penalty"
+        )
+    ends = [edge for edge in (min(config.alphas), max(config.alphas)) if len(config.alphas) > 1]
+    for edge in ends if defined.any() else ():
+        share = float((row.alpha[defined] == np.float32(edge)).mean())
+        if share > 0.05:
+            console.print(
+                f"warning: {share:.0%} of targets take the penalty {edge:g}, the last of Ridge.alphas; go further"
+            )
 
 
 def _shown(outcome: Outcome) -> list[BandScore]:

@@ -195,6 +195,12 @@ def test_others_who_know_nothing_leave_a_subject_as_it_is(encoder):
     np.testing.assert_allclose(found["b"].out_of_fold, 3, rtol=1e-6)
 
 
+def test_a_subject_without_others_is_by_itself(encoder):
+    found = fit_subjects(config(encoder, shared=SHARES), feature_set(), {"a": SUBJECTS["a"]}, lambda _: None)
+    lone, chosen = found["a"].rows
+    assert chosen.score.tolist() == lone.score.tolist()
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
