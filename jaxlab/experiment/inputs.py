@@ -23,6 +23,7 @@ from jaxlab.encode import CachedFeatures, Loaded, Resident, features, load_all
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.task import Task
 from jaxlab.objectives import Resolved
+from jaxlab.pretext import check_posed
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import Prepare
 from jaxlab.weights.preprocessing import check_intensities, described
@@ -273,7 +274,10 @@ def posed_targets(experiment: Experiment, opened: Opened) -> tuple[str, ...]:
             f"{type(experiment.data).__name__} wraps"
         )
     size = images.size or _first(experiment, opened).shape[:2]
-    return task.targets((*size, images.channels))
+    shape = (*size, images.channels)
+    targets = task.targets(shape)
+    check_posed(task, shape)
+    return targets
 
 
 def _first(experiment: Experiment, opened: Opened) -> np.ndarray:

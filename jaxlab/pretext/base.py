@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
 from jaxlab.core.config import Component
@@ -86,6 +88,35 @@ def pixels(shape: tuple[int, int, int]) -> tuple[str, ...]:
         for column in range(width)
         for channel in range(channels)
     )
+
+
+def check_posed(task: Pretext, shape: tuple[int, int, int]) -> None:
+    """Raises UserError for a task, of the user's own, that shows or asks for something else than it says.
+
+    shape: (h, w, c) of images. Nothing is computed: it is traced on shapes.
+    """
+    count, name = len(task.targets(shape)), type(task).__name__
+    images = jax.ShapeDtypeStruct((2, *shape), "float32")
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
+    seen, truth = jax.eval_shape(partial(task.posed, lambda images, _: images, keys=None), images, drawn=keys)
+    if seen.shape != (2 * task.views, *shape):
+        raise UserError(
+            f"{name}: expected it to show the network an image of {shape}, as those that it is given, found "
+            f"{seen.shape[1:]}"
+        )
+    if truth is None:
+        return
+    numbers = task.kind == "regression"
+    wanted, kind = ((2, count), jnp.floating) if numbers else ((2,), jnp.integer)
+    if truth.shape != wanted or not jnp.issubdtype(truth.dtype, kind):
+        what = (
+            f"{count} numbers ({count},), of its targets"
+            if numbers
+            else "the number of a class, () of integers"
+        )
+        raise UserError(
+            f"{name}: expected {what}, as the truth of an image, found {truth.shape[1:]} {truth.dtype}"
+        )
 
 
 def check_divides(field: str, side: int, shape: tuple[int, int, int]) -> None:

@@ -1,6 +1,7 @@
 """What tasks show and ask for, by numpy; and the loss of pairs by the paper's formula."""
 
 import itertools
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,16 @@ from jaxlab.core.types import UserError
 from jaxlab.losses import NTXent
 from jaxlab.losses.base import About
 from jaxlab.metrics.reduce import gathered
-from jaxlab.pretext import Contrast, Jigsaw, Masked, Reconstruction, Rotation, evaluation_keys
+from jaxlab.pretext import (
+    Contrast,
+    Jigsaw,
+    Masked,
+    Pretext,
+    Reconstruction,
+    Rotation,
+    check_posed,
+    evaluation_keys,
+)
 from jaxlab.pretext.jigsaw import orders
 
 IMAGES = np.random.default_rng(0).normal(0.3, 1.5, (16, 12, 12, 3)).astype(np.float32)
@@ -99,6 +109,40 @@ def test_draws_follow_the_sample_alone():
     keys = evaluation_keys(jnp.array([5, 3]))
     others = evaluation_keys(jnp.arange(7))
     assert (jax.random.key_data(keys) == jax.random.key_data(others[jnp.array([5, 3])])).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Own(Pretext):
+    kind = "classification"
+    size: int = 12
+
+    def targets(self, shape):
+        return ("a", "b")
+
+    def __call__(self, image, key):
+        return image[: self.size], jnp.float32(0)
+
+
+class _Means(_Own):
+    kind = "regression"
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (_Own(size=6), r"_Own: expected it to show .* of \(12, 12, 3\), .* found \(6, 12, 3\)"),
+        (_Own(), r"_Own: expected the number of a class, .* found \(\) float32"),
+        (_Means(), r"_Means: expected 2 numbers \(2,\), of its targets, .* found \(\) float32"),
+    ],
+)
+def test_a_task_of_ones_own_that_is_not_as_it_says_is_refused(task, message):
+    with pytest.raises(UserError, match=message):
+        check_posed(task, (12, 12, 3))
+
+
+@pytest.mark.parametrize("task", [Rotation(), Jigsaw(grid=2, permutations=4), Masked(patch=4), Contrast()])
+def test_tasks_are_as_they_say(task):
+    check_posed(task, (12, 12, 3))
 
 
 def ntxent(first, second, temperature):
