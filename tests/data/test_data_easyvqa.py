@@ -85,6 +85,12 @@ def test_bad_files_are_explained(case: str, tmp_path: Path, monkeypatch: pytest.
         EasyVQA().open()
 
 
+def test_a_package_without_its_answers_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jaxlab.data.sources.easyvqa.packaged", lambda *_: tmp_path)
+    with pytest.raises(UserError, match=r"answers.txt: cannot be read \(No such file or directory\)"):
+        EasyVQA().open()
+
+
 def test_without_the_package_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"package easy_vqa: pip install 'jaxlab\[easyvqa\]'"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxlab.core.files import reason
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import file_samples
 from jaxlab.data.readers.packages import packaged
@@ -31,7 +32,10 @@ class EasyVQA(Source):
 
     def open(self) -> Opened:
         folder = packaged("easy_vqa", "data", "easyvqa")
-        answers = tuple(sorted((folder / "answers.txt").read_text("utf-8").split()))
+        try:
+            answers = tuple(sorted((folder / "answers.txt").read_text("utf-8").split()))
+        except OSError as error:
+            raise UserError(f"{folder / 'answers.txt'}: cannot be read ({reason(error)})") from error
         train, test = (_samples(folder, split, answers) for split in ("train", "test"))
         return Opened(train=train, test=test, kind="classification", targets=answers)
 

@@ -75,6 +75,8 @@ def _shown(evidence: Evidence, rows: np.ndarray) -> Iterator[str]:
 
 def _caption(evidence: Evidence, row: int) -> str:
     name, values, truth = (evidence.predictions.ids[row], evidence.values[row], evidence.truth[row])
+    columns, asked = evidence.run.opened.train.columns, evidence.run.asks
+    name = ", ".join([str(name), *(str(columns[column][evidence.rows[row]]) for column in asked)])
     if evidence.truth.ndim == 1:
         p = np.exp(log_softmax(values.astype(np.float64)))
         told = f"{evidence.predictions.targets[truth]}, p = {p[truth]:.2f}"

@@ -8,10 +8,13 @@ from jaxlab.training.rundir import RunDirectory
 PLOT = "pretext"
 
 
-def keep_pictures(rundir: RunDirectory, experiment: Experiment) -> None:
-    """plots/pretext.png, of the best checkpoint; what is there stays. Raises SubmissionError where the disk refuses."""
+def keep_pictures(rundir: RunDirectory, experiment: Experiment, anew: bool) -> None:
+    """plots/pretext.png, of the best checkpoint. anew: what is there is of an earlier one; else it stays.
+
+    Raises SubmissionError where the disk refuses.
+    """
     path = rundir.plot(PLOT)
-    if path.is_file():
+    if path.is_file() and not anew:
         return
     found = NetworkRun.load(rundir, experiment).reconstruct()
     images_side_by_side(found.columns(), found.words(), path)

@@ -67,14 +67,15 @@ def train(
     start = begin(recipe, rundir, opened, layout, allow_config_change, session)
     recipe = start.recipe
     interrupted = False
-    if start.new or not start.is_done(session):
+    goes_on = start.new or not start.is_done(session)
+    if goes_on:
         portions = recipe.input.portions(opened, recipe.training.positions, layout, session.console)
         ceiling = opened.ceiling
         del opened  # its targets, gigabytes of a whole brain, are copied into the portions
         interrupted = _fit(start, portions, ceiling, layout, source, session)
     training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
     if experiment.pretext is not None and not interrupted:
-        keep_pictures(rundir, experiment)
+        keep_pictures(rundir, experiment, anew=goes_on)
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise Interrupted
     return rundir.path
