@@ -25,5 +25,5 @@ experiment = Experiment(
     head=Projection(layer="pool"),
     loss=NTXent(temperature=0.2),
     optimizer=AdamW(lr=2e-3, weight_decay=0.05, schedule=Cosine(warmup_epochs=2)),
-    training=Training(epochs=40, batch_size=100, metric="loss"),
+    training=Training(epochs=40, batch_size=100),
 )

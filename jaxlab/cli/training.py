@@ -107,16 +107,20 @@ def train_config(
     )
     click.echo(path)
     if root is not None:
-        _say_what_is_next(config, path, root)
+        posed = getattr(innermost(experiment), "pretext", None) is not None
+        _say_what_is_next(config, path, root, posed)
     return path
 
 
-def _say_what_is_next(config: Path, path: Path, root: str) -> None:
-    """The commands to type after a trial."""
+def _say_what_is_next(config: Path, path: Path, root: str, posed: bool) -> None:
+    """The commands to type after a trial. posed: of a pretext task."""
     trained, written = shlex.quote(str(path)), shlex.quote(shown(config))
+    ends = f"jaxlab predict {trained} --out submission.csv      what a run ends in"
+    if posed:
+        ends = f"jaxlab report {trained} --out pretext.html      what the network saw, and made of it"
     say(
         "trial: its scores say nothing about your data. Next:\n"
-        f"  jaxlab predict {trained} --out submission.csv      what a run ends in\n"
+        f"  {ends}\n"
         f"  jaxlab train {written} --set {root}=FOLDER      on your own data, at full size\n"
         "  jaxlab simulate FOLDER      to see what such a folder holds"
     )

@@ -14,6 +14,7 @@ from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.images import ImageRows
 from jaxlab.pretext import PRETEXT, evaluation_keys
+from jaxlab.training.posed import posed
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program
 
@@ -92,11 +93,11 @@ def _step(program: Program, variables: Variables, batch: Any) -> dict[str, Float
     task, one = program.pretext, _objective(program)
     assert task is not None
     plain, keys = program.prepare(batch["image"], None), evaluation_keys(batch["index"])
-    seen, posed = program.posed(batch, None)
+    seen, asked = posed(program, batch, None)
     outputs = one.own(program.apply(variables, seen, EVALUATION).outputs)
     found: dict[str, Any] = {"images": plain, "seen": seen.reshape(len(plain), task.views, *seen.shape[1:])}
     if task.kind == "classification":
-        return {**found, "asked": posed["truth"][one.name], "said": outputs.argmax(-1).astype(jnp.int32)}
+        return {**found, "asked": asked["truth"][one.name], "said": outputs.argmax(-1).astype(jnp.int32)}
     if task.views == 1:
         made = jax.vmap(task.restored)(one.in_units(outputs, variables.constants), plain, keys)
         return found if made is None else {**found, "made": made}

@@ -50,8 +50,8 @@ class Training(Component):
         other does. metrics.jsonl, the terminal and the curves have them.
     parallel: how devices share a batch: "pmap", "data" (one sharded array), "single" (one device alone), or "auto":
         pmap on as many devices as the batch can be divided among. The update is the same.
-    metric: the validation score that picks the best checkpoint; default Pearson r or accuracy. Where it is undefined,
-        as r of one sample or of constant targets, the validation loss does.
+    metric: the validation score that picks the best checkpoint; default Pearson r or accuracy, of `Contrast` the loss.
+        Where it is undefined, as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
     early_stopping_metric: the validation score that early stopping waits for; default `metric`.
     checkpoint_steps: checkpoints within epochs too, every so many updates.

@@ -73,7 +73,9 @@ class Recipe:
     @property
     def metric(self) -> str:
         """The validation score that tells which of several checkpoints is best."""
-        return self.experiment.training.metric or self.task.primary.headline
+        pairs = self.experiment.pretext is not None and self.experiment.pretext.views > 1
+        usual = "loss" if pairs else self.task.primary.headline  # views agree well before anything is learned
+        return self.experiment.training.metric or usual
 
     @cached_property
     def program(self) -> Program:

@@ -15,6 +15,8 @@ from jaxlab.core import tree
 from jaxlab.core.config import Component, from_json, to_json
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
+from jaxlab.data.device.augment import Normalize
+from jaxlab.data.images import Images
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.chosen import Which, chosen, parameters_of
 from jaxlab.training.rundir import RunDirectory
@@ -23,6 +25,7 @@ from jaxlab.weights.read import find, split_part
 
 LAYOUT = "a run of jaxlab's"
 _BACKBONE = "backbone."
+_PARTS: dict[str, type[Any]] = {"images": Images, "normalize": Normalize}
 
 
 class _Taken(NamedTuple):
@@ -57,30 +60,39 @@ def load_weights(
     checkpoint = _checkpoint(source)
     field = parameters_of(checkpoint)
     about = f"weights {source} do not fit {type(config).__name__}"
-    settles = _compared(config, experiment["model"], info["task"].get("settled") or {}, about)
+    settled = info["task"].get("settled")
+    settles = _compared(config, experiment["model"], settled if isinstance(settled, dict) else {}, about)
     stored = checkpoint.arrays((field, *(("stats",) if checkpoint.meta()["leaves"].get("stats") else ())))
     found = {**stored[field], **stored.get("stats", {})}
     taken = _taken(found, params | stats)
     changed = _adapted(taken.arrays, params, further, _colours(info["task"]))
     _check_leaves(taken.arrays, params | stats, about, _channels_hint(experiment, further))
     made = {path: taken.arrays[path].astype(leaf.dtype) for path, leaf in (params | stats).items()}
-    meta = checkpoint.meta()
     skipped = {
         "its readout": sum(not path.startswith(_BACKBONE) for path in found),
         "its classifier": taken.left,
     }
     record = {
         "source": source,
-        "file": str(checkpoint.path.relative_to(rundir.path)),
         "sha256": tree.digest(made),
-        "revision": None,
-        "layout": LAYOUT,
         "used": len(made),
         "skipped": {name: count for name, count in skipped.items() if count},
         "stem": "; ".join(changed.values()) or None,
         "widened": next((path for path, done in changed.items() if "further" in done), None),
-        "preprocessing": _preprocessing(info["task"]),
+        "preprocessing": _preprocessing(info["task"], about),
         "settles": settles,
+        **_origin(rundir, checkpoint, field),
+    }
+    return {path: made[path] for path in params}, {path: made[path] for path in stats}, record
+
+
+def _origin(rundir: RunDirectory, checkpoint: Saved, field: str) -> dict[str, Any]:
+    """Of the record of weights, what says which run and checkpoint they are of. field: of its parameters."""
+    info, meta = rundir.info(), checkpoint.meta()
+    return {
+        "file": str(checkpoint.path.relative_to(rundir.path)),
+        "revision": None,
+        "layout": LAYOUT,
         "notes": [_said(checkpoint, field, info)],
         "run": {
             "name": rundir.path.resolve().name,
@@ -91,7 +103,6 @@ def load_weights(
             "weights": _lineage(info.get("weights")),
         },
     }
-    return {path: made[path] for path in params}, {path: made[path] for path in stats}, record
 
 
 def digest_now(source: str) -> str | None:
@@ -104,7 +115,7 @@ def levels_of(source: str) -> Any:
     if not is_run(source):
         return None
     images = _directory(source).info().get("task", {}).get("images", {})
-    levels = images.get("levels")
+    levels = images.get("levels") if isinstance(images, dict) else None
     return tuple(levels) if isinstance(levels, list) else levels
 
 
@@ -239,18 +250,29 @@ def _channels_hint(experiment: Mapping[str, Any], further: int) -> str:
     )
 
 
-def _preprocessing(task: Mapping[str, Any]) -> dict[str, Any]:
+def _preprocessing(task: Mapping[str, Any], about: str) -> dict[str, Any]:
     """How the run's images were prepared, as `weights.preprocessing` has it."""
-    images, normalize = task["images"], task["normalize"]
+    images, normalize = (_part(task[name], kind, about) for name, kind in _PARTS.items())
     found = {
-        "mean": normalize.get("mean"),
-        "std": normalize.get("std"),
-        "interpolation": images.get("filter") or "area",
-        "crop_fraction": images.get("crop_fraction"),
-        "crop_from": images.get("crop_from"),
-        "size": images.get("size"),
+        "mean": list(normalize.mean),
+        "std": list(normalize.std),
+        "interpolation": images.filter or "area",
+        "crop_fraction": images.crop_fraction,
+        "crop_from": images.crop_from,
+        "size": list(images.size) if images.size else None,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _part(data: Any, kind: type[Any], about: str) -> Any:
+    """Raises UserError for what is another component, or none."""
+    try:
+        found = from_json(data)
+    except (UserError, TypeError, ValueError, AttributeError, RecursionError):
+        found = None
+    if not isinstance(found, kind):
+        raise UserError(f"{about}: its run.json has no {kind.__name__} of this version in its task")
+    return found
 
 
 def _said(checkpoint: Saved, field: str, info: Mapping[str, Any]) -> str:

@@ -25,7 +25,8 @@ from jaxlab.losses import END
 from jaxlab.metrics import TERM, SumsByObjective
 from jaxlab.metrics.reduce import gathered, total
 from jaxlab.objectives import Resolved, Told
-from jaxlab.pretext import PRETEXT, Pretext, evaluation_keys, training_keys
+from jaxlab.pretext import Pretext
+from jaxlab.training.posed import passed as passed_by
 from jaxlab.training.state import Variables
 
 Reported = dict[str, Array]
@@ -79,51 +80,6 @@ class Program:
     def alone(self) -> Self:
         """The same network, scored by the predicted objective alone."""
         return replace(self, objectives=(self.objective,), predicted=0)
-
-    def posed(self, batch: Batch, keys: Array | None) -> tuple[Any, Batch]:
-        """What the network sees of a batch, and the batch with the truth that a pretext task makes of its images.
-
-        keys: one a row, of augmentation and task; None in evaluation, where a task's draws follow the samples' places.
-        """
-        if self.pretext is None:
-            return self.prepare(batch["image"], keys), batch
-        drawn = evaluation_keys(batch["index"]) if keys is None else training_keys(keys)
-        images, truth = self.pretext.posed(self.prepare, batch["image"], keys, drawn)
-        return images, batch if truth is None else self._with_truth(batch, truth)
-
-    def _with_truth(self, batch: Batch, truth: Array) -> Batch:
-        """The batch with a truth for the objectives whose own is made from images."""
-        made = {one.name: truth for one in self.objectives if one.of == PRETEXT}
-        return {**batch, "truth": {**batch["truth"], **made}}  # type: ignore[dict-item]
-
-    def row_keys(self, keys: Array | None) -> Array | None:
-        """Of what the network sees, from those of the batch's rows."""
-        views = 1 if self.pretext is None else self.pretext.views
-        if keys is None or views == 1:
-            return keys
-        each = jax.vmap(lambda key: jax.random.split(key, views))(keys)
-        return each.reshape(-1)
-
-    def passed(
-        self,
-        variables: Variables,
-        batch: Batch,
-        keys: Array | None,
-        mode: Mode,
-        frozen_norms: Collection[str] = (),
-    ) -> tuple[Forward, Batch]:
-        """One pass of a batch, as `apply`, and the batch with its truth. keys: as for `posed`.
-
-        Where a task shows several views, outputs are those of the first, and the truth those of the second.
-        """
-        images, batch = self.posed(batch, keys)
-        found = self.apply(
-            variables, images, replace(mode, row_keys=self.row_keys(mode.row_keys)), frozen_norms
-        )
-        if self.pretext is None or self.pretext.views == 1:
-            return found, batch
-        views = found.outputs.reshape(-1, self.pretext.views, found.outputs.shape[1])
-        return found._replace(outputs=views[:, 0]), self._with_truth(batch, views[:, 1])
 
     def apply(
         self,
@@ -288,7 +244,7 @@ def evaluation_step(
     program: Program, variables: Variables, sums: SumsByObjective, batch: Batch, axis_name: str | None = None
 ) -> SumsByObjective:
     """`sums` with an evaluation batch added; rows where `mask` is False count as nothing."""
-    passed, batch = program.passed(variables, batch, None, EVALUATION)
+    passed, batch = passed_by(program, variables, batch, None, EVALUATION)
     outputs = passed.outputs
     losses = program.losses(outputs, batch, variables.constants, axis_name)
     return program.add(sums, outputs, losses, batch, variables.constants, axis_name)
@@ -315,7 +271,7 @@ def measuring_step(
     They are those of images as evaluation sees them, without dropout. frozen_norms: as in `Program.apply`.
     """
     mode = Mode(axis_name=axis_name, momentum=1 / (count + 1))
-    passed, _ = program.passed(variables, batch, None, mode, frozen_norms)
+    passed, _ = passed_by(program, variables, batch, None, mode, frozen_norms)
     return replace(variables, stats=passed.stats)
 
 

@@ -16,6 +16,7 @@ from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
 from jaxlab.objectives import Told
 from jaxlab.optim import Groups
+from jaxlab.training.posed import passed as passed_by
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Forward, Program, Reported
 
@@ -143,7 +144,7 @@ def forward(
     split = jax.vmap(lambda key: jax.random.split(key, 2), out_axes=1)(keys)
     constants, epoch = state.constants, learning.epoch(state)
     mode = Mode(train=True, row_keys=split[1], axis_name=axis_name, epoch=epoch)
-    passed, piece = program.passed(variables, piece, split[0], mode, learning.frozen_norms)
+    passed, piece = passed_by(program, variables, piece, split[0], mode, learning.frozen_norms)
     told = program.training_losses(passed.outputs, piece, constants, split[0], axis_name, epoch)
     return told, passed, piece
 

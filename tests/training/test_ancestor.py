@@ -97,6 +97,10 @@ def test_a_grey_image_has_the_effect_of_its_three_equal_channels(trained):
             {"edit": ("config.json", '"activation": "gelu"', '"activation": 3')},
             r"ShallowCNN.activation: expected",
         ),
+        (
+            {"edit": ("run.json", '"type": "Normalize"', '"type": "Flip"')},
+            r"run.json has no Normalize of this version",
+        ),
         ({"gone": "checkpoints"}, r"this run has no checkpoint yet; train it first"),
     ],
 )
@@ -134,7 +138,7 @@ def test_an_experiment_begins_from_a_run_and_says_so(arrays_npz, run, tmp_path):
     assert f"{run}, step {step} (SHA-256 {made['weights']['sha256'][:12]}" in " ".join(shown.split()).replace(
         " ,", ","
     )
-    assert changed_weights(made["weights"], made["weights"], f"{run}#last") != []
+    assert changed_weights(made["weights"], made["weights"], replace(MODEL, pretrained=f"{run}#last")) != []
     with pytest.raises(UserError, match=r"the weights of .*#last: \w{12} -> \w{12}\. Give another --run"):
         train(tiny(arrays_npz, *settings[1:], f"model.pretrained={run}#last"), child)
     shutil.rmtree(run)

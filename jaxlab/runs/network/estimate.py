@@ -14,6 +14,7 @@ from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.recipe import Recipe, resolve
 from jaxlab.pretext import PRETEXT
+from jaxlab.training.posed import passed
 from jaxlab.training.sharding import Layout
 from jaxlab.training.update import Learning
 
@@ -127,9 +128,9 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
         batch: Any = {"image": images, "truth": {}}
         mode = Mode(train=True, row_keys=keys[1])
         variables = Variables({**trained, **others}, stats, {})
-        passed, posed = recipe.program.passed(variables, batch, keys[0], mode, learning.frozen_norms)
+        found, posed = passed(recipe.program, variables, batch, keys[0], mode, learning.frozen_norms)
         told: Any = posed["truth"]  # of two views of an image, what the network makes of the second
-        return passed.outputs.sum() + sum(one.sum() for one in told.values())
+        return found.outputs.sum() + sum(one.sum() for one in told.values())
 
     def back(trained: tree.Flat, *rest: Any) -> Any:
         return jax.vjp(lambda trained: forward(trained, *rest), trained)[1]
