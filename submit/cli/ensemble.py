@@ -11,6 +11,7 @@ from rich.table import Table
 
 from submit import ensemble as combine
 from submit.cli.terminal import plain_console
+from submit.ensemble.classes import widening
 from submit.ensemble.members import (
     MemberFiles,
     find_members,
@@ -41,6 +42,7 @@ _ONLY = {  # options by the methods that they go with
     "keep": ("select",),
     "by": ("stack",),
     "rois": ("stack", "best"),
+    "classes": ("mean", "trimmed", *_LEARNED),
 }
 
 
@@ -75,6 +77,10 @@ _ONLY = {  # options by the methods that they go with
     "--by", type=click.Choice(["all", "roi", "target"]), help="For stack: who shares weights; target."
 )
 @click.option("--rois", type=_FILE, help="Regions of targets: a .npz of masks, or a .csv of target,roi.")
+@click.option(
+    "--classes", type=click.Choice(["union"]),
+    help="Of members that know other classes, as answers to questions: those of all. [default: refuse]",
+)  # fmt: skip
 @click.option(
     "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A sample submission, which gives a CSV its rows, columns and names.",
@@ -124,10 +130,11 @@ def _refuse_unused(method: str, chosen: dict[str, Any]) -> None:
 def _plain(method: str, members: list[MemberFiles], chosen: dict[str, Any]) -> Predictions:
     weights = _weights(chosen["weights"], len(members)) if "weights" in chosen else None
     names, varies = [str(member.test) for member in members], []
+    widened = _widening(members, chosen)
 
     def loaded() -> Iterator[Predictions]:
         for member in members:
-            yield (test := load_test(member.test))
+            yield (test := widened(load_test(member.test)))
             varies.append(variation(test))
 
     if method == "rank":
@@ -143,13 +150,23 @@ def _plain(method: str, members: list[MemberFiles], chosen: dict[str, Any]) -> P
     return result
 
 
+def _widening(members: list[MemberFiles], chosen: dict[str, Any]) -> Callable[[Predictions], Predictions]:
+    """What --classes does to each member's predictions; says it."""
+    if "classes" not in chosen:
+        return lambda member: member
+    widened, said = widening([member.test for member in members])
+    click.echo(said, err=True)
+    return widened
+
+
 def _warn(lines: list[str]) -> None:
     for line in lines:
         click.echo(f"Warning: {line}", err=True)
 
 
 def _learned(method: str, members: list[MemberFiles], chosen: dict[str, Any]) -> Predictions:
-    labelled = load_labelled(members)
+    widened, known = _widening(members, chosen), load_labelled(members)
+    labelled = [widened(one) for one in known]
     truth = load_truth(chosen["truth"], labelled[0])
     ways: dict[str, Callable[..., combine.Combination]] = {
         "greedy": combine.greedy, "select": combine.select, "stack": combine.stack, "best": combine.best,
@@ -164,7 +181,8 @@ def _learned(method: str, members: list[MemberFiles], chosen: dict[str, Any]) ->
     with Console(stderr=True).status("learning weights"):
         combination = learn(**how)
     _warn(unlike_scales(names, [variation(known) for known in labelled]))
-    result = combination.apply(_fresh(members, labelled), [str(member.test) for member in members])
+    fresh = map(widened, _fresh(members, known))
+    result = combination.apply(fresh, [str(member.test) for member in members])
     _report(combination)
     return result
 

@@ -42,7 +42,13 @@ def match_first(
     try:
         return align(member, first.ids, first.targets if targets is None else targets)
     except SubmissionError as error:
-        raise SubmissionError(f"{name} does not match {of_first}: {error}") from error
+        other = first.kind != "regression" and set(member.targets) != set(first.targets)
+        mend = (
+            " With --classes union (python -m submit ensemble) members may know other classes."
+            if other
+            else ""
+        )
+        raise SubmissionError(f"{name} does not match {of_first}: {error}{mend}") from error
 
 
 def refuse_not_finite(member: Predictions, name: str) -> None:
