@@ -102,7 +102,8 @@ def _data_of(
     images = replace(found.images, size=size or found.images.size)
     settled = ("filter", *(("crop_fraction", "crop_from") if images.policy == "crop" else ()))
     needed = [f"images.{name}" for name in settled if getattr(images, name) is None]
-    if getattr(found.model, "pretrained", None) and images.size and needed:
+    sees = next(iter(found.model.parts.values()))
+    if getattr(sees, "pretrained", None) and images.size and needed:
         raise UserError(
             f"config {config}: leaves {' and '.join(needed)} to the pretrained weights, which training on prepared "
             "data could not follow; say what `jaxlab train` prints at its start, e.g. --set images.filter=bicubic "

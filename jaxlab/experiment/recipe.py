@@ -171,7 +171,7 @@ class Recipe:
         check_rows(
             lambda images: self.program.apply(variables, images, EVALUATION).outputs,
             self.input.shape,
-            [self.experiment.model, *heads],
+            [self.experiment.model, *self.experiment.model.parts.values(), *heads],
         )
 
     @property

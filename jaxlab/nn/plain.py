@@ -81,7 +81,8 @@ def check_rows(forward: Callable[[Any], Any], shape: Any, owners: Sequence[Any])
     takes one compiled call; without a part of the user's there is none. forward: a batch -> arrays of its rows.
     shape: of images, or {name: shape} of features.
     """
-    own = [type(owner).__name__ for owner in owners if not type(owner).__module__.startswith("jaxlab.")]
+    others = (owner for owner in owners if not type(owner).__module__.startswith("jaxlab."))
+    own = list(dict.fromkeys(type(owner).__name__ for owner in others))
     if not own:
         return
     with jax.debug_nans(False):

@@ -60,6 +60,7 @@ def _check_pattern(name: str, pattern: str | None) -> None:
 
 
 Rule = Freeze | Rate
+_SIDE_BY_SIDE = {"image", "text"}  # before the slash, in the names of layers of two encoders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +181,8 @@ def _matches(rule: Rule, path: str, layer: str, layers: Sequence[str]) -> bool:
 
 def _follows(later: str, earlier: str) -> bool:
     """Of two layers in order, whether the first is made of the second: those of other encoders are not."""
-    own, other = (layer.partition("/")[0] if "/" in layer else "" for layer in (earlier, later))
-    return other in ("", own)
+    own, other = (layer.partition("/")[0] for layer in (earlier, later))
+    return {own, other} != _SIDE_BY_SIDE
 
 
 def _nothing(matched: Sequence[str], paths: Sequence[str]) -> str:
