@@ -31,6 +31,7 @@ class TwoReadouts:
     """x w read by two vectors, each with a squared error."""
 
     objectives = (Goal("activity"), Goal("object"))
+    pretext = None
 
     def prepare(self, images, keys):
         return images

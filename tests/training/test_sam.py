@@ -29,6 +29,7 @@ class Linear:
     """A program of outputs x w + b, squared error and the mean of b, whose statistics count the passes."""
 
     objectives = (Goal(),)
+    pretext = None
 
     def prepare(self, images, keys):
         return images
