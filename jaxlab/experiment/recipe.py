@@ -20,12 +20,13 @@ from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import check_batch_size, epoch_length, steps_of_each
-from jaxlab.data.source import Opened, examples
+from jaxlab.data.source import Opened
 from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
 from jaxlab.experiment.questions import language_of
 from jaxlab.experiment.seen import input_of
+from jaxlab.experiment.sides import seen_on_both_sides, unvalidated
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
 from jaxlab.heads.answers import filled
@@ -251,7 +252,7 @@ def resolve(
     notes = [
         line for one in objectives for line in one.learnable(opened.train, positions[0], standardize, limited)
     ]
-    notes += _unvalidated(opened, positions[1])
+    notes += [*unvalidated(opened, positions[1]), *seen_on_both_sides(opened.train, positions)]
     for one in objectives:
         one.head.check_targets(one.targets)
     if standardize:  # else losses compare numbers as they are
@@ -326,17 +327,6 @@ def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, n
     if opened.train.batch_of is not None:
         return positions, steps_of_each(opened.train.batch_of[positions[0]], batch_size)
     return positions, epoch // batch_size
-
-
-def _unvalidated(opened: Opened, validate: np.ndarray) -> list[str]:
-    """A line on subjects without a sample for validation."""
-    seen = set(opened.train.columns["subject"][validate].tolist()) if opened.subjects else set()
-    if not (without := [name for name in opened.subjects if name not in seen]):
-        return []
-    return [
-        f"no sample of {examples(without, 20)} is for validation: their targets have no part in its scores, nor in "
-        "which checkpoint is the best; a larger share (split.validation), or another split.seed, gives them some"
-    ]
 
 
 def _check_watched(experiment: Experiment, objectives: tuple[Resolved, ...], opened: Opened) -> None:

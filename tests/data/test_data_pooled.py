@@ -22,7 +22,8 @@ from jaxlab.data import (
 from jaxlab.data.split import spread
 from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.experiment import Experiment
-from jaxlab.experiment.recipe import _unvalidated, positions_of
+from jaxlab.experiment.recipe import positions_of
+from jaxlab.experiment.sides import unvalidated
 from jaxlab.heads import Linear, Rates
 from jaxlab.losses import Poisson
 from jaxlab.models import ShallowCNN
@@ -155,9 +156,9 @@ def test_a_limit_leaves_some_of_everybody(opened):
 
 
 def test_a_subject_that_no_validation_sample_is_of_is_said(opened):
-    (line,) = _unvalidated(opened, np.flatnonzero(opened.train.columns["subject"] != "s10")[:30])
+    (line,) = unvalidated(opened, np.flatnonzero(opened.train.columns["subject"] != "s10")[:30])
     assert line.startswith("no sample of s10 is for validation")
-    assert _unvalidated(opened, np.array([0, 30, 50])) == []
+    assert unvalidated(opened, np.array([0, 30, 50])) == []
 
 
 def test_columns_that_pooling_adds_can_be_learned(opened):
