@@ -1,6 +1,7 @@
 """Whether a run may be gone on with, and whether its validation samples are new to it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ import numpy as np
 
 from jaxlab.core.beside import trusted
 from jaxlab.core.config import Component, differences, from_json, identity, load_file
+from jaxlab.core.subjects import subject_of, without_subject
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import changed_encoders
 from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Resolved
-from jaxlab.pretext import PRETEXT
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions, SubmissionError, kaggle
@@ -124,13 +125,17 @@ def log_data(opened: Opened, objective: Resolved, session: Session) -> None:
     """Before training: what the source noted, and what would keep predictions from being submitted."""
     for note in opened.notes:
         session.once(note)
+    for name, one in opened.subjects.items():
+        own = tuple(without_subject(target) for target in objective.targets if subject_of(target) == name)
+        if own:  # else targets are the same for all, as a column is
+            _log_unlike(one, replace(objective, targets=own), session)
+    _log_unlike(opened, objective, session)
+
+
+def _log_unlike(opened: Opened, objective: Resolved, session: Session) -> None:
+    """What would keep predictions from being submitted."""
     samples, sample = opened.test, opened.sample_submission
-    if (
-        samples is None
-        or sample is None
-        or objective.of == PRETEXT
-        or len(samples) * len(objective.targets) > _CELLS
-    ):
+    if samples is None or sample is None or len(samples) * len(objective.targets) > _CELLS:
         return
     try:
         faults = unlike_sample(samples, objective, sample)

@@ -1,16 +1,16 @@
 """Data that a run was not trained on: their targets and classes by name, never by place, and scores of all samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxlab.core.blocks import of_columns
+from jaxlab.core.blocks import BlockDiagonal, of_columns
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Opened, examples
-from jaxlab.evaluate.scores import scores_of
+from jaxlab.evaluate.scores import scores_of, scores_of_blocks
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.objectives.resolved import ACTIVITY
 from jaxlab.pretext import PRETEXT
@@ -111,10 +111,22 @@ def _scores(run: "Run", which: "Which | None") -> "NamedScores":
         if truth is None:  # what another network said of the run's own samples
             continue
         first = one.name == run.primary.name
-        values = (run if first else run.predicting(one.name)).predicted(run.opened.train, which)
-        scores = scores_of(values, one.scored(truth), one.ceiling(run.opened), one.answer_types)
+        asked = run if first else run.predicting(one.name)
+        if isinstance(truth, BlockDiagonal):
+            scores = scores_of_blocks(list(_by_subject(asked, which)), one.ceiling(run.opened))
+        else:
+            values = asked.predicted(run.opened.train, which)
+            scores = scores_of(values, one.scored(truth), one.ceiling(run.opened), one.answer_types)
         if first:
             found |= scores
         if len(run.objectives) > 1:
             found |= {f"{one.name}/{name}": score for name, score in scores.items()}
     return found
+
+
+def _by_subject(run: "Run", which: "Which | None") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Predictions and truth of each subject's own samples and targets."""
+    for name in run.subjects:
+        one = run.subject(name)
+        samples = one.opened.train
+        yield one.predicted(samples, which), np.asarray(one.primary.truth(samples))

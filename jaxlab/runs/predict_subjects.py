@@ -25,7 +25,7 @@ def predict_subjects(
     at all, so that the same call after one that was killed leaves every one.
     Raises UserError before anything is predicted where that can be known.
     """
-    subjects = _common(runs)
+    subjects, log = _common(runs), _once(log)
     _check_folder(out, runs[0], subjects)
     own = {name: [run.subject(name) for run in runs] for name in subjects}
     there = _there(runs[0], own, split, log)
@@ -52,6 +52,18 @@ def predict_subjects(
         together = {name: own[name] for name in there if forms[name] == form}
         done |= write_together(form, together, out, which, log)
     return Predicted({}, out=out, subjects=done)
+
+
+def _once(log: Callable[[str], None]) -> Callable[[str], None]:
+    """Of a run that all subjects share the same is said but once."""
+    said: set[str] = set()
+
+    def say(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            log(line)
+
+    return say
 
 
 def _common(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -15,10 +15,12 @@ import jaxlab
 from jaxlab import UserError
 from jaxlab.cli.main import main
 from jaxlab.data import Pooled
+from jaxlab.objectives import Objective, resolved
 from jaxlab.report.results import subjects
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.report import evidence_of
-from jaxlab.runs import keeping, predict_subjects
+from jaxlab.runs import keeping, new_data, predict_subjects
+from jaxlab.runs.checks import log_data
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
@@ -161,3 +163,27 @@ def test_whom_there_is_nothing_to_predict_of_is_left_out(pooled_folders, tmp_pat
         "s3: the data have no such subject; it is left out",
         f"warning: {tmp_path} knows nothing of s10, whom the data have too",
     ]
+
+
+def test_other_data_are_scored_over_each_subjects_own_samples(network):
+    """Mean correlation over all targets, by numpy."""
+    r = []
+    for subject in TRAIN:
+        columns = [name.startswith(f"{subject}/") for name in network.targets]
+        said = network.predict(images_of(subject)[: TRAIN[subject]])[:, columns]
+        r += [np.corrcoef(x, y)[0, 1] for x, y in zip(said.T, targets_of(subject).T, strict=True)]
+    (scores,) = new_data.evaluated(network, "best").values()
+    assert scores["all"]["pearson"] == pytest.approx(np.mean(r), abs=1e-4)
+
+
+def test_a_sample_that_asks_for_others_is_told_before_training(pooled_folders, tmp_path):
+    root, said = copytree(pooled_folders, tmp_path / "data"), []
+    sample = root / "s2" / "sample_submission.csv"
+    lines = sample.read_text().splitlines()
+    sample.write_text("\n".join([f"{lines[0]},n9", *(f"{line},0" for line in lines[1:])]) + "\n")
+    opened = Pooled(root=str(root)).open()
+    (objective,) = resolved({"activity": Objective()}, {"activity": opened.targets}, missing=True)
+    log_data(opened, objective, SimpleNamespace(once=said.append))
+    (line,) = [line for line in said if line.startswith("warning")]
+    assert f"{sample} asks for other predictions" in line
+    assert "n9" in line
