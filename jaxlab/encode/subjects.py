@@ -1,6 +1,6 @@
 """Ridge regression of pooled subjects: each by itself, or with a share of what the others' have found."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -88,12 +88,8 @@ def fit_subjects(
     return found
 
 
-def check_shared(rows: int, subjects: Collection[str]) -> None:
-    """Raises UserError, before features are made, where nobody shares or the memory does not hold what is shared."""
-    if len(subjects) < 2:
-        raise UserError(
-            f"Ridge.shared: expected two subjects or more, found {', '.join(subjects)} alone; leave shared out"
-        )
+def check_room(rows: int) -> None:
+    """Raises UserError where sharing would take too much memory, before features are made."""
     if (size := rows * rows * 4) > _MOST:
         raise UserError(
             f"Ridge.shared: the kernel of all {rows:,} training images would take {size / 2**30:.0f} GB, expected "

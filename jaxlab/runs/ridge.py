@@ -22,7 +22,7 @@ from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge
 from jaxlab.encode.shared import Subject
-from jaxlab.encode.subjects import FittedSubjects, check_shared, fit_subjects
+from jaxlab.encode.subjects import FittedSubjects, check_room, fit_subjects
 from jaxlab.evaluate.scores import scores_of, scores_of_blocks
 from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
@@ -72,7 +72,7 @@ def train_ridge(
     rows = training_rows(config, opened.train)
     subjects = divided(config, opened, rows)
     if config.shared:
-        check_shared(len(rows), subjects)
+        check_room(len(rows))
     log_data(opened, resolved(_OBJECTIVES, dict.fromkeys(_OBJECTIVES, opened.targets))[0], session)
     encoders = load_all(
         config.encoders, levels_for(config, rundir, opened, session), recorded_encoders(rundir)
