@@ -14,15 +14,23 @@ space of features: the best approximation of that covariance of this rank.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxlab.core.late import Late
 from jaxlab.core.precision import loses
 from jaxlab.encode import folds
 from jaxlab.encode.eigen import Basis, centred, dual
 from jaxlab.encode.folds import Fold, RidgeScore, coefficients, standardised
 
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = Late("scipy.linalg")
+
 Numbers = Sequence[float]
+_SMALL = 1e-10  # of the largest function's square norm: less is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +79,9 @@ def components(
             basis = _basis(kernel, learn, learn[:0])
             weights = coefficients(basis, basis.left, subject.targets[learn], alpha)
             weights = weights / np.where(scale > 0, scale, np.inf)[None]
-            found[number] = np.zeros((len(kernel), min(count, *weights.shape)), np.float32)
-            found[number][learn] = _leading(basis, weights, count)
+            leading = _leading(basis, weights, count)
+            found[number] = np.zeros((len(kernel), leading.shape[1]), np.float32)
+            found[number][learn] = leading
     return {number: found.get(number, found.get(None)) for number in numbers}  # type: ignore[misc]
 
 
@@ -186,7 +195,16 @@ def _predicted(by_fold: Sequence[Fold], subject: Subject, alpha: np.ndarray) -> 
 
 
 def _leading(basis: Basis, weights: np.ndarray, count: int) -> np.ndarray:
-    """(n, k) weights @ V: of functions with these weights of rows (n, t), the orthogonal ones of largest norm."""
-    values: np.ndarray = np.sqrt(basis.values)[:, None] * (basis.left.T @ weights)  # in an orthonormal basis
-    _, _, right = np.linalg.svd(values.astype(np.float64), full_matrices=False)
-    return (weights @ right[:count].T).astype(np.float32)
+    """(n, k) weights @ V: of functions with these weights of rows (n, t), the orthogonal ones of largest norm.
+
+    From the smaller of the two matrices of products: of 40,000 targets, or rows, there may be.
+    """
+    values = np.sqrt(basis.values)[:, None] * (basis.left.T @ weights)  # in an orthonormal basis, (n, t)
+    wide = values.shape[1] > values.shape[0]
+    products = (values @ values.T if wide else values.T @ values).astype(np.float64)
+    squares, vectors = linalg.eigh(products, driver="evd", overwrite_a=True, check_finite=False)
+    kept = np.flatnonzero(squares > _SMALL * squares[-1])[::-1][:count]
+    right = vectors[:, kept]
+    if wide:
+        right = values.T @ right / np.sqrt(squares[kept])[None]
+    return (weights @ right).astype(np.float32)

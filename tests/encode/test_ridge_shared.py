@@ -195,6 +195,22 @@ def test_others_who_know_nothing_leave_a_subject_as_it_is(encoder):
     np.testing.assert_allclose(found["b"].out_of_fold, 3, rtol=1e-6)
 
 
+@pytest.mark.parametrize("targets", [3, 50], ids=["fewer targets than images", "more"])
+def test_the_functions_that_are_shared_are_those_of_largest_norm(targets):
+    """Products of what they predict are the best approximation of rank 2 of those of all targets: numpy's SVD."""
+    x = scaled()[:20]
+    y = RNG.normal(size=(20, targets)).astype(np.float32)
+    one = Subject(np.arange(20), y, np.arange(20) % 2)
+    alpha = np.full(targets, 0.1, np.float32)
+    (found,) = shared.components((x @ x.T).astype(np.float32), one, alpha, 2, [None]).values()
+    left, sizes, _ = np.linalg.svd(weights_alone(x, one, alpha), full_matrices=False)
+    expected = x @ (left[:, :2] * sizes[:2])
+    said = x @ x.T @ found
+    np.testing.assert_allclose(
+        said @ said.T, expected @ expected.T, rtol=1e-3, atol=1e-3 * (expected**2).max()
+    )
+
+
 def test_a_subject_without_others_is_by_itself(encoder):
     found = fit_subjects(config(encoder, shared=SHARES), feature_set(), {"a": SUBJECTS["a"]}, lambda _: None)
     lone, chosen = found["a"].rows
