@@ -23,7 +23,9 @@ from jaxlab.losses import SoftAnswers
 from jaxlab.models import Bert, Features, ShallowCNN
 from jaxlab.runs import api
 from jaxlab.runs.asked import about, asked, check_asks, read_questions
+from submit.cli import breakdown
 from submit.formats import vqa_results
+from submit.scores.folder import write_scores
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "is", "it", "red", "dark", "what"]
 QUESTIONS = ["is it red", "is it dark", "what is it"]
@@ -182,8 +184,7 @@ def test_what_is_asked_about_images_is_what_is_predicted_of_a_split(answering, t
     by_question = {kind: accuracy for kind, (_, accuracy) in details.by_type["question_type"].items()}
     assert by_question == pytest.approx(judged.question_type)
     assert details.to_dict()["vqa_accuracy_by_answer_type"] == pytest.approx(judged.answer_type)
-    printed = CliRunner().invoke(
-        main, ["evaluate", str(path), "--details", "--out", str(tmp_path / "scores")]
-    )
-    assert "question type" in printed.output
-    assert (tmp_path / "scores" / "validation" / "question_type.csv").is_file()
+    out_of = io.StringIO()
+    breakdown.show(Console(file=out_of, width=80), details)
+    assert "question type" in out_of.getvalue()
+    assert "question_type.csv" in write_scores(details.to_dict(), details, tmp_path / "scores")
