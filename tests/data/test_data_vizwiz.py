@@ -97,6 +97,14 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda r: (r / "test/g.jpg").unlink(),
         r"test: no image for 1 of the 1 images of .*test\.json \(g\.jpg\)",
     ),
+    "half a download": (
+        lambda r: [(r / "Annotations/val.json").unlink(), (r / "Annotations/test.json").unlink()],
+        r"val\.json: no such file, though .*val is there: half a download.*test\.json: no such file",
+    ),
+    "an answer beside the ten": (
+        edit(lambda e: [e[1].update(answer="can"), e[2].pop("answers")]),
+        r"1 of the 5 questions have no 'answers' \(number 2",
+    ),
     "no folder": (lambda r: (r / "val").rename(r / "x"), "val: expected a folder of images, found nothing"),
 }
 

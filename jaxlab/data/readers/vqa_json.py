@@ -74,8 +74,13 @@ def _are_answers(found: Any) -> bool:
 
 
 def _text_alone(entry: dict[str, Any]) -> Any:
-    """What an annotator answered, {"answer": text, ...}, as that text, once for all who gave it."""
+    """What an annotator answered, {"answer": text, ...}, as that text, once for all who gave it.
+
+    An entry of a file stays, whatever stands beside its `answers`.
+    """
     text = entry.get("answer")
+    if "answers" in entry or "question" in entry:
+        return entry
     if type(text) is str:  # of millions: as quick as can be
         return sys.intern(text)
     return sys.intern(str(text)) if isinstance(text, int | float) else entry

@@ -68,7 +68,7 @@ class VizWiz(Source):
     def open(self) -> Opened:
         root, problems = existing_folder(self.root), list[str]()
         names = {"train": self.train}
-        if self.validation and self._path(root, self.validation).is_file():
+        if self.validation and self._is_there(root, self.validation, problems):
             names["val"] = self.validation
         parts = {split: self._part(root, name, _ANSWERED, problems) for split, name in names.items()}
         entries = [entry for part in parts.values() for entry, _ in part]
@@ -119,8 +119,20 @@ class VizWiz(Source):
     def _path(self, root: Path, split: str) -> Path:
         return root / self.annotations.replace("{split}", split)
 
+    def _is_there(self, root: Path, split: str, problems: list[str]) -> bool:
+        """Whether a split has its JSON. A folder of its images without is half a download."""
+        path, folder = self._path(root, split), root / self.images.replace("{split}", split)
+        if path.is_file():
+            return True
+        if "{split}" in self.images and folder.exists():
+            problems.append(
+                f"{path}: no such file, though {folder} is there: half a download? Fetch it, or leave the split out "
+                "with data.validation or data.test = None"
+            )
+        return False
+
     def _test(self, root: Path, problems: list[str]) -> Samples | None:
-        if not self.test or not self._path(root, self.test).is_file():
+        if not self.test or not self._is_there(root, self.test, problems):
             return None
         part = self._part(root, self.test, _ASKED, problems)
         ids = np.array([str(entry["image"]) for entry, _ in part])
