@@ -22,7 +22,7 @@ from jaxlab.data import Images
 from jaxlab.data.readers.tokens import Tokenizer
 from jaxlab.encode import CachedFeatures, ImageEncoder, TextAnswers, TextEncoder
 from jaxlab.experiment import Experiment, Objective, Seeds, Training
-from jaxlab.heads import AnswerGate, CosineAnswers, Linear, RandomVectors
+from jaxlab.heads import AnswerGate, AnswerVectors, CosineAnswers, Linear, RandomVectors
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import Bert, EfficientNet, Features, Fusion, ImageAndText
 from jaxlab.optim import AdamW, Cosine, FineTune, Freeze
@@ -73,12 +73,8 @@ def _fusion(**fields: Any) -> Rung:
     return _with(model=replace(CONFIG.model, fusion=replace(CONFIG.model.fusion, **fields)))
 
 
-def _cosine(rate: float, **fields: Any) -> Rung:
-    return lambda: replace(
-        CONFIG,
-        head=CosineAnswers(answers=fields.pop("answers", None) or _answers(), **fields),
-        optimizer=_lr(rate),
-    )
+def _cosine(rate: float, answers: Callable[[], AnswerVectors] = _answers, **fields: Any) -> Rung:
+    return lambda: replace(CONFIG, head=CosineAnswers(answers=answers(), **fields), optimizer=_lr(rate))
 
 
 def _frozen(head: Callable[[], Any], rate: float, how: str = "attention") -> Rung:
@@ -122,12 +118,12 @@ def _together(freeze: bool) -> Rung:
 
 def _gated(how: str) -> Rung:
     """The type of answer that a question asks for decides which answers come into question."""
-    head = AnswerGate(head=Linear(), by="type", how=how)  # type: ignore[arg-type]
+    head = AnswerGate(head=Linear(), by="kind", how=how)  # type: ignore[arg-type]
     kind = Objective(head=Linear(), loss=CrossEntropy(), of="answer_type", weight=0.3)
     return _with(
         head=Linear(),
         loss=Experiment().loss,
-        objectives={"answer": Objective(head=head, loss=CrossEntropy()), "type": kind},
+        objectives={"answer": Objective(head=head, loss=CrossEntropy()), "kind": kind},
     )
 
 
@@ -145,7 +141,7 @@ RUNGS: dict[str, Rung] = {
     "cosine_1e-3": _cosine(1e-3),
     "cosine_1e-4": _cosine(1e-4),
     "cosine_weighted": lambda: replace(_cosine(3e-3)(), loss=CrossEntropy(class_weight_strength=1.0)),
-    "random_cosine": _cosine(3e-3, answers=RandomVectors(width=384)),
+    "random_cosine": _cosine(3e-3, answers=lambda: RandomVectors(width=384)),
     # What a first attempt has: cosines as they are, without a scale; then products without lengths of 1.
     "bare_cosine": _cosine(1e-3, scale=1.0, learned=False, centred=False),
     "bare_cosine_1e-4": _cosine(1e-4, scale=1.0, learned=False, centred=False),

@@ -225,6 +225,8 @@ class Experiment(Component):
             )
         if wrong := [name for name in self.objectives if not re.fullmatch(r"[A-Za-z]\w*", name)]:
             raise UserError(f"Experiment.objectives: expected names of letters and digits, found {wrong}")
+        if "type" in self.objectives:  # in JSON it is the name of a component
+            raise UserError("Experiment.objectives: expected another name than 'type'; call it 'kind'")
         if [one.learned for one in self.goals.values()] == [True]:
             raise UserError("Experiment.objectives: expected several where a weight is learned, found one")
         for name, one in self.goals.items():

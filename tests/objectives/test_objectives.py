@@ -112,6 +112,7 @@ def test_the_order_of_objectives_is_part_of_an_experiment(tmp_path):
     [
         ({"head": Linear(layer="level1")}, "expected head and loss, or objectives, found both"),
         ({"objectives": {"2nd": ACTIVITY}}, r"expected names of letters and digits, found \['2nd'\]"),
+        ({"objectives": {"a": ACTIVITY, "type": ACTIVITY}}, r"expected another name than 'type'; call it"),
     ],
 )
 def test_what_cannot_be_is_refused(parts, words):
