@@ -50,6 +50,15 @@ class Answers(Classification):
                 kind[np.asarray(samples.columns[TYPES]) == name] = number
         return np.concatenate([label[:, None], kind[:, None], given], axis=1, dtype=np.int32)
 
+    def sent(self, truth: Any) -> Any:
+        """Raises UserError for labels alone: a run that is scored by several people's answers has to have them."""
+        if truth.ndim == 1:
+            raise UserError(
+                f"objective {self.name!r}: expected a column {COLUMN!r} (n, a) of what several people answered, as the "
+                "run was trained with, found none in the data"
+            )
+        return truth
+
     def scored(self, truth: Any) -> Any:
         return truth
 

@@ -120,7 +120,10 @@ def test_data_without_several_answers_have_labels_alone_and_no_soft_loss():
         UserError, match=r"objective 'label': SoftAnswers\(\) learns what several people answered"
     ):
         resolved(objectives, {"label": CLASSES})
-    assert answers_of().truth(samples(answers=None)).tolist() == LABEL.tolist()
+    alone = answers_of().truth(samples(answers=None))
+    assert alone.tolist() == LABEL.tolist()
+    with pytest.raises(UserError, match=r"objective 'label': expected a column 'answers' \(n, a\)"):
+        answers_of().sent(alone)
 
 
 def test_classes_that_are_one_answer_to_the_benchmark_are_refused():
