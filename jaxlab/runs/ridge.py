@@ -304,6 +304,16 @@ class RidgeRun(Run):
         return fitted, None if fitted.weights is not None else self.learned
 
     @cached_property
+    def _held(self) -> dict[Which | None, tuple[Fitted | FittedSubjects, FeatureSet | None]]:
+        return {}
+
+    def held(self, which: Which | None) -> tuple[Fitted | FittedSubjects, FeatureSet | None]:
+        """`solution`, read and checked once for all subjects."""
+        if which not in self._held:
+            self._held[which] = self.solution(which)
+        return self._held[which]
+
+    @cached_property
     def learned(self) -> FeatureSet:
         """The features of the training rows."""
         return features(self.encoders, self.opened.train, self.rows)

@@ -226,7 +226,7 @@ class SubjectRidge(OfSubject, RidgeRun):
         return self.whole.encoders
 
     def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:
-        fitted, train = self.whole.solution(which)
+        fitted, train = self.whole.held(which)
         assert isinstance(fitted, FittedSubjects)
         if samples is not self.opened.train:
             return fitted.of(self.name, features(self.encoders, samples, rows), train)

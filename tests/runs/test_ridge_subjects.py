@@ -12,6 +12,8 @@ from pooled_folders import TARGETS, TEST, TRAIN, images_of, targets_of
 import jaxlab
 import submit
 from jaxlab.cli.main import main
+from jaxlab.core.types import UserError
+from jaxlab.runs.ridge import RidgeRun
 from submit import Predictions
 
 CONFIG = """
@@ -68,6 +70,18 @@ def test_a_run_of_each_subject_has_its_own_names_and_scores(place):
         whole = run.predict(images_of(subject)[TRAIN[subject] :])[:, columns]
         np.testing.assert_allclose(test.values, whole, rtol=1e-4, atol=1e-5)
     assert run.evaluate()["validation"]["pearson"] == pytest.approx(np.mean(blocks), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_solution_is_read_once_for_all_subjects(place, monkeypatch):
+    run, read = jaxlab.load(place / "run"), []
+    solution = RidgeRun.solution
+    monkeypatch.setattr(RidgeRun, "solution", lambda self, which: read.append(which) or solution(self, which))
+    for subject in TRAIN:
+        run.subject(subject).predict_split("test")
+    assert read == [None]
+    with pytest.raises(UserError, match="expected best, last or 0 of a ridge regression, found 5"):
+        run.subject("s1").predict_split("test", 5)
 
 
 @pytest.mark.slow
