@@ -119,7 +119,7 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
         with path.open("rb") as file:
             encoding = json.detect_encoding(file.read(4))
         with _without_collecting():
-            return json_text.parsed_json(path.read_text(encoding), hook)
+            return json_text.parsed_json(path.read_text(encoding=encoding), hook)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
