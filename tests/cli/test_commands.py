@@ -184,7 +184,9 @@ def test_config_builds_at_full_size(config, monkeypatch):
     targets: tuple[str, ...] = ("n00", "n20", "n30")
     if experiment.pretext is not None:
         targets = experiment.pretext.targets((*images.size, images.channels))
-    task = task_of(experiment, targets, images, Normalize(), encoders=encoders)
+    reads = hasattr(experiment.model, "tokenizer")
+    language = {"tokenizer": "", "words": ["is", "what"], "length": 8} if reads else {}
+    task = task_of(experiment, targets, images, Normalize(), encoders=encoders, language=language)
     _, params, _ = recalled(experiment, task).shapes
     bias = re.compile(
         r"(objectives\.\w+\.)?(bias|norm\.bias|parts\.\w+\.bias)"

@@ -105,7 +105,8 @@ def test_a_shipped_config_without_data_becomes_a_trial(config, unreachable):
     assert unnamed(experiment.overridden([f"{field}=somewhere"])) is None
 
     small, told = tried(experiment)
-    sources = list(source_of(small).sources.values()) if config.stem == "pooled" else [source_of(small)]
+    whole = source_of(small)
+    sources = list(whole.sources.values()) if whole.pools else [whole]
     for data in sources:
         assert isinstance(data, Simulated)
         assert (data.kind, data.test_images) == ("regression", 16)

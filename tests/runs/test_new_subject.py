@@ -9,6 +9,7 @@ from tiny import TINY, train
 import jaxlab
 from jaxlab.data import KaggleTable
 from jaxlab.experiment import Training
+from jaxlab.heads import Linear
 from jaxlab.optim import FineTune, Freeze
 
 
@@ -19,7 +20,8 @@ def test_a_frozen_core_is_that_of_the_pooled_run_and_only_the_readout_is_new(
     new = replace(
         TINY,
         data=KaggleTable(root=str(pooled_folders / "s10")),
-        model=replace(TINY.model, pretrained=str(core)),
+        model=replace(jaxlab.load(core).experiment.model, pretrained=str(core)),
+        head=Linear(layer="level1"),
         finetune=FineTune(rules=(Freeze(pattern=r"^backbone\."),), statistics="frozen"),
         training=Training(steps=2, batch_size=4),
     )

@@ -46,6 +46,7 @@ class Stub(Run):
 
     objectives = property(lambda self: (self.made,))
     test = property(lambda self: self.found)
+    asks = property(lambda self: ())
     unfinished = lambda self: iter(())  # noqa: E731
 
     def predicting(self, objective):

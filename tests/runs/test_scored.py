@@ -36,6 +36,7 @@ def run_of(loss, names, values, sample=None, **truth):
         predicts=None,
         kind=objective.kind,
         members=[member],
+        subjects=(),
         predict_split=lambda split, which: asked.append(which) or predictions,
         recorded=lambda: {"best": {"validation": {"pearson": float("nan")}}, "last": {}},
         breakdowns=lambda which: iter(()),
