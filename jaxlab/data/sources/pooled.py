@@ -121,6 +121,8 @@ class Pooled(Source):
                 faults[name] = str(error)
         alone = not found or bool(self.sources)
         others = [name for name in faults if not alone and not self._alike(name, found)]
+        if not found and not self.sources:
+            self._check_above(read)
         if wrong := {name: fault for name, fault in faults.items() if name not in others}:
             listed = "; ".join(f"{name}: {fault}" for name, fault in list(wrong.items())[:5])
             more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -132,6 +134,18 @@ class Pooled(Source):
             f"{Path(str(self.root)) / name}: is no folder of {kind}(), and is left out: {faults[name]}"
             for name in others
         ]
+
+    def _check_above(self, read: Any) -> None:
+        """Raises UserError for a root that is one subject's own folder."""
+        each: Any = self.each
+        try:
+            read(replace(each, root=self.root))
+        except UserError:
+            return
+        raise UserError(
+            f"{self.root}: is one subject's folder; expected the one that holds those of all, each a folder of its own "
+            f"(--set data.root={Path(str(self.root)).parent}), or of one subject data={type(self.each).__name__}(...)"
+        )
 
     def _alike(self, name: str, found: Mapping[str, Any]) -> bool:
         """Whether a folder has something of what those have that can be read: it is one of them, and broken."""

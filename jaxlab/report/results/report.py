@@ -94,6 +94,7 @@ def report(
     settings = tuple(settings)
     named = zip(paths, distinct(paths), strict=True)
     readings = tuple(read(path, name, settings, trust) for path, name in named)
+    check_subject(readings, subject)
     places = None if coordinates is None else Path(coordinates)
     for one in readings:
         if places is not None and one.run is not None:
@@ -113,6 +114,15 @@ def report(
         elif one.missing:
             sections += (Section(f"What is not shown of {one.name}", missing(dict.fromkeys(one.missing))),)
     return Report(f"{counted(len(readings), 'run')} side by side", "", sections, found, readings)
+
+
+def check_subject(readings: Sequence[Reading], subject: str | None) -> None:
+    """Raises UserError for one that is asked for of runs that are all of one."""
+    known = [one.run for one in readings if one.run is not None]
+    if subject is not None and known and not any(run.subjects for run in known):
+        raise UserError(
+            f"--subject {subject}: expected a run of several subjects, found {counted(len(known), 'run')} of one"
+        )
 
 
 def distinct(paths: Sequence[Path]) -> list[str]:
