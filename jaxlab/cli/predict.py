@@ -45,7 +45,7 @@ from jaxlab.core.types import UserError
 @click.option(
     "--objective", metavar="NAME", help="Predict this one of several objectives.  [default: the first]"
 )
-@click.option("--subject", metavar="NAME", help="Of a run of several subjects, this one alone.")
+@click.option("--subject", metavar="NAME", help="Of runs of several subjects, this one alone.")
 @click.option(
     "--images", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Predict these images, a folder of them or one, in place of a split.",

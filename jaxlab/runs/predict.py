@@ -53,7 +53,8 @@ def predict_runs(
 ) -> Predicted:
     """Predict a split with each run, keep it in each one's predictions/, and write their mean to `out`, if given.
 
-    Of runs that pool several subjects `out` is a folder with a file for each, named as it; subject: this one alone.
+    Of runs that pool several subjects `out` is a folder with a file for each, named as it; subject: this one alone, of
+    which there may be runs of its own data, too.
 
     A run that is read-only keeps nothing where `out` is given, which is told.
     objective: of those that each run has learned; default its first. The suffix of `out` picks csv or npz, or, of
@@ -64,9 +65,7 @@ def predict_runs(
     """
     if out is not None and out.suffix and not out.is_dir():  # as that of several subjects may be, dots or not
         check_out(out, OF_SPLITS)
-    runs = [load(path, settings).predicting(objective) for path in paths]
-    if subject is not None:
-        runs = [run.subject(subject) for run in runs]
+    runs = of_subject([load(path, settings).predicting(objective) for path in paths], subject)
     if any(run.subjects for run in runs):
         from jaxlab.runs.predict_subjects import (
             predict_subjects,  # it predicts one after the other, as this does
@@ -75,6 +74,17 @@ def predict_runs(
         return predict_subjects(runs, out, which, split, log, objective)
     check_out(out, OF_SPLITS)
     return predict_loaded(runs, out, which, split, log, objective)
+
+
+def of_subject(runs: Sequence[Run], subject: str | None) -> Sequence[Run]:
+    """The runs, those that pool several subjects of that one alone; beside them runs of its own data stay as they are.
+
+    Raises UserError where none pools it.
+    """
+    if subject is None:
+        return runs
+    alone = not any(run.subjects for run in runs)
+    return [run.subject(subject) if run.subjects or alone else run for run in runs]
 
 
 def predict_loaded(
@@ -199,9 +209,7 @@ def predict_images(
         raise UserError(
             f"--out {out}: is there already; nothing is overwritten, so give another file or remove it"
         )
-    runs = [load(path, settings).predicting(objective) for path in paths]
-    if subject is not None:
-        runs = [run.subject(subject) for run in runs]
+    runs = of_subject([load(path, settings).predicting(objective) for path in paths], subject)
     first = runs[0]
     _check_together(runs, None)
     for run in runs:

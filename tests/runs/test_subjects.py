@@ -21,6 +21,7 @@ from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.report import evidence_of
 from jaxlab.runs import keeping, new_data, predict_subjects
 from jaxlab.runs.checks import log_data
+from jaxlab.runs.predict import of_subject
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
@@ -187,3 +188,12 @@ def test_a_sample_that_asks_for_others_is_told_before_training(pooled_folders, t
     (line,) = [line for line in said if line.startswith("warning")]
     assert f"{sample} asks for other predictions" in line
     assert "n9" in line
+
+
+def test_runs_of_a_subjects_own_data_join_its_share_of_a_pooled_run(network, trained):
+    own = jaxlab.load(trained)
+    first, second = of_subject([network, own], "s2")
+    assert (first.targets, second) == (("n0", "n1"), own)
+    assert of_subject([network, own], None) == [network, own]
+    with pytest.raises(UserError, match="is of one subject, expected a run of data=Pooled"):
+        of_subject([own], "s2")
