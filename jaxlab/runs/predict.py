@@ -1,7 +1,6 @@
 """What `jaxlab predict` does: a split with each of several runs, and their mean as one file."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,13 +10,12 @@ import numpy as np
 
 from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.source import examples
 from jaxlab.evaluate.inference import summary
 from jaxlab.runs import asked, given, keeping
 from jaxlab.runs.answer_results import results_of, write_results
 from jaxlab.runs.api import load
-from jaxlab.runs.checks import unlike_sample
 from jaxlab.runs.constant import constants
+from jaxlab.runs.predict_checks import asks_for_another, check_out, check_together
 from jaxlab.runs.run import Form, Run, Which
 from submit import Labels, Predictions, ensemble, kaggle
 from submit.files.atomic import atomic, refuse_input
@@ -101,12 +99,12 @@ def predict_loaded(
     _warn_unfinished(runs, log)
     sample = runs[0].test[1] if split == "test" and out is not None else None
     unchecked = "there is no sample submission"
-    if sample is not None and _asks_for_another(runs[0], sample):
+    if sample is not None and asks_for_another(runs[0], sample):
         unchecked, sample = f"{sample} asks for another objective than {objective}", None
     answers = results_of(runs, out, split) if out is not None and out.suffix == ".json" else None
     if out is not None:
         refuse_input(out, [sample, None if answers is None else answers.questions])
-        _check_together(runs, sample if out.suffix == ".csv" else None)
+        check_together(runs, sample if out.suffix == ".csv" else None)
     mean, files = mean_of(runs, split, which, out, log)
     if out is None or mean is None:
         return Predicted(files)
@@ -211,7 +209,7 @@ def predict_images(
         )
     runs = of_subject([load(path, settings).predicting(objective) for path in paths], subject)
     first = runs[0]
-    _check_together(runs, None)
+    check_together(runs, None)
     for run in runs:
         asked.check_asks(run.asks, questions is not None, run.rundir.path)
     first.primary.presented(first.primary.placeholder(1), form)
@@ -295,44 +293,3 @@ def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str
         f"warning: {sample} and the training data have whole numbers as {name!r}, and predictions such as "
         f"{mean.values[0, 0]:.3g} are none. Where they are numbers of classes, train with --set data.label={name}"
     )
-
-
-def check_out(out: Path | None, suffixes: Sequence[str] = (".csv", ".npz")) -> None:
-    """Raises UserError for a file of another kind, or that lies where nothing can be written."""
-    if out is None:
-        return
-    if out.is_dir() or out.suffix not in suffixes:
-        raise UserError(f"--out {out}: expected a {' or '.join(suffixes)} file")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise UserError(f"--out {out}: nothing can be written in {folder}")
-
-
-def _check_together(runs: Sequence[Run], sample: Path | None) -> None:
-    """Raises UserError for runs without a mean, or of other ids or targets than the submission's sample has."""
-    first, *others = runs
-    if sample is not None:
-        check_names(first, sample)
-    for run in others:
-        if (run.kind, set(run.targets)) != (first.kind, set(first.targets)):
-            raise UserError(
-                f"{run.rundir.path} predicts other targets ({examples(run.targets)}) than {first.rundir.path} "
-                f"({examples(first.targets)}), so they have no mean"
-            )
-
-
-def _asks_for_another(run: Run, sample: Path) -> bool:
-    """Whether the submission's sample is not of the objective that is predicted in place of the run's first."""
-    samples = run.test[0]
-    return (
-        run.predicts is not None and samples is not None and bool(unlike_sample(samples, run.primary, sample))
-    )
-
-
-def check_names(run: Run, sample: Path) -> None:
-    """The submission's check of ids and targets before anything is predicted, on values that pass any check."""
-    if run.test[0] is None:
-        return
-    if faults := unlike_sample(run.test[0], run.primary, sample):
-        listed = "\n".join(f"- {fault}" for fault in faults)
-        raise UserError(f"{sample} asks for other predictions than {run.rundir.path} makes:\n{listed}")

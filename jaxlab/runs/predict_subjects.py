@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Source, examples
-from jaxlab.runs.predict import Predicted, check_names, check_out, predict_loaded
+from jaxlab.runs.predict import Predicted, predict_loaded
+from jaxlab.runs.predict_checks import check_names, check_out
 from jaxlab.runs.run import Run, Which
 from jaxlab.runs.submit_together import packed_at, write_together
 

@@ -17,7 +17,7 @@ from jaxlab.data.sources.users_images import given_samples
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
-from jaxlab.runs.predict import check_names
+from jaxlab.runs.predict_checks import check_names
 from submit import Predictions
 
 SAMPLES = given_samples(np.zeros((3, 4, 4), np.uint8), "uint8")
