@@ -16,6 +16,7 @@ from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import changed_encoders
 from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Resolved
+from jaxlab.pretext import PRETEXT
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions, SubmissionError, kaggle
@@ -125,6 +126,8 @@ def log_data(opened: Opened, objective: Resolved, session: Session) -> None:
     """Before training: what the source noted, and what would keep predictions from being submitted."""
     for note in opened.notes:
         session.once(note)
+    if objective.of == PRETEXT:  # which no challenge asks for
+        return
     for name, one in opened.subjects.items():
         own = tuple(without_subject(target) for target in objective.targets if subject_of(target) == name)
         if own:  # else targets are the same for all, as a column is

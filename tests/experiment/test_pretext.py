@@ -1,6 +1,7 @@
 """A pretext task in an experiment: what goes with it, and the same update on any number of devices."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from jaxlab.heads.decoder import image_shape, sizes
 from jaxlab.losses import CrossEntropy, Mse, NTXent
 from jaxlab.models import ImageAndText, ShallowCNN
 from jaxlab.pretext import Contrast, Masked, Rotation
+from jaxlab.runs.checks import log_data
 
 TURNS = {"pretext": Rotation(), "loss": CrossEntropy()}
 PAIRS = {"pretext": Contrast(dimensions=6), "loss": NTXent(), "head": Projection(layer="pool", hidden=5)}
@@ -84,6 +86,15 @@ def test_images_alone_need_a_task(arrays_npz):
         UserError, match=r"\(Unlabelled\) have images alone, and no truth for loss=Mse\(\): expected a"
     ):
         resolve(experiment, data.open())
+
+
+@pytest.mark.parametrize(("of", "warned"), [("pretext", 0), ("activity", 1)])
+def test_a_submissions_sample_asks_nothing_of_a_task(arrays_npz, tmp_path, of, warned):
+    said, opened = [], tiny(arrays_npz).data.open()
+    with_sample = replace(opened, sample_submission=tmp_path / "gone.csv", test=opened.train)
+    (objective,) = resolve(tiny(arrays_npz), opened).task.objectives
+    log_data(with_sample, replace(objective, of=of), SimpleNamespace(once=said.append))
+    assert len([line for line in said if "asks for other predictions" in line]) == warned
 
 
 def test_a_task_beside_the_truth_of_the_data(arrays_npz):
