@@ -48,13 +48,15 @@ def _msgpack(path: Path) -> dict[str, dict[str, np.ndarray]]:
     for names, leaf in _leaves(tree):
         field, _, rest = ".".join(names).partition(".")
         found.setdefault(field, {})[rest or "value"] = leaf
-    if not found:
+    if not any(leaf.ndim for named in found.values() for leaf in named.values()):
         raise UserError(f"{path}: expected arrays, found none")
     return found
 
 
 def _leaves(tree: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-    """Arrays and numbers of nested dicts; others, as texts, are no leaves."""
+    """Arrays and numbers of nested dicts and lists, these by place; others, as texts, are no leaves."""
+    if isinstance(tree, list | tuple):
+        tree = dict(enumerate(tree))
     if isinstance(tree, Mapping):
         for name, inside in tree.items():
             yield from _leaves(inside, (*names, str(name)))

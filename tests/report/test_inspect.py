@@ -436,6 +436,20 @@ def test_a_damaged_file_of_weights_is_one_sentence(tmp_path):
     result = invoke(file)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {file}: expected msgpack as Flax writes it")
+    file.write_bytes(b"\x93\x01\x02\x03")  # three numbers, as any text may begin
+    assert f"{file}: expected arrays, found none" in invoke(file).stderr
+
+
+def test_arrays_in_lists_go_by_their_place(tmp_path):
+    from flax import serialization
+
+    file = tmp_path / "weights.msgpack"
+    file.write_bytes(serialization.msgpack_serialize({"params": [np.ones(2), {"kernel": np.ones((2, 3))}]}))
+    (entry,) = describe(file)["checkpoints"]
+    assert {path: leaf["shape"] for path, leaf in entry["leaves"]["params"].items()} == {
+        "0": [2],
+        "1.kernel": [2, 3],
+    }
 
 
 @pytest.mark.parametrize("flags", [[], ["--stats"]])
