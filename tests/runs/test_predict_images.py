@@ -38,6 +38,7 @@ class Stub(Run):
     kind_of = "classification"
     usual = "best"
     predicts = None
+    asks = ()
 
     def __init__(self, values: np.ndarray, kind: str = "classification", targets=("a", "b", "c")):
         self.values, self.rundir = values.astype(np.float32), RunDirectory(Path("runs/stub"))
