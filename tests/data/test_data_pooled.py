@@ -77,6 +77,10 @@ def test_what_is_no_subject_is_named(opened, tmp_path):
     shutil.rmtree(root / "s2" / "train")
     with pytest.raises(UserError, match=r"1 of 4 subjects cannot be read: s2: .*expected a folder of images"):
         Pooled(root=str(root)).open()
+    with pytest.raises(
+        UserError, match=r"s1: is one subject's folder; expected the one that holds those of all"
+    ):
+        Pooled(root=str(root / "s1")).open()
     with pytest.raises(UserError, match="expected a folder for each subject in it, found none"):
         Pooled(root=str(root / "s1" / "test")).open()
 

@@ -18,7 +18,7 @@ from jaxlab.data import Pooled
 from jaxlab.objectives import Objective, resolved
 from jaxlab.report.results import subjects
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.report import evidence_of
+from jaxlab.report.results.report import check_subject, evidence_of
 from jaxlab.runs import keeping, new_data, predict_subjects
 from jaxlab.runs.checks import log_data
 from jaxlab.runs.predict import of_subject
@@ -133,6 +133,11 @@ def test_a_report_has_scores_by_subject_or_one_subject_in_full(pooled, network):
         row = re.search(rf"<td[^>]*>{subject}</td>(.*?)</tr>", section.html(), re.S)
         assert f"{details.rows()[subject]['pearson']:.4f}" in row[1]
     assert evidence_of(reading, False, None, print) is None
+    check_subject([reading], "s2")
+    with pytest.raises(
+        UserError, match="--subject s2: expected a run of several subjects, found 1 run of one"
+    ):
+        check_subject([Reading(network.rundir, "one", run=network.subject("s1"))], "s2")
     evidence = evidence_of(reading, False, None, print, untrained=False, subject="s2")
     assert evidence.run.targets == ("n0", "n1")
     known = targets_of("s2")[[int(name) for name in evidence.predictions.ids]]

@@ -13,7 +13,7 @@ from jaxlab.report.results.evidence import Evidence
 from jaxlab.report.results.facts import shortened
 from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import Reading, read
-from jaxlab.report.results.report import distinct, evidence_of
+from jaxlab.report.results.report import check_subject, distinct, evidence_of
 from jaxlab.report.results.side_by_side import config_changes, ends, facts_table, rows
 from submit.cli.tables import score_table
 from submit.cli.terminal import plain_console
@@ -36,6 +36,7 @@ def show(
     """Print the comparison. Raises UserError where a path is no run directory, or an objective is none of a run's."""
     settings = tuple(settings)
     readings = [read(path, name, settings) for path, name in zip(runs, distinct(runs), strict=True)]
+    check_subject(readings, subject)
     found = [evidence_of(one, quick, objective, log, untrained=False, subject=subject) for one in readings]
     if as_json:
         print(json.dumps(plain(compared(readings, found)), indent=1, allow_nan=False))
