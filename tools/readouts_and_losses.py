@@ -66,6 +66,7 @@ def main(out: Path, data: Path, pretrained: str, epochs: int, folds: int, only: 
         f"data.data.root={data}",
         f"data.encoders.0.model.pretrained={pretrained}",
         f"training.epochs={epochs}",
+        "optimizer.sam=none",  # a variant of its own
     ]
     base = override(load_file(CONFIG), settings)
     kept: list[Path] = []
