@@ -198,7 +198,7 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
 @click.option("--diff", type=click.Path(path_type=Path), metavar="OTHER", help="What differs from OTHER.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
-    """Show what a run, a checkpoint or a file of weights holds, without devices."""
+    """Show what a run, a checkpoint or a file of weights holds."""
     from jaxlab.report import checkpoint
 
     checkpoint.show(path, stats=stats, other=diff, as_json=as_json)
