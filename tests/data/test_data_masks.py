@@ -124,12 +124,14 @@ def test_a_mask_that_does_not_fit_is_refused(folder: Path, spoil, words: str) ->
 
 
 def test_samples_that_share_an_image_have_their_own_masks(folder: Path) -> None:
-    class Shared(Arrays):
+    class OneImage(Arrays):
         def open(self) -> Opened:
             opened = super().open()
             return replace(opened, train=replace(opened.train, image_of=np.zeros(3, int)), test=None)
 
-    shared = WithMasks(source=Shared(root=str(folder / "arrays.npz")), masks=str(folder / "masks"), classes=3)
+    shared = WithMasks(
+        source=OneImage(root=str(folder / "arrays.npz")), masks=str(folder / "masks"), classes=3
+    )
     (images,) = decode_splits(shared.open().train, [np.arange(3)], Images())
     np.testing.assert_array_equal(images[np.arange(3)][..., 3:], np.eye(3)[MASKS[:3]] * 255)
 

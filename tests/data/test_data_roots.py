@@ -32,8 +32,8 @@ def message(source: Source, way: str) -> str:
 def test_all_of_them_are_looked_at():
     """A source that is added comes along by itself, as long as its root is a Location."""
     assert {source.__name__ for source in ROOTED} == {
-        "Algonauts", "Arrays", "ImageFolders", "KaggleOrSimulated", "KaggleTable", "NX414", "Sensorium", "Tfds",
-        "VQAv2", "VizWiz",
+        "Algonauts", "Arrays", "ImageFolders", "ImageTree", "KaggleOrSimulated", "KaggleTable", "NX414", "Pooled",
+        "Sensorium", "Tfds", "VQAv2", "VizWiz",
     }  # fmt: skip
     for source in ROOTED:
         assert get_type_hints(source, include_extras=True)["root"] == Location | None

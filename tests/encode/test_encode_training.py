@@ -95,7 +95,9 @@ def losses(run) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parallel", [pytest.param("single", marks=pytest.mark.exhaustive), "data", "pmap"])
+@pytest.mark.parametrize(
+    "parallel", [*(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("single", "data")), "pmap"]
+)
 def test_as_with_the_frozen_network_in_the_loop(arrays_npz, file, tmp_path, parallel):
     """Dropout, batch norm of the features, scores, predictions and all: equal but for rounding."""
     assert jax.device_count() == 4

@@ -30,7 +30,7 @@ COLOURS = ("red", "green", "blue")
 IMAGES = 40
 
 
-class Colours(Source):
+class Squares(Source):
     """Plain images of a colour; asked of each is whether it is two of the three."""
 
     asked: str = "question"
@@ -57,7 +57,7 @@ class Colours(Source):
 
 
 EXPERIMENT = Experiment(
-    data=Colours(),
+    data=Squares(),
     split=RandomSplit(validation=0.2),
     model=ImageAndText(
         image=ShallowCNN(channels=(6,), kernel_sizes=(3,)),

@@ -376,12 +376,13 @@ def jaxlab(*arguments: object) -> str:
         pytest.param("shallow_cnn", [], marks=pytest.mark.exhaustive),
         ("classes", []),
         # As it stands it takes a minute and more here: smaller images and few of the layers, the rest as written.
-        (
+        pytest.param(
             "resnet_finetune",
             [
                 *("--set", "images.size=(32, 32)", "--set", "model.depth=18"),
                 *("--set", "training.parallel=single", "--set", "head.layer=layer1"),
             ],
+            marks=pytest.mark.exhaustive,
         ),
         ("shallow_cnn", ["--folds", "3", "--set", "images.size=(32, 32)"]),
     ],

@@ -361,7 +361,7 @@ def test_commands_take_runs_of_two_objectives(both):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_loss_of_the_whole_batch_makes_the_same_update_however_it_is_split(accumulate):
     summed = WeightedSum(
         losses=(OneMinusPearson(), NegativePearson(), Spread()), weights=(0.5, Ramp(start=0.5, end=0.1), 0.2)
