@@ -8,14 +8,14 @@ from pathlib import Path
 
 from jaxlab.core.beside import KEPT
 from jaxlab.core.config import locations
-from jaxlab.core.types import UserError
+from jaxlab.core.types import WEIGHT_SUFFIXES, UserError
 from jaxlab.runs.api import load
 from jaxlab.runs.run import Which
 from jaxlab.training.ancestor import is_run, located
 from jaxlab.training.checkpoint import Saved, copy_for_predicting, saved
 from jaxlab.training.elsewhere import folder_of
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.weights.read import SUFFIXES, find, split_part
+from jaxlab.weights.read import find, split_part
 from submit import Predictions
 from submit.predictions import LABELLED
 
@@ -149,5 +149,5 @@ def copy_weights(source: Path, target: Path) -> None:
     with contextlib.suppress(UserError):  # the folder of a tokenizer alone
         weights = find(str(source))
     for file in source.iterdir():
-        if file.is_file() and (file == weights or file.suffix not in SUFFIXES):
+        if file.is_file() and (file == weights or file.suffix not in WEIGHT_SUFFIXES):
             shutil.copyfile(file, target / file.name)

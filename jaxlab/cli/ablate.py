@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, run_directory, set_fields, stop_after
+from jaxlab.cli.arguments import ANY_FIELD, example, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import train_config, trainable
+from jaxlab.core.garbage import without_collecting
 
 
 @click.command(
@@ -46,7 +47,7 @@ def ablate(
 
     Killed and started again, it trains what is missing. worth.csv has all scores, plots/worth.png a picture.
     """
-    with importing():
+    with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.ablation import ablated
     study = ablated(experiment, off, seeds)

@@ -1,9 +1,6 @@
 """What commands take, checked while the command line is read: before a second has gone into importing JAX."""
 
-import contextlib
-import gc
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,18 +147,3 @@ def prepare() -> None:
     from jaxlab.training.runtime import prepare
 
     prepare()
-
-
-@contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """While libraries are imported Python looks for garbage again and again, for a third of the time; here it does not.
-
-    There is none: modules stay.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, RunPath, example, importing, say, trust_config
+from jaxlab.cli.arguments import CheckpointName, RunPath, example, say, trust_config
+from jaxlab.core.garbage import without_collecting
 
 
 @click.command(
@@ -35,6 +36,6 @@ def bundle(runs: tuple[Path, ...], out: Path, checkpoint: Any, **options: Any) -
     It holds checkpoints, weights, wheels, and a notebook that writes submission.csv. The wheels are jaxlab's own and
     what Kaggle's image lacks of its dependencies.
     """
-    with importing():
+    with without_collecting():
         from jaxlab.bundling import bundle as make
     make(runs, out, which=checkpoint, **options, tell=say)

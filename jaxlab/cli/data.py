@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jaxlab.cli.arguments import Output, example, importing, set_fields
+from jaxlab.cli.arguments import Output, example, set_fields
 from jaxlab.cli.arguments import prepare as prepare_process
 from jaxlab.cli.configs import ConfigPath, loaded
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
 
     CONFIG defines an `experiment`: an Experiment, or a source of data alone.
     """
-    with importing():
+    with without_collecting():
         source, images = _data_of(config, settings, size)
         from jaxlab.core.config import identity
         from jaxlab.data.prepare.prepare import prepare as write
@@ -76,7 +77,7 @@ def coordinates(subject: Path, out: Path, lh: Path | None, rh: Path | None, with
     OUT is a table for readouts. SUBJECT is a folder of Algonauts 2023, whose roi_masks say which vertices of fsaverage
     its responses are of. Surfaces are FreeSurfer's (fsaverage/surf/lh.sphere), or .npy files of (163842, 3) numbers.
     """
-    with importing():
+    with without_collecting():
         from jaxlab.data.prepare.coordinates import write_coordinates
     surfaces = {name: path for name, path in (("lh", lh), ("rh", rh)) if path is not None}
     count = write_coordinates(subject, surfaces, out, with_subject)
@@ -134,12 +135,12 @@ def audit(
     Counts, sizes, colours, targets and classes; images that are corrupt, padded, blank, or that look the same,
     within and across training, validation and test data.
     """
-    with importing():
+    with without_collecting():
         experiment = loaded(config, settings)
         from jaxlab.experiment import Experiment
     if not isinstance(experiment, Experiment):
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
-    with importing():
+    with without_collecting():
         from jaxlab.report import audit as examination
     prepare_process()
     examination.show(experiment, out=out, duplicates=duplicates, as_json=as_json)

@@ -12,13 +12,13 @@ from jaxlab.cli.arguments import (
     ANY_FIELD,
     RunPath,
     example,
-    importing,
     prepare,
     registry_option,
     say,
     set_fields,
     trust_config,
 )
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
 
@@ -85,7 +85,7 @@ def evaluate(
     details = details or untrained or out is not None or objective is not None
     if details and checkpoints == "all":
         raise UserError("--details: expected one checkpoint, --checkpoints best or last, found all")
-    with importing():
+    with without_collecting():
         from jaxlab.report import breakdown
         from jaxlab.runs.api import load
         from submit.cli.terminal import plain_console
@@ -124,7 +124,7 @@ def _pending(
         raise UserError(
             f"--pending: expected no {given[0]}: it validates checkpoints, and shows no more of them"
         )
-    with importing():
+    with without_collecting():
         from jaxlab.runs.registry.pending import validate_pending
     prepare()
     outcome = validate_pending(folder, settings, watch, lambda line: click.echo(line, err=as_json))

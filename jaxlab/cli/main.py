@@ -8,7 +8,7 @@ import click
 
 from jaxlab import __version__
 from jaxlab.cli.ablate import ablate
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, run_directory, set_fields, stop_after
+from jaxlab.cli.arguments import ANY_FIELD, example, prepare, run_directory, set_fields, stop_after
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs
 from jaxlab.cli.data import data
@@ -23,6 +23,7 @@ from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.sweep import sweep
 from jaxlab.cli.training import show_estimate, train_config, trainable
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import Interrupted, UserError
 
 
@@ -137,7 +138,7 @@ def train(
 
     Where CONFIG names no data, it is a trial: on simulated neurons, made small, in a run directory of its own.
     """
-    with importing():
+    with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.folds import in_folds
         from jaxlab.experiment.seeds import over_seeds
@@ -177,7 +178,7 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     Those of labelled and test images go to $JAXLAB_CACHE/features, under what they depend on: weights, preprocessing
     and images. What is there already is not computed again.
     """
-    with importing():
+    with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.encode.command import extract
         from jaxlab.experiment import Experiment

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, prepare, run_directory, say, set_fields
+from jaxlab.cli.arguments import ANY_FIELD, example, prepare, run_directory, say, set_fields
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import told_of_trial, trainable
+from jaxlab.core.garbage import without_collecting
 
 
 @click.command(
@@ -43,7 +44,7 @@ def overfit(
     or fail, how predictions and targets are distributed, and on failure what to try, in order. The exit code is 0 where
     it passes and 1 where it fails.
     """
-    with importing():
+    with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.core.beside import config_text
         from jaxlab.experiment.overfit import overfitting
@@ -52,7 +53,7 @@ def overfit(
     prepare()
     if told_of_trial(experiment) is not None:
         experiment = trial(experiment, lambda line: say(f"trial: {line}"))
-    with importing():
+    with without_collecting():
         from jaxlab.runs.overfit import overfit as learned_by_heart
     found = learned_by_heart(
         experiment,

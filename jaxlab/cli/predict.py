@@ -10,12 +10,12 @@ from jaxlab.cli.arguments import (
     Output,
     RunPath,
     example,
-    importing,
     prepare,
     say,
     set_fields,
     trust_config,
 )
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
 
@@ -96,7 +96,7 @@ def predict(
         raise UserError("--questions: is for --images FOLDER, the images that they are about")
     if images is not None and (out is None or split != "test"):
         raise UserError("--images: expected --out FILE.csv too, and no --split: the images take its place")
-    with importing():
+    with without_collecting():
         from jaxlab.runs.predict import predict_images, predict_runs
     prepare()
     if images is not None and out is not None:

@@ -10,12 +10,12 @@ from jaxlab.cli.arguments import (
     Output,
     RunPath,
     example,
-    importing,
     prepare,
     say,
     set_fields,
     trust_config,
 )
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
 
@@ -68,7 +68,7 @@ def report(
         raise UserError(
             "report: expected --out FILE.html, --pictures FOLDER, --notebook FILE.ipynb or --to TRACKER, found none"
         )
-    with importing():
+    with without_collecting():
         from jaxlab.report.results.cells import write_notebook
         from jaxlab.report.results.exporters import exporter
         from jaxlab.report.results.report import report as made
@@ -114,7 +114,7 @@ def compare(runs: tuple[Path, ...], settings: tuple[str, ...], as_json: bool, **
     """
     if len(runs) < 2:
         raise UserError("compare: expected two runs or more, found one")
-    with importing():
+    with without_collecting():
         from jaxlab.report.results import terminal
     prepare()
     terminal.show(runs, settings, as_json=as_json, log=say, **how)

@@ -10,12 +10,12 @@ from jaxlab.cli.arguments import (
     CheckpointName,
     RunPath,
     example,
-    importing,
     prepare,
     say,
     set_fields,
     trust_config,
 )
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
 
@@ -63,7 +63,7 @@ def serve(
     image on, GET /about says what predicts. Of a run that answers questions about images, the form has these in fields
     called question. Ctrl-C, or SIGTERM, ends it once what is in hand is answered.
     """
-    with importing():
+    with without_collecting():
         try:
             import python_multipart  # noqa: F401
             import starlette  # noqa: F401

@@ -9,11 +9,11 @@ from jaxlab.cli.arguments import (
     KeptCheckpoints,
     RunPath,
     example,
-    importing,
     prepare,
     set_fields,
     trust_config,
 )
+from jaxlab.core.garbage import without_collecting
 
 
 @click.command(
@@ -44,7 +44,7 @@ def soup(runs: tuple[Path, ...], out: Path, **options: Any) -> None:
     at the cost of one. All is chosen and scored on validation images, which a greedy soup's members must share;
     batch-norm statistics are measured on training images.
     """
-    with importing():
+    with without_collecting():
         from jaxlab.runs.soup.soup import soup as make
     prepare()
     click.echo(make(runs, out, **options))

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, importing, run_directory, set_fields, stop_after
+from jaxlab.cli.arguments import ANY_FIELD, example, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import train_config, trainable
+from jaxlab.core.garbage import without_collecting
 
 
 @click.command(
@@ -82,7 +83,7 @@ def sweep(
 
     CONFIG may have experiment = Search(...) itself; options then come in place of its fields.
     """
-    with importing():
+    with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.search import searching, within_search
     experiment = within_search(searching(experiment, over, **fields), folds, seeds)

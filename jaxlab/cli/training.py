@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import importing, prepare, say
+from jaxlab.cli.arguments import prepare, say
 from jaxlab.cli.configs import loaded, shown
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
 
@@ -39,7 +40,7 @@ def told_of_trial(experiment: Any) -> str | None:
 
 def show_estimate(experiment: Any, smoke: bool = False) -> None:
     """What training, or its smoke test, would take. Raises UserError where nothing is trained step by step."""
-    with importing():
+    with without_collecting():
         from rich.console import Console
 
         from jaxlab.experiment import Experiment
@@ -77,7 +78,7 @@ def train_config(
     name: of the run directory, unless `run` is given. smoke: two tiny steps in one of their own. Where no data are
     named, it is a trial.
     """
-    with importing():
+    with without_collecting():
         from jaxlab.experiment.study import innermost
         from jaxlab.experiment.trial import simulated, trial
     prepare()
@@ -91,7 +92,7 @@ def train_config(
         experiment = simulated(experiment) if root is not None else experiment
     elif root is not None:
         experiment, name = trial(experiment, lambda line: say(f"trial: {line}")), f"{name}-trial"
-    with importing():
+    with without_collecting():
         from jaxlab.runs import api
     if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
         shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)

@@ -93,6 +93,13 @@ class BlockDiagonal:
         corners, blocks = zip(*placed, strict=True)
         return replace(self, blocks=blocks, corners=corners)
 
+    def column(self, column: int) -> np.ndarray:
+        """One target's numbers, of the samples that it may be known of; of the disk no more is read."""
+        for _, columns, own, block in self._placed(self._rows):
+            if columns.start <= column < columns.stop:
+                return np.asarray(block[own, column - columns.start])
+        raise IndexError(f"column {column} of {self.shape[1]}")
+
     def __getitem__(self, rows: Any) -> np.ndarray:
         index = self._rows[rows]
         flat = np.atleast_1d(index)
@@ -163,13 +170,7 @@ def of_columns(targets: Targets, order: np.ndarray) -> Targets:
 
 def column_of(targets: Targets, column: int) -> np.ndarray:
     """One target's numbers, of the samples that it may be known of."""
-    if not isinstance(targets, BlockDiagonal):
-        return targets[:, column]
-    return next(
-        block.values[:, column - block.columns.start]
-        for block in targets
-        if block.columns.start <= column < block.columns.stop
-    )
+    return targets.column(column) if isinstance(targets, BlockDiagonal) else targets[:, column]
 
 
 def mapped(targets: Targets, change: Callable[[slice, np.ndarray], np.ndarray]) -> Targets:

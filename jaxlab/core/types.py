@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # so that `jaxlab inspect` starts without JAX
     from jaxlab.core.blocks import Targets
 
 Kind = Literal["regression", "classification"]
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")  # of files of weights that networks start from
 Batch: TypeAlias = "dict[str, jax.Array]"
 
 

@@ -1,6 +1,6 @@
 """`jaxlab inspect`: what a run or a checkpoint holds, as one JSON object; the terminal's view is drawn from it.
 
-Without `stats` and `other`, only JSON files are read.
+Of a run, without `stats` and `other`, only JSON files are read; a file of weights is read whole.
 """
 
 import contextlib

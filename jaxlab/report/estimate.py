@@ -14,9 +14,7 @@ from jaxlab.core.machine import memory
 from jaxlab.core.words import counted
 from jaxlab.runs.network.estimate import Estimate
 
-_SIDE = (
-    1536  # of the matrices whose product is timed: large enough for full speed, a tenth of a second on a core
-)
+_SIDE = 1536  # of the matrices whose product is timed: large enough for full speed, little on one core
 
 
 def table(found: Estimate, times: int = 1) -> Table:
@@ -49,11 +47,7 @@ def _rows(found: Estimate, times: int) -> Iterator[tuple[str, tuple[str, str]]]:
         yield "", (decimal(size), name)
     yield "", (decimal(found.activations), "activations, or less where XLA fuses them")
     room = device_memory(found.devices)
-    fits = (
-        ""
-        if found.bytes < room
-        else ": it is not going to fit. A smaller batch_size, or accumulate, needs less"
-    )
+    fits = "" if found.bytes < room else ": not going to fit; a smaller batch_size, or accumulate, needs less"
     yield "in all", (decimal(found.bytes), f"of {decimal(room)}{fits}")
     yield "", ("", "")
     yield from _work(found)
@@ -65,14 +59,9 @@ def _work(found: Estimate) -> Iterator[tuple[str, tuple[str, str]]]:
     speed = matrix_product_speed(found.devices)
     least = found.operations / speed
     yield "work", (f"{found.operations / 1e12:,.3g}", "TFLOP")
-    yield (
-        "",
-        (
-            f"{speed / 1e9:,.3g}",
-            f"GFLOP/s of {counted(found.devices, 'device')} in a product of matrices",
-        ),
-    )
-    yield "at least", (_time(least), "at that speed, of which networks reach a tenth to a half")
+    on = counted(found.devices, "device")
+    yield "", (f"{speed / 1e9:,.3g}", f"GFLOP/s of {on} in a product of matrices")
+    yield "at least", (_time(least), "at that speed, which no network reaches")
 
 
 def _shapes(shown: Any) -> str:

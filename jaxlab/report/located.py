@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlab.core.types import UserError
-from jaxlab.report.weight_files import MSGPACK, TORCH, is_weight_file
+from jaxlab.report.weight_files import SUFFIXES, is_weight_file
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.elsewhere import best_of
 from jaxlab.training.rundir import RunDirectory
@@ -66,7 +66,7 @@ def locate(path: Path) -> Located:
         return Located(path, None, file=path)
     raise UserError(
         f"{path}: expected a run directory (with a config.json), its checkpoints folder, one checkpoint in that "
-        f"folder, an Orbax checkpoint (with a _METADATA), or a weight file ({', '.join((*TORCH, *MSGPACK))}); found "
+        f"folder, an Orbax checkpoint (with a _METADATA), or a weight file ({', '.join(SUFFIXES)}); found "
         f"{_found(path)}"
     )
 

@@ -8,15 +8,15 @@ import numpy as np
 
 from jaxlab.core.files import reason
 from jaxlab.core.machine import check_room
-from jaxlab.core.types import UserError
+from jaxlab.core.types import WEIGHT_SUFFIXES, UserError
 
-MSGPACK = (".msgpack", ".flax")
-TORCH = (".safetensors", ".pt", ".pth", ".bin")
+_MSGPACK = (".msgpack", ".flax")
+SUFFIXES = (*WEIGHT_SUFFIXES, *_MSGPACK)  # of the files that can be shown
 
 
 def is_weight_file(path: Path) -> bool:
     """By its name."""
-    return path.suffix in (*MSGPACK, *TORCH) and path.is_file()
+    return path.suffix in SUFFIXES and path.is_file()
 
 
 def arrays_of(path: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -24,7 +24,7 @@ def arrays_of(path: Path) -> dict[str, dict[str, np.ndarray]]:
 
     Raises UserError, naming the file, for one that is damaged or holds something else.
     """
-    if path.suffix in MSGPACK:
+    if path.suffix in _MSGPACK:
         return _msgpack(path)
     from jaxlab.weights.read import read
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from jaxlab.core.subjects import SEPARATOR, subject_of, subjects_in, without_subject
+from jaxlab.core.subjects import SEPARATOR, subjects_in, without_subject
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import ImageRows, SharedImages
 from jaxlab.data.source import Opened, Source, examples
@@ -270,6 +270,3 @@ def _rows(images: ImageRows, rows: np.ndarray) -> Any:
     if isinstance(images, SharedImages):
         return SharedImages(images.images, images.rows[rows])
     return images[rows] if images.ndim == 1 else SharedImages(images, rows)
-
-
-__all__ = ["OfSubject", "of_subject", "subject_of"]

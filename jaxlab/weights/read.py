@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.files import reason
-from jaxlab.core.types import UserError
+from jaxlab.core.types import WEIGHT_SUFFIXES, UserError
 from jaxlab.weights.parts import below
 from jaxlab.weights.safetensors_file import read_safetensors
 from jaxlab.weights.torch_file import read_torch
 
 STANDARD = ("model.safetensors", "pytorch_model.bin")
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 METADATA = ("config.json", "preprocessor_config.json")
 WRAPPED = re.compile(r"(module\.|_orig_mod\.)+")  # by torch.nn.DataParallel, by torch.compile
 HUB_SECONDS = 5.0  # in which a hub answers, or counts as out of reach
@@ -122,11 +121,11 @@ def _weight_file(source: str, names: Iterable[str]) -> str:
     for name in STANDARD:
         if name in names:
             return name
-    found = [name for name in names if Path(name).suffix in SUFFIXES]
+    found = [name for name in names if Path(name).suffix in WEIGHT_SUFFIXES]
     if len(found) == 1:
         return found[0]
     raise UserError(
-        f"weights {source}: expected {' or '.join(STANDARD)} or one other weight file ({', '.join(SUFFIXES)}), "
+        f"weights {source}: expected {' or '.join(STANDARD)} or one other weight file ({', '.join(WEIGHT_SUFFIXES)}), "
         f"found {', '.join(found[:8]) or 'none'}"
     )
 
@@ -135,7 +134,7 @@ def is_hub_id(source: str) -> bool:
     """Whether `source` names a repository of a hub rather than a file or folder here."""
     source, _ = split_part(source)
     path = Path(source)
-    return not path.exists() and path.suffix not in SUFFIXES and HUB_ID.fullmatch(source) is not None
+    return not path.exists() and path.suffix not in WEIGHT_SUFFIXES and HUB_ID.fullmatch(source) is not None
 
 
 def without_download(model: Any) -> Any:

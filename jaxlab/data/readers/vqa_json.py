@@ -1,11 +1,9 @@
 """The JSON files of VQA v2 and the images that they number, checked entry by entry."""
 
-import contextlib
-import gc
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlab.core.files import reason
+from jaxlab.core.garbage import without_collecting
 from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.image_files import list_folder
@@ -118,7 +117,7 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
     try:
         with path.open("rb") as file:
             encoding = json.detect_encoding(file.read(4))
-        with _without_collecting():
+        with without_collecting():
             return json_text.parsed_json(path.read_text(encoding=encoding), hook)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -126,18 +125,6 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Python does not look for garbage among millions of objects that all stay; it takes half as long again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _entries(

@@ -16,6 +16,7 @@ from jaxlab.experiment.recipe import Recipe, resolve
 from jaxlab.pretext import PRETEXT
 from jaxlab.training.posed import passed
 from jaxlab.training.sharding import Layout
+from jaxlab.training.state import Variables
 from jaxlab.training.update import Learning
 
 
@@ -72,8 +73,8 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
         shown=recipe.input.shape,
         targets={one.name: len(one.targets) for one in recipe.task.objectives},
         samples=(len(learn), len(validate)),
-        parameters=_size(params),
-        trained=_size(trained),
+        parameters=tree.count(params),
+        trained=tree.count(trained),
         layout=layout.parallel,
         devices=layout.count,
         rows=rows,
@@ -123,8 +124,6 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
     outputs = 3 * 4 * sum(len(one.targets) for one in recipe.task.objectives)
 
     def forward(trained: tree.Flat, others: tree.Flat, stats: tree.Flat, images: Any, keys: Any) -> Any:
-        from jaxlab.training.state import Variables
-
         batch: Any = {"image": images, "truth": {}}
         mode = Mode(train=True, row_keys=keys[1])
         variables = Variables({**trained, **others}, stats, {})
@@ -151,10 +150,6 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
 
     (few, some), (many, more) = both(2), both(4)
     return (many - few) // 2 + outputs, (more - some) / 2
-
-
-def _size(leaves: Any) -> int:
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(leaves))
 
 
 def _bytes(leaves: Any) -> int:
