@@ -28,6 +28,7 @@ from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
+from jaxlab.runs.learned import learned_before
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
 from jaxlab.runs.ready import Ready, Shown, fitting, samples_of, sizes
 from jaxlab.runs.ridge_subjects import (
@@ -79,6 +80,8 @@ def train_ridge(
     )
     for encoder in encoders:
         session.log(f"encoder {encoder.about}")
+    for line in learned_before(config, opened, rows):
+        session.log(line)
     info = _info(opened, encoders)
     if rundir.exists():
         check_same(config, rundir, info, allow_config_change, session)

@@ -12,6 +12,7 @@ from jaxlab.experiment.recipe import Recipe
 from jaxlab.experiment.task import origins_of
 from jaxlab.heads import coordinates
 from jaxlab.runs.checks import check_same
+from jaxlab.runs.learned import learned_before
 from jaxlab.runs.network.weights import changed_weights, has_pretrained, pretrained
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
@@ -92,7 +93,8 @@ def begin(
     recipe = recipe.prepared_as(weights)
     if existed:  # by whose origins the checkpoints were trained
         recipe = recipe.above(origins_of(rundir.info()["task"]))
-    for line in (*recipe.input.notes(weights), *_spaces(recipe), *recipe.training.notes):
+    learned = () if existed else learned_before(recipe.experiment, opened, recipe.training.positions[1])
+    for line in (*recipe.input.notes(weights), *_spaces(recipe), *recipe.training.notes, *learned):
         session.log(line)
     info = record(
         recipe.task.to_json(),
