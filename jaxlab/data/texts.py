@@ -69,6 +69,7 @@ def texts_of(
     if not blank and (empty := [row for row, text in enumerate(texts) if not text.strip()]):
         raise UserError(
             f"{field}: {counted(len(empty), 'text')} in column {column!r} of no words ({_named(samples, rows, empty)})"
+            "; leave those samples out, or give them a word"
         )
     return found
 

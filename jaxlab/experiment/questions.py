@@ -146,7 +146,8 @@ class QuestionInput(ImageInput):
         if silent.any():
             raise UserError(
                 f"{_FIELD}: {counted(int(silent.sum()), 'text')} of no words "
-                f"({examples(map(repr, np.unique(texts[silent]).tolist()))})"
+                f"({examples(map(repr, np.unique(texts[silent]).tolist()))}); leave those samples out, or give them a "
+                "word"
             )
         if cut:
             most = getattr(self._model.tokenizer, "max_length", None)  # one of the user's own may have none

@@ -23,13 +23,13 @@ from jaxlab.data.pipeline import check_batch_size, epoch_length, steps_of_each
 from jaxlab.data.source import Opened
 from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
-from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
+from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets, say
 from jaxlab.experiment.questions import language_of
 from jaxlab.experiment.seen import input_of
-from jaxlab.experiment.sides import seen_on_both_sides, unvalidated
+from jaxlab.experiment.sides import asked_of_mirrored, seen_on_both_sides, unvalidated
 from jaxlab.experiment.task import Task
 from jaxlab.heads import Joint, build_network
-from jaxlab.heads.answers import filled
+from jaxlab.heads.answers import filled, tied
 from jaxlab.metrics import TERM
 from jaxlab.models.order import order
 from jaxlab.nn.fixed import fixed_paths
@@ -181,7 +181,11 @@ class Recipe:
 
         Made anew each time, by a language model. Raises UserError where that, or what it makes, is of no use.
         """
-        return dict(filled(nnx.merge(*self.shapes)))
+        network = nnx.merge(*self.shapes)
+        found = dict(filled(network))
+        for line in tied(network, found):
+            say(line)
+        return found
 
     def initial_variables(
         self,
@@ -253,6 +257,7 @@ def resolve(
         line for one in objectives for line in one.learnable(opened.train, positions[0], standardize, limited)
     ]
     notes += [*unvalidated(opened, positions[1]), *seen_on_both_sides(opened.train, positions)]
+    notes += asked_of_mirrored(experiment, opened.train, positions[0])
     for one in objectives:
         one.head.check_targets(one.targets)
     if standardize:  # else losses compare numbers as they are

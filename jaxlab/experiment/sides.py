@@ -1,9 +1,15 @@
-"""What is said of how samples are divided into those to learn from and those to validate on."""
+"""What is said of samples before training: how they are divided, and what they ask of mirrored images."""
+
+import re
 
 import numpy as np
 
 from jaxlab.core.types import Samples
 from jaxlab.data.source import Opened, examples
+from jaxlab.data.texts import texts_of
+from jaxlab.experiment.experiment import Experiment
+
+_SIDES = re.compile(r"\b(left|right)(most)?\b", re.IGNORECASE)
 
 
 def unvalidated(opened: Opened, validate: np.ndarray) -> list[str]:
@@ -40,4 +46,23 @@ def seen_on_both_sides(samples: Samples, positions: tuple[np.ndarray, np.ndarray
     return [
         f"warning: {both:,} of {len(validate):,} samples for validation are of images that training sees, too, so that "
         f"scores are not those of new images; {mend}"
+    ]
+
+
+def asked_of_mirrored(experiment: Experiment, samples: Samples, learn: np.ndarray) -> list[str]:
+    """A warning where questions on images that are mirrored left to right name a side.
+
+    learn: positions of the training samples.
+    """
+    if not experiment.model.asks or not any(
+        getattr(part, "horizontal", False) for part in experiment.augment
+    ):
+        return []
+    texts = texts_of(samples, learn, experiment.model.column, "model.column").tolist()  # type: ignore[attr-defined]
+    named = [text for text in texts if _SIDES.search(text)]
+    if not named:
+        return []
+    return [
+        f"warning: images are mirrored left to right, and {len(named):,} of {len(texts):,} questions name a side "
+        f"({examples(map(repr, dict.fromkeys(named)), 2)}), whose answers that makes wrong; leave Flip() out"
     ]

@@ -1,6 +1,6 @@
 """What answers mean: a vector for each, by their words, for heads that compare with them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import UserError
+from jaxlab.data.source import examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,23 @@ def filled(network: nnx.Module) -> Iterator[tuple[str, np.ndarray]]:
     for path, module in nnx.iter_graph(network):
         if isinstance(module, AnswersModule):
             yield ".".join(map(str, (*path, "answers"))), module.vectors()
+
+
+def tied(network: nnx.Module, values: Mapping[str, np.ndarray]) -> list[str]:
+    """A line for each head of which several answers have one vector. values: as `filled` gives them."""
+    modules = {".".join(map(str, (*path, "answers"))): module for path, module in nnx.iter_graph(network)}
+    lines = []
+    for path, rows in values.items():
+        _, group = np.unique(rows, axis=0, return_inverse=True)
+        order = np.argsort(group, kind="stable")
+        parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+        if same := sorted([part.tolist() for part in parts if len(part) > 1]):
+            words = [" = ".join(repr(modules[path].words[row]) for row in part) for part in same]
+            lines.append(
+                f"warning: {type(modules[path].config).__name__} gives some answers the same vector, so that the first "
+                f"of them is always the one predicted: {examples(words)}"
+            )
+    return lines
 
 
 class AnswersModule(nnx.Module):

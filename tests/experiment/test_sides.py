@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from jaxlab.core.types import Samples
-from jaxlab.data import GroupedSplit, RandomSplit
-from jaxlab.experiment.sides import seen_on_both_sides
+from jaxlab.data import Arrays, Flip, GroupedSplit, RandomSplit, Shift
+from jaxlab.experiment import Experiment
+from jaxlab.experiment.sides import asked_of_mirrored, seen_on_both_sides
+from jaxlab.models import ImageAndText, ShallowCNN
 
 
 def samples(shared: bool, **columns: np.ndarray) -> Samples:
@@ -39,3 +41,18 @@ def test_nothing_is_said_where_no_image_is_on_both_sides(shared):
     asked = samples(shared)
     split = GroupedSplit(column="image", validation=0.2) if shared else RandomSplit()
     assert seen_on_both_sides(asked, split.split(asked)) == []
+
+
+@pytest.mark.parametrize(
+    ("augment", "said"),
+    [((Shift(pixels=1), Flip()), True), ((Flip(horizontal=False, vertical=True),), False), ((), False)],
+)
+def test_questions_that_name_a_side_of_mirrored_images_are_counted(augment, said):
+    texts = np.array(["What is LEFT of it?", "Is it bright?", "the leftmost one?", "is it right"] * 15)
+    experiment = Experiment(data=Arrays(), model=ImageAndText(image=ShallowCNN()), augment=augment)
+    lines = asked_of_mirrored(experiment, samples(False, question=texts), np.arange(8))
+    assert len(lines) == said
+    assert all(
+        "and 6 of 8 questions name a side ('What is LEFT of it?', 'the leftmost one?'" in line
+        for line in lines
+    )

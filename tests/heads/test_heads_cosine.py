@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.heads import AnswerGate, AnswerVectors, CosineAnswers, Linear, RandomVectors, Sum
-from jaxlab.heads.answers import filled
+from jaxlab.heads.answers import filled, tied
 from jaxlab.nn.fixed import fixed_paths
 
 SHAPES = {"fused": (7,)}
@@ -65,6 +65,18 @@ def test_answers_are_filled_in_wherever_they_are_and_never_train(inside):
     ((path, values),) = filled(module)
     np.testing.assert_array_equal(values, [[2, 1], [5, 1]])
     assert fixed_paths(nnx.state(module, nnx.Param)) == {path}
+
+
+def test_answers_of_one_vector_are_named():
+    """The lengths of words are what they have in common."""
+    words = ("no", "three", "up", "seven", "at", "hello!")
+    head = CosineAnswers(answers=WordLengths())
+    module = nnx.eval_shape(lambda: head.build(shapes_of(SHAPES), words, nnx.Rngs(0)))
+    (line,) = tied(module, dict(filled(module)))
+    assert line.startswith("warning: WordLengths gives some answers the same vector")
+    assert line.endswith("'no' = 'up' = 'at', 'three' = 'seven'")
+    other = nnx.eval_shape(lambda: head.build(shapes_of(SHAPES), ("no", "three"), nnx.Rngs(0)))
+    assert tied(other, dict(filled(other))) == []
 
 
 class Bad(AnswerVectors):
