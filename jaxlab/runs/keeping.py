@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxlab.core.lock import in_turn
 from jaxlab.core.types import UserError
 from jaxlab.runs.checks import recorded
 from jaxlab.runs.constant import warn_of_constants
@@ -74,10 +75,11 @@ def keep(rundir: RunDirectory, predictions: Predictions, origin: Origin) -> Path
     warn_of_constants(predictions)
     file = rundir.predictions(_split(predictions))
     if not all(origin):
-        file = file.with_name(f"{_name(predictions, not origin.own)}.npz")
-    elif (before := _at(file)) is not None and _differ(before, predictions):
-        file.rename(file.with_name(f"{_name(before, _samples(before) != _samples(predictions))}.npz"))
-    return predictions.save(file)
+        return predictions.save(file.with_name(f"{_name(predictions, not origin.own)}.npz"))
+    with in_turn(file.with_name("lock"), file):  # another may keep its own of the same run
+        if (before := _at(file)) is not None and _differ(before, predictions):
+            file.rename(file.with_name(f"{_name(before, _samples(before) != _samples(predictions))}.npz"))
+        return predictions.save(file)
 
 
 def _is_own(run: "Run", predictions: Predictions) -> bool:

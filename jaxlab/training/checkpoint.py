@@ -26,6 +26,7 @@ from typing import Any
 
 from jaxlab.core.files import read_json, writing
 from jaxlab.core.folders import remove
+from jaxlab.core.lock import check_held
 from jaxlab.core.types import UserError
 from jaxlab.training import arrays as orbax
 from jaxlab.training import elsewhere
@@ -152,7 +153,8 @@ class Checkpoints:
         """Start writing `arrays` (host copies) as step meta["step"]; waits for an earlier write first.
 
         then: is called, by the thread that writes, when the checkpoint is there.
-        Raises UserError where the earlier write failed (disk full): the last good checkpoint stays.
+        Raises UserError where the earlier write failed (disk full): the last good checkpoint stays; InUse where another
+        process has taken the run meanwhile.
         """
         self.wait()
         self._pending = self._worker.submit(self._write, arrays, meta, then)
@@ -171,6 +173,7 @@ class Checkpoints:
             self._worker.shutdown()
 
     def _write(self, arrays: Leaves, meta: dict[str, Any], then: Callable[[Saved], None]) -> None:
+        check_held(self.folder.parent)
         final = self.folder / str(meta["step"])
         partial = final.with_name(final.name + _PARTIAL)
         try:

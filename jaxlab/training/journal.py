@@ -56,8 +56,9 @@ class Journal:
 def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl, of one split or all, and then the validations that others have left beside it.
 
-    A last line cut short by a kill is left out; a warning names any other line that is no record. Of lines without the
-    split's name none is read: in a long training those of validations are few.
+    A last line cut short by a kill is left out; a warning names any other line that is no record. Of a step that stands
+    there twice, as after its lock was removed and two processes trained at once, the later counts. Of lines without
+    the split's name none is read: in a long training those of validations are few.
     """
     found = [] if split not in (None, "validation") else _elsewhere(path)
     try:
@@ -66,13 +67,14 @@ def read(path: Path, split: str | None = None) -> list[dict[str, Any]]:
         return found
     except OSError as error:
         raise UserError(f"{path} cannot be read ({reason(error)})") from error
-    records = []
+    by_place: dict[tuple[str, int], dict[str, Any]] = {}
     for number, record in lines:
         if record is None:  # said once, whoever reads it again
             line = f"{path}:{number} is no record of a step or an epoch; it is left out"
             warnings.warn(line, FileWarning, stacklevel=1)
         elif split in (None, record["split"]):
-            records.append(record)
+            by_place[record["split"], record["step"]] = record
+    records = list(by_place.values())
     own = {record["step"] for record in records if record["split"] == "validation"} if found else set()
     return records + [record for record in found if record["step"] not in own]
 

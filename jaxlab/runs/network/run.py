@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxlab.core.config import differences, identity, to_json
+from jaxlab.core.lock import locked
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.sources.users_images import given_samples
@@ -345,7 +346,10 @@ class NetworkRun(Run):
         ]
         try:
             if new:
-                journal.append(self.rundir.metrics, new)
+                with locked(
+                    self.rundir.path / "lock", self.rundir.path, patient=False
+                ):  # training writes there
+                    journal.append(self.rundir.metrics, new)
             for one in checkpoints:
                 if elsewhere.AWAITS in one.meta() and "validation" in scores[one.step]:
                     elsewhere.keep(self.rundir.path, one.meta(), scores[one.step]["validation"])

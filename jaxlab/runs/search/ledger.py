@@ -145,7 +145,7 @@ class Ledger:
         directory = self._folder / records.directory_name(number)
         mine = contextlib.ExitStack()
         try:
-            mine.enter_context(locked(directory / "lock", directory))
+            mine.enter_context(locked(directory / "lock", directory, patient=False))
         except InUse:
             return None
         with mine, storage.asking(self._where):
