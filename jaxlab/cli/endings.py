@@ -17,8 +17,6 @@ from jaxlab.core.files import reason
 from jaxlab.core.types import FileWarning, UserError
 from jaxlab.core.visible import from_here, visible
 
-AGAIN = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, run me again
-
 
 def message_of(error: Exception) -> str | None:
     """What to say of a user's mistake, or of what the operating system refuses; None of what is our fault."""

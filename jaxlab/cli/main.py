@@ -12,7 +12,7 @@ from jaxlab.cli.arguments import ANY_FIELD, example, prepare, run_directory, set
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs
 from jaxlab.cli.data import data
-from jaxlab.cli.endings import AGAIN, flush, heard, message_of
+from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
 from jaxlab.cli.overfit import overfit
@@ -22,9 +22,9 @@ from jaxlab.cli.runs import runs
 from jaxlab.cli.serve import serve
 from jaxlab.cli.soup import soup
 from jaxlab.cli.sweep import sweep
-from jaxlab.cli.training import show_estimate, train_config, trainable
+from jaxlab.cli.training import resumed, show_estimate, train_config, trainable
 from jaxlab.core.garbage import without_collecting
-from jaxlab.core.types import Interrupted, UserError
+from jaxlab.core.types import AGAIN, Interrupted, UserError
 
 
 class _Commands(click.Group):
@@ -121,6 +121,11 @@ main.add_command(sweep)
     metavar="FIELD",
     help="With --seeds: a field that takes each seed, too, as split.seed.",
 )
+@click.option(
+    "--auto-resume",
+    is_flag=True,
+    help="Start again where a signal, want of memory or XLA ended it, until it is done; with --run.",
+)
 @stop_after
 def train(
     config: Path,
@@ -132,12 +137,15 @@ def train(
     folds: int | None,
     seeds: int | None,
     vary: tuple[str, ...],
+    auto_resume: bool,
     budget: Any,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped.
 
     Where CONFIG names no data, it is a trial: on simulated neurons, made small, in a run directory of its own.
     """
+    if auto_resume:
+        sys.exit(resumed(run, budget))
     with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.folds import in_folds

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,24 @@ def train_config(
         posed = getattr(innermost(experiment), "pretext", None) is not None
         _say_what_is_next(config, path, root, posed)
     return path
+
+
+def resumed(run: Path | None, budget: Any) -> int:
+    """The exit code of this command without --auto-resume, started again as often as it takes."""
+    from jaxlab.runs.again import keep_going
+
+    if run is None:
+        raise UserError(
+            "--auto-resume: expected --run DIRECTORY with it, so that each start goes on with the same run, found none"
+        )
+    flag = "--auto-resume"
+    arguments = [one for one in sys.argv[1:] if one != flag]
+
+    def command() -> list[str]:
+        left = ["--stop-after", f"{max(1, int(budget.seconds - budget.used))}s"] if budget is not None else []
+        return [sys.executable, "-m", "jaxlab", *arguments, *left]
+
+    return keep_going(command, run, say)
 
 
 def _say_what_is_next(config: Path, path: Path, root: str, posed: bool) -> None:

@@ -24,6 +24,9 @@ class Interrupted(KeyboardInterrupt):
     """A signal ended a run early, all of which is saved: the same command goes on with it."""
 
 
+AGAIN = 75  # EX_TEMPFAIL of sysexits.h, how a command ends then: nothing is wrong, run me again
+
+
 @dataclass(frozen=True)
 class StoredLevels:
     """An image of more than 8 bits as it is stored.

@@ -1,12 +1,16 @@
 """Ctrl-C, a polite kill and a terminal that closes end a run after its step, with a checkpoint.
 
-A second one ends it at once.
+A second one ends it at once, but where it comes with the first: a batch system, systemd or a wrapper such as `uv run`
+may tell a process and whatever has started it, which passes it on.
 """
 
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Self
+
+TOGETHER = 1.0  # seconds within which signals are one
 
 
 class Interrupt:
@@ -14,6 +18,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
+        self._at = 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -23,9 +28,10 @@ class Interrupt:
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if not self.asked:
+            self.asked, self._at = True, time.monotonic()
+        elif time.monotonic() - self._at >= TOGETHER:
             raise KeyboardInterrupt
-        self.asked = True
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
