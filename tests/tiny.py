@@ -21,10 +21,11 @@ from jaxlab.heads import Linear, PerSubject
 from jaxlab.models import ShallowCNN
 from jaxlab.objectives import resolved
 from jaxlab.runs import api
+from jaxlab.training import update
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Program
-from jaxlab.training.update import Learning, train_step
+from jaxlab.training.update import Learning
 
 
 def tiny(root: Path, *settings: str, **parts) -> Experiment:
@@ -102,8 +103,8 @@ def _prepared(experiment: Experiment) -> tuple[Layout, Batches, TrainState, dict
         training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
         layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
         compiled = {
-            phase.first: layout.compile(
-                partial(train_step, program, phase), batch_at=1, arguments=2, donate=0
+            phase.first: update.compiled(
+                partial(update.train_step, program, phase), layout, experiment.seed, donate=0
             )
             for phase in phases
         }

@@ -30,7 +30,7 @@ from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2,
 from jaxlab.optim import AdamW  # noqa: E402
 from jaxlab.training.sharding import Layout  # noqa: E402
 from jaxlab.training.step import prediction_step  # noqa: E402
-from jaxlab.training.update import train_step  # noqa: E402
+from jaxlab.training.update import compiled, train_step  # noqa: E402
 
 NETWORKS = {
     "resnet18": (ResNet(depth=18), Linear(layer="pool")),
@@ -99,9 +99,7 @@ class Steps:
         self.parameters = tree.count(state.params)
         self.state = self.layout.put(state)
         self.variables = self.layout.put(state.variables)
-        self._train = self.layout.compile(
-            partial(train_step, program, learning), batch_at=1, arguments=2, donate=0
-        )
+        self._train = compiled(partial(train_step, program, learning), self.layout, experiment.seed, donate=0)
         self._predict = self.layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
         )

@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt
 
 from jaxlab.core.types import Mode
 
@@ -40,9 +41,15 @@ def initial_rngs(seed: int) -> nnx.Rngs:
     return rngs
 
 
-def step_key(seed: int, step: Int[Array, ""] | int) -> Key[Array, ""]:
-    """The key of one training step."""
-    return jax.random.fold_in(jax.random.key(seed), step)
+def seed_words(seed: int) -> UInt[np.ndarray, " w"]:
+    """A seed as a compiled step takes it: an argument, so that runs which differ in it alone share a program."""
+    return np.asarray(jax.random.key_data(jax.random.key(seed)))
+
+
+def step_key(seed: int | UInt[Array, " w"], step: Int[Array, ""] | int) -> Key[Array, ""]:
+    """The key of one training step. seed: or its `seed_words`."""
+    key = jax.random.key(seed) if isinstance(seed, int) else jax.random.wrap_key_data(seed)
+    return jax.random.fold_in(key, step)
 
 
 def row_keys(key: Key[Array, ""], count: int, axis_name: str | None = None) -> Key[Array, " b"]:

@@ -140,7 +140,6 @@ class Recipe:
                     frozen_norms=course.tuning.frozen_norms(trains, params, stats),
                     optimizer=groups,
                     rate=rate,
-                    seed=experiment.seed,
                     steps_per_epoch=course.steps_per_epoch,
                     accumulate=training.accumulate,
                     ema_decay=training.ema,

@@ -5,7 +5,7 @@ from itertools import combinations
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, UInt
 
 from jaxlab.core import tree
 from jaxlab.core.rng import row_keys, step_key
@@ -23,7 +23,12 @@ def shared(learning: Learning) -> tuple[str, ...]:
 
 
 def compared_gradients(
-    program: Program, learning: Learning, state: TrainState, batch: Batch, axis_name: str | None = None
+    program: Program,
+    learning: Learning,
+    state: TrainState,
+    batch: Batch,
+    seed: UInt[Array, " w"],
+    axis_name: str | None = None,
 ) -> Reported:
     """{"norms": (t,), "products": (t (t - 1) / 2,)}: lengths of the objectives' gradients on `shared`, and each pair's
     inner product, in the order of `itertools.combinations`.
@@ -31,7 +36,7 @@ def compared_gradients(
     Of the weighted losses, so that the sum over objectives is the gradient that they train by. They share one pass
     forward, and each has a pass back of its own through the backbone alone.
     """
-    rows = row_keys(step_key(learning.seed, state.step), len(batch["index"]), axis_name)
+    rows = row_keys(step_key(seed, state.step), len(batch["index"]), axis_name)
     own = {path: state.params[path] for path in shared(learning)}
     weights = program.weights(state.params, learning.epoch(state))
     names = [one.name for one in program.objectives]

@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key, UInt
 
 from jaxlab.core import tree
-from jaxlab.core.rng import row_keys, step_key
+from jaxlab.core.rng import row_keys, seed_words, step_key
 from jaxlab.core.types import Batch, Mode
 from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
 from jaxlab.objectives import Told
 from jaxlab.optim import Groups
 from jaxlab.training.posed import passed as passed_by
+from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Forward, Program, Reported
 
@@ -37,7 +38,6 @@ class Learning:
     frozen_norms: frozenset[str]
     optimizer: Groups
     rate: Callable[[Array], Array]
-    seed: int
     steps_per_epoch: int = 1
     accumulate: int = 1
     ema_decay: float | None = None
@@ -61,15 +61,30 @@ class Passed(NamedTuple):
     losses: Reported
 
 
+def compiled(
+    step: Callable, layout: Layout, seed: int, donate: int | None = None
+) -> Callable[[TrainState, Any], Any]:
+    """(state, batch) -> what `step`(state, batch, seed) gives, compiled for the layout when it is first called."""
+    made = layout.compile(step, batch_at=1, arguments=3, donate=donate)
+    words = layout.put(seed_words(seed))
+    return lambda state, batch: made(state, batch, words)
+
+
 def train_step(
-    program: Program, learning: Learning, state: TrainState, batch: Batch, axis_name: str | None = None
+    program: Program,
+    learning: Learning,
+    state: TrainState,
+    batch: Batch,
+    seed: UInt[Array, " w"],
+    axis_name: str | None = None,
 ) -> tuple[TrainState, Reported]:
-    """Augment, normalise, forward, loss, gradient, update."""
+    """Augment, normalise, forward, loss, gradient, update. seed: its `seed_words`."""
     trained = {path: state.params[path] for path in learning.trains}
-    grads, stats, sums, losses = passes(program, learning, state, trained, batch, axis_name)
+    rows = row_keys(step_key(seed, state.step), len(batch["index"]), axis_name)
+    grads, stats, sums, losses = passes(program, learning, state, trained, batch, rows, axis_name)
     if learning.optimizer.optimizer.sam is not None:
         trained = climbed(trained, grads, learning.optimizer.optimizer.sam)
-        grads = passes(program, learning, state, trained, batch, axis_name).grads
+        grads = passes(program, learning, state, trained, batch, rows, axis_name).grads
     rate = learning.rate(state.step) * state.rate_scale
     momentum = None if learning.momentum is None else learning.momentum(state.step)
     params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate, momentum)
@@ -87,10 +102,10 @@ def passes(
     state: TrainState,
     trained: tree.Flat,
     batch: Batch,
+    rows: Key[Array, " b"],
     axis_name: str | None,
 ) -> Passed:
-    """The batch's passes at the parameters `trained`, of all devices and micro-batches together."""
-    rows = row_keys(step_key(learning.seed, state.step), len(batch["index"]), axis_name)
+    """The batch's passes at the parameters `trained`, of all devices and micro-batches together. rows: a key each."""
 
     def micro(carry: tuple, part: tuple) -> tuple[tuple, None]:
         grads, stats, sums, summed = carry

@@ -130,3 +130,8 @@ def test_drop_path_drops_whole_rows_and_keeps_the_mean():
     assert abs((kept[:, 0] > 0).mean() - 0.75) < 0.03
     assert rng.drop_path(x, 0.25, Mode(), 1) is x
     assert rng.depth_rates(0.2, 3) == [0, 0.1, 0.2]
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31, 2**32 - 1])
+def test_a_seed_as_an_argument_gives_the_same_keys(seed):
+    assert bits(rng.step_key(jnp.asarray(rng.seed_words(seed)), 9)) == bits(rng.step_key(seed, 9))

@@ -22,7 +22,7 @@ from jaxlab.training.update import Learning, _averaged
 def averaged(ema, params, decay, step):
     """The average after update number `step`; of what is in `ema` alone nothing trains."""
     learning = Learning(
-        0, tuple(params), frozenset(), Groups(SGD(), (), ()), lambda step: step, 0, ema_decay=decay
+        0, tuple(params), frozenset(), Groups(SGD(), (), ()), lambda step: step, ema_decay=decay
     )
     state = TrainState(step, params, {}, {}, (), ema, jnp.ones(()), {})
     return _averaged(learning, state, params)
@@ -66,7 +66,7 @@ def test_the_mean_over_the_tail_by_hand():
     """Before it, the last parameters to the bit; then the mean of those of every update."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(7, 3)).astype(np.float32)
-    learning = Learning(0, ("p",), frozenset(), Groups(SGD(), (), ()), lambda step: step, 0, average_from=3)
+    learning = Learning(0, ("p",), frozenset(), Groups(SGD(), (), ()), lambda step: step, average_from=3)
     ema = {"p": jnp.zeros(3), "frozen": jnp.ones(1)}
     for step, value in enumerate(values):
         state = TrainState(jnp.asarray(step), {}, {}, {}, (), ema, jnp.ones(()), {})

@@ -18,7 +18,7 @@ from jaxlab.training.display import TerminalDisplay
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import Forward
-from jaxlab.training.update import Learning
+from jaxlab.training.update import Learning, compiled
 
 WEIGHTS = {"activity": 1.0, "object": 0.3}
 
@@ -65,15 +65,15 @@ def test_norms_and_products_are_numpys(parallel, accumulate):
         residual = 2 * weight * (x @ params["backbone.w"] @ params[f"head.{name}"] - truth[name]) / 8
         by_hand[name] = np.outer(x.T @ residual, params[f"head.{name}"]).ravel()
     learning = Learning(
-        0, tuple(params), frozenset(), Groups(SGD(), (), ()), lambda step: 0.1, 0, accumulate=accumulate
+        0, tuple(params), frozenset(), Groups(SGD(), (), ()), lambda step: 0.1, accumulate=accumulate
     )
     assert shared(learning) == ("backbone.w",)
     layout = Layout(parallel, 8, accumulate)
-    compiled = layout.compile(partial(compared_gradients, TwoReadouts(), learning), batch_at=1, arguments=2)
+    compare = compiled(partial(compared_gradients, TwoReadouts(), learning), layout, 0)
     params = {path: np.float32(leaf) for path, leaf in params.items()}
     state = TrainState(jnp.zeros((), int), params, {}, {}, (), None, jnp.ones(()), {})
     batch = {"image": np.float32(x), "truth": truth, "index": np.arange(8)}
-    found = agreement(list(WEIGHTS), **compiled(layout.put(state), layout.put_batch(batch)))
+    found = agreement(list(WEIGHTS), **compare(layout.put(state), layout.put_batch(batch)))
     lengths = {name: np.linalg.norm(own) for name, own in by_hand.items()}
     cosine = by_hand["activity"] @ by_hand["object"] / np.prod(list(lengths.values()))
     expected = {f"{name}/gradient_norm": length for name, length in lengths.items()}

@@ -16,7 +16,7 @@ from jaxlab.optim import SGD, AdamW, Groups, Optimizer
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
 from jaxlab.training.step import Forward
-from jaxlab.training.update import Learning, climbed, train_step
+from jaxlab.training.update import Learning, climbed, compiled, train_step
 
 RATE, RADIUS, MOMENTUM = 0.1, 0.3, 0.9
 
@@ -86,9 +86,9 @@ def test_two_steps_are_the_papers_on_every_layout(parallel, accumulate):
     start = {"w": rng.normal(size=(4, 3)), "b": rng.normal(size=3)}
     want, losses, norm = by_hand(start, batches)
     groups = Groups(SGD(momentum=MOMENTUM, sam=RADIUS), ({"w": 1.0, "b": 1.0},), ())
-    learning = Learning(0, ("w", "b"), frozenset(), groups, lambda step: RATE, 0, accumulate=accumulate)
+    learning = Learning(0, ("w", "b"), frozenset(), groups, lambda step: RATE, accumulate=accumulate)
     layout = Layout(parallel, 8, accumulate)
-    step = layout.compile(partial(train_step, Linear(), learning), batch_at=1, arguments=2)
+    step = compiled(partial(train_step, Linear(), learning), layout, 0)
     params = {name: np.float32(leaf) for name, leaf in {**start, "frozen": np.zeros(3)}.items()}
     zero = jnp.zeros(())
     state = TrainState(

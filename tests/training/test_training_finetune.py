@@ -13,7 +13,9 @@ from rich.console import Console
 from tiny import parts_of, steps, tiny, trained_run
 
 from jaxlab.cli.main import main
+from jaxlab.core.rng import seed_words
 from jaxlab.core.types import UserError
+from jaxlab.experiment import Folds
 from jaxlab.heads import Linear
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD, FineTune, Freeze
@@ -67,7 +69,7 @@ def convolutions(experiment) -> tuple[int, int]:
     batch = batches[0]
     sums = program.start()
     lowered = (
-        jax.jit(partial(train_step, program, phases[0])).lower(state, batch),
+        jax.jit(partial(train_step, program, phases[0])).lower(state, batch, seed_words(0)),
         jax.jit(partial(evaluation_step, program)).lower(state.variables, sums, batch),
     )
     texts = [step.compile().as_text() for step in lowered]
@@ -183,3 +185,17 @@ def test_smoke_goes_through_the_phases(arrays_npz, tmp_path):
     experiment = tiny(arrays_npz, finetune=FineTune(rules=(Freeze(through="pool", until_epoch=2),)))
     api.train(experiment.smoke(), tmp_path / "run", console=Console(file=out, width=200))
     assert "level1, level2 (344 parameters) train from here" in out.getvalue()
+
+
+def test_runs_that_differ_in_their_seed_or_fold_share_a_program(arrays_npz):
+    """So that what one has compiled serves the others."""
+
+    def program_of(experiment):
+        program, phases, batches, state = parts_of(experiment)
+        step = jax.jit(partial(train_step, program, phases[0]))
+        return step.lower(state, batches[0], seed_words(experiment.seed)).as_text()
+
+    plain = tiny(arrays_npz, "training.parallel=single")
+    folds = Folds(experiment=plain, folds=4)
+    assert program_of(plain) == program_of(replace(plain, seed=1))
+    assert program_of(folds.fold(0)) == program_of(replace(folds.fold(3), seed=1))

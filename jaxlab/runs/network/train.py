@@ -35,7 +35,7 @@ from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState
-from jaxlab.training.update import Learning, train_step
+from jaxlab.training.update import Learning, compiled, train_step
 
 Comparison = Callable[[TrainState, Any], dict[str, float]]
 
@@ -192,7 +192,7 @@ def _compiled(
         step = partial(train_step, recipe.program, learning)
         return Phase(
             first=learning.first,
-            train_step=layout.compile(step, batch_at=1, arguments=2, donate=0),
+            train_step=compiled(step, layout, recipe.experiment.seed, donate=0),
             note=notes[learning.first],
             measure=lambda variables: evaluator.measure(
                 variables, learning.frozen_norms, learn.rows, learn.put
@@ -209,5 +209,5 @@ def _comparison(recipe: Recipe, learning: Learning, layout: Layout) -> Compariso
     if len(names) < 2 or not recipe.experiment.training.compare_gradients or not shared(learning):
         return None
     step = partial(compared_gradients, recipe.program, learning)
-    compiled = layout.compile(step, batch_at=1, arguments=2)
-    return lambda state, batch: agreement(names, **compiled(state, batch))
+    compare = compiled(step, layout, recipe.experiment.seed)
+    return lambda state, batch: agreement(names, **compare(state, batch))
