@@ -28,6 +28,17 @@ LEGEND = (
 )
 
 
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def step(self, step: int, epoch: int, loss: float) -> None: ...
+    def epoch(
+        self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool
+    ) -> None: ...
+    def doing(self, what: str) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
 class Judge(Protocol):
     """Says at an epoch's end why a run is not worth going on with, if so. ended: what it said."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxlab.core.files import reason, writing
 from jaxlab.core.types import FileWarning, UserError
-from jaxlab.training import elsewhere
+from jaxlab.training import elsewhere, notices
 from jaxlab.training.events import EventFile
 
 _PLACES = ("step", "epoch", "split")
@@ -27,6 +27,7 @@ class Journal:
         self.path = folder / "metrics.jsonl"
         with writing(self.path, _STAYS):
             _cut(self.path, from_step)
+            notices.forget(folder, from_step)
             elsewhere.forget(folder, from_step)
             self._file = self.path.open(
                 "a", buffering=1, encoding="utf-8"
@@ -40,6 +41,12 @@ class Journal:
             self._file.write(_line({"step": step, "epoch": epoch, "split": split, **values}))
             for name, value in values.items():
                 self._events.scalar(f"{split}/{name}", value, step)
+
+    def notice(self, notice: notices.Notice) -> None:
+        """What was amiss, in notices.jsonl; from any thread."""
+        file = self.path.with_name(notices.FILE)
+        with writing(file, _STAYS), file.open("a", encoding="utf-8") as lines:
+            lines.write(notices.line(notice))
 
     def flush(self) -> None:
         """Everything written is in the file, whatever becomes of the process."""

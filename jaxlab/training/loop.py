@@ -12,7 +12,7 @@ It knows no config: everything comes as an argument.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,9 +22,11 @@ from jaxlab.metrics import SumsByObjective
 from jaxlab.training import elsewhere
 from jaxlab.training.budget import Budget, duration_text
 from jaxlab.training.checkpoint import Checkpoints, Leaves, Saved
+from jaxlab.training.display import Display
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.memory import used_memory
+from jaxlab.training.monitor import Monitor
 from jaxlab.training.plan import Plan, Progress, undefined
 from jaxlab.training.state import TrainState, Variables
 
@@ -51,17 +53,6 @@ class Diverged(UserError):
     """A loss, a gradient or a parameter became infinite or NaN."""
 
 
-class Display(Protocol):
-    """Where progress is shown."""
-
-    def step(self, step: int, epoch: int, loss: float) -> None: ...
-    def epoch(
-        self, epoch: int, train: dict[str, float], validation: dict[str, float], best: bool
-    ) -> None: ...
-    def doing(self, what: str) -> None: ...
-    def note(self, text: str) -> None: ...
-
-
 @dataclass
 class Fit:
     """One run of the loop, from `state` to the plan's last step or an early stop.
@@ -72,6 +63,7 @@ class Fit:
     budget: the time in which it has to end, with a checkpoint.
     told: (checkpoint, its validation scores, if it has been validated), once it is on disk, by the thread that writes.
     judge: (epoch, validation scores) -> why not to go on, if so; asked at the end of each epoch but the last.
+    monitor: notices what is amiss.
     """
 
     plan: Plan
@@ -88,6 +80,7 @@ class Fit:
     budget: Budget = field(default_factory=Budget)
     told: Callable[[Saved, Scores | None], None] = lambda checkpoint, scores: None
     judge: Callable[[int, dict[str, float]], str | None] | None = None
+    monitor: Monitor = field(default_factory=Monitor)
 
     def __post_init__(self) -> None:
         self.interrupted = False
@@ -103,8 +96,9 @@ class Fit:
         step = int(state.step)
         self._began = self.budget.used
         try:
-            with Interrupt() as interrupt:
-                for batch in () if self._is_over(step) or self._out_of_time(step) else self.batches(step):
+            with Interrupt() as interrupt, self.monitor:
+                done = self._is_over(step) or self._out_of_time(step)
+                for batch in () if done else self.monitor.fed(self.batches(step)):
                     state = self._step(state, batch, step)
                     step += 1
                     if self.plan.saves(step):
@@ -141,9 +135,15 @@ class Fit:
             self.display.note(f"epoch {self.plan.epoch(step + 1)}: {phase.note}")
         if step == self.plan.average_from:
             self.display.note(f"epoch {self.plan.epoch(step + 1)}: parameters are averaged from here")
-        if phase.first not in self._compiled:
+        compiles = phase.first not in self._compiled
+        if compiles:
             self.display.doing("compiling")
-        with self.budget.timed("step" if phase.first in self._compiled else "compile"):
+        idle = bool(self._unread) and self._unread[-1][1]["loss"].is_ready()
+        where = (step + 1, self.plan.epoch(step + 1), phase.first)
+        with (
+            self.budget.timed("compile" if compiles else "step"),
+            self.monitor.step(*where, compiles=compiles, idle=idle),
+        ):
             state, reported = phase.train_step(state, batch)
             self._unread.append((step + 1, reported))
             self._read(keep=LAG)
@@ -190,6 +190,7 @@ class Fit:
                 self.journal.flush()
                 found = f"the loss is {values['loss']}, the gradient's norm {values['gradient_norm']}"
                 raise Diverged(self._not_finite(step, found))
+            self.monitor.gradient(step, epoch, values["gradient_norm"])
             self.display.step(step, epoch, values["loss"])
 
     def _not_finite(self, step: int, found: str) -> str:
@@ -203,6 +204,7 @@ class Fit:
 
     def _end_epoch(self, state: TrainState, step: int, batch: Any) -> TrainState:
         self._read()
+        self.monitor.end_epoch()
         epoch = self.plan.epoch(step)
         self.display.doing("validating")
         train = self.scores(state.sums) | self._weights
