@@ -1,11 +1,13 @@
 """Compiled evaluation and prediction over whole splits, on however many devices there are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import islice
 
+import jax
 import numpy as np
 
+from jaxlab.core import tree
 from jaxlab.core.progress import tracked
 from jaxlab.core.types import Batch
 from jaxlab.data.images import ImageRows
@@ -28,6 +30,7 @@ class Evaluator:
         self.program = program
         self._layout = layout
         self._batch_size = batch_size
+        self._ranges: list[tree.Flat] = []
         self._evaluate = layout.compile(partial(evaluation_step, program), batch_at=2, arguments=3, donate=1)
         self._predict = layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
@@ -53,10 +56,16 @@ class Evaluator:
 
         truth: {objective: (n, ...)}, or {} where `put` has it on the devices.
         """
-        sums = self.no_sums()
+        sums, self._ranges = self.no_sums(), []
         for batch in self._batches(images, truth, put):
-            sums = self._evaluate(variables, sums, batch)
+            sums, ranges = self._evaluate(variables, sums, batch)
+            self._ranges.append(ranges)
         return sums
+
+    def constant(self) -> dict[str, np.ndarray]:
+        """{layer: (c,) bool}: which of the channels that readouts read had one value in all of the last evaluation."""
+        each = jax.device_get(self._ranges)
+        return {name: _one_value([ranges[name] for ranges in each]) for name in (each[0] if each else ())}
 
     def predict(self, variables: Variables, images: ImageRows, put: Put | None = None) -> np.ndarray:
         """(n, t) predictions in the targets' own units (or logits), in the order of `images`."""
@@ -86,3 +95,9 @@ class Evaluator:
     def _batches(self, images: ImageRows, truth: Truth, put: Put | None) -> Iterator[Batch]:
         batches: Iterator[HostBatch] = evaluation_batches(images, truth, self._batch_size)
         return prefetch(batches, put or self._layout.put_batch)
+
+
+def _one_value(ranges: Sequence[np.ndarray]) -> np.ndarray:
+    """(c,) which channels vary by no more than float32 rounds them. ranges: (2, c) of each batch."""
+    low, high = np.min([one[0] for one in ranges], 0), np.max([one[1] for one in ranges], 0)
+    return high - low <= 1e-6 * np.maximum(abs(low), abs(high))

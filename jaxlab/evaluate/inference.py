@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxlab.core import tree
 from jaxlab.core.config import Component
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Batch, UserError
@@ -170,8 +171,12 @@ class InferenceEvaluator(Evaluator):
         rows = self._infer(variables, batch, np.int32(0 if late else refine.steps))
         return jax.block_until_ready(rows)  # or the clock would time how fast batches are queued
 
-    def _evaluate_in_time(self, variables: Variables, sums: SumsByObjective, batch: Batch) -> SumsByObjective:
-        return self._score(variables, sums, {**batch, "prediction": self._predict_in_time(variables, batch)})
+    def _evaluate_in_time(
+        self, variables: Variables, sums: SumsByObjective, batch: Batch
+    ) -> tuple[SumsByObjective, tree.Flat]:
+        """As `evaluation_step`; of views it is not looked at what readouts read."""
+        predicted = {**batch, "prediction": self._predict_in_time(variables, batch)}
+        return self._score(variables, sums, predicted), {}
 
 
 def together(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -190,7 +190,10 @@ class Part(nnx.Module):
 
 
 class LayersModule(HeadModule):
-    """Base of what reads layers; the bias may be dropped. names: of the layers, in order."""
+    """Base of what reads layers; the bias may be dropped. names: of the layers, in order.
+
+    observed: it leaves `ranges`, (2, c) the least and the largest value of each channel of each layer as it comes.
+    """
 
     def __init__(self, names: tuple[str, ...], norms: dict[str, BatchNorm], targets: int, dropout: float):
         self.norms = nnx.Dict(norms)
@@ -198,9 +201,12 @@ class LayersModule(HeadModule):
         self.targets = targets
         self.names = names
         self.dropout = dropout
+        self.observed = False
 
     def prepared(self, features: FeatureMaps, mode: Mode) -> Iterator[tuple[str, Array, Mode]]:
         """(name, dropout(norm(features)), a mode of its own) of each layer."""
+        if self.observed:
+            self.ranges = nnx.Dict({name: nnx.Intermediate(_range(features[name])) for name in self.names})
         for number, name in enumerate(self.names):
             own, x = fork(mode, number), features[name]
             x = self.norms[name](x, own) if self.norms else x
@@ -213,6 +219,11 @@ class LayersModule(HeadModule):
 
     def drop_bias(self) -> None:
         self.bias = None
+
+
+def _range(x: Float[Array, "*b c"]) -> Float[Array, "2 c"]:
+    axes = tuple(range(x.ndim - 1))
+    return jnp.stack([x.min(axes), x.max(axes)]).astype(jnp.float32)
 
 
 class ReadoutModule(LayersModule):

@@ -23,6 +23,13 @@ def gathered(values: Shaped[Array, "b ..."], axis_name: str | None) -> Shaped[Ar
     return values if axis_name is None else jax.lax.all_gather(values, axis_name, tiled=True)
 
 
+def spanned(ranges: Float[Array, "2 c"], axis_name: str | None) -> Float[Array, "2 c"]:
+    """Least and largest values over the devices of `axis_name`, from each one's."""
+    if axis_name is None:
+        return ranges
+    return jnp.stack([jax.lax.pmin(ranges[0], axis_name), jax.lax.pmax(ranges[1], axis_name)])
+
+
 def largest(
     values: Float[Array, "b t"], mask: Bool[Array, "b ..."] | None, axis_name: str | None
 ) -> Float[Array, " t"]:

@@ -126,10 +126,12 @@ class Classification(Resolved):
         return ClassificationSums.start(len(self.targets), self.terms)
 
     def collapsed(self, sums: Sums) -> str | None:
-        """The one class that is predicted, where there are others."""
+        """Where one class is predicted, and there are others."""
         assert isinstance(sums, ClassificationSums)
         predicted, actual = (np.flatnonzero(jax.device_get(side)) for side in (sums.predicted, sums.actual))
-        return self.targets[predicted[0]] if len(predicted) == 1 and len(actual) > 1 else None
+        if len(predicted) != 1 or len(actual) < 2:
+            return None
+        return f"all validation samples are predicted to be {self.targets[predicted[0]]!r}"
 
     def breakdown(self, labelled: Labelled, opened: Opened) -> "ByClass":
         rows, values, truth = labelled.rows, labelled.values, self.truth(opened.train)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -15,7 +16,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.tables import is_gap
 from jaxlab.data.source import LEAVE_OUT, Opened, examples, not_numbers
 from jaxlab.heads import Head
-from jaxlab.metrics import RegressionSums, Sums
+from jaxlab.metrics import RegressionSums, Sums, over_targets
 from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
 from jaxlab.objectives.resolved import ACTIVITY, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
@@ -31,6 +32,7 @@ else:
         Late, ("submit.regions", "submit.scores.by_target", "submit.scores.pairing")
     )
 
+_COLLAPSED, _SAYS_SOMETHING = 0.01, 0.05  # of the truth's spread; mean correlation
 _TARGETS = 512  # whose moments are taken at a time: in float64, all of a whole brain would be gigabytes
 
 
@@ -157,6 +159,18 @@ class Regression(Resolved):
     def in_units(self, outputs: Float[Array, "b t"], constants: tree.Flat) -> Float[Array, "b t"]:
         mean, scale = self._mean_and_scale(constants)
         return self.head.decode(outputs) * scale + mean
+
+    def collapsed(self, sums: Sums) -> str | None:
+        """Where predictions spread a hundredth as far as the truth, and what they spread says nothing of it."""
+        assert isinstance(sums, RegressionSums)
+        each = jax.device_get(sums).per_target()
+        spread = over_targets.of_known(each["spread_ratio"], np.median)
+        if not spread < _COLLAPSED or over_targets.mean(each["pearson"]) > _SAYS_SOMETHING:
+            return None
+        return (
+            f"predictions hardly differ between validation samples: their standard deviation is {spread:.2g} of the "
+            "truth's, median over targets"
+        )
 
     def start(self) -> Sums:
         return RegressionSums.start(len(self.targets), self.missing, self.terms)

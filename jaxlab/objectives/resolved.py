@@ -279,7 +279,7 @@ class Resolved(ABC):
         return sums.compute(ceiling if self.of == ACTIVITY else None)
 
     def collapsed(self, sums: Sums) -> str | None:
-        """What all samples are predicted to be, where they are of several kinds and predictions of one."""
+        """In words, that predictions are the same for all validation samples, which themselves differ."""
         return None
 
     @abstractmethod

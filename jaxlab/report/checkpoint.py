@@ -26,6 +26,8 @@ from jaxlab.report.variants import is_study, variants_of
 from jaxlab.report.weight_files import arrays_of
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import Saved
+from jaxlab.training.notices import in_short
+from jaxlab.training.notices import read as read_notices
 from jaxlab.training.records import Manifest
 
 SCHEMA = 1
@@ -64,7 +66,8 @@ def _of_our_shape(path: Path) -> Iterator[None]:
 
 
 def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> dict[str, Any]:
-    """{"schema", "path", "run", "config", "best", "checkpoints": [...], "diff": {...}}, ready for JSON.
+    """{"schema", "path", "run", "config", "best", "notices": [...], "checkpoints": [...], "diff": {...}}, ready for
+    JSON.
 
     Of a study, which has no checkpoints of its own, with "variants" and "summary", of folds "folds" and "out_of_fold".
     A number that is not finite is None. stats: read each checkpoint's arrays, verify its manifest and digest.
@@ -81,6 +84,7 @@ def describe(path: Path, *, stats: bool = False, other: Path | None = None) -> d
         "run": place.info(),
         "config": place.config(),
         "best": place.best(),
+        "notices": in_short(read_notices(place.run.path)) if place.run else [],
         "checkpoints": _entries(place, stats),
     }
     if (report["config"] or {}).get("type") == "Folds":

@@ -87,6 +87,9 @@ def _facts(report: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "parameters", f"{entries[-1]['parameters']:,} in {len(params)} leaves, {size}"
     if best:
         yield "best", f"{best['metric'].replace('_', ' ')} {_figure(best['value'])} at step {best['step']:,}"
+    for one in report["notices"]:
+        times = f", {one['times']:,} times" if one["times"] > 1 else ""
+        yield "amiss", f"step {one['step']:,}{times}: {one['text']}"
     if run and "soup" in run:
         yield "soup", _members(run["soup"])
     if run:

@@ -138,7 +138,7 @@ class Fit:
         compiles = phase.first not in self._compiled
         if compiles:
             self.display.doing("compiling")
-        idle = bool(self._unread) and self._unread[-1][1]["loss"].is_ready()
+        idle = bool(self._unread) and self._unread[-1][1]["loss"].is_ready()  # type: ignore[attr-defined]
         where = (step + 1, self.plan.epoch(step + 1), phase.first)
         with (
             self.budget.timed("compile" if compiles else "step"),

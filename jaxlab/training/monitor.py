@@ -48,7 +48,7 @@ class Monitor:
         self._stalled: tuple[str, float, int, int] | None = None  # the last that was told of
         self._took: deque[float] = deque(maxlen=_WINDOW)
         self._waited = 0.0  # for the batch of the step to come
-        self._place = (0, 1)  # step, epoch
+        self.place = (0, 1)  # step, epoch
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._epoch = _Epoch()
@@ -87,7 +87,7 @@ class Monitor:
     @contextlib.contextmanager
     def step(self, step: int, epoch: int, phase: int, compiles: bool, idle: bool) -> Iterator[None]:
         """The block makes update `step`. idle: whether the devices had nothing left to do before it."""
-        self._place = (step, epoch)
+        self.place = (step, epoch)
         if phase != self._phase:
             self._phase = phase
             self._begin_phase()
@@ -130,7 +130,8 @@ class Monitor:
                 "starved",
                 share,
                 f"the devices wait for data {share:.0%} of the time: smaller images.size, images in memory "
-                "(images.memory_budget_gb), a local disk for data and $JAXLAB_CACHE, or more free cores feed them faster",
+                "(images.memory_budget_gb), a local disk for data and $JAXLAB_CACHE, or more free cores feed them "
+                "faster",
             )
         each = found.seconds / found.steps
         usual = statistics.median(self._earlier) if self._earlier else math.inf
@@ -170,7 +171,9 @@ class Monitor:
     def _look(self) -> None:
         since = self._clock()
         while not self._ended.wait(_TICK):
-            with contextlib.suppress(UserError):  # of a disk that refuses, which the loop finds out for itself
+            with contextlib.suppress(
+                UserError
+            ):  # of a disk that refuses, which the loop finds out for itself
                 since = self.look(since)
 
     def _limit(self) -> float:
@@ -180,7 +183,7 @@ class Monitor:
 
     def _begin(self, what: str) -> float:
         began = self._clock()
-        self._now = (what, began, *self._place)
+        self._now = (what, began, *self.place)
         return began
 
     def _begin_phase(self) -> None:
@@ -190,7 +193,7 @@ class Monitor:
         self._norms = RunningMedian(_WINDOW)
 
     def _tell(self, kind: str, value: float, text: str, place: tuple[int, int] | None = None) -> None:
-        step, epoch = place or self._place
+        step, epoch = place or self.place
         self.notices.tell(Notice(step, epoch, kind, value, text))
 
 

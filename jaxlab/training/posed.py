@@ -34,14 +34,15 @@ def passed(
     keys: Array | None,
     mode: Mode,
     frozen_norms: Collection[str] = (),
+    ranges: bool = False,
 ) -> "tuple[Forward, Batch]":
-    """One pass of a batch, as `Program.apply`, and the batch with its truth. keys: as for `posed`.
+    """One pass of a batch, as `Program.apply`, and the batch with its truth. keys: as for `posed`; ranges: as for that.
 
     Where a task shows several views, outputs are those of the first, and the truth those of the second.
     """
     images, batch = posed(program, batch, keys)
     mode = replace(mode, row_keys=_row_keys(program, mode.row_keys))
-    found = program.apply(variables, images, mode, frozen_norms)
+    found = program.apply(variables, images, mode, frozen_norms, ranges=ranges)
     if program.pretext is None or program.pretext.views == 1:
         return found, batch
     views = found.outputs.reshape(-1, program.pretext.views, found.outputs.shape[1])

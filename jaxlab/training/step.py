@@ -20,16 +20,18 @@ from jaxtyping import Array, Float
 from jaxlab.core import tree
 from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
+from jaxlab.heads.base import LayersModule
 from jaxlab.heads.joint import LOG_VARIANCE
 from jaxlab.losses import END
 from jaxlab.metrics import TERM, SumsByObjective
-from jaxlab.metrics.reduce import gathered, total
+from jaxlab.metrics.reduce import gathered, spanned, total
 from jaxlab.objectives import Resolved, Told
 from jaxlab.pretext import Pretext
 from jaxlab.training.posed import passed as passed_by
 from jaxlab.training.state import Variables
 
 Reported = dict[str, Array]
+_RANGES = ".ranges."
 
 
 class Prepare(Protocol):
@@ -45,12 +47,14 @@ class Forward(NamedTuple):
     """Of one pass, in float32: outputs, the batch statistics after it, and what the network adds to the loss.
 
     moments: of each batch norm that is observed, by its path: as `BatchNorm` leaves them.
+    ranges: of each layer that readouts read, where that is asked for: as `LayersModule` leaves them.
     """
 
     outputs: Float[Array, "b t"]
     stats: tree.Flat
     penalty: Float[Array, ""]
     moments: tree.Flat
+    ranges: tree.Flat | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,12 @@ class Program:
         mode: Mode,
         frozen_norms: Collection[str] = (),
         observed: Collection[str] = (),
+        ranges: bool = False,
     ) -> Forward:
         """Outputs are encoded targets or logits, of all objectives side by side.
 
         frozen_norms: paths of batch norms that use their running statistics. observed: of those whose moments are
-        wanted.
+        wanted. ranges: whether those of what readouts read are.
         """
         graphdef, params, stats = self.shapes
         cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
@@ -105,14 +110,17 @@ class Program:
             name = ".".join(map(str, path))
             if name in frozen_norms:
                 module.set_attributes(use_running_average=True)
-            if name in observed:
+            if name in observed or (ranges and isinstance(module, LayersModule)):
                 module.set_attributes(observed=True)
         outputs = network(jax.tree.map(self._computed, images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
-        left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed else {}
-        moments = {path.removesuffix(".moments"): leaf for path, leaf in left.items()}
+        left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed or ranges else {}
         return Forward(
-            outputs.astype("float32"), after, network.penalty(mode.epoch).astype("float32"), moments
+            outputs.astype("float32"),
+            after,
+            network.penalty(mode.epoch).astype("float32"),
+            {path.removesuffix(".moments"): leaf for path, leaf in left.items() if path.endswith(".moments")},
+            {path.rpartition(_RANGES)[2]: leaf for path, leaf in left.items() if _RANGES in path},
         )
 
     def _computed(self, seen: Array) -> Array:
@@ -242,12 +250,15 @@ class Program:
 
 def evaluation_step(
     program: Program, variables: Variables, sums: SumsByObjective, batch: Batch, axis_name: str | None = None
-) -> SumsByObjective:
-    """`sums` with an evaluation batch added; rows where `mask` is False count as nothing."""
-    passed, batch = passed_by(program, variables, batch, None, EVALUATION)
+) -> tuple[SumsByObjective, tree.Flat]:
+    """`sums` with an evaluation batch added, of which rows where `mask` is False count as nothing; and {layer: (2, c)},
+    the least and the largest value of each channel that readouts read: padding repeats a row, and moves none.
+    """
+    passed, batch = passed_by(program, variables, batch, None, EVALUATION, ranges=True)
     outputs = passed.outputs
     losses = program.losses(outputs, batch, variables.constants, axis_name)
-    return program.add(sums, outputs, losses, batch, variables.constants, axis_name)
+    sums = program.add(sums, outputs, losses, batch, variables.constants, axis_name)
+    return sums, {name: spanned(leaf, axis_name) for name, leaf in (passed.ranges or {}).items()}
 
 
 def prediction_step(

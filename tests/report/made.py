@@ -13,6 +13,7 @@ from jaxlab.core.config import to_json
 from jaxlab.data import Images, Normalize
 from jaxlab.data.source import fingerprint
 from jaxlab.losses import CrossEntropy
+from jaxlab.training.notices import FILE, Notice, line
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
@@ -52,6 +53,8 @@ def made_run(path: Path, root: Path, rows, values, scores, *settings: str, **par
     digest = checkpoint(run, STEPS, (int(np.argmax(scores)) + 1) * STEPS // EPOCHS)
     name = "accuracy" if isinstance(experiment.loss, CrossEntropy) else "pearson"
     run.metrics.write_text("".join(f"{json.dumps(record)}\n" for record in records(name, scores)))
+    amiss = (Notice(step, 2, "units", 0.5, f"units of {HOSTILE} are dead", HOSTILE) for step in (4, 8))
+    (path / FILE).write_text("".join(map(line, amiss)))
     kind = "logits" if name == "accuracy" else "regression"
     origin = {"digest": digest, "step": STEPS}
     names = np.array(opened.targets)

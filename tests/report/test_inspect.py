@@ -20,6 +20,7 @@ from jaxlab.report.checkpoint import describe
 from jaxlab.report.layers import rows
 from jaxlab.training import arrays
 from jaxlab.training.checkpoint import Checkpoints
+from jaxlab.training.notices import FILE, Notice, line
 from jaxlab.training.rundir import RunDirectory
 
 PARAMS = {
@@ -370,10 +371,26 @@ def test_weights_of_texts_are_named_beside_those_of_images_or_alone(tmp_path):
         assert ("LeNet.pth (SHA-256" in said, "None (SHA" in said) == (bool(own), False)
 
 
-def test_a_run_without_checkpoints_is_shown(tmp_path):
+def test_a_run_without_checkpoints_is_shown_with_what_was_amiss(tmp_path):
     run = make_run(tmp_path / "run", steps=())
-    assert "no checkpoint yet" in invoke(run).output
-    assert from_json(run)["checkpoints"] == []
+    notices = [Notice(step, 3, "stall", 40.0, "no step for [b]40 s") for step in (1_000, 2_000)]
+    (run / FILE).write_text("".join(map(line, notices)) + "no notice\n")
+    output = invoke(run).output
+    assert "no checkpoint yet" in output
+    assert "amiss     step 2,000, 2 times: no step for [b]40 s" in output
+    report = from_json(run)
+    assert report["checkpoints"] == []
+    assert report["notices"] == [
+        {
+            "step": 2000,
+            "epoch": 3,
+            "kind": "stall",
+            "value": 40.0,
+            "text": "no step for [b]40 s",
+            "about": "",
+            "times": 2,
+        }
+    ]
 
 
 @pytest.mark.parametrize("made", ["nothing", "file", "folder"])

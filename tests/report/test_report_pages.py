@@ -51,7 +51,10 @@ def test_pages_load_nothing_and_text_stays_text(pages):
         assert not re.search(r'(src|href)="(?!data:|#)', text), page
         assert text.count("<script") == 1, page
         assert "owned" not in text or "&lt;/script&gt;&lt;script&gt;window.owned=1" in text
-    assert "\x1b" not in (pages / "classes.html").read_text()
+    page = (pages / "classes.html").read_text()
+    assert "\x1b" not in page
+    row = "<td>8</td><td>2</td><td>2</td><td>Units of &lt;/script&gt;"
+    assert row in page, "what was amiss while it trained: the last step, its epoch, how often"
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ class TwoReadouts:
     def prepare(self, images, keys):
         return images
 
-    def apply(self, variables, images, mode, frozen_norms):
+    def apply(self, variables, images, mode, frozen_norms, ranges):
         p = variables.params
         shared = images @ p["backbone.w"]
         outputs = jnp.stack([shared @ p["head.activity"], shared @ p["head.object"]], axis=1)

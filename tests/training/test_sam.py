@@ -34,7 +34,7 @@ class Linear:
     def prepare(self, images, keys):
         return images
 
-    def apply(self, variables, images, mode, frozen_norms):
+    def apply(self, variables, images, mode, frozen_norms, ranges):
         assert isinstance(mode.epoch, jax.Array), "penalties may fade"
         p = variables.params
         outputs = images @ p["w"] + p["b"][None] + p["frozen"][None]

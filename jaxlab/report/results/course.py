@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxlab.report import frame
 from jaxlab.report.drawing import AFTER, BEFORE, Picture, canvas, label
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.section import Part, Section, begun, missing
+from jaxlab.report.results.section import Part, Section, begun, missing, paragraph
+from jaxlab.training.notices import in_short
 from submit.metrics.table import SCORES
 
 _BINS = 300
@@ -26,6 +28,8 @@ def section(reading: Reading) -> Section | None:
 
 
 def _parts(reading: Reading, of: Mapping[str, Records]) -> Iterator[Part]:
+    if reading.notices:
+        yield _amiss(reading)
     yield _curve("loss", "Loss", "loss", of, "loss", steps="loss")
     if not of["validation"]:
         yield from missing(["No scores by epoch: nothing was validated."])
@@ -49,6 +53,17 @@ def _parts(reading: Reading, of: Mapping[str, Records]) -> Iterator[Part]:
     names = dict.fromkeys(name for one in of["validation"] for name in one if name.endswith("/loss"))
     if names:
         yield from _objectives([name.removesuffix("/loss") for name in names], of)
+
+
+def _amiss(reading: Reading) -> str:
+    """What was noticed, of each kind the last."""
+    rows = [
+        (f"{one['step']:,}", f"{one['epoch']:,}", f"{one['times']:,}", begun(one["text"]))
+        for one in in_short(reading.notices)
+    ]
+    return paragraph("What was amiss while it trained:") + frame.table(
+        ("last at step", "epoch", "times", "what"), rows
+    )
 
 
 def _curve(

@@ -13,7 +13,7 @@ from jaxlab.core.types import UserError
 from jaxlab.runs.checks import recorded
 from jaxlab.runs.kinds import kind_of
 from jaxlab.runs.run import Run
-from jaxlab.training import events, journal
+from jaxlab.training import events, journal, notices
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.rundir import RunDirectory
 from submit.errors import SubmissionError
@@ -52,6 +52,11 @@ class Reading:
     def records(self) -> list[dict[str, Any]]:
         """Those of metrics.jsonl."""
         return self.attempt(lambda: journal.read(self.rundir.metrics)) or []
+
+    @cached_property
+    def notices(self) -> list[notices.Notice]:
+        """What was amiss while it trained."""
+        return self.attempt(lambda: notices.read(self.rundir.path)) or []
 
     @cached_property
     def checkpoints(self) -> list[Saved]:

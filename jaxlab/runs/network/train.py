@@ -32,9 +32,11 @@ from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.comparison import compared_gradients, shared
 from jaxlab.training.display import LEGEND, Session, TerminalDisplay
 from jaxlab.training.loop import Fit, Phase
+from jaxlab.training.monitor import Monitor
+from jaxlab.training.notices import Notices
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
-from jaxlab.training.state import TrainState
+from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.update import Learning, compiled, train_step
 
 Comparison = Callable[[TrainState, Any], dict[str, float]]
@@ -121,24 +123,31 @@ def _fit(
             )
         )
     with shown as display, Reports(start.rundir.path, session.once) as reports:
-        watch = Watch(recipe.task.objectives, display.note)
+        kept = journal.Journal(start.rundir.path, first)
+        monitor = Monitor(Notices(display.note, kept.notice))
+        watch = Watch(recipe.task.objectives, monitor.notices, lambda: monitor.place)
+
+        def validated(variables: Variables) -> dict[str, float]:
+            sums = watch.predictions(evaluator.evaluate(variables, *validate.sent, validate.put))
+            watch.units(evaluator.constant(), len(validate.sent[0]))
+            return program.scores(sums, ceiling)
+
         loop = Fit(
             plan=plan,
             phases=_compiled(recipe, layout, notes(table, steps_per_epoch), evaluator, learn),
             batches=lambda step: prefetch(batches.iterate(step), learn.put or layout.put_batch),
             scores=program.scores,
-            evaluate=lambda variables: program.scores(
-                watch(evaluator.evaluate(variables, *validate.sent, validate.put)), ceiling
-            ),
+            evaluate=validated,
             no_sums=evaluator.no_sums,
             batch_ids=lambda step: learn.ids[batches[step]["index"]].tolist(),
-            journal=journal.Journal(start.rundir.path, first),
+            journal=kept,
             checkpoints=Checkpoints(start.rundir.checkpoints, training.keep_every, session.log),
             display=display,
             progress=progress,
             budget=session.budget,
             told=reports,
             judge=session.judge,
+            monitor=monitor,
         )
         session.budget.took("start", session.began)
         loop.run(layout.put(state))
