@@ -17,20 +17,18 @@ from flax import nnx
 from jaxlab.core import tree
 from jaxlab.core.blocks import Targets
 from jaxlab.core.rng import initial_rngs
-from jaxlab.core.types import EVALUATION, UserError
+from jaxlab.core.types import EVALUATION
 from jaxlab.data.levels import Levels
-from jaxlab.data.pipeline import check_batch_size, epoch_length, steps_of_each
 from jaxlab.data.source import Opened
-from jaxlab.data.split import spread
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets, say
 from jaxlab.experiment.questions import language_of
 from jaxlab.experiment.seen import input_of
-from jaxlab.experiment.sides import asked_of_mirrored, seen_on_both_sides, unvalidated
+from jaxlab.experiment.sides import asked_of_mirrored, divided, seen_on_both_sides, unvalidated
 from jaxlab.experiment.task import Task
+from jaxlab.experiment.watched import check_watched
 from jaxlab.heads import Joint, build_network
 from jaxlab.heads.answers import filled, tied
-from jaxlab.metrics import TERM
 from jaxlab.models.order import order
 from jaxlab.nn.fixed import fixed_paths
 from jaxlab.nn.plain import check_rows
@@ -261,7 +259,7 @@ def resolve(
         one.head.check_targets(one.targets)
     if standardize:  # else losses compare numbers as they are
         objectives = tuple(replace(one, origin=one.origin_in(opened.train)) for one in objectives)
-    _check_watched(experiment, objectives, opened)
+    check_watched(experiment, objectives, opened)
     language = language_of(experiment.model, opened, positions) if experiment.model.asks else {}
     task = replace(examined(experiment, opened, objectives, encoders, levels), language=language)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
@@ -307,56 +305,6 @@ def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx
         return build_network(model, head, shape, targets, initial_rngs(experiment.seed))
 
     return build
-
-
-def positions_of(experiment: Experiment, opened: Opened) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
-    be sorted by class; of several subjects as many of each.
-
-    Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
-    """
-    learn, validate = experiment.split.split(opened.train)
-    if opened.train.label is not None and experiment.pretext is None:
-        learn = learn[opened.train.label[learn] >= 0]
-    subject = opened.train.columns["subject"] if experiment.data.pools else None
-    return spread(learn, experiment.limit, subject), spread(validate, experiment.limit, subject)
-
-
-def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """`positions_of`, and the steps of an epoch. Raises UserError where either side, or a batch, cannot be filled."""
-    positions, batch_size = positions_of(experiment, opened), experiment.training.batch_size
-    label = None if opened.train.label is None else opened.train.label[positions[0]]
-    epoch = epoch_length(len(positions[0]), label, experiment.balance)
-    check_batch_size(batch_size, epoch)
-    if opened.train.batch_of is not None:
-        return positions, steps_of_each(opened.train.batch_of[positions[0]], batch_size)
-    return positions, epoch // batch_size
-
-
-def _check_watched(experiment: Experiment, objectives: tuple[Resolved, ...], opened: Opened) -> None:
-    """Raises UserError for a field that names no score of the validation's."""
-    training, schedule = experiment.training, experiment.optimizer.schedule
-    fields = {
-        "Training.metric": training.metric,
-        "Training.early_stopping_metric": training.early_stopping_metric,
-    }
-    if isinstance(schedule, Plateau):
-        fields["Plateau.metric"] = schedule.metric
-    if all(metric is None for metric in fields.values()):
-        return
-    names = [
-        [score for score in one.scores(one.start(), opened.ceiling) if not score.startswith(TERM)]
-        for one in objectives
-    ]
-    known = [
-        *names[0],
-        *(f"{one.name}/{score}" for one, own in zip(objectives, names, strict=True) for score in own),
-    ]
-    counted = [name for name in known if not name.endswith("constant_targets")]  # a count, not a score
-    shown = [name for name in counted if len(objectives) > 1 or "/" not in name]
-    for field, metric in fields.items():
-        if metric is not None and metric not in shown:
-            raise UserError(f"{field}: expected one of {', '.join(shown)}, found {metric!r}")
 
 
 def _tuned(recipe: Recipe, steps_per_epoch: int) -> tuple[Tuning, list[dict[str, Any]]]:

@@ -1,15 +1,41 @@
-"""What is said of samples before training: how they are divided, and what they ask of mirrored images."""
+"""How samples are divided into those to learn from and those to validate on, and what is said of them."""
 
 import re
 
 import numpy as np
 
 from jaxlab.core.types import Samples
+from jaxlab.data.pipeline import check_batch_size, epoch_length, steps_of_each
 from jaxlab.data.source import Opened, examples
+from jaxlab.data.split import spread
 from jaxlab.data.texts import texts_of
 from jaxlab.experiment.experiment import Experiment
 
 _SIDES = re.compile(r"\b(left|right)(most)?\b", re.IGNORECASE)
+
+
+def positions_of(experiment: Experiment, opened: Opened) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
+    be sorted by class; of several subjects as many of each.
+
+    Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
+    """
+    learn, validate = experiment.split.split(opened.train)
+    if opened.train.label is not None and experiment.pretext is None:
+        learn = learn[opened.train.label[learn] >= 0]
+    subject = opened.train.columns["subject"] if experiment.data.pools else None
+    return spread(learn, experiment.limit, subject), spread(validate, experiment.limit, subject)
+
+
+def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """`positions_of`, and the steps of an epoch. Raises UserError where either side, or a batch, cannot be filled."""
+    positions, batch_size = positions_of(experiment, opened), experiment.training.batch_size
+    label = None if opened.train.label is None else opened.train.label[positions[0]]
+    epoch = epoch_length(len(positions[0]), label, experiment.balance)
+    check_batch_size(batch_size, epoch)
+    if opened.train.batch_of is not None:
+        return positions, steps_of_each(opened.train.batch_of[positions[0]], batch_size)
+    return positions, epoch // batch_size
 
 
 def unvalidated(opened: Opened, validate: np.ndarray) -> list[str]:

@@ -13,7 +13,7 @@ from jaxlab.core.plots import score_dots
 from jaxlab.core.score_tables import score_tables
 from jaxlab.core.types import UserError
 from jaxlab.evaluate.scores import scores_of, scores_of_blocks
-from jaxlab.experiment.recipe import divided
+from jaxlab.experiment.sides import divided
 from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Labelled
 from jaxlab.runs.checks import check_unseen

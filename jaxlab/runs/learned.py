@@ -6,7 +6,7 @@ from jaxlab.core.config import Component, locations
 from jaxlab.core.types import UserError
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
-from jaxlab.experiment.recipe import positions_of
+from jaxlab.experiment.sides import positions_of
 from jaxlab.runs.checks import recorded
 from jaxlab.training.ancestor import is_run, located
 from jaxlab.training.rundir import RunDirectory

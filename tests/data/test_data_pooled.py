@@ -22,8 +22,7 @@ from jaxlab.data import (
 from jaxlab.data.split import spread
 from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.experiment import Experiment
-from jaxlab.experiment.recipe import positions_of
-from jaxlab.experiment.sides import unvalidated
+from jaxlab.experiment.sides import positions_of, unvalidated
 from jaxlab.heads import Linear, Rates
 from jaxlab.losses import Poisson
 from jaxlab.models import ShallowCNN

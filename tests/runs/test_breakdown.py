@@ -14,7 +14,7 @@ import jaxlab
 from jaxlab.cli.main import main
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened
-from jaxlab.experiment.recipe import positions_of
+from jaxlab.experiment.sides import positions_of
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy
 from jaxlab.objectives import Classification, Labelled

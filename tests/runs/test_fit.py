@@ -16,7 +16,7 @@ from jaxlab.core.types import UserError
 from jaxlab.data.pipeline import evaluation_batches
 from jaxlab.data.sources.arrays import Arrays
 from jaxlab.experiment import Experiment
-from jaxlab.experiment.recipe import positions_of
+from jaxlab.experiment.sides import positions_of
 from jaxlab.heads import Linear
 from jaxlab.losses import CrossEntropy, Mse
 from jaxlab.models.resnet import ResNet

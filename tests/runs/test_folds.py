@@ -21,7 +21,7 @@ from jaxlab.data.split import ColumnSplit, GroupedSplit, KFold, RandomSplit
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.folds import Folds, in_folds
-from jaxlab.experiment.recipe import positions_of
+from jaxlab.experiment.sides import positions_of
 from jaxlab.losses import CrossEntropy
 from jaxlab.models import LeNet5
 from jaxlab.runs import api

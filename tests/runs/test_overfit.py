@@ -21,7 +21,7 @@ from jaxlab.data import Flip, Images
 from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Folds, Training
 from jaxlab.experiment.overfit import is_overfitting, overfitting
-from jaxlab.experiment.recipe import positions_of
+from jaxlab.experiment.sides import positions_of
 from jaxlab.models import LeNet5
 from jaxlab.optim import SGD, Constant, Step
 from jaxlab.runs import api

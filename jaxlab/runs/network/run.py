@@ -18,8 +18,9 @@ from jaxlab.evaluate.posed import Shown, shown
 from jaxlab.evaluate.refine import norms_of
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion
-from jaxlab.experiment.recipe import Recipe, positions_of, recalled
+from jaxlab.experiment.recipe import Recipe, recalled
 from jaxlab.experiment.seen import input_of
+from jaxlab.experiment.sides import positions_of
 from jaxlab.experiment.task import Task
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs.checks import check_unseen, recorded
