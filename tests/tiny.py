@@ -75,12 +75,11 @@ class Parts(NamedTuple):
 def parts_of(experiment: Experiment) -> Parts:
     opened = experiment.data.open()
     recipe = resolve(experiment, opened)
-    training = experiment.training
-    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
+    training, layout = experiment.training, experiment.layout
     learn, _ = recipe.input.portions(opened, recipe.training.positions, layout)
     how = (training.batch_size, experiment.seed, experiment.balance, learn.label, learn.batch_of)
     batches = Batches(*learn.sent, *how)
-    return Parts(recipe.program, recipe.phases, batches, recipe.initial_state(learn))
+    return Parts(recipe.program, recipe.phases, batches, recipe.initial_state(learn, layout=layout))
 
 
 def stirred(variables: Variables) -> Variables:
@@ -100,8 +99,7 @@ def _prepared(experiment: Experiment) -> tuple[Layout, Batches, TrainState, dict
     """What `steps` takes, traced once for the latest few experiments: many a test asks for several counts of steps."""
     key = repr(experiment)
     if key not in _PREPARED:
-        training, (program, phases, batches, state) = experiment.training, parts_of(experiment)
-        layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
+        layout, (program, phases, batches, state) = experiment.layout, parts_of(experiment)
         compiled = {
             phase.first: update.compiled(
                 partial(update.train_step, program, phase), layout, experiment.seed, donate=0

@@ -30,7 +30,7 @@ from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.objectives import ANSWERS, KINDS, Objective
 from jaxlab.optim import AdamW, FineTune, Optimizer, Plateau
 from jaxlab.pretext import PRETEXT, Pretext
-from jaxlab.training.sharding import Parallel
+from jaxlab.training.sharding import Layout, MeshShape, Parallel
 from jaxlab.weights.read import without_download
 
 
@@ -49,7 +49,10 @@ class Training(Component):
         epoch's last batch: its length, and the cosine between each two, below 0 where one objective undoes what the
         other does. metrics.jsonl, the terminal and the curves have them.
     parallel: how devices share a batch: "pmap", "data" (one sharded array), "single" (one device alone), or "auto":
-        pmap on as many devices as the batch can be divided among. The update is the same.
+        pmap on as many devices as the batch can be divided among. "fsdp" is "data" with parameters, gradients, averages
+        and optimizer state in parts, one a device. The update is the same.
+    mesh: of "fsdp", (data, fsdp) devices: parameters lie in as many parts as the second number says, and the first is
+        how many copies there are; default (1, all devices).
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy, of `Contrast` the loss.
         Where it is undefined, as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
@@ -80,6 +83,7 @@ class Training(Component):
     average_from: float | None = field(default=None, metadata=LATER)
     compare_gradients: bool = field(default=True, metadata=LATER)
     validate: Literal["here", "elsewhere"] = field(default="here", metadata=LATER)
+    mesh: MeshShape | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -98,6 +102,13 @@ class Training(Component):
                 f"Training.early_stopping: {self.early_stopping} epochs are counted by validation scores, which "
                 'training does not have with validate="elsewhere"; leave early_stopping out, or validate "here"'
             )
+        if self.mesh is not None and self.parallel != "fsdp":
+            raise UserError(
+                f'Training.mesh: {self.mesh} says how parallel="fsdp" spreads parameters, found '
+                f'parallel="{self.parallel}"; set that to "fsdp", or leave mesh out'
+            )
+        if self.mesh is not None and min(self.mesh) < 1:
+            raise UserError(f"Training.mesh: expected (data, fsdp) of 1 or more each, found {self.mesh}")
         if self.average_from is not None and not 0 <= self.average_from < 1:
             raise UserError(
                 f"Training.average_from: expected a share of the run in [0, 1), found {self.average_from}"
@@ -324,6 +335,14 @@ class Experiment(Component):
     def group(self) -> int:
         """Rows of a batch that belong on one device: mixing needs pairs."""
         return 1 if self.mix is None else 2
+
+    @property
+    def layout(self) -> Layout:
+        """How training lies on the devices that there are. Raises UserError where it does not fit them."""
+        training = self.training
+        return Layout(
+            training.parallel, training.batch_size, training.accumulate, self.group, training.mesh
+        )
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.

@@ -37,6 +37,7 @@ from jaxlab.optim import Groups, Plateau, Tuning, undecayed
 from jaxlab.pretext import PRETEXT
 from jaxlab.training.plan import Plan
 from jaxlab.training.runtime import compute_dtype
+from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Program, initial_parameters
 from jaxlab.training.update import Learning
@@ -189,15 +190,17 @@ class Recipe:
         learn: Portion,
         pretrained: tuple[tree.Flat, tree.Flat] = ({}, {}),
         of_answers: tree.Flat | None = None,
+        layout: Layout | None = None,
     ) -> Variables:
         """Those before the first step. pretrained: parameters and batch statistics of the backbone.
 
-        of_answers: as the property; without, such parameters are 0.
+        of_answers: as the property; without, such parameters are 0. layout: where parameters are made in parts.
         """
-        params, stats = initial_parameters(builder(self.experiment, self.task, self.input))
+        layout = layout or Layout("single", 1)
+        params, stats = initial_parameters(builder(self.experiment, self.task, self.input), layout.made)
         for flat, loaded in zip((params, stats), pretrained, strict=True):
-            flat.update({f"backbone.{path}": jnp.asarray(leaf) for path, leaf in loaded.items()})
-        params.update({path: jnp.asarray(leaf) for path, leaf in (of_answers or {}).items()})
+            flat.update({f"backbone.{path}": layout.laid(leaf) for path, leaf in loaded.items()})
+        params.update({path: layout.laid(leaf) for path, leaf in (of_answers or {}).items()})
         constants = {
             name: leaf
             for one in self.task.objectives
@@ -212,16 +215,18 @@ class Recipe:
         learn: Portion,
         pretrained: tuple[tree.Flat, tree.Flat] = ({}, {}),
         of_answers: tree.Flat | None = None,
+        layout: Layout | None = None,
     ) -> TrainState:
-        """The state before the first step. pretrained, of_answers: as for `initial_variables`."""
-        variables, training = self.initial_variables(learn, pretrained, of_answers), self.experiment.training
+        """The state before the first step. pretrained, of_answers, layout: as for `initial_variables`."""
+        layout, training = layout or Layout("single", 1), self.experiment.training
+        variables = self.initial_variables(learn, pretrained, of_answers, layout)
         params = variables.params
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             stats=variables.stats,
             constants=variables.constants,
-            opt_state=jax.jit(self.phases[0].optimizer.init)(params),
+            opt_state=layout.made(self.phases[0].optimizer.init, params),
             ema=None if training.ema is None and training.average_from is None else params,
             rate_scale=jnp.ones(()),
             sums=self.program.start(),

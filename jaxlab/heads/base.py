@@ -15,6 +15,7 @@ from jaxlab.core.rng import fork as fork  # heads within heads take it from here
 from jaxlab.core.types import Mode, UserError
 from jaxlab.losses import END
 from jaxlab.nn.norm import BatchNorm
+from jaxlab.nn.spread import by_row, by_target, for_targets
 
 FeatureMaps = dict[str, Array]
 FeatureShapes = dict[str, Any]  # features by name as jax.ShapeDtypeStruct, the leading axis the batch
@@ -210,7 +211,7 @@ class LayersModule(HeadModule):
         for number, name in enumerate(self.names):
             own, x = fork(mode, number), features[name]
             x = self.norms[name](x, own) if self.norms else x
-            yield name, dropout(x, self.dropout, own, 0), own
+            yield name, for_targets(dropout(x, self.dropout, own, 0), self.targets), own
 
     @property
     def start(self) -> Float[Array, "1 t"]:
@@ -236,8 +237,8 @@ class ReadoutModule(LayersModule):
     def __call__(self, features: FeatureMaps, mode: Mode) -> Float[Array, "b t"]:
         outputs = self.start
         for name, x, own in self.prepared(features, mode):
-            outputs = outputs + self.layers[name](x, own)
-        return outputs
+            outputs = outputs + by_target(self.layers[name](x, own))
+        return by_row(outputs)
 
     def begin_at_random(self, rngs: nnx.Rngs) -> None:
         for name in self.names:

@@ -1,6 +1,7 @@
 """How a step is laid over devices: thin adapters around the one written form of each step.
 
-The state has the same shape under every adapter (replicated, never stacked); only batches are split.
+The state has the same shape under every adapter, never stacked: batches are split, and under "fsdp" what grows with the
+parameters is divided, too.
 """
 
 from collections.abc import Callable
@@ -8,25 +9,42 @@ from functools import partial
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxlab.core.types import UserError
+from jaxlab.nn.spread import leaf_spec, mesh_of, spreading
 
-Parallel = Literal["auto", "pmap", "data", "single"]
+Parallel = Literal["auto", "pmap", "data", "single", "fsdp"]
+MeshShape = tuple[int, int]  # copies of the parameters, and the devices over which each is spread
 AXIS = "batch"
+_SPREAD = ("params", "opt_state", "ema")  # fields that grow with the parameters
 
 
 class Layout:
     """The devices of a run and how batches are split over them.
 
-    parallel: "pmap", "data" (jit over a sharded batch) or "single"; "auto" takes pmap where several devices
-        can share the batch, on the largest number of devices that divides it.
+    parallel: "pmap", "data" (jit over a sharded batch), "fsdp" (that, and parameters, gradients, averages and optimizer
+        state in parts) or "single"; "auto" takes pmap where several devices can share the batch, on the largest number
+        of devices that divides it.
+    spread: what was trained by "fsdp" is to be predicted with: "auto" takes that, rather than pmap.
     group: rows of a batch that belong on one device: its share of a micro-batch is a multiple of them.
-    Raises UserError where the batch does not divide over the devices that an explicit choice asks for.
+    mesh: of "fsdp", (data, fsdp) devices: the parameters are spread over the second number of them, and each of the
+        first is such a set; default (1, all).
+    Raises UserError where the batch does not divide over the devices that an explicit choice asks for, and for a mesh
+    of more or fewer devices than there are.
     """
 
-    def __init__(self, parallel: Parallel, batch_size: int, accumulate: int = 1, group: int = 1):
+    def __init__(
+        self,
+        parallel: Parallel,
+        batch_size: int,
+        accumulate: int = 1,
+        group: int = 1,
+        mesh: MeshShape | None = None,
+        spread: bool = False,
+    ):
         devices = jax.local_devices()
         if batch_size % accumulate:
             raise UserError(f"accumulate={accumulate} must divide batch_size={batch_size}")
@@ -34,22 +52,55 @@ class Layout:
         if rows % group:
             raise UserError(f"batch_size / accumulate = {rows} must be even: images are mixed in pairs")
         fitting = max(k for k in range(1, len(devices) + 1) if rows % (k * group) == 0)
-        if parallel in ("pmap", "data") and fitting < len(devices):
+        if parallel in ("pmap", "data", "fsdp") and fitting < len(devices):
             pairs = f"{group} times " if group > 1 else ""
             raise UserError(
                 f'parallel="{parallel}": batch_size / accumulate = {rows} must be a multiple of {pairs}'
                 f'the {len(devices)} devices (or use parallel="auto", which would use {fitting} of them)'
             )
         self.count = 1 if parallel == "single" else fitting
-        self.parallel = ("pmap" if self.count > 1 else "single") if parallel == "auto" else parallel
-        self.mesh = Mesh(np.array(devices[: self.count]), (AXIS,))
+        several: Parallel = "fsdp" if spread else "pmap"
+        self.parallel = (several if self.count > 1 else "single") if parallel == "auto" else parallel
+        devices = devices[: self.count]
+        if self.parallel == "fsdp":
+            self.mesh = mesh_of(devices, *_checked(mesh or (1, self.count), self.count))
+        else:
+            self.mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
         self.replicated = NamedSharding(self.mesh, PartitionSpec())
-        self.split = NamedSharding(self.mesh, PartitionSpec(AXIS))
+        self.split = NamedSharding(self.mesh, PartitionSpec(self.mesh.axis_names))
+
+    def of(self, state: Any) -> Any:
+        """A pytree of where the leaves of a pytree of arrays, or of their shapes, lie."""
+        return jax.tree.map_with_path(
+            lambda path, leaf: self.leaf(leaf) if _is_spread(path) else self.replicated, state
+        )
+
+    def leaf(self, leaf: Any) -> NamedSharding:
+        """Where a parameter lies."""
+        spread = self.parallel == "fsdp"
+        return NamedSharding(self.mesh, leaf_spec(leaf.shape, self.mesh.shape)) if spread else self.replicated
+
+    def part(self, leaf: Any) -> jax.ShapeDtypeStruct:
+        """What one device has of it."""
+        return jax.ShapeDtypeStruct(self.leaf(leaf).shard_shape(leaf.shape), leaf.dtype)
+
+    def laid(self, leaf: Any) -> jax.Array:
+        """A parameter of the host's on the devices, before `put`."""
+        return jax.device_put(leaf, self.leaf(leaf)) if self.parallel == "fsdp" else jnp.asarray(leaf)
+
+    def made(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Parameters, or what grows with them, as `function` makes them in one compiled call; no device has more than
+        its part.
+        """
+        if self.parallel != "fsdp":
+            return jax.jit(function)(*arguments)
+        shapes = jax.eval_shape(function, *arguments)
+        return jax.jit(function, out_shardings=jax.tree.map(self.leaf, shapes))(*arguments)
 
     def put(self, state: Any) -> Any:
-        """A pytree on every device, each leaf a copy of its own: donating one takes nothing else with it."""
+        """A pytree on the devices, each leaf a copy of its own: donating one takes nothing else with it."""
         host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), jax.device_get(state))
-        return jax.device_put(host, self.replicated)
+        return jax.device_put(host, self.of(host))
 
     def put_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A host batch split over devices; under pmap with a leading device axis."""
@@ -79,6 +130,31 @@ class Layout:
                 step, AXIS, in_axes=axes, out_axes=0 if rows_out else None, donate_argnums=donated,
                 devices=list(self.mesh.devices),
             )  # fmt: skip
+        if self.parallel == "fsdp":
+            return jax.jit(self._spread(step, rows_out), donate_argnums=donated)
         shardings = tuple(self.split if k == batch_at else self.replicated for k in range(arguments))
         out = self.split if rows_out else self.replicated
         return jax.jit(step, in_shardings=shardings, out_shardings=out, donate_argnums=donated)
+
+    def _spread(self, step: Callable, rows_out: bool) -> Callable:
+        """`step` traced for arguments that lie as `put` and `put_batch` lay them; its results lie so, too."""
+
+        def laid(*arguments: Any) -> Any:
+            with spreading(self.mesh):
+                found = step(*arguments)
+            return jax.lax.with_sharding_constraint(found, self.split if rows_out else self.of(found))
+
+        return laid
+
+
+def _checked(mesh: MeshShape, devices: int) -> MeshShape:
+    if mesh[0] * mesh[1] != devices:
+        raise UserError(
+            f"training.mesh: expected (data, fsdp) whose product is the number of devices, {devices}, found {mesh}, "
+            f"{mesh[0] * mesh[1]} devices; (1, {devices}) spreads the parameters over all of them"
+        )
+    return mesh
+
+
+def _is_spread(path: tuple[Any, ...]) -> bool:
+    return any(getattr(entry, "name", None) in _SPREAD for entry in path)

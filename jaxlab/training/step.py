@@ -25,6 +25,7 @@ from jaxlab.heads.joint import LOG_VARIANCE
 from jaxlab.losses import END
 from jaxlab.metrics import TERM, SumsByObjective
 from jaxlab.metrics.reduce import gathered, spanned, total
+from jaxlab.nn.spread import made_whole
 from jaxlab.objectives import Resolved, Told
 from jaxlab.pretext import Pretext
 from jaxlab.training.posed import passed as passed_by
@@ -100,7 +101,7 @@ class Program:
         wanted. ranges: whether those of what readouts read are.
         """
         graphdef, params, stats = self.shapes
-        cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
+        cast = made_whole({path: leaf.astype(self.dtype) for path, leaf in variables.params.items()})
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
@@ -286,11 +287,19 @@ def measuring_step(
     return replace(variables, stats=passed.stats)
 
 
-def initial_parameters(build: Callable[[], nnx.Module]) -> tuple[tree.Flat, tree.Flat]:
-    """The network's own initial parameters and batch statistics, made in one compiled call."""
+def compiled(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` gives, in one compiled call."""
+    return jax.jit(function)(*arguments)
+
+
+def initial_parameters(
+    build: Callable[[], nnx.Module], made: Callable[..., Any] = compiled
+) -> tuple[tree.Flat, tree.Flat]:
+    """The network's own initial parameters and batch statistics. made: calls what makes them."""
 
     def make() -> tuple[tree.Flat, tree.Flat]:
         params, stats = nnx.state(build(), nnx.Param, nnx.BatchStat)
         return tree.flatten(params), tree.flatten(stats)
 
-    return jax.jit(make)()
+    found: tuple[tree.Flat, tree.Flat] = made(make)
+    return found

@@ -14,6 +14,7 @@ from jaxlab.core.rng import row_keys, seed_words, step_key
 from jaxlab.core.types import Batch, Mode
 from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
+from jaxlab.nn.spread import in_parts, whole_once
 from jaxlab.objectives import Told
 from jaxlab.optim import Groups
 from jaxlab.training.posed import passed as passed_by
@@ -110,9 +111,10 @@ def passes(
     def micro(carry: tuple, part: tuple) -> tuple[tuple, None]:
         grads, stats, sums, summed = carry
         piece, keys = part
-        (_, (losses, stats, sums)), new = jax.value_and_grad(objective, has_aux=True)(
+        (_, (losses, stats, sums)), new = jax.value_and_grad(whole_once(objective), has_aux=True)(
             trained, stats, sums, piece, keys
         )
+        new = in_parts(new)
         return (jax.tree.map(jnp.add, grads, new), stats, sums, jax.tree.map(jnp.add, summed, losses)), None
 
     def objective(

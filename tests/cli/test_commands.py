@@ -151,7 +151,7 @@ def run(folder, tmp_path_factory):
 def parameters(of):
     """In the place of `initial_parameters`: of each path and leaf what `of` makes, nothing compiled."""
 
-    def made(build):
+    def made(build, *_):
         split = nnx.state(nnx.eval_shape(build), nnx.Param, nnx.BatchStat)
         return tuple(
             {path: of(path, leaf).astype(leaf.dtype) for path, leaf in flatten(s).items()} for s in split

@@ -78,9 +78,12 @@ def by_hand(p, batches):
     return p, losses, np.sqrt(sum((g**2).sum() for g in second.values()))
 
 
-@pytest.mark.parametrize(("parallel", "accumulate"), [("single", 1), ("data", 2), ("pmap", 1), ("pmap", 2)])
-def test_two_steps_are_the_papers_on_every_layout(parallel, accumulate):
+@pytest.mark.parametrize(
+    ("parallel", "accumulate"), [("single", 1), ("data", 2), ("pmap", 1), ("pmap", 2), ("fsdp", 1)]
+)
+def test_two_steps_are_the_papers_on_every_layout(parallel, accumulate, monkeypatch):
     """Devices and micro-batches climb together; statistics are of the first pass, and a frozen parameter stays."""
+    monkeypatch.setattr("jaxlab.nn.spread.SMALL", 1)  # parameters lie in parts, however few
     rng = np.random.default_rng(0)
     batches = [(rng.normal(size=(8, 4)), rng.normal(size=(8, 3))) for _ in range(2)]
     start = {"w": rng.normal(size=(4, 3)), "b": rng.normal(size=3)}

@@ -1,14 +1,18 @@
-"""The three layouts make the same update, on four devices: batch norm, augmentation, dropout, ragged data."""
+"""The layouts make the same update, on four devices: batch norm, augmentation, dropout, ragged data."""
 
 import jax
 import numpy as np
 import pytest
 from tiny import steps, tiny
 
+from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
+from jaxlab.experiment import Training
 from jaxlab.models.shallow_cnn import ShallowCNN
+from jaxlab.nn import spread
 from jaxlab.optim import SGD, AdamW
 from jaxlab.training.sharding import Layout
+from jaxlab.training.state import TrainState
 
 # The largest difference of a leaf over the largest change that training made to it, seen after 5 steps in
 # float32: SGD 5e-6, AdamW 4e-6. Adam divides by the gradient's own size, so where a gradient is nearly zero
@@ -60,6 +64,28 @@ def test_same_update_as_a_single_device(run, parallel, optimizer, accumulate):
 
 
 @pytest.mark.slow
+def test_parameters_in_parts_make_the_same_update(run, arrays_npz, monkeypatch):
+    """Two copies, each over two devices; every leaf is large enough, and every target one of many."""
+    monkeypatch.setattr(spread, "SMALL", 2)
+    monkeypatch.setattr(spread, "MANY", 5)
+    layout = Layout("fsdp", 8, accumulate=2, mesh=(2, 2))
+    settings = ("training.parallel=fsdp", "training.mesh=[2,2]", "training.accumulate=2")
+    state, reports = steps(tiny(arrays_npz, *settings, optimizer=OPTIMIZERS["SGD"]), 5)
+    (one, expected), (start, _) = run("single", "SGD", 2), run("single", "SGD", count=0)
+    for field in ("params", "stats", "ema"):
+        found = apart(getattr(state, field), getattr(one, field), getattr(start, field))
+        assert found < TOLERANCE["SGD"], f"{field}: {found}"
+    for mine, single in zip(reports, expected, strict=True):
+        assert mine == pytest.approx(single, rel=2e-5)
+    assert state.sums["activity"].compute() == pytest.approx(
+        one.sums["activity"].compute(), rel=2e-5, abs=1e-6
+    )
+    held = sum(np.prod(layout.leaf(leaf).shard_shape(leaf.shape)) for leaf in one.params.values())
+    odd = sum(leaf.size for leaf in one.params.values() if all(side % 2 for side in leaf.shape))
+    assert held == (sum(leaf.size for leaf in one.params.values()) + odd) / 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["pmap", "data"])
 def test_bfloat16_agrees_to_its_own_precision_and_keeps_float32_parameters(run, parallel):
     """bfloat16 has 8 bits: sums over other orders differ by 1 in 256, which training carries on."""
@@ -102,7 +128,7 @@ def test_auto_takes_the_most_devices_that_share_the_batch():
     assert Layout("single", 8).count == 1
 
 
-@pytest.mark.parametrize("parallel", ["pmap", "data"])
+@pytest.mark.parametrize("parallel", ["pmap", "data", "fsdp"])
 def test_a_batch_that_does_not_divide_is_refused(parallel):
     with pytest.raises(UserError, match=r"batch_size / accumulate = 6 must be a multiple of the 4 devices"):
         Layout(parallel, 12, accumulate=2)
@@ -117,6 +143,38 @@ def test_mixed_images_need_pairs_on_each_device():
         Layout("auto", 10, accumulate=2, group=2)
     with pytest.raises(UserError, match=r"= 12 must be a multiple of 2 times the 4 devices .* use 3 of them"):
         Layout("pmap", 12, group=2)
+
+
+@pytest.mark.parametrize("mesh", [(2, 4), (1, 2), (3, 1)])
+def test_a_mesh_of_other_devices_is_refused(mesh):
+    with pytest.raises(UserError, match=r"training\.mesh: expected .* number of devices, 4, found .*\(1, 4\)"):
+        Layout("fsdp", 8, mesh=mesh)
+
+
+def test_a_mesh_is_for_parameters_in_parts():
+    with pytest.raises(UserError, match=r'Training\.mesh: \(1, 4\) says how parallel="fsdp" .* found'):
+        Training(epochs=1, mesh=(1, 4))
+    with pytest.raises(UserError, match=r"Training\.mesh: expected .* 1 or more each, found \(0, 4\)"):
+        Training(epochs=1, parallel="fsdp", mesh=(0, 4))
+    assert Training(epochs=1, parallel="fsdp", mesh=[1, 4]).mesh == (1, 4)
+    assert "mesh" not in to_json(Training(epochs=1))
+
+
+def test_only_what_grows_with_the_parameters_is_divided():
+    """Parameters, their average and the optimizer's state: by hand, a quarter of 8 x 1024 and all of the others."""
+    leaf = np.zeros((8, 1024), np.float32)
+    state = TrainState(leaf[0, 0], {"w": leaf}, {"s": leaf}, {"c": leaf}, ({"m": leaf},), {"w": leaf}, 1.0, {})
+    placed = Layout("fsdp", 8).put(state)
+    held = {
+        name: one.addressable_data(0).size
+        for name, (one,) in {
+            name: jax.tree.leaves(getattr(placed, name))
+            for name in ("params", "stats", "constants", "opt_state", "ema")
+        }.items()
+    }
+    assert held == {
+        "params": 2048, "stats": 8192, "constants": 8192, "opt_state": 2048, "ema": 2048,
+    }  # fmt: skip
 
 
 def test_put_copies_so_that_donating_one_leaf_leaves_the_others():

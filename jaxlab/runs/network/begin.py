@@ -52,9 +52,9 @@ class Start:
             session.log(f"{self.rundir.path}: {done}")
         return all_made or stopped
 
-    def state(self, learn: Portion, session: Session) -> tuple[TrainState, Progress]:
+    def state(self, learn: Portion, layout: Layout, session: Session) -> tuple[TrainState, Progress]:
         """What the loop goes on with. Raises UserError where the checkpoint does not fit the experiment."""
-        state = self.recipe.initial_state(learn, self.pretrained, self.of_answers)
+        state = self.recipe.initial_state(learn, self.pretrained, self.of_answers, layout)
         if self.checkpoint is None:
             return state, Progress()
         meta = self.checkpoint.meta()

@@ -13,6 +13,7 @@ from jaxlab.core.types import Mode
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.recipe import Recipe, resolve
+from jaxlab.optim.tuning import BACKBONE
 from jaxlab.pretext import PRETEXT
 from jaxlab.training.posed import passed
 from jaxlab.training.sharding import Layout
@@ -60,7 +61,7 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
     """Raises UserError as training does, where parts of the experiment do not go together or with the data."""
     recipe = resolve(experiment, opened)
     training, plan, learning = experiment.training, recipe.plan, recipe.phases[-1]
-    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
+    layout = experiment.layout
     params = tree.flatten(recipe.shapes[1])
     trained = {path: params[path] for path in learning.trains}
     rows = training.batch_size // training.accumulate // layout.count
@@ -80,7 +81,7 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
         rows=rows,
         steps=plan.steps,
         steps_per_epoch=plan.steps_per_epoch,
-        held=_held(recipe, learning, params, trained, rows * training.accumulate),
+        held=_held(recipe, layout, learning, params, rows * training.accumulate),
         activations=max(kept for kept, _ in passes) * rows,
         operations=twice
         * training.batch_size
@@ -89,18 +90,24 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
 
 
 def _held(
-    recipe: Recipe, learning: Learning, params: tree.Flat, trained: tree.Flat, rows: int
+    recipe: Recipe, layout: Layout, learning: Learning, params: tree.Flat, rows: int
 ) -> dict[str, int]:
     """Bytes on a device between steps, and of gradients and batches; features of all samples lie there, too."""
     experiment = recipe.experiment
     averaged = experiment.training.ema is not None or experiment.training.average_from is not None
     # what a pretext task asks is made on the device
     outputs = sum(len(one.targets) for one in recipe.task.objectives if one.of != PRETEXT)
+    parts, state = jax.tree.map(
+        layout.part, (params, jax.eval_shape(learning.optimizer.init, params))
+    )
+    wide = jnp.dtype(recipe.program.dtype).itemsize / 4
+    whole = _bytes({path: leaf for path, leaf in params.items() if path.startswith(BACKBONE)}) * wide
     found = {
-        "parameters": _bytes(params) + _bytes(tree.flatten(recipe.shapes[2])),
-        "their average": _bytes(params) if averaged else 0,
-        "optimizer": _bytes(jax.eval_shape(learning.optimizer.init, params)),
-        "gradients": _bytes(trained),
+        "parameters": _bytes(parts) + _bytes(tree.flatten(recipe.shapes[2])),
+        "their average": _bytes(parts) if averaged else 0,
+        "the backbone's made whole, at most": int(whole) if layout.parallel == "fsdp" else 0,
+        "optimizer": _bytes(state),
+        "gradients": _bytes([parts[path] for path in learning.trains]),
         "batches, three ahead": 3 * rows * (_bytes(recipe.input.example) + 4 * outputs),
         "sums of scores": _bytes(jax.eval_shape(recipe.program.start)),
     }

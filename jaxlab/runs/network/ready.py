@@ -17,7 +17,6 @@ from jaxlab.experiment.inputs import FeatureInput
 from jaxlab.runs import asked
 from jaxlab.runs.ready import Ready, Shown, fitting, samples_of, sizes
 from jaxlab.training.checkpoint import Saved
-from jaxlab.training.sharding import Layout
 
 if TYPE_CHECKING:
     from jaxlab.runs.network.run import NetworkRun
@@ -40,13 +39,13 @@ class NetworkReady(Ready):
             )
         self._network = network
         self.asks = network.asks
-        self._variables = [network.on_devices(checkpoint) for checkpoint in checkpoints]
-        self._layout = Layout("auto", size)
+        self._layout = network.layout_of(size)
+        self._variables = [network.on_devices(checkpoint, self._layout) for checkpoint in checkpoints]
         self._evaluators = {count: self._evaluator(count) for count in sizes(size)}
 
     def _evaluator(self, size: int) -> Evaluator:
         program, inference = self._network.program, self._network.experiment.inference
-        layout = Layout("auto", size)
+        layout = self._network.layout_of(size)
         if inference.plain:
             return Evaluator(program, layout, size)
         return InferenceEvaluator(program, layout, size, inference)
@@ -94,7 +93,7 @@ class FeaturesReady(NetworkReady):
     def _seen(self, images: Sequence[Shown], size: int) -> tuple[ImageRows, Put | None]:
         encoders = cast(FeatureInput, self._network.recipe.input).encoders
         made = fresh(encoders, samples_of(images, self.asks), size)
-        layout, arrays = Layout("auto", size), {name: made[name] for name in made.kept}
+        layout, arrays = self._network.layout_of(size), {name: made[name] for name in made.kept}
 
         def put(batch: HostBatch) -> Any:
             rows = batch["image"]

@@ -379,7 +379,11 @@ class NetworkRun(Run):
     def _layout(self) -> Layout:
         if self._twin is not None:
             return self._twin._layout
-        return Layout("auto", self.experiment.training.batch_size)
+        return self.layout_of(self.experiment.training.batch_size)
+
+    def layout_of(self, batch_size: int) -> Layout:
+        """How predicting batches of such a size lies on the devices: what trained in parts may not fit on one whole."""
+        return Layout("auto", batch_size, spread=self.experiment.training.parallel == "fsdp")
 
     @cached_property
     def _evaluator(self) -> Evaluator:
@@ -410,9 +414,9 @@ class NetworkRun(Run):
         inference.refine.check_norms(norms)
         return norms
 
-    def on_devices(self, checkpoint: Saved) -> Variables:
-        """What evaluation uses of a checkpoint, on the devices."""
-        return self.put(variables_of(checkpoint))
+    def on_devices(self, checkpoint: Saved, layout: Layout | None = None) -> Variables:
+        """What evaluation uses of a checkpoint, on the devices. layout: default that of the training's batches."""
+        return (layout or self._layout).put(variables_of(checkpoint))
 
     def put(self, variables: Variables) -> Variables:
         """Host arrays on the devices."""

@@ -100,7 +100,7 @@ def _fit(
     """Train to the plan's end; True where a signal ended it. portions: to learn from, and to validate on."""
     recipe, training = start.recipe, start.recipe.experiment.training
     learn, validate = portions
-    state, progress = start.state(learn, session)
+    state, progress = start.state(learn, layout, session)
     recipe.check_rows(state.variables)
     if start.new:  # now that the checkpoint is seen to fit the config
         start.keep(source)
@@ -158,7 +158,7 @@ def _fit(
 def _layout(experiment: Experiment, session: Session) -> Layout:
     """How batches lie on the devices; a warning where some stay idle."""
     training = experiment.training
-    layout = Layout(training.parallel, training.batch_size, training.accumulate, experiment.group)
+    layout = experiment.layout
     if training.parallel == "auto" and layout.count < jax.local_device_count():
         session.log(
             f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
