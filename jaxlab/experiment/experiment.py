@@ -340,9 +340,7 @@ class Experiment(Component):
     def layout(self) -> Layout:
         """How training lies on the devices that there are. Raises UserError where it does not fit them."""
         training = self.training
-        return Layout(
-            training.parallel, training.batch_size, training.accumulate, self.group, training.mesh
-        )
+        return Layout(training.parallel, training.batch_size, training.accumulate, self.group, training.mesh)
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.

@@ -1,4 +1,4 @@
-"""Where the arrays of a network lie whose parameters are spread over devices ("fully sharded", Rajbhandari et al. 2020).
+"""Where the arrays of a network lie whose parameters are spread over devices (Rajbhandari et al. 2020, stage 3).
 
 A device keeps its part of each parameter. A backbone's are made whole where they are used, and again on the way back;
 what a readout has for many targets stays where it is, and features travel to it. All of it is said to XLA while a step

@@ -1,5 +1,6 @@
 """Whether a run may be gone on with, and whether its validation samples are new to it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from submit import Predictions, SubmissionError, kaggle
 
 # Cells of a submission; checking the names of a larger one takes seconds, and is left to `jaxlab predict`.
 _CELLS = 2_000_000
+_LAID = re.compile(r"(\w+\.)*training\.(parallel|mesh): ")  # fields that say where a run computes
 
 
 def recorded(rundir: RunDirectory) -> Any:
@@ -96,12 +98,14 @@ def check_same(
         changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
     changes += more
     changes += changed_encoders(earlier["task"].get("encoders", []), info["task"]["encoders"])
+    laid = [change for change in changes if _LAID.match(change)]  # the update is the same
+    changes = [change for change in changes if change not in laid]
     if changes and not allow_change:
         raise UserError(
             f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
             "--allow-config-change to go on with the new one"
         )
-    for change in changes:
+    for change in (*changes, *laid):
         session.log(f"changed: {change}")
     used = [getattr(innermost(one), "inference", None) for one in (kept, experiment)]
     if used[0] != used[1] and not allow_change:

@@ -1,8 +1,10 @@
 """How leaves are divided over a mesh, against divisions made by hand."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxlab.nn import spread
@@ -51,3 +53,35 @@ def test_a_mesh_has_its_devices_in_order():
     assert mesh.shape == {"data": 2, "fsdp0": 2}
     assert [device.id for device in mesh.devices.flat] == [0, 1, 2, 3]
     assert set(mesh.axis_types) == {jax.sharding.AxisType.Auto}
+
+
+def test_many_targets_stay_where_their_weights_are(monkeypatch):
+    """outputs and gradients are numpy's, and no device ever has the kernel whole."""
+    monkeypatch.setattr(spread, "MANY", 12)
+    monkeypatch.setattr(spread, "SMALL", 1)
+    rows, width, targets = 8, 5, 12
+    rng = np.random.default_rng(0)
+    x, kernel, truth = (
+        rng.normal(size=shape).astype(np.float32)
+        for shape in ((rows, width), (width, targets), (rows, targets))
+    )
+    mesh = spread.mesh_of(jax.devices()[:4], 1, 4)
+
+    def loss(kernel, x):
+        outputs = spread.by_target(spread.for_targets(x, targets) @ kernel)
+        return (jnp.square(spread.by_row(outputs) - truth).sum(), outputs)
+
+    def traced(kernel, x):
+        with spread.spreading(mesh):
+            gradient, outputs = jax.grad(loss, has_aux=True)(kernel, x)
+            return spread.in_parts({"w": gradient})["w"], outputs
+
+    kernel_lies, x_lies = (
+        NamedSharding(mesh, spec) for spec in (P(None, mesh.axis_names[1:]), P(mesh.axis_names))
+    )
+    compiled = jax.jit(traced, in_shardings=(kernel_lies, x_lies)).lower(kernel, x).compile()
+    gradient, outputs = compiled(jax.device_put(kernel, kernel_lies), jax.device_put(x, x_lies))
+    np.testing.assert_allclose(outputs, x @ kernel, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradient, 2 * x.T @ (x @ kernel - truth), rtol=1e-4, atol=1e-4)
+    assert f"f32[{width},{targets}]" not in compiled.as_text()
+    assert f"f32[{width},{targets // 4}]" in compiled.as_text()

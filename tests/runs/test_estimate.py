@@ -84,6 +84,18 @@ def test_what_is_seen_beside_an_image_has_its_shape():
     assert _shapes({"image": (64, 32, 3), "tokens": tokens}) == "image 64 x 32 x 3, tokens 16"
 
 
+def test_in_parts_a_device_holds_a_quarter_of_what_is_large():
+    """The convolution's kernel; biases and a readout of 224 weights are on every one of the four."""
+    spread = replace(EXPERIMENT, training=replace(EXPERIMENT.training, parallel="fsdp"))
+    found = estimate(spread, spread.data.open())
+    kernel = KERNEL * KERNEL * 3 * CHANNELS
+    part = 4 * (WEIGHTS - kernel + kernel // 4)
+    assert found.held["parameters"] == found.held["their average"] == found.held["gradients"] == part
+    assert found.held["optimizer"] == pytest.approx(2 * part, rel=0.01)
+    assert found.held["the backbone's made whole, at most"] == 4 * (kernel + CHANNELS)
+    assert (found.layout, found.devices, found.rows) == ("fsdp", 4, BATCH // 4)
+
+
 def test_how_many_trainings_a_study_has():
     folds = Folds(experiment=EXPERIMENT, folds=3)
     assert Seeds(experiment=folds, seeds=4).trainings == 12

@@ -147,7 +147,9 @@ def test_mixed_images_need_pairs_on_each_device():
 
 @pytest.mark.parametrize("mesh", [(2, 4), (1, 2), (3, 1)])
 def test_a_mesh_of_other_devices_is_refused(mesh):
-    with pytest.raises(UserError, match=r"training\.mesh: expected .* number of devices, 4, found .*\(1, 4\)"):
+    with pytest.raises(
+        UserError, match=r"training\.mesh: expected .* number of devices, 4, found .*\(1, 4\)"
+    ):
         Layout("fsdp", 8, mesh=mesh)
 
 
@@ -163,7 +165,9 @@ def test_a_mesh_is_for_parameters_in_parts():
 def test_only_what_grows_with_the_parameters_is_divided():
     """Parameters, their average and the optimizer's state: by hand, a quarter of 8 x 1024 and all of the others."""
     leaf = np.zeros((8, 1024), np.float32)
-    state = TrainState(leaf[0, 0], {"w": leaf}, {"s": leaf}, {"c": leaf}, ({"m": leaf},), {"w": leaf}, 1.0, {})
+    state = TrainState(
+        leaf[0, 0], {"w": leaf}, {"s": leaf}, {"c": leaf}, ({"m": leaf},), {"w": leaf}, 1.0, {}
+    )
     placed = Layout("fsdp", 8).put(state)
     held = {
         name: one.addressable_data(0).size

@@ -89,17 +89,13 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
     )
 
 
-def _held(
-    recipe: Recipe, layout: Layout, learning: Learning, params: tree.Flat, rows: int
-) -> dict[str, int]:
+def _held(recipe: Recipe, layout: Layout, learning: Learning, params: tree.Flat, rows: int) -> dict[str, int]:
     """Bytes on a device between steps, and of gradients and batches; features of all samples lie there, too."""
     experiment = recipe.experiment
     averaged = experiment.training.ema is not None or experiment.training.average_from is not None
     # what a pretext task asks is made on the device
     outputs = sum(len(one.targets) for one in recipe.task.objectives if one.of != PRETEXT)
-    parts, state = jax.tree.map(
-        layout.part, (params, jax.eval_shape(learning.optimizer.init, params))
-    )
+    parts, state = jax.tree.map(layout.part, (params, jax.eval_shape(learning.optimizer.init, params)))
     wide = jnp.dtype(recipe.program.dtype).itemsize / 4
     whole = _bytes({path: leaf for path, leaf in params.items() if path.startswith(BACKBONE)}) * wide
     found = {
