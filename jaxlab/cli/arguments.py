@@ -11,15 +11,17 @@ from jaxlab.core.types import UserError
 
 
 class RunPath(click.ParamType):
-    """A run directory. Raises UserError where the path is none."""
+    """A run directory, or of a URL its copy. Raises UserError where the path is none."""
 
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from jaxlab.core.remote.paths import fetched
         from jaxlab.training.rundir import RunDirectory
 
-        RunDirectory(Path(value)).config()
-        return Path(value)
+        path = fetched(value)
+        RunDirectory(path).config()
+        return path
 
 
 class Output(click.ParamType):

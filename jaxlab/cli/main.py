@@ -24,12 +24,12 @@ from jaxlab.cli.soup import soup
 from jaxlab.cli.sweep import sweep
 from jaxlab.cli.training import resumed, show_estimate, train_config, trainable
 from jaxlab.core.garbage import without_collecting
-from jaxlab.core.types import AGAIN, Interrupted, UserError
+from jaxlab.core.types import AGAIN, INTERRUPTED, Interrupted, UserError
 
 
 class _Commands(click.Group):
     """A user's mistake, or a disk that refuses, ends in one message and exit code 1; a run that a signal stopped, and
-    that the same command goes on with, in exit code 75.
+    that the same command goes on with, in exit code 75. What SIGINT ended at once ends in 130, as of any program.
 
     Anything else is ours and keeps its traceback.
     """
@@ -51,6 +51,9 @@ class _Commands(click.Group):
                 return result
         except Interrupted:  # what there is to say was said as it stopped
             sys.exit(AGAIN)
+        except KeyboardInterrupt:  # before there was anything to save, or a second one
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
         except Exception as error:
             if (message := message_of(error)) is None:
                 raise
@@ -208,9 +211,10 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
     """Show what a run, a checkpoint or a file of weights holds."""
+    from jaxlab.core.remote.paths import fetched
     from jaxlab.report import checkpoint
 
-    checkpoint.show(path, stats=stats, other=diff, as_json=as_json)
+    checkpoint.show(fetched(path), stats=stats, other=fetched(diff) if diff else None, as_json=as_json)
 
 
 @main.command(

@@ -34,10 +34,11 @@ def runs(
     The newest first, those of a study below it. EXPRESSION is such as "pearson > 0.6 and model = 'ResNet'". What a
     registry beside the runs has is shown; what it does not know is looked up in the run directories.
     """
+    from jaxlab.core.remote.paths import fetched_folder
     from jaxlab.report import runs as report
     from jaxlab.runs.registry.listing import chosen, lines_of, opened
 
-    registry, name = opened(folder, rescan, say)
+    registry, name = opened(folder and fetched_folder(folder), rescan, say)
     every = lines_of(registry, name)
     lines = chosen(every, where, sort)
     if as_json:

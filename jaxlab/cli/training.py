@@ -98,6 +98,7 @@ def train_config(
     if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
         shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
     from jaxlab.core.beside import config_text
+    from jaxlab.core.remote.store import url_of
 
     path = api.train(
         experiment,
@@ -107,7 +108,7 @@ def train_config(
         allow_config_change=allow_config_change,
         stop_after=budget,
     )
-    click.echo(path)
+    click.echo(url_of(run) or path)
     if root is not None:
         posed = getattr(innermost(experiment), "pretext", None) is not None
         _say_what_is_next(config, path, root, posed)
@@ -116,6 +117,7 @@ def train_config(
 
 def resumed(run: Path | None, budget: Any) -> int:
     """The exit code of this command without --auto-resume, started again as often as it takes."""
+    from jaxlab.core.remote.paths import local_of
     from jaxlab.runs.again import keep_going
 
     if run is None:
@@ -129,7 +131,7 @@ def resumed(run: Path | None, budget: Any) -> int:
         left = ["--stop-after", f"{max(1, int(budget.seconds - budget.used))}s"] if budget is not None else []
         return [sys.executable, "-m", "jaxlab", *arguments, *left]
 
-    return keep_going(command, run, say)
+    return keep_going(command, local_of(run), say)
 
 
 def _say_what_is_next(config: Path, path: Path, root: str, posed: bool) -> None:

@@ -25,6 +25,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 AGAIN = 75  # EX_TEMPFAIL of sysexits.h, how a command ends then: nothing is wrong, run me again
+INTERRUPTED = 128 + 2  # as shells say of what SIGINT ended
 
 
 @dataclass(frozen=True)

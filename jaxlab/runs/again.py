@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from jaxlab.core.types import AGAIN
+from jaxlab.core.types import AGAIN, INTERRUPTED
 
 ATTEMPTS = 3  # in a row without a new checkpoint, after which it is given up
 PAUSES = (1.0, 10.0, 60.0)  # seconds before the next start, by attempts in a row without a new checkpoint
@@ -40,9 +40,9 @@ def keep_going(
     with _Signals() as signals:
         while True:
             code = signals.run(command())
-            if not (code == AGAIN or code < 0):
+            if code not in (AGAIN, INTERRUPTED) and code >= 0:
                 return code
-            if signals.asked:
+            if signals.asked or code == INTERRUPTED:
                 return AGAIN
             new = checkpoints(run) - known
             known, in_vain = known | new, 0 if new else in_vain + 1
@@ -88,7 +88,7 @@ class _Signals:
 
     def run(self, command: Sequence[str]) -> int:
         """To its end. A process group of its own: of Ctrl-C it hears from us alone, once."""
-        mine = {"process_group": 0, "preexec_fn": _end_with_us} if os.name == "posix" else {}
+        mine = {"process_group": 0, "preexec_fn": _ending_with_us()} if os.name == "posix" else {}
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **mine)  # type: ignore[call-overload]
         if self.asked:  # before there was a process to tell
             self._process.send_signal(signal.SIGTERM)
@@ -101,10 +101,12 @@ class _Signals:
         return self.asked
 
 
-def _end_with_us() -> None:
-    """In the child: SIGTERM, for which it saves, where this process is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIES_WITH_US, signal.SIGTERM)
+def _ending_with_us() -> Callable[[], object] | None:
+    """What asks, in the child, for SIGTERM where this process is killed: it saves then."""
+    if sys.platform != "linux":
+        return None
+    ask = ctypes.CDLL(None).prctl  # looked up here: a child that is not a program yet should load nothing
+    return lambda: ask(_DIES_WITH_US, int(signal.SIGTERM))
 
 
 def _named(code: int) -> str:

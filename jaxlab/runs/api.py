@@ -10,6 +10,7 @@ from rich.console import Console
 from jaxlab.core.beside import trusting
 from jaxlab.core.config import Component, short_hash
 from jaxlab.core.lock import locked
+from jaxlab.core.remote.paths import fetched, trained
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
 from jaxlab.runs.checks import recorded
@@ -34,34 +35,38 @@ def train(
 ) -> Path:
     """Train `experiment`, or fit it in closed form, in the run directory `run`, or go on where it stopped.
 
-    run: default runs/<name>-<short hash of the config>. source: text of the config file, copied into the run.
+    run: default runs/<name>-<short hash of the config>; or a URL such as s3://bucket/run, which is trained in a copy in
+    the cache, and sent there at each checkpoint. source: text of the config file, copied into the run.
     stop_after: a time from now on, as 8h30m or in seconds, before which training ends with a checkpoint; the same call
     goes on from there. A ridge regression is fitted in one piece all the same.
-    Returns the run directory. Raises UserError for anything wrong with the data, the config or the directory, or where
-    another process trains in it, before a step is compiled; Interrupted, after a last checkpoint, where SIGINT,
-    SIGTERM or SIGHUP came.
+    Returns the run directory, of a URL the copy. Raises UserError for anything wrong with the data, the config or the
+    directory, or where another process trains in it, before a step is compiled; Interrupted, after a last checkpoint,
+    where SIGINT, SIGTERM or SIGHUP came.
     """
     session = Session(console, Budget.of(stop_after))
-    rundir = RunDirectory(Path(run) if run is not None else default_run(experiment, name))
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
     kind = kind_of(experiment)
-    place_for(rundir.path)  # a registry's URL that is none is said before anything is read
-    alone = contextlib.nullcontext() if kind.shared else locked(rundir.path / "lock", rundir.path)
-    try:
-        with alone:
-            return kind.train(experiment, rundir, **given, session=session)
-    finally:
-        conclude(rundir.path, session.once)
+    with trained(run if run is not None else default_run(experiment, name)) as path:
+        rundir = RunDirectory(path)
+        place_for(path)  # a registry's URL that is none is said before anything is read
+        alone = contextlib.nullcontext() if kind.shared else locked(path / "lock", path)
+        try:
+            with alone:
+                return kind.train(experiment, rundir, **given, session=session)
+        finally:
+            conclude(path, session.once)
 
 
 def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False) -> Run:
-    """The run in directory `path`; `settings` are overrides such as `data.root=FOLDER`.
+    """The run in directory `path`, or at a URL such as s3://bucket/run, of which the cache has a copy then.
+
+    settings: overrides such as `data.root=FOLDER`.
 
     trust: run the run's config.py, where its config has parts that only that file defines. It is a program: only for
         runs of your own, or of somebody whose programs you would run.
     Raises UserError where `path` is not a run directory or holds no checkpoint.
     """
-    rundir = RunDirectory(Path(path))
+    rundir = RunDirectory(fetched(path))
     with trusting(trust):
         experiment = recorded(rundir).overridden(settings)
         return kind_of(experiment).run.load(rundir, experiment)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxlab.core.lock import in_turn
+from jaxlab.core.remote.paths import sent
 from jaxlab.core.types import UserError
 from jaxlab.runs.checks import recorded
 from jaxlab.runs.constant import warn_of_constants
@@ -74,6 +75,12 @@ def keep(rundir: RunDirectory, predictions: Predictions, origin: Origin) -> Path
     """Write them into the run directory; the file. Warns of those that are the same for all images."""
     warn_of_constants(predictions)
     file = rundir.predictions(_split(predictions))
+    kept = _written(file, predictions, origin)
+    sent(rundir.path)
+    return kept
+
+
+def _written(file: Path, predictions: Predictions, origin: Origin) -> Path:
     if not all(origin):
         return predictions.save(file.with_name(f"{_name(predictions, not origin.own)}.npz"))
     with in_turn(file.with_name("lock"), file):  # another may keep its own of the same run

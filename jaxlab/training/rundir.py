@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from jaxlab.core.beside import KEPT
 from jaxlab.core.files import check_form, read_json, write_json, writing
 from jaxlab.core.types import UserError
+from jaxlab.training import copies
 from jaxlab.training.records import Info, Record
 
 SCHEMA = 1
@@ -62,7 +63,7 @@ class RunDirectory:
         return self._read("run.json", Info)
 
     def create(self, experiment: dict[str, Any], source: str | None, info: dict[str, Any]) -> None:
-        """Write config.json, config.py (the source, where there is one) and run.json; config.json last.
+        """Write config.json, config.py (the source, where there is one) and run.json; then copies of the two.
 
         The modules of a `ConfigText` lie beside config.py.
 
@@ -78,6 +79,7 @@ class RunDirectory:
                 (self.path / KEPT / name).write_bytes(_encoded(text))
             write_json(self.path / "run.json", {"schema": SCHEMA, **info})
             write_json(self.path / "config.json", {"schema": SCHEMA, "experiment": experiment})
+            copies.keep(self.path, "config.json", "run.json")
 
     def _read(self, name: str, form: type[BaseModel] | None = None) -> dict[str, Any]:
         file = self.path / name
@@ -89,6 +91,15 @@ class RunDirectory:
             ) from None
         except OSError:
             pass  # it says why, as it is read
+        try:
+            data = self._whole(file, form)
+        except UserError as error:
+            if not copies.mended(file, error):
+                raise
+            return self._whole(file, form)
+        return self._whole(file, form) if copies.mended(file, None) else data
+
+    def _whole(self, file: Path, form: type[BaseModel] | None) -> dict[str, Any]:
         data = read_json(file)
         if data.get("schema") != SCHEMA:
             raise UserError(f"{file}: expected schema {SCHEMA}, found {data.get('schema')!r:.60}")

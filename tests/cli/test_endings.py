@@ -56,6 +56,14 @@ def test_our_own_faults_keep_their_traceback():
     assert isinstance(command(do).exception, KeyError)
 
 
+def test_ctrl_c_is_told_from_an_error():
+    def do():
+        raise KeyboardInterrupt
+
+    result = command(do)
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+
+
 def test_a_warning_about_a_file_is_one_line_of_ours():
     def do():
         warnings.warn("metrics.jsonl:3 is no record", FileWarning, stacklevel=1)

@@ -13,6 +13,10 @@ from click.testing import CliRunner
 from jaxlab.cli.main import main
 from jaxlab.runs.again import checkpoints, keep_going
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:os.fork:RuntimeWarning"
+)  # where JAX is imported, as by other tests
+
 # What each start does is its number's turn: a checkpoint of that step or none, and then its end.
 PROGRAM = """
 import os, pathlib, signal, sys, time

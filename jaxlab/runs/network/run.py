@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxlab.core.config import differences, identity, to_json
 from jaxlab.core.lock import locked
+from jaxlab.core.remote.paths import sent
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.sources.users_images import given_samples
@@ -354,6 +355,7 @@ class NetworkRun(Run):
             for one in checkpoints:
                 if elsewhere.AWAITS in one.meta() and "validation" in scores[one.step]:
                     elsewhere.keep(self.rundir.path, one.meta(), scores[one.step]["validation"])
+            sent(self.rundir.path)
         except UserError as error:  # they are shown all the same
             stderr_console().print(
                 f"warning: {error}: scores are not kept", highlight=False, markup=False, soft_wrap=True

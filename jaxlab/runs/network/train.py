@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxlab.core.plots import training_curves
+from jaxlab.core.remote.paths import sending
 from jaxlab.core.types import Interrupted
 from jaxlab.core.visible import from_here
 from jaxlab.data.pipeline import Batches, prefetch
@@ -145,7 +146,7 @@ def _fit(
             display=display,
             progress=progress,
             budget=session.budget,
-            told=reports,
+            told=sending(reports, start.rundir.path),
             judge=session.judge,
             monitor=monitor,
         )

@@ -181,8 +181,16 @@ def _check_out(rundir: RunDirectory) -> None:
         raise UserError(f"soup: {rundir.path} exists already; give the name of a new run directory")
 
 
-# What version 0.1 wrote before config.json, and left when it was killed.
-_BEFORE_CONFIG = {"checkpoints", "metrics.jsonl", "events", "config.py", "run.json", "run.json.partial"}
+# What version 0.1 wrote before config.json, and left when it was killed; and what now lies beside it.
+_BEFORE_CONFIG = {
+    "copies.json",
+    "checkpoints",
+    "metrics.jsonl",
+    "events",
+    "config.py",
+    "run.json",
+    "run.json.partial",
+}
 
 
 def _write(rundir: RunDirectory, average: ParameterAverage, about: dict[str, Any]) -> None:

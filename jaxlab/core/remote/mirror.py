@@ -1,0 +1,296 @@
+"""The copy of a store's run directory in the cache: brought up to date, and sent after each save.
+
+$JAXLAB_CACHE/stores/s3/BUCKET/RUN         the copy
+$JAXLAB_CACHE/stores/s3/BUCKET/.RUN.json   what is known of the store's files, and of ours that were sent
+
+Who trains leaves a mark of its own in the store. Where it is still there, nobody else has trained since, and the copy
+is as new as the store or newer: it goes on from what it could not send. Else the store's files count.
+"""
+
+import contextlib
+import re
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from jaxlab.core.files import read_json, write_json, writing
+from jaxlab.core.folders import remove
+from jaxlab.core.holder import is_alive, is_here
+from jaxlab.core.lock import InUse
+from jaxlab.core.remote.lease import NAME as LEASE
+from jaxlab.core.remote.lease import Lease
+from jaxlab.core.remote.store import Store
+from jaxlab.core.store import cache_dir
+from jaxlab.core.types import FileWarning, UserError
+
+MARK = "trained-by"
+_MANIFEST = "manifest.json"
+_OURS = {LEASE, "asking.lock"}  # of processes on this machine, or of the store's
+_MIRRORS: dict[Path, "Mirror"] = {}
+
+
+def mirror_at(url: str) -> "Mirror":
+    """That of a URL, one in a process."""
+    scheme, _, rest = url.partition("://")
+    local = cache_dir() / "stores" / scheme / rest
+    return _MIRRORS.setdefault(local, Mirror(url, local))
+
+
+def mirror_of(path: Path) -> "Mirror | None":
+    """That of a run directory, or of the study that it is in; None of one that is in no store."""
+    stores = (cache_dir() / "stores").absolute()
+    path = path.absolute()
+    if not path.is_relative_to(stores):
+        return None
+    for folder in (path, *path.parents):
+        if folder == stores:
+            return None
+        if _state_file(folder).exists():
+            scheme, *rest = folder.relative_to(stores).parts
+            return mirror_at(f"{scheme}://{'/'.join(rest)}")
+    return None
+
+
+def _state_file(local: Path) -> Path:
+    return local.with_name(f".{local.name}.json")
+
+
+class Mirror:
+    """A run directory at `url`, and its copy, `local`. Methods raise UserError where the store cannot be had."""
+
+    def __init__(self, url: str, local: Path):
+        self.url, self.local = url, local
+        self._store = Store(url)
+        self._lease: Lease | None = None
+        self._refused = False
+
+    # -- from the store
+
+    def fetch(self, wanted: Callable[[str], bool] = lambda name: True) -> Path:
+        """Make the copy what the store has, and return it. wanted: of which files.
+
+        Raises UserError where there is nothing at the URL.
+        """
+        with self._alone():
+            state = self._state()
+            if self._is_ours(state) or self._is_training():
+                return self.local
+            signs = {name: sign for name, sign in self._store.signs().items() if not _is_private(name)}
+            if not signs:
+                raise UserError(f"{self.url}: expected a run directory, found nothing there")
+            self._bring(signs, state, wanted)
+        return self.local
+
+    def _is_ours(self, state: dict[str, Any]) -> bool:
+        """Whether nobody has trained since this copy was, which is there: a cache may be cleared."""
+        mark, known = state.get("mark"), state["files"]
+        if mark is None or ("config.json" in known and not (self.local / "config.json").exists()):
+            return False
+        manifests = [name for name in known if _step_of(name) and name.endswith(_MANIFEST)]
+        if manifests and not any(self.local.glob(f"**/checkpoints/*/{_MANIFEST}")):
+            return False
+        return self._store.read(MARK) == mark.encode()
+
+    def _is_training(self) -> bool:
+        """On this machine, in this copy."""
+        try:
+            holder = read_json(self.local / LEASE)
+        except UserError:
+            return False
+        return is_here(holder) and is_alive(holder)
+
+    def _bring(self, signs: dict[str, str], state: dict[str, Any], wanted: Callable[[str], bool]) -> None:
+        known = state["files"]
+        there = {name for name in signs if wanted(name) and _is_whole(name, signs)}
+        for name in sorted(there, key=_last_manifest):
+            about = known.get(name, {})
+            if about.get("sign") == signs[name] and _stat(self.local / name) == about.get("stat"):
+                continue
+            self._store.fetch(name, self.local / name)
+            known[name] = {"sign": signs[name], "stat": _stat(self.local / name)}
+        for name in known.keys() - signs.keys():
+            del known[name]
+        self._remove_checkpoints(signs)
+        self._write({"files": known})
+
+    def _remove_checkpoints(self, signs: dict[str, str]) -> None:
+        """Those that the store has no longer, or that could not be sent before another process went on."""
+        there = {_step_of(name) for name in signs if _is_whole(name, signs)}
+        for step in {step for name in self._names() if (step := _step_of(name)) is not None} - there:
+            with writing(self.local / step):
+                remove(self.local / step)
+
+    def show_holder(self) -> None:
+        """Lay the store's lease beside the copy, so that whoever lists runs sees who trains on another machine."""
+        data, file = self._store.read(LEASE), self.local / LEASE
+        if data is None:
+            self._drop_lock()
+        elif not self._is_training():
+            with writing(file):
+                file.write_bytes(data)
+
+    def _drop_lock(self) -> None:
+        """One that only showed who had the lease."""
+        with contextlib.suppress(UserError):
+            if not is_here(read_json(self.local / LEASE)):
+                (self.local / LEASE).unlink(missing_ok=True)
+
+    # -- to the store
+
+    def begin(self) -> None:
+        """Take the run, so that nobody else trains it, and make the copy what the store has.
+
+        Raises InUse where another process has it.
+        """
+        with writing(self.local):
+            self.local.parent.mkdir(parents=True, exist_ok=True)
+        self._lease = Lease(self._store)
+        try:
+            with self._alone():
+                state = self._state()
+                self._drop_lock()
+                if not self._is_ours(state):
+                    signs = {
+                        name: sign for name, sign in self._store.signs().items() if not _is_private(name)
+                    }
+                    self._bring(signs, state, lambda name: True)
+                mark = uuid.uuid4().hex
+                self._store.write(MARK, mark.encode())
+                self._write({**self._state(), "mark": mark})
+        except BaseException:
+            self._lease.release()
+            self._lease = None
+            raise
+
+    def end(self) -> None:
+        """Send what is left, and let others have the run."""
+        try:
+            self.send()
+        except InUse:
+            raise
+        except UserError as error:
+            raise UserError(
+                f"{error}. All of it is in {self.local}: the same command on this machine sends it"
+            ) from error
+        finally:
+            if self._lease is not None:
+                self._lease.release()
+                self._lease = None
+
+    def saved(self) -> None:
+        """Send what has changed; where the store refuses, training goes on, and the next save sends it.
+
+        Raises InUse where another process has taken the run.
+        """
+        try:
+            self.send()
+            self._refused = False
+        except InUse:
+            raise
+        except UserError as error:
+            if not self._refused:
+                self._refused = True
+                warnings.warn(
+                    f"{error}. Training goes on: what it saves is sent as soon as it can be",
+                    FileWarning,
+                    stacklevel=2,
+                )
+
+    def send(self) -> None:
+        """Send what has changed since it was sent or fetched, and remove what is here no longer."""
+        if self._lease is not None:
+            self._lease.check()
+        with self._alone():
+            state = self._state()
+            known = state["files"]
+            here = {name: _stat(self.local / name) for name in self._names()}
+            changed = [
+                name for name, stat in here.items() if stat and stat != known.get(name, {}).get("stat")
+            ]
+            for name in self._invalid(changed, known):
+                self._store.remove(name)
+            for name in sorted(changed, key=_last_manifest):
+                self._store.send(self.local / name, name)
+            gone = [name for name in known.keys() - here.keys() if _step_of(name)] if self._lease else []
+            for name in sorted(gone, key=_first_manifest):
+                self._store.remove(name)
+                del known[name]
+            if changed:
+                signs = self._store.signs()
+                known |= {name: {"sign": signs.get(name), "stat": here[name]} for name in changed}
+            self._write(state)
+
+    def _invalid(self, changed: list[str], known: dict[str, Any]) -> list[str]:
+        """Manifests of checkpoints that are made again: until all is sent there is none of that step."""
+        steps = {step for name in changed if (step := _step_of(name)) is not None}
+        return [name for step in sorted(steps) if (name := f"{step}/{_MANIFEST}") in known]
+
+    # -- both
+
+    def _names(self) -> Iterator[str]:
+        for file in list(self.local.rglob("*")):
+            name = file.relative_to(self.local).as_posix()
+            if not _is_private(name) and file.is_file():
+                yield name
+
+    def _alone(self) -> FileLock:
+        """Processes of this machine bring and send one after the other."""
+        with writing(self.local):
+            self.local.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(_state_file(self.local).with_suffix(".lock"))
+
+    def _state(self) -> dict[str, Any]:
+        """{"files": {name: {"sign", "stat"}}, "mark"}; without any where the copy is new, or the file damaged."""
+        try:
+            found = read_json(_state_file(self.local))
+        except UserError:
+            return {"files": {}}
+        return found if isinstance(found.get("files"), dict) else {"files": {}}
+
+    def _write(self, state: dict[str, Any]) -> None:
+        with writing(self.local):
+            self.local.mkdir(parents=True, exist_ok=True)
+            write_json(_state_file(self.local), {"schema": 1, "url": self.url, **state})
+
+
+def _is_private(name: str) -> bool:
+    """A lock, a mark, or what is being written."""
+    parts = name.split("/")
+    return (
+        parts[-1] in _OURS
+        or name == MARK
+        or any(part.endswith(".partial") or ".partial" in part for part in parts)
+    )
+
+
+def _is_whole(name: str, signs: dict[str, str]) -> bool:
+    """Not of a checkpoint that is being sent, or was when its sender died."""
+    step = _step_of(name)
+    return step is None or f"{step}/{_MANIFEST}" in signs
+
+
+def _step_of(name: str) -> str | None:
+    """The checkpoint that a file is of, as fold0/checkpoints/12; None of another file."""
+    found = re.match(r"(?:.*/)?checkpoints/[0-9]+(?=/)", name)
+    return found[0] if found else None
+
+
+def _last_manifest(name: str) -> tuple[int, str]:
+    """Checkpoints first, each with its manifest last; then what says which there are."""
+    return 2 if _step_of(name) is None else int(name.endswith(_MANIFEST)), name
+
+
+def _first_manifest(name: str) -> tuple[bool, str]:
+    return (not name.endswith(_MANIFEST), name)
+
+
+def _stat(file: Path) -> list[int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]

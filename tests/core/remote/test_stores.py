@@ -1,0 +1,275 @@
+"""Run directories in a store, with fsspec's memory as one, and files on disk as what two machines have of them."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from jaxlab.core import holder
+from jaxlab.core.lock import InUse
+from jaxlab.core.remote import lease, mirror, paths
+from jaxlab.core.remote.mirror import Mirror
+from jaxlab.core.remote.store import Store, url_of
+from jaxlab.core.types import FileWarning, UserError
+
+pytestmark = pytest.mark.filterwarnings("ignore::jaxlab.core.types.FileWarning")
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    """A run's, where nothing is yet; a cache of its own, and no waiting."""
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(mirror, "_MIRRORS", {})
+    for name, seconds in (("BEATS", 0.01), ("STALE", 0.1)):
+        monkeypatch.setattr(holder, name, seconds)
+    monkeypatch.setattr(lease, "SETTLED", 0.0)
+    memory = fsspec.filesystem("memory")
+    yield "memory://bucket/runs/mine"
+    if memory.exists("/bucket"):
+        memory.rm("/bucket", recursive=True)
+
+
+def there(url: str) -> dict[str, bytes]:
+    """What the store has, by fsspec alone."""
+    memory = fsspec.filesystem("memory")
+    root = "/" + url.partition("://")[2]
+    return {path[len(root) + 1 :]: memory.cat_file(path) for path in memory.find(root)}
+
+
+def saves(run: Path, step: int, text: str = "arrays") -> None:
+    """A checkpoint, and a record of it."""
+    folder = run / f"checkpoints/{step}/state"
+    folder.mkdir(parents=True)
+    (folder / "data").write_text(f"{text} {step}")
+    (folder.parent / "meta.json").write_text("{}")
+    (folder.parent / "manifest.json").write_text("{}")
+    (run / "config.json").write_text('{"experiment": {}}')
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(f"{step}\n")
+
+
+def names(run: Path) -> set[str]:
+    return {file.relative_to(run).as_posix() for file in run.rglob("*") if file.is_file()}
+
+
+CHECKPOINT = {"state/data", "meta.json", "manifest.json"}
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("s3://bucket/run", "s3://bucket/run"),
+        (Path("s3://bucket/run/"), "s3://bucket/run"),
+        ("gs://b/runs/a", "gs://b/runs/a"),
+        ("runs/mine", None),
+        ("/runs/s3:/x", None),
+        ("C:/runs/mine", None),
+        ("s3:", None),
+        (None, None),
+    ],
+)
+def test_a_url_is_told_from_a_path(given, url):
+    assert url_of(given) == url
+
+
+def test_what_is_saved_is_sent_and_another_machine_goes_on_with_it(url, tmp_path):
+    one, other = (Mirror(url, tmp_path / name / "run") for name in ("one", "other"))
+    one.begin()
+    saves(one.local, 3)
+    (one.local / "lock").write_text("this machine's")
+    (one.local / "checkpoints/6.partial").mkdir()
+    (one.local / "checkpoints/6.partial/data").write_text("half")
+    one.saved()
+    record = json.loads(there(url).pop("lock"))
+    assert {name: record[name] for name in ("pid", "host")} == {
+        n: holder.record()[n] for n in ("pid", "host")
+    }
+    sent = {f"checkpoints/3/{name}" for name in CHECKPOINT} | {"config.json", "metrics.jsonl"}
+    assert there(url).keys() == sent | {"lock", "trained-by"}
+    one.end()
+    other.begin()
+    assert names(other.local) == sent
+    assert (other.local / "checkpoints/3/state/data").read_text() == "arrays 3"
+    saves(other.local, 6)
+    (other.local / "checkpoints/3/manifest.json").unlink()
+    for file in ("meta.json", "state/data"):
+        (other.local / "checkpoints/3" / file).unlink()
+    other.end()
+    assert there(url).keys() == {name.replace("/3/", "/6/") for name in sent} | {"trained-by"}
+    assert there(url)["metrics.jsonl"] == b"3\n6\n"
+
+
+def test_what_could_not_be_sent_is_gone_on_from_unless_another_did(url, tmp_path):
+    one, other = (Mirror(url, tmp_path / name / "run") for name in ("one", "other"))
+    one.begin()
+    saves(one.local, 3)
+    one.end()
+    one.begin()
+    saves(one.local, 6)
+    one._lease.release()  # and the process is killed
+    again = Mirror(url, one.local)
+    again.begin()
+    assert (again.local / "checkpoints/6/state/data").exists(), "nobody else has trained: it is the newest"
+    again._lease.release()
+    other.begin()
+    saves(other.local, 5, "other's")
+    other.end()
+    again.begin()
+    assert {path.name for path in (again.local / "checkpoints").iterdir()} == {"3", "5"}
+    again.end()
+    assert {name.split("/")[1] for name in there(url) if name.startswith("checkpoints")} == {"3", "5"}
+
+
+def test_a_checkpoint_is_there_once_its_manifest_is(url, tmp_path, monkeypatch):
+    """Whatever write the process dies at: the order of writes is what counts."""
+    one = Mirror(url, tmp_path / "one/run")
+    one.begin()
+    saves(one.local, 3)
+    order: list[str] = []
+    send = Store.send
+    monkeypatch.setattr(Store, "send", lambda self, file, name: (order.append(name), send(self, file, name)))
+    one.saved()
+    assert order.index("checkpoints/3/manifest.json") == len(CHECKPOINT) - 1
+    assert order.index("metrics.jsonl") > order.index("checkpoints/3/manifest.json")
+    for died_at in range(len(CHECKPOINT)):
+        step, count = 10 + died_at, [0]
+        saves(one.local, step)
+
+        def dies(self, file, name, count=count, died_at=died_at):
+            if count[0] == died_at:
+                raise UserError("killed")
+            count[0] += 1
+            send(self, file, name)
+
+        monkeypatch.setattr(Store, "send", dies)
+        with pytest.raises(UserError, match="killed"):
+            one.send()
+        reader = Mirror(url, tmp_path / f"reader{died_at}/run")
+        assert not (reader.fetch() / f"checkpoints/{step}").exists()
+        assert (reader.local / "checkpoints/3/manifest.json").exists()
+        monkeypatch.setattr(Store, "send", send)
+        one.send()
+        assert (reader.fetch() / f"checkpoints/{step}/manifest.json").exists()
+    one.end()
+
+
+def test_a_cleared_cache_takes_nothing_from_the_store(url, tmp_path):
+    one = Mirror(url, tmp_path / "one/run")
+    one.begin()
+    saves(one.local, 3)
+    one.end()
+    before = there(url)
+    shutil.rmtree(one.local)
+    again = Mirror(url, one.local)
+    again.begin()
+    again.end()
+    after = there(url)
+    assert {name: after[name] for name in before.keys() - {"trained-by"}} == {
+        name: before[name] for name in before.keys() - {"trained-by"}
+    }
+
+
+def test_two_at_once_are_refused_and_one_that_lost_it_ends(url, tmp_path, monkeypatch):
+    one, other = (Mirror(url, tmp_path / name / "run") for name in ("one", "other"))
+    one.begin()
+    with pytest.raises(InUse, match=rf"{url} is in use: process \d+ on .* has been at it since"):
+        other.begin()
+    Store(url).remove("lock")
+    one.saved()
+    assert "lock" in there(url), "removed, and nobody else has it: it is made again"
+    one._lease._over.set()
+    Store(url).write("lock", json.dumps({"pid": 4, "host": "spot-2", "token": "other"}).encode())
+    saves(one.local, 3)
+    with pytest.raises(InUse, match="another process has taken it meanwhile, process 4 on spot-2"):
+        one.saved()
+    assert "checkpoints/3/manifest.json" not in there(url)
+
+
+def test_a_lease_that_a_dead_machine_left_is_taken_over_with_a_word(url, tmp_path):
+    left = {
+        "pid": 4,
+        "host": "spot-2",
+        "since": "then",
+        "command": "jaxlab train a.py",
+        "token": "x",
+        "beat": 7,
+    }
+    Store(url).write("lock", json.dumps(left).encode())
+    with warnings.catch_warnings(record=True, action="always") as said:
+        Mirror(url, tmp_path / "one/run").begin()
+    words = [str(one.message) for one in said if one.category is FileWarning]
+    assert (
+        words[-1]
+        == f"{url} was left by process 4 on spot-2 (jaxlab train a.py), which is no more; taken over"
+    )
+
+
+def test_a_store_that_refuses_does_not_end_training_and_is_told_at_the_end(url, tmp_path, monkeypatch):
+    one = Mirror(url, tmp_path / "one/run")
+    one.begin()
+    saves(one.local, 3)
+
+    def refuses(*_):
+        raise UserError("the store cannot be had (ConnectionError: no route)")
+
+    send = Store.send
+    monkeypatch.setattr(Store, "send", refuses)
+    with pytest.warns(FileWarning, match="Training goes on: what it saves is sent as soon as it can be"):
+        one.saved()
+    with warnings.catch_warnings(action="error"):
+        one.saved()  # once
+    with pytest.raises(UserError, match=r"no route\)\. All of it is in .*one/run: the same command"):
+        one.end()
+    monkeypatch.setattr(Store, "send", send)
+    one.begin()
+    one.end()
+    assert "checkpoints/3/manifest.json" in there(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s4://b/run", r"expected a store such as s3://bucket/run or gs://bucket/run, found s4"),
+        ("memory://bucket/none", "expected a run directory, found nothing there"),
+    ],
+)
+def test_what_is_no_run_is_said(url, words):
+    with pytest.raises(UserError, match=words):
+        paths.fetched(url)
+
+
+def test_a_missing_package_is_said_with_what_brings_it(monkeypatch):
+    def missing(*_, **__):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(UserError, match=r'Install s3fs to access S3; pip install "jaxlab\[store\]"'):
+        Store("s3://b/run").signs()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            FileNotFoundError("The specified bucket does not exist"),
+            "expected a bucket that exists, found none",
+        ),
+        (PermissionError("Forbidden"), "the store refuses .Forbidden.: expected credentials"),
+        (
+            type("NoCredentialsError", (Exception,), {})("Unable to locate credentials"),
+            "expected credentials",
+        ),
+        (ConnectionError("no route"), r"the store cannot be had \(ConnectionError: no route"),
+    ],
+)
+def test_what_a_store_refuses_is_a_sentence(url, monkeypatch, error, words):
+    def refuses(*_, **__):
+        raise error
+
+    store = Store(url)
+    monkeypatch.setattr(store._at[0], "find", refuses)
+    with pytest.raises(UserError, match=words):
+        store.signs()
