@@ -60,6 +60,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="a folder for the runs of which something is amiss")
     given = parser.parse_args()
+    os.environ.pop(
+        "JAX_COMPILATION_CACHE_DIR", None
+    )  # compiled programs lie in the cache, where they can be damaged
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
         scene = prepared(Path(folder))
         done = campaign(scene, given.hits, given.seed, given.jobs, given.kinds, given.keep)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from fault_scene import KILLED, Missed, Story, pause, send
+from processes import Process
 
 from jaxlab.core.types import AGAIN
 from jaxlab.training.checkpoint import saved
@@ -70,16 +71,24 @@ def _two_at_once(story: Story) -> None:
 def _lock_removed(story: Story) -> None:
     words = "is in use: process|was removed while it was in use|could not be written|was removed meanwhile"
     with story.start() as one:
-        ends = time.monotonic() + story.scene.bound
-        while not (story.run / "lock").exists() and one._process.exitcode is None and time.monotonic() < ends:
-            time.sleep(0.005)
-        time.sleep(story.rng.uniform(0.0, story.scene.seconds / 2))
-        if one._process.exitcode is not None:
-            raise Missed
+        _at_work(story, one)
         (story.run / "lock").unlink(missing_ok=True)
         with story.start() as other:
             for process in (one, other):
                 story.ended(process, (0, 1), words)
+
+
+def _at_work(story: Story, process: Process) -> None:
+    """Wait for a moment in which it trains. Raises Missed where there is none."""
+    lock, ends = story.run / "lock", time.monotonic() + story.scene.bound
+    number = f'"pid": {process._process.pid},'
+    while time.monotonic() < ends and process._process.exitcode is None:
+        if lock.exists() and number in lock.read_text("utf-8"):
+            time.sleep(story.rng.uniform(0.0, story.scene.seconds / 2))
+            break
+        time.sleep(0.005)
+    if process._process.exitcode is not None:
+        raise Missed
 
 
 def _moved(story: Story) -> None:
@@ -93,13 +102,14 @@ def _moved(story: Story) -> None:
 
 
 def _moved_meanwhile(story: Story) -> None:
+    """It ends with a word, and leaves nothing at the place where the run was."""
     with story.start() as process:
-        pause(story)
-        if not story.run.exists() or process._process.exitcode is not None:
-            raise Missed
+        _at_work(story, process)
         place = story.run.with_name("meanwhile")
         story.run.rename(place)
         story.ended(process, (0, 1))
+    if (story.run / "checkpoints").exists():
+        story.found("differs", f"trained on where the run was: {sorted(story.run.rglob('*'))}")
     shutil.rmtree(story.run, ignore_errors=True)
     story.run = place
 
@@ -117,6 +127,8 @@ def _wrong_clock(story: Story) -> None:
 
 def _image_changed(story: Story) -> None:
     """Refused until the image is as it was."""
+    if not story.run.exists():
+        story.from_half()
     data = story.run.parent / "changed.npz"
     with np.load(story.scene.data) as arrays:
         changed = {name: array.copy() for name, array in arrays.items()}

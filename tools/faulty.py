@@ -22,7 +22,8 @@ def train(arguments: list[str], saves: Path, run: Path, moment: str = "", number
     moment: "write": SIGKILL before change number `number` of the files in `run`; "save", "restore": so many seconds
     after one begins; "compile": before program number `number`; "clock": the clock is so many seconds wrong.
     """
-    jax.config.update("jax_compilation_cache_dir", f"{os.environ['JAXLAB_CACHE']}/xla")
+    programs = os.environ.get("JAX_COMPILATION_CACHE_DIR") or f"{os.environ['JAXLAB_CACHE']}/xla"
+    jax.config.update("jax_compilation_cache_dir", programs)
     jax.config.update(
         "jax_persistent_cache_min_compile_time_secs", 0.0
     )  # the next process runs the same programs

@@ -27,7 +27,7 @@ class Lease:
     def __init__(self, store: Store):
         self._store, self._record = store, holder.record()
         self._take()
-        self._over = threading.Event()
+        self._over, self._mutex = threading.Event(), threading.Lock()
         threading.Thread(target=self._live, name="lease", daemon=True).start()
 
     def _take(self) -> None:
@@ -82,16 +82,16 @@ class Lease:
 
     def release(self) -> None:
         self._over.set()
-        with contextlib.suppress(UserError):  # others see that it gives no signs of life
+        with self._mutex, contextlib.suppress(UserError):  # others see that it gives no signs of life
             if (self._read() or {}).get("token") == self._record["token"]:
                 self._store.remove(NAME)
 
     def _live(self) -> None:
         while not self._over.wait(holder.BEATS):
-            with contextlib.suppress(UserError):  # said as the next checkpoint is sent
-                self.check()
-                self._record[holder.BEAT] += 1
+            with self._mutex, contextlib.suppress(UserError):  # said as the next checkpoint is sent
                 if not self._over.is_set():
+                    self.check()
+                    self._record[holder.BEAT] += 1
                     self._store.write(NAME, holder.written(self._record))
 
 

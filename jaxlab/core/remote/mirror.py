@@ -30,6 +30,7 @@ from jaxlab.core.types import FileWarning, UserError
 MARK = "trained-by"
 _MANIFEST = "manifest.json"
 _OURS = {LEASE, "asking.lock"}  # of processes on this machine, or of the store's
+_ANYBODYS = re.compile(r"(?:.*/)?(?:predictions|validations)/")  # files that are added beside training
 _MIRRORS: dict[Path, "Mirror"] = {}
 
 
@@ -201,13 +202,17 @@ class Mirror:
                 )
 
     def send(self) -> None:
-        """Send what has changed since it was sent or fetched, and remove what is here no longer."""
+        """Send what has changed since it was sent or fetched; who trains also removes what is here no longer.
+
+        Without the lease these are predictions and validations alone: the rest may be older than the store's.
+        """
         if self._lease is not None:
             self._lease.check()
         with self._alone():
             state = self._state()
             known = state["files"]
-            here = {name: _stat(self.local / name) for name in self._names()}
+            names = (name for name in self._names() if self._lease or _ANYBODYS.match(name))
+            here = {name: _stat(self.local / name) for name in names}
             changed = [
                 name for name, stat in here.items() if stat and stat != known.get(name, {}).get("stat")
             ]

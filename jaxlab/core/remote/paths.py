@@ -1,11 +1,14 @@
 """Paths of runs, which may be URLs: what is trained or read is the copy in the cache."""
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from jaxlab.core.lock import locked
 from jaxlab.core.remote.store import Store, url_of
+from jaxlab.core.types import FileWarning, UserError
 
 
 def local_of(path: str | Path) -> Path:
@@ -62,8 +65,13 @@ def trained(path: str | Path) -> Iterator[Path]:
     mirror.begin()
     try:
         yield mirror.local
-    finally:
-        mirror.end()
+    except BaseException:
+        try:
+            mirror.end()
+        except UserError as error:  # what went wrong before counts
+            warnings.warn(str(error), FileWarning, stacklevel=3)
+        raise
+    mirror.end()
 
 
 def sending(told: Callable[..., None], path: Path) -> Callable[..., None]:
@@ -81,8 +89,24 @@ def sending(told: Callable[..., None], path: Path) -> Callable[..., None]:
     return both
 
 
+@contextlib.contextmanager
+def alone_at_records(path: Path) -> Iterator[None]:
+    """While something is added to the records of a run that nobody trains then; of a store they are sent.
+
+    Raises InUse where somebody does, UserError where a disk or a store refuses.
+    """
+    from jaxlab.core.remote.mirror import mirror_of
+
+    mirror = mirror_of(path)
+    with (
+        locked(path / "lock", path, patient=False),
+        trained(mirror.url) if mirror else contextlib.nullcontext(),
+    ):
+        yield
+
+
 def sent(path: Path) -> None:
-    """Send what was written into a run that is in a store. Raises UserError where that refuses."""
+    """Send what others than who trains may write into a run, where that is in a store. UserError where it refuses."""
     from jaxlab.core.remote.mirror import mirror_of
 
     if (mirror := mirror_of(path)) is not None:

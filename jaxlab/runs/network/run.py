@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxlab.core.config import differences, identity, to_json
-from jaxlab.core.lock import locked
-from jaxlab.core.remote.paths import sent
+from jaxlab.core.remote.paths import alone_at_records, sent
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.sources.users_images import given_samples
@@ -348,9 +347,7 @@ class NetworkRun(Run):
         ]
         try:
             if new:
-                with locked(
-                    self.rundir.path / "lock", self.rundir.path, patient=False
-                ):  # training writes there
+                with alone_at_records(self.rundir.path):
                     journal.append(self.rundir.metrics, new)
             for one in checkpoints:
                 if elsewhere.AWAITS in one.meta() and "validation" in scores[one.step]:

@@ -273,3 +273,70 @@ def test_what_a_store_refuses_is_a_sentence(url, monkeypatch, error, words):
     monkeypatch.setattr(store._at[0], "find", refuses)
     with pytest.raises(UserError, match=words):
         store.signs()
+
+
+def test_what_readers_keep_is_sent_and_records_are_not_taken_back(url, tmp_path):
+    one, reader = (Mirror(url, tmp_path / name / "run") for name in ("one", "reader"))
+    one.begin()
+    saves(one.local, 3)
+    one.saved()
+    reader.fetch()
+    saves(one.local, 6)
+    one.end()
+    (reader.local / "predictions").mkdir()
+    (reader.local / "predictions/test.npz").write_text("values")
+    (reader.local / "metrics.jsonl").write_text("older\n")
+    shutil.rmtree(reader.local / "checkpoints")
+    reader.send()
+    assert there(url)["predictions/test.npz"] == b"values"
+    assert there(url)["metrics.jsonl"] == b"3\n6\n"
+    assert {"checkpoints/3/manifest.json", "checkpoints/6/manifest.json"} <= there(url).keys()
+    assert (reader.fetch() / "metrics.jsonl").read_text() == "3\n6\n"
+    assert (reader.local / "predictions/test.npz").exists()
+
+
+def test_records_are_added_to_the_newest_ones_by_one_at_a_time(url, tmp_path):
+    one = mirror.mirror_at(url)
+    one.begin()
+    saves(one.local, 3)
+    one.end()
+    other = Mirror(url, tmp_path / "other/run")
+    other.begin()
+    saves(other.local, 6)
+    with pytest.raises(InUse), paths.alone_at_records(one.local):
+        pytest.fail("while it is trained")
+    other.end()
+    with paths.alone_at_records(one.local), (one.local / "metrics.jsonl").open("a") as file:
+        file.write("added\n")
+    assert there(url)["metrics.jsonl"] == b"3\n6\nadded\n"
+    assert "lock" not in there(url)
+
+
+def test_the_error_that_ended_training_is_the_one_that_is_told(url, monkeypatch):
+    def refuses(*_):
+        raise UserError("no route")
+
+    def fails():
+        with paths.trained(url) as local:
+            saves(local, 3)
+            monkeypatch.setattr(Store, "send", refuses)
+            raise KeyError("mine")
+
+    with pytest.warns(FileWarning, match="no route"), pytest.raises(KeyError):
+        fails()
+
+
+def test_who_lists_fetches_no_parameters_and_sees_who_trains(url, tmp_path, monkeypatch):
+    elsewhere = Mirror(url, tmp_path / "elsewhere/run")
+    elsewhere.begin()
+    saves(elsewhere.local, 3)
+    elsewhere.saved()
+    elsewhere._lease.release()
+    Store(url).write("lock", json.dumps({"pid": 4, "host": "spot-2", "token": "x", "beat": 1}).encode())
+    folder = paths.fetched_folder("memory://bucket/runs")
+    listed = {"checkpoints/3/manifest.json", "checkpoints/3/meta.json", "config.json", "metrics.jsonl"}
+    assert names(folder / "mine") == listed | {"lock"}
+    assert json.loads((folder / "mine/lock").read_text())["host"] == "spot-2"
+    Store(url).remove("lock")
+    paths.fetched_folder("memory://bucket/runs")
+    assert names(folder / "mine") == listed
