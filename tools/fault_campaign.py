@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -28,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fault_disks import DISKS, FILES, can_mount
 from fault_kinds import ALONE, CHAINED, Hit
 from fault_scene import COUNTED, Finding, Missed, Scene, Story
+
+from jaxlab.core.types import FileWarning
 
 CONFIG = '''"""A network of one layer on random images, with all that could differ after a resume."""
 
@@ -60,6 +63,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="a folder for the runs of which something is amiss")
     given = parser.parse_args()
+    warnings.simplefilter("ignore", FileWarning)  # of damaged records, which are compared
     os.environ.pop(
         "JAX_COMPILATION_CACHE_DIR", None
     )  # compiled programs lie in the cache, where they can be damaged

@@ -135,7 +135,7 @@ class Checkpoints:
     ):
         """warn: is told of what an earlier checkpoint left that could not be removed.
 
-        Makes the folder. Raises UserError where the disk refuses.
+        Makes the folder, in one that is there. Raises UserError where the disk refuses.
         """
         self.folder = folder
         self.keep_every = keep_every
@@ -143,7 +143,7 @@ class Checkpoints:
         self._worker = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)  # in the run's, which is there: it may have been moved away meanwhile
         for left in folder.glob(f"*{_PARTIAL}"):
             _removed(left, self._warn)
 

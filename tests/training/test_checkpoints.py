@@ -254,6 +254,7 @@ def test_an_old_one_that_cannot_be_removed_is_told_and_ends_nothing(tmp_path, mo
 
 
 def test_a_folder_that_was_removed_is_said_and_not_made_anew(tmp_path):
+    (tmp_path / "run").mkdir()
     writer = Checkpoints(tmp_path / "run/checkpoints")
     shutil.rmtree(tmp_path / "run")
     writer.save(arrays(3), meta(3))
