@@ -1,13 +1,14 @@
 """`jaxlab ablate`: what each part of an experiment is worth, over seeds."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, run_directory, set_fields, stop_after
+from jaxlab.cli.arguments import ANY_FIELD, auto_resume, example, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
-from jaxlab.cli.training import train_config, trainable
+from jaxlab.cli.training import resumed, train_config, trainable
 from jaxlab.core.garbage import without_collecting
 
 
@@ -29,6 +30,7 @@ from jaxlab.core.garbage import without_collecting
 @set_fields(ANY_FIELD)
 @click.option("--smoke", is_flag=True, help="One part, one seed, two tiny steps, without downloads.")
 @click.option("--allow-config-change", is_flag=True, help="Go on with a study whose config has changed.")
+@auto_resume
 @stop_after
 def ablate(
     config: Path,
@@ -38,6 +40,7 @@ def ablate(
     settings: tuple[str, ...],
     smoke: bool,
     allow_config_change: bool,
+    again: bool,
     budget: Any,
 ) -> None:
     """Train CONFIG without each of its parts: what each is worth.
@@ -47,6 +50,8 @@ def ablate(
 
     Killed and started again, it trains what is missing. worth.csv has all scores, plots/worth.png a picture.
     """
+    if again:
+        sys.exit(resumed(run, budget))
     with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.ablation import ablated

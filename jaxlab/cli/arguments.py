@@ -79,6 +79,12 @@ stop_after = click.option(
 )  # fmt: skip
 
 
+auto_resume = click.option(
+    "--auto-resume", "again", is_flag=True,
+    help="Start again where a signal, want of memory or XLA ended it, until it is done; with --run.",
+)  # fmt: skip
+
+
 def run_directory(words: str) -> Any:
     """The option that names the directory of what is trained, which a command takes as `run`. words: its help."""
     return click.option("--run", type=click.Path(path_type=Path, file_okay=False), help=words)

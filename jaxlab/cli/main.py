@@ -8,7 +8,15 @@ import click
 
 from jaxlab import __version__
 from jaxlab.cli.ablate import ablate
-from jaxlab.cli.arguments import ANY_FIELD, example, prepare, run_directory, set_fields, stop_after
+from jaxlab.cli.arguments import (
+    ANY_FIELD,
+    auto_resume,
+    example,
+    prepare,
+    run_directory,
+    set_fields,
+    stop_after,
+)
 from jaxlab.cli.bundle import bundle
 from jaxlab.cli.configs import ConfigPath, configs
 from jaxlab.cli.data import data
@@ -124,11 +132,7 @@ main.add_command(sweep)
     metavar="FIELD",
     help="With --seeds: a field that takes each seed, too, as split.seed.",
 )
-@click.option(
-    "--auto-resume",
-    is_flag=True,
-    help="Start again where a signal, want of memory or XLA ended it, until it is done; with --run.",
-)
+@auto_resume
 @stop_after
 def train(
     config: Path,
@@ -140,14 +144,14 @@ def train(
     folds: int | None,
     seeds: int | None,
     vary: tuple[str, ...],
-    auto_resume: bool,
+    again: bool,
     budget: Any,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped.
 
     Where CONFIG names no data, it is a trial: on simulated neurons, made small, in a run directory of its own.
     """
-    if auto_resume:
+    if again:
         sys.exit(resumed(run, budget))
     with without_collecting():
         experiment = trainable(config, settings)

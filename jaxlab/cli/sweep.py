@@ -1,13 +1,14 @@
 """`jaxlab sweep`: an experiment trained again and again, to find its best settings."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import ANY_FIELD, example, run_directory, set_fields, stop_after
+from jaxlab.cli.arguments import ANY_FIELD, auto_resume, example, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
-from jaxlab.cli.training import train_config, trainable
+from jaxlab.cli.training import resumed, train_config, trainable
 from jaxlab.core.garbage import without_collecting
 
 
@@ -63,6 +64,7 @@ from jaxlab.core.garbage import without_collecting
     "--seeds", type=click.IntRange(1), metavar="N", help="Each trial with N seeds: its score is their mean."
 )
 @click.option("--smoke", is_flag=True, help="Two tiny trials in a directory of their own, without downloads.")
+@auto_resume
 @stop_after
 def sweep(
     config: Path,
@@ -72,6 +74,7 @@ def sweep(
     folds: int | None,
     seeds: int | None,
     smoke: bool,
+    again: bool,
     budget: Any,
     **fields: Any,
 ) -> None:
@@ -83,6 +86,8 @@ def sweep(
 
     CONFIG may have experiment = Search(...) itself; options then come in place of its fields.
     """
+    if again:
+        sys.exit(resumed(run, budget))
     with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.search import searching, within_search

@@ -104,17 +104,21 @@ def test_only_whole_checkpoints_count(tmp_path):
     assert checkpoints(tmp_path) == {"checkpoints/3", "fold1/checkpoints/12"}
 
 
-def test_the_command_is_the_same_one_without_the_option(monkeypatch, tmp_path):
-    given = ["train", "quickstart", "--run", str(tmp_path / "run"), "--auto-resume", "--stop-after", "1h"]
+@pytest.mark.parametrize("name", ["train", "sweep", "ablate"])
+def test_the_command_is_the_same_one_without_the_option(monkeypatch, tmp_path, name):
+    given = [name, "quickstart", "--run", str(tmp_path / "run"), "--auto-resume", "--stop-after", "1h"]
     seen = []
+
+    def keep_going(command, run, say):
+        seen.append((command(), run))
+        return 75
+
     monkeypatch.setattr(sys, "argv", ["jaxlab", *given])
-    monkeypatch.setattr(
-        "jaxlab.runs.again.keep_going", lambda command, run, say: seen.append((command(), run)) or 75
-    )
+    monkeypatch.setattr("jaxlab.runs.again.keep_going", keep_going)
     assert CliRunner().invoke(main, given).exit_code == 75
     ((command, run),) = seen
     assert run == Path(given[3])
     assert command[:-1] == [sys.executable, "-m", "jaxlab", *given[:4], "--stop-after", "1h", "--stop-after"]
     assert 3590 < int(command[-1].removesuffix("s")) <= 3600, "what is left of the time"
-    refused = CliRunner().invoke(main, ["train", "quickstart", "--auto-resume"])
+    refused = CliRunner().invoke(main, [name, "quickstart", "--auto-resume"])
     assert (refused.exit_code, refused.stderr[:46]) == (1, "error: --auto-resume: expected --run DIRECTORY")
