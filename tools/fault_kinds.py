@@ -109,7 +109,9 @@ def _moved_meanwhile(story: Story) -> None:
         story.run.rename(place)
         story.ended(process, (0, 1))
     if (story.run / "checkpoints").exists():
-        story.found("differs", f"trained on where the run was: {sorted(story.run.rglob('*'))}")
+        story.found(
+            "differs", f"trained on where the run was: {sorted(one.name for one in story.run.iterdir())}"
+        )
     shutil.rmtree(story.run, ignore_errors=True)
     story.run = place
 

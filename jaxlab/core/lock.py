@@ -64,7 +64,7 @@ def locked(file: Path, what: Path, patient: bool = True) -> Iterator[None]:
 def check_held(what: Path) -> None:
     """Nothing, where this process is still alone at `what`, or never asked to be.
 
-    Raises InUse where the lock was removed meanwhile and another process has taken it.
+    Raises InUse where the lock was removed meanwhile and another process has taken it, or `what` was moved away.
     """
     if (held := _HELD.get(what.absolute())) is not None:
         held.check()
@@ -97,7 +97,7 @@ class Held:
         threading.Thread(target=self._live, name="lock", daemon=True).start()
 
     def check(self) -> None:
-        """Raises InUse where the file is another's now. One that was removed is made again."""
+        """Raises InUse where the file is another's now, or its folder gone. One that was removed is made again."""
         with self._mutex:
             if self._over.is_set():
                 return
@@ -110,8 +110,13 @@ class Held:
                     f"{self._what}: its lock {self._file} was removed while it was in use here, and another process "
                     "has taken it: this one ends. What it saved before stays"
                 ) from None
+            except FileNotFoundError:
+                raise InUse(
+                    f"{self._what} was moved or removed while it was in use here: this process ends. What it saved "
+                    "before stays where it is now"
+                ) from None
             except OSError:
-                return  # the folder is gone, or the disk refuses: whoever writes there is told
+                return  # the disk refuses: whoever writes there is told
             _take(number)
             _write(number, self._record)
             os.close(self._number)

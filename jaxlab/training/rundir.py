@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from jaxlab.core.beside import KEPT
 from jaxlab.core.files import check_form, read_json, write_json, writing
+from jaxlab.core.lock import check_held
 from jaxlab.core.types import UserError
 from jaxlab.training import copies
 from jaxlab.training.records import Info, Record
@@ -67,8 +68,9 @@ class RunDirectory:
 
         The modules of a `ConfigText` lie beside config.py.
 
-        Raises UserError where the disk refuses.
+        Raises UserError where the disk refuses, or the directory in which this process trains was moved away.
         """
+        check_held(self.path)
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / "config.py").unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from jaxlab.core import holder, lock
 from jaxlab.core.folders import made_whole
 from jaxlab.core.lock import InUse, check_held, in_turn, locked
 from jaxlab.core.types import FileWarning, UserError
+from jaxlab.training.rundir import RunDirectory
 
 pytestmark = pytest.mark.filterwarnings("ignore::jaxlab.core.types.FileWarning")
 
@@ -206,6 +207,16 @@ def test_a_lock_that_was_removed_is_made_again_or_another_has_it(tmp_path):
             check_held(tmp_path)
     assert (tmp_path / "lock").read_text() == "another's", "it is not ours to remove"
     check_held(tmp_path)
+
+
+def test_what_was_moved_away_is_not_made_anew(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    with locked(run / "lock", run):
+        run.rename(tmp_path / "elsewhere")
+        with pytest.raises(UserError, match="run was moved or removed while it was in use here"):
+            RunDirectory(run).create({}, None, {})
+    assert not run.exists()
 
 
 def test_what_takes_moments_waits_for_another(tmp_path):
