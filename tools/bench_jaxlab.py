@@ -28,7 +28,6 @@ from jaxlab.heads import Head, Linear  # noqa: E402
 from jaxlab.losses import CrossEntropy  # noqa: E402
 from jaxlab.models import EfficientNet, Model, ResNet, ShallowCNN, ShuffleNetV2, ViT  # noqa: E402
 from jaxlab.optim import AdamW  # noqa: E402
-from jaxlab.training.sharding import Layout  # noqa: E402
 from jaxlab.training.step import prediction_step  # noqa: E402
 from jaxlab.training.update import compiled, train_step  # noqa: E402
 
@@ -58,7 +57,7 @@ def experiment_of(case: dict[str, Any], network: tuple[Model, Head]) -> Experime
         model=model,
         **goals,
         optimizer=AdamW(lr=1e-4, sam=0.05 if case.get("step") == "sam" else None),
-        training=Training(steps=1000, batch_size=case["batch"]),
+        training=Training(steps=1000, batch_size=case["batch"], **case.get("training", {})),
     )
 
 
@@ -89,13 +88,14 @@ class Steps:
     def __post_init__(self) -> None:
         case = self.case
         experiment = experiment_of(case, self.network or NETWORKS[case["model"]])
-        self.layout = Layout("auto", case["batch"])
+        self.layout = experiment.layout
         self.host_batch = _batch(case)
         self.batch = self.layout.put_batch(self.host_batch)
         recipe = resolve(experiment, opened_of(case, self.host_batch))
         program, (learning,) = recipe.program, recipe.phases
         ids = np.arange(case["batch"]).astype(str)
-        state = recipe.initial_state(Portion(ids, self.host_batch["image"], self.host_batch["truth"]))
+        learn = Portion(ids, self.host_batch["image"], self.host_batch["truth"])
+        state = recipe.initial_state(learn, layout=self.layout)
         self.parameters = tree.count(state.params)
         self.state = self.layout.put(state)
         self.variables = self.layout.put(state.variables)
@@ -111,7 +111,7 @@ class Steps:
     def train_on(self, batches: Any) -> None:
         """An update for each batch."""
         for batch in batches:
-            self.state, _ = self._train(self.state, batch)
+            self.state, self.reported = self._train(self.state, batch)
         jax.block_until_ready(self.state)
 
     def forward(self, count: int) -> None:

@@ -53,6 +53,8 @@ class Training(Component):
         and optimizer state in parts, one a device. The update is the same.
     mesh: of "fsdp", (data, fsdp) devices: parameters lie in as many parts as the second number says, and the first is
         how many copies there are; default (1, all devices).
+    remat: of each block of the backbone its input alone is kept for the pass back, which computes the rest once more:
+        less memory, a third more time. The gradient is the same.
     metric: the validation score that picks the best checkpoint; default Pearson r or accuracy, of `Contrast` the loss.
         Where it is undefined, as r of one sample or of constant targets, the validation loss does.
     early_stopping: epochs without a better metric before the run stops; one where it is undefined does not count.
@@ -84,6 +86,7 @@ class Training(Component):
     compare_gradients: bool = field(default=True, metadata=LATER)
     validate: Literal["here", "elsewhere"] = field(default="here", metadata=LATER)
     mesh: MeshShape | None = field(default=None, metadata=LATER)
+    remat: bool = field(default=False, metadata=LATER)
 
     def check(self) -> None:
         if (self.epochs is None) == (self.steps is None):

@@ -87,6 +87,7 @@ class Recipe:
             mix=experiment.mix,
             pretext=experiment.pretext,
             dtype=compute_dtype(experiment.training.dtype),
+            remat=experiment.training.remat,
         )
 
     @property

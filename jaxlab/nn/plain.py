@@ -105,6 +105,11 @@ def _zeros_and_nan(example: jax.ShapeDtypeStruct) -> Array:
     return jnp.concatenate([zeros, jnp.full_like(zeros, other), zeros])
 
 
+def running_mode() -> Mode:
+    """The one that layers of Flax run in now."""
+    return _MODE.get()
+
+
 @contextmanager
 def running(mode: Mode) -> Iterator[None]:
     """While layers of Flax run in `mode`."""

@@ -63,12 +63,24 @@ def spreading(mesh: Mesh) -> Iterator[None]:
         _MESH.reset(token)
 
 
-def made_whole(params: tree.Flat) -> tree.Flat:
-    """A backbone's parameters, by path, with all of each on every device; those of readouts as they are."""
-    mesh = _MESH.get()
-    if mesh is None:
+def made_whole(params: tree.Flat, later: tuple[str, ...] = ()) -> tree.Flat:
+    """A backbone's parameters, by path, with all of each on every device; those of readouts as they are.
+
+    later: paths of modules that make theirs whole themselves.
+    """
+    if _MESH.get() is None:
         return params
-    return {path: _whole(leaf, mesh) if path.startswith(_BACKBONE) else leaf for path, leaf in params.items()}
+    left = tuple(f"{path}." for path in later)
+    return {
+        path: everywhere(leaf) if path.startswith(_BACKBONE) and not path.startswith(left) else leaf
+        for path, leaf in params.items()
+    }
+
+
+def everywhere(leaf: Array) -> Array:
+    """A parameter, all of it on every device."""
+    mesh = _MESH.get()
+    return leaf if mesh is None else _whole(leaf, mesh)
 
 
 def in_parts(params: tree.Flat) -> tree.Flat:

@@ -8,7 +8,7 @@ import functools
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol, Self
 
 import jax
@@ -25,6 +25,7 @@ from jaxlab.heads.joint import LOG_VARIANCE
 from jaxlab.losses import END
 from jaxlab.metrics import TERM, SumsByObjective
 from jaxlab.metrics.reduce import gathered, spanned, total
+from jaxlab.nn.remat import blocks_of, make_again
 from jaxlab.nn.spread import made_whole
 from jaxlab.objectives import Resolved, Told
 from jaxlab.pretext import Pretext
@@ -66,7 +67,7 @@ class Program:
     objectives: the primary one first. predicted: the one that predictions are of.
     prepare: augmentation, mixing and normalisation. mix: what it mixes by, so that losses are mixed alike.
     pretext: what makes a truth of the images so prepared.
-    dtype: of the forward and backward pass.
+    dtype: of the forward and backward pass. remat: in training, blocks compute again what the pass back needs of them.
     """
 
     shapes: tuple[nnx.GraphDef, nnx.State, nnx.State]
@@ -76,6 +77,12 @@ class Program:
     pretext: Pretext | None = None
     dtype: str = "float32"
     predicted: int = 0
+    remat: bool = False
+
+    @cached_property
+    def blocks(self) -> tuple[str, ...]:
+        """Paths of the network's blocks."""
+        return blocks_of(nnx.merge(*self.shapes))
 
     @property
     def objective(self) -> Resolved:
@@ -101,7 +108,9 @@ class Program:
         wanted. ranges: whether those of what readouts read are.
         """
         graphdef, params, stats = self.shapes
-        cast = made_whole({path: leaf.astype(self.dtype) for path, leaf in variables.params.items()})
+        again = self.blocks if self.remat and mode.train else ()
+        cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
+        cast = made_whole(cast, later=again)
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
@@ -113,6 +122,8 @@ class Program:
                 module.set_attributes(use_running_average=True)
             if name in observed or (ranges and isinstance(module, LayersModule)):
                 module.set_attributes(observed=True)
+            if name in again:
+                make_again(module)
         outputs = network(jax.tree.map(self._computed, images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
         left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed or ranges else {}

@@ -65,11 +65,15 @@ def test_same_update_as_a_single_device(run, parallel, optimizer, accumulate):
 
 @pytest.mark.slow
 def test_parameters_in_parts_make_the_same_update(run, arrays_npz, monkeypatch):
-    """Two copies, each over two devices; every leaf is large enough, and every target one of many."""
+    """Two copies, each over two devices; every leaf is large enough, and blocks make theirs whole a second time."""
     monkeypatch.setattr(spread, "SMALL", 2)
-    monkeypatch.setattr(spread, "MANY", 5)
     layout = Layout("fsdp", 8, accumulate=2, mesh=(2, 2))
-    settings = ("training.parallel=fsdp", "training.mesh=[2,2]", "training.accumulate=2")
+    settings = (
+        "training.parallel=fsdp",
+        "training.mesh=[2,2]",
+        "training.accumulate=2",
+        "training.remat=true",
+    )
     state, reports = steps(tiny(arrays_npz, *settings, optimizer=OPTIMIZERS["SGD"]), 5)
     (one, expected), (start, _) = run("single", "SGD", 2), run("single", "SGD", count=0)
     for field in ("params", "stats", "ema"):
