@@ -30,7 +30,7 @@ from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.objectives import ANSWERS, KINDS, Objective
 from jaxlab.optim import AdamW, FineTune, Optimizer, Plateau
 from jaxlab.pretext import PRETEXT, Pretext
-from jaxlab.training.sharding import Layout, MeshShape, Parallel
+from jaxlab.training.sharding import AUTO, Layout, MeshShape, Parallel
 from jaxlab.weights.read import without_download
 
 
@@ -342,8 +342,13 @@ class Experiment(Component):
     @property
     def layout(self) -> Layout:
         """How training lies on the devices that there are. Raises UserError where it does not fit them."""
+        return self.layout_with(AUTO)
+
+    def layout_with(self, several: Parallel) -> Layout:
+        """`layout`, where "auto" takes `several` on several devices, as a run began that is gone on with."""
         training = self.training
-        return Layout(training.parallel, training.batch_size, training.accumulate, self.group, training.mesh)
+        how = (training.parallel, training.batch_size, training.accumulate, self.group, training.mesh)
+        return Layout(*how, several=several)
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.

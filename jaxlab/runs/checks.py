@@ -105,8 +105,10 @@ def check_same(
             f"{rundir.path} was made by a different config: {'; '.join(changes)}. Give another --run, or "
             "--allow-config-change to go on with the new one"
         )
-    for change in (*changes, *laid):
+    for change in changes:
         session.log(f"changed: {change}")
+    for change in laid:
+        session.log(f"changed: {change}: equal up to rounding only")
     used = [getattr(innermost(one), "inference", None) for one in (kept, experiment)]
     if used[0] != used[1] and not allow_change:
         session.log(

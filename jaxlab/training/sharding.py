@@ -18,6 +18,7 @@ from jaxlab.nn.spread import leaf_spec, mesh_of, spreading
 
 Parallel = Literal["auto", "pmap", "data", "single", "fsdp"]
 MeshShape = tuple[int, int]  # copies of the parameters, and the devices over which each is spread
+AUTO: Parallel = "pmap"  # what "auto" is on several devices; runs that began with another stay with it
 AXIS = "batch"
 _SPREAD = ("params", "opt_state", "ema")  # fields that grow with the parameters
 
@@ -26,9 +27,8 @@ class Layout:
     """The devices of a run and how batches are split over them.
 
     parallel: "pmap", "data" (jit over a sharded batch), "fsdp" (that, and parameters, gradients, averages and optimizer
-        state in parts) or "single"; "auto" takes pmap where several devices can share the batch, on the largest number
-        of devices that divides it.
-    spread: what was trained by "fsdp" is to be predicted with: "auto" takes that, rather than pmap.
+        state in parts) or "single"; "auto" takes the largest number of devices that divides the batch.
+    several: what "auto" takes where several devices can share the batch.
     group: rows of a batch that belong on one device: its share of a micro-batch is a multiple of them.
     mesh: of "fsdp", (data, fsdp) devices: the parameters are spread over the second number of them, and each of the
         first is such a set; default (1, all).
@@ -43,7 +43,7 @@ class Layout:
         accumulate: int = 1,
         group: int = 1,
         mesh: MeshShape | None = None,
-        spread: bool = False,
+        several: Parallel = AUTO,
     ):
         devices = jax.local_devices()
         if batch_size % accumulate:
@@ -58,8 +58,8 @@ class Layout:
                 f'parallel="{parallel}": batch_size / accumulate = {rows} must be a multiple of {pairs}'
                 f'the {len(devices)} devices (or use parallel="auto", which would use {fitting} of them)'
             )
+        self.several = several
         self.count = 1 if parallel == "single" else fitting
-        several: Parallel = "fsdp" if spread else "pmap"
         self.parallel = (several if self.count > 1 else "single") if parallel == "auto" else parallel
         devices = devices[: self.count]
         if self.parallel == "fsdp":

@@ -13,9 +13,12 @@ from tiny import parts_of, tiny
 import jaxlab
 from jaxlab.core import tree
 from jaxlab.core.files import read_json
+from jaxlab.core.types import UserError
 from jaxlab.nn import spread
+from jaxlab.runs.network.begin import began_with
 from jaxlab.training import journal
 from jaxlab.training.checkpoint import saved
+from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout
 
 
@@ -80,3 +83,22 @@ def test_a_run_goes_on_in_parts_and_predicts_in_parts(trained, arrays_npz, tmp_p
     np.testing.assert_allclose(
         spread_run.predict_split("test").values, jaxlab.load(trained).predict_split("test").values, rtol=1e-3
     )
+
+
+def test_auto_stays_what_it_was_when_a_run_began(trained, tmp_path, monkeypatch):
+    """Whatever it is for new ones; runs of before that was written were all of pmap."""
+    monkeypatch.setattr("jaxlab.runs.network.begin.AUTO", "data")
+    run = RunDirectory(shutil.copytree(trained, tmp_path / "run"))
+    info = run.info()
+    assert info["layout"] == {"parallel": "pmap", "several": "pmap"}
+    found = {"new": began_with(RunDirectory(tmp_path / "none"))}
+    for name, layout in {"same": info["layout"], "data": {"several": "data"}, "before": None}.items():
+        now = {key: value for key, value in info.items() if key != "layout"}
+        (run.path / "run.json").write_text(json.dumps(now | ({"layout": layout} if layout else {})))
+        found[name] = began_with(run)
+    assert found == {"new": "data", "same": "pmap", "data": "data", "before": "pmap"}
+    (run.path / "run.json").write_text(json.dumps(info | {"layout": {"several": "tmap"}}))
+    with pytest.raises(UserError, match=r"run\.json: layout\.several: expected one of .*fsdp, found 'tmap'"):
+        began_with(run)
+    layouts = [Layout("auto", 8, several=several) for several in ("data", "fsdp", "pmap")]
+    assert [(one.parallel, one.count) for one in layouts] == [("data", 4), ("fsdp", 4), ("pmap", 4)]

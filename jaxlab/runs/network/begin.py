@@ -1,7 +1,7 @@
 """Where a network's training starts from: pretrained or fresh parameters, or the checkpoint of a run to go on with."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from jaxlab.core import tree
 from jaxlab.core.config import anchored, to_json
@@ -19,7 +19,7 @@ from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.display import Session
 from jaxlab.training.plan import Progress
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.training.sharding import Layout
+from jaxlab.training.sharding import AUTO, Layout, Parallel
 from jaxlab.training.state import TrainState
 from jaxlab.weights import stem_of
 
@@ -70,6 +70,22 @@ class Start:
         self.rundir.create(to_json(anchored(self.recipe.experiment)), source, self.info)
 
 
+def began_with(rundir: RunDirectory) -> Parallel:
+    """What "auto" is on several devices for a run: what it was when it began, so that going on changes no bit.
+
+    Raises UserError where its run.json says what no version writes.
+    """
+    if not rundir.exists():
+        return AUTO
+    found: Any = rundir.info().get("layout", {"several": "pmap"})  # as all did that do not say so
+    several: Any = found.get("several") if isinstance(found, dict) else found
+    if several not in (known := get_args(Parallel)):
+        raise UserError(
+            f"{rundir.path / 'run.json'}: layout.several: expected one of {', '.join(known)}, found {several!r}"
+        )
+    return several
+
+
 def begin(
     recipe: Recipe,
     rundir: RunDirectory,
@@ -100,6 +116,7 @@ def begin(
         recipe.task.to_json(),
         recipe.experiment.fingerprint(opened),
         layout.count,
+        layout={"parallel": layout.parallel, "several": layout.several},
         weights=weights,
         finetune=recipe.training.table,
     )

@@ -33,7 +33,7 @@ from jaxlab.training import elsewhere, journal
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.chosen import parameters_of
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.training.sharding import Layout
+from jaxlab.training.sharding import AUTO, Layout
 from jaxlab.training.state import Variables, norms
 from jaxlab.training.step import Program
 from submit import Predictions
@@ -382,7 +382,8 @@ class NetworkRun(Run):
 
     def layout_of(self, batch_size: int) -> Layout:
         """How predicting batches of such a size lies on the devices: what trained in parts may not fit on one whole."""
-        return Layout("auto", batch_size, spread=self.experiment.training.parallel == "fsdp")
+        in_parts = self.experiment.training.parallel == "fsdp"
+        return Layout("auto", batch_size, several="fsdp" if in_parts else AUTO)
 
     @cached_property
     def _evaluator(self) -> Evaluator:

@@ -21,7 +21,7 @@ from jaxlab.experiment.recipe import Recipe, resolve
 from jaxlab.optim.tuning import notes, summary
 from jaxlab.runs.checks import log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
-from jaxlab.runs.network.begin import Start, begin
+from jaxlab.runs.network.begin import Start, began_with, begin
 from jaxlab.runs.network.earlier import as_trained
 from jaxlab.runs.network.pictures import keep_pictures
 from jaxlab.runs.network.watch import Watch
@@ -36,7 +36,7 @@ from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.monitor import Monitor
 from jaxlab.training.notices import Notices
 from jaxlab.training.rundir import RunDirectory
-from jaxlab.training.sharding import Layout
+from jaxlab.training.sharding import Layout, Parallel
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.update import Learning, compiled, train_step
 
@@ -60,7 +60,7 @@ def train(
     """
     session = session or Session()
     experiment = as_trained(experiment, rundir)
-    layout = _layout(experiment, session)
+    layout = _layout(experiment, began_with(rundir), session)
     opened = experiment.data.open()
     recipe = resolve(
         experiment, opened, levels_for(experiment, rundir, opened, session), recorded_encoders(rundir)
@@ -156,10 +156,10 @@ def _fit(
     return loop.interrupted
 
 
-def _layout(experiment: Experiment, session: Session) -> Layout:
-    """How batches lie on the devices; a warning where some stay idle."""
+def _layout(experiment: Experiment, several: Parallel, session: Session) -> Layout:
+    """How batches lie on the devices; a warning where some stay idle. several: what "auto" takes."""
     training = experiment.training
-    layout = experiment.layout
+    layout = experiment.layout_with(several)
     if training.parallel == "auto" and layout.count < jax.local_device_count():
         session.log(
             f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
