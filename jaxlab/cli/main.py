@@ -133,6 +133,10 @@ main.add_command(sweep)
     help="With --seeds: a field that takes each seed, too, as split.seed.",
 )
 @auto_resume
+@click.option(
+    "--profile", type=click.IntRange(1), is_flag=False, flag_value=10, metavar="[STEPS]",
+    help="Trace so many steps (10), once warm, and show where their time goes.",
+)  # fmt: skip
 @stop_after
 def train(
     config: Path,
@@ -145,6 +149,7 @@ def train(
     seeds: int | None,
     vary: tuple[str, ...],
     again: bool,
+    profile: int | None,
     budget: Any,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped.
@@ -171,6 +176,7 @@ def train(
         smoke=smoke,
         allow_config_change=allow_config_change,
         budget=budget,
+        profile=profile or 0,
     )
 
 

@@ -73,6 +73,7 @@ def train_config(
     smoke: bool,
     allow_config_change: bool,
     budget: Any,
+    profile: int = 0,
 ) -> Path:
     """Train what was made of CONFIG, and print the run directory.
 
@@ -107,6 +108,7 @@ def train_config(
         source=config_text(config),
         allow_config_change=allow_config_change,
         stop_after=budget,
+        profile=profile,
     )
     click.echo(url_of(run) or path)
     if root is not None:

@@ -7,6 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core import tree
+from jaxlab.core.scopes import scope
 from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork, penalty_of
 from jaxlab.heads.joint import Joint
@@ -27,7 +28,7 @@ class Network(nnx.Module):
         self, images: Float[Array, "b h w c"] | FeatureMaps, mode: Mode = EVALUATION
     ) -> Float[Array, "b t"]:
         found = features(self.backbone, images, mode)
-        with running(own := fork(mode, _HEAD)):
+        with running(own := fork(mode, _HEAD)), scope("readout"):
             return self.head(found, own)
 
     def penalty(self, epoch: Float[Array, ""] | float = END) -> Float[Array, ""]:

@@ -12,6 +12,7 @@ from jaxlab.core.types import Mode, UserError
 from jaxlab.models.text import TextModel, masked_mean
 from jaxlab.nn.attention import KERNEL, dot_product_attention
 from jaxlab.nn.layers import gelu
+from jaxlab.nn.norm import LayerNorm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,5 +122,5 @@ def _linear(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
     return nnx.Linear(inputs, outputs, kernel_init=KERNEL, rngs=rngs)
 
 
-def _layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    return nnx.LayerNorm(width, epsilon=1e-12, use_fast_variance=False, rngs=rngs)
+def _layer_norm(width: int, rngs: nnx.Rngs) -> LayerNorm:
+    return LayerNorm(width, epsilon=1e-12, use_fast_variance=False, rngs=rngs)

@@ -15,7 +15,7 @@ from jaxlab.core.types import Mode, UserError
 from jaxlab.models.text import masked_mean
 from jaxlab.nn.attention import dot_product_attention
 from jaxlab.nn.layers import gelu
-from jaxlab.nn.norm import BatchNorm
+from jaxlab.nn.norm import BatchNorm, LayerNorm
 from jaxlab.nn.positions import sines
 
 FUSED = "fused"  # the layer that heads find, behind all others
@@ -154,7 +154,7 @@ class Asking(nnx.Module):
         width = config.width
         self.image, self.text = (nnx.Linear(count, width, rngs=rngs) for count in (image, text))
         self.blocks = nnx.List([Block(width, config.heads, rngs) for _ in range(config.blocks)])
-        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.norm = LayerNorm(width, rngs=rngs)
 
     def __call__(
         self, image: Float[Array, "b ..."], text: Float[Array, "b ..."], mask: Bool[Array, "b n"] | None
@@ -172,7 +172,7 @@ class Block(nnx.Module):
     """Attention over an image, and a perceptron, each added to the tokens that ask."""
 
     def __init__(self, width: int, heads: int, rngs: nnx.Rngs):
-        self.norm1, self.norm2 = (nnx.LayerNorm(width, rngs=rngs) for _ in range(2))
+        self.norm1, self.norm2 = (LayerNorm(width, rngs=rngs) for _ in range(2))
         self.query, self.key, self.value, self.proj = (nnx.Linear(width, width, rngs=rngs) for _ in range(4))
         self.fc1, self.fc2 = nnx.Linear(width, 4 * width, rngs=rngs), nnx.Linear(4 * width, width, rngs=rngs)
         self.heads = heads

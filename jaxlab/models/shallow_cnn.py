@@ -12,6 +12,7 @@ from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
 from jaxlab.nn.layers import BatchNorm, average_pool, conv, gelu, max_pool
+from jaxlab.nn.norm import LayerNorm
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -92,7 +93,7 @@ class Level(nnx.Module):
         return dropout(max_pool(ACTIVATIONS[self.activation](x)), self.dropout, mode, self.index)
 
 
-def _norm(kind: str, width: int, rngs: nnx.Rngs) -> BatchNorm | nnx.LayerNorm | None:
+def _norm(kind: str, width: int, rngs: nnx.Rngs) -> BatchNorm | LayerNorm | None:
     if kind == "batch":
         return BatchNorm(width)
-    return nnx.LayerNorm(width, rngs=rngs) if kind == "layer" else None
+    return LayerNorm(width, rngs=rngs) if kind == "layer" else None

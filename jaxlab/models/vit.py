@@ -16,6 +16,7 @@ from jaxlab.models.base import Model
 from jaxlab.nn.attention import KERNEL, SelfAttention
 from jaxlab.nn.convolution import convolve
 from jaxlab.nn.layers import gelu, unfused_gradient
+from jaxlab.nn.norm import LayerNorm
 from jaxlab.nn.positions import aligned, antialiased, interpolated, resized
 
 SIZES = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}  # width and heads
@@ -245,9 +246,9 @@ def _scaled(x: Float[Array, "b n d"], scale: nnx.Param | None) -> Float[Array, "
     return x if scale is None else x * scale[...][None, None]
 
 
-def layer_norm(width: int, config: VisionTransformer, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(width: int, config: VisionTransformer, rngs: nnx.Rngs) -> LayerNorm:
     """Statistics in float32, the variance from centred values."""
-    return nnx.LayerNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
+    return LayerNorm(width, epsilon=config.norm_eps, use_fast_variance=False, rngs=rngs)
 
 
 def _classifier(inputs: int, classes: int, rngs: nnx.Rngs) -> nnx.Linear | None:

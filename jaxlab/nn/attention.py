@@ -4,6 +4,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from jaxlab.core.scopes import scope
 from jaxlab.nn import cpu
 from jaxlab.nn.cpu import attention as cpu_attention
 
@@ -18,6 +19,7 @@ class SelfAttention(nnx.Module):
         self.proj = nnx.Linear(width, width, kernel_init=KERNEL, rngs=rngs)
         self.heads = heads
 
+    @scope("attention")
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
         b, n, d = x.shape
         qkv = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads)
@@ -28,6 +30,7 @@ class SelfAttention(nnx.Module):
         return self.proj(found.reshape(b, n, d))
 
 
+@scope("attention")
 def dot_product_attention(
     q: Float[Array, "b n h e"],
     k: Float[Array, "b m h e"],

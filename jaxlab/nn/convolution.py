@@ -5,6 +5,7 @@ from typing import Any
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxlab.core.scopes import scope
 from jaxlab.nn import cpu
 from jaxlab.nn.cpu import convolution
 
@@ -17,6 +18,7 @@ def convolve(
     **options: Any,
 ) -> Float[Array, "b i j o"]:
     """`lax.conv_general_dilated`, but on a CPU."""
-    if cpu.on_cpu():
-        return convolution.convolve(x, kernel, strides, padding, **options)
-    return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+    with scope("convolution"):
+        if cpu.on_cpu():
+            return convolution.convolve(x, kernel, strides, padding, **options)
+        return lax.conv_general_dilated(x, kernel, strides, padding, **options)

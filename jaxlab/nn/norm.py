@@ -1,12 +1,14 @@
 """Batch normalisation, which backbones and readouts share."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from jaxlab.core.scopes import scope
 from jaxlab.core.types import Mode
 from jaxlab.nn.cpu import layers as cpu
 from jaxlab.nn.cpu import on_cpu
@@ -34,6 +36,7 @@ class BatchNorm(nnx.Module):
         self.use_running_average = False
         self.observed = False
 
+    @scope("normalisation")
     def __call__(
         self, x: Float[Array, "*b c"], mode: Mode, mask: Bool[Array, "*b"] | None = None
     ) -> Float[Array, "*b c"]:
@@ -75,6 +78,14 @@ class BatchNorm(nnx.Module):
         for running, new in ((self.mean, mean), (self.var, unbiased)):
             running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
         return centred, var
+
+
+class LayerNorm(nnx.LayerNorm):
+    """flax's, by a name of its own in a profiler's trace."""
+
+    @scope("normalisation")
+    def __call__(self, x: Array, **options: Any) -> Array:
+        return super().__call__(x, **options)
 
 
 def _mean(

@@ -11,8 +11,10 @@ from jaxlab.core.beside import trusting
 from jaxlab.core.config import Component, short_hash
 from jaxlab.core.lock import locked
 from jaxlab.core.remote.paths import fetched, trained
+from jaxlab.core.types import UserError
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
+from jaxlab.experiment.study import innermost
 from jaxlab.runs.checks import recorded
 from jaxlab.runs.kinds import kind_of
 from jaxlab.runs.registry.place import place_for
@@ -32,6 +34,7 @@ def train(
     allow_config_change: bool = False,
     console: Console | None = None,
     stop_after: str | float | Budget | None = None,
+    profile: int = 0,
 ) -> Path:
     """Train `experiment`, or fit it in closed form, in the run directory `run`, or go on where it stopped.
 
@@ -39,11 +42,14 @@ def train(
     the cache, and sent there at each checkpoint. source: text of the config file, copied into the run.
     stop_after: a time from now on, as 8h30m or in seconds, before which training ends with a checkpoint; the same call
     goes on from there. A ridge regression is fitted in one piece all the same.
+    profile: steps of which a profiler's trace is made, in `RUN/profile`, once the network has warmed up; of a study in
+    its first run.
     Returns the run directory, of a URL the copy. Raises UserError for anything wrong with the data, the config or the
     directory, or where another process trains in it, before a step is compiled; Interrupted, after a last checkpoint,
     where SIGINT, SIGTERM or SIGHUP came.
     """
-    session = Session(console, Budget.of(stop_after))
+    check_profile(experiment, profile)
+    session = Session(console, Budget.of(stop_after), profile=profile)
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
     kind = kind_of(experiment)
     with trained(run if run is not None else default_run(experiment, name)) as path:
@@ -70,6 +76,16 @@ def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False)
     with trusting(trust):
         experiment = recorded(rundir).overridden(settings)
         return kind_of(experiment).run.load(rundir, experiment)
+
+
+def check_profile(experiment: Component, steps: int) -> None:
+    """Raises UserError where steps are to be traced and there are none."""
+    if steps < 0:
+        raise UserError(f"profile: expected 0 steps or more, found {steps}")
+    if steps and not isinstance(inner := innermost(experiment), Experiment):
+        raise UserError(
+            f"--profile: expected a network that is trained, found {type(inner).__name__}, which is fitted at once"
+        )
 
 
 def default_run(experiment: Component, name: str) -> Path:

@@ -29,6 +29,12 @@ _LATE = 1.0  # seconds in which Orbax's storage may still call back after it has
 _PLAIN = re.compile(r"/[\w/.+=@,~-]*", re.ASCII)
 
 
+def not_finite(arrays: Leaves, limit: int = 5) -> list[str]:
+    """The first `limit` parameters and batch statistics that hold a value that is not finite."""
+    named = (pair for field in ("params", "stats", "ema") for pair in arrays[field].items())
+    return [name for name, leaf in named if not np.isfinite(leaf).all()][:limit]
+
+
 def write(folder: Path, arrays: Leaves) -> None:
     """Write `arrays` (host copies) to the new folder, and read them back.
 

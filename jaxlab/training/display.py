@@ -51,7 +51,8 @@ class Session:
     """What a command brings to each run that it trains: where it is told of, and the time that it has.
 
     title: said before each of a run's epochs. began: the budget's time at which the run came up.
-    judge: may end a run before its time.
+    judge: may end a run before its time. profile: steps of which a profiler's trace is made; of several runs in the
+    first.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Session:
         budget: Budget | None = None,
         title: str = "",
         judge: Judge | None = None,
+        profile: int = 0,
     ):
         self.console = console or stderr_console()
         self.budget = budget or Budget()
         self.title = title
         self.judge = judge
+        self._profile = [profile]
         self.began = self.budget.used
         self._said: set[str] = set()
 
@@ -78,6 +81,11 @@ class Session:
             self._said.add(text)
             self.log(text)
 
+    def to_profile(self) -> int:
+        """Steps to trace, of whom asks first."""
+        found, self._profile[0] = self._profile[0], 0
+        return found
+
     @property
     def stopped(self) -> bool:
         """Whether the run that was trained last was left before its end: for want of time, or by the judge."""
@@ -90,7 +98,7 @@ class Session:
         """
         titles = ", ".join(filter(None, (self.title, title)))
         inside = Session(self.console, self.budget, titles, self.judge if judged else None)
-        inside._said = self._said
+        inside._said, inside._profile = self._said, self._profile
         return inside
 
 

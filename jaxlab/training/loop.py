@@ -17,17 +17,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxlab.core.scopes import stage
 from jaxlab.core.types import UserError
 from jaxlab.metrics import SumsByObjective
 from jaxlab.training import elsewhere
+from jaxlab.training.arrays import not_finite
 from jaxlab.training.budget import Budget, duration_text
-from jaxlab.training.checkpoint import Checkpoints, Leaves, Saved
+from jaxlab.training.checkpoint import Checkpoints, Saved
 from jaxlab.training.display import Display
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.memory import used_memory
 from jaxlab.training.monitor import Monitor
 from jaxlab.training.plan import Plan, Progress, undefined
+from jaxlab.training.profiling.recorder import Recorder
 from jaxlab.training.state import TrainState, Variables
 
 Scores = Mapping[str, float]
@@ -63,7 +66,7 @@ class Fit:
     budget: the time in which it has to end, with a checkpoint.
     told: (checkpoint, its validation scores, if it has been validated), once it is on disk, by the thread that writes.
     judge: (epoch, validation scores) -> why not to go on, if so; asked at the end of each epoch but the last.
-    monitor: notices what is amiss.
+    monitor: notices what is amiss. recorder: traces some steps.
     """
 
     plan: Plan
@@ -81,6 +84,7 @@ class Fit:
     told: Callable[[Saved, Scores | None], None] = lambda checkpoint, scores: None
     judge: Callable[[int, dict[str, float]], str | None] | None = None
     monitor: Monitor = field(default_factory=Monitor)
+    recorder: Recorder = field(default_factory=Recorder)
 
     def __post_init__(self) -> None:
         self.interrupted = False
@@ -96,9 +100,9 @@ class Fit:
         step = int(state.step)
         self._began = self.budget.used
         try:
-            with Interrupt() as interrupt, self.monitor:
+            with Interrupt() as interrupt, self.monitor, self.recorder:
                 done = self._is_over(step) or self._out_of_time(step)
-                for batch in () if done else self.monitor.fed(self.batches(step)):
+                for batch in () if done else self.recorder.fed(self.monitor.fed(self.batches(step))):
                     state = self._step(state, batch, step)
                     step += 1
                     if self.plan.saves(step):
@@ -144,10 +148,13 @@ class Fit:
             self.budget.timed("compile" if compiles else "step"),
             self.monitor.step(*where, compiles=compiles, idle=idle),
         ):
-            state, reported = phase.train_step(state, batch)
+            with stage("dispatch"):
+                state, reported = phase.train_step(state, batch)
             self._unread.append((step + 1, reported))
-            self._read(keep=LAG)
+            with stage("waiting for the devices"):
+                self._read(keep=LAG)
         self._compiled.add(phase.first)
+        self.recorder.stepped(step + 1, compiles, reported)
         return state
 
     def _measured(self, state: TrainState, step: int) -> TrainState:
@@ -278,7 +285,7 @@ class Fit:
         self._read()
         self.journal.flush()
         arrays = state.to_arrays()
-        if broken := _not_finite_leaves(arrays):
+        if broken := not_finite(arrays):
             raise Diverged(self._not_finite(step, f"{', '.join(broken)} became infinite or NaN"))
         where = {"step": step, "steps": self.plan.steps, "epoch": self.plan.epoch(step)}
         awaits = {elsewhere.AWAITS: self.plan.metric} if self.plan.elsewhere else {}
@@ -287,12 +294,6 @@ class Fit:
         self.checkpoints.save(arrays, meta, lambda checkpoint: self.told(checkpoint, scores))
         if self.budget.limited and "checkpoint" not in self.budget.longest:
             self.checkpoints.wait()  # so that its whole time is known
-
-
-def _not_finite_leaves(arrays: Leaves, limit: int = 5) -> list[str]:
-    """The first `limit` parameters and batch statistics that hold a value that is not finite."""
-    named = (pair for field in ("params", "stats", "ema") for pair in arrays[field].items())
-    return [name for name, leaf in named if not np.isfinite(leaf).all()][:limit]
 
 
 def _local(value: jax.Array) -> np.ndarray:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from jaxlab.core.scopes import stage
 from jaxlab.core.types import UserError
 from jaxlab.training.notices import Notice, Notices
 
@@ -76,7 +77,8 @@ class Monitor:
         while True:
             began = self._begin("data")
             try:
-                batch = next(batches)
+                with stage("waiting for data"):
+                    batch = next(batches)
             except StopIteration:
                 return
             finally:

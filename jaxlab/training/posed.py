@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jaxtyping import Array
 
+from jaxlab.core.scopes import scope
 from jaxlab.core.types import Batch, Mode
 from jaxlab.pretext import PRETEXT, evaluation_keys, training_keys
 from jaxlab.training.state import Variables
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from jaxlab.training.step import Forward, Program
 
 
+@scope("augmentation")
 def posed(program: "Program", batch: Batch, keys: Array | None) -> tuple[Any, Batch]:
     """What the network sees of a batch, and the batch with the truth that a pretext task makes of its images.
 

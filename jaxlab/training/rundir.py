@@ -36,6 +36,10 @@ class RunDirectory:
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile"
+
     def predictions(self, split: str) -> Path:
         return self.path / "predictions" / f"{split}.npz"
 

@@ -18,6 +18,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core import tree
+from jaxlab.core.scopes import scope
 from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.data.device.mix import Mix, partners
 from jaxlab.heads.base import LayersModule
@@ -165,6 +166,7 @@ class Program:
             for one in self.objectives
         }
 
+    @scope("loss")
     def training_losses(
         self,
         outputs: Array,
@@ -223,6 +225,7 @@ class Program:
         """Empty sums."""
         return {one.name: one.start() for one in self.objectives}
 
+    @scope("loss")
     def add(
         self,
         sums: SumsByObjective,

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key, UInt
 
 from jaxlab.core import tree
 from jaxlab.core.rng import row_keys, seed_words, step_key
+from jaxlab.core.scopes import scope
 from jaxlab.core.types import Batch, Mode
 from jaxlab.metrics import SumsByObjective
 from jaxlab.metrics.reduce import total
@@ -88,12 +89,14 @@ def train_step(
         grads = passes(program, learning, state, trained, batch, rows, axis_name).grads
     rate = learning.rate(state.step) * state.rate_scale
     momentum = None if learning.momentum is None else learning.momentum(state.step)
-    params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate, momentum)
+    with scope("optimizer"):
+        params, opt_state = learning.optimizer.update(grads, state.opt_state, state.params, rate, momentum)
+        ema = _averaged(learning, state, params)
     reported = {**losses, "learning_rate": rate, "gradient_norm": optax.tree.norm(grads)}
     reported |= program.changing_weights(state.params, learning.epoch(state))
     return replace(
         state, step=state.step + 1, params=params, stats=stats, opt_state=opt_state,
-        ema=_averaged(learning, state, params), sums=sums,
+        ema=ema, sums=sums,
     ), reported  # fmt: skip
 
 

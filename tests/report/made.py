@@ -60,6 +60,16 @@ def made_run(path: Path, root: Path, rows, values, scores, *settings: str, **par
     names = np.array(opened.targets)
     found = Predictions(opened.train.ids[rows], values, names, kind, "validation", origin)
     found.save(run.predictions("validation"))
+    (path / "profile").mkdir()
+    spent = {
+        "steps": 4,
+        "wall": 0.25,
+        "host": {"dispatch": 0.05},
+        "device": {"loss": 0.1},
+        "busy": 0.2,
+        "devices": 2,
+    }
+    (path / "profile" / "summary.json").write_text(json.dumps(spent))
     return path
 
 

@@ -16,6 +16,7 @@ from jaxlab.report.results import (
     facts,
     numbers,
     pretext,
+    profile,
     scored,
     shown,
     study,
@@ -173,6 +174,7 @@ def of_run(reading: Reading, evidence: Evidence | None, places: Path | None) -> 
     yield from _guarded("What each part is worth", lambda: worth.section(reading.rundir.path))
     yield from _guarded("Study", lambda: _study(reading))
     yield from _guarded("Training", lambda: filter(None, [course.section(reading)]))
+    yield from _guarded("Where a step's time goes", lambda: profile.sections(reading))
     yield from _guarded("What the network is shown", lambda: pretext.sections(reading))
     if evidence is not None:
         if isinstance(evidence.found, ByTarget):

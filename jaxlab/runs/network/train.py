@@ -35,6 +35,7 @@ from jaxlab.training.display import LEGEND, Session, TerminalDisplay
 from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.monitor import Monitor
 from jaxlab.training.notices import Notices
+from jaxlab.training.profiling.recorder import Recorder
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import Layout, Parallel
 from jaxlab.training.state import TrainState, Variables
@@ -149,6 +150,7 @@ def _fit(
             told=sending(reports, start.rundir.path),
             judge=session.judge,
             monitor=monitor,
+            recorder=Recorder(start.rundir.profile, session.to_profile(), plan, display.note),
         )
         session.budget.took("start", session.began)
         loop.run(layout.put(state))

@@ -1,0 +1,1 @@
+"""A profiler's trace of a few steps, and where their time goes."""
