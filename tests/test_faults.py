@@ -7,8 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 import tiny_config
+from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from fault_campaign import table
@@ -16,6 +18,7 @@ from fault_disks import flip
 from fault_kinds import CHAINED
 from fault_scene import Scene, Story
 
+from jaxlab.cli.main import main
 from jaxlab.training.checkpoint import saved
 
 pytestmark = pytest.mark.slow
@@ -29,6 +32,23 @@ def story(trained, arrays_npz, tmp_path):
     return Story(scene, tmp_path / "story/run", random.Random(2), "a kill and a flipped bit")
 
 
+class Here:
+    """The command in this process, where the programs of other tests are compiled already."""
+
+    def __init__(self, story):
+        self._arguments = [*story.scene.command, "--run", story.run, "--set", f"data.root={story.scene.data}"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ended(self, seconds):
+        done = CliRunner().invoke(main, [str(one) for one in self._arguments])
+        return processes.Ended(done.exit_code, done.stdout, done.stderr)
+
+
 def test_killed_in_a_save_and_a_bit_flipped_in_the_last_one(story):
     """12 steps, checkpoints at 3, 4, 6, 8, 9 and 12: the third is not there, and of the second a bit is another."""
     story.look()
@@ -38,6 +58,7 @@ def test_killed_in_a_save_and_a_bit_flipped_in_the_last_one(story):
     data = max((story.run / "checkpoints/4/state").rglob("*"), key=lambda file: file.stat().st_size)
     flip(data, random.Random(0))
     story.damaged.add(4)
+    story.start = lambda: Here(story)
     story.finish()
     assert story.findings == []
     assert "checkpoint 4 is damaged" in story.log[-1]

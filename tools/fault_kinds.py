@@ -145,7 +145,7 @@ _at_any_moment = _signalled(signal.SIGKILL, (0, KILLED))
 
 CHAINED: dict[str, Hit] = {
     "SIGKILL at any moment": _at_any_moment,
-    "SIGKILL between two writes": _at("write", lambda story: story.rng.randrange(60)),
+    "SIGKILL between two writes": _at("write", lambda story: story.rng.randrange(120)),
     "SIGKILL in a save": _at("save", lambda story: story.rng.uniform(0.0, 3.0)),
     "SIGKILL in a compile": _at("compile", lambda story: story.rng.uniform(0.0, 12.0)),
     "SIGKILL in a restore": _at("restore", lambda story: story.rng.uniform(0.0, 0.1)),

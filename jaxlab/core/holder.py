@@ -134,4 +134,6 @@ def _began(pid: int) -> int | None:
 def _command() -> str:
     """As it was typed, without what is secret."""
     program, *arguments = sys.argv or [""]
-    return _SECRET.sub("***@", shlex.join([Path(program).name, *arguments]))[:300]
+    path = Path(program)
+    name = path.parent.name if path.name == "__main__.py" else path.name  # as `python -m jaxlab`
+    return _SECRET.sub("***@", shlex.join([name, *arguments]))[:300]

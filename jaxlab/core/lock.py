@@ -4,6 +4,9 @@ The lock is the operating system's (flock), so that a process that was killed ho
 NFS, where Linux hands it to the server. Some disks have none, or one that other machines do not see (buckets that are
 mounted, Lustre with localflock): there what the file says has to do. A process of this machine that is no more holds
 nothing; one elsewhere does for as long as it gives signs of life. Who takes over what a dead process left is told so.
+
+flock and not fcntl's locks, which go with the first of a process's descriptors that is closed: whoever reads the file
+would end its own lock. Not a link or O_EXCL, which a kill leaves behind on every disk.
 """
 
 import contextlib

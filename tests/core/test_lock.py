@@ -250,3 +250,5 @@ def test_a_full_disk_leaves_no_empty_lock(tmp_path, monkeypatch):
 def test_a_password_on_the_command_line_stays_out_of_it(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/bin/jaxlab", "sweep", "--storage", "postgresql://me:secret@host/db"])
     assert holder.record()["command"] == "jaxlab sweep --storage postgresql://***@host/db"
+    monkeypatch.setattr(sys, "argv", ["/lib/jaxlab/__main__.py", "train", "a b.py"])
+    assert holder.record()["command"] == "jaxlab train 'a b.py'"
