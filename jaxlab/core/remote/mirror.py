@@ -8,7 +8,6 @@ is as new as the store or newer: it goes on from what it could not send. Else th
 """
 
 import contextlib
-import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,21 +22,31 @@ from jaxlab.core.holder import is_alive, is_here
 from jaxlab.core.lock import InUse
 from jaxlab.core.remote.lease import NAME as LEASE
 from jaxlab.core.remote.lease import Lease
+from jaxlab.core.remote.names import (
+    MANIFEST,
+    MARK,
+    first_manifest,
+    is_anybodys,
+    is_private,
+    is_whole,
+    last_manifest,
+    step_of,
+)
 from jaxlab.core.remote.store import Store
 from jaxlab.core.store import cache_dir
 from jaxlab.core.types import FileWarning, UserError
 
-MARK = "trained-by"
-_MANIFEST = "manifest.json"
-_OURS = {LEASE, "asking.lock"}  # of processes on this machine, or of the store's
-_ANYBODYS = re.compile(r"(?:.*/)?(?:predictions|validations)/")  # files that are added beside training
 _MIRRORS: dict[Path, "Mirror"] = {}
 
 
 def mirror_at(url: str) -> "Mirror":
-    """That of a URL, one in a process."""
+    """That of a URL, one in a process. Raises UserError for one with a password."""
     scheme, _, rest = url.partition("://")
-    local = cache_dir() / "stores" / scheme / rest
+    if "@" in rest.partition("/")[0] and ":" in rest.partition("@")[0]:
+        raise UserError(
+            f"{scheme}://...: expected a URL without a password, which paths and logs would show, found one"
+        )
+    local = cache_dir().absolute() / "stores" / scheme / rest
     return _MIRRORS.setdefault(local, Mirror(url, local))
 
 
@@ -80,10 +89,8 @@ class Mirror:
             state = self._state()
             if self._is_ours(state) or self._is_training():
                 return self.local
-            signs = {name: sign for name, sign in self._store.signs().items() if not _is_private(name)}
-            if not signs:
+            if not self._bring(state, wanted):
                 raise UserError(f"{self.url}: expected a run directory, found nothing there")
-            self._bring(signs, state, wanted)
         return self.local
 
     def _is_ours(self, state: dict[str, Any]) -> bool:
@@ -91,8 +98,8 @@ class Mirror:
         mark, known = state.get("mark"), state["files"]
         if mark is None or ("config.json" in known and not (self.local / "config.json").exists()):
             return False
-        manifests = [name for name in known if _step_of(name) and name.endswith(_MANIFEST)]
-        if manifests and not any(self.local.glob(f"**/checkpoints/*/{_MANIFEST}")):
+        manifests = [name for name in known if step_of(name) and name.endswith(MANIFEST)]
+        if manifests and not any(self.local.glob(f"**/checkpoints/*/{MANIFEST}")):
             return False
         return self._store.read(MARK) == mark.encode()
 
@@ -104,24 +111,37 @@ class Mirror:
             return False
         return is_here(holder) and is_alive(holder)
 
-    def _bring(self, signs: dict[str, str], state: dict[str, Any], wanted: Callable[[str], bool]) -> None:
-        known = state["files"]
-        there = {name for name in signs if wanted(name) and _is_whole(name, signs)}
-        for name in sorted(there, key=_last_manifest):
-            about = known.get(name, {})
-            if about.get("sign") == signs[name] and _stat(self.local / name) == about.get("stat"):
-                continue
-            self._store.fetch(name, self.local / name)
-            known[name] = {"sign": signs[name], "stat": _stat(self.local / name)}
-        for name in known.keys() - signs.keys():
-            del known[name]
-        self._remove_checkpoints(signs)
-        self._write({"files": known})
+    def _bring(self, state: dict[str, Any], wanted: Callable[[str], bool] = lambda name: True) -> bool:
+        """Whether the store has anything. The copy has it then, though a run that is trained may change meanwhile."""
+        for _ in range(5):
+            signs = {name: sign for name, sign in self._store.signs().items() if not is_private(name)}
+            there = [name for name in signs if wanted(name) and is_whole(name, signs)]
+            known = state["files"]
+            whole = all(self._brought(name, signs[name], known) for name in sorted(there, key=last_manifest))
+            for name in known.keys() - signs.keys():
+                del known[name]
+            self._remove_checkpoints(signs)
+            self._write({"files": known})
+            if whole:
+                return bool(signs)
+        raise UserError(f"{self.url} changes more quickly than it can be fetched; try again")
+
+    def _brought(self, name: str, sign: str, known: dict[str, Any]) -> bool:
+        """Whether the copy has a file of the store; False of one that has gone meanwhile."""
+        about = known.get(name, {})
+        if about.get("sign") != sign or _stat(self.local / name) != about.get("stat"):
+            if not self._store.fetch(name, self.local / name):
+                return False
+            known[name] = {"sign": sign, "stat": _stat(self.local / name)}
+        return True
 
     def _remove_checkpoints(self, signs: dict[str, str]) -> None:
         """Those that the store has no longer, or that could not be sent before another process went on."""
-        there = {_step_of(name) for name in signs if _is_whole(name, signs)}
-        for step in {step for name in self._names() if (step := _step_of(name)) is not None} - there:
+        there = {step_of(name) for name in signs if is_whole(name, signs)}
+        folders = (
+            folder.relative_to(self.local).as_posix() for folder in self.local.glob("**/checkpoints/[0-9]*")
+        )
+        for step in {step for folder in folders if (step := step_of(f"{folder}/")) is not None} - there:
             with writing(self.local / step):
                 remove(self.local / step)
 
@@ -155,10 +175,7 @@ class Mirror:
                 state = self._state()
                 self._drop_lock()
                 if not self._is_ours(state):
-                    signs = {
-                        name: sign for name, sign in self._store.signs().items() if not _is_private(name)
-                    }
-                    self._bring(signs, state, lambda name: True)
+                    self._bring(state)
                 mark = uuid.uuid4().hex
                 self._store.write(MARK, mark.encode())
                 self._write({**self._state(), "mark": mark})
@@ -211,17 +228,17 @@ class Mirror:
         with self._alone():
             state = self._state()
             known = state["files"]
-            names = (name for name in self._names() if self._lease or _ANYBODYS.match(name))
+            names = (name for name in self._names() if self._lease or is_anybodys(name))
             here = {name: _stat(self.local / name) for name in names}
             changed = [
                 name for name, stat in here.items() if stat and stat != known.get(name, {}).get("stat")
             ]
             for name in self._invalid(changed, known):
                 self._store.remove(name)
-            for name in sorted(changed, key=_last_manifest):
+            for name in sorted(changed, key=last_manifest):
                 self._store.send(self.local / name, name)
-            gone = [name for name in known.keys() - here.keys() if _step_of(name)] if self._lease else []
-            for name in sorted(gone, key=_first_manifest):
+            gone = [name for name in known.keys() - here.keys() if step_of(name)] if self._lease else []
+            for name in sorted(gone, key=first_manifest):
                 self._store.remove(name)
                 del known[name]
             if changed:
@@ -231,15 +248,15 @@ class Mirror:
 
     def _invalid(self, changed: list[str], known: dict[str, Any]) -> list[str]:
         """Manifests of checkpoints that are made again: until all is sent there is none of that step."""
-        steps = {step for name in changed if (step := _step_of(name)) is not None}
-        return [name for step in sorted(steps) if (name := f"{step}/{_MANIFEST}") in known]
+        steps = {step for name in changed if (step := step_of(name)) is not None}
+        return [name for step in sorted(steps) if (name := f"{step}/{MANIFEST}") in known]
 
     # -- both
 
     def _names(self) -> Iterator[str]:
         for file in list(self.local.rglob("*")):
             name = file.relative_to(self.local).as_posix()
-            if not _is_private(name) and file.is_file():
+            if not is_private(name) and file.is_file():
                 yield name
 
     def _alone(self) -> FileLock:
@@ -260,37 +277,6 @@ class Mirror:
         with writing(self.local):
             self.local.mkdir(parents=True, exist_ok=True)
             write_json(_state_file(self.local), {"schema": 1, "url": self.url, **state})
-
-
-def _is_private(name: str) -> bool:
-    """A lock, a mark, or what is being written."""
-    parts = name.split("/")
-    return (
-        parts[-1] in _OURS
-        or name == MARK
-        or any(part.endswith(".partial") or ".partial" in part for part in parts)
-    )
-
-
-def _is_whole(name: str, signs: dict[str, str]) -> bool:
-    """Not of a checkpoint that is being sent, or was when its sender died."""
-    step = _step_of(name)
-    return step is None or f"{step}/{_MANIFEST}" in signs
-
-
-def _step_of(name: str) -> str | None:
-    """The checkpoint that a file is of, as fold0/checkpoints/12; None of another file."""
-    found = re.match(r"(?:.*/)?checkpoints/[0-9]+(?=/)", name)
-    return found[0] if found else None
-
-
-def _last_manifest(name: str) -> tuple[int, str]:
-    """Checkpoints first, each with its manifest last; then what says which there are."""
-    return 2 if _step_of(name) is None else int(name.endswith(_MANIFEST)), name
-
-
-def _first_manifest(name: str) -> tuple[bool, str]:
-    return (not name.endswith(_MANIFEST), name)
 
 
 def _stat(file: Path) -> list[int] | None:

@@ -65,7 +65,10 @@ class Store:
         with self._asking():
             found = self._at[0].find(self._at[1], detail=True)
         start = len(self._at[1].rstrip("/")) + 1
-        return {path[start:]: _sign(about) for path, about in found.items() if about.get("type") == "file"}
+        names = {path[start:]: _sign(about) for path, about in found.items() if about.get("type") == "file"}
+        if odd := [name for name in names if {"", ".", ".."} & set(name.split("/")) or "\\" in name]:
+            raise UserError(f"{self.url}: expected names of files below it, found {odd[0]!r:.80}")
+        return names
 
     def read(self, name: str) -> bytes | None:
         """A small file; None where there is none."""
@@ -97,13 +100,18 @@ class Store:
                 if file.exists():
                     raise
 
-    def fetch(self, name: str, file: Path) -> None:
-        """Whole or not at all."""
+    def fetch(self, name: str, file: Path) -> bool:
+        """Whole or not at all; False where there is none."""
         partial = file.with_name(f"{file.name}.partial")
         with self._asking():
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._at[0].get_file(self._path(name), str(partial))
+            try:
+                self._at[0].get_file(self._path(name), str(partial))
+            except FileNotFoundError:
+                partial.unlink(missing_ok=True)
+                return False
             partial.replace(file)
+        return True
 
     def remove(self, name: str) -> None:
         with self._asking(), contextlib.suppress(FileNotFoundError):

@@ -219,7 +219,7 @@ def test_a_store_that_refuses_does_not_end_training_and_is_told_at_the_end(url, 
     monkeypatch.setattr(Store, "send", refuses)
     with pytest.warns(FileWarning, match="Training goes on: what it saves is sent as soon as it can be"):
         one.saved()
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings(action="error", category=FileWarning):
         one.saved()  # once
     with pytest.raises(UserError, match=r"no route\)\. All of it is in .*one/run: the same command"):
         one.end()
@@ -340,3 +340,38 @@ def test_who_lists_fetches_no_parameters_and_sees_who_trains(url, tmp_path, monk
     Store(url).remove("lock")
     paths.fetched_folder("memory://bucket/runs")
     assert names(folder / "mine") == listed
+
+
+def test_a_name_that_leads_out_of_the_copy_is_refused(url, tmp_path, monkeypatch):
+    store = Store(url)
+    name = f"{store._at[1]}/../../../outside"
+    monkeypatch.setattr(store._at[0], "find", lambda *_, **__: {name: {"type": "file", "size": 1}})
+    with pytest.raises(UserError, match=r"expected names of files below it, found '../../../outside'"):
+        store.signs()
+
+
+def test_what_changes_while_it_is_fetched_is_fetched_as_it_is_then(url, tmp_path, monkeypatch):
+    one, reader = (Mirror(url, tmp_path / name / "run") for name in ("one", "reader"))
+    one.begin()
+    saves(one.local, 3)
+    one.saved()
+    fetch, order = Store.fetch, []
+
+    def slow(self, name, file):
+        if not order:  # the store's checkpoint is replaced just now
+            shutil.rmtree(one.local / "checkpoints/3")
+            saves(one.local, 6)
+            one.saved()
+        order.append(name)
+        return fetch(self, name, file)
+
+    monkeypatch.setattr(Store, "fetch", slow)
+    assert {path.name for path in (reader.fetch() / "checkpoints").iterdir()} == {"6"}
+    assert (reader.local / "metrics.jsonl").read_text() == "3\n6\n"
+    one.end()
+
+
+def test_a_password_in_a_url_is_refused():
+    with pytest.raises(UserError, match="expected a URL without a password") as refused:
+        paths.local_of("sftp://me:secret@host/run")
+    assert "secret" not in str(refused.value)
