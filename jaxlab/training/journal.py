@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jaxlab.training import elsewhere, notices
 from jaxlab.training.events import EventFile
 
 _PLACES = ("step", "epoch", "split")
+_SUM = "crc32"  # of a record's line without it, its last field
 _STAYS = "the checkpoints from before stay, and the same command goes on from the last"
 
 
@@ -147,10 +149,15 @@ def _whole_lines(path: Path) -> list[bytes]:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """What the line says, if it is one of ours: a split, whole numbers of step and epoch, and else numbers or null."""
+    """What the line says, if it is one of ours: a split, whole numbers of step and epoch, and else numbers or null.
+
+    Of a line with a sum, as each has that this version writes, that must be right: a digit may have rotted.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
+        return None
+    if isinstance(record, dict) and (told := record.pop(_SUM, None)) is not None and told != _summed(line):
         return None
     if not isinstance(record, dict) or not isinstance(record.get("split"), str):
         return None
@@ -170,4 +177,10 @@ def _line(record: Mapping[str, Any]) -> str:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in record.items()
     }
-    return json.dumps(finite) + "\n"
+    line = json.dumps(finite)
+    return f'{line[:-1]}, "{_SUM}": {zlib.crc32(line.encode())}}}\n'
+
+
+def _summed(line: bytes) -> int:
+    """The sum of a line without it."""
+    return zlib.crc32(line.rpartition(f', "{_SUM}": '.encode())[0] + b"}")

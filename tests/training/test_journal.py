@@ -3,11 +3,12 @@
 import json
 import re
 import warnings
+import zlib
 from pathlib import Path
 
 import pytest
 
-from jaxlab.core.types import UserError
+from jaxlab.core.types import FileWarning, UserError
 from jaxlab.training import journal
 
 RECORDS = [
@@ -134,3 +135,24 @@ def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
     journal.append(path, [{"step": 4, "epoch": 1, "split": "validation", **scores}])
     assert "NaN" not in path.read_text()
     assert journal.validations(path) == {4: {"pearson": None, "loss": None}}
+
+
+def test_a_digit_that_has_rotted_is_no_score(tmp_path):
+    writer = journal.Journal(tmp_path, 0)
+    writer.write(3, 1, "validation", {"loss": 2.5, "pearson": 0.1891})
+    writer.write(6, 2, "validation", {"loss": 2.25, "pearson": 0.2})
+    writer.close()
+    path = tmp_path / "metrics.jsonl"
+    first = path.read_text().splitlines()[0]
+    told = json.loads(first)
+    assert told.pop("crc32") == zlib.crc32(json.dumps(told).encode())
+    assert journal.validations(path) == {
+        3: {"loss": 2.5, "pearson": 0.1891},
+        6: {"loss": 2.25, "pearson": 0.2},
+    }
+    for before, after in (("0.1891", "0.1991"), ('"step": 3', '"step": 1')):
+        path.write_text(path.read_text().replace(before, after, 1))
+        with pytest.warns(FileWarning, match=":1 is no record"):
+            found = journal.validations(path)
+        assert found == {6: {"loss": 2.25, "pearson": 0.2}}
+        path.write_text(path.read_text().replace(after, before, 1))

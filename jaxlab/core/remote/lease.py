@@ -26,8 +26,8 @@ class Lease:
 
     def __init__(self, store: Store):
         self._store, self._record = store, holder.record()
-        self._take()
         self._over, self._mutex = threading.Event(), threading.Lock()
+        self._take()
         threading.Thread(target=self._live, name="lease", daemon=True).start()
 
     def _take(self) -> None:
@@ -71,6 +71,10 @@ class Lease:
 
     def check(self) -> None:
         """Raises InUse where it is another's now. One that was removed is made again."""
+        with self._mutex:
+            self._check()
+
+    def _check(self) -> None:
         now = self._read()
         if now is None and self._store.create(NAME, holder.written(self._record)):
             return
@@ -90,7 +94,7 @@ class Lease:
         while not self._over.wait(holder.BEATS):
             with self._mutex, contextlib.suppress(UserError):  # said as the next checkpoint is sent
                 if not self._over.is_set():
-                    self.check()
+                    self._check()
                     self._record[holder.BEAT] += 1
                     self._store.write(NAME, holder.written(self._record))
 
