@@ -26,8 +26,17 @@ def url(tmp_path, monkeypatch):
     for name, seconds in (("BEATS", 0.01), ("STALE", 0.1)):
         monkeypatch.setattr(holder, name, seconds)
     monkeypatch.setattr(lease, "SETTLED", 0.0)
+    taken = []
+
+    def taking(store):
+        taken.append(lease.Lease(store))
+        return taken[-1]
+
+    monkeypatch.setattr(mirror, "Lease", taking)
     memory = fsspec.filesystem("memory")
     yield "memory://bucket/runs/mine"
+    for one in taken:
+        one.release()  # else it would live on in other tests
     if memory.exists("/bucket"):
         memory.rm("/bucket", recursive=True)
 
