@@ -31,6 +31,7 @@ def bundle(
     which: Which | None = None,
     everything: bool = False,
     image: str | Path | None = None,
+    python: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
     trust: bool = False,
 ) -> Path:
@@ -40,7 +41,8 @@ def bundle(
     which: the checkpoint of each run, "best", "last" or a step; None for what `predict` takes, the best one, and the
     last ones of folds. everything: bring all dependencies, JAX among them, for a machine like this one and its Python;
     else those that Kaggle's image lacks. image: what `pip freeze` prints on Kaggle, where its image is not the one
-    known here. tell: is given a line on each part. trust: as `jaxlab.load` has it; the notebook trusts the bundle.
+    known here. python: the version of Python there, such as "3.13", where it is not Kaggle's of today.
+    tell: is given a line on each part. trust: as `jaxlab.load` has it; the notebook trusts the bundle.
     Returns `out`. Raises UserError, before anything is copied, for runs without a checkpoint or weights that are not
     where their config says; and where pip cannot fetch a wheel.
     """
@@ -51,6 +53,8 @@ def bundle(
         raise UserError(
             "--image (image=) says what is installed already, --everything that nothing is: give one of them"
         )
+    if python is not None:
+        wheels.check_python(python)
     with trusting(trust):
         members = members_of([Path(run) for run in runs], which)
     name = out.resolve().name  # of `.`, which has none
@@ -58,7 +62,7 @@ def bundle(
     with locked(partial.with_name(f".{name}.lock"), out):
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            _fill(partial, members, data, everything, None if image is None else Path(image), tell)
+            _fill(partial, members, data, everything, None if image is None else Path(image), python, tell)
             _describe(partial, name, members)
             with writing(out):
                 _move(partial, out)
@@ -96,16 +100,17 @@ def _fill(
     data: str | Path | None,
     everything: bool,
     image: Path | None,
+    python: str | None,
     tell: Callable[[str], None],
 ) -> None:
     (folder / "wheels").mkdir(parents=True)
     wheel = wheels.own_wheel(folder / "wheels")
     if everything:
-        wheels.everything(wheel)
+        wheels.everything(wheel, python)
         tell(f"wheels: jaxlab's and {len(list(wheel.parent.iterdir())) - 1} that it depends on")
     else:
         tell(
-            f"wheels: jaxlab's, and what Kaggle lacks: {', '.join(wheels.lacking(wheel, image)) or 'nothing'}"
+            f"wheels: jaxlab's, and what Kaggle lacks: {', '.join(wheels.lacking(wheel, image, python)) or 'nothing'}"
         )
     (folder / "configs").mkdir()
     for member in members:

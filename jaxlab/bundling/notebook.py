@@ -48,16 +48,26 @@ if damaged:
 print(f"bundle {BUNDLE}: {', '.join(run['name'] for run in made['runs'])}\ndata   {DATA}")
 
 # %% [markdown]
-# Install: what is here already, as JAX is on Kaggle, stays as it is.
+# Install: what is here already, as JAX is on Kaggle, stays as it is. JAX and what drives a GPU or TPU go together, and
+# are held at their versions: where these are too old, pip says so and changes nothing.
 
 # %%
-wheels = ["--no-index", "--find-links", str(BUNDLE / "wheels")]
+import contextlib
+from importlib import metadata
+
+held = []
+for name in ("jax", "jaxlib", "libtpu", "libtpu-nightly", "jax-cuda12-plugin", "jax-cuda13-plugin"):
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        held.append(f"{name}=={metadata.version(name)}")
+Path("held.txt").write_text("\n".join(held), "utf-8")
+wheels = ["--no-index", "--find-links", str(BUNDLE / "wheels"), "--constraint", "held.txt"]
 done = subprocess.run(
     [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"],
     capture_output=True,
     encoding="utf-8",
     errors="replace",
 )
+Path("held.txt").unlink()
 print("\n".join(done.stdout.splitlines()[-1:]))
 if done.returncode:
     raise RuntimeError(f"pip could not install the bundle's wheels:\n{done.stderr}")

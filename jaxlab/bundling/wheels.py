@@ -20,8 +20,9 @@ from jaxlab.core.types import UserError
 
 PYTHON = "3.12"  # of Kaggle's image, as is the rest
 _IMAGE = Path(__file__).with_name("kaggle_image.txt")
+_OLDEST = (3, 11)  # Python that jaxlab runs on
 _MARKERS = {
-    "python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "implementation_name": "cpython",
+    "implementation_name": "cpython",
     "platform_python_implementation": "CPython", "os_name": "posix", "sys_platform": "linux",
     "platform_system": "Linux", "platform_machine": "x86_64",
 }  # fmt: skip
@@ -59,23 +60,42 @@ def _packed(installed: importlib.metadata.Distribution, folder: Path) -> Path:
     return path
 
 
-def everything(wheel: Path) -> None:
-    """Put beside `wheel` all that it depends on, for this Python and machine."""
-    _pip("download", "--only-binary=:all:", "--dest", str(wheel.parent), str(wheel))
+def everything(wheel: Path, python: str | None = None) -> None:
+    """Put beside `wheel` all that it depends on, for this Python and machine, or another Python on 64-bit Linux."""
+    if python is None:
+        _pip("download", "--only-binary=:all:", "--dest", str(wheel.parent), str(wheel))
+    else:
+        _bring(wheel, {}, (), python)
 
 
-def lacking(wheel: Path, freeze: Path | None = None) -> list[str]:
+def lacking(wheel: Path, freeze: Path | None = None, python: str | None = None) -> list[str]:
     """Put beside `wheel` what Kaggle's image lacks of its dependencies, or has in too old a version; and name it.
 
-    freeze: what `pip freeze` prints on Kaggle, where its image has changed since this version of jaxlab.
+    freeze: what `pip freeze` prints on Kaggle, where its image has changed since this version of jaxlab. python: that
+    of an image to come; without a list of its packages it is taken to have those of today's, as old or newer.
     """
     kept = _fitting(wheel, read_image(freeze or _IMAGE))
-    target = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
+    same = freeze is not None or python in (None, PYTHON)
+    pins = [f"{name}{'==' if same else '>='}{version}" for name, version in kept.items()]
+    return _bring(wheel, kept, pins, python or PYTHON)
+
+
+def check_python(python: str) -> None:
+    """Raises UserError for what is no version of Python that jaxlab runs on."""
+    found = re.fullmatch(r"(\d+)\.(\d+)", python)
+    if found is None or (int(found[1]), int(found[2])) < _OLDEST or int(found[1]) > 3:
+        oldest = ".".join(map(str, _OLDEST))
+        raise UserError(f"--python: expected {oldest} or newer, such as 3.13, found {python!r}")
+
+
+def _bring(wheel: Path, kept: Mapping[str, str], pins: Sequence[str], python: str) -> list[str]:
+    """Put beside `wheel` what it needs and is not `kept`, for that Python, and name it."""
+    target = ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
     target += [word for platform in _PLATFORMS for word in ("--platform", platform)]
     asked = [str(wheel)]
     while True:
-        resolved = _resolved(asked, kept, target)
-        needed = _needed(resolved)
+        resolved = _resolved(asked, pins, target)
+        needed = _needed(resolved, python)
         unforeseen = [line for name in needed if name not in resolved for line in needed[name]]
         if not unforeseen:
             break
@@ -86,26 +106,25 @@ def lacking(wheel: Path, freeze: Path | None = None) -> list[str]:
     return absent
 
 
-def _resolved(
-    asked: Sequence[str], kept: Mapping[str, str], target: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """{package: its metadata} of `asked` and what these depend on, with what is `kept` in the image's versions."""
+def _resolved(asked: Sequence[str], pins: Sequence[str], target: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{package: its metadata} of `asked` and what these depend on, in versions that `pins` allow."""
     with tempfile.TemporaryDirectory() as scratch:
-        pins, report = Path(scratch) / "pins.txt", Path(scratch) / "report.json"
-        pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()), "utf-8")
+        allowed, report = Path(scratch) / "pins.txt", Path(scratch) / "report.json"
+        allowed.write_text("".join(f"{line}\n" for line in pins), "utf-8")
         _pip(
             "install", "--dry-run", "--ignore-installed", "--target", scratch, "--report", str(report), *target,
-            "--constraint", str(pins), *asked,
+            "--constraint", str(allowed), *asked,
         )  # fmt: skip
         found = [item["metadata"] for item in json.loads(report.read_text("utf-8"))["install"]]
     return {canonicalize_name(item["name"]): item for item in found}
 
 
-def _needed(resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _needed(resolved: Mapping[str, Mapping[str, Any]], python: str = PYTHON) -> dict[str, list[str]]:
     """{package: requirements} of what jaxlab needs on Kaggle, in turn.
 
     Markers are asked of Kaggle's Python: even with --python-version pip asks the one that it runs in.
     """
+    versions = {"python_version": python, "python_full_version": f"{python}.0"}
     needed: dict[str, list[str]] = {}
     waiting = [("jaxlab", "")]
     seen = set(waiting)
@@ -113,7 +132,7 @@ def _needed(resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         package, extra = waiting.pop()
         for line in resolved.get(package, {}).get("requires_dist", ()):
             one = Requirement(line)
-            if one.marker is not None and not one.marker.evaluate({**_MARKERS, "extra": extra}):
+            if one.marker is not None and not one.marker.evaluate({**_MARKERS, **versions, "extra": extra}):
                 continue
             one.marker = None
             name = str(canonicalize_name(one.name))

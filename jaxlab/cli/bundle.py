@@ -29,6 +29,7 @@ from jaxlab.core.garbage import without_collecting
     "--image", type=click.Path(path_type=Path), metavar="FREEZE.txt",
     help="What `pip freeze` prints on Kaggle, if its image has changed.",
 )  # fmt: skip
+@click.option("--python", metavar="VERSION", help="The Python there, as 3.13.  [default: 3.12, Kaggle's]")
 @trust_config
 def bundle(runs: tuple[Path, ...], out: Path, checkpoint: Any, **options: Any) -> None:
     """Bundle RUNS into one folder for Kaggle without a network.

@@ -18,6 +18,8 @@ from jaxlab.core.store import cache_dir
 from jaxlab.training.rundir import provenance
 
 _PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
+_TPU_VARIABLES = ("TPU_NAME", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES", "COLAB_TPU_ADDR")
+_TPU_PACKAGES = ("libtpu", "libtpu-nightly")
 _INSTALL = "pip install 'jaxlab[cuda12]'"
 
 
@@ -61,6 +63,8 @@ def examine() -> Findings:
     gpus = physical_gpus()
     if gpus and name in (None, "cpu"):
         warnings.append(f"{', '.join(gpus)} is present, but JAX does not use it: {remedy()}")
+    if name != "tpu" and (signs := tpu_signs()):
+        warnings.append(f"a TPU is asked for ({', '.join(signs)}), but JAX does not use it: {tpu_remedy()}")
     notes = []
     if devices and runtime.compute_dtype("bfloat16") != "bfloat16":
         notes.append(
@@ -115,6 +119,31 @@ def remedy() -> str:
     return (
         f"{', '.join(plugins)} is installed but did not start (jaxlib is {_version('jaxlib')}, and the two must "
         f"match; the driver may be too old); {_INSTALL} --upgrade"
+    )
+
+
+def tpu_signs() -> tuple[str, ...]:
+    """What says that this machine or notebook has a TPU, or is to have one."""
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    signs = [f"JAX_PLATFORMS={asked}"] if "tpu" in asked.split(",") else []
+    signs += [f"{name}={value}" for name in _TPU_VARIABLES if (value := os.environ.get(name))]
+    return (*signs, *(str(node) for node in sorted(device_folder().glob("accel[0-9]*"))))
+
+
+def tpu_remedy() -> str:
+    """What to do about a TPU that JAX does not use."""
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    if asked and "tpu" not in asked.split(","):
+        return f"JAX_PLATFORMS={asked} is set; unset it"
+    installed = next((name for name in _TPU_PACKAGES if _version(name)), None)
+    if installed is None:
+        return (
+            f"this JAX is one for CPUs; pip install 'jax[tpu]=={_version('jax')}', or in a notebook choose the TPU as "
+            "accelerator, whose image has it"
+        )
+    return (
+        f"{installed} {_version(installed)} is installed but did not start: another process may have the TPU, or its "
+        f"version is not the one for jax {_version('jax')}"
     )
 
 

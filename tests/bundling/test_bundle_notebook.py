@@ -2,6 +2,8 @@
 
 import ast
 import json
+import sys
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +33,29 @@ def test_the_notebook_is_valid_and_says_what_it_was_given():
 def test_pip_is_kept_from_the_network():
     source = "".join(cell["source"] for cell in notebook(None, {})["cells"])
     assert '"--no-index", "--find-links", str(BUNDLE / "wheels")' in source
+
+
+def test_jax_and_what_drives_a_tpu_stay_as_they_are(tmp_path, monkeypatch):
+    """Of an image for TPUs pip is told the versions, whatever wheels say."""
+    installed = {"jax": "0.7.2", "jaxlib": "0.7.2", "libtpu": "0.0.21", "numpy": "2.0.2"}
+    seen = []
+
+    def version(name):
+        if name not in installed:
+            raise metadata.PackageNotFoundError
+        return installed[name]
+
+    def pip(command, **_):
+        seen.append(Path(command[command.index("--constraint") + 1]).read_text().splitlines())
+        return SimpleNamespace(stdout="", stderr="", returncode=0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(metadata, "version", version)
+    (cell,) = [one["source"] for one in notebook(None, {})["cells"] if "--no-index" in one["source"]]
+    run = SimpleNamespace(run=pip)
+    exec("".join(cell), {"BUNDLE": tmp_path, "Path": Path, "subprocess": run, "sys": sys})
+    assert seen == [["jax==0.7.2", "jaxlib==0.7.2", "libtpu==0.0.21"]]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bundle_that_was_damaged_on_its_way_is_refused(tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ def place(tmp_path_factory):
 def made(place):
     """The bundle, and what was told of it. What an image lacks is another test's matter (test_bundle_wheels.py)."""
 
-    def lacking(wheel, image):
+    def lacking(wheel, image, python):
         pins = [f"{name}=={importlib.metadata.version(name)}" for name in LACKING]
         wheels._pip("download", "--no-deps", "--dest", str(wheel.parent), *pins)
         return pins

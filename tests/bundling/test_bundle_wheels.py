@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import submit
-from jaxlab.bundling import wheels
+from jaxlab.bundling import bundle, wheels
 from jaxlab.core.types import UserError
 
 
@@ -75,6 +76,48 @@ def test_what_an_image_lacks_is_put_beside_the_wheel(tmp_path, index):
         file.name.removesuffix("-py3-none-any.whl").replace("-", "==") for file in tmp_path.glob("*.whl")
     }
     assert beside == {"jaxlab==1", *wanted}
+
+
+@pytest.mark.parametrize(
+    ("make", "pins", "brought"),
+    [
+        (lambda wheel, own: wheels.lacking(wheel, python="3.13"), ["kept>=1.5"], ["absent==2", "new==2"]),
+        (lambda wheel, own: wheels.lacking(wheel, own, "3.13"), ["kept==1.5"], ["absent==2", "new==2"]),
+        (lambda wheel, own: wheels.lacking(wheel, python="3.12"), ["kept==1.5"], ["absent==2", "old==2"]),
+        (lambda wheel, own: wheels.everything(wheel, "3.13"), [], ["absent==2", "kept==2", "new==2"]),
+    ],
+    ids=["of a list of today's", "of its own list", "today's", "everything"],
+)
+def test_an_image_to_come_has_what_todays_has_as_old_or_newer(tmp_path, monkeypatch, make, pins, brought):
+    """By the markers of its Python; a list of its packages says which versions it has."""
+    needs = ["kept", "old; python_version < '3.13'", "new; python_version >= '3.13'", "absent"]
+    wheel = metadata_alone(tmp_path, *needs)
+    (tmp_path / "freeze.txt").write_text("kept==1.5\n")
+    monkeypatch.setattr(wheels, "_IMAGE", tmp_path / "freeze.txt")
+    fetched = []
+
+    def pip(command, *arguments):
+        assert arguments[arguments.index("--python-version") + 1] == (
+            "3.12" if "old==2" in brought else "3.13"
+        )
+        if command == "download":
+            fetched.extend(one for one in arguments if "==" in one)
+            return
+        assert Path(arguments[arguments.index("--constraint") + 1]).read_text().split() == pins
+        found = [{"name": "jaxlab", "version": "1", "requires_dist": needs}]
+        found += [{"name": name, "version": "2"} for name in ("kept", "old", "new", "absent")]
+        report = {"install": [{"metadata": one} for one in found]}
+        Path(arguments[arguments.index("--report") + 1]).write_text(json.dumps(report))
+
+    monkeypatch.setattr(wheels, "_pip", pip)
+    make(wheel, tmp_path / "freeze.txt")
+    assert fetched == brought
+
+
+@pytest.mark.parametrize("python", ["3.10", "2.7", "3", "4.1", "3.13.1", "new"])
+def test_a_python_that_jaxlab_does_not_run_on_is_refused(tmp_path, python):
+    with pytest.raises(UserError, match=r"--python: expected 3.11 or newer, such as 3.13, found"):
+        bundle([tmp_path], tmp_path / "out", python=python)
 
 
 def test_an_image_is_read_from_what_pip_freeze_prints(tmp_path):

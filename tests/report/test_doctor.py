@@ -27,7 +27,7 @@ def gpu(capability):
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch, tmp_path):
     """Two CPU devices, no GPU, no plugin, nothing set."""
-    for name in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES"):
+    for name in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES", *doctor._TPU_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -109,6 +109,36 @@ def test_a_gpu_in_use_is_shown_and_an_old_one_noted(tmp_path, monkeypatch):
     assert "no native bfloat16" in text
     monkeypatch.setattr(jax, "local_devices", lambda: [gpu("9.0")])
     assert "bfloat16" not in run()[1]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "installed", "words"),
+    [
+        ("TPU_ACCELERATOR_TYPE", "v3-8", (), "pip install 'jax[tpu]=="),
+        (
+            "JAX_PLATFORMS",
+            "tpu,cpu",
+            (),
+            "(JAX_PLATFORMS=tpu,cpu), but JAX does not use it: this JAX is one for CPUs",
+        ),
+        ("JAX_PLATFORMS", "cpu", (), "JAX_PLATFORMS=cpu is set; unset it"),
+        ("TPU_NAME", "local", ("click",), "is installed but did not start: another process may have the TPU"),
+    ],
+)
+def test_a_tpu_that_was_asked_for_and_is_not_used_is_a_warning(
+    tmp_path, monkeypatch, variable, value, installed, words
+):
+    if variable == "JAX_PLATFORMS" and value == "cpu":
+        (tmp_path / "accel0").touch()
+    monkeypatch.setattr(doctor, "_TPU_PACKAGES", installed)
+    monkeypatch.setenv(variable, value)
+    code, text = run()
+    assert code == 1
+    assert "a TPU is asked for" in text
+    assert words in text
+    tpu = SimpleNamespace(platform="tpu", id=0, device_kind="TPU v3", memory_stats=lambda: None)
+    monkeypatch.setattr(jax, "local_devices", lambda: [tpu])
+    assert "a TPU is asked for" not in run()[1]
 
 
 @pytest.mark.parametrize(
