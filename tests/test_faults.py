@@ -1,5 +1,6 @@
 """The fault campaign, two hits of it: a run that is hit ends as one that nothing disturbed; and what it would find."""
 
+import itertools
 import json
 import os
 import random
@@ -13,9 +14,9 @@ import tiny_config
 from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-from fault_campaign import table
-from fault_disks import flip
-from fault_kinds import CHAINED
+from fault_campaign import stories, table
+from fault_disks import DISKS, FILES, flip
+from fault_kinds import ALONE, CHAINED
 from fault_scene import Scene, Story
 
 from jaxlab.cli.main import main
@@ -95,3 +96,9 @@ def test_work_that_is_lost_is_found(story):
     assert not story.findings
     story._check_nothing_lost("run: going on from step 3")
     assert [one.what for one in story.findings] == ["lost"]
+
+
+def test_every_kind_has_its_turn():
+    decks = {"chain": CHAINED, "alone": ALONE, "file": FILES, "disk": DISKS}
+    met = {kind for _, kinds in itertools.islice(stories(decks, 0), 100) for kind in kinds}
+    assert met == {kind for deck in decks.values() for kind in deck}

@@ -10,6 +10,7 @@ runs that cannot go on. All are to be 0. The seed gives the same stories; when a
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -18,8 +19,10 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -115,14 +118,14 @@ def campaign(
     why = can_mount(scene.folder / "mount")
     decks = {"chain": CHAINED, "alone": ALONE, "file": FILES, "disk": {} if why else DISKS}
     decks = {name: {kind: hit for kind, hit in deck.items() if words in kind} for name, deck in decks.items()}
-    turns = [turn for turn in DECK if decks[turn]]
+    plots = enumerate(stories(decks, seed))
     with ThreadPoolExecutor(jobs) as pool:
-        running, number = set(), 0
+        running = set()
         while (total := sum(counted.values())) < hits or running:
             while total < hits and len(running) < jobs:
-                turn = turns[number % len(turns)]
-                running.add(pool.submit(told, scene, seed, number, turn, decks[turn], keep))
-                number += 1
+                number, (turn, kinds) = next(plots)
+                hits_of = {kind: decks[turn][kind] for kind in kinds}
+                running.add(pool.submit(told, scene, f"{seed}/{number}", turn, hits_of, keep))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for story in done:
                 met, found = story.result()
@@ -140,23 +143,30 @@ def campaign(
     }
 
 
+def stories(decks: dict[str, dict[str, Hit]], seed: int) -> Iterator[tuple[str, list[str]]]:
+    """Without end: the deck, and its kinds; of chains some at random, of the others one after another."""
+    rng, turns = random.Random(seed), [turn for turn in DECK if decks[turn]]
+    others = {turn: itertools.cycle(decks[turn]) for turn in turns}
+    for turn in itertools.cycle(turns):
+        chain = rng.sample(list(decks[turn]), min(IN_A_ROW, len(decks[turn])))
+        yield turn, chain if turn == "chain" else [next(others[turn])]
+
+
 def told(
-    scene: Scene, seed: int, number: int, turn: str, deck: dict[str, Hit], keep: Path | None
+    scene: Scene, name: str, turn: str, hits: dict[str, Hit], keep: Path | None
 ) -> tuple[Counter, list[Finding]]:
     """One story: what hit, and what is amiss."""
-    rng = random.Random(f"{seed}/{number}")
-    folder = scene.folder / f"story{number}"
+    rng = random.Random(name)
+    folder = scene.folder / f"story{name.replace('/', '-')}"
     folder.mkdir()
     story, met = Story(scene, folder / "run", rng), Counter()
-    order = rng.sample(list(deck), len(deck))
-    kinds = order[:IN_A_ROW] if turn == "chain" else [sorted(deck)[number % len(deck)]]
     if turn == "alone" and rng.random() < 0.7:
         story.from_half()
     try:
-        for story.kind in kinds:
+        for story.kind, hit in hits.items():
             story.look()
             try:
-                deck[story.kind](story)
+                hit(story)
             except Missed:
                 break
             met[story.kind] += 1
@@ -164,6 +174,8 @@ def told(
             story.finish()
     except TimeoutError:
         met[story.kind] += 1
+    except Exception:  # of this tool, which goes on with others
+        story.found("stuck", traceback.format_exc())
     if story.findings and keep is not None:
         left = shutil.ignore_patterns("cache")
         shutil.copytree(folder, keep / folder.name, dirs_exist_ok=True, ignore=left)
