@@ -7,6 +7,7 @@ import numpy as np
 from jaxlab.core.config import differences
 from jaxlab.core.types import UserError
 from jaxlab.report.leaves import difference, without_devices
+from jaxlab.report.loading import hindrances
 from jaxlab.report.located import Located
 from jaxlab.training.checkpoint import Leaves, Saved
 
@@ -16,7 +17,8 @@ def compare(here: Located, there: Located) -> dict[str, Any]:
 
     {"path", "steps": [here, there], "identical": whether the parameters' digests agree, "config": [lines],
     "run": [lines on versions, commit, data, devices], "only_here": [leaves], "only_there": [leaves],
-    "shapes": {leaf: [here, there]}, "leaves": {leaf: {"relative", "max_abs"}}}, the last sorted, largest first.
+    "shapes": {leaf: [here, there]}, "leaves": {leaf: {"relative", "max_abs"}}}, the last sorted, largest first. "load":
+    [{"why", "mend"}], what keeps the checkpoint there from going on in the run here.
     Raises UserError where a checkpoint is damaged or another tool's.
     """
     if there.orbax or there.file:
@@ -33,9 +35,12 @@ def compare(here: Located, there: Located) -> dict[str, Any]:
         "only_there": [],
         "shapes": {},
         "leaves": {},
+        "load": [],
     }
     if here.newest and there.newest:
         report |= _arrays(_read(here.newest), _read(there.newest))
+        found = hindrances(report, here.info() or {}, there.info() or {})
+        report["load"] = [one._asdict() for one in found]
     return report
 
 

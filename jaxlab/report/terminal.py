@@ -256,6 +256,9 @@ def _render_diff(diff: dict[str, Any], console: Console) -> None:
     differing = {name: leaf for name, leaf in diff["leaves"].items() if leaf["relative"] != 0.0}
     if differing:
         console.print(_differing(differing))
+    for one in diff["load"]:
+        console.print(Text(f"does not go on here: {one['why']}"), soft_wrap=True)
+        console.print(Text(f"  mend: {one['mend'].replace('=RUN', '=' + diff['path'])}"), soft_wrap=True)
     if not any(
         (diff["config"], diff["run"], diff["only_here"], diff["only_there"], diff["shapes"], differing)
     ):
