@@ -6,6 +6,7 @@ import pytest
 from tiny import steps, tiny
 
 from jaxlab.heads import Attention, Factorized, Gaussian, LowRank, RetinaMap, Squashed, Sum
+from jaxlab.nn import spread
 from jaxlab.optim import SGD
 
 HEAD = Squashed(
@@ -22,9 +23,13 @@ HEAD = Squashed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parallel", ["pmap", pytest.param("data", marks=pytest.mark.exhaustive)])
-def test_same_update_as_a_single_device(arrays_npz, parallel):
+@pytest.mark.parametrize(
+    "parallel", ["pmap", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("data", "fsdp"))]
+)
+def test_same_update_as_a_single_device(arrays_npz, parallel, monkeypatch):
     """Within float32: the largest difference of a leaf over the largest change that training made to it."""
+    monkeypatch.setattr(spread, "SMALL", 2)  # however little, in parts; and every target one of many
+    monkeypatch.setattr(spread, "MANY", 2)
     parts = {"head": HEAD, "optimizer": SGD(lr=0.05)}
     (found, reports), (one, expected), (start, _) = (
         steps(tiny(arrays_npz, f"training.parallel={kind}", **parts), count)
