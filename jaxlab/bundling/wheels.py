@@ -26,6 +26,7 @@ _MARKERS = {
     "platform_python_implementation": "CPython", "os_name": "posix", "sys_platform": "linux",
     "platform_system": "Linux", "platform_machine": "x86_64",
 }  # fmt: skip
+_JAX = ("jax", "jaxlib")  # which a newer flax may ask for in a newer version than an image has
 _PLATFORMS = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36))]
 _PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)==([^\s;#]+)")
 _UNREACHED = re.compile(r"connection broken by '(.*)': /")
@@ -72,11 +73,12 @@ def lacking(wheel: Path, freeze: Path | None = None, python: str | None = None) 
     """Put beside `wheel` what Kaggle's image lacks of its dependencies, or has in too old a version; and name it.
 
     freeze: what `pip freeze` prints on Kaggle, where its image has changed since this version of jaxlab. python: that
-    of an image to come; without a list of its packages it is taken to have those of today's, as old or newer.
+    of an image to come; without a list of its packages it is taken to have those of today's, as old or newer, and what
+    is brought to go with today's JAX.
     """
     kept = _fitting(wheel, read_image(freeze or _IMAGE))
     same = freeze is not None or python in (None, PYTHON)
-    pins = [f"{name}{'==' if same else '>='}{version}" for name, version in kept.items()]
+    pins = [f"{name}{'==' if same or name in _JAX else '>='}{version}" for name, version in kept.items()]
     return _bring(wheel, kept, pins, python or PYTHON)
 
 

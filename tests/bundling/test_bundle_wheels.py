@@ -81,9 +81,21 @@ def test_what_an_image_lacks_is_put_beside_the_wheel(tmp_path, index):
 @pytest.mark.parametrize(
     ("make", "pins", "brought"),
     [
-        (lambda wheel, own: wheels.lacking(wheel, python="3.13"), ["kept>=1.5"], ["absent==2", "new==2"]),
-        (lambda wheel, own: wheels.lacking(wheel, own, "3.13"), ["kept==1.5"], ["absent==2", "new==2"]),
-        (lambda wheel, own: wheels.lacking(wheel, python="3.12"), ["kept==1.5"], ["absent==2", "old==2"]),
+        (
+            lambda wheel, own: wheels.lacking(wheel, python="3.13"),
+            ["kept>=1.5", "jax==0.7.2"],
+            ["absent==2", "new==2"],
+        ),
+        (
+            lambda wheel, own: wheels.lacking(wheel, own, "3.13"),
+            ["kept==1.5", "jax==0.7.2"],
+            ["absent==2", "new==2"],
+        ),
+        (
+            lambda wheel, own: wheels.lacking(wheel, python="3.12"),
+            ["kept==1.5", "jax==0.7.2"],
+            ["absent==2", "old==2"],
+        ),
         (lambda wheel, own: wheels.everything(wheel, "3.13"), [], ["absent==2", "kept==2", "new==2"]),
     ],
     ids=["of a list of today's", "of its own list", "today's", "everything"],
@@ -92,7 +104,7 @@ def test_an_image_to_come_has_what_todays_has_as_old_or_newer(tmp_path, monkeypa
     """By the markers of its Python; a list of its packages says which versions it has."""
     needs = ["kept", "old; python_version < '3.13'", "new; python_version >= '3.13'", "absent"]
     wheel = metadata_alone(tmp_path, *needs)
-    (tmp_path / "freeze.txt").write_text("kept==1.5\n")
+    (tmp_path / "freeze.txt").write_text("kept==1.5\njax==0.7.2\n")
     monkeypatch.setattr(wheels, "_IMAGE", tmp_path / "freeze.txt")
     fetched = []
 
