@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxlab.runs.api import load, train
     from jaxlab.runs.run import Run
     from jaxlab.runs.soup.soup import soup
+    from jaxlab.training.hosts import join
     from jaxlab.training.runtime import prepare
 
 __version__ = version("jaxlab")
@@ -36,6 +37,7 @@ __all__ = [
     "UserError",
     "__version__",
     "bundle",
+    "join",
     "load",
     "prepare",
     "soup",
@@ -57,6 +59,7 @@ _HOMES = {
     "soup": "runs.soup.soup",
     "UserError": "core.types",
     "prepare": "training.runtime",
+    "join": "training.hosts",
 }
 
 

@@ -28,6 +28,7 @@ from jaxlab.cli.predict import predict
 from jaxlab.cli.report import compare, report
 from jaxlab.cli.runs import runs
 from jaxlab.cli.serve import serve
+from jaxlab.cli.several import coordinator_options, together
 from jaxlab.cli.soup import soup
 from jaxlab.cli.sweep import sweep
 from jaxlab.cli.training import resumed, show_estimate, train_config, trainable
@@ -138,6 +139,7 @@ main.add_command(sweep)
     help="Trace so many steps (10), once warm, and show where their time goes.",
 )  # fmt: skip
 @stop_after
+@coordinator_options
 def train(
     config: Path,
     run: Path | None,
@@ -151,6 +153,9 @@ def train(
     again: bool,
     profile: int | None,
     budget: Any,
+    coordinator: str | None,
+    processes: int | None,
+    process: int | None,
 ) -> None:
     """Train the experiment in CONFIG, or go on where its run stopped.
 
@@ -168,16 +173,17 @@ def train(
     if dry_run:
         show_estimate(experiment, smoke)
         return
-    train_config(
-        config,
-        experiment,
-        run,
-        name=config.stem,
-        smoke=smoke,
-        allow_config_change=allow_config_change,
-        budget=budget,
-        profile=profile or 0,
-    )
+    with together(coordinator, processes, process):
+        train_config(
+            config,
+            experiment,
+            run,
+            name=config.stem,
+            smoke=smoke,
+            allow_config_change=allow_config_change,
+            budget=budget,
+            profile=profile or 0,
+        )
 
 
 @main.command(

@@ -96,8 +96,11 @@ def train_config(
         experiment, name = trial(experiment, lambda line: say(f"trial: {line}")), f"{name}-trial"
     with without_collecting():
         from jaxlab.runs import api
+        from jaxlab.training import hosts
     if smoke and run is None:  # made anew each time, or a second smoke test would test nothing
-        shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
+        if hosts.current().writes:
+            shutil.rmtree(api.default_run(experiment, name), ignore_errors=True)
+        hosts.current().meet("the smoke test")
     from jaxlab.core.beside import config_text
     from jaxlab.core.remote.store import url_of
 
@@ -110,6 +113,8 @@ def train_config(
         stop_after=budget,
         profile=profile,
     )
+    if not hosts.current().writes:
+        return path
     click.echo(url_of(run) or path)
     if root is not None:
         posed = getattr(innermost(experiment), "pretext", None) is not None

@@ -22,6 +22,7 @@ HostBatch = dict[str, Any]
 Truth = Mapping[str, Targets]
 T = TypeVar("T")
 _ENDLESS = 1 << 40  # batches: a range as long as no run is
+ALL = slice(None)
 
 
 class Batches:
@@ -30,6 +31,7 @@ class Batches:
     images: (n, h, w, c), or shared. truth: {objective: (n, t) float32 numbers or (n,) int32 classes}.
     label: (n,) int32 or None; a `balance` needs it, and decides what an epoch shows.
     batch_of: (n,) numbers; a batch is of samples of one number, whose remainders are dropped each.
+    rows: those of each batch that are asked for, of several processes one's own; b is then how many they are.
     `batches[k]` is {"image": (b, h, w, c), "truth": {objective: (b, ...)}, "index": (b,) int32}, where index is the
     position in these arrays. Raises UserError when there are fewer samples than a batch holds.
     """
@@ -43,11 +45,12 @@ class Batches:
         balance: Balance | None = None,
         label: np.ndarray | None = None,
         batch_of: np.ndarray | None = None,
+        rows: slice = ALL,
     ) -> None:
         n = epoch_length(len(images), label, balance)
         check_batch_size(batch_size, n)
         self.steps_per_epoch, self._batch_size = n // batch_size, batch_size
-        self._images, self._truth = images, truth
+        self._images, self._truth, self._rows = images, truth, rows
         if batch_of is not None:
             self.steps_per_epoch = steps_of_each(batch_of, batch_size)
             self._order = functools.lru_cache(4)(functools.partial(of_each, batch_of, batch_size, seed))
@@ -66,18 +69,18 @@ class Batches:
         return self._batches[step]
 
     def _gather(self, index: Sequence[int]) -> HostBatch:
-        return _gather(self._images, self._truth, np.array(index, np.int32))
+        return _gather(self._images, self._truth, np.array(index, np.int32)[self._rows])
 
     def _of_one(self, step: int) -> HostBatch:
         epoch, place = divmod(step, self.steps_per_epoch)
-        return _gather(self._images, self._truth, self._order(epoch)[place])
+        return _gather(self._images, self._truth, self._order(epoch)[place][self._rows])
 
     def _balanced(self, step: int) -> HostBatch:
         epoch, place = divmod(step, self.steps_per_epoch)
         shown: Shown = self._epoch(epoch)
         rows = slice(place * self._batch_size, (place + 1) * self._batch_size)
-        batch = _gather(self._images, self._truth, shown.index[rows])
-        for axis, mirrored in enumerate(shown.mirror[rows].T, 1):
+        batch = _gather(self._images, self._truth, shown.index[rows][self._rows])
+        for axis, mirrored in enumerate(shown.mirror[rows][self._rows].T, 1):
             batch["image"][mirrored] = np.flip(batch["image"][mirrored], axis)
         return batch
 
@@ -129,11 +132,16 @@ def check_batch_size(batch_size: int, samples: int) -> None:
         raise UserError(f"batch size {batch_size}: expected between 1 and the {samples} training samples")
 
 
-def evaluation_batches(images: ImageRows, truth: Truth, batch_size: int) -> Iterator[HostBatch]:
-    """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample."""
+def evaluation_batches(
+    images: ImageRows, truth: Truth, batch_size: int, own: slice = ALL
+) -> Iterator[HostBatch]:
+    """All samples in order, with `mask` (b,) bool; the last batch is filled up with its last sample.
+
+    own: as `rows` of `Batches`.
+    """
     n = len(images)
     for start in range(0, n, batch_size):
-        rows = np.arange(start, start + batch_size, dtype=np.int32)
+        rows = np.arange(start, start + batch_size, dtype=np.int32)[own]
         yield {**_gather(images, truth, np.minimum(rows, n - 1)), "mask": rows < n}
 
 

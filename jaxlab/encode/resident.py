@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -30,7 +29,7 @@ class Resident:
         _check_room(layout, arrays, truth)
         small = {name: rows.astype(np.int32) for name, rows in row_of.items()}
         self.truths = frozenset(truth)
-        self._tables = jax.device_put((arrays, small, dict(truth)), layout.replicated)
+        self._tables = layout.replicate((arrays, small, dict(truth)))
         self._put = layout.put_batch
         self._gather = layout.compile(_gather, batch_at=1, arguments=2, rows_out=True)
 

@@ -13,6 +13,7 @@ from jaxlab.core.types import Batch
 from jaxlab.data.images import ImageRows
 from jaxlab.data.pipeline import Batches, HostBatch, Truth, evaluation_batches, prefetch
 from jaxlab.metrics import SumsByObjective
+from jaxlab.training.hosts.arrays import fetched
 from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 from jaxlab.training.step import Program, evaluation_step, measuring_step, prediction_step
@@ -31,6 +32,7 @@ class Evaluator:
         self._layout = layout
         self._batch_size = batch_size
         self._ranges: list[tree.Flat] = []
+        self._rows = layout.rows(batch_size)
         self._evaluate = layout.compile(partial(evaluation_step, program), batch_at=2, arguments=3, donate=1)
         self._predict = layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
@@ -74,7 +76,7 @@ class Evaluator:
         batches = tracked(self._batches(images, {}, put), "predicting", count)
         for number, batch in enumerate(batches):
             first = number * self._batch_size
-            rows = np.asarray(self._predict(variables, batch)).reshape(self._batch_size, -1)
+            rows = np.asarray(fetched(self._predict(variables, batch))).reshape(self._batch_size, -1)
             out[first : first + self._batch_size] = rows[: len(images) - first]
         return self.program.objective.received(out)
 
@@ -86,14 +88,14 @@ class Evaluator:
         As Izmailov et al. 2018, section 3.3: statistics of other parameters, averaged or not, are not theirs. Batches
         are whole and drawn at random, without the remainder. frozen_norms: paths of batch norms that keep theirs.
         """
-        batches = Batches(images, {}, self._batch_size, seed=0)
+        batches = Batches(images, {}, self._batch_size, seed=0, rows=self._rows)
         whole = islice(batches.iterate(), batches.steps_per_epoch)
         for count, batch in enumerate(prefetch(whole, put or self._layout.put_batch)):
             variables = self._measure(frozen_norms)(variables, np.float32(count), batch)
         return variables
 
     def _batches(self, images: ImageRows, truth: Truth, put: Put | None) -> Iterator[Batch]:
-        batches: Iterator[HostBatch] = evaluation_batches(images, truth, self._batch_size)
+        batches: Iterator[HostBatch] = evaluation_batches(images, truth, self._batch_size, self._rows)
         return prefetch(batches, put or self._layout.put_batch)
 
 

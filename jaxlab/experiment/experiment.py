@@ -341,21 +341,21 @@ class Experiment(Component):
 
     @property
     def layout(self) -> Layout:
-        """How training lies on the devices that there are. Raises UserError where it does not fit them."""
+        """How training lies on the devices that there are, of all processes. Raises UserError where it does not fit."""
         return self.layout_with(AUTO)
 
     def layout_with(self, several: Parallel) -> Layout:
         """`layout`, where "auto" takes `several` on several devices, as a run began that is gone on with."""
         training = self.training
         how = (training.parallel, training.batch_size, training.accumulate, self.group, training.mesh)
-        return Layout(*how, several=several)
+        return Layout(*how, several=several, everywhere=True)
 
     def smoke(self) -> Self:
         """The same experiment made tiny: two steps on a handful of samples, enough for each device.
 
         Weights are loaded from a file or folder, but not downloaded from a hub.
         """
-        batch = math.lcm(4, jax.local_device_count() * self.group) * self.training.accumulate
+        batch = math.lcm(4, jax.device_count() * self.group) * self.training.accumulate
         training = replace(self.training, epochs=None, steps=2, batch_size=batch)
         data = self.data.smoke()
         finetune = self.finetune.smoke()

@@ -150,7 +150,7 @@ def _experiment(small: Experiment, log: Callable[[str], None]) -> dict[str, Any]
 
 def _batch(experiment: Any) -> int:
     """Images in an update, enough for each device."""
-    return math.lcm(_BATCH, jax.local_device_count() * getattr(experiment, "group", 1))
+    return math.lcm(_BATCH, jax.device_count() * getattr(experiment, "group", 1))
 
 
 def _kind(experiment: Any) -> Kind:

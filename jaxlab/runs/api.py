@@ -16,10 +16,12 @@ from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
 from jaxlab.experiment.study import innermost
 from jaxlab.runs.checks import recorded
+from jaxlab.runs.joined import check_joined
 from jaxlab.runs.kinds import kind_of
 from jaxlab.runs.registry.place import place_for
 from jaxlab.runs.registry.reports import conclude
 from jaxlab.runs.run import Run
+from jaxlab.training import hosts
 from jaxlab.training.budget import Budget
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
@@ -47,20 +49,28 @@ def train(
     Returns the run directory, of a URL the copy. Raises UserError for anything wrong with the data, the config or the
     directory, or where another process trains in it, before a step is compiled; Interrupted, after a last checkpoint,
     where SIGINT, SIGTERM or SIGHUP came.
+    After `jaxlab.join`, several processes call this as one, with the same arguments.
     """
     check_profile(experiment, profile)
     session = Session(console, Budget.of(stop_after), profile=profile)
     given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
     kind = kind_of(experiment)
-    with trained(run if run is not None else default_run(experiment, name)) as path:
+    kinds = (kind, kind_of(innermost(experiment)))
+    place = run if run is not None else default_run(experiment, name)
+    check_joined(experiment, kinds, place, source, allow_config_change, session.hosts)
+    writes = session.hosts.writes
+    with trained(place) as path:
         rundir = RunDirectory(path)
         place_for(path)  # a registry's URL that is none is said before anything is read
-        alone = contextlib.nullcontext() if kind.shared else locked(path / "lock", path)
+        alone = locked(path / "lock", path) if writes and not kind.shared else contextlib.nullcontext()
         try:
             with alone:
                 return kind.train(experiment, rundir, **given, session=session)
+        except Exception as error:
+            raise hosts.explained(error) from error
         finally:
-            conclude(path, session.once)
+            if writes:
+                conclude(path, session.once)
 
 
 def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False) -> Run:

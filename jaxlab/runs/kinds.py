@@ -30,12 +30,14 @@ class RunKind:
     examine: (config, opened data) -> their fingerprint; it refuses what does not go together, before anything is made.
         None of a study.
     shared: whether several processes may train in its directory at once, each at something else.
+    joined: whether several processes may train it as one; a study's variants have to, too.
     """
 
     train: Callable[..., Path]
     run: type[Run]
     examine: Callable[..., str] | None = None
     shared: bool = False
+    joined: bool = False
 
 
 def _train_search(*given: Any, **options: Any) -> Path:
@@ -46,11 +48,11 @@ def _train_search(*given: Any, **options: Any) -> Path:
 
 
 KINDS: Mapping[type[Component], RunKind] = {
-    Experiment: RunKind(train, NetworkRun, examine_network),
+    Experiment: RunKind(train, NetworkRun, examine_network, joined=True),
     Ridge: RunKind(train_ridge, RidgeRun, lambda _, opened: fingerprint(opened)),
-    Folds: RunKind(partial(train_study, FoldsRun), FoldsRun),
-    Seeds: RunKind(partial(train_study, SeedsRun), SeedsRun),
-    Ablation: RunKind(partial(train_study, AblationRun), AblationRun),
+    Folds: RunKind(partial(train_study, FoldsRun), FoldsRun, joined=True),
+    Seeds: RunKind(partial(train_study, SeedsRun), SeedsRun, joined=True),
+    Ablation: RunKind(partial(train_study, AblationRun), AblationRun, joined=True),
     Search: RunKind(_train_search, SearchRun, shared=True),
 }
 

@@ -1,6 +1,7 @@
 """A study as a run: an ordinary run for each variant, in directories inside its own."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
@@ -121,15 +122,18 @@ def train_study(
     directories = directories_of(rundir, study)
     for number, (name, variant) in enumerate(study.variants().items()):
         title, inside = study.title(number), directories[name]
-        if not session.budget.allows(["start", "compile", "step", "checkpoint"]):
+        if not session.allows(["start", "compile", "step", "checkpoint"]):
             return _stopped(rundir, session, f"before {title}")
         session.log(f"{title}: {inside.path}")
         given: dict[str, Any] = {"source": source, "allow_config_change": allow_config_change}
-        with locked(
-            inside.path / "lock", inside.path
-        ):  # it is a run like any other: somebody may train it alone
+        alone = locked(inside.path / "lock", inside.path) if session.hosts.writes else nullcontext()
+        with alone:  # it is a run like any other: somebody may train it alone
             within = session.within(title, judged=number == 0)
             kind_of(variant).train(variant, inside, **given, session=within)
+        if not session.hosts.writes:
+            if session.stopped:
+                return rundir.path
+            continue
         if session.stopped and not inside.exists():
             return rundir.path
         if new or rundir.config() != config:  # now that the data and the config are known to go together
@@ -137,7 +141,7 @@ def train_study(
             new = False
         if session.stopped:
             return rundir.path
-    if left := kind.conclude(study, rundir, session):
+    if session.hosts.writes and (left := kind.conclude(study, rundir, session)):
         return _stopped(rundir, session, f"before {left}")
     return rundir.path
 

@@ -40,11 +40,11 @@ def write(folder: Path, arrays: Leaves) -> None:
 
     Raises OSError or what Orbax raises where they could not be written, UserError where they do not read back.
     """
-    import orbax.checkpoint as ocp
-
     size = sum(leaf.nbytes for named in arrays.values() for leaf in named.values())
     _check_room(folder.parent, size)
-    with quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+    import orbax.checkpoint as ocp
+
+    with quiet(), _reachable(folder) as place, _checkpointer() as orbax:
         orbax.save(place, args=ocp.args.PyTreeSave(arrays))
         for part in [arrays] if size < _LARGE else ({name: arrays[name]} for name in arrays):
             _check_same(part, _restored(orbax, place, part))
@@ -55,12 +55,26 @@ def read(folder: Path, wanted: dict[str, Any] | None = None) -> Leaves:
 
     Raises UserError, before an array is read, for a folder whose arrays fit no memory, or are all but nothing packed.
     """
-    import orbax.checkpoint as ocp
-
-    with quiet(), _reachable(folder) as place, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+    with quiet(), _reachable(folder) as place, _checkpointer() as orbax:
         tree = orbax.metadata(place).item_metadata.tree
         _check_unpacked(folder, _unpacked(tree if wanted is None else {name: tree[name] for name in wanted}))
         return orbax.restore(place) if wanted is None else _restored(orbax, place, wanted)
+
+
+def _checkpointer() -> Any:
+    """Orbax's, of this process alone: of several that train together each reads for itself, and one writes."""
+    import orbax.checkpoint as ocp
+
+    from jaxlab.training.hosts import current
+
+    if current().count == 1:
+        return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+    own = current().index
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _restored(orbax: Any, place: Path, wanted: dict[str, Any]) -> Leaves:

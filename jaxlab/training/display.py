@@ -1,6 +1,7 @@
 """Progress in a terminal (a bar, then a table) or, elsewhere, plain lines; and the session that it is shown in."""
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from jaxlab.core.progress import Bar
 from jaxlab.core.terminal import stderr_console
 from jaxlab.training.agreement import agreement_text
 from jaxlab.training.budget import Budget
+from jaxlab.training.hosts import Group, current
 
 if TYPE_CHECKING:
     from submit.metrics import table
@@ -52,7 +54,7 @@ class Session:
 
     title: said before each of a run's epochs. began: the budget's time at which the run came up.
     judge: may end a run before its time. profile: steps of which a profiler's trace is made; of several runs in the
-    first.
+    first. hosts: the processes that train together, of which one speaks.
     """
 
     def __init__(
@@ -63,7 +65,8 @@ class Session:
         judge: Judge | None = None,
         profile: int = 0,
     ):
-        self.console = console or stderr_console()
+        self.hosts: Group = current()
+        self.console = (console or stderr_console()) if self.hosts.writes else Console(quiet=True)
         self.budget = budget or Budget()
         self.title = title
         self.judge = judge
@@ -82,9 +85,15 @@ class Session:
             self.log(text)
 
     def to_profile(self) -> int:
-        """Steps to trace, of whom asks first."""
+        """Steps to trace, of whom asks first; of several processes in the one that writes."""
         found, self._profile[0] = self._profile[0], 0
-        return found
+        return found if self.hosts.writes else 0
+
+    def allows(self, parts: Iterable[str]) -> bool:
+        """As `Budget.allows`, of all processes that train together."""
+        if self.hosts.any("time", not self.budget.allows(parts)):
+            self.budget.stopped = True
+        return not self.budget.stopped
 
     @property
     def stopped(self) -> bool:

@@ -25,6 +25,8 @@ from jaxlab.training.arrays import not_finite
 from jaxlab.training.budget import Budget, duration_text
 from jaxlab.training.checkpoint import Checkpoints, Saved
 from jaxlab.training.display import Display
+from jaxlab.training.hosts.group import Agreement, Group
+from jaxlab.training.hosts.unwritten import Unwritten
 from jaxlab.training.interrupt import Interrupt
 from jaxlab.training.journal import Journal
 from jaxlab.training.memory import used_memory
@@ -67,6 +69,7 @@ class Fit:
     told: (checkpoint, its validation scores, if it has been validated), once it is on disk, by the thread that writes.
     judge: (epoch, validation scores) -> why not to go on, if so; asked at the end of each epoch but the last.
     monitor: notices what is amiss. recorder: traces some steps.
+    agree: whether to stop, as all processes that train together decide.
     """
 
     plan: Plan
@@ -76,8 +79,8 @@ class Fit:
     evaluate: Callable[[Variables], dict[str, float]]
     no_sums: Callable[[], SumsByObjective]
     batch_ids: Callable[[int], list[str]]
-    journal: Journal
-    checkpoints: Checkpoints
+    journal: Journal | Unwritten
+    checkpoints: Checkpoints | Unwritten
     display: Display
     progress: Progress
     budget: Budget = field(default_factory=Budget)
@@ -85,6 +88,7 @@ class Fit:
     judge: Callable[[int, dict[str, float]], str | None] | None = None
     monitor: Monitor = field(default_factory=Monitor)
     recorder: Recorder = field(default_factory=Recorder)
+    agree: Agreement = field(default_factory=lambda: Agreement(Group()))
 
     def __post_init__(self) -> None:
         self.interrupted = False
@@ -101,7 +105,7 @@ class Fit:
         self._began = self.budget.used
         try:
             with Interrupt() as interrupt, self.monitor, self.recorder:
-                done = self._is_over(step) or self._out_of_time(step)
+                done = self._is_over(step) or self._stops(step, lambda: False, now=True)
                 for batch in () if done else self.recorder.fed(self.monitor.fed(self.batches(step))):
                     state = self._step(state, batch, step)
                     step += 1
@@ -110,8 +114,7 @@ class Fit:
                     if self.plan.ends_epoch(step):
                         with self.budget.timed("validation"):
                             state = self._end_epoch(state, step, batch)
-                    self.interrupted = interrupt.asked
-                    asked = interrupt.asked or (not self._is_over(step) and self._out_of_time(step))
+                    asked = self._stops(step, lambda: interrupt.asked)
                     if self.plan.saves(step) or asked:
                         with self.budget.timed("checkpoint"):
                             self._save(state, step)
@@ -124,6 +127,14 @@ class Fit:
                 self.checkpoints.close()
         self._say_why(step)
         return state
+
+    def _stops(self, step: int, asked: Callable[[], bool], now: bool = False) -> bool:
+        """Whether a signal or the time ends the run here: `asked` of this process, as all of them agree."""
+        self.interrupted, late = self.agree(
+            asked, lambda: not self._is_over(step) and self._out_of_time(step), now
+        )
+        self.budget.stopped |= late
+        return self.interrupted or late
 
     def _is_over(self, step: int) -> bool:
         """Whether no step follows."""

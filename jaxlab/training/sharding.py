@@ -15,6 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxlab.core.types import UserError
 from jaxlab.nn.spread import leaf_spec, mesh_of, spreading
+from jaxlab.training.hosts.arrays import fetched, own_rows, placed, placed_rows, shared_out, together
 
 Parallel = Literal["auto", "pmap", "data", "single", "fsdp"]
 MeshShape = tuple[int, int]  # copies of the parameters, and the devices over which each is spread
@@ -32,8 +33,9 @@ class Layout:
     group: rows of a batch that belong on one device: its share of a micro-batch is a multiple of them.
     mesh: of "fsdp", (data, fsdp) devices: the parameters are spread over the second number of them, and each of the
         first is such a set; default (1, all).
-    Raises UserError where the batch does not divide over the devices that an explicit choice asks for, and for a mesh
-    of more or fewer devices than there are.
+    everywhere: over the devices of all processes that train together; else over this one's.
+    Raises UserError where the batch does not divide over the devices that an explicit choice asks for, or over the
+    processes, and for a mesh of more or fewer devices than there are.
     """
 
     def __init__(
@@ -44,28 +46,32 @@ class Layout:
         group: int = 1,
         mesh: MeshShape | None = None,
         several: Parallel = AUTO,
+        everywhere: bool = False,
     ):
-        devices = jax.local_devices()
+        devices = jax.devices() if everywhere else jax.local_devices()
         if batch_size % accumulate:
             raise UserError(f"accumulate={accumulate} must divide batch_size={batch_size}")
         rows = batch_size // accumulate
         if rows % group:
             raise UserError(f"batch_size / accumulate = {rows} must be even: images are mixed in pairs")
-        fitting = max(k for k in range(1, len(devices) + 1) if rows % (k * group) == 0)
+        chosen = shared_out(devices, rows, group)
+        fitting = len(chosen)
         if parallel in ("pmap", "data", "fsdp") and fitting < len(devices):
             pairs = f"{group} times " if group > 1 else ""
             raise UserError(
                 f'parallel="{parallel}": batch_size / accumulate = {rows} must be a multiple of {pairs}'
                 f'the {len(devices)} devices (or use parallel="auto", which would use {fitting} of them)'
             )
+        if everywhere and jax.process_count() > 1:
+            several = _of_processes(parallel, jax.process_count())
         self.several = several
         self.count = 1 if parallel == "single" else fitting
         self.parallel = (several if self.count > 1 else "single") if parallel == "auto" else parallel
-        devices = devices[: self.count]
+        chosen = chosen[: self.count]
         if self.parallel == "fsdp":
-            self.mesh = mesh_of(devices, *_checked(mesh or (1, self.count), self.count))
+            self.mesh = mesh_of(chosen, *_checked(mesh or (1, self.count), self.count))
         else:
-            self.mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+            self.mesh = Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,))
         self.replicated = NamedSharding(self.mesh, PartitionSpec())
         self.split = NamedSharding(self.mesh, PartitionSpec(self.mesh.axis_names))
 
@@ -86,7 +92,7 @@ class Layout:
 
     def laid(self, leaf: Any) -> jax.Array:
         """A parameter of the host's on the devices, before `put`."""
-        return jax.device_put(leaf, self.leaf(leaf)) if self.parallel == "fsdp" else jnp.asarray(leaf)
+        return placed(leaf, self.leaf(leaf)) if self.parallel == "fsdp" else jnp.asarray(leaf)
 
     def made(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Parameters, or what grows with them, as `function` makes them in one compiled call; no device has more than
@@ -95,18 +101,26 @@ class Layout:
         if self.parallel != "fsdp":
             return jax.jit(function)(*arguments)
         shapes = jax.eval_shape(function, *arguments)
-        return jax.jit(function, out_shardings=jax.tree.map(self.leaf, shapes))(*arguments)
+        return self._together(jax.jit(function, out_shardings=jax.tree.map(self.leaf, shapes)))(*arguments)
 
     def put(self, state: Any) -> Any:
         """A pytree on the devices, each leaf a copy of its own: donating one takes nothing else with it."""
-        host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), jax.device_get(state))
-        return jax.device_put(host, self.of(host))
+        host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), fetched(state))
+        return placed(host, self.of(host))
+
+    def replicate(self, tables: Any) -> Any:
+        """A pytree on every device."""
+        return placed(tables, jax.tree.map(lambda _: self.replicated, tables))
+
+    def rows(self, batch_size: int) -> slice:
+        """Those rows of a batch that `put_batch` takes: this process's part."""
+        return own_rows(batch_size, self.split)
 
     def put_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A host batch split over devices; under pmap with a leading device axis."""
+        """A host batch, this process's `rows` of it, split over devices; under pmap with a leading device axis."""
         if self.parallel == "pmap":
             batch = jax.tree.map(lambda x: x.reshape(self.count, -1, *x.shape[1:]), batch)
-        return jax.device_put(batch, self.split)
+        return placed_rows(batch, self.split)
 
     def compile(
         self,
@@ -131,10 +145,16 @@ class Layout:
                 devices=list(self.mesh.devices),
             )  # fmt: skip
         if self.parallel == "fsdp":
-            return jax.jit(self._spread(step, rows_out), donate_argnums=donated)
+            return self._together(jax.jit(self._spread(step, rows_out), donate_argnums=donated))
         shardings = tuple(self.split if k == batch_at else self.replicated for k in range(arguments))
         out = self.split if rows_out else self.replicated
-        return jax.jit(step, in_shardings=shardings, out_shardings=out, donate_argnums=donated)
+        return self._together(
+            jax.jit(step, in_shardings=shardings, out_shardings=out, donate_argnums=donated)
+        )
+
+    def _together(self, compiled: Any) -> Any:
+        """What is compiled, for the devices of one process or several."""
+        return compiled if self.replicated.is_fully_addressable else together(compiled)
 
     def _spread(self, step: Callable, rows_out: bool) -> Callable:
         """`step` traced for arguments that lie as `put` and `put_batch` lay them; its results lie so, too."""
@@ -156,5 +176,10 @@ def _checked(mesh: MeshShape, devices: int) -> MeshShape:
     return mesh
 
 
-def _is_spread(path: tuple[Any, ...]) -> bool:
-    return any(getattr(entry, "name", None) in _SPREAD for entry in path)
+def _of_processes(parallel: Parallel, count: int) -> Parallel:
+    """What "auto" takes where several processes train. Raises UserError for what is of one."""
+    if parallel in ("pmap", "single"):
+        raise UserError(
+            f'parallel="{parallel}": is of one process, and {count} train together; expected "auto", "data" or "fsdp"'
+        )
+    return "data"

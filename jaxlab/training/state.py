@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.metrics import SumsByObjective
+from jaxlab.training.hosts.arrays import fetched
 
 # Sums that earlier versions did not have, after their objective's name.
 _LATER = re.compile(r"(\w+)\.(?:terms\..+|earned|asked)")
@@ -43,7 +44,7 @@ class TrainState:
 
     def to_arrays(self) -> dict[str, dict[str, np.ndarray]]:
         """{field: {path: host array}}: what a checkpoint stores, the same for any number of devices."""
-        host = jax.device_get(self)
+        host = fetched(self)
         return {f.name: _named(getattr(host, f.name)) for f in fields(self)}
 
     def from_arrays(self, stored: dict[str, dict[str, np.ndarray]]) -> Self:

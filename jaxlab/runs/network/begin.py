@@ -1,5 +1,6 @@
 """Where a network's training starts from: pretrained or fresh parameters, or the checkpoint of a run to go on with."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -13,10 +14,11 @@ from jaxlab.experiment.task import origins_of
 from jaxlab.heads import coordinates
 from jaxlab.runs.checks import check_same
 from jaxlab.runs.learned import learned_before
-from jaxlab.runs.network.weights import changed_weights, has_pretrained, pretrained
+from jaxlab.runs.network.weights import changed_weights, digests, has_pretrained, pretrained
 from jaxlab.runs.run import record
 from jaxlab.training.checkpoint import Saved, newest_good, saved
 from jaxlab.training.display import Session
+from jaxlab.training.hosts import Group
 from jaxlab.training.plan import Progress
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.training.sharding import AUTO, Layout, Parallel
@@ -64,6 +66,24 @@ class Start:
             trained.stats, state.stats, f"{self.rundir.path} goes on with the coordinates that it began with"
         )
         return trained, Progress(**meta["progress"])
+
+    def check_alike(self, hosts: Group) -> None:
+        """Raises UserError where processes that train together would begin otherwise."""
+        if hosts.count == 1:
+            return
+        data, disk = (
+            self.info["data"]["fingerprint"],
+            "the run directory has to lie on a disk that all of them see",
+        )
+        hosts.same(
+            "the data's fingerprint", data[:12], "give all of them the same files (--set data.root=FOLDER)"
+        )
+        step = None if self.checkpoint is None else self.checkpoint.step
+        hosts.same("the checkpoint to go on from", "none" if step is None else f"step {step}", disk)
+        digest = None if self.checkpoint is None else self.checkpoint.meta().get("digest")
+        hosts.same("that checkpoint's parameters", str(digest)[:12], disk)
+        weights = json.dumps(digests(self.info["weights"]), sort_keys=True)
+        hosts.same("their pretrained weights", weights, "give all of them the same files")
 
     def keep(self, source: str | None) -> None:
         """Write the config into the run directory. source: text of the config file."""

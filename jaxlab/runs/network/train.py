@@ -12,7 +12,7 @@ from jaxlab.core.plots import training_curves
 from jaxlab.core.remote.paths import sending
 from jaxlab.core.types import Interrupted
 from jaxlab.core.visible import from_here
-from jaxlab.data.pipeline import Batches, prefetch
+from jaxlab.data.pipeline import ALL, Batches, prefetch
 from jaxlab.data.source import Opened
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment
@@ -32,6 +32,7 @@ from jaxlab.training.agreement import agreement
 from jaxlab.training.checkpoint import Checkpoints
 from jaxlab.training.comparison import compared_gradients, shared
 from jaxlab.training.display import LEGEND, Session, TerminalDisplay
+from jaxlab.training.hosts import Agreement, Unwritten
 from jaxlab.training.loop import Fit, Phase
 from jaxlab.training.monitor import Monitor
 from jaxlab.training.notices import Notices
@@ -70,6 +71,7 @@ def train(
     _log_unknown_classes(recipe, opened, session)
     start = begin(recipe, rundir, opened, layout, allow_config_change, session)
     recipe = start.recipe
+    start.check_alike(session.hosts)
     interrupted = False
     goes_on = start.new or not start.is_done(session)
     if goes_on:
@@ -77,8 +79,9 @@ def train(
         ceiling = opened.ceiling
         del opened  # its targets, gigabytes of a whole brain, are copied into the portions
         interrupted = _fit(start, portions, ceiling, layout, source, session)
-    training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
-    if experiment.pretext is not None and not interrupted:
+    if session.hosts.writes:
+        training_curves(journal.read(rundir.metrics), rundir.plot("curves"))
+    if experiment.pretext is not None and not interrupted and session.hosts.writes:
         keep_pictures(rundir, experiment, anew=goes_on)
     if interrupted:  # said now that all is saved: a script must not go on with a network half trained
         raise Interrupted
@@ -104,15 +107,17 @@ def _fit(
     learn, validate = portions
     state, progress = start.state(learn, layout, session)
     recipe.check_rows(state.variables)
+    session.hosts.meet("the first step")  # the run directory is as it was for all
     if start.new:  # now that the checkpoint is seen to fit the config
-        start.keep(source)
+        if session.hosts.writes:
+            start.keep(source)
         if start.is_done(session):
             return False
     program, table, steps_per_epoch = recipe.program, start.info["finetune"], recipe.training.steps_per_epoch
     if program.dtype != training.dtype:
         session.log(f"warning: this device has no {training.dtype}; computing in {program.dtype}")
     session.log(summary(table))
-    batches = _batches(recipe, learn)
+    batches = _batches(recipe, learn, layout.rows(training.batch_size))
     evaluator = Evaluator(program, layout, training.batch_size)
     first, plan = int(state.step), recipe.plan
     session.once(LEGEND)
@@ -125,7 +130,7 @@ def _fit(
             )
         )
     with shown as display, Reports(start.rundir.path, session.once) as reports:
-        kept = journal.Journal(start.rundir.path, first)
+        kept = journal.Journal(start.rundir.path, first) if session.hosts.writes else Unwritten()
         monitor = Monitor(Notices(display.note, kept.notice))
         watch = Watch(recipe.task.objectives, monitor.notices, lambda: monitor.place)
 
@@ -141,9 +146,11 @@ def _fit(
             scores=program.scores,
             evaluate=validated,
             no_sums=evaluator.no_sums,
-            batch_ids=lambda step: learn.ids[batches[step]["index"]].tolist(),
+            batch_ids=lambda step: learn.ids[_batches(recipe, learn)[step]["index"]].tolist(),
             journal=kept,
-            checkpoints=Checkpoints(start.rundir.checkpoints, training.keep_every, session.log),
+            checkpoints=Checkpoints(start.rundir.checkpoints, training.keep_every, session.log)
+            if session.hosts.writes
+            else Unwritten(),
             display=display,
             progress=progress,
             budget=session.budget,
@@ -151,6 +158,7 @@ def _fit(
             judge=session.judge,
             monitor=monitor,
             recorder=Recorder(start.rundir.profile, session.to_profile(), plan, display.note),
+            agree=Agreement(session.hosts),
         )
         session.budget.took("start", session.began)
         loop.run(layout.put(state))
@@ -162,10 +170,10 @@ def _layout(experiment: Experiment, several: Parallel, session: Session) -> Layo
     """How batches lie on the devices; a warning where some stay idle. several: what "auto" takes."""
     training = experiment.training
     layout = experiment.layout_with(several)
-    if training.parallel == "auto" and layout.count < jax.local_device_count():
+    if training.parallel == "auto" and layout.count < jax.device_count():
         session.log(
             f"warning: batch_size={training.batch_size} divides over {layout.count} of the "
-            f"{jax.local_device_count()} devices; the others stay idle"
+            f"{jax.device_count()} devices; the others stay idle"
         )
     return layout
 
@@ -183,7 +191,7 @@ def _log_unknown_classes(recipe: Recipe, opened: Opened, session: Session) -> No
         )
 
 
-def _batches(recipe: Recipe, learn: Portion) -> Batches:
+def _batches(recipe: Recipe, learn: Portion, rows: slice = ALL) -> Batches:
     experiment = recipe.experiment
     return Batches(
         *learn.sent,
@@ -192,6 +200,7 @@ def _batches(recipe: Recipe, learn: Portion) -> Batches:
         experiment.balance,
         learn.label,
         learn.batch_of,
+        rows,
     )
 
 

@@ -1,0 +1,19 @@
+"""What stands in the place of a journal and of checkpoints in a process that does not write."""
+
+from typing import Any
+
+
+class Unwritten:
+    """Takes what `Journal` and `Checkpoints` take, and keeps none of it."""
+
+    def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None: ...
+
+    def notice(self, notice: Any) -> None: ...
+
+    def save(self, arrays: Any, meta: dict[str, Any], then: Any = None) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def wait(self) -> None: ...
+
+    def close(self) -> None: ...
