@@ -183,3 +183,7 @@ def _of_processes(parallel: Parallel, count: int) -> Parallel:
             f'parallel="{parallel}": is of one process, and {count} train together; expected "auto", "data" or "fsdp"'
         )
     return "data"
+
+
+def _is_spread(path: tuple[Any, ...]) -> bool:
+    return any(getattr(entry, "name", None) in _SPREAD for entry in path)
