@@ -2,6 +2,7 @@ import json
 import queue
 import socket
 import threading
+import time
 
 import pytest
 from told import Service
@@ -27,6 +28,8 @@ def test_a_silent_process_ends_the_others():
     (one, two), ended = watches(service)
     one.start()
     two.start()
+    while one._names[1] == "process 1":
+        time.sleep(0.01)
     two.stop()  # as if it had been killed
     index, gone = ended.get(timeout=20)
     assert (index, gone.code) == (0, AGAIN)
