@@ -50,8 +50,9 @@ def join(
     """Make this process one of several that train together; call it first of all, in each of them.
 
     coordinator: HOST:PORT of process 0, where any port will do that is free there; or "auto", as Slurm, Open MPI, TPU
-        pods and Kubernetes jobs say. processes: how many there are. process: which this is, from 0 up. Default:
-        $JAXLAB_COORDINATOR, $JAXLAB_PROCESSES and $JAXLAB_PROCESS; without a coordinator a process stays alone.
+        pods and Kubernetes jobs say. Without one a process stays alone.
+    processes: how many there are. process: which this is, from 0 up. What is not given is taken from the environment
+        (JAXLAB_COORDINATOR, JAXLAB_PROCESSES, JAXLAB_PROCESS).
     timeout: seconds to wait for the others.
 
     From then on, all processes call `jaxlab.train` with the same experiment and the same run directory, on a disk that
