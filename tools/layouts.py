@@ -61,7 +61,7 @@ def main(
                 )
             _check(new, count)
     if json_path:
-        json_path.write_text(json.dumps({"processor": processor(), "found": found}, indent=1))
+        json_path.write_text(json.dumps({"processor": processor(), "found": found}, indent=1), "utf-8")
 
 
 def _measured(

@@ -32,6 +32,7 @@ from jaxlab.runs.run import NamedScores, Run, Which
 from jaxlab.runs.seeds import SeedsRun
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.rundir import RunDirectory
+from jaxlab.training.sharding import Layout
 from jaxlab.training.state import Variables
 
 
@@ -152,8 +153,8 @@ class SubjectNetwork(OfSubject, NetworkRun):
         )
         return learn, validate
 
-    def put(self, variables: Variables) -> Variables:
-        return super().put(replace(variables, constants=self._constants(variables)))
+    def put(self, variables: Variables, layout: Layout | None = None) -> Variables:
+        return super().put(replace(variables, constants=self._constants(variables)), layout)
 
     def untrained(self, checkpoint: Saved) -> Variables:
         found = self.whole.untrained(checkpoint)

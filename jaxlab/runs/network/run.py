@@ -416,11 +416,11 @@ class NetworkRun(Run):
 
     def on_devices(self, checkpoint: Saved, layout: Layout | None = None) -> Variables:
         """What evaluation uses of a checkpoint, on the devices. layout: default that of the training's batches."""
-        return (layout or self._layout).put(variables_of(checkpoint))
+        return self.put(variables_of(checkpoint), layout)
 
-    def put(self, variables: Variables) -> Variables:
-        """Host arrays on the devices."""
-        return self._layout.put(variables)
+    def put(self, variables: Variables, layout: Layout | None = None) -> Variables:
+        """Host arrays on the devices. layout: default that of the training's batches."""
+        return (layout or self._layout).put(variables)
 
 
 def variables_of(checkpoint: Saved) -> Variables:
