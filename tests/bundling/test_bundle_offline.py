@@ -197,7 +197,7 @@ def test_labelled_predictions_of_unknown_origin_are_taken_for_the_runs_own(place
 @pytest.mark.slow
 def test_a_network_and_folds_predict_by_the_checkpoints_asked_for(place, tmp_path, monkeypatch):
     monkeypatch.setattr(wheels, "own_wheel", lambda folder: folder / "none.whl")
-    monkeypatch.setattr(wheels, "lacking", lambda wheel, image: [])
+    monkeypatch.setattr(wheels, "lacking", lambda wheel, image, python: [])
     out = bundle([place / "network/fold0", place / "network"], tmp_path / "a bundle", which=1)
     runs = json.loads((out / "bundle.json").read_text())["runs"]
     assert [run["path"] for run in runs] == ["runs/fold0", "runs/network"]
