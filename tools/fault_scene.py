@@ -114,6 +114,8 @@ class Story:
             self.found("hangs", f"no end within {self.scene.bound:.0f} s")
             raise
         self.log.append(f"[{self.kind}] code {end.returncode}\n{end.stderr}")
+        if self.kind == "SIGINT" and end.returncode == 1 and not end.stderr:
+            raise Missed  # before the command began: the answer is multiprocessing's
         if "Traceback (most recent call last)" in end.stderr:
             self.found("tracebacks", end.stderr[-1500:])
         elif end.returncode not in codes:

@@ -20,7 +20,7 @@ from jaxlab.core.types import EVALUATION
 from jaxlab.data.levels import Levels
 from jaxlab.data.source import Opened
 from jaxlab.experiment.experiment import Experiment
-from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets, say
+from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
 from jaxlab.experiment.questions import language_of
 from jaxlab.experiment.seen import input_of
 from jaxlab.experiment.sides import asked_of_mirrored, divided, seen_on_both_sides, unvalidated
@@ -179,11 +179,11 @@ class Recipe:
 
         Made anew each time, by a language model. Raises UserError where that, or what it makes, is of no use.
         """
-        network = nnx.merge(*self.shapes)
-        found = dict(filled(network))
-        for line in tied(network, found):
-            say(line)
-        return found
+        return dict(filled(nnx.merge(*self.shapes)))
+
+    def tied_answers(self, of_answers: tree.Flat) -> list[str]:
+        """A line for each head that cannot tell some answers apart. of_answers: as the property."""
+        return tied(nnx.merge(*self.shapes), of_answers) if of_answers else []
 
     def initial_variables(
         self,

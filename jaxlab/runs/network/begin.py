@@ -144,6 +144,8 @@ def begin(
         check_same(recipe.experiment, rundir, info, allow_change, session, changes)
     checkpoint = _newest(rundir, session)
     new, of_answers = not existed or allow_change, {} if checkpoint else recipe.of_answers
+    for line in recipe.tied_answers(of_answers):
+        session.log(line)
     return Start(recipe, rundir, info, (params, stats), checkpoint, new, of_answers)
 
 
