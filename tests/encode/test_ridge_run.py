@@ -16,7 +16,6 @@ from scipy.stats import pearsonr
 import jaxlab
 import submit
 from jaxlab.cli.main import main
-from jaxlab.core import store
 from jaxlab.data import Simulated
 from jaxlab.encode.ridge import BandScore
 from jaxlab.runs import ridge as ridge_run
@@ -60,16 +59,17 @@ def place(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_run_predicts_a_valid_submission(place):
+def test_a_run_predicts_a_valid_submission(place, tmp_path, monkeypatch):
     run_command("predict", place / "run", "--out", place / "out.csv")
     assert submit.check(place / "out.csv", place / "data/sample_submission.csv") == []
     run = jaxlab.load(place / "run")
     test = Predictions.load(place / "run/predictions/test.npz")
     np.testing.assert_allclose(run.predict(place / "data/test"), test.values, rtol=1e-5, atol=1e-5)
-    ready, kept = run.ready(), sorted(store.cache_dir().rglob("*"))
+    ready = run.ready()
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path / "cache"))  # one that no other test writes to
     files = [ready.taken(file.read_bytes(), file.name) for file in sorted((place / "data/test").iterdir())]
     np.testing.assert_allclose(ready.predict(files), test.values, rtol=1e-5, atol=1e-5)
-    assert sorted(store.cache_dir().rglob("*")) == kept  # features of what is served are not
+    assert not (tmp_path / "cache").exists()  # features of what is served are not kept
     assert test.provenance["digest"] == run.checkpoint().meta()["digest"]
     assert test.provenance["config"]["type"] == "Ridge"
     assert (place / "run/plots/bands.png").is_file()
