@@ -58,14 +58,14 @@ class Stimuli:
 
     ids: (u,) those of the samples that show them first. row_of: (n,) which of the u each sample shows; None where
         each shows its own. checksum: of what the network is given, before its preprocessing.
-    batches: (size, done) -> (which of the u, a batch of `size` rows) from the number `done` on, always in the same
-        order; the last batch is filled up.
+    batches: (size, first, stop) -> (which of the u, a batch of `size` rows) from the number `first` to before `stop`,
+        always in the same order; the last batch is filled up.
     """
 
     ids: np.ndarray
     row_of: np.ndarray | None
     checksum: str
-    batches: Callable[[int, int], Iterator[tuple[np.ndarray, HostBatch]]]
+    batches: Callable[[int, int, int], Iterator[tuple[np.ndarray, HostBatch]]]
 
     def __len__(self) -> int:
         return len(self.ids)

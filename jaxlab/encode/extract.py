@@ -2,33 +2,23 @@
 
 import hashlib
 import json
-import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from jaxlab.core.progress import Bar
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
-from jaxlab.data.source import examples
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli
+from jaxlab.encode.making import Making, run
 from jaxlab.encode.repeated import Repeated, Rows
 from jaxlab.encode.store import Folder, Layer
-from jaxlab.encode.store import Rows as Batch
-from jaxlab.training.display import ImagesPerSecond
-from jaxlab.training.rundir import provenance
-from jaxlab.training.sharding import Layout
 
 VERSION = 1  # of what networks compute: another one leaves all stored features behind
-CPU_ROWS, ROWS = 16, 64  # of a batch on each device
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,7 @@ def fresh(encoders: Sequence[Loaded], samples: Samples, size: int) -> FeatureSet
     kept: dict[str, StoredLayer] = {}
     for encoder in encoders:
         stimuli = encoder.stimuli(samples, np.arange(len(samples)))
-        parts = [values for _, values in _run(encoder, stimuli, encoder.layers, 0, size)]
+        parts = [values for _, values in run(encoder, stimuli, encoder.layers, 0, len(stimuli), size)]
         folder = Folder(_key(encoder, stimuli))
         for name, layer in encoder.named.items():
             whole = _layer(encoder, stimuli, layer)
@@ -141,21 +131,15 @@ def _layer(encoder: Loaded, stimuli: Stimuli, name: str) -> Layer:
 
 def _kept(encoder: Loaded, stimuli: Stimuli, console: Console) -> dict[str, StoredLayer]:
     """{layer: what is kept of it}; those that are missing are computed together."""
-    log = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     folder = Folder(_key(encoder, stimuli))
     layers = [_layer(encoder, stimuli, name) for name in encoder.layers]
     found = {layer: folder.open(layer) for layer in layers}
     took: dict[Layer, float | None] = dict.fromkeys(layers)
-    if any(array is None for array in found.values()):
-        with folder.locked(log):  # another process may have made them meanwhile
+    if missing := [layer for layer in layers if found[layer] is None]:
+        make = Making(encoder, stimuli, folder, console)
+        with folder.locked(otherwise=partial(make.help, missing)):
             if missing := [layer for layer in layers if folder.open(layer) is None]:
-                for file in (folder.path / layer.file for layer in missing):
-                    if file.exists():
-                        log(f"{file}: is not as it was written; made anew")
-                seconds = _make(encoder, stimuli, folder, missing, console)
-                took |= dict.fromkeys(missing, seconds)
-                names = examples(layer.name for layer in missing)
-                log(f"features {names} of {len(stimuli)} samples in {seconds:.1f} s: {folder.path}")
+                took |= dict.fromkeys(missing, make.all(missing))
         found = {layer: folder.open(layer) for layer in layers}
     kept = {}
     for layer, array in found.items():
@@ -169,66 +153,3 @@ def _key(encoder: Loaded, stimuli: Stimuli) -> str:
     ids = hashlib.sha256("\n".join(stimuli.ids.tolist()).encode()).hexdigest()
     parts = [VERSION, encoder.recipe, encoder.frozen.digest, stimuli.checksum, len(stimuli), ids]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _make(
-    encoder: Loaded, stimuli: Stimuli, folder: Folder, missing: Sequence[Layer], console: Console
-) -> float:
-    """Compute and store the `missing` layers; the seconds that it took."""
-    start = time.perf_counter()
-    about = {
-        "encoder": encoder.recipe,
-        "digest": encoder.frozen.digest,
-        "weights": encoder.frozen.weights,
-        "data": stimuli.checksum,
-        **provenance(),
-    }
-    with _bar(console) as bar:
-        task = bar.add_task("features", total=len(stimuli))
-
-        def batches(done: int) -> Iterator[Batch]:
-            bar.update(task, completed=done)
-            for which, values in _run(
-                encoder, stimuli, [layer.name for layer in missing], done, _usual_size()
-            ):
-                yield which, values
-                bar.advance(task, len(which))
-
-        folder.fill(missing, stimuli.ids, about, batches)
-    return time.perf_counter() - start
-
-
-def _usual_size() -> int:
-    return jax.local_device_count() * (CPU_ROWS if jax.default_backend() == "cpu" else ROWS)
-
-
-def _run(encoder: Loaded, stimuli: Stimuli, layers: Sequence[str], done: int, size: int) -> Iterator[Batch]:
-    """The layers' values from row `done` on. While the devices compute a batch, the next one is made on the host."""
-    layout = Layout("auto", size)
-    compiled = encoder.program(tuple(layers), layout)
-    variables = layout.put(encoder.frozen.variables)
-    running: deque[tuple[np.ndarray, dict[str, jax.Array]]] = deque()
-
-    def finished() -> Batch:
-        which, outputs = running.popleft()
-        host = jax.device_get(outputs)
-        return which, {name: x.reshape(size, *encoder.shapes[name])[: len(which)] for name, x in host.items()}
-
-    for which, batch in stimuli.batches(size, done):
-        running.append((which, compiled(variables, layout.put_batch(batch))))
-        if len(running) > 1:
-            yield finished()
-    while running:
-        yield finished()
-
-
-def _bar(console: Console) -> Bar:
-    return Bar(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.completed}/{task.total}"),
-        ImagesPerSecond(1),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-    )

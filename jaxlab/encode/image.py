@@ -133,11 +133,11 @@ def _stimuli(images: Images, from_0_to_1: bool, samples: Samples, rows: np.ndarr
         _, first, row_of = np.unique(samples.image_of[rows], return_index=True, return_inverse=True)
         positions = rows[first]
 
-    def batches(size: int, done: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
-        for decoded in stream(samples, positions[done:], images, size):
+    def batches(size: int, first: int, stop: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
+        for decoded in stream(samples, positions[first:stop], images, size):
             count = len(decoded)
             full = decoded if count == size else decoded[np.minimum(np.arange(size), count - 1)]
-            yield np.arange(done, done + count), {"image": full}
-            done += count
+            yield np.arange(first, first + count), {"image": full}
+            first += count
 
     return Stimuli(samples.ids[positions], row_of, checksums(samples, positions).hex(), batches)

@@ -5,6 +5,7 @@ features/<key>/ids.npy                    (n,) of the samples
 features/<key>/<layer>.<pool>.<dtype>.npy (n, ...); bfloat16 as its 16 bits
 features/<key>/*.partial, progress.json   being made: {file: rows that are on disk}
 features/<key>/lock                       held by the process that makes them
+features/<key>/pieces/                    what others make of them meanwhile: `pieces`
 
 A file gets its name once it is whole and on disk, and counts only when the manifest then lists it. It is summed when
 it is first opened by a process: one that has changed since it was written is made anew.
@@ -29,6 +30,7 @@ from jaxlab.core.types import UserError
 SCHEMA = 1
 _SUM = "sum"
 FLUSH_SECONDS = 5.0  # between the moments after which a killed run goes on
+_WAIT = 5.0  # seconds after which one that waits looks again for something to do
 _ADVICE = 'or keep less: pool="mean", dtype="bfloat16", fewer layers'
 _STORED: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(np.uint16)}
 
@@ -80,19 +82,53 @@ class Folder:
             return None
         return array if layer.dtype == "float32" else array.view(ml_dtypes.bfloat16)
 
+    def listed(self) -> set[str]:
+        """Files of the layers that are whole, as its manifest says."""
+        return set(_listed(self.path))
+
+    def lists(self, layers: Sequence[Layer]) -> bool:
+        """Whether its manifest has all of them; their files are not looked at."""
+        return {layer.file for layer in layers} <= self.listed()
+
+    def done(self, layers: Sequence[Layer]) -> int:
+        """Rows of all of these layers that are on disk."""
+        progress = self._progress()
+        return min(progress.get(layer.file, 0) for layer in layers)
+
     @contextlib.contextmanager
-    def locked(self, log: Callable[[str], None]) -> Iterator[None]:
-        """Alone in the folder: another process that makes features there is waited for. A kill frees the lock."""
+    def locked(self, otherwise: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Alone in the folder; a kill frees the lock.
+
+        otherwise: called again and again while another process has it; what waits for that one where it is False.
+        """
+        with self._lock() as acquired:
+            while not acquired(0) and (otherwise() or not acquired(_WAIT)):
+                pass
+            yield
+
+    @contextlib.contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Alone in the folder where nobody else is: whether it is so."""
+        with self._lock() as acquired:
+            yield acquired(0)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[Callable[[float], bool]]:
+        """What acquires the folder's lock in so many seconds, and says whether; it is released at the end."""
         with writing(self.path, ELSEWHERE.format(_ADVICE)):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                log(f"{self.path}: another process makes these features; waiting for it")
-                lock.acquire()
+        lock = FileLock(self.path / "lock")
+
+        def acquired(seconds: float) -> bool:
+            with writing(self.path, ELSEWHERE.format(_ADVICE)):
+                try:
+                    lock.acquire(timeout=seconds)
+                except Timeout:
+                    return False
+            return True
+
         try:
-            yield
+            yield acquired
         finally:
             lock.release()
 

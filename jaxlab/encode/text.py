@@ -83,10 +83,10 @@ def _stimuli(config: TextEncoder, tokenizer: OpenTokenizer, samples: Samples, ro
     order = np.argsort(-tokens.mask.sum(1), kind="stable")
     ids, mask = tokens.ids[order], tokens.mask[order]
 
-    def batches(size: int, done: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
-        left = Tokens(ids[done:], mask[done:], 0)
-        for which, part, shown in left.batches(size, MULTIPLE):
-            yield done + which, {"ids": part, "mask": shown}
+    def batches(size: int, first: int, stop: int) -> Iterator[tuple[np.ndarray, HostBatch]]:
+        asked = Tokens(ids[first:stop], mask[first:stop], 0)
+        for which, part, shown in asked.batches(size, MULTIPLE):
+            yield first + which, {"ids": part, "mask": shown}
 
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

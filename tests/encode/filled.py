@@ -7,11 +7,14 @@ from pathlib import Path
 
 from encoding import encoder, pixels, samples
 
-from jaxlab.encode import features, load_all, store
+from jaxlab.encode import features, load_all, pieces, store
 
 
 def until(file: Path, dies_at: int) -> None:
-    """Features of 400 images, each batch recorded at once and said; killed when `dies_at` rows are, -1: never."""
+    """Features of 400 images, in pieces of 64, each batch recorded at once and said.
+
+    Killed when `dies_at` rows are, -1: never.
+    """
     record = store.Folder._record
 
     def recorded(self, arrays, progress, done):
@@ -20,12 +23,12 @@ def until(file: Path, dies_at: int) -> None:
         if done == dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    store.FLUSH_SECONDS, store.Folder._record = 0.0, recorded
+    store.FLUSH_SECONDS, store.Folder._record, pieces.ROWS = 0.0, recorded, 64
     features(load_all((encoder(file, "level1", "fc2"),)), samples(pixels(400)))
 
 
 def hold(seconds: float) -> None:
     """The lock of the folder "key", and says so."""
-    with store.Folder("key").locked(print):
+    with store.Folder("key").locked():
         print("held", flush=True)
         time.sleep(seconds)

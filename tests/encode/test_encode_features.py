@@ -69,7 +69,7 @@ def test_a_second_time_nothing_is_computed(file, monkeypatch):
     given, config = samples(pixels()), encoder(file, "level1", "level2")
     first, said = made(config, given)
     assert "features level1, level2 of 50 samples" in said
-    monkeypatch.setattr("jaxlab.encode.extract._run", pytest.fail)
+    monkeypatch.setattr("jaxlab.encode.making.run", pytest.fail)
     again, said = made(config, given)
     assert said == ""
     assert again.fingerprint == first.fingerprint
@@ -175,6 +175,7 @@ def test_two_processes_at_once_compute_it_once(file, tmp_path):
     assert [ended.returncode for ended in both] == [0, 0], both
     assert sorted(ended.stdout.count("done 400") for ended in both) in ([0, 1], [0, 2])
     (folder,) = (tmp_path / "both" / "features").iterdir()
+    assert not (folder / "pieces").exists()
     images = pixels(400)
     stored = np.load(folder / "level1.none.float32.npy")
     for row in (0, 200, 399):

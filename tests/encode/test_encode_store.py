@@ -40,7 +40,7 @@ def fill(folder: Folder, *layers: Layer, values=VALUES, dies_at: int | None = No
             rows = np.arange(start, min(start + 2, 10))
             yield rows, {layer.name: values[rows].astype(layer.dtype) for layer in layers}
 
-    with folder.locked(pytest.fail):
+    with folder.locked(otherwise=pytest.fail):
         folder.fill(layers, IDS, {"digest": "d"}, batches)
     return asked
 
@@ -215,10 +215,10 @@ def test_a_folder_that_cannot_be_made_is_an_error(folder, tmp_path):
 def test_a_second_process_waits_for_the_first(folder):
     with processes.Process(filled.hold, 1) as other:
         assert other.stdout.readline() == "held\n"
-        said = []
-        with folder.locked(said.append):
+        asked = []
+        with folder.locked(otherwise=lambda: asked.append("what else to do")):
             assert other.wait() == 0
-        assert "another process makes these features" in said[0]
+        assert asked
 
 
 def test_a_killed_process_holds_no_lock(folder):
