@@ -5,9 +5,9 @@ A band is one layer at one blur. Its features are scaled together, so that the m
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlab.core.late import Late
+from jaxlab.encode.dealt import dealt
 from jaxlab.encode.repeated import Rows
 
 if TYPE_CHECKING:
@@ -85,10 +86,15 @@ class Scaling:
         """With kernels multiplied by `weight`."""
         return Scaling(self.blur, self.mean, self.gain * np.float32(np.sqrt(weight)))
 
-    def blocks(self, array: Rows) -> Iterator[tuple[slice, Float[Array, "b d"]]]:
-        """Rows of features, some at a time, as the band's on the device."""
-        for rows in _slices(array):
-            yield rows, self(array[rows])
+    def blocks(
+        self, array: Rows, do: Callable[[slice, Float[Array, "b d"]], Any] = lambda _, x: x
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows of features, some at a time, and what `do` makes of them as the band's on a device."""
+
+        def block(rows: slice) -> tuple[slice, np.ndarray]:
+            return rows, np.asarray(do(rows, self(array[rows])))
+
+        return dealt(block, _slices(array))
 
     def __call__(self, rows: np.ndarray) -> Float[Array, "b d"]:
         """So many rows that they fit into memory."""
@@ -100,11 +106,14 @@ def measure(layer: str, blur: float, array: Rows, fold: np.ndarray) -> Band:
     counts = np.bincount(fold)
     shift = _typical(array[:_FEW], blur)
     sums, squares = (np.zeros((len(counts), len(shift))) for _ in range(2))
-    for rows in _slices(array):
+
+    def block(rows: slice) -> tuple[np.ndarray, np.ndarray]:
         member = (fold[rows][None] == np.arange(len(counts))[:, None]).astype(np.float32)
-        first, second = _sums(array[rows], shift, member, blur)
-        sums += np.asarray(first)
-        squares += np.asarray(second)
+        return jax.device_get(_sums(array[rows], shift, member, blur))
+
+    for first, second in dealt(block, _slices(array)):
+        sums += first
+        squares += second
     return Band(layer, blur, array, counts, shift, sums, squares)
 
 
@@ -121,13 +130,18 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
     """(n, m) float32 products of two sets of rows of a layer; second None: of one with itself."""
     other = first if second is None else second
     out = np.empty((len(first), len(other)), np.float32)
-    for rows, a in scaling.blocks(first):
+
+    def block(rows: slice) -> None:
+        a = scaling(first[rows])
         for columns in _slices(other):
-            if second is None and columns.start < rows.start:
-                out[rows, columns] = out[columns, rows].T
-            else:
+            if second is not None or columns.start >= rows.start:
                 same = second is None and columns == rows
                 out[rows, columns] = np.asarray(_products(a, a if same else scaling(other[columns])))
+                if second is None and not same:
+                    out[columns, rows] = out[rows, columns].T
+
+    for _ in dealt(block, _slices(first)):
+        pass
     return out
 
 

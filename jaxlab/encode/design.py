@@ -60,7 +60,7 @@ def of_band(band: Band, standardize: bool, in_primal: bool) -> Primal | Dual:
     scalings = [band.scaling(standardize, without) for without in folds]
     if in_primal:
         return Primal([
-            np.concatenate([np.asarray(block) for _, block in scaling.blocks(band.array)])
+            np.concatenate([block for _, block in scaling.blocks(band.array)])
             for scaling in scalings
         ])  # fmt: skip
     return Dual([kernel(band.array, None, scaling) for scaling in scalings])

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
@@ -53,9 +55,8 @@ class Fitted:
         for band, scaling in self.scalings.items():
             array = features.rows(self.layers[band])
             if self.weights is not None:
-                weights = jnp.asarray(self.weights[band])
-                for rows, block in scaling.blocks(array):
-                    out[rows] += np.asarray(jnp.matmul(block, weights, precision="highest"))
+                for rows, part in scaling.blocks(array, partial(_predicted, self.weights[band])):
+                    out[rows] += part
             elif train is not None and self.rows is not None:
                 out += kernel(array, train.rows(self.layers[band]), scaling) @ self.rows
         return narrowed(out)
@@ -148,6 +149,14 @@ def of_rows(
 def _onto_features(band: Band, scaling: Scaling, rows: np.ndarray) -> np.ndarray:
     """(d, t): scaled features' @ rows."""
     total = np.zeros((band.width, rows.shape[1]), np.float32)
-    for where, block in scaling.blocks(band.array):
-        total += np.asarray(jnp.matmul(block.T, jnp.asarray(rows[where]), precision="highest"))
+
+    def block(where: slice, x: Array) -> Array:
+        return jnp.matmul(x.T, jnp.asarray(rows[where]), precision="highest")
+
+    for _, part in scaling.blocks(band.array, block):
+        total += part
     return total
+
+
+def _predicted(weights: np.ndarray, _: slice, x: Array) -> Array:
+    return jnp.matmul(x, jnp.asarray(weights), precision="highest")

@@ -17,6 +17,7 @@ from jaxlab.data.split import KFold
 from jaxlab.encode import banded, folds
 from jaxlab.encode.bands import Band, kernel, measure
 from jaxlab.encode.cached import CachedFeatures
+from jaxlab.encode.dealt import dealt
 from jaxlab.encode.design import Design, Designs, combined
 from jaxlab.encode.encoder import Encoder
 from jaxlab.encode.extract import FeatureSet
@@ -165,9 +166,11 @@ def bands_of(
 
 
 def _folds(design: Design, fold: np.ndarray) -> Iterator[Fold]:
-    for number in range(fold.max() + 1):
+    def one(number: int) -> Fold:
         train, new = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        yield Fold(design.fold(number, train, new), train, new)
+        return Fold(design.fold(number, train, new), train, new)
+
+    return dealt(one, range(fold.max() + 1))
 
 
 def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray) -> BandScore:

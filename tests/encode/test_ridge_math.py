@@ -1,5 +1,6 @@
 """Ridge regression against scikit-learn, scipy and worked-out kernels."""
 
+import jax
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -11,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from jaxlab.core.types import UserError
 from jaxlab.data import Images, Simulated
-from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, design, fitted, folds
+from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, dealt, design, eigen, fitted, folds
 from jaxlab.encode.eigen import centred, dual, primal
 from jaxlab.encode.extract import StoredLayer
 from jaxlab.encode.fitted import Fitted
@@ -205,8 +206,23 @@ def best_penalty(x: np.ndarray, y: np.ndarray, fold: np.ndarray = FOLD) -> np.nd
     return np.array(ALPHAS)[np.argmax(r, 0)]
 
 
-@pytest.mark.parametrize("width", [9, 200])
-def test_a_fit_is_scikit_learns_with_the_best_penalty_of_each_target(width):
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Work is dealt to two devices, as it is where they are not a CPU's; a block has ten rows of 200."""
+    used = []
+    monkeypatch.setattr(eigen.jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(dealt, "devices", lambda: jax.local_devices()[2:])
+    monkeypatch.setattr(bands, "_BLOCK", 2000)
+    scaled = bands._scaled
+    monkeypatch.setattr(bands, "_scaled", lambda *given: used.append(found := scaled(*given)) or found)
+    yield
+    assert {device for array in used for device in array.devices()} == set(jax.local_devices()[2:])
+
+
+@pytest.mark.parametrize(("width", "devices"), [(9, None), (200, None), (200, "two_gpus")])
+def test_a_fit_is_scikit_learns_with_the_best_penalty_of_each_target(width, devices, request):
+    if devices:
+        request.getfixturevalue(devices)
     x, y = problem(width)
     outcome = fitted_to(config(), y, a=x)
     scale = np.sqrt(np.square(x - x.mean(0)).sum(1).mean())
