@@ -1,21 +1,25 @@
 """Several processes on this machine train as one, and are held to what one process trains.
 
-    python tools/hosts_check.py [--processes 2 4] [--devices 4] [--folder FOLDER]
+    python tools/hosts_check.py [--processes 2 4] [--devices 4] [--parallel data fsdp] [--folder FOLDER]
 
-With each count: the losses of all steps and the parameters at the end, beside those of one process with all devices;
-then, with the first count, a signal to the last process, a process killed, and the run gone on with by one process.
-Prints a line for each, and ends with code 1 where one is not as it should be.
+With each count, and parameters on every device or in parts: the losses of all steps and the parameters at the end,
+beside those of one process with all devices. Then, with the first count: in parts, a run that was stopped and is gone
+on with by one process, on all devices and on one; whole, a signal to the last process, a process killed, and the run
+gone on with by one process. Prints a line for each, and ends with code 1 where one is not as it should be.
 """
 
 import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +30,10 @@ from jaxlab.experiment import Experiment, Training
 from jaxlab.models import ShallowCNN
 
 experiment = Experiment(
-    data=Simulated(images=80, test_images=8, neurons=5, size=16),
+    data=Simulated(images=80, test_images=8, neurons=1024, size=16),  # so many that a readout stays in parts
     split=RandomSplit(validation=0.2),
     augment=(Flip(), Shift(pixels=2)),
-    model=ShallowCNN(channels=(4, 6), kernel_sizes=(3, 3), dropout=0.2),
+    model=ShallowCNN(channels=(8, 16), kernel_sizes=(3, 3), dropout=0.2),
     training=Training(epochs=6, batch_size=8, checkpoint_steps=3, ema=0.9, parallel="data"),
 )
 """
@@ -37,25 +41,41 @@ TOLERANCE = 1e-5  # of losses relative, of parameters absolute: sums in another 
 BOUND = 90.0  # seconds in which those end that are left
 
 
-def started(folder: Path, run: str, count: int, devices: int) -> list[subprocess.Popen[bytes]]:
-    """So many processes that train one run. What each says goes to a file beside it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    env = {
-        **os.environ,
-        "JAX_PLATFORMS": "cpu",
-        "JAX_NUM_CPU_DEVICES": str(devices // count),
-        "JAXLAB_REGISTRY": "off",
-    }
-    command = [sys.executable, "-m", "jaxlab", "train", str(folder / "config.py"), "--run", str(folder / run)]
-    where = ["--coordinator", f"127.0.0.1:{port}", "--processes", str(count), "--process"]
-    found = []
-    for k in range(count):
-        said = (folder / f"{run}.{k}.txt").open("wb")
-        found.append(
-            subprocess.Popen([*command, *where, str(k)], env=env, stdout=said, stderr=subprocess.STDOUT)
-        )
-    return found
+@dataclass(frozen=True)
+class Case:
+    """How a run is trained: its layout, and the devices of all processes together."""
+
+    folder: Path
+    devices: int
+    settings: tuple[str, ...] = ()
+
+    def started(self, run: str, count: int) -> list[subprocess.Popen[bytes]]:
+        """So many processes that train one run. What each says goes to a file beside it."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        env = {
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "JAX_NUM_CPU_DEVICES": str(self.devices // count),
+            "JAXLAB_REGISTRY": "off",
+        }
+        command = [sys.executable, "-m", "jaxlab", "train", str(self.folder / "config.py")]
+        command += [
+            "--run",
+            str(self.folder / run),
+            *(part for one in self.settings for part in ("--set", one)),
+        ]
+        where = ["--coordinator", f"127.0.0.1:{port}", "--processes", str(count), "--process"]
+        found = []
+        for k in range(count):
+            said = (self.folder / f"{run}.{k}.txt").open("ab")
+            found.append(
+                subprocess.Popen([*command, *where, str(k)], env=env, stdout=said, stderr=subprocess.STDOUT)
+            )
+        return found
+
+    def trained(self, run: str, count: int = 1) -> list[int]:
+        return ended(self.started(run, count))
 
 
 def ended(processes: list[subprocess.Popen[bytes]], within: float = 600) -> list[int]:
@@ -92,47 +112,89 @@ def wait_for_checkpoint(run: Path, within: float = 300) -> None:
         time.sleep(0.05)
 
 
+class Check:
+    """What is held to the run of one process, and whether all of it was right."""
+
+    def __init__(self, folder: Path, devices: int, counts: Sequence[int]):
+        self.folder, self.devices, self.counts, self.good = folder, devices, counts, True
+        self.one = Case(folder, devices)
+
+    def tell(self, what: str, right: bool) -> None:
+        self.good &= right
+        print(f"{'ok ' if right else 'NOT'} {what}", flush=True)
+
+    def compare(self, run: str, what: str) -> None:
+        loss, worst = apart(self.folder / run, self.folder / "one")
+        self.tell(
+            f"{what}: losses within {loss:.1e}, parameters within {worst:.1e}", max(loss, worst) < TOLERANCE
+        )
+
+    def together(self, case: Case, run: str, count: int, title: str) -> None:
+        codes = case.trained(run, count)
+        self.tell(f"{title} end with codes {codes}", codes == [0] * count)
+        self.compare(run, f"{title} beside one")
+
+    def stopped(self, case: Case, run: str, sent: int, victim: int, title: str) -> None:
+        """A run that ends early because of what is sent to one of its processes."""
+        count = self.counts[0]
+        processes = case.started(run, count)
+        wait_for_checkpoint(self.folder / run)
+        processes[victim].send_signal(sent)
+        began = time.monotonic()
+        codes = ended(processes, BOUND)
+        expected = [75 if k != victim or sent == signal.SIGTERM else -sent for k in range(count)]
+        self.tell(f"{title}: codes {codes} after {time.monotonic() - began:.0f} s", codes == expected)
+
+    def gone_on(self, case: Case, run: str, title: str) -> None:
+        self.tell(f"{title} goes on", case.trained(run) == [0])
+        self.compare(run, f"{title}, gone on")
+
+    def whole(self) -> None:
+        """Parameters on every device."""
+        for count in self.counts:
+            self.together(self.one, f"of{count}", count, f"{count} processes")
+        last = self.counts[0] - 1
+        for name, sent, victim in (("SIGTERM", signal.SIGTERM, last), ("SIGKILL", signal.SIGKILL, last),
+                                   ("SIGKILL of process 0", signal.SIGKILL, 0)):  # fmt: skip
+            run = name.replace(" ", "-")
+            self.stopped(self.one, run, sent, victim, name)
+            self.gone_on(self.one, run, f"{name}: one process")
+
+    def in_parts(self) -> None:
+        """Parameters in parts, over some of the devices and over all."""
+        parts = ("training.parallel=fsdp",)
+        for mesh in ([2, self.devices // 2], [1, self.devices]):
+            settings = (*parts, f"training.mesh={json.dumps(mesh)}")
+            for count in self.counts:
+                name = f"fsdp{mesh[0]}{mesh[1]}"
+                title = f"{count} processes with fsdp over {mesh[1]} of {self.devices} devices"
+                self.together(Case(self.folder, self.devices, settings), f"{name}-of{count}", count, title)
+        self.stopped(Case(self.folder, self.devices, parts), "parts", signal.SIGTERM, 0, "SIGTERM, fsdp")
+        for devices, settings in ((self.devices, parts), (1, parts), (1, ("training.parallel=single",))):
+            run = f"parts-{devices}-{settings[-1].rpartition('=')[2]}"
+            shutil.copytree(self.folder / "parts", self.folder / run)
+            title = f"one process with {devices} devices and {settings[-1]}"
+            self.gone_on(Case(self.folder, devices, settings), run, title)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--processes", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--devices", type=int, default=4, help="of all processes together")
+    parser.add_argument("--parallel", nargs="+", choices=["data", "fsdp"], default=["data", "fsdp"])
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="jaxlab-hosts-"))
     (folder / "config.py").write_text(CONFIG, "utf-8")
-    whole, good = folder / "one", True
-
-    def tell(what: str, right: bool) -> None:
-        nonlocal good
-        good &= right
-        print(f"{'ok ' if right else 'NOT'} {what}", flush=True)
-
-    def compare(run: str, what: str) -> None:
-        loss, worst = apart(folder / run, whole)
-        tell(f"{what}: losses within {loss:.1e}, parameters within {worst:.1e}", max(loss, worst) < TOLERANCE)
-
-    tell("one process", ended(started(folder, "one", 1, options.devices)) == [0])
-    for count in options.processes:
-        run = f"of{count}"
-        codes = ended(started(folder, run, count, options.devices))
-        tell(f"{count} processes end with codes {codes}", codes == [0] * count)
-        compare(run, f"{count} processes beside one")
-    count = options.processes[0]
-    for name, sent, victim in (("SIGTERM", signal.SIGTERM, count - 1), ("SIGKILL", signal.SIGKILL, count - 1),
-                               ("SIGKILL of process 0", signal.SIGKILL, 0)):  # fmt: skip
-        run = name.replace(" ", "-")
-        processes = started(folder, run, count, options.devices)
-        wait_for_checkpoint(folder / run)
-        processes[victim].send_signal(sent)
-        began = time.monotonic()
-        codes = ended(processes, BOUND)
-        expected = [75 if k != victim or sent == signal.SIGTERM else -sent for k in range(count)]
-        tell(f"{name}: codes {codes} after {time.monotonic() - began:.0f} s", codes == expected)
-        tell(f"{name}: one process goes on", ended(started(folder, run, 1, options.devices)) == [0])
-        compare(run, f"{name}, gone on with by one process")
-    sys.exit(0 if good else 1)
+    check = Check(folder, options.devices, options.processes)
+    check.tell("one process", check.one.trained("one") == [0])
+    if "data" in options.parallel:
+        check.whole()
+    if "fsdp" in options.parallel:
+        check.in_parts()
+    sys.exit(0 if check.good else 1)
 
 
 if __name__ == "__main__":
