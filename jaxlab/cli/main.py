@@ -23,6 +23,7 @@ from jaxlab.cli.data import data
 from jaxlab.cli.endings import flush, heard, message_of
 from jaxlab.cli.evaluate import evaluate
 from jaxlab.cli.gestures import gestures
+from jaxlab.cli.inspect import inspect
 from jaxlab.cli.overfit import overfit
 from jaxlab.cli.predict import predict
 from jaxlab.cli.report import compare, report
@@ -94,6 +95,7 @@ main.add_command(predict)
 main.add_command(report)
 main.add_command(compare)
 main.add_command(gestures)
+main.add_command(inspect)
 main.add_command(serve)
 main.add_command(soup)
 main.add_command(runs)
@@ -216,21 +218,6 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     prepare()
     parts = (experiment.data, experiment.model, experiment.images, experiment.normalize)
     extract(*parts, [one.head for one in experiment.goals.values()], **options)
-
-
-@main.command(
-    epilog=example("inspect runs/first --stats", then="jaxlab inspect runs/first --diff runs/second")
-)
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--stats", is_flag=True, help="Norm, mean, standard deviation and NaN count of each leaf.")
-@click.option("--diff", type=click.Path(path_type=Path), metavar="OTHER", help="What differs from OTHER.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(path: Path, stats: bool, diff: Path | None, as_json: bool) -> None:
-    """Show what a run, a checkpoint or a file of weights holds."""
-    from jaxlab.core.remote.paths import fetched
-    from jaxlab.report import checkpoint
-
-    checkpoint.show(fetched(path), stats=stats, other=fetched(diff) if diff else None, as_json=as_json)
 
 
 @main.command(

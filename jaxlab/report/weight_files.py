@@ -19,6 +19,11 @@ def is_weight_file(path: Path) -> bool:
     return path.suffix in SUFFIXES and path.is_file()
 
 
+def is_msgpack(path: Path) -> bool:
+    """By its name."""
+    return path.suffix in _MSGPACK and path.is_file()
+
+
 def arrays_of(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """{field: {path: array}}. Of msgpack the fields are the tree's top level, of others all are "params".
 

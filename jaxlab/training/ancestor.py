@@ -21,6 +21,7 @@ from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.chosen import Which, chosen, parameters_of
 from jaxlab.training.rundir import RunDirectory
 from jaxlab.weights.load import adapted_stem, load_pretrained, widened_stem
+from jaxlab.weights.match import Misfit
 from jaxlab.weights.read import find, split_part
 
 LAYOUT = "a run of jaxlab's"
@@ -227,16 +228,19 @@ def _adapted(arrays: Flat, params: Flat, further: int, colours: int | None) -> d
 
 
 def _check_leaves(arrays: Flat, wanted: Flat, about: str, hint: str) -> None:
-    """Raises UserError for leaves that are missing, of another shape, or not finite."""
-    problems = [f"{path} is missing" for path in wanted if path not in arrays]
+    """Raises Misfit for leaves that are missing, of another shape, or not finite."""
+    problems: dict[str, list[str]] = {}
+    if missing := [path for path in wanted if path not in arrays]:
+        problems["missing from the run"] = missing
     for path, leaf in arrays.items():
         if leaf.shape != wanted[path].shape:
-            problems.append(f"{path} is {leaf.shape}, the model's {wanted[path].shape}")
+            detail = f"{path} ({leaf.shape}, the model's {wanted[path].shape})"
+            problems.setdefault("of another shape", []).append(detail)
         elif not np.isfinite(leaf).all():
-            problems.append(f"{path} has values that are no numbers")
+            problems.setdefault("with values that are no numbers", []).append(path)
     if problems:
-        more = f"; and {len(problems) - 4} more" if len(problems) > 4 else ""
-        raise UserError(f"{about}: {'; '.join(problems[:4])}{more}. {hint}")
+        fitting = len(wanted) - sum(map(len, problems.values()))
+        raise Misfit(about, problems, fitting=fitting, wanted=len(wanted), hint=hint)
 
 
 def _channels_hint(experiment: Mapping[str, Any], further: int) -> str:

@@ -64,6 +64,20 @@ class Matched:
     used: int
 
 
+class Misfit(UserError):
+    """Weights that do not fit a network. problems: {kind: what, in full}. fitting, wanted: numbers of leaves.
+
+    hint: what the file seems to hold, or what mends it, or "".
+    """
+
+    def __init__(
+        self, about: str, problems: Mapping[str, list[str]], *, fitting: int, wanted: int, hint: str = ""
+    ):
+        self.problems, self.fitting, self.wanted, self.hint = dict(problems), fitting, wanted, hint
+        listed = "; ".join(_listed(kind, details) for kind, details in problems.items())
+        super().__init__(f"{about}: {listed}{hint and f'. {hint}'}")
+
+
 def renamed(source: Iterable[str], rules: Iterable[KeyRule]) -> dict[str, str]:
     """{source key: model path} of the keys that some rule matches."""
     rules = list(rules)
@@ -82,27 +96,29 @@ def match(
 
     Each source key must match exactly one rule or skip, each of `targets` (arrays or ShapeDtypeStructs) be filled
     once, with its shape; floats of any width are cast. None may be NaN or infinite, also once it is cast, and no
-    variance below 0. Raises one UserError with all that does not fit, which starts with `about` and ends with `hint`.
+    variance below 0. Raises one Misfit with all that does not fit, which starts with `about` and ends with `hint`.
     """
     problems: dict[str, list[str]] = {}
     leaves: Flat = {}
+    fitting = 0
     skipped: Counter[str] = Counter()
     for key, array in source.items():
-        fitting = [rule for rule in layout.rules if rule.compiled.fullmatch(key)]
+        rules = [rule for rule in layout.rules if rule.compiled.fullmatch(key)]
         reasons = [skip.reason for skip in layout.skips if re.fullmatch(skip.pattern, key)]
-        if len(fitting) + len(reasons) > 1:
+        if len(rules) + len(reasons) > 1:
             problems.setdefault("with several rules", []).append(key)
         elif reasons:
             skipped[reasons[0]] += 1
-        elif problem := _fill(leaves, key, array, fitting, targets):
+        elif problem := _fill(leaves, key, array, rules, targets):
             kind, detail = problem
             problems.setdefault(kind, []).append(detail)
+        else:
+            fitting += 1
     missing = [path for path in targets if path not in leaves]
     if missing:
         problems["missing from the file"] = missing
     if problems:
-        listed = "; ".join(_listed(kind, details) for kind, details in problems.items())
-        raise UserError(f"{about}: {listed}{hint and f'. {hint}'}")
+        raise Misfit(about, problems, fitting=fitting, wanted=len(targets), hint=hint)
     return Matched(leaves, dict(skipped), len(leaves))
 
 

@@ -85,7 +85,7 @@ def test_a_grey_image_has_the_effect_of_its_three_equal_channels(trained):
         ),
         (
             {"channels": 7, "further": 0, "edit": ("config.json", '"channels": 3,', '"channels": 1,')},
-            r"conv.kernel is .3, 3, 3, 4., the model's .3, 3, 7, 4.. The run saw images.channels=3",
+            r"conv.kernel ..3, 3, 3, 4., the model's .3, 3, 7, 4... The run saw images.channels=3",
         ),
         ({"part": "#7"}, r"no checkpoint 7; there are \[\d+, 12\]|no checkpoint 7; there are \[.*12\]"),
         ({"part": "#worst"}, r"expected best, last or a checkpoint's step behind the #, found 'worst'"),

@@ -28,13 +28,26 @@ def pretrained(recipe: Recipe) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
         if getattr(part, "pretrained", None) is None:
             continue
         prefix = f"{name}." if name else ""
-        own, statistics = (_below(state, f"backbone.{prefix}") for state in recipe.shapes[1:])
-        further = recipe.input.further_channels if name == image else 0
-        found = load_weights(part, part.pretrained, own, statistics, further)
+        found = weights_of_part(recipe, name, part.pretrained)
         for flat, loaded in zip((params, stats), found[:2], strict=True):
             flat.update({f"{prefix}{path}": leaf for path, leaf in loaded.items()})
         record |= found[2] if name == image else {name: found[2]}
     return params, stats, record
+
+
+def weights_of_part(recipe: Recipe, name: str, source: str) -> tuple[tree.Flat, tree.Flat, dict[str, Any]]:
+    """As `load_weights`, of `source` for one part of the recipe's model, by its name."""
+    image, *_ = recipe.experiment.model.parts
+    further = recipe.input.further_channels if name == image else 0
+    part = recipe.experiment.model.parts[name]
+    return load_weights(part, source, *shapes_of_part(recipe, name), further)
+
+
+def shapes_of_part(recipe: Recipe, name: str) -> tuple[tree.Flat, tree.Flat]:
+    """Parameters and batch statistics of one part of the recipe's model, of shapes only."""
+    prefix = f"backbone.{name}." if name else "backbone."
+    params, stats = (_below(state, prefix) for state in recipe.shapes[1:])
+    return params, stats
 
 
 def changed_weights(earlier: Mapping[str, Any], now: Mapping[str, Any] | None, model: Model) -> list[str]:
