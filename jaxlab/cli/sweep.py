@@ -1,6 +1,7 @@
 """`jaxlab sweep`: an experiment trained again and again, to find its best settings."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import click
 from jaxlab.cli.arguments import ANY_FIELD, auto_resume, example, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import resumed, train_config, trainable
+from jaxlab.cli.workers import workers_train
 from jaxlab.core.garbage import without_collecting
+from jaxlab.core.types import UserError
 
 
 @click.command(
@@ -64,6 +67,18 @@ from jaxlab.core.garbage import without_collecting
     "--seeds", type=click.IntRange(1), metavar="N", help="Each trial with N seeds: its score is their mean."
 )
 @click.option("--smoke", is_flag=True, help="Two tiny trials in a directory of their own, without downloads.")
+@click.option(
+    "--on",
+    type=click.Choice(["ray"]),
+    help="Have Ray start workers on its cluster's machines, $RAY_ADDRESS, or on this one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --on.  [default: one for each GPU of the cluster, else for each machine]",
+)
+@click.option("--worker", "told_by_others", is_flag=True, hidden=True)  # of what --on has started
 @auto_resume
 @stop_after
 def sweep(
@@ -74,6 +89,9 @@ def sweep(
     folds: int | None,
     seeds: int | None,
     smoke: bool,
+    on: str | None,
+    workers: int | None,
+    told_by_others: bool,
     again: bool,
     budget: Any,
     **fields: Any,
@@ -86,12 +104,25 @@ def sweep(
 
     CONFIG may have experiment = Search(...) itself; options then come in place of its fields.
     """
+    if workers is not None and on is None:
+        raise UserError("--workers: expected --on ray with it, which starts them, found none")
+    if on is not None and (smoke or again):
+        raise UserError(f"--on {on}: expected no {'--smoke' if smoke else '--auto-resume'} with it")
     if again:
         sys.exit(resumed(run, budget))
     with without_collecting():
         experiment = trainable(config, settings)
         from jaxlab.experiment.search import searching, within_search
-    experiment = within_search(searching(experiment, over, **fields), folds, seeds)
-    train_config(
-        config, experiment, run, name=f"{config.stem}-sweep", smoke=smoke, allow_config_change=False, budget=budget,
-    )  # fmt: skip
+        from jaxlab.runs.search.report import left_to_others
+    experiment, name = (
+        within_search(searching(experiment, over, **fields), folds, seeds),
+        f"{config.stem}-sweep",
+    )
+    if on is not None:
+        workers_train(experiment, run, name, workers, budget)
+        return
+    with left_to_others() if told_by_others else nullcontext():
+        train_config(
+            config, experiment, run, name=name, smoke=smoke, allow_config_change=False, budget=budget,
+            told=not told_by_others,
+        )  # fmt: skip

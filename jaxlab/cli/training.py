@@ -74,8 +74,9 @@ def train_config(
     allow_config_change: bool,
     budget: Any,
     profile: int = 0,
+    told: bool = True,
 ) -> Path:
-    """Train what was made of CONFIG, and print the run directory.
+    """Train what was made of CONFIG, and print the run directory, unless another process does (told=False).
 
     name: of the run directory, unless `run` is given. smoke: two tiny steps in one of their own. Where no data are
     named, it is a trial.
@@ -113,7 +114,7 @@ def train_config(
         stop_after=budget,
         profile=profile,
     )
-    if not hosts.current().writes:
+    if not (hosts.current().writes and told):
         return path
     click.echo(url_of(run) or path)
     if root is not None:

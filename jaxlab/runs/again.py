@@ -88,7 +88,7 @@ class _Signals:
 
     def run(self, command: Sequence[str]) -> int:
         """To its end. A process group of its own: of Ctrl-C it hears from us alone, once."""
-        mine = {"process_group": 0, "preexec_fn": _ending_with_us()} if os.name == "posix" else {}
+        mine = {"process_group": 0, "preexec_fn": ending_with_us()} if os.name == "posix" else {}
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **mine)  # type: ignore[call-overload]
         if self.asked:  # before there was a process to tell
             self._process.send_signal(signal.SIGTERM)
@@ -101,7 +101,7 @@ class _Signals:
         return self.asked
 
 
-def _ending_with_us() -> Callable[[], object] | None:
+def ending_with_us() -> Callable[[], object] | None:
     """What asks, in the child, for SIGTERM where this process is killed: it saves then."""
     if sys.platform != "linux":
         return None

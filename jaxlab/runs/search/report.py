@@ -1,7 +1,9 @@
 """What a search says: a line for each trial, and at the end a table, the best settings and what each field is worth."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from rich.table import Table
@@ -20,6 +22,8 @@ from jaxlab.training.rundir import RunDirectory
 
 _ROWS = 20  # of the table
 _ENOUGH = 10  # trials for an idea of what each field is worth
+
+_HERE = ContextVar("told_here", default=True)
 
 
 def line(search: Search, trial: Trial, best: bool) -> str:
@@ -55,8 +59,20 @@ def set_line(search: Search, params: Mapping[str, Any]) -> str:
     return " ".join([*options, *written])
 
 
+@contextmanager
+def left_to_others() -> Iterator[None]:
+    """While this is one worker of several that another process started, which says at the end what came of them."""
+    token = _HERE.set(False)
+    try:
+        yield
+    finally:
+        _HERE.reset(token)
+
+
 def show(search: Search, rundir: RunDirectory, unfinished: int, session: Session) -> None:
     """The trials so far, the best of them, and pictures in plots/."""
+    if not _HERE.get():
+        return
     trials = records.trials_in(rundir.path)
     ranked = records.ranked(search, trials)
     _table(search, trials, ranked, session)
