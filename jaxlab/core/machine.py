@@ -15,6 +15,28 @@ def memory() -> int:
     return total
 
 
+def free_memory() -> int | None:
+    """Bytes of it that nobody uses, or only to keep files at hand; None where the system does not say."""
+    free = _field("/proc/meminfo", "MemAvailable:")
+    if free is None:
+        return None
+    free *= 1024  # there, in kB
+    with contextlib.suppress(OSError, ValueError):
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text("utf-8"))
+        files = _field("/sys/fs/cgroup/memory.stat", "inactive_file") or 0
+        free = min(free, memory() - used + files)
+    return max(free, 0)
+
+
+def _field(file: str, name: str) -> int | None:
+    """A whole number of a table of names and numbers."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(file).read_text("utf-8").splitlines():
+            if line.startswith(f"{name} ") or line.startswith(f"{name}\t"):
+                return int(line.split()[1])
+    return None
+
+
 def check_room(what: str, parts: dict[str, int]) -> None:
     """Raises UserError where what is about to be made would not fit into memory.
 

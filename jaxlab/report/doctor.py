@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from jaxlab.core.machine import free_memory, memory
 from jaxlab.core.store import cache_dir
+from jaxlab.training.hosts.clusters import described
 from jaxlab.training.rundir import provenance
 
 _PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
 _TPU_VARIABLES = ("TPU_NAME", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES", "COLAB_TPU_ADDR")
 _TPU_PACKAGES = ("libtpu", "libtpu-nightly")
+_JAX = "jax"
 _INSTALL = "pip install 'jaxlab[cuda12]'"
 
 
@@ -74,7 +78,10 @@ def examine() -> Findings:
     lines = [
         *(("device", _described(device)) for device in devices if name != "cpu"),
         ("CPU", f"{runtime.cores()} cores{f', {len(devices)} XLA devices' if name == 'cpu' else ''}"),
+        ("memory", _memory()),
         ("GPU present", ", ".join(gpus) or "none found"),
+        *((title, text) for title, text in [("TPU", _tpu())] if text),
+        ("processes", described()),
         ("versions", _versions()),
         ("compiled", _folder(Path(compiled)) if compiled else "not kept"),
         ("cache", _folder(cache_dir())),
@@ -126,8 +133,38 @@ def tpu_signs() -> tuple[str, ...]:
     """What says that this machine or notebook has a TPU, or is to have one."""
     asked = os.environ.get("JAX_PLATFORMS", "")
     signs = [f"JAX_PLATFORMS={asked}"] if "tpu" in asked.split(",") else []
+    if chips := tpu_chips():
+        signs.append(chips)
     signs += [f"{name}={value}" for name in _TPU_VARIABLES if (value := os.environ.get(name))]
     return (*signs, *(str(node) for node in sorted(device_folder().glob("accel[0-9]*"))))
+
+
+def tpu_chips() -> str:
+    """The TPU chips in this machine, whatever JAX makes of them: "4 chips of v5e", or ""."""
+    from jax._src import hardware_utils
+
+    count, version = hardware_utils.num_available_tpu_chips_and_device_id()
+    return f"{count} chips of {version.name if version is not None else 'TPU'}" if count else ""
+
+
+def _tpu() -> str:
+    """What there is of a TPU, and of what makes JAX use it; "" where there is neither."""
+    installed = [f"{name} {version}" for name in _TPU_PACKAGES if (version := _version(name))]
+    found = [one for one in (tpu_chips(), *installed) if one]
+    asked = _asked_libtpu()
+    if found and asked is not None:
+        found[-1] += f"; jax {_version(_JAX)} asks for {asked}"
+    return ", ".join(found)
+
+
+def _asked_libtpu() -> str | None:
+    """The version of libtpu that this JAX goes with, as its package says."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for line in importlib.metadata.requires(_JAX) or ():
+            requirement = Requirement(line)
+            if requirement.name == "libtpu":
+                return f"libtpu{requirement.specifier}"
+    return None
 
 
 def tpu_remedy() -> str:
@@ -138,12 +175,13 @@ def tpu_remedy() -> str:
     installed = next((name for name in _TPU_PACKAGES if _version(name)), None)
     if installed is None:
         return (
-            f"this JAX is one for CPUs; pip install 'jax[tpu]=={_version('jax')}', or in a notebook choose the TPU as "
+            f"this JAX is one for CPUs; pip install 'jax[tpu]=={_version(_JAX)}', or in a notebook choose the TPU as "
             "accelerator, whose image has it"
         )
+    suits = _asked_libtpu()
     return (
         f"{installed} {_version(installed)} is installed but did not start: another process may have the TPU, or its "
-        f"version is not the one for jax {_version('jax')}"
+        f"version is not the one for jax {_version(_JAX)}{f', {suits}' if suits else ''}"
     )
 
 
@@ -184,6 +222,12 @@ def _version(package: str) -> str | None:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(package)
     return None
+
+
+def _memory() -> str:
+    """What this process may use, and how much of it is free."""
+    free = free_memory()
+    return f"{decimal(memory())}{f', {decimal(free)} free' if free is not None else ''}"
 
 
 def _folder(path: Path) -> str:

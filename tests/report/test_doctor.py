@@ -1,5 +1,6 @@
 """`jaxlab doctor` on machines made up for it."""
 
+import importlib.metadata
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,9 +8,12 @@ from types import SimpleNamespace
 import jax
 import pytest
 from click.testing import CliRunner
+from jax._src import hardware_utils
 
 from jaxlab.cli.main import main
+from jaxlab.core.machine import memory
 from jaxlab.report import doctor
+from jaxlab.training.hosts.join import VARIABLES
 
 CPU = SimpleNamespace(platform="cpu", id=0, device_kind="cpu", memory_stats=lambda: None)
 
@@ -27,8 +31,10 @@ def gpu(capability):
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch, tmp_path):
     """Two CPU devices, no GPU, no plugin, nothing set."""
-    for name in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES", *doctor._TPU_VARIABLES):
+    for name in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES", *doctor._TPU_VARIABLES, *VARIABLES):
         monkeypatch.delenv(name, raising=False)
+    for name in [one for one in os.environ if one.startswith(("SLURM_", "OMPI_", "TPU_", "KUBERNETES_"))]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(doctor, "device_folder", lambda: tmp_path)
@@ -171,3 +177,77 @@ def test_the_caches_are_shown_with_size_and_free_space(tmp_path, monkeypatch):
     lines = dict(doctor.examine().lines)
     assert lines["cache"].startswith(f"{cache}, 1.5 kB; ")
     assert lines["cache"].endswith("free")
+
+
+SLURM = {
+    "SLURM_JOB_ID": "12345",
+    "SLURM_STEP_NODELIST": "node[07-09],gpu1",
+    "SLURM_NTASKS": "4",
+    "SLURM_PROCID": "2",
+    "SLURM_LOCALID": "0",
+}
+OPEN_MPI = {
+    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1,10.148.0.1:34911",
+    "OMPI_COMM_WORLD_SIZE": "8",
+    "OMPI_COMM_WORLD_RANK": "5",
+    "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "this one alone; --coordinator auto would find no launcher here"),
+        (
+            SLURM,
+            "Slurm: process 2 of 4, coordinator node07:61497; --coordinator auto takes that",
+        ),  # 12345 % 4096
+        (SLURM | {"SLURM_PROCID": "two"}, "Slurm, but not as JAX reads it (invalid literal for int()"),
+        (
+            {"SLURM_JOB_ID": "7"},
+            "Slurm's job 7, but no step of it: `srun jaxlab ... --coordinator auto` starts one",
+        ),
+        (OPEN_MPI, "Open MPI: process 5 of 8, coordinator 10.96.0.1:62624;"),  # 1531576320 / 4096 % 4096
+        (
+            {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"},
+            "Open MPI: process 1 of 2, of a version whose",
+        ),
+        (
+            {"TPU_WORKER_HOSTNAMES": "a,b", "TPU_WORKER_ID": "1"},
+            "a TPU slice: worker 1 of 2; --coordinator auto takes",
+        ),
+        (
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+            "a Kubernetes pod; for --coordinator auto, pip install kubernetes",
+        ),
+        (SLURM | {"JAXLAB_COORDINATOR": "node0:1"}, "as the environment says: JAXLAB_COORDINATOR=node0:1"),
+    ],
+)
+def test_what_coordinator_auto_would_take_is_said(monkeypatch, environment, words):
+    """Ports as JAX's own detection documents them: of the job's number, in the ephemeral range."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert words in dict(doctor.examine().lines)["processes"]
+
+
+def test_a_tpus_chips_and_the_library_that_its_jax_asks_for(monkeypatch):
+    lines = dict(doctor.examine().lines)
+    assert "TPU" not in lines
+    monkeypatch.setattr(
+        hardware_utils, "num_available_tpu_chips_and_device_id", lambda: (4, hardware_utils.TpuVersion.v5e)
+    )
+    monkeypatch.setattr(
+        importlib.metadata, "requires", lambda name: ["numpy", 'libtpu==0.0.42.*; extra == "tpu"']
+    )
+    found = doctor.examine()
+    assert dict(found.lines)["TPU"] == f"4 chips of v5e; jax {jax.__version__} asks for libtpu==0.0.42.*"
+    (warning,) = found.warnings
+    assert warning.startswith("a TPU is asked for (4 chips of v5e), but JAX does not use it: ")
+
+
+def test_memory_is_shown_and_all_of_it_is_one_screen():
+    said = CliRunner().invoke(main, ["doctor"]).output
+    assert f"memory       {memory() / 1e9:.1f} GB, " in said
+    lines = said.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
