@@ -19,6 +19,7 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from jaxlab.core import tree  # noqa: E402
+from jaxlab.core.rng import seed_words  # noqa: E402
 from jaxlab.core.types import Samples  # noqa: E402
 from jaxlab.data import Images, Opened, RandomSplit  # noqa: E402
 from jaxlab.experiment import Experiment, Objective, Training  # noqa: E402
@@ -99,7 +100,8 @@ class Steps:
         self.parameters = tree.count(state.params)
         self.state = self.layout.put(state)
         self.variables = self.layout.put(state.variables)
-        self._train = compiled(partial(train_step, program, learning), self.layout, experiment.seed, donate=0)
+        self._step, self._seed = partial(train_step, program, learning), experiment.seed
+        self._train = compiled(self._step, self.layout, self._seed, donate=0)
         self._predict = self.layout.compile(
             partial(prediction_step, program), batch_at=1, arguments=2, rows_out=True
         )
@@ -113,6 +115,12 @@ class Steps:
         for batch in batches:
             self.state, self.reported = self._train(self.state, batch)
         jax.block_until_ready(self.state)
+
+    def buffers(self) -> int:
+        """Bytes that XLA takes for a train step beside the state and the batch; it is compiled, and not run."""
+        step = self.layout.compile(self._step, batch_at=1, arguments=3, donate=0)
+        compiled = step.lower(self.state, self.batch, self.layout.put(seed_words(self._seed))).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
 
     def forward(self, count: int) -> None:
         """So many forward passes in evaluation mode."""
