@@ -10,6 +10,16 @@ from jaxlab.core.beside import trusting
 from jaxlab.core.types import UserError
 
 
+def refuse_url(path: Any) -> None:
+    """Raises SubmissionError where a path is a URL, which only that of a run may be."""
+    from jaxlab.core.remote.store import url_of
+
+    if url_of(path) is not None:
+        from submit.files import urls  # and with it pandas
+
+        urls.refuse_url(path)
+
+
 class RunPath(click.ParamType):
     """A run directory, or of a URL its copy. Raises UserError where the path is none."""
 
@@ -24,6 +34,17 @@ class RunPath(click.ParamType):
         return path
 
 
+class Here(click.Path):
+    """A path on this machine. Raises SubmissionError for a URL, which only runs may be."""
+
+    def __init__(self, **how: Any):
+        super().__init__(path_type=Path, **how)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        refuse_url(value)
+        return super().convert(value, param, ctx)
+
+
 class Output(click.ParamType):
     """A file to write, by its suffix. Raises UserError for another one. folder: or a folder, which has none."""
 
@@ -34,6 +55,7 @@ class Output(click.ParamType):
         self.folder = folder
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        refuse_url(value)
         path = Path(value)
         written = path.suffix.lower() in self.suffixes
         if self.folder and not written and (path.is_dir() or not path.suffix):

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import CheckpointName, RunPath, example, say, trust_config
+from jaxlab.cli.arguments import CheckpointName, Here, RunPath, example, say, trust_config
 from jaxlab.core.garbage import without_collecting
 
 
@@ -13,9 +13,7 @@ from jaxlab.core.garbage import without_collecting
     epilog=example("bundle runs/first --out kaggle", then="read kaggle/README.txt: how to upload it")
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The folder to make."
-)
+@click.option("--out", type=Here(), required=True, metavar="FOLDER", help="The folder to make.")
 @click.option(
     "--data", metavar="PATH", help="The competition's folder on Kaggle.  [default: the notebook looks for it]"
 )
@@ -26,7 +24,7 @@ from jaxlab.core.garbage import without_collecting
     "--everything", is_flag=True, help="Bring all dependencies, for a machine like this one without any."
 )
 @click.option(
-    "--image", type=click.Path(path_type=Path), metavar="FREEZE.txt",
+    "--image", type=Here(), metavar="FREEZE.txt",
     help="What `pip freeze` prints on Kaggle, if its image has changed.",
 )  # fmt: skip
 @click.option("--python", metavar="VERSION", help="The Python there, as 3.13.  [default: 3.12, Kaggle's]")

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from jaxlab.cli.arguments import example
+from jaxlab.cli.arguments import Here, example
 from jaxlab.core.types import UserError
 
 
@@ -84,7 +84,7 @@ def list_configs() -> None:
     epilog=example("configs copy quickstart mine.py", then="jaxlab train mine.py --set data.root=FOLDER"),
 )
 @click.argument("name")
-@click.argument("to", type=click.Path(path_type=Path), default=Path())
+@click.argument("to", type=Here(), default=Path())
 def copy_config(name: str, to: Path) -> None:
     """Copy config NAME to a file or folder (default: here)."""
     found = {path.stem: path for path in shipped()}

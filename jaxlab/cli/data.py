@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jaxlab.cli.arguments import Output, example, set_fields
+from jaxlab.cli.arguments import Here, Output, example, set_fields
 from jaxlab.cli.arguments import prepare as prepare_process
 from jaxlab.cli.configs import ConfigPath, loaded
 from jaxlab.core.garbage import without_collecting
@@ -32,7 +32,7 @@ def data() -> None:
     )
 )
 @click.argument("config", type=ConfigPath())
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=Here())
 @click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH", help="As images.size.")
 @set_fields("Override a field, e.g. data.root=FOLDER.")
 def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tuple[str, ...]) -> None:
@@ -66,10 +66,10 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
         then='in a config head=RetinaMap(coordinates="sphere.csv"), and train it',
     )
 )
-@click.argument("subject", type=click.Path(path_type=Path))
+@click.argument("subject", type=Here())
 @click.argument("out", type=Output(".csv"))
-@click.option("--lh", type=click.Path(path_type=Path), help="The left hemisphere's surface.")
-@click.option("--rh", type=click.Path(path_type=Path), help="The right hemisphere's.")
+@click.option("--lh", type=Here(), help="The left hemisphere's surface.")
+@click.option("--rh", type=Here(), help="The right hemisphere's.")
 @click.option("--with-subject", is_flag=True, help="Name targets subj01.lh.00042, as of several subjects.")
 def coordinates(subject: Path, out: Path, lh: Path | None, rh: Path | None, with_subject: bool) -> None:
     """Write where an Algonauts SUBJECT's vertices lie to OUT.

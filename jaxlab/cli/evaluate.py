@@ -10,6 +10,7 @@ from rich.console import Console
 
 from jaxlab.cli.arguments import (
     ANY_FIELD,
+    Here,
     RunPath,
     example,
     prepare,
@@ -40,7 +41,7 @@ from jaxlab.core.types import UserError
 @click.option("--objective", metavar="NAME", help="Details of this one of several.  [default: the first]")
 @click.option("--untrained", is_flag=True, help="Details of the network before training, too.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--out", type=Here(), metavar="FOLDER",
     help="A new folder for the details, by target too, and pictures.",
 )  # fmt: skip
 @click.option(

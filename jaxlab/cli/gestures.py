@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from jaxlab.cli.arguments import example
+from jaxlab.cli.arguments import Here, example
 
 
 @click.command(
     epilog=example("gestures hands --imbalance 4", then="jaxlab train gesture_lenet5 --set data.root=hands"),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Here())
 @click.option("--images", default=1500, show_default=True, help="Labelled images.")
 @click.option("--test-images", default=500, show_default=True, help="Images to predict.")
 @click.option("--size", default=64, show_default=True, help="Height and width, in pixels.")

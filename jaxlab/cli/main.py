@@ -10,6 +10,7 @@ from jaxlab import __version__
 from jaxlab.cli.ablate import ablate
 from jaxlab.cli.arguments import (
     ANY_FIELD,
+    Here,
     auto_resume,
     example,
     prepare,
@@ -225,7 +226,7 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
         "simulate simulated --images 500", then="jaxlab train shallow_cnn --set data.root=simulated"
     )
 )
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Here())
 @click.option(
     "--kind", type=click.Choice(["neurons", "vqa"]), default="neurons", show_default=True,
     help="Neurons that see images, or questions about images.",

@@ -7,6 +7,7 @@ import click
 
 from jaxlab.cli.arguments import (
     CheckpointName,
+    Here,
     Output,
     RunPath,
     example,
@@ -47,11 +48,11 @@ from jaxlab.core.types import UserError
 )
 @click.option("--subject", metavar="NAME", help="Of runs of several subjects, this one alone.")
 @click.option(
-    "--images", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--images", type=Here(), metavar="FOLDER",
     help="Predict these images, a folder of them or one, in place of a split.",
 )  # fmt: skip
 @click.option(
-    "--questions", type=click.Path(path_type=Path), metavar="FILE.csv",
+    "--questions", type=Here(), metavar="FILE.csv",
     help="Questions about --images: the columns image, a file's name, and question.",
 )  # fmt: skip
 @click.option("--skip-broken", is_flag=True, help="Leave out images of --images that cannot be decoded.")

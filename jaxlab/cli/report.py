@@ -7,6 +7,7 @@ import click
 
 from jaxlab.cli.arguments import (
     ANY_FIELD,
+    Here,
     Output,
     RunPath,
     example,
@@ -30,7 +31,7 @@ from jaxlab.core.types import UserError
 @click.option("--out", type=Output(".html"), metavar="FILE", help="The page, an .html file.")
 @click.option(
     "--pictures",
-    type=click.Path(path_type=Path),
+    type=Here(),
     metavar="FOLDER",
     help="A new folder for the pictures, as PNG.",
 )
@@ -41,7 +42,7 @@ from jaxlab.core.types import UserError
 @click.option("--objective", metavar="NAME", help="Of this one of several.  [default: the first]")
 @click.option("--subject", metavar="NAME", help="Of runs of several subjects, this one.")
 @click.option(
-    "--coordinates", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    "--coordinates", type=Here(exists=True, dir_okay=False), metavar="FILE",
     help="A .csv of where targets lie: target, x, y.  [default: that of a RetinaMap]",
 )  # fmt: skip
 @click.option(

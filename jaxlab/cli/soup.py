@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from jaxlab.cli.arguments import (
+    Here,
     KeptCheckpoints,
     RunPath,
     example,
@@ -24,7 +25,7 @@ from jaxlab.core.garbage import without_collecting
     )
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath())
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The new run directory.")
+@click.option("--out", type=Here(), required=True, help="The new run directory.")
 @click.option("--greedy", is_flag=True, help="Take a member only where the validation score does not fall.")
 @click.option(
     "--checkpoint", type=click.Choice(["best", "last"]), help="Of each RUN.  [default: best of several]"

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxlab.core import tree
 from jaxlab.core.config import Component, from_json, to_json
+from jaxlab.core.remote.store import url_of
 from jaxlab.core.tree import Flat
 from jaxlab.core.types import UserError
 from jaxlab.data.device.augment import Normalize
@@ -54,6 +55,8 @@ def load_weights(
 
     Raises UserError, which lists all that differs between the run's network and this one and what mends it.
     """
+    if url_of(source) is not None:
+        find(source)  # which refuses it, whatever the model takes
     if not is_run(source):
         return load_pretrained(config, source, params, stats, further)
     rundir = _directory(source)

@@ -28,4 +28,6 @@ def family_of(config: Component) -> Family:
         if isinstance(config, family.models):
             return family
     known = ", ".join(model.__name__ for family in FAMILIES for model in family.models)
-    raise UserError(f"{type(config).__name__} has no pretrained weights; those that have: {known}")
+    raise UserError(
+        f"{type(config).__name__} has no pretrained weights but those of a run of jaxlab's; those that have: {known}"
+    )

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.files import reason
+from jaxlab.core.remote.paths import local_of
+from jaxlab.core.remote.store import url_of
 from jaxlab.core.types import WEIGHT_SUFFIXES, UserError
 from jaxlab.weights.parts import below
 from jaxlab.weights.safetensors_file import read_safetensors
@@ -111,6 +113,11 @@ def find(source: str) -> Path:
         return path
     if is_hub_id(source):
         return _from_hub(source)
+    if (url := url_of(source)) is not None:
+        raise UserError(
+            f"weights {url}: expected a path on this machine or a hub id, found a URL; of a run there, "
+            f"`jaxlab inspect {url}` brings a copy, {local_of(url)}"
+        )
     raise UserError(
         f"weights {source}: no such file or folder (looked for from {Path.cwd()}), and not a hub id `owner/name`"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from submit.errors import SubmissionError
+from submit.files.urls import refuse_url
 
 _ABANDONED = 24 * 3600.0  # seconds, after which nobody is writing any more
 
@@ -18,8 +19,10 @@ _ABANDONED = 24 * 3600.0  # seconds, after which nobody is writing any more
 def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary file that takes its place at `path` only when the block ends well; folders are made.
 
-    Raises SubmissionError when the disk refuses (full, read-only); an earlier file at `path` is then untouched.
+    Raises SubmissionError when the disk refuses (full, read-only); an earlier file at `path` is then untouched. And
+    for a URL.
     """
+    refuse_url(path)
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -56,7 +59,8 @@ def _clear(path: Path) -> None:
 
 
 def check_new_folder(path: Path) -> None:
-    """Raises SubmissionError when there is a file or a folder with content, or it is the working directory."""
+    """Raises SubmissionError when there is a file or a folder with content, it is the working directory, or a URL."""
+    refuse_url(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir()) or path.samefile(Path.cwd())):
         raise SubmissionError(f"{path}: there is something already; name a new folder.")
 

@@ -14,6 +14,7 @@ from jaxlab.cli import arguments
 from jaxlab.cli.main import main
 from jaxlab.data.source import Source
 from jaxlab.data.sources.simulated import Simulated
+from submit import SubmissionError
 from submit.cli.main import main as submit_command
 
 CONFIG = Path(__file__).parents[2] / "configs/shallow_cnn.py"
@@ -297,3 +298,51 @@ def test_help_ends_with_an_example_that_the_command_takes(name, monkeypatch):
         result = CliRunner().invoke(main, shlex.split(line)[1:])
         assert result.exit_code == 0, f"{line}: {result.output}"
     assert len(typed) == len(lines)
+
+
+URLS = {
+    ("inspect", "path"),
+    ("inspect", "diff"),
+    ("runs", "folder"),
+    ("evaluate", "run"),
+}  # and --run, of what trains
+
+
+def test_where_no_url_may_be_one_is_refused():
+    """Not written into a folder "s3:": each path of each command, but for those of runs."""
+    asked = {
+        (name, param.name): param
+        for name, command in commands(main).items()
+        for param in command.params
+        if isinstance(param.type, click.Path | arguments.Output) and param.name != "run"
+    }
+    assert {("predict", "out"), ("report", "pictures"), ("soup", "out"), ("bundle", "out")} <= asked.keys()
+    for key, param in asked.items():
+        if key in URLS:
+            continue
+        suffix = next(iter(getattr(param.type, "suffixes", ())), "")
+        with pytest.raises(SubmissionError, match=r"s3://b/x.*expected a path on this machine, found a URL"):
+            param.type.convert(f"s3://b/x{suffix}", param, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["evaluate", "--pending", "s3://b/runs"],
+            "--pending: expected a folder on a disk that all watchers see",
+        ),
+        (
+            ["overfit", "quickstart", "--run", "s3://b/x"],
+            "s3://b/x: expected a path on this machine, found a URL",
+        ),
+        (
+            ["runs", "memory://nothing/runs"],
+            "memory://nothing/runs: expected a run, or a folder of runs, found none",
+        ),
+    ],
+)
+def test_a_url_that_a_command_does_not_take_is_one_sentence(arguments, words):
+    result = CliRunner().invoke(main, arguments)
+    one_message(result.stderr, result.exit_code)
+    assert words in result.stderr

@@ -19,6 +19,8 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.numpy import save_file
 
 from jaxlab.core.types import UserError
+from jaxlab.models import ShallowCNN
+from jaxlab.training.ancestor import load_weights
 from jaxlab.weights.preprocessing import preprocessing
 from jaxlab.weights.read import Unreachable, read
 from jaxlab.weights.safetensors_file import read_safetensors
@@ -323,3 +325,11 @@ def test_efficientnets_processor_divides_by_its_deviation_twice():
     twice = preprocessing({"preprocessor_config.json": {**recorded, "include_top": True}})
     np.testing.assert_allclose(twice["std"], 0.229, rtol=1e-6)
     assert preprocessing({"preprocessor_config.json": recorded})["std"] == recorded["image_std"]
+
+
+def test_a_url_is_refused_with_where_a_runs_copy_lies(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path))
+    words = r"weights memory://b/run: expected a path .*`jaxlab inspect memory://b/run` brings a copy, (.*)"
+    with pytest.raises(UserError, match=words) as caught:
+        load_weights(ShallowCNN(), "memory://b/run", {}, {})
+    assert str(caught.value).endswith(str(tmp_path / "stores/memory/b/run"))

@@ -32,7 +32,10 @@ def fetched(path: str | Path) -> Path:
 
 
 def fetched_folder(path: str | Path) -> Path:
-    """The same of a folder of runs, of which what lists need is fetched: no parameters. Also says who trains there."""
+    """The same of a folder of runs, of which what lists need is fetched: no parameters. Also says who trains there.
+
+    Raises UserError where there is no run.
+    """
     url = url_of(path)
     if url is None:
         return Path(path)
@@ -40,6 +43,8 @@ def fetched_folder(path: str | Path) -> Path:
 
     configs = (name.rpartition("/") for name in Store(url).signs())
     runs = sorted(folder for folder, _, name in configs if name == "config.json")
+    if not runs:
+        raise UserError(f"{url}: expected a run, or a folder of runs, found none there")
     for run in runs:
         if any(run != other and f"{run}/".startswith(f"{other}/" if other else "") for other in runs):
             continue  # it is a study's, and comes with it

@@ -22,6 +22,7 @@ from jaxlab.runs.overfit.varying import varying
 from jaxlab.runs.run import Run
 from jaxlab.training import journal
 from jaxlab.training.rundir import RunDirectory
+from submit.files.urls import refuse_url
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,7 @@ def overfit(
         raise UserError(f"overfit: below: expected more than 0, found {below}")
     experiment = overfitting(config, batches, epochs)
     path = Path(run) if run is not None else Path("runs") / f"{name}-overfit"
+    refuse_url(path)  # made anew each time: there is nothing to go on with elsewhere
     _clear(path)
     console = console or Console()
     broke = ""

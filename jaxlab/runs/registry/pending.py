@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jaxlab.core.remote.store import url_of
 from jaxlab.core.types import UserError
 from jaxlab.runs.registry.place import VARIABLE, absolute, folder_of_runs, place_of
 from jaxlab.runs.registry.store import Registry
@@ -20,8 +21,13 @@ def validate_pending(
 
     settings: overrides of where data lie. watch: and those that come, until SIGINT, SIGTERM or SIGHUP. say: is told a
     line for each.
-    Raises UserError where there is no such folder, or no registry may be written.
+    Raises UserError where there is no such folder, or no registry may be written, and for a URL.
     """
+    if (url := url_of(folder)) is not None:
+        raise UserError(
+            f"--pending: expected a folder on a disk that all watchers see, found {url}; of one run there, "
+            "`jaxlab evaluate URL --checkpoints all` validates the checkpoints that lack it"
+        )
     folder = Path(folder or "runs")
     place = place_of(folder_of_runs(folder))
     if place is None:

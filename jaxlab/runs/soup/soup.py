@@ -32,6 +32,7 @@ from jaxlab.training.journal import Journal
 from jaxlab.training.plan import Progress, undefined, validation_score
 from jaxlab.training.rundir import RunDirectory, provenance
 from jaxlab.training.state import norms
+from submit.files.urls import refuse_url
 
 T = TypeVar("T")
 
@@ -170,7 +171,11 @@ def _shown(items: Sequence[T], what: str, console: Console) -> Iterable[T]:
 
 
 def _check_out(rundir: RunDirectory) -> None:
-    """Raises UserError where something lies there already, but what a soup left: half of one, or a damaged one."""
+    """Raises UserError where something lies there already, but what a soup left: half of one, or a damaged one.
+
+    SubmissionError for a URL.
+    """
+    refuse_url(rundir.path)
     if not os.path.lexists(rundir.path):
         return
     if rundir.exists():

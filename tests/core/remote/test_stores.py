@@ -14,6 +14,7 @@ from jaxlab.core.remote import lease, mirror, paths
 from jaxlab.core.remote.mirror import Mirror
 from jaxlab.core.remote.store import Store, url_of
 from jaxlab.core.types import FileWarning, UserError
+from submit.files import urls
 
 pytestmark = pytest.mark.filterwarnings("ignore::jaxlab.core.types.FileWarning")
 
@@ -82,6 +83,7 @@ CHECKPOINT = {"state/data", "meta.json", "manifest.json"}
 )
 def test_a_url_is_told_from_a_path(given, url):
     assert url_of(given) == url
+    assert urls.url_of(given) == url, "submit's, of where files may be written"
 
 
 def test_what_is_saved_is_sent_and_another_machine_goes_on_with_it(url, tmp_path):
