@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxlab.encode.bands import Band, kernel
 from jaxlab.encode.eigen import Basis, centred, dual, primal
+from jaxlab.encode.joint import Arrays, Joint
 
 
 class Design(Protocol):
@@ -79,6 +80,23 @@ def combined(parts: Iterable[Design], weights: Sequence[float]) -> Design:
     if columns:
         return Primal([np.concatenate(by_band, axis=1) for by_band in zip(*columns, strict=True)])
     return Dual(kernels)
+
+
+def together(own: Design, in_primal: bool, joint: Joint) -> Design:
+    """That of the bands of all processes, in each of them, where each has made that of its `own`, of none or more."""
+    if joint.count == 1:
+        return own
+
+    def read(parts: list[Arrays]) -> Design:
+        by_process = zip(*filter(None, parts), strict=True)  # columns, or kernels, one array a fold
+        if in_primal:
+            return Primal([np.concatenate(each, axis=1) for each in by_process])
+        return Dual([sum(each[1:], start=np.array(each[0])) for each in by_process])
+
+    arrays = own.columns if isinstance(own, Primal) else own.kernels if isinstance(own, Dual) else ()
+    found = joint.exchanged("the bands together", arrays, read, everywhere=True)
+    assert found is not None
+    return found
 
 
 def _pick(arrays: Sequence[np.ndarray], number: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A fitted ridge regression: weights of features where they are few enough to keep, else of training rows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,20 @@ class Fitted:
                 out += kernel(array, train.rows(self.layers[band]), scaling) @ self.rows
         return narrowed(out)
 
+    @property
+    def by_target(self) -> list[np.ndarray]:
+        """Its arrays, whose last axis is that of the targets."""
+        solution = [self.rows] if self.rows is not None else list((self.weights or {}).values())
+        return [self.intercept, self.alpha, *solution]
+
+    def of_targets(self, arrays: Sequence[np.ndarray]) -> "Fitted":
+        """With others in their place, as those of more targets."""
+        intercept, alpha, *solution = arrays
+        if self.weights is None:
+            return replace(self, intercept=intercept, alpha=alpha, rows=solution[0])
+        weights = dict(zip(self.weights, solution, strict=True))
+        return replace(self, intercept=intercept, alpha=alpha, weights=weights)
+
     def to_arrays(self) -> Leaves:
         """As a checkpoint holds it."""
         params = (
@@ -104,8 +118,12 @@ def solve(
     targets: np.ndarray,
     alpha: np.ndarray,
     fingerprint: str,
+    total: int | None = None,
 ) -> Fitted:
-    """The solution for all training rows. whole: as Design gives it. scaled: the bands in it, with their weights."""
+    """The solution for all training rows. whole: as Design gives it. scaled: the bands in it, with their weights.
+
+    total: how many targets there are, where these are some of them: they decide what is kept.
+    """
     basis, back = whole
     found = coefficients(basis, back, targets, alpha)
     width = sum(band.width for band in scaled)
@@ -113,7 +131,7 @@ def solve(
     if len(back) == width < len(targets):  # primal
         ends = np.cumsum([band.width for band in scaled])[:-1]
         weights = {band.name: part for band, part in zip(scaled, np.split(found, ends), strict=True)}
-    elif width * targets.shape[1] * 4 <= PRIMAL_BYTES:
+    elif width * (total or targets.shape[1]) * 4 <= PRIMAL_BYTES:
         weights = {band.name: _onto_features(band, scaling, found) for band, scaling in scaled.items()}
     return Fitted(
         layers={band.name: band.layer for band in scaled},

@@ -18,11 +18,12 @@ from jaxlab.encode import banded, folds
 from jaxlab.encode.bands import Band, kernel, measure
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.dealt import dealt
-from jaxlab.encode.design import Design, Designs, combined
+from jaxlab.encode.design import Design, Designs, combined, together
 from jaxlab.encode.encoder import Encoder
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, solve
 from jaxlab.encode.folds import Fold, RidgeScore
+from jaxlab.encode.joint import ALONE, Arrays, Joint
 from jaxlab.metrics import over_targets
 
 _TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
@@ -127,42 +128,82 @@ class Outcome:
 
 
 def fit(
-    config: Ridge, features: FeatureSet, targets: np.ndarray, fold: np.ndarray, step: Callable[[str], None]
+    config: Ridge,
+    features: FeatureSet,
+    targets: np.ndarray,
+    fold: np.ndarray,
+    step: Callable[[str], None],
+    joint: Joint = ALONE,
 ) -> Outcome:
-    """Fit ridge regression. targets: (n, t) numbers; fold: (n,) numbers from 0. step: told what comes next."""
-    bands = bands_of(config, features, fold, step)
-    designs = Designs(config.standardize, in_primal=sum(band.width for band in bands) < len(fold))
+    """Fit ridge regression. targets: (n, t) numbers; fold: (n,) numbers from 0. step: told what comes next.
+
+    joint: processes that call this as one: each looks after some of the bands, then after some of the targets. The
+    first has the whole outcome, the others that of their own targets.
+    """
+    bands = bands_of(config, features, fold, step, joint)
+    own = joint.own(len(bands))
+    in_primal = sum(band.width for band in bands) < len(fold)
+    designs = Designs(config.standardize, in_primal)
     rows = []
-    for band in bands if len(bands) > 1 else ():
+    for band in bands[own] if len(bands) > 1 else ():
         step(f"{band.name}, cross-validation")
         rows.append(_row(config, band.name, _folds(designs(band), fold), targets))
-    weights = weights_of(config, bands, rows, np.arange(len(fold)), targets, fold, step)
-    used = [(band, weight) for band, weight in zip(bands, weights.tolist(), strict=True) if weight > 0]
+    if len(bands) > 1:
+        rows = of_all(bands, rows, joint)
+    weights = joint.of_first(
+        "weights", lambda: weights_of(config, bands, rows, np.arange(len(fold)), targets, fold, step)
+    )
+    weighted = list(zip(bands, weights.tolist(), strict=True))
+    used = [(band, weight) for band, weight in weighted if weight > 0]
+    mine = [(band, weight) for band, weight in weighted[own] if weight > 0]
     name = config.combine if len(bands) > 1 else bands[0].name
     step(f"{name}, cross-validation")
-    whole = combined((designs(band) for band, _ in used), [weight for _, weight in used])
-    final = list(_folds(whole, fold))
-    row = _row(config, name, final, targets)
-    guessed = np.empty(targets.shape, np.float64 if loses(targets) else np.float32)
-    for one in final:
-        guessed[one.new] = folds.predictions(one, targets, row.alpha)
-    step(f"{name}, all rows")
+    part = combined((designs(band) for band, _ in mine), [weight for _, weight in mine])
+    whole = together(part, in_primal, joint)
     scaled = {band: band.scaling(config.standardize).times(weight) for band, weight in used}
-    fitted = solve(whole.whole(), scaled, targets, row.alpha, features.fingerprint)
-    return Outcome(fitted, [*rows, row], guessed)
+    if targets.shape[1] < joint.count:  # too few to divide: each process fits all of them
+        joint = ALONE
+    columns = joint.own(targets.shape[1])
+    final = list(_folds(whole, fold))
+    row = _row(config, name, final, targets[:, columns])
+    guessed = np.empty(targets[:, columns].shape, np.float64 if loses(targets) else np.float32)
+    for one in final:
+        guessed[one.new] = folds.predictions(one, targets[:, columns], row.alpha)
+    step(f"{name}, all rows")
+    fitted = solve(
+        whole.whole(), scaled, targets[:, columns], row.alpha, features.fingerprint, targets.shape[1]
+    )
+    return whole_of(Outcome(fitted, [*rows, row], guessed), joint)
 
 
 def bands_of(
-    config: Ridge, features: FeatureSet, fold: np.ndarray, step: Callable[[str], None]
+    config: Ridge,
+    features: FeatureSet,
+    fold: np.ndarray,
+    step: Callable[[str], None],
+    joint: Joint = ALONE,
 ) -> list[Band]:
-    """Each layer at each blur; layers without height and width are taken once."""
-    found = []
-    for name in features.kept:
-        array = features.rows(name)
-        for blur in config.blur if array.ndim == 4 else (0.0,):
-            step(f"{name}, mean and variance")
-            found.append(measure(name, blur, array, fold))
-    return found
+    """Each layer at each blur; layers without height and width are taken once. joint: each measures some of them."""
+    asked = [
+        (name, blur)
+        for name in features.kept
+        for blur in (config.blur if features.rows(name).ndim == 4 else (0.0,))
+    ]
+    measured = []
+    for name, blur in asked[joint.own(len(asked))]:
+        step(f"{name}, mean and variance")
+        measured.append(measure(name, blur, features.rows(name), fold))
+    sums = [part for band in measured for part in (band.counts, band.shift, band.sums, band.squares)]
+    every = joint.exchanged("mean and variance", sums, _each, everywhere=True)
+    assert every is not None
+    return [
+        Band(name, blur, features.rows(name), *every[4 * k : 4 * k + 4])
+        for k, (name, blur) in enumerate(asked)
+    ]
+
+
+def _each(parts: list[Arrays]) -> list[np.ndarray]:
+    return [np.array(array) for own in parts for array in own]
 
 
 def _folds(design: Design, fold: np.ndarray) -> Iterator[Fold]:
@@ -180,6 +221,31 @@ def _row(config: Ridge, name: str, by_fold: Iterable[Fold], targets: np.ndarray)
     best = np.where(np.isnan(found.choosing), -np.inf, found.choosing).argmax(0)
     alpha = np.asarray(descending, np.float32)[best]
     return BandScore(name, np.take_along_axis(found.pooled, best[None], axis=0)[0], alpha)
+
+
+def of_all(bands: Sequence[Band], own: Sequence[BandScore], joint: Joint) -> list[BandScore]:
+    """Scores of all bands, of which each process has those of its `own`."""
+    parts = [part for row in own for part in (row.score, row.alpha)]
+    every = joint.exchanged("scores of bands", parts, _each, everywhere=True)
+    assert every is not None
+    return [BandScore(band.name, *every[2 * k : 2 * k + 2]) for k, band in enumerate(bands)]
+
+
+def whole_of(own: Outcome, joint: Joint) -> Outcome:
+    """In the first process that of all targets, in the others what it was."""
+    if joint.count == 1:
+        return own
+    *rows, row = own.rows
+    parts = [own.out_of_fold, row.score, row.alpha, *own.fitted.by_target]
+    every = joint.exchanged("the solution", parts, _side_by_side)
+    if every is None:
+        return own
+    guessed, score, alpha, *fitted = every
+    return Outcome(own.fitted.of_targets(fitted), [*rows, BandScore(row.name, score, alpha)], guessed)
+
+
+def _side_by_side(parts: list[Arrays]) -> list[np.ndarray]:
+    return [np.concatenate(each, axis=-1) for each in zip(*parts, strict=True)]
 
 
 def weights_of(

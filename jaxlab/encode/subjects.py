@@ -11,6 +11,7 @@ from jaxlab.encode import shared
 from jaxlab.encode.bands import Band, kernel
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, Leaves, of_rows
+from jaxlab.encode.joint import ALONE, Joint
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge, bands_of, fit, weights_of
 from jaxlab.encode.shared import Subject
 
@@ -76,15 +77,22 @@ class FittedSubjects:
 
 
 def fit_subjects(
-    config: Ridge, features: FeatureSet, subjects: Mapping[str, Subject], step: Step
+    config: Ridge,
+    features: FeatureSet,
+    subjects: Mapping[str, Subject],
+    step: Step,
+    joint: Joint = ALONE,
 ) -> dict[str, Outcome]:
-    """{subject: its regression}. features: of all subjects' training rows. step: told what comes next."""
+    """{subject: its regression}. features: of all subjects' training rows. step: told what comes next.
+
+    joint: processes that call this as one, of which the first has it; regressions that share are fitted by it alone.
+    """
     if config.shared:
-        return _fit_shared(config, features, subjects, step)
+        return _fit_shared(config, features, subjects, step) if joint.writes else {}
     found = {}
     for name, one in subjects.items():
         fold = np.unique(one.fold, return_inverse=True)[1]
-        found[name] = fit(config, features.of(one.rows), one.targets, fold, _of(name, step))
+        found[name] = fit(config, features.of(one.rows), one.targets, fold, _of(name, step), joint)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,12 @@ def check_joined(
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     hosts.same("the SHA-256 of the config file and its modules", digest, "give all of them the same files")
     hosts.same("--allow-config-change", str(allow_change), "give it to all of them, or to none")
+
+
+def check_alike(info: Mapping[str, Any], hosts: Group) -> None:
+    """Raises UserError where processes that fit together have other data or other weights."""
+    same = "give all of them the same files"
+    hosts.same("the data's fingerprint", info["data"]["fingerprint"][:12], f"{same} (--set data.root=FOLDER)")
+    hosts.same(
+        "their encoders' weights", ", ".join(one["digest"][:12] for one in info["task"]["encoders"]), same
+    )

@@ -49,7 +49,7 @@ def _train_search(*given: Any, **options: Any) -> Path:
 
 KINDS: Mapping[type[Component], RunKind] = {
     Experiment: RunKind(train, NetworkRun, examine_network, joined=True),
-    Ridge: RunKind(train_ridge, RidgeRun, lambda _, opened: fingerprint(opened)),
+    Ridge: RunKind(train_ridge, RidgeRun, lambda _, opened: fingerprint(opened), joined=True),
     Folds: RunKind(partial(train_study, FoldsRun), FoldsRun, joined=True),
     Seeds: RunKind(partial(train_study, SeedsRun), SeedsRun, joined=True),
     Ablation: RunKind(partial(train_study, AblationRun), AblationRun, joined=True),

@@ -20,6 +20,7 @@ from jaxlab.data.source import Opened, fingerprint
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
+from jaxlab.encode.joint import Joint, say_of_cache
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge
 from jaxlab.encode.shared import Subject
 from jaxlab.encode.subjects import FittedSubjects, check_room, fit_subjects
@@ -28,6 +29,7 @@ from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
 from jaxlab.runs.checks import check_same, log_data
+from jaxlab.runs.joined import check_alike
 from jaxlab.runs.learned import learned_before
 from jaxlab.runs.levels import levels_for, recorded_encoders, recorded_levels
 from jaxlab.runs.ready import Ready, Shown, fitting, samples_of, sizes
@@ -82,21 +84,32 @@ def train_ridge(
         session.log(f"encoder {encoder.about}")
     for line in learned_before(config, opened, rows):
         session.log(line)
-    info = _info(opened, encoders)
+    info, hosts = _info(opened, encoders), session.hosts
+    check_alike(info, hosts)
     if rundir.exists():
         check_same(config, rundir, info, allow_config_change, session)
-        if not allow_config_change and _is_whole(RidgeRun(rundir, config), session):
+        whole = not allow_config_change and _is_whole(RidgeRun(rundir, config), session)
+        if hosts.gathered("whether it is fitted", f"{whole}")[0] == "True":
             session.log(f"{rundir.path}: is fitted already")
             return rundir.path
+    joint = Joint(hosts, rundir.path / "fitting")
+    say_of_cache(hosts, session.log)
     found = features(encoders, opened.train, rows, session.console)
+    if config.shared and hosts.count > 1:
+        session.log(
+            "regressions that share are fitted by process 0; the others have helped with the features"
+        )
     with session.console.status("ridge") as status:
-        outcomes = fit_subjects(config, found, subjects, lambda what: status.update(f"ridge: {what}"))
-    rundir.create(to_json(anchored(config)), source, info)
-    _keep(config, rundir, outcomes, subjects, opened)
-    if opened.subjects:
-        report_subjects(session.console, config, outcomes, subjects)
-    else:
-        _report(session.console, config, outcomes[""], opened)
+        outcomes = fit_subjects(config, found, subjects, lambda what: status.update(f"ridge: {what}"), joint)
+    if hosts.writes:
+        rundir.create(to_json(anchored(config)), source, info)
+        _keep(config, rundir, outcomes, subjects, opened)
+        joint.end()
+        if opened.subjects:
+            report_subjects(session.console, config, outcomes, subjects)
+        else:
+            _report(session.console, config, outcomes[""], opened)
+    hosts.meet("the solution is kept")
     return rundir.path
 
 

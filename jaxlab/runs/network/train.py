@@ -14,6 +14,7 @@ from jaxlab.core.types import Interrupted
 from jaxlab.core.visible import from_here
 from jaxlab.data.pipeline import ALL, Batches, prefetch
 from jaxlab.data.source import Opened
+from jaxlab.encode.joint import say_of_cache
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion
@@ -75,6 +76,8 @@ def train(
     interrupted = False
     goes_on = start.new or not start.is_done(session)
     if goes_on:
+        if recipe.task.encoders:
+            say_of_cache(session.hosts, session.log)
         portions = recipe.input.portions(opened, recipe.training.positions, layout, session.console)
         ceiling = opened.ceiling
         del opened  # its targets, gigabytes of a whole brain, are copied into the portions
