@@ -1,11 +1,14 @@
 """Several processes on this machine train as one, and are held to what one process trains.
 
-    python tools/hosts_check.py [--processes 2 4] [--devices 4] [--parallel data fsdp] [--folder FOLDER]
+    python tools/hosts_check.py [--processes 2 4] [--devices 4] [--folder FOLDER]
+                                [--parallel data fsdp features]
 
 With each count, and parameters on every device or in parts: the losses of all steps and the parameters at the end,
 beside those of one process with all devices. Then, with the first count: in parts, a run that was stopped and is gone
 on with by one process, on all devices and on one; whole, a signal to the last process, a process killed, and the run
-gone on with by one process. Prints a line for each, and ends with code 1 where one is not as it should be.
+gone on with by one process. And, as "features", a network on cached features and a ridge regression, whose features
+the processes make together, the regression killed while it is fitted, too. Prints a line for each, and ends with code
+1 where one is not as it should be.
 """
 
 import argparse
@@ -24,6 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
+from submit import Predictions
+
 CONFIG = """
 from jaxlab.data import Flip, RandomSplit, Shift, Simulated
 from jaxlab.experiment import Experiment, Training
@@ -37,20 +42,40 @@ experiment = Experiment(
     training=Training(epochs=6, batch_size=8, checkpoint_steps=3, ema=0.9, parallel="data"),
 )
 """
+FEATURES = """
+from jaxlab.data import Images, KFold, Simulated
+from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge
+from jaxlab.experiment import Experiment, Training
+from jaxlab.heads import Linear
+from jaxlab.models import Features, LeNet5
+
+data = Simulated(images=1600, test_images=8, neurons=9, size=32)
+encoders = (ImageEncoder(model=LeNet5(), images=Images(size=(32, 32)), layers=("level2", "fc1")),)
+network = Experiment(
+    data=CachedFeatures(data=data, encoders=encoders),
+    model=Features(),
+    head=Linear(layer="fc1"),
+    training=Training(steps=40, batch_size=64, parallel="data"),
+)
+ridge = Ridge(data=data, encoders=encoders, combine="best", limit=600, blur=(0.0, 0.2), split=KFold(folds=3))
+experiment = {name}
+"""
 TOLERANCE = 1e-5  # of losses relative, of parameters absolute: sums in another order
+PARTS = ["data", "fsdp", "features"]
 BOUND = 90.0  # seconds in which those end that are left
 
 
 @dataclass(frozen=True)
 class Case:
-    """How a run is trained: its layout, and the devices of all processes together."""
+    """How a run is trained: its layout, the devices of all processes together, and its config file's name."""
 
     folder: Path
     devices: int
     settings: tuple[str, ...] = ()
+    config: str = "config"
 
     def started(self, run: str, count: int) -> list[subprocess.Popen[bytes]]:
-        """So many processes that train one run. What each says goes to a file beside it."""
+        """So many processes that train one run, with a cache of its own. What each says goes to a file beside it."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         env = {
@@ -58,8 +83,9 @@ class Case:
             "JAX_PLATFORMS": "cpu",
             "JAX_NUM_CPU_DEVICES": str(self.devices // count),
             "JAXLAB_REGISTRY": "off",
+            "JAXLAB_CACHE": str(self.folder / f"{run}.cache"),
         }
-        command = [sys.executable, "-m", "jaxlab", "train", str(self.folder / "config.py")]
+        command = [sys.executable, "-m", "jaxlab", "train", str(self.folder / f"{self.config}.py")]
         command += [
             "--run",
             str(self.folder / run),
@@ -106,10 +132,16 @@ def apart(run: Path, expected: Path) -> tuple[float, float]:
     return max(abs(mine[step] / theirs[step] - 1) for step in theirs), worst
 
 
-def wait_for_checkpoint(run: Path, within: float = 300) -> None:
+def fits_apart(run: Path, expected: Path) -> float:
+    """The largest difference of out-of-fold predictions, in units of their standard deviation."""
+    mine, theirs = (Predictions.load(each / "predictions/out_of_fold.npz").values for each in (run, expected))
+    return float(np.abs(mine - theirs).max() / theirs.std())
+
+
+def wait_for(run: Path, pattern: str, within: float = 300) -> None:
     until = time.monotonic() + within
-    while not list(run.glob("checkpoints/[0-9]/manifest.json")) and time.monotonic() < until:
-        time.sleep(0.05)
+    while not list(run.glob(pattern)) and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 class Check:
@@ -123,8 +155,8 @@ class Check:
         self.good &= right
         print(f"{'ok ' if right else 'NOT'} {what}", flush=True)
 
-    def compare(self, run: str, what: str) -> None:
-        loss, worst = apart(self.folder / run, self.folder / "one")
+    def compare(self, run: str, what: str, one: str = "one") -> None:
+        loss, worst = apart(self.folder / run, self.folder / one)
         self.tell(
             f"{what}: losses within {loss:.1e}, parameters within {worst:.1e}", max(loss, worst) < TOLERANCE
         )
@@ -138,7 +170,7 @@ class Check:
         """A run that ends early because of what is sent to one of its processes."""
         count = self.counts[0]
         processes = case.started(run, count)
-        wait_for_checkpoint(self.folder / run)
+        wait_for(self.folder / run, "checkpoints/[0-9]/manifest.json")
         processes[victim].send_signal(sent)
         began = time.monotonic()
         codes = ended(processes, BOUND)
@@ -176,6 +208,32 @@ class Check:
             title = f"one process with {devices} devices and {settings[-1]}"
             self.gone_on(Case(self.folder, devices, settings), run, title)
 
+    def features(self) -> None:
+        """A network on cached features, and a ridge regression."""
+        for name in ("network", "ridge"):
+            (self.folder / f"{name}.py").write_text(FEATURES.replace("{name}", name), "utf-8")
+            case = Case(self.folder, self.devices, config=name)
+            self.tell(f"{name} on features: one process", case.trained(name) == [0])
+            for count in self.counts:
+                run, title = f"{name}{count}", f"{name} on features, {count} processes"
+                codes = case.trained(run, count)
+                self.tell(f"{title} end with codes {codes}", codes == [0] * count)
+                self.compare(run, title, name) if name == "network" else self.compare_fit(run, title)
+        for victim in (self.counts[0] - 1, 0):
+            run, title = f"ridge-without-{victim}", f"ridge, process {victim} killed as it fits"
+            processes = case.started(run, self.counts[0])
+            wait_for(self.folder / run, "fitting/*/1-*")
+            processes[victim].kill()
+            codes = ended(processes, BOUND)
+            expected = [75 if k != victim else -signal.SIGKILL for k in range(self.counts[0])]
+            self.tell(f"{title}: codes {codes}", codes == expected)
+            self.tell(f"{title}: one process fits it then", case.trained(run) == [0])
+            self.compare_fit(run, title)
+
+    def compare_fit(self, run: str, what: str) -> None:
+        worst = fits_apart(self.folder / run, self.folder / "ridge")
+        self.tell(f"{what}: predictions within {worst:.1e}", worst < TOLERANCE)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -183,13 +241,16 @@ def main() -> None:
     )
     parser.add_argument("--processes", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--devices", type=int, default=4, help="of all processes together")
-    parser.add_argument("--parallel", nargs="+", choices=["data", "fsdp"], default=["data", "fsdp"])
+    parser.add_argument("--parallel", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="jaxlab-hosts-"))
     (folder / "config.py").write_text(CONFIG, "utf-8")
     check = Check(folder, options.devices, options.processes)
-    check.tell("one process", check.one.trained("one") == [0])
+    if {"data", "fsdp"} & set(options.parallel):
+        check.tell("one process", check.one.trained("one") == [0])
+    if "features" in options.parallel:
+        check.features()
     if "data" in options.parallel:
         check.whole()
     if "fsdp" in options.parallel:
