@@ -105,6 +105,7 @@ def test_how_many_trainings_a_study_has():
 
 def test_a_dry_run_trains_nothing(arrays_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxlab.report.estimate._SIDE", 64)  # how fast this machine is, is not the point
     result = CliRunner().invoke(
         main, ["train", TINY, "--set", f"data.root={arrays_npz}", "--seeds", "3", "--dry-run"]
     )

@@ -50,9 +50,9 @@ def test_where_there_is_one_class_its_prediction_is_no_fault():
     both = resolved(objectives, {"activity": ("n0",), "object": CLASSES})
     activity = both[0].start()
     watch, told, _ = watching(both)
-    watch.predictions({"activity": activity, "object": sums([1, 1], [1, 1])})
+    watch.predictions({"activity": activity, "object": sums([1, 1, 1], [1, 1, 1])})
     assert not told
-    watch.predictions({"activity": activity, "object": sums([1, 1], [1, 0])})
+    watch.predictions({"activity": activity, "object": sums([1, 1, 1], [1, 0, 1])})
     assert told[0].startswith("warning: object: all validation samples are predicted to be 'palm'")
 
 
@@ -92,12 +92,16 @@ def test_units_that_never_fire_are_told_of_by_layer():
     assert [(one.kind, one.about, one.value) for one in kept] == [("units", "a", 3 / 8)]
 
 
-@pytest.mark.parametrize("parallel", ["pmap", "data", "single"])
-def test_an_evaluation_finds_the_channels_of_one_value_on_any_number_of_devices(arrays_npz, parallel):
+@pytest.fixture(scope="module")
+def parts(arrays_npz):
+    return parts_of(tiny(arrays_npz))
+
+
+@pytest.mark.parametrize("parallel", ["pmap", pytest.param("data", marks=pytest.mark.exhaustive), "single"])
+def test_an_evaluation_finds_the_channels_of_one_value_on_any_number_of_devices(arrays_npz, parts, parallel):
     """The last norm is given a scale and bias with which two channels are the same whatever the image, and the others
     are not; on four devices the second batch's only image lies on one.
     """
-    parts = parts_of(tiny(arrays_npz))
     norm = "backbone.levels.1.norm"
     params = parts.state.variables.params | {
         f"{norm}.scale": np.float32([1, 0, 1, 1, 0, 1]),
