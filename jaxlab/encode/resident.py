@@ -58,7 +58,7 @@ def _take(array: Array, rows: Array) -> Array:
 
 def _check_room(layout: Layout, *tables: Mapping[str, np.ndarray]) -> None:
     needed = sum(array.nbytes for table in tables for array in table.values())
-    memory = (layout.mesh.devices.flat[0].memory_stats() or {}).get("bytes_limit")  # a CPU does not say
+    memory = (layout.mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")  # a CPU does not say
     if memory is not None and needed > SHARE * memory:
         raise UserError(
             f"cached features: the set has {needed / 1e9:.1f} GB, each device {memory / 1e9:.1f} GB of memory; "

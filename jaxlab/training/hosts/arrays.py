@@ -74,16 +74,18 @@ def _is_here(leaf: Any) -> bool:
 
 
 def together(compiled: Any) -> Callable[..., Any]:
-    """A jitted function whose first call waits, once it is compiled, until all processes have compiled theirs.
+    """A jitted function that waits, where it is compiled for arguments of new shapes, until all processes have done so.
 
     Else the first of them would meet the others in a collective operation, which gives up after half a minute.
     """
-    ready: list[Any] = []
+    ready: dict[Any, Any] = {}
 
     def call(*arguments: Any) -> Any:
-        if not ready:
-            ready.append(compiled.lower(*arguments).compile())
+        leaves, structure = jax.tree.flatten(arguments)
+        shapes = structure, tuple(map(np.shape, leaves))
+        if shapes not in ready:
+            ready[shapes] = compiled.lower(*arguments).compile()
             current().meet("compiling")
-        return ready[0](*arguments)
+        return ready[shapes](*arguments)
 
     return call
