@@ -31,12 +31,12 @@ class Joint:
     def __init__(self, group: Group | None = None, folder: Path | None = None):
         self._group = group or Group()
         self._turn = 0
+        if folder is not None and self.writes:
+            shutil.rmtree(folder, ignore_errors=True)
         if self._group.count == 1:
             return
         if folder is None:
             raise ValueError("several processes need a folder")
-        if self.writes:
-            shutil.rmtree(folder, ignore_errors=True)
         if not all(seen(self._group, folder)):
             raise UserError(
                 f"{folder.parent}: expected a run directory on a disk that all {self.count} processes see, found that "

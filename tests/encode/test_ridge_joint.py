@@ -118,6 +118,14 @@ def test_a_disk_that_refuses_is_said(tmp_path, monkeypatch):
     assert all("could not be written (No space left on device)" in str(error) for error in each(2, one))
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_killed_processes_left_is_removed(processes, tmp_path):
+    (tmp_path / "fitting/old/1-0").mkdir(parents=True)
+    (tmp_path / "fitting/old/1-0/0.npy").write_bytes(b"torn")
+    x, y = problem(9)
+    assert len(fitted_by(processes, tmp_path, config(), y, a=x).rows) == 1
+
+
 def test_caches_of_their_own_are_said(tmp_path, monkeypatch):
     said = []
     monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path))
