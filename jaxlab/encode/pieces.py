@@ -5,12 +5,13 @@ make pieces of it from its end, each in a folder of its own, which the maker cop
 
 features/<key>/pieces/<first>-<stop>/   rows from `first` to before `stop`, laid out as `store` has the whole
 
-Whoever makes a piece holds its lock, the maker until the whole is written; a kill frees it. What was made of a piece
-stays for those that come next, however many these are.
+Whoever makes a piece holds its lock, the maker until the whole is written; a kill frees it. Who is suspended at one is
+not waited for for ever. What was made of a piece stays for those that come next, however many these are.
 """
 
 import contextlib
 import shutil
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -20,6 +21,8 @@ import numpy as np
 from jaxlab.encode.store import Folder, Layer, Rows
 
 ROWS, MOST = 512, 128  # of a piece at least; pieces of a set at most: the maker holds a lock each
+PATIENCE = 60.0  # seconds without progress, after which the maker computes what another is at
+_LOOK = 1.0  # seconds between two looks at that
 _COPIED = 256  # rows at a time
 
 Compute = Callable[
@@ -50,6 +53,7 @@ class Pieces:
         self._count = layers[0].shape[0]
         self._size = max(ROWS, -(-self._count // MOST))
         self._held = contextlib.ExitStack()
+        self._mine: set[Piece] = set()
         self.copied = 0  # rows that others have made
 
     def __enter__(self) -> Self:
@@ -62,7 +66,7 @@ class Pieces:
         """All from row `done` on, for `Folder.fill`: those that others have made or are at, and the others computed."""
         while done < self._count:
             piece = self._at(done)
-            self._held.enter_context(piece.folder.locked())  # where another is at it, this waits
+            self._wait(piece)
             if (arrays := self._made(piece)) is not None:
                 for start in range(done, piece.stop, _COPIED):
                     rows = np.arange(start, min(start + _COPIED, piece.stop))
@@ -91,9 +95,13 @@ class Pieces:
             with piece.folder.tried() as free:
                 if self._folder.lists(self._layers):  # the maker is through, and keeps no piece any more
                     return False
-                if free and not piece.lists(self._layers):
+                made = free and not piece.lists(self._layers)
+                if made:
                     fill(piece)
-                    return True
+            if made:
+                if self._folder.lists(self._layers):  # the maker has not waited
+                    self.clear()
+                return True
         return False
 
     def clear(self) -> None:
@@ -117,12 +125,22 @@ class Pieces:
         arrays = {layer.name: piece.folder.open(piece.of(layer)) for layer in self._layers}
         return None if any(array is None for array in arrays.values()) else arrays  # type: ignore[return-value]
 
+    def _wait(self, piece: Piece) -> None:
+        """Until nobody else is at the piece; or until who is shows no progress, and may be suspended."""
+        seen, since = -1, time.monotonic()
+        while not self._taken(piece, _LOOK) and time.monotonic() - since < PATIENCE:
+            if (done := piece.folder.done([piece.of(layer) for layer in self._layers])) != seen:
+                seen, since = done, time.monotonic()
+
     def _free(self, piece: Piece) -> bool:
         """Whether the maker has it for itself, from here on; not where it is made."""
-        if piece.lists(self._layers):
-            return False
-        with contextlib.ExitStack() as held:
-            if not held.enter_context(piece.folder.tried()) or piece.lists(self._layers):
-                return False
-            self._held.push(held.pop_all())
-        return True
+        return not piece.lists(self._layers) and self._taken(piece) and not piece.lists(self._layers)
+
+    def _taken(self, piece: Piece, seconds: float = 0.0) -> bool:
+        """Whether the maker holds its lock, in so many seconds."""
+        if piece not in self._mine:
+            with contextlib.ExitStack() as held:
+                if held.enter_context(piece.folder.tried(seconds)):
+                    self._held.push(held.pop_all())
+                    self._mine.add(piece)
+        return piece in self._mine

@@ -107,10 +107,10 @@ class Folder:
             yield
 
     @contextlib.contextmanager
-    def tried(self) -> Iterator[bool]:
-        """Alone in the folder where nobody else is: whether it is so."""
+    def tried(self, seconds: float = 0.0) -> Iterator[bool]:
+        """Alone in the folder where nobody else is in so many seconds: whether it is so."""
         with self._lock() as acquired:
-            yield acquired(0)
+            yield acquired(seconds)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[Callable[[float], bool]]:

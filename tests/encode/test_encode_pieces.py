@@ -117,6 +117,40 @@ def test_who_waits_for_a_piece_takes_it_over_where_its_maker_is_killed(folder):
         assert made.result(20).computed == list(range(N))
 
 
+def test_who_is_suspended_at_a_piece_is_not_waited_for(folder, monkeypatch):
+    """At row 9, until the whole is there; then what it made is of no use, and not kept."""
+    monkeypatch.setattr(pieces, "PATIENCE", 0.1)
+    monkeypatch.setattr(pieces, "_LOOK", 0.01)
+    over = threading.Event()
+    other = Process(folder, before=lambda row: row == 9 and over.wait(20))
+    with ThreadPoolExecutor(1) as pool:
+        helping = pool.submit(other.help)
+        while not other.computed:
+            pass
+        assert Process(folder).make().computed == list(range(N))
+        over.set()
+        assert helping.result(20)
+    assert not (folder.path / "pieces").exists()
+
+
+def test_a_piece_that_is_made_just_before_the_maker_takes_it_is_copied(folder, monkeypatch):
+    """Seen as missing, then taken, then seen as made: rows 8 and 9, whose maker has waited for that."""
+    lists, helper = pieces.Piece.lists, Process(folder)
+
+    def looked(piece, layers):
+        found = lists(piece, layers)
+        if piece.first == 8 and threading.current_thread() is not threading.main_thread():
+            monkeypatch.setattr(pieces.Piece, "lists", lists)
+            assert helper.help()
+        return found
+
+    maker = Process(folder)
+    monkeypatch.setattr(pieces.Piece, "lists", looked)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(maker.make).result(20)
+    assert (made.computed, made.copied) == (list(range(8)), 2)
+
+
 @pytest.mark.parametrize("dies_at", [0, 3, 4, 7])
 def test_killed_they_go_on_in_any_number(folder, dies_at):
     """What was done of the whole and of pieces is not done again: by one that makes it, after one more that helps."""
