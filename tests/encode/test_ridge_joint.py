@@ -56,7 +56,6 @@ def test_processes_fit_what_scikit_learn_does(width, processes, tmp_path):
     [
         (3, {"combine": "banded", "standardize": True, "blur": (0.0, 0.3)}, True),
         (2, {"combine": "best", "score": "r2"}, False),
-        (2, {"combine": "best", "blur": (0.0, 0.2)}, True),
         (TARGETS + 1, {"combine": "sum"}, False),  # more than there are targets, or bands
     ],
 )

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Reference
+from told import each
 
 from jaxlab.core.types import UserError
 from jaxlab.data import Pooled, Simulated
 from jaxlab.encode import bands, fitted, shared, subjects
 from jaxlab.encode.extract import FeatureSet, StoredLayer
+from jaxlab.encode.joint import Joint
 from jaxlab.encode.ridge import Ridge, fit
 from jaxlab.encode.shared import Subject
 from jaxlab.encode.store import Folder, Layer
@@ -144,15 +146,21 @@ def test_what_a_checkpoint_holds_predicts_the_same(encoder, monkeypatch, shares,
         assert r > 0.7
 
 
-def test_each_subject_by_itself_is_a_ridge_regression_of_its_own_rows(encoder):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_each_subject_by_itself_is_a_ridge_regression_of_its_own_rows(encoder, processes, tmp_path):
     alone = config(encoder)
-    for name, outcome in fit_subjects(alone, feature_set(), SUBJECTS, lambda _: None).items():
+
+    def fitted_by(group):
+        joint = Joint(group, tmp_path / "fitting")
+        return fit_subjects(alone, feature_set(), SUBJECTS, lambda _: None, joint)
+
+    for name, outcome in each(processes, fitted_by)[0].items():
         one = SUBJECTS[name]
         whole = feature_set()
         stored = StoredLayer(whole.kept["x"].folder, whole.kept["x"].layer, X[one.rows], None, None)
         own = FeatureSet(whole.ids[one.rows], {"x": stored})
         expected = fit(alone, own, one.targets, one.fold, lambda _: None)
-        np.testing.assert_array_equal(outcome.out_of_fold, expected.out_of_fold)
+        np.testing.assert_allclose(outcome.out_of_fold, expected.out_of_fold, atol=1e-5)
         assert outcome.fitted.alpha.tolist() == expected.fitted.alpha.tolist()
 
 
