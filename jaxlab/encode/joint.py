@@ -37,7 +37,10 @@ class Joint:
             return
         if folder is None:
             raise ValueError("several processes need a folder")
-        if not all(seen(self._group, folder)):
+        found = seen(self._group, folder)
+        if not found[0]:
+            raise UserError(f"{folder} could not be written by process 0, which fits with others there")
+        if not all(found):
             raise UserError(
                 f"{folder.parent}: expected a run directory on a disk that all {self.count} processes see, found that "
                 "some do not see what process 0 writes there"
@@ -103,10 +106,10 @@ ALONE = Joint()
 
 
 def seen(group: Group, folder: Path) -> list[bool]:
-    """Of each process, whether it sees what the first one writes into `folder`."""
+    """Of each process, whether it sees what the first one writes into `folder`; of none where the disk refuses that."""
     name = group.gathered("a name", uuid.uuid4().hex)[0]
     if group.writes:
-        with writing(folder):
+        with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
     group.meet("what the first one writes")
@@ -119,7 +122,10 @@ def seen(group: Group, folder: Path) -> list[bool]:
 
 def say_of_cache(group: Group, log: Callable[[str], None]) -> None:
     """Where processes that train as one have caches of their own, that each makes all features."""
-    if group.count > 1 and not all(found := seen(group, cache_dir() / "features")):
+    found = seen(group, cache_dir() / "features") if group.count > 1 else [True]
+    if found[0] and not all(
+        found
+    ):  # a cache that nobody may write to has all that is needed, or says so itself
         others = ", ".join(str(k) for k, sees in enumerate(found) if not sees)
         log(
             f"{cache_dir()}: not all processes keep features where process 0 does (others: {others}), so that each has "

@@ -117,6 +117,20 @@ def test_a_disk_that_refuses_is_said(tmp_path, monkeypatch):
     assert all("could not be written (No space left on device)" in str(error) for error in each(2, one))
 
 
+def test_a_folder_that_cannot_be_written_is_refused_by_all(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    found = each(2, lambda group: Joint(group, tmp_path / "run/fitting"))
+    assert all("run/fitting could not be written by process 0" in str(error) for error in found)
+
+
+def test_of_a_cache_that_nobody_may_write_to_nothing_is_said(tmp_path, monkeypatch):
+    said = []
+    (tmp_path / "features").write_text("a file")
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path))
+    assert each(2, lambda group: say_of_cache(group, said.append)) == [None, None]
+    assert said == []
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_what_killed_processes_left_is_removed(processes, tmp_path):
     (tmp_path / "fitting/old/1-0").mkdir(parents=True)
