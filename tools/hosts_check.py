@@ -1,14 +1,15 @@
 """Several processes on this machine train as one, and are held to what one process trains.
 
     python tools/hosts_check.py [--processes 2 4] [--devices 4] [--folder FOLDER]
-                                [--parallel data fsdp features]
+                                [--parallel data fsdp features launchers]
 
 With each count, and parameters on every device or in parts: the losses of all steps and the parameters at the end,
 beside those of one process with all devices. Then, with the first count: in parts, a run that was stopped and is gone
 on with by one process, on all devices and on one; whole, a signal to the last process, a process killed, and the run
 gone on with by one process. And, as "features", a network on cached features and a ridge regression, whose features
-the processes make together, the regression killed while it is fitted, too. Prints a line for each, and ends with code
-1 where one is not as it should be.
+the processes make together, the regression killed while it is fitted, too. And, as "launchers", processes that Slurm's
+or Open MPI's variables alone tell of one another. Prints a line for each, and ends with code 1 where one is not as it
+should be.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,18 +62,41 @@ ridge = Ridge(data=data, encoders=encoders, combine="best", limit=600, blur=(0.0
 experiment = {name}
 """
 TOLERANCE = 1e-5  # of losses relative, of parameters absolute: sums in another order
-PARTS = ["data", "fsdp", "features"]
+PARTS = ["data", "fsdp", "features", "launchers"]
 BOUND = 90.0  # seconds in which those end that are left
+
+
+def slurm(process: int, count: int) -> dict[str, str]:
+    """What srun sets in each task."""
+    found = {
+        "JOB_ID": 4711,
+        "STEP_NODELIST": "localhost",
+        "NTASKS": count,
+        "PROCID": process,
+        "LOCALID": process,
+    }
+    return {f"SLURM_{name}": str(value) for name, value in found.items()}
+
+
+def open_mpi(process: int, count: int) -> dict[str, str]:
+    """What mpirun sets in each process."""
+    found = {"COMM_WORLD_SIZE": count, "COMM_WORLD_RANK": process, "COMM_WORLD_LOCAL_RANK": process}
+    found |= {"MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:34911"}
+    return {f"OMPI_{name}": str(value) for name, value in found.items()}
 
 
 @dataclass(frozen=True)
 class Case:
-    """How a run is trained: its layout, the devices of all processes together, and its config file's name."""
+    """How a run is trained: its layout, the devices of all processes together, and its config file's name.
+
+    launcher: (process, of how many) -> variables that say so to `--coordinator auto`, in place of options.
+    """
 
     folder: Path
     devices: int
     settings: tuple[str, ...] = ()
     config: str = "config"
+    launcher: Callable[[int, int], dict[str, str]] | None = None
 
     def started(self, run: str, count: int) -> list[subprocess.Popen[bytes]]:
         """So many processes that train one run, with a cache of its own. What each says goes to a file beside it."""
@@ -91,13 +115,14 @@ class Case:
             str(self.folder / run),
             *(part for one in self.settings for part in ("--set", one)),
         ]
-        where = ["--coordinator", f"127.0.0.1:{port}", "--processes", str(count), "--process"]
         found = []
         for k in range(count):
+            where = ["--coordinator", f"127.0.0.1:{port}", "--processes", str(count), "--process", str(k)]
+            if self.launcher is not None:
+                where = ["--coordinator", "auto"]
+                env = {**env, "JAX_COORDINATOR_PORT": str(port), **self.launcher(k, count)}
             said = (self.folder / f"{run}.{k}.txt").open("ab")
-            found.append(
-                subprocess.Popen([*command, *where, str(k)], env=env, stdout=said, stderr=subprocess.STDOUT)
-            )
+            found.append(subprocess.Popen([*command, *where], env=env, stdout=said, stderr=subprocess.STDOUT))
         return found
 
     def trained(self, run: str, count: int = 1) -> list[int]:
@@ -208,6 +233,14 @@ class Check:
             title = f"one process with {devices} devices and {settings[-1]}"
             self.gone_on(Case(self.folder, devices, settings), run, title)
 
+    def launchers(self) -> None:
+        """`--coordinator auto`, in the environment that launchers make."""
+        count = self.counts[0]
+        for launcher in (slurm, open_mpi):
+            name = launcher.__name__
+            case = Case(self.folder, self.devices, launcher=launcher)
+            self.together(case, name, count, f"{count} processes as in {name}, --coordinator auto,")
+
     def features(self) -> None:
         """A network on cached features, and a ridge regression."""
         for name in ("network", "ridge"):
@@ -245,9 +278,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="jaxlab-hosts-"))
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.py").write_text(CONFIG, "utf-8")
     check = Check(folder, options.devices, options.processes)
-    if {"data", "fsdp"} & set(options.parallel):
+    if set(options.parallel) - {"features"}:
         check.tell("one process", check.one.trained("one") == [0])
     if "features" in options.parallel:
         check.features()
@@ -255,6 +289,8 @@ def main() -> None:
         check.whole()
     if "fsdp" in options.parallel:
         check.in_parts()
+    if "launchers" in options.parallel:
+        check.launchers()
     sys.exit(0 if check.good else 1)
 
 
