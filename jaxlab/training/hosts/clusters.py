@@ -4,6 +4,7 @@ JAX itself detects clusters; of those that only answer over the network (TPU VMs
 one, and of those that are there in part, what is missing.
 """
 
+import inspect
 import os
 from typing import Any
 
@@ -36,13 +37,23 @@ def _detected() -> str | None:
     return None
 
 
-def _told(name: str, kind: Any) -> str:
+def _told(name: str, kind: Any) -> str | None:
+    """None where a variable is missing, as outside of a step: older versions of JAX take that for Slurm, too."""
     try:
-        address = kind.get_coordinator_address(None, os.environ.get("JAX_COORDINATOR_PORT"))
+        address = _address(kind)
         which, count = kind.get_process_id(), kind.get_process_count()
-    except (RuntimeError, ValueError, KeyError) as error:
+    except KeyError:
+        return None
+    except (RuntimeError, ValueError) as error:
         return f"{name}, but not as JAX reads it ({error}); give --coordinator HOST:PORT --processes N --process I"
     return f"{name}: process {which} of {count}, coordinator {address}; --coordinator auto takes that"
+
+
+def _address(kind: Any) -> str:
+    """The coordinator's, at the port of the environment where this JAX asks for one; older ones do not."""
+    if "override_coordinator_port" in inspect.signature(kind.get_coordinator_address).parameters:
+        return str(kind.get_coordinator_address(None, os.environ.get("JAX_COORDINATOR_PORT")))
+    return str(kind.get_coordinator_address(None))
 
 
 def _in_part() -> str | None:
