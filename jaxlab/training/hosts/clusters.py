@@ -10,10 +10,8 @@ from typing import Any
 
 from jaxlab.training.hosts.join import VARIABLES
 
-_OF_ENVIRONMENT = {
-    "slurm": "Slurm",
-    "ompi": "Open MPI",
-}  # JAX's names of those that variables alone tell all of
+# Of those that variables alone tell all of, by JAX's names.
+_OF_ENVIRONMENT = {"slurm": "Slurm", "ompi": "Open MPI"}
 
 
 def described() -> str:
