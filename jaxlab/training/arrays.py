@@ -26,6 +26,7 @@ _RATIO = (
     1000  # times the bytes on disk, beyond which _LARGE arrays are a trap: networks pack to a half at most
 )
 _LATE = 1.0  # seconds in which Orbax's storage may still call back after it has failed
+_OPEN = Path("/proc/self/fd")  # Linux's paths of what this process has open
 _PLAIN = re.compile(r"/[\w/.+=@,~-]*", re.ASCII)
 
 
@@ -131,18 +132,25 @@ def _equal(written: np.ndarray, found: np.ndarray) -> bool:
 
 @contextlib.contextmanager
 def _reachable(folder: Path) -> Iterator[Path]:
-    """The folder under a path that Orbax takes: absolute, and plain.
+    """The folder under a path that Orbax takes, absolute and plain, and that leads to it where it is moved meanwhile.
 
-    It finds its own files by a pattern, in which [ ] * and ? stand for something else, and its storage takes UTF-8
-    alone. A symbolic link to the folder's parent goes around what a user may call a folder.
+    Orbax finds its own files by a pattern, in which [ ] * and ? stand for something else, its storage takes UTF-8
+    alone, and it makes the folders above its own: a run that is moved away as it saves would come to be twice. An open
+    folder goes around all that, or, where a system has no paths of those, a symbolic link around a user's names.
     """
     whole = folder.absolute()
-    if _PLAIN.fullmatch(str(whole)):
+    if _OPEN.is_dir():
+        number = os.open(whole.parent, os.O_PATH)
+        try:
+            yield _OPEN / str(number) / whole.name
+        finally:
+            os.close(number)
+    elif _PLAIN.fullmatch(str(whole)):
         yield whole
-        return
-    with tempfile.TemporaryDirectory(prefix="jaxlab-") as place:
-        (link := Path(place) / "link").symlink_to(whole.parent, target_is_directory=True)
-        yield link / whole.name
+    else:
+        with tempfile.TemporaryDirectory(prefix="jaxlab-") as place:
+            (link := Path(place) / "link").symlink_to(whole.parent, target_is_directory=True)
+            yield link / whole.name
 
 
 def _check_room(folder: Path, size: int) -> None:

@@ -156,6 +156,22 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path, monkeypatch, place):
     assert saved(tmp_path)[0].fault() is None
 
 
+def test_a_run_that_is_moved_as_it_saves_stays_where_it_is_put(tmp_path, monkeypatch):
+    run, there = tmp_path / "run", tmp_path / "there"
+    run.mkdir()
+    writer, write = Checkpoints(run / "checkpoints"), ocp.Checkpointer.save
+
+    def meanwhile(*given, **more):
+        run.rename(there)
+        return write(*given, **more)
+
+    monkeypatch.setattr("orbax.checkpoint.Checkpointer.save", meanwhile)
+    writer.save(arrays(3), meta(3))
+    with pytest.raises(UserError, match=f"3 could not be written .*{run / 'checkpoints'} was removed meanwhile"):
+        writer.close()
+    assert list(tmp_path.iterdir()) == [there]  # Orbax alone makes the folders above its own anew
+
+
 def test_a_failed_write_is_raised_by_the_next_save_too(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
