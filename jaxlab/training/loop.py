@@ -273,7 +273,11 @@ class Fit:
         return replace(state, rate_scale=state.rate_scale * self.plan.plateau[0])
 
     def _say_why(self, step: int) -> None:
-        """Why the run ends before its last step, where it does."""
+        """Why the run ends before its last step, where it does; and of a signal that came with the last one."""
+        if self.interrupted and self._is_over(step):
+            self.display.note(
+                f"stopped at step {step}, after which training ends; the same command does what is left to do"
+            )
         if step == self.plan.steps:
             return
         if self._given_up is not None:

@@ -167,7 +167,9 @@ def test_a_run_that_is_moved_as_it_saves_stays_where_it_is_put(tmp_path, monkeyp
 
     monkeypatch.setattr("orbax.checkpoint.Checkpointer.save", meanwhile)
     writer.save(arrays(3), meta(3))
-    with pytest.raises(UserError, match=f"3 could not be written .*{run / 'checkpoints'} was removed meanwhile"):
+    with pytest.raises(
+        UserError, match=f"3 could not be written .*{run / 'checkpoints'} was removed meanwhile"
+    ):
         writer.close()
     assert list(tmp_path.iterdir()) == [there]  # Orbax alone makes the folders above its own anew
 

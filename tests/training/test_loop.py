@@ -99,6 +99,7 @@ def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path):
     fit, state = fitted(tmp_path, step=Signalled())
     assert fit.interrupted
     assert int(state.step) == 12
+    assert "stopped at step 12, after which training ends" in fit.output
     assert "goes on" not in fit.output
     assert saved(tmp_path / "checkpoints")[-1].step == 12
 
