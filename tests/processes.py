@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import connection
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -30,6 +31,9 @@ _CONTEXT.set_forkserver_preload(
         "matplotlib.figure",
     ]
 )
+_LOOKING = (
+    threading.Lock()
+)  # how a process ended can be read once: of two threads the later would take it for 255
 
 
 class Ended(NamedTuple):
@@ -54,7 +58,8 @@ class Process:
         self._process = _CONTEXT.Process(
             target=_begin, args=(ends, dict(os.environ) | given, function, arguments)
         )
-        self._process.start()
+        with _LOOKING:
+            self._process.start()  # which looks at all the others, too
         for end in ends:
             end.close()
         self.stdout, self.stderr = (os.fdopen(os.dup(end.fileno()), "r") for end, _ in pipes)
@@ -65,22 +70,28 @@ class Process:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._process.is_alive():
+        if self.exitcode is None:
             self.kill()
         self.stdout.close()
         self.stderr.close()
 
+    @property
+    def exitcode(self) -> int | None:
+        """Minus the number of the signal that ended it; None while it runs."""
+        with _LOOKING:
+            return self._process.exitcode
+
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        connection.wait([self._process.sentinel])
 
     def wait(self, seconds: float = 300) -> int:
         """Its return code; a process that takes longer is killed, and TimeoutError says so."""
-        self._process.join(seconds)
-        if self._process.exitcode is None:
+        connection.wait([self._process.sentinel], seconds)
+        if (code := self.exitcode) is None:
             self.kill()
             raise TimeoutError(f"the process did not end within {seconds} s")
-        return self._process.exitcode
+        return code
 
     def ended(self, seconds: float = 300) -> Ended:
         said: dict[str, str] = {}

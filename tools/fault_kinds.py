@@ -82,12 +82,12 @@ def _at_work(story: Story, process: Process) -> None:
     """Wait for a moment in which it trains. Raises Missed where there is none."""
     lock, ends = story.run / "lock", time.monotonic() + story.scene.bound
     number = f'"pid": {process._process.pid},'
-    while time.monotonic() < ends and process._process.exitcode is None:
+    while time.monotonic() < ends and process.exitcode is None:
         if lock.exists() and number in lock.read_text("utf-8"):
             time.sleep(story.rng.uniform(0.0, story.scene.seconds / 2))
             break
         time.sleep(0.005)
-    if process._process.exitcode is not None:
+    if process.exitcode is not None:
         raise Missed
 
 

@@ -225,7 +225,7 @@ def pause(story: Story) -> None:
 
 def send(process: processes.Process, number: int) -> None:
     """Raises Missed where the process is done."""
-    if process._process.exitcode is not None:
+    if process.exitcode is not None:
         raise Missed
     os.kill(process._process.pid, number)
 
