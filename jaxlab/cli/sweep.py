@@ -78,7 +78,9 @@ from jaxlab.core.types import UserError
     metavar="N",
     help="With --on.  [default: one for each GPU of the cluster, else for each machine]",
 )
-@click.option("--worker", "told_by_others", is_flag=True, hidden=True)  # of what --on has started
+@click.option(
+    "--worker", "told_by_others", is_flag=True, hidden=True, help="Of what --on has started: it says the end."
+)
 @auto_resume
 @stop_after
 def sweep(

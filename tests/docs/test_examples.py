@@ -171,8 +171,8 @@ def parsed(command: click.Command, arguments: list[str]) -> None:
             command = found
     inner = command.make_context(command.name, list(arguments))
     settings = inner.params.get("settings", ())
-    if "config" in inner.params:
-        path = Path(inner.params["config"])
+    if (given := inner.params.get("config")) is not None:
+        path = Path(given)
         path = path if path.exists() else ROOT / "configs" / path.name
         if path.exists():
             config.override(config.load_file(path), settings)
