@@ -174,6 +174,13 @@ def test_machines_without_jaxlab_are_named_as_such(on):
         on(Here(error, error))
 
 
+def test_an_error_without_words_has_a_name(on):
+    error = RuntimeError("somewhere")
+    error.cause = MemoryError()
+    with pytest.raises(UserError, match="1 worker on Ray ended by an error: the cluster: MemoryError"):
+        on(Here(error), workers=1)
+
+
 def test_asked_to_end_they_are_asked_to_save(on):
     ray = Here(DONE, None, None)
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()

@@ -142,7 +142,7 @@ class _Workers:
             cause = getattr(error, "cause", None) or error
             lacks = isinstance(cause, ImportError)
             advice = "; the machines of the cluster need the same jaxlab in the same Python" if lacks else ""
-            return Ended(1, "the cluster", f"{str(cause).strip().splitlines()[-1]}{advice}")
+            return Ended(1, "the cluster", f"{_lines(cause)[-1]}{advice}")
         return found
 
     def _end(self) -> NoReturn:
@@ -188,6 +188,11 @@ def _machines(ray: Any) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+def _lines(error: BaseException) -> list[str]:
+    """What an error says, which may be nothing but its name; Ray's say the whole story."""
+    return str(error).strip().splitlines() or [type(error).__name__]
+
+
 def _ray() -> Any:
     os.environ.setdefault(
         "RAY_DEDUP_LOGS", "0"
@@ -209,9 +214,7 @@ def _cluster(ray: Any) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         where = os.environ.get("RAY_ADDRESS")
         at = f"at RAY_ADDRESS={where}" if where else "on this machine"
-        raise UserError(
-            f"--on ray: no cluster can be used {at} ({str(error).strip().splitlines()[0]})"
-        ) from error
+        raise UserError(f"--on ray: no cluster can be used {at} ({_lines(error)[0]})") from error
     try:
         yield
     finally:
