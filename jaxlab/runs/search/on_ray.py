@@ -211,7 +211,7 @@ def _cluster(ray: Any) -> Iterator[None]:
     """Connected to one. Raises UserError where there is none."""
     try:
         ray.init(log_to_driver=True, include_dashboard=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         where = os.environ.get("RAY_ADDRESS")
         at = f"at RAY_ADDRESS={where}" if where else "on this machine"
         raise UserError(f"--on ray: no cluster can be used {at} ({_lines(error)[0]})") from error
