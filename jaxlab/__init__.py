@@ -12,7 +12,7 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from jaxlab.moved import Moved
+from jaxlab.moved import moved
 
 if TYPE_CHECKING:
     from jaxlab.bundling import bundle
@@ -74,4 +74,4 @@ def __dir__() -> list[str]:
     return __all__
 
 
-sys.meta_path.append(Moved())
+sys.meta_path.append(moved)

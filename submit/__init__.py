@@ -23,20 +23,25 @@ The same from a shell: `python -m submit score | rosetta | compare | probe | che
 write | vqa`.
 """
 
+import importlib
 import sys
+from typing import TYPE_CHECKING, Any
 
-from submit import ensemble, metrics
-from submit.align import align
-from submit.ensemble import mean, rank_average, trimmed_mean, weighted
-from submit.errors import SubmissionError
-from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vizwiz_results, vqa_results
-from submit.formats.kaggle import write
-from submit.formats.table import check
-from submit.labels import Labels
-from submit.metrics import ceilings
-from submit.predictions import Predictions
-from submit.scores import bootstrap
-from submit.scores.scoring import ClassScores, Scores, load_ceiling, score
+from submit.aliases import Aliases
+
+if TYPE_CHECKING:
+    from submit import ensemble, metrics
+    from submit.alignment import align
+    from submit.ensemble import mean, rank_average, trimmed_mean, weighted
+    from submit.errors import SubmissionError
+    from submit.formats import algonauts, algonauts2021, kaggle, sensorium, vizwiz_results, vqa_results
+    from submit.formats.kaggle import write
+    from submit.formats.table import check
+    from submit.labels import Labels
+    from submit.metrics import ceilings
+    from submit.predictions import Predictions
+    from submit.scores import bootstrap
+    from submit.scores.scoring import ClassScores, Scores, load_ceiling, score
 
 __all__ = [
     "ClassScores",
@@ -65,15 +70,41 @@ __all__ = [
     "write",
 ]
 
-# `from submit.algonauts import write` means the same as `submit.algonauts.write`.
-for _module in (
-    algonauts,
-    algonauts2021,
-    bootstrap,
-    ceilings,
-    kaggle,
-    sensorium,
-    vizwiz_results,
-    vqa_results,
-):
-    sys.modules[f"submit.{_module.__name__.rpartition('.')[2]}"] = _module
+_MODULES = {  # `from submit.algonauts import write` means the same as `submit.algonauts.write`
+    **{f"submit.{name}": f"submit.formats.{name}" for name in (
+        "algonauts", "algonauts2021", "kaggle", "sensorium", "vizwiz_results", "vqa_results")},
+    "submit.bootstrap": "submit.scores.bootstrap",
+    "submit.ceilings": "submit.metrics.ceilings",
+}  # fmt: skip
+_HOMES = {
+    "ClassScores": "scores.scoring",
+    "Labels": "labels",
+    "Predictions": "predictions",
+    "Scores": "scores.scoring",
+    "SubmissionError": "errors",
+    "align": "alignment",
+    "check": "formats.table",
+    "load_ceiling": "scores.scoring",
+    "mean": "ensemble",
+    "rank_average": "ensemble",
+    "score": "scores.scoring",
+    "trimmed_mean": "ensemble",
+    "weighted": "ensemble",
+    "write": "formats.kaggle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when first used: a command that wants one part need not wait for pandas and scipy."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"submit.{_HOMES[name]}"), name)
+    if name in __all__:
+        return importlib.import_module(f"submit.{name}")
+    raise AttributeError(f"module 'submit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+sys.meta_path.append(Aliases(_MODULES))

@@ -3,13 +3,19 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from submit.errors import SubmissionError, about, named
 from submit.files.csv_table import read_header, read_names
 from submit.files.zips import read_npz
+from submit.late import Late
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Late("pandas")
 
 _HEADERS = ("target", "targets", "name", "id")  # of the first column, also where a target is so named
 _VERTEX = re.compile(r"((?:.+\.)?[lr]h)\.\d+")  # lh.00042, subj01.rh.00042

@@ -26,10 +26,26 @@ def test_rooms_import_downwards_only():
             "import submit, submit.cli.main, submit.formats.kaggle, submit.ensemble",
             ("jax", "jaxlab", "flax", "optax", "orbax"),
         ),
-        ("import jaxlab", ("jax", "flax", "submit")),
+        ("import submit", ("numpy", "pandas", "scipy")),
+        ("import jaxlab", ("jax", "flax", "numpy", "pandas", "scipy")),
         ("import jaxlab.cli.main", ("jax", "flax", "orbax", "grain", "matplotlib")),
+        (  # what a config imports: a mistake in one is told within the second
+            "import jaxlab.data, jaxlab.encode, jaxlab.experiment, jaxlab.heads, jaxlab.losses, jaxlab.models, "
+            "jaxlab.optim, jaxlab.pretext",
+            (
+                "pandas",
+                "pyarrow",
+                "scipy",
+                "orbax",
+                "grain",
+                "matplotlib",
+                "sqlalchemy",
+                "optuna",
+                "transformers",
+            ),
+        ),
     ],
-    ids=["submit", "jaxlab", "jaxlab.cli.main"],
+    ids=["submit's rooms", "submit", "jaxlab", "jaxlab.cli.main", "a config"],
 )
 def test_import_leaves_out(statement, absent):
     program = f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"

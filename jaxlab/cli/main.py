@@ -1,5 +1,7 @@
 """The command line: click commands that parse, call and print. No logic."""
 
+import atexit
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ from jaxlab.cli.sweep import sweep
 from jaxlab.cli.training import resumed, show_estimate, train_config, trainable
 from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import AGAIN, INTERRUPTED, Interrupted, UserError
+
+atexit.register(gc.disable)  # or Python looks through all that was imported once more, only to leave it
 
 
 class _Commands(click.Group):

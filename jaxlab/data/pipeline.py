@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from jaxlab.core.blocks import Targets
-from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.balance import Balance, Shown
 from jaxlab.data.images import ImageRows
+from submit.late import Late
 
 if TYPE_CHECKING:
     import grain

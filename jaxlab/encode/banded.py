@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import optax
 
-from jaxlab.core.late import Late
 from jaxlab.encode.eigen import centred
 from jaxlab.encode.folds import standardised
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import linalg

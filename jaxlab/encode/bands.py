@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlab.core.late import Late
 from jaxlab.encode.dealt import dealt
 from jaxlab.encode.repeated import Rows
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import ndimage

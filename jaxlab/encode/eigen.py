@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlab.core.late import Late
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import linalg

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlab.core.late import Late
 from jaxlab.core.precision import loses
 from jaxlab.encode import folds
 from jaxlab.encode.eigen import Basis, centred, dual
 from jaxlab.encode.folds import Fold, RidgeScore, coefficients, standardised
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import linalg

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxlab.core import tree
-from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.tables import ids_of, read_columns, read_header
 from jaxlab.data.source import examples
+from submit.late import Late
 from submit.near_names import difference
 
 if TYPE_CHECKING:

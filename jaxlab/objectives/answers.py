@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlab.core import tree
-from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened
 from jaxlab.metrics import AnswerSums, Sums
 from jaxlab.metrics.answers import ANSWERS, LABEL, accuracy_of
 from jaxlab.objectives.classification import Classification
 from jaxlab.objectives.resolved import Labelled
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit import errors

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlab.core import tree
-from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
@@ -18,6 +17,7 @@ from jaxlab.objectives.learnable import check_classes
 from jaxlab.objectives.resolved import SHARE, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
 from jaxlab.pretext import PRETEXT
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import special

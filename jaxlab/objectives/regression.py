@@ -10,7 +10,6 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
 from jaxlab.core.blocks import Targets, blocks_of, mapped, taken
-from jaxlab.core.late import Late
 from jaxlab.core.precision import moments, narrowed, origin, varies
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.tables import is_gap
@@ -21,6 +20,7 @@ from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
 from jaxlab.objectives.resolved import ACTIVITY, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
 from jaxlab.pretext import PRETEXT
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit import regions

@@ -17,13 +17,13 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
 from jaxlab.core.blocks import Targets
-from jaxlab.core.late import Late
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened
 from jaxlab.heads import Head
 from jaxlab.losses import END, About, Loss, Ramp, Total, Weight, weight_at
 from jaxlab.metrics import Sums
 from jaxlab.objectives.teacher import Teacher
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit.metrics import table

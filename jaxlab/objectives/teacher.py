@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxlab.core.config import LATER, Component, Location
-from jaxlab.core.late import Late
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import Kind, UserError
 from jaxlab.data.source import duplicates, examples
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import special

@@ -9,12 +9,12 @@ from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemai
 from rich.table import Table
 from rich.text import Text
 
-from jaxlab.core.late import Late
 from jaxlab.core.progress import Bar
 from jaxlab.core.terminal import stderr_console
 from jaxlab.training.agreement import agreement_text
 from jaxlab.training.budget import Budget
 from jaxlab.training.hosts import Group, current
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit.metrics import table

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from submit.align import differences
+from submit.alignment import differences
 from submit.errors import SubmissionError
 from submit.files.atomic import refuse_input
 from submit.metrics.calibration import softmax

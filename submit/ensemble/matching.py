@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.special import softmax
 
-from submit.align import align
+from submit.alignment import align
 from submit.errors import SubmissionError, named
 from submit.predictions import Predictions, ValueKind
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from submit.align import align
+from submit.alignment import align
 from submit.blocks import by_block
 from submit.ensemble.origins import origins
 from submit.errors import SubmissionError

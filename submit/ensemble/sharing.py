@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from submit.align import align, differences, positions
+from submit.alignment import align, differences, positions
 from submit.ensemble.cross_products import CrossProducts, Statistic
 from submit.ensemble.matching import combined_kind, in_float64, refuse_not_finite
 from submit.ensemble.votes import Votes

@@ -10,13 +10,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from submit.errors import SubmissionError, shortened
 from submit.files.csv_records import Ragged, header_of, open_csv, record_blocks
 from submit.files.usage import target_columns
+from submit.late import Late
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Late("pandas")
 
 _KEPT = 100  # cells that are not numbers: all are counted, so many are kept to be named
 
@@ -119,7 +125,7 @@ def numbers(text: str) -> tuple[np.ndarray, Cells]:
     return parsed(pd.Series(text.split("\n"), dtype=object))
 
 
-def parsed(cells: pd.Series) -> tuple[np.ndarray, Cells]:
+def parsed(cells: "pd.Series") -> tuple[np.ndarray, Cells]:
     """Texts -> float64 values, NaN where they are no numbers, and which these are. The word nan is a number here."""
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True)  # pandas 3 gives a view
     words = cells.str.strip().str.lower()

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from submit.align import differences
+from submit.alignment import differences
 from submit.blocks import progress
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic

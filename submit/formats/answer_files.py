@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from submit.align import differences, matched
+from submit.alignment import differences, matched
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.json_text import parsed_json

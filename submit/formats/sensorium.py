@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from submit.align import align, differences
+from submit.alignment import align, differences
 from submit.errors import SubmissionError, about, named, refuse
 from submit.files.atomic import atomic
 from submit.files.csv_table import read_header

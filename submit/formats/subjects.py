@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from submit.align import differences, matched
+from submit.alignment import differences, matched
 from submit.errors import SubmissionError, about, named
 from submit.predictions import Predictions
 

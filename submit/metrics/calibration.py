@@ -7,14 +7,19 @@ Truth (n,) is class numbers, -1 for a class that is none of these, which nobody 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 from submit.blocks import CELLS
 from submit.errors import SubmissionError
+from submit.late import Late
 from submit.metrics.classification import check_numbers
+
+if TYPE_CHECKING:
+    from scipy import optimize, special
+else:
+    optimize, special = map(Late, ("scipy.optimize", "scipy.special"))
 
 BINS = 15
 PARTS = 5
@@ -72,7 +77,7 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 
 def log_loss(logits: np.ndarray, truth: np.ndarray) -> float:
     """Mean -log softmax(logits) of the true class, in nats, over the samples of a known class; NaN of none."""
     logits, truth = _known(logits, truth)
-    losses = [logsumexp(z, axis=1) - z[np.arange(len(z)), y] for z, y in _rows(logits, truth)]
+    losses = [special.logsumexp(z, axis=1) - z[np.arange(len(z)), y] for z, y in _rows(logits, truth)]
     return float(np.concatenate(losses).mean()) if losses else float("nan")
 
 
@@ -90,7 +95,7 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     low, high = (slope(end) for end in ends)
     if low >= 0 or high <= 0:
         return 1.0 if low == high == 0 else float(np.exp(-ends[0] if low >= 0 else -ends[1]))
-    return float(np.exp(-brentq(slope, *ends, xtol=1e-9)))
+    return float(np.exp(-optimize.brentq(slope, *ends, xtol=1e-9)))
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -99,7 +104,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     out = np.empty(logits.shape, np.float32)
     for first, z in _blocks(logits):
         z = z / temperature
-        out[first : first + len(z)] = np.exp(z - logsumexp(z, axis=1, keepdims=True))
+        out[first : first + len(z)] = np.exp(z - special.logsumexp(z, axis=1, keepdims=True))
     return out
 
 

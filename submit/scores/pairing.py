@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from submit.align import align, matched, with_ids, without_ids
+from submit.alignment import align, matched, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.files.csv_table import read_header
 from submit.files.usage import IGNORED, read_usage, target_columns

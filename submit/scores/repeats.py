@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from submit.align import matched
+from submit.alignment import matched
 from submit.errors import SubmissionError, about
 from submit.files.csv_table import read_table
 from submit.files.zips import read_npz

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from submit import Predictions, SubmissionError, align
-from submit.align import differences
+from submit.alignment import differences
 
 
 def test_samples_and_targets_are_found_by_name(odd):

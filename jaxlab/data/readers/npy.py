@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit.files import npy

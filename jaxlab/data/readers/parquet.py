@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
+from submit.late import Late
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit.files import pickles

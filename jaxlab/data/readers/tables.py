@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlab.core.late import Late
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.parquet import parquet_columns, parquet_header
 from jaxlab.data.source import LEAVE_OUT, duplicates, examples
 from submit.files.encodings import of_nul, of_undecoded
+from submit.late import Late
 from submit.near_names import composed, difference
 
 if TYPE_CHECKING:

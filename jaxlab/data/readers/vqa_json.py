@@ -12,10 +12,10 @@ import numpy as np
 
 from jaxlab.core.files import reason
 from jaxlab.core.garbage import without_collecting
-from jaxlab.core.late import Late
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.image_files import list_folder
 from jaxlab.data.source import duplicates, examples
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit.files import json_text

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from jaxlab.core.folders import made_whole
-from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened
+from submit.late import Late
 
 if TYPE_CHECKING:
     import pandas as pd

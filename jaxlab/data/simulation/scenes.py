@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlab.core.late import Late
+from submit.late import Late
 
 if TYPE_CHECKING:
     from scipy import fft, special

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.packages import packaged
 from jaxlab.data.source import Opened, Source
+from submit.late import Late
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlab.core.late import Late
 from jaxlab.core.precision import narrowed
 from jaxlab.core.types import UserError
 from jaxlab.data.source import LEAVE_OUT, examples, not_numbers
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit import ceilings

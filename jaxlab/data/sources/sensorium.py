@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlab.core.config import LATER, Location
-from jaxlab.core.late import Late
 from jaxlab.core.precision import moments
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.grey_levels import are_whole, from_levels, looked_at
@@ -18,6 +17,7 @@ from jaxlab.data.readers.npy import read_npy
 from jaxlab.data.readers.npy_trials import absent, read_trial, stacked
 from jaxlab.data.source import LEAVE_OUT, Opened, Source, duplicates, examples, not_numbers
 from jaxlab.data.sources.repeats import by_image
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit import ceilings

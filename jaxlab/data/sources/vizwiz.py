@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxlab.core.config import Location
-from jaxlab.core.late import Late
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder
 from jaxlab.data.readers.vqa_json import QuestionEntry, given_answers, listed_entries
 from jaxlab.data.source import Opened, Results, Source, examples
 from jaxlab.data.sources.vqa import commonest
+from submit.late import Late
 
 if TYPE_CHECKING:
     from submit.metrics import vqa

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from submit.align import positions
+from submit.alignment import positions
 from submit.errors import named
 from submit.files.csv_table import Cells, Table, count_words, parsed
 from submit.formats.kaggle.long_form import long_form, separators

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from submit.align import differences
+from submit.alignment import differences
 from submit.errors import SubmissionError, named
 from submit.files.csv_records import is_csv
 from submit.files.csv_table import Table, read_table

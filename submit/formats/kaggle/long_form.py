@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from submit.align import differences
+from submit.alignment import differences
 from submit.errors import named
 
 _LOOKED_AT = 100  # ids of the sample from which the separator is learnt
