@@ -12,7 +12,8 @@ _ROUNDING = 1e-12  # a variance below this share of the mean square is what floa
 
 @dataclass(frozen=True)
 class Summed:
-    """terms: arrays (n, ..., b) -> name -> (n, b) or (n, 1); score: their sums over samples, (..., b) -> (..., b).
+    """terms: arrays (n, ..., b) -> name -> (n, b) or (n, 1), or (b,) where it is no sum. score: of their sums over
+    samples, (..., b) -> (..., b).
 
     Weighted sums are as good as plain ones, where weight 2 stands for a sample that is there twice. A score that is
     undefined is NaN.
@@ -23,7 +24,12 @@ class Summed:
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         """(b,) the score of all samples, each once."""
-        return self.score({name: values.sum(0) for name, values in self.terms(*arrays).items()})
+        return self.score(summed(self.terms(*arrays), lambda values: values.sum(0)))
+
+
+def summed(terms: Terms, over_samples: Callable[[np.ndarray], np.ndarray]) -> Terms:
+    """The terms as a score takes them, of what `over_samples` makes of (n, b)."""
+    return {name: values if values.ndim == 1 else over_samples(values) for name, values in terms.items()}
 
 
 def moments(x: np.ndarray, y: np.ndarray, count: np.ndarray) -> Terms:
@@ -65,12 +71,20 @@ def _square(sums: Terms, name: str) -> np.ndarray:
 
 
 def _pair_terms(x: np.ndarray, y: np.ndarray) -> Terms:
-    return moments(x - x.mean(0), y - y.mean(0), np.ones((len(x), 1)))
+    """Moments about the means, and how far apart these are."""
+    means = x.mean(0), y.mean(0)
+    x, y = x - means[0], y - means[1]
+    return {
+        "count": np.ones((len(x), 1)),
+        **{"x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y},
+        "offset": means[0] - means[1],
+    }
 
 
-def _error_terms(x: np.ndarray, y: np.ndarray) -> Terms:
-    centred = y - y.mean(0)
-    return {"count": np.ones((len(x), 1)), "y": centred, "yy": centred**2, "error": (y - x) ** 2}
+def _squared_errors(sums: Terms) -> np.ndarray:
+    """sum (x - y)^2, each as it was before the means were taken off."""
+    about_means = sums["xx"] + sums["yy"] - 2 * sums["xy"]
+    return about_means + sums["offset"] * (2 * (sums["x"] - sums["y"]) + sums["offset"] * sums["count"])
 
 
 def _explained(sums: Terms) -> np.ndarray:
@@ -80,4 +94,4 @@ def _explained(sums: Terms) -> np.ndarray:
 
 PEARSON = Summed(_pair_terms, correlation)
 EXPLAINED_VARIANCE = Summed(_pair_terms, _explained)
-R2 = Summed(_error_terms, lambda sums: 1 - ratio(sums["error"], _square(sums, "y")))
+R2 = Summed(_pair_terms, lambda sums: 1 - ratio(_squared_errors(sums), _square(sums, "y")))

@@ -23,7 +23,7 @@ import numpy as np
 from submit import metrics
 from submit.blocks import blocks, progress
 from submit.errors import SubmissionError
-from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed
+from submit.metrics.summed import EXPLAINED_VARIANCE, PEARSON, Summed, summed
 from submit.scores.interval import CORRELATION, EXPLAINED, Counted, Drawn, Estimate, Interval, LeftOut
 from submit.scores.jackknife import parts, without_each
 
@@ -34,7 +34,7 @@ DRAWS = 1000
 ScoreName = Literal["pearson", "explained_variance", "accuracy"]
 Aggregate = Literal["mean", "median"]
 
-_CELLS = 2**21  # scores (draws x targets) and weights (draws x samples) in memory at a time
+_CELLS = 2**23  # scores (draws x targets) and weights (draws x samples) in memory at a time
 _AGGREGATES: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
 _PER_TARGET = {
     "pearson": (metrics.pearson, PEARSON, CORRELATION),
@@ -114,10 +114,7 @@ def per_target(
         for which, block in blocks(*arrays):
             with np.errstate(all="ignore"):
                 kinds = dict.fromkeys(score.terms for score in scores.values())
-                sums = {
-                    terms: {name: weight @ values for name, values in terms(*block).items()}
-                    for terms in kinds
-                }
+                sums = {terms: summed(terms(*block), weight.__matmul__) for terms in kinds}
                 for name, score in scores.items():
                     found[name][:, which] = np.nan_to_num(score.score(sums[score.terms]), posinf=0, neginf=0)
         yield found

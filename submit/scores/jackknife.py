@@ -1,11 +1,12 @@
 """Scores without some of the samples: what the jackknife's intervals of means are made of."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
 from submit.blocks import blocks
-from submit.metrics.summed import Summed
+from submit.metrics.summed import Summed, summed
 
 _MOST = 1000  # samples that are left out one by one
 _PARTS = 250  # of more
@@ -35,7 +36,7 @@ def without_each(
         found = {}
         with np.errstate(all="ignore"):
             left = {
-                terms: {name: _left(values, order, starts) for name, values in terms(*block).items()}
+                terms: summed(terms(*block), partial(_left, order=order, starts=starts))
                 for terms in dict.fromkeys(score.terms for score in scores.values())
             }
             for name, score in scores.items():
