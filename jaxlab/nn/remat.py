@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array
 
 from jaxlab.core.types import Mode
+from jaxlab.nn.later import known, later
 from jaxlab.nn.plain import running, running_mode
 from jaxlab.nn.spread import everywhere
 
@@ -81,33 +82,20 @@ def _called(block: Any, cls: type[Any], *arguments: Any) -> Any:
 
 def _computed_again(call: Callable[..., Any]) -> Callable[..., Any]:
     """call(params, xs, given), of which the pass back knows what it was called with."""
-    # Not jax.checkpoint: XLA's CPU backend drops the barriers by which that keeps the two passes apart, and makes one.
+    # Not jax.checkpoint, whose two passes XLA's CPU backend makes one of.
     kept: Any = jax.custom_vjp(call)
 
     def back(arguments: tuple[Any, Any, Any], gradient: Any) -> tuple[Any, Any, None]:
         params, xs, given = arguments
-        params, xs = _after(gradient[0], params, xs)
+        there = known(jax.tree.leaves(gradient[0])[0])
+        every = there.all()
+        params = jax.tree.map(lambda leaf: jnp.where(every, leaf, jnp.zeros((), leaf.dtype)), params)
+        xs = [later(x, there) for x in xs]
         (_, pull) = jax.vjp(lambda params, xs: call(params, xs, given), params, xs)
         return (*pull(gradient), None)
 
     kept.defvjp(lambda *arguments: (call(*arguments), arguments), back)
     return kept
-
-
-def _after(gradient: Any, params: Any, xs: list[Array]) -> tuple[Any, list[Array]]:
-    """The same values, which XLA cannot know before it has the gradient: it is equal to itself, or else NaN."""
-    leaf = jax.tree.leaves(gradient)[0]
-    first = leaf.reshape(len(leaf), -1)[:, 0]  # of each row, which lies where the row does
-    there = (first == first) | (first != first)
-
-    def later(x: Array) -> Array:
-        one = there.reshape(-1, *[1] * (x.ndim - 1)) if len(x) == len(there) else there.all()
-        return jnp.where(one, x, jnp.zeros((), x.dtype))
-
-    every = there.all()
-    return jax.tree.map(lambda leaf: jnp.where(every, leaf, jnp.zeros((), leaf.dtype)), params), [
-        later(x) for x in xs
-    ]
 
 
 def _traced(mode: Mode) -> dict[str, Any]:
