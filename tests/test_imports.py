@@ -1,5 +1,8 @@
 """Who may import whom, and what an import does not bring along."""
 
+import ast
+import importlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +56,19 @@ def test_import_leaves_out(statement, absent):
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert not set(absent) & set(found.stdout.split())
+
+
+def test_what_tools_import_from_the_packages_is_there():
+    """Nobody runs most of them between two releases."""
+    missing = []
+    for path in sorted((ROOT / "tools").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("jaxlab", "submit"):
+                module = importlib.import_module(str(node.module))
+                names = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                missing += [
+                    f"{path.name}: {node.module}.{name}"
+                    for name in names
+                    if importlib.util.find_spec(f"{node.module}.{name}") is None
+                ]
+    assert missing == []

@@ -72,7 +72,7 @@ def _work(case: Row) -> Row:
 
     from jaxlab.data import Images, Simulated
     from jaxlab.encode import FeatureSet, ImageEncoder
-    from jaxlab.encode.extract import Kept
+    from jaxlab.encode.extract import StoredLayer
     from jaxlab.encode.ridge import Ridge, fit
     from jaxlab.encode.store import Folder, Layer
     from jaxlab.models import LeNet5
@@ -80,7 +80,7 @@ def _work(case: Row) -> Row:
     x, y, fold, alphas = problem(case)
     ids = np.arange(len(x)).astype(str)
     layer = Layer("x", "none", x.shape, "float32")
-    features = FeatureSet(ids, {"x": Kept(Folder("bench"), layer, x, None, None)})
+    features = FeatureSet(ids, {"x": StoredLayer(Folder("bench"), layer, x, None, None)})
     encoder = ImageEncoder(model=LeNet5(), images=Images(size=(32, 32)))
     config = Ridge(data=Simulated(), encoders=(encoder,), alphas=tuple(alphas), score="r2")
     before = peak_memory_gb()
