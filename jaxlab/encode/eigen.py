@@ -60,8 +60,11 @@ def _eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     double = len(matrix) <= _DOUBLE
     if jax.default_backend() == "cpu":
-        matrix = matrix.astype(np.float64 if double else np.float32)
-        values, vectors = linalg.eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+        if double:
+            values, vectors = np.linalg.eigh(matrix.astype(np.float64))
+        else:  # the same, in place
+            matrix = matrix.astype(np.float32)
+            values, vectors = linalg.eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
     else:
         with jax.enable_x64(double):
             values, vectors = jax.device_get(jnp.linalg.eigh(jnp.asarray(matrix)))
