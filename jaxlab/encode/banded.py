@@ -88,10 +88,7 @@ def _score(sides: Sequence[_Side], shares: np.ndarray, alpha: float) -> tuple[fl
     ):
         onto = _weighted(side.cross, shares)
         back = linalg.cho_solve(factor, onto.T @ by_output, check_finite=False).astype(np.float32)
-        slopes += [
-            float((by_output * (c @ solved)).sum() - (back * (k @ solved)).sum())
-            for c, k in zip(side.cross, side.inner, strict=True)
-        ]
+        slopes += _onto(side.cross, by_output @ solved.T) - _onto(side.inner, back @ solved.T)
         by_penalty -= float((back * solved).sum())
     return score, slopes, by_penalty
 
@@ -99,6 +96,11 @@ def _score(sides: Sequence[_Side], shares: np.ndarray, alpha: float) -> tuple[fl
 def _weighted(kernels: np.ndarray, shares: Sequence[float] | np.ndarray) -> np.ndarray:
     flat = kernels.reshape(len(kernels), -1)
     return (np.asarray(shares, np.float32) @ flat).reshape(kernels.shape[1:])
+
+
+def _onto(kernels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(b,) the sum of each kernel's values times the weights: <G, K C> = <K, G C'>, without a product a kernel."""
+    return kernels.reshape(len(kernels), -1) @ weights.astype(np.float32).ravel()
 
 
 def _correlation(outputs: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:

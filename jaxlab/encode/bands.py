@@ -5,6 +5,7 @@ A band is one layer at one blur. Its features are scaled together, so that the m
 """
 
 import functools
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlab.encode.dealt import dealt
-from jaxlab.encode.repeated import Rows
+from jaxlab.encode.repeated import Repeated, Rows
 from submit.late import Late
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Scaling:
         def block(rows: slice) -> tuple[slice, np.ndarray]:
             return rows, np.asarray(do(rows, self(array[rows])))
 
-        return dealt(block, _slices(array))
+        yield from dealt(block, _slices(array))
+        _let_go(array)
 
     def __call__(self, rows: np.ndarray) -> Float[Array, "b d"]:
         """So many rows that they fit into memory."""
@@ -114,6 +116,7 @@ def measure(layer: str, blur: float, array: Rows, fold: np.ndarray) -> Band:
     for first, second in dealt(block, _slices(array)):
         sums += first
         squares += second
+    _let_go(array)
     return Band(layer, blur, array, counts, shift, sums, squares)
 
 
@@ -142,7 +145,18 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
 
     for _ in dealt(block, _slices(first)):
         pass
+    for side in (first, other):
+        _let_go(side)
     return out
+
+
+def _let_go(array: Rows) -> None:
+    """Takes what was read of a file off this process's memory; the system keeps it, as far as there is room."""
+    owner: Any = array.array if isinstance(array, Repeated) else array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _slices(array: Rows) -> list[slice]:

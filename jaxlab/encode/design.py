@@ -120,3 +120,10 @@ class Designs:
             self._room -= size
             self._kept[band.name] = made
         return made
+
+    def products(self, band: Band, rows: np.ndarray) -> np.ndarray:
+        """(m, m) float32 kernel of some training rows, scaled as all of them are."""
+        kept = self._kept.get(band.name)
+        if isinstance(kept, Dual):
+            return kept.kernels[-1][np.ix_(rows, rows)]
+        return kernel(band.array[rows], None, band.scaling(self._standardize))

@@ -15,7 +15,7 @@ from jaxlab.data.source import Source
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import KFold
 from jaxlab.encode import banded, folds
-from jaxlab.encode.bands import Band, kernel, measure
+from jaxlab.encode.bands import Band, measure
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.dealt import dealt
 from jaxlab.encode.design import Design, Designs, combined, together
@@ -151,7 +151,7 @@ def fit(
     if len(bands) > 1:
         rows = of_all(bands, rows, joint)
     weights = joint.of_first(
-        "weights", lambda: weights_of(config, bands, rows, np.arange(len(fold)), targets, fold, step)
+        "weights", lambda: weights_of(config, bands, designs, rows, np.arange(len(fold)), targets, fold, step)
     )
     weighted = list(zip(bands, weights.tolist(), strict=True))
     used = [(band, weight) for band, weight in weighted if weight > 0]
@@ -251,6 +251,7 @@ def _side_by_side(parts: list[Arrays]) -> list[np.ndarray]:
 def weights_of(
     config: Ridge,
     bands: Sequence[Band],
+    designs: Designs,
     scores: Sequence[BandScore],
     rows: np.ndarray,
     targets: np.ndarray,
@@ -271,7 +272,6 @@ def weights_of(
     some = np.linspace(0, targets.shape[1] - 1, min(targets.shape[1], _TUNED_TARGETS)).round().astype(int)
     kernels = np.empty((len(bands), len(chosen), len(chosen)), np.float32)
     for position, band in enumerate(bands):
-        scaling = band.scaling(config.standardize)
-        kernels[position] = kernel(band.array[rows[chosen]], None, scaling)
+        kernels[position] = designs.products(band, rows[chosen])
     step("weights of the bands")
     return banded.weights(kernels, targets[chosen][:, some], fold[chosen])

@@ -9,6 +9,7 @@ import numpy as np
 from jaxlab.core.types import UserError
 from jaxlab.encode import shared
 from jaxlab.encode.bands import Band, kernel
+from jaxlab.encode.design import Designs
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, Leaves, of_rows
 from jaxlab.encode.joint import ALONE, Joint
@@ -155,7 +156,8 @@ def _weights(config: Ridge, bands: Sequence[Band], subjects: Mapping[str, Subjec
     each = []
     for name, one in subjects.items():
         fold = np.unique(one.fold, return_inverse=True)[1]
-        each.append(weights_of(config, bands, (), one.rows, one.targets, fold, _of(name, step)))
+        designs = Designs(config.standardize, in_primal=False)
+        each.append(weights_of(config, bands, designs, (), one.rows, one.targets, fold, _of(name, step)))
     return np.mean(each, axis=0)
 
 
