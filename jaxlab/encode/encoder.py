@@ -11,12 +11,14 @@ from flax import nnx
 from jaxtyping import Array
 
 from jaxlab.core import tree
-from jaxlab.core.config import Component, identity
+from jaxlab.core.config import LATER, Component, identity
 from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import HostBatch
+from jaxlab.nn.products import round_products
 from jaxlab.training.ancestor import load_weights
+from jaxlab.training.runtime import compute_dtype
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import initial_parameters
 
@@ -30,18 +32,26 @@ class Encoder(Component):
 
     layers: the named layers that are kept; default: the network's last.
     name: written before the layers' names, `name/block4`, where those of several encoders would be the same.
-    dtype: of the features that are kept; the network itself computes in float32.
+    dtype: of the features that are kept.
+    products: "bfloat16": linear layers and 1 x 1 convolutions round the operands of their products, and sum in float32,
+        where the processor has instructions for it: less than half the time, features that differ in their third digit.
     seed: of the parameters, where the model has no `pretrained` ones.
     """
 
     layers: tuple[str, ...] = ()
     name: str = ""
     dtype: Dtype = "float32"
+    products: Dtype = field(default="float32", metadata=LATER)
     seed: int = 0
 
     def load(self) -> "Loaded":
         """The encoder with its weights. Raises UserError for weights that do not fit and layers that are not there."""
         raise NotImplementedError
+
+    @property
+    def arithmetic(self) -> dict[str, str]:
+        """What is unusual in how it computes, part of what features are known by."""
+        return {} if self.products == "float32" else {"products": self.products}
 
     def at_levels(self, levels: Levels | None) -> Self:
         """With `images.levels`, where it sees images and leaves them open."""
@@ -109,7 +119,10 @@ class Loaded:
         def encode(
             variables: FrozenVariables, batch: Mapping[str, Array], axis_name: str | None = None
         ) -> dict[str, Array]:
-            features = self.forward(self.frozen.merged(variables), batch)
+            module = self.frozen.merged(variables)
+            if compute_dtype(self.config.products) == "bfloat16":
+                round_products(module)
+            features = self.forward(module, batch)
             return {layer: features[layer].astype(self.config.dtype) for layer in layers}
 
         key = (layers, layout.parallel, layout.count)

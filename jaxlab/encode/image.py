@@ -119,6 +119,7 @@ def _recipe(config: ImageEncoder) -> Any:
         "model": identity(config.model),
         "images": images,
         "normalize": to_json(config.normalize),
+        **config.arithmetic,
     }
 
 

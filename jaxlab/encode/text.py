@@ -49,7 +49,7 @@ class TextEncoder(Encoder):
         asked_layers(self, shapes)
         return Loaded(
             config=self,
-            recipe={"type": "TextEncoder", "model": identity(self.model)},
+            recipe={"type": "TextEncoder", "model": identity(self.model), **self.arithmetic},
             frozen=frozen,
             shapes=shapes,
             pool="mean",

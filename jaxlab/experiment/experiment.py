@@ -40,7 +40,8 @@ class Training(Component):
 
     epochs or steps: the length of the run. batch_size: images in one update, over all devices.
     accumulate: the update's gradient is summed over so many parts of the batch, one after the other.
-    dtype: of the forward and backward pass; parameters stay float32.
+    dtype: of the forward and backward pass; parameters stay float32. On a CPU "bfloat16" rounds the operands of matrix
+        products alone (linear layers, 1 x 1 convolutions), and only where the processor has instructions for it.
     ema: decay of the parameters' moving average, which evaluation then uses; None keeps none.
     average_from: share of the run after which evaluation uses the mean of the parameters of all updates since (0.75: of
         the last quarter), with batch-norm statistics measured for it on the training images at each epoch's end

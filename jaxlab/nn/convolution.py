@@ -15,10 +15,11 @@ def convolve(
     kernel: Float[Array, "k l c_of_group o"],
     strides: Any,
     padding: Any,
+    product: convolution.Product = convolution.product,
     **options: Any,
 ) -> Float[Array, "b i j o"]:
-    """`lax.conv_general_dilated`, but on a CPU."""
+    """`lax.conv_general_dilated`, but on a CPU, where `product` is of (n, c) and (c, o) in 1 x 1 convolutions."""
     with scope("convolution"):
         if cpu.on_cpu():
-            return convolution.convolve(x, kernel, strides, padding, **options)
+            return convolution.convolve(x, kernel, strides, padding, product, **options)
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)

@@ -70,7 +70,7 @@ def examine() -> Findings:
     if name != "tpu" and (signs := tpu_signs()):
         warnings.append(f"a TPU is asked for ({', '.join(signs)}), but JAX does not use it: {tpu_remedy()}")
     notes = []
-    if devices and runtime.compute_dtype("bfloat16") != "bfloat16":
+    if name == "gpu" and runtime.compute_dtype("bfloat16") != "bfloat16":
         notes.append(
             "this GPU has no native bfloat16 (compute capability below 8.0): jaxlab computes in float32"
         )

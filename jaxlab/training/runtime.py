@@ -1,7 +1,10 @@
 """What commands set before JAX starts: one device a core on CPU hosts, compiled programs kept on disk, memory kept."""
 
+import contextlib
+import functools
 import os
 import warnings
+from pathlib import Path
 
 import jax
 
@@ -52,8 +55,21 @@ def _use_all_cores() -> None:
 
 
 def compute_dtype(asked: str) -> str:
-    """`asked`, or float32 where the GPU has no bfloat16 (compute capability below 8.0: P100, T4)."""
+    """`asked`, or float32 where the processor has no bfloat16: a GPU of compute capability below 8.0 (P100, T4), or a
+    CPU without AVX512-BF16 and AMX."""
     device = jax.local_devices()[0]
     major = str(getattr(device, "compute_capability", "")).split(".")[0]  # "7" of "7.5"; AMD's are no numbers
     lacking = device.platform == "gpu" and major.isdigit() and int(major) < 8
+    if device.platform == "cpu":
+        lacking = not {"avx512_bf16", "amx_bf16"} & _instructions()
     return "float32" if asked == "bfloat16" and lacking else asked
+
+
+@functools.cache
+def _instructions() -> frozenset[str]:
+    """What Linux says that an x86 processor has; nothing elsewhere."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.split())
+    return frozenset()

@@ -26,6 +26,8 @@ from jaxlab.heads.joint import LOG_VARIANCE
 from jaxlab.losses import END
 from jaxlab.metrics import TERM, SumsByObjective
 from jaxlab.metrics.reduce import gathered, spanned, total
+from jaxlab.nn.cpu import on_cpu
+from jaxlab.nn.products import round_products
 from jaxlab.nn.remat import blocks_of, make_again
 from jaxlab.nn.spread import made_whole
 from jaxlab.objectives import Resolved, Told
@@ -80,6 +82,11 @@ class Program:
     predicted: int = 0
     remat: bool = False
 
+    @property
+    def _kept(self) -> str:
+        """The dtype of activations: on a CPU products alone are of bfloat16, which is as fast, and all else exact."""
+        return "float32" if on_cpu() else self.dtype
+
     @cached_property
     def blocks(self) -> tuple[str, ...]:
         """Paths of the network's blocks."""
@@ -110,7 +117,7 @@ class Program:
         """
         graphdef, params, stats = self.shapes
         again = self.blocks if self.remat and mode.train else ()
-        cast = {path: leaf.astype(self.dtype) for path, leaf in variables.params.items()}
+        cast = {path: leaf.astype(self._kept) for path, leaf in variables.params.items()}
         cast = made_whole(cast, later=again)
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
@@ -125,6 +132,8 @@ class Program:
                 module.set_attributes(observed=True)
             if name in again:
                 make_again(module)
+        if self._kept != self.dtype:
+            round_products(network)
         outputs = network(jax.tree.map(self._computed, images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
         left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed or ranges else {}
@@ -138,7 +147,7 @@ class Program:
 
     def _computed(self, seen: Array) -> Array:
         """What the network sees, in the dtype that it computes in; the numbers of words stay whole."""
-        return seen.astype(self.dtype) if jnp.issubdtype(seen.dtype, jnp.inexact) else seen
+        return seen.astype(self._kept) if jnp.issubdtype(seen.dtype, jnp.inexact) else seen
 
     def losses(
         self,

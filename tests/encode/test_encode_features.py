@@ -65,6 +65,17 @@ def test_pooling_and_bfloat16(file):
     np.testing.assert_allclose(half["level1"].astype(np.float32), expected, atol=2**-8)
 
 
+def test_products_of_rounded_operands_are_features_of_their_own(file, monkeypatch):
+    monkeypatch.setattr("jaxlab.training.runtime._instructions", lambda: frozenset({"avx512_bf16"}))
+    images = pixels(5)
+    exact, _ = made(encoder(file, "fc2"), samples(images))
+    rounded, said = made(encoder(file, "fc2", products="bfloat16"), samples(images))
+    assert "features fc2 of 5 samples" in said  # not those in the store
+    assert rounded["fc2"].dtype == np.float32
+    apart = np.abs(rounded["fc2"] - exact["fc2"]).max() / np.abs(exact["fc2"]).max()
+    assert 1e-6 < apart < 0.02
+
+
 def test_a_second_time_nothing_is_computed(file, monkeypatch):
     given, config = samples(pixels()), encoder(file, "level1", "level2")
     first, said = made(config, given)

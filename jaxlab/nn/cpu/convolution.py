@@ -3,6 +3,7 @@
 Matrix products too have a gradient of their own: XLA computes at half speed or less those that JAX derives.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,11 +14,17 @@ from jaxtyping import Array, Float
 from jaxlab.nn.cpu import winograd
 from jaxlab.nn.cpu.depthwise import depthwise
 
+Product = Callable[[Array, Array], Array]  # (n, c), (c, o) -> (n, o)
 _SMALL = 3  # output rows or columns; XLA's is faster again from 4 on
 
 
 def convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k l i o"], strides: Any, padding: Any, **options: Any
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "k l i o"],
+    strides: Any,
+    padding: Any,
+    product: Product,
+    **options: Any,
 ) -> Float[Array, "b r s o"]:
     """`lax.conv_general_dilated`, of which some are matrix products: of 1 x 1, or of at most 3 pixels' width or height.
 
@@ -37,7 +44,7 @@ def convolve(
         if _tiles(x, kernel, strides, padding):
             return _patches(x, kernel)
         if kernel.shape[:2] == (1, 1) or min(_outputs(x, kernel, strides, padding)) <= _SMALL:
-            return _as_product(x, kernel, strides, padding)
+            return _as_product(x, kernel, strides, padding, product)
         if x.shape[-1] == 3 and (strides == (1, 1) or max(kernel.shape[:2]) <= 3):
             x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1)))
             kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
@@ -65,7 +72,7 @@ def _outputs(x: Array, kernel: Array, strides: Any, padding: Any) -> list[int]:
     return [(size + sum(pad) - k) // stride + 1 for size, k, stride, pad in axes]
 
 
-def _as_product(x: Array, kernel: Array, strides: Any, padding: Any) -> Array:
+def _as_product(x: Array, kernel: Array, strides: Any, padding: Any, product: Product) -> Array:
     """Every kernel position's pixels side by side, times the kernel as one matrix."""
     rows, columns = _outputs(x, kernel, strides, padding)
     down, across = strides
