@@ -65,16 +65,14 @@ class BatchNorm(nnx.Module):
         """The values less their mean, and their biased variance; moves the running statistics."""
         axis_name = mode.axis_name
         momentum = self.momentum if mode.momentum is None else mode.momentum
-        mean = _mean(values, axis_name, mask)
+        count = _shown(values, mask)
+        mean = _mean(values, mask, count)
         centred = values - _along(mean, values)
-        var = _mean(jnp.square(centred), axis_name, mask)
-        if mask is None:
-            positions = math.prod(values.shape[:-1])
-            count = positions if axis_name is None else positions * jax.lax.axis_size(axis_name)
-            unbiased = var * (count / max(count - 1, 1))
-        else:
-            shown = _shown(mask, axis_name)
-            unbiased = var * (shown / jnp.maximum(shown - 1, 1))
+        var = _mean(jnp.square(centred), mask, count)
+        if axis_name is not None:
+            mean, var, count = _of_all(mean, var, count, axis_name)
+            centred = values - _along(mean, values)
+        unbiased = var * (count / jnp.maximum(count - 1, 1))
         for running, new in ((self.mean, mean), (self.var, unbiased)):
             running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
         return centred, var
@@ -89,21 +87,33 @@ class LayerNorm(nnx.LayerNorm):
 
 
 def _mean(
-    values: Float[Array, "*n c"], axis_name: str | None, mask: Bool[Array, "*n"] | None
+    values: Float[Array, "*n c"], mask: Bool[Array, "*n"] | None, count: Float[Array, ""]
 ) -> Float[Array, " c"]:
     axes = tuple(range(values.ndim - 1))
-    if mask is not None:  # of which devices have unequally many
-        total = jnp.where(mask[..., None], values, 0).sum(axes)
-        total = total if axis_name is None else jax.lax.psum(total, axis_name)
-        return total / jnp.maximum(_shown(mask, axis_name), 1)
-    mean = values.mean(axes)
-    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+    if mask is None:
+        return values.mean(axes)
+    return jnp.where(mask[..., None], values, 0).sum(axes) / jnp.maximum(count, 1)
 
 
-def _shown(mask: Bool[Array, "*n"], axis_name: str | None) -> Float[Array, ""]:
-    """How many positions are shown, on all devices."""
-    count = mask.sum().astype(jnp.float32)
-    return count if axis_name is None else jax.lax.psum(count, axis_name)
+def _shown(values: Float[Array, "*n c"], mask: Bool[Array, "*n"] | None) -> Float[Array, ""]:
+    """How many positions are shown on this device."""
+    return jnp.float32(math.prod(values.shape[:-1])) if mask is None else mask.sum().astype(jnp.float32)
+
+
+def _of_all(
+    mean: Float[Array, " c"], var: Float[Array, " c"], count: Float[Array, ""], axis_name: str
+) -> tuple[Float[Array, " c"], Float[Array, " c"], Float[Array, ""]]:
+    """Mean, biased variance and count over all devices from each one's: they wait for each other once, not twice.
+
+    Chan et al. (1983), "Algorithms for computing the sample variance".
+    """
+    own = jnp.concatenate([mean, var, count[None]])
+    every = jax.lax.all_gather(own, axis_name)
+    means, variances = jnp.split(every[:, :-1], 2, axis=1)
+    total = every[:, -1].sum()
+    share = every[:, -1:] / jnp.maximum(total, 1)
+    whole = (share * means).sum(0)
+    return whole, (share * (variances + jnp.square(means - whole[None]))).sum(0), total
 
 
 def _along(channels: Float[Array, " c"], values: Float[Array, "*n c"]) -> Float[Array, "*one c"]:
