@@ -152,9 +152,12 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
 
 def _let_go(array: Rows) -> None:
     """Takes what was read of a file off this process's memory; the system keeps it, as far as there is room."""
-    owner: Any = array.array if isinstance(array, Repeated) else array
+    rows = array.array if isinstance(array, Repeated) else array
+    owner: Any = rows
     while isinstance(owner, np.ndarray):
         owner = owner.base
+    if rows.flags.writeable:  # what was written to a private copy would be lost
+        return
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
 

@@ -1,7 +1,7 @@
 """Products of matrices whose operands are rounded to bfloat16, and summed in float32.
 
-Processors with instructions for them (AVX512-BF16, AMX, a GPU's tensor cores) take half the time or less of float32;
-all else, activations, norms and attention among it, stays as it is.
+A CPU with instructions for them (AVX512-BF16, AMX) takes half the time of those of float32; all else, activations,
+norms and attention among it, stays as it is.
 """
 
 from functools import partial

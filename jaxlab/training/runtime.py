@@ -33,9 +33,8 @@ def prepare() -> None:
     _use_all_cores()
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
-        jax.config.update(
-            "jax_persistent_cache_min_compile_time_secs", 0.0
-        )  # a run has dozens of small programs
+        # a run has dozens of small programs
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _use_all_cores() -> None:

@@ -420,3 +420,15 @@ def test_what_has_no_score_chooses_no_band(combine):
     assert np.isnan([row.mean for row in outcome.rows]).all()
     assert list(outcome.fitted.scalings) == ["a", "b"]
     np.testing.assert_array_equal(outcome.out_of_fold, silent)
+
+
+def test_features_that_were_changed_in_memory_stay_changed(tmp_path):
+    """Pages of files are let go once they were read; those of a private copy hold what no file has."""
+    np.save(tmp_path / "x.npy", np.ones((N, 4), np.float32))
+    for mode, factor in (("r", 1), ("c", 2)):
+        x = np.load(tmp_path / "x.npy", mmap_mode=mode)
+        if mode == "c":
+            x *= 2
+        scaling = bands.Scaling(0.0, np.zeros(4, np.float32), np.ones(4, np.float32))
+        for _ in range(2):
+            np.testing.assert_array_equal(bands.kernel(x, None, scaling), np.full((N, N), 4.0 * factor**2))
