@@ -1,5 +1,6 @@
 """Networks of inverted residuals (Sandler et al. 2018, MBConv), which EfficientNet and MobileNetV2 both are."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,9 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxlab.core.rng import depth_rates, drop_path
-from jaxlab.core.types import Mode
+from jaxlab.core.types import EVALUATION, Mode
+from jaxlab.nn.cpu import on_cpu
+from jaxlab.nn.cpu.turns import in_turns
 from jaxlab.nn.layers import BatchNorm, average_pool, conv
 
 Convention = Literal["pytorch", "tensorflow"]
@@ -91,8 +94,23 @@ class MBConv(nnx.Module):
         self.shortcut = block.stride == 1 and block.in_channels == block.out_channels
         self.drop_rate = drop_rate
         self.layer = layer
+        self.wider = block.expansion
 
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
+        if not on_cpu() or not self._alone(mode):
+            return self._through(x, mode)
+        devices = jax.device_count() if mode.axis_name is None else 1
+        widest = math.prod(x.shape[1:]) * self.wider * x.dtype.itemsize
+        return in_turns(self, lambda block, x: block._through(x, EVALUATION), x, widest, devices)
+
+    def _alone(self, mode: Mode) -> bool:
+        """Whether each image passes as it would alone in evaluation, and leaves nothing behind."""
+        norms = [part.norm for part in (self.expand, self.depthwise, self.project) if part is not None]
+        moving = mode.train or mode.momentum is not None
+        still = not moving or all(norm.use_running_average for norm in norms)
+        return still and not (mode.train and self.drop_rate) and not any(norm.observed for norm in norms)
+
+    def _through(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
         y = x if self.expand is None else self.expand(x, mode)
         y = self.depthwise(y, mode)
         if self.squeeze is not None:
