@@ -109,5 +109,10 @@ class Mode:
     momentum: "jax.Array | None" = None
     epoch: "jax.Array | float" = float("inf")
 
+    @property
+    def alone(self) -> bool:
+        """Whether each image passes as it would by itself: no statistics of the batch, no draws."""
+        return not self.train and self.momentum is None and self.row_keys is None
+
 
 EVALUATION = Mode()

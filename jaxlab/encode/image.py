@@ -20,6 +20,7 @@ from jaxlab.data.pipeline import HostBatch
 from jaxlab.data.source import checksums
 from jaxlab.encode.encoder import Encoder, Loaded, Stimuli, asked_layers, load_frozen
 from jaxlab.models.base import Model
+from jaxlab.nn.cpu.turns import by_size, in_turns
 from jaxlab.nn.plain import adopted, check_rows, features
 from jaxlab.weights import settled
 from jaxlab.weights.preprocessing import check_intensities, described, prepared
@@ -102,8 +103,12 @@ def _built(model: Model, channels: int, rngs: nnx.Rngs) -> nnx.Module:
 
 
 def _features(normalize: Normalize, pool: Pool, module: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
-    found = features(module, normalize(batch["image"]), EVALUATION)
-    return {layer: _pooled(x) if pool == "mean" else x for layer, x in found.items()}
+    def found(module: Any, images: Array) -> dict[str, Array]:
+        layers = features(module, images, EVALUATION)
+        return {layer: _pooled(x) if pool == "mean" else x for layer, x in layers.items()}
+
+    images = normalize(batch["image"])
+    return in_turns(module, found, images, by_size(images))
 
 
 def _pooled(x: Float[Array, " b *shape"]) -> Float[Array, "b c"]:

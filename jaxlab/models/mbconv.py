@@ -1,6 +1,5 @@
 """Networks of inverted residuals (Sandler et al. 2018, MBConv), which EfficientNet and MobileNetV2 both are."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxlab.core.rng import depth_rates, drop_path
 from jaxlab.core.types import EVALUATION, Mode
-from jaxlab.nn.cpu import on_cpu
-from jaxlab.nn.cpu.turns import in_turns
+from jaxlab.nn.cpu.turns import by_width, in_turns
 from jaxlab.nn.layers import BatchNorm, average_pool, conv
 
 Convention = Literal["pytorch", "tensorflow"]
@@ -94,14 +92,13 @@ class MBConv(nnx.Module):
         self.shortcut = block.stride == 1 and block.in_channels == block.out_channels
         self.drop_rate = drop_rate
         self.layer = layer
-        self.wider = block.expansion
+        self.expansion = block.expansion
 
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
-        if not on_cpu() or not self._alone(mode):
+        if not self._alone(mode):
             return self._through(x, mode)
-        devices = jax.device_count() if mode.axis_name is None else 1
-        widest = math.prod(x.shape[1:]) * self.wider * x.dtype.itemsize
-        return in_turns(self, lambda block, x: block._through(x, EVALUATION), x, widest, devices)
+        widest = by_width(x, x.shape[-1] * self.expansion)
+        return in_turns(self, lambda block, x: block._through(x, EVALUATION), x, widest)
 
     def _alone(self, mode: Mode) -> bool:
         """Whether each image passes as it would alone in evaluation, and leaves nothing behind."""

@@ -23,6 +23,7 @@ SMALL = 256  # values: a leaf of fewer is on every device, it would cost a messa
 MANY = 1024  # targets from which on a readout's weights stay where they are
 _BACKBONE = "backbone."
 _MESH: ContextVar[Mesh | None] = ContextVar("mesh", default=None)
+_ROWS: ContextVar[int] = ContextVar("rows", default=1)
 
 
 def mesh_of(devices: Sequence[Any], data: int, fsdp: int) -> Mesh:
@@ -61,6 +62,21 @@ def spreading(mesh: Mesh) -> Iterator[None]:
         yield
     finally:
         _MESH.reset(token)
+
+
+@contextmanager
+def rows_over(devices: int) -> Iterator[None]:
+    """While a step is traced whose batch is one array, the rows of which lie on so many devices."""
+    token = _ROWS.set(devices)
+    try:
+        yield
+    finally:
+        _ROWS.reset(token)
+
+
+def devices_of_rows() -> int:
+    """Over how many devices the rows of an array that is traced now are spread: under pmap, over one."""
+    return _ROWS.get()
 
 
 def made_whole(params: tree.Flat, later: tuple[str, ...] = ()) -> tree.Flat:

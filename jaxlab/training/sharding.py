@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxlab.core.types import UserError
-from jaxlab.nn.spread import leaf_spec, mesh_of, spreading
+from jaxlab.nn.spread import leaf_spec, mesh_of, rows_over, spreading
 from jaxlab.training.hosts.arrays import fetched, own_rows, placed, placed_rows, shared_out, together
 
 Parallel = Literal["auto", "pmap", "data", "single", "fsdp"]
@@ -144,6 +144,7 @@ class Layout:
                 step, AXIS, in_axes=axes, out_axes=0 if rows_out else None, donate_argnums=donated,
                 devices=list(self.mesh.devices),
             )  # fmt: skip
+        step = self._over(step)
         if self.parallel == "fsdp":
             return self._together(jax.jit(self._spread(step, rows_out), donate_argnums=donated))
         shardings = tuple(self.split if k == batch_at else self.replicated for k in range(arguments))
@@ -155,6 +156,15 @@ class Layout:
     def _together(self, compiled: Any) -> Any:
         """What is compiled, for the devices of one process or several."""
         return compiled if self.replicated.is_fully_addressable else together(compiled)
+
+    def _over(self, step: Callable) -> Callable:
+        """`step`, traced for a batch whose rows lie on all of the devices."""
+
+        def over(*arguments: Any) -> Any:
+            with rows_over(self.count):
+                return step(*arguments)
+
+        return over
 
     def _spread(self, step: Callable, rows_out: bool) -> Callable:
         """`step` traced for arguments that lie as `put` and `put_batch` lay them; its results lie so, too."""
