@@ -11,8 +11,11 @@ from jaxlab.core.config import LATER, Location
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode, UserError
 from jaxlab.models.base import Model
+from jaxlab.nn.cpu.levels import again, convolved
+from jaxlab.nn.cpu.turns import by_width, parts_of
 from jaxlab.nn.layers import BatchNorm, average_pool, conv, gelu, max_pool
 from jaxlab.nn.norm import LayerNorm
+from jaxlab.nn.spread import devices_of_rows
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -85,12 +88,31 @@ class Level(nnx.Module):
         self.activation = config.activation
 
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
-        x = self.conv(x)
+        return dropout(self._pooled(x, mode), self.dropout, mode, self.index)
+
+    def _pooled(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
+        activation = ACTIVATIONS[self.activation]
         if isinstance(self.norm, BatchNorm):
-            x = self.norm(x, mode)
-        elif self.norm is not None:
-            x = self.norm(x)
-        return dropout(max_pool(ACTIVATIONS[self.activation](x)), self.dropout, mode, self.index)
+            parts = parts_of(len(x), by_width(x, self.conv.out_features))
+            if parts > 1 and devices_of_rows() == 1 and self.norm.moving(mode) and not self.norm.observed:
+                return self._in_turns(x, mode, parts)
+            return max_pool(activation(self.norm(self.conv(x), mode)))
+        x = self.conv(x)
+        return max_pool(activation(x if self.norm is None else self.norm(x)))
+
+    def _in_turns(self, x: Float[Array, "b h w c"], mode: Mode, parts: int) -> Float[Array, "b h2 w2 c2"]:
+        assert isinstance(self.norm, BatchNorm) and self.norm.scale is not None and self.norm.bias is not None
+        maps, means, variances = convolved(self.conv, x, parts)
+        mean, var = self.norm.joined(means, variances, maps.shape[1] * maps.shape[2], mode)
+
+        activation = ACTIVATIONS[self.activation]
+
+        def pooled(mean: Array, slope: Array, bias: Array, maps: Array) -> Array:
+            along = (None, None, None)
+            return max_pool(activation((maps - mean[along]) * slope[along] + bias[along]))
+
+        slope = self.norm.scale[...] * jax.lax.rsqrt(var + self.norm.eps)
+        return again(pooled, (mean, slope, self.norm.bias[...]), maps, parts)
 
 
 def _norm(kind: str, width: int, rngs: nnx.Rngs) -> BatchNorm | LayerNorm | None:

@@ -42,7 +42,7 @@ class BatchNorm(nnx.Module):
     ) -> Float[Array, "*b c"]:
         """mask: which positions the statistics are of; default all."""
         values = cpu.rows(x) if on_cpu() else x
-        if (mode.train or mode.momentum is not None) and not self.use_running_average:
+        if self.moving(mode):
             shown = None if mask is None else mask.reshape(values.shape[:-1])
             centred, var = self._centred(values.astype(jnp.float32), mode, shown)
         else:
@@ -64,7 +64,6 @@ class BatchNorm(nnx.Module):
     ) -> tuple[Float[Array, "*n c"], Float[Array, " c"]]:
         """The values less their mean, and their biased variance; moves the running statistics."""
         axis_name = mode.axis_name
-        momentum = self.momentum if mode.momentum is None else mode.momentum
         count = _shown(values, mask)
         mean = _mean(values, mask, count)
         centred = values - _along(mean, values)
@@ -72,10 +71,33 @@ class BatchNorm(nnx.Module):
         if axis_name is not None:
             mean, var, count = _of_all(mean, var, count, axis_name)
             centred = values - _along(mean, values)
+        self._move(mean, var, count, mode)
+        return centred, var
+
+    def moving(self, mode: Mode) -> bool:
+        """Whether it takes the batch's statistics."""
+        return (mode.train or mode.momentum is not None) and not self.use_running_average
+
+    def joined(
+        self, means: Float[Array, "b c"], variances: Float[Array, "b c"], positions: int, mode: Mode
+    ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """The batch's mean and biased variance from those of each image's positions; moves the running statistics."""
+        mean = means.mean(0)
+        var = (variances + jnp.square(means - mean[None])).mean(0)
+        count = jnp.float32(len(means) * positions)
+        if mode.axis_name is not None:
+            mean, var, count = _of_all(mean, var, count, mode.axis_name)
+        self._move(mean, var, count, mode)
+        return mean, var
+
+    def _move(
+        self, mean: Float[Array, " c"], var: Float[Array, " c"], count: Float[Array, ""], mode: Mode
+    ) -> None:
+        """The running statistics towards those of `count` positions."""
+        momentum = self.momentum if mode.momentum is None else mode.momentum
         unbiased = var * (count / jnp.maximum(count - 1, 1))
         for running, new in ((self.mean, mean), (self.var, unbiased)):
             running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
-        return centred, var
 
 
 class LayerNorm(nnx.LayerNorm):

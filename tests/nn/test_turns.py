@@ -105,10 +105,10 @@ def test_under_pmap_a_device_has_rows_of_its_own():
         ((224, 224), 8),
         ((112, 112), 8),
         ((160, 160), 8),
-        ((56, 56), 32),
+        ((56, 56), 8),
         ((448, 448), 2),
         ((2000, 2000), 1),
-        ((28, 28), 128),
+        ((28, 28), 32),
     ],
 )
 def test_fewer_images_of_more_pixels(shape, images):

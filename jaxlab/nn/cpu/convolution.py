@@ -4,6 +4,7 @@ Matrix products too have a gradient of their own: XLA computes at half speed or 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +13,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxlab.nn.cpu import winograd
-from jaxlab.nn.cpu.depthwise import depthwise
+from jaxlab.nn.cpu.depthwise import Padding, depthwise
+from jaxlab.nn.cpu.turns import CACHED, dealt, parts_of
 
 Product = Callable[[Array, Array], Array]  # (n, c), (c, o) -> (n, o)
 _SMALL = 3  # output rows or columns; XLA's is faster again from 4 on
@@ -45,12 +47,59 @@ def convolve(
             return _patches(x, kernel)
         if kernel.shape[:2] == (1, 1) or min(_outputs(x, kernel, strides, padding)) <= _SMALL:
             return _as_product(x, kernel, strides, padding, product)
-        if x.shape[-1] == 3 and (strides == (1, 1) or max(kernel.shape[:2]) <= 3):
-            x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1)))
-            kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
+        if x.shape[-1] == 3 and strides == (1, 1):
+            return of_colours(x, kernel, padding)
+        if x.shape[-1] == 3 and max(kernel.shape[:2]) <= 3:
+            x, kernel = _fourth(x, kernel)
         elif winograd.worth(x, kernel, strides, padding):
             return winograd.winograd(x, kernel, padding)
     return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def of_colours(
+    x: Float[Array, "b h w i"], kernel: Float[Array, "k l i o"], padding: Padding
+) -> Float[Array, "b r s o"]:
+    """A convolution of few channels, of stride 1, whose kernel's gradient is one of matrix products.
+
+    5 x 5, 3 to 32 channels, 112 x 112, one core: 1.6 ms an image, XLA's own 5.5.
+    """
+    return _of_four(x, kernel, padding)
+
+
+def _of_four(x: Array, kernel: Array, padding: Padding) -> Array:
+    x, kernel = _fourth(x, kernel)
+    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _colours_back(padding: Padding, saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    of_x = jax.vjp(lambda x: _of_four(x, kernel, padding), x)[1](gradient)[0]
+    down, across, channels, outputs = kernel.shape
+    row = x.shape[1] * x.shape[2] * across * channels * x.dtype.itemsize
+    parts = parts_of(len(x), max(2, CACHED // (2 * row)))
+
+    def step(total: Array, part: tuple[Array, Array]) -> tuple[Array, None]:
+        """Of a few images: columns of the kernel side by side as rows of a matrix, its rows one after another."""
+        x, gradient = part
+        rows, columns = gradient.shape[1:3]
+        padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+        beside = jnp.concatenate([padded[:, :, j : j + columns] for j in range(across)], -1)
+        flat = gradient.reshape(-1, outputs)
+        found = [beside[:, i : i + rows].reshape(len(flat), -1).T @ flat for i in range(down)]
+        return total + jnp.stack(found), None
+
+    zeros = jnp.zeros((down, across * channels, outputs), jnp.promote_types(x.dtype, jnp.float32))
+    total, _ = lax.scan(step, zeros, dealt((x, gradient), parts))
+    return of_x, total.reshape(kernel.shape).astype(kernel.dtype)
+
+
+of_colours.defvjp(lambda x, kernel, padding: (of_colours(x, kernel, padding), (x, kernel)), _colours_back)
+
+
+def _fourth(x: Array, kernel: Array) -> tuple[Array, Array]:
+    """With a fourth channel of zeros."""
+    return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))), jnp.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
 
 
 def _tiles(x: Array, kernel: Array, strides: Any, padding: Any) -> bool:
