@@ -101,7 +101,9 @@ class Level(nnx.Module):
         return max_pool(activation(x if self.norm is None else self.norm(x)))
 
     def _in_turns(self, x: Float[Array, "b h w c"], mode: Mode, parts: int) -> Float[Array, "b h2 w2 c2"]:
-        assert isinstance(self.norm, BatchNorm) and self.norm.scale is not None and self.norm.bias is not None
+        assert isinstance(self.norm, BatchNorm)
+        assert self.norm.scale is not None
+        assert self.norm.bias is not None
         maps, means, variances = convolved(self.conv, x, parts)
         mean, var = self.norm.joined(means, variances, maps.shape[1] * maps.shape[2], mode)
 
