@@ -3,6 +3,7 @@
 Only the standard library: PyTorch's side runs under an interpreter that has nothing of jaxlab's.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -45,7 +46,7 @@ class Worker:
         self.ready = self._answer()
 
     def ask(self, name: str, count: int) -> dict[str, float]:
-        """{"seconds", "cpu_seconds"} of running the action `name` so many times."""
+        """What `timed` says of running the action `name` so many times."""
         assert self._process.stdin is not None
         print(json.dumps([name, count]), file=self._process.stdin, flush=True)
         return self._answer()
@@ -73,10 +74,12 @@ def serve(ready: dict[str, Any], actions: dict[str, Callable[[int], None]]) -> N
 
 
 def timed(work: Callable[[], Any]) -> dict[str, float]:
-    """{"seconds", "cpu_seconds"} of `work`, the latter over all threads."""
+    """{"seconds", "cpu_seconds", "peak_gb"} of `work`: the second over all threads, the third of the whole process."""
+    forget_peak()
     cpu, start = time.process_time(), time.perf_counter()
     work()
-    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "cpu_seconds": time.process_time() - cpu, "peak_gb": peak_memory_gb()}
 
 
 def once(script: str, case: dict[str, Any], python: str = sys.executable, **env: str) -> dict[str, Any]:
@@ -92,8 +95,14 @@ def _last_json(line: str, command: Any) -> dict[str, Any]:
     return json.loads(line)
 
 
+def forget_peak() -> None:
+    """From now on `peak_memory_gb` is of what follows, where the system can do so (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
 def peak_memory_gb() -> float:
-    """The most memory that this process has held so far.
+    """The most memory that this process has held so far, or since `forget_peak`.
 
     On Linux from VmHWM: ru_maxrss there also counts what the parent held before it became this program.
     """

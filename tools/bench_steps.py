@@ -51,18 +51,21 @@ def jaxlab_worker(case: Row) -> Worker:
 
 
 def rates(workers: dict[str, Worker], name: str, batch: int, repeats: int, seconds: float) -> dict[str, Row]:
-    """{worker: images/s of each repeat, and the cores it kept busy}; the repeats of all take turns."""
+    """{worker: images/s of each repeat, the cores it kept busy, its peak memory}; the repeats of all take turns."""
     counts = {}
     for key, worker in workers.items():
         worker.ask(name, 2)
         counts[key] = max(2, math.ceil(seconds / worker.ask(name, 2)["seconds"] * 2))
-    found: dict[str, Row] = {key: {"images_per_second": [], "cores_busy": []} for key in workers}
+    found: dict[str, Row] = {
+        key: {"images_per_second": [], "cores_busy": [], "peak_gb": []} for key in workers
+    }
     for _ in range(repeats):
         for key, worker in workers.items():
             time.sleep(PAUSE)
             took = worker.ask(name, counts[key])
             found[key]["images_per_second"].append(batch * counts[key] / took["seconds"])
             found[key]["cores_busy"].append(took["cpu_seconds"] / took["seconds"])
+            found[key]["peak_gb"].append(took["peak_gb"])
     return found
 
 
@@ -103,7 +106,16 @@ def with_torch(python: str | None, part: str) -> str | None:
     return python
 
 
-HEADER = ("model", "pass", "jaxlab images/s", "torch images/s", "ratio", "first call s", "cores busy")
+HEADER = (
+    "model",
+    "pass",
+    "jaxlab images/s",
+    "torch images/s",
+    "ratio",
+    "first call s",
+    "cores busy",
+    "peak GB",
+)
 
 
 def table(rows: list[Row]) -> list[tuple[str, ...]]:
@@ -120,6 +132,7 @@ def table(rows: list[Row]) -> list[tuple[str, ...]]:
             f"{row['ratio']:.2f}" if "ratio" in row else "",
             " / ".join(f"{side['first_call_seconds']:.1f}" for side in sides),
             " / ".join(f"{statistics.median(side['cores_busy']):.2f}" for side in sides),
+            " / ".join(f"{max(side['peak_gb']):.2f}" for side in sides),
         ))  # fmt: skip
     return lines
 

@@ -1,8 +1,9 @@
 """A backbone and its head as one network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -12,6 +13,8 @@ from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork, penalty_of
 from jaxlab.heads.joint import Joint
 from jaxlab.losses import END
+from jaxlab.nn.cpu.turns import by_size, in_turns
+from jaxlab.nn.norm import BatchNorm
 from jaxlab.nn.plain import adopted, features, running
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
@@ -27,13 +30,32 @@ class Network(nnx.Module):
     def __call__(
         self, images: Float[Array, "b h w c"] | FeatureMaps, mode: Mode = EVALUATION
     ) -> Float[Array, "b t"]:
-        found = features(self.backbone, images, mode)
+        found = self._features(images, mode)
         with running(own := fork(mode, _HEAD)), scope("readout"):
             return self.head(found, own)
+
+    def _features(self, images: Any, mode: Mode) -> FeatureMaps:
+        """The backbone's, of a few images at a time where each passes alone."""
+        pictures = isinstance(images, jax.Array) and images.ndim == 4
+        if not pictures or not mode.alone or any(norm.observed for norm in _norms(self.backbone)):
+            return features(self.backbone, images, mode)
+        order: list[str] = []  # a tree of arrays has its names sorted
+
+        def layers(backbone: nnx.Module, images: Array) -> tuple[Array, ...]:
+            found = features(backbone, images, mode)
+            order[:] = found
+            return tuple(found.values())
+
+        found = in_turns(self.backbone, layers, images, by_size(images))
+        return dict(zip(order, found, strict=True))
 
     def penalty(self, epoch: Float[Array, ""] | float = END) -> Float[Array, ""]:
         """What the head adds to the loss after so many epochs."""
         return penalty_of(self.head, epoch)
+
+
+def _norms(module: nnx.Module) -> Iterator[BatchNorm]:
+    return (part for _, part in nnx.iter_graph(module) if isinstance(part, BatchNorm))
 
 
 def build_network(

@@ -27,7 +27,6 @@ from jaxlab.losses import END
 from jaxlab.metrics import TERM, SumsByObjective
 from jaxlab.metrics.reduce import gathered, spanned, total
 from jaxlab.nn.cpu import on_cpu
-from jaxlab.nn.cpu.turns import by_size, in_turns
 from jaxlab.nn.products import round_products
 from jaxlab.nn.remat import blocks_of, make_again
 from jaxlab.nn.spread import made_whole
@@ -135,9 +134,9 @@ class Program:
                 make_again(module)
         if self._kept != self.dtype:
             round_products(network)
-        seen = jax.tree.map(self._computed, images)
-        outputs, left = (_passed if observed or not mode.alone else _passed_in_turns)(network, seen, mode)
+        outputs = network(jax.tree.map(self._computed, images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
+        left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed or ranges else {}
         return Forward(
             outputs.astype("float32"),
             after,
@@ -271,27 +270,6 @@ class Program:
         loss = self.weighted({name: scores["loss"] for name, scores in each.items()}, self.weights({}, END))
         named = {f"{name}/{score}": value for name, scores in each.items() for score, value in scores.items()}
         return {**primary, "loss": loss, **named}
-
-
-def _passed(network: nnx.Module, seen: Any, mode: Mode) -> tuple[Array, tree.Flat]:
-    """Outputs, and what the network leaves beside them: moments or ranges, by path."""
-    outputs = network(seen, mode)
-    return outputs, tree.flatten(nnx.state(network, nnx.Intermediate))
-
-
-def _passed_in_turns(network: nnx.Module, seen: Any, mode: Mode) -> tuple[Array, tree.Flat]:
-    """As `_passed`, of images that do not depend on each other; what is left are ranges."""
-    if not isinstance(seen, jax.Array) or seen.ndim != 4:
-        return _passed(network, seen, mode)
-
-    def passed(network: nnx.Module, images: Array) -> tuple[Array, tree.Flat]:
-        outputs, ranges = _passed(network, images, mode)
-        return outputs, {
-            path: jnp.broadcast_to(leaf, (len(images), *leaf.shape)) for path, leaf in ranges.items()
-        }
-
-    outputs, ranges = in_turns(network, passed, seen, by_size(seen))
-    return outputs, {path: jnp.stack([leaf[:, 0].min(0), leaf[:, 1].max(0)]) for path, leaf in ranges.items()}
 
 
 def evaluation_step(

@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from jaxlab.nn.convolution import convolve
+from jaxlab.nn.cpu import turns
 
 OPTIONS = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": 1}
 
@@ -35,6 +36,25 @@ def test_small_maps_and_colour_images_equal_xla(
 
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     for mine, xla in zip(back(theirs), reference(theirs), strict=True):
+        np.testing.assert_allclose(mine, xla, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("pads", [((2, 2), (1, 1)), ((0, 3), (2, 0)), ((0, 0), (0, 0))])
+def test_the_gradient_of_a_colour_kernel_is_xlas_a_few_images_at_a_time(monkeypatch, pads):
+    monkeypatch.setattr(turns, "SHARED", 0)
+    monkeypatch.setattr(turns, "CACHED", 2 * 9 * 8 * 3 * 3 * 4)  # two images of three columns
+    rng = np.random.default_rng(0)
+    x, kernel = (rng.normal(size=shape).astype(np.float32) for shape in ((6, 9, 8, 3), (5, 3, 3, 4)))
+
+    def gradients(convolution):
+        found, back = jax.vjp(lambda x, w: convolution(x, w, (1, 1), pads, **OPTIONS), x, kernel)
+        return back(jnp.sin(found))
+
+    traced = jax.jit(lambda: gradients(convolve)).lower().as_text()
+    assert (
+        "tensor<5x9x4xf32>" in traced
+    )  # the sum over parts: rows of the kernel, columns and colours, outputs
+    for mine, xla in zip(gradients(convolve), gradients(lax.conv_general_dilated), strict=True):
         np.testing.assert_allclose(mine, xla, rtol=1e-4, atol=1e-4)
 
 

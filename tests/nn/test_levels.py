@@ -33,6 +33,11 @@ def parts(monkeypatch):
     return found
 
 
+def small_cache(monkeypatch):
+    monkeypatch.setattr(turns, "CACHED", TWO)
+    monkeypatch.setattr(turns, "SHARED", 0)
+
+
 def passed(images=IMAGES, mode=TRAINING):
     """Features, batch statistics after them, and the gradients of parameters and images."""
     graphdef, params, stats = nnx.split(CONFIG.build(3, initial_rngs(0)), nnx.Param, nnx.BatchStat)
@@ -56,7 +61,7 @@ def equal(one, other):
 def test_everything_is_as_at_once(monkeypatch, parts, mode):
     whole = passed(mode=mode)
     assert parts == []
-    monkeypatch.setattr(turns, "CACHED", TWO)
+    small_cache(monkeypatch)
     equal(passed(mode=mode), whole)
     assert parts == [4]
 
@@ -82,13 +87,13 @@ def test_on_two_devices_as_on_one(monkeypatch, parts):
         return jax.tree.leaves(made(params, halves))
 
     whole = both()
-    monkeypatch.setattr(turns, "CACHED", TWO)
+    small_cache(monkeypatch)
     equal(both(), whole)
     assert parts == [2]
 
 
 def test_elsewhere_levels_are_as_they_are(monkeypatch, parts):
-    monkeypatch.setattr(turns, "CACHED", TWO)
+    small_cache(monkeypatch)
     with switched(False):
         passed()
     with rows_over(2):  # each part's gradient would be summed over the devices

@@ -115,6 +115,14 @@ def test_fewer_images_of_more_pixels(shape, images):
     assert turns.by_size(jnp.zeros((1, *shape, 3))) == images
 
 
+@pytest.mark.parametrize(
+    ("images", "channels", "at_once"),
+    [(32, 96, 1), (3, 96, 3), (40, 10, 2), (32, 10, 32)],  # of 112 x 112
+)
+def test_a_block_takes_what_a_cache_holds(images, channels, at_once):
+    assert turns.by_width(np.zeros((images, 112, 112, 3), np.float32), channels) == at_once
+
+
 def block(drop_rate=0.0, squeeze=2):
     made = MBConv(
         MBConvSpec(3, 3, 3, 1, 4, squeeze),
@@ -133,6 +141,7 @@ def parts(monkeypatch, made, mode):
     """How many images the depthwise convolution is traced for."""
     seen, plain = [], type(made)._through
     monkeypatch.setattr(turns, "CACHED", 2 * 6 * 5 * 12 * 4)
+    monkeypatch.setattr(turns, "SHARED", 0)
     monkeypatch.setattr(
         MBConv, "_through", lambda self, x, mode: (seen.append(len(x)), plain(self, x, mode))[1]
     )
@@ -171,7 +180,7 @@ def test_evaluation_and_prediction_are_the_same(arrays_npz, monkeypatch):
     variables, batch = stirred(state.variables), batches[0]
 
     def both(most):
-        monkeypatch.setattr("jaxlab.training.step.by_size", lambda seen: SEEN.append(len(seen)) or most)
+        monkeypatch.setattr("jaxlab.heads.network.by_size", lambda seen: SEEN.append(len(seen)) or most)
         evaluated = jax.jit(partial(evaluation_step, program))(variables, state.sums, batch)
         return evaluated, jax.jit(partial(prediction_step, program))(variables, batch)
 
