@@ -1,6 +1,6 @@
 """A backbone and its head as one network."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -14,7 +14,6 @@ from jaxlab.heads.base import FeatureMaps, Head, HeadModule, fork, penalty_of
 from jaxlab.heads.joint import Joint
 from jaxlab.losses import END
 from jaxlab.nn.cpu.turns import by_size, in_turns
-from jaxlab.nn.norm import BatchNorm
 from jaxlab.nn.plain import adopted, features, running
 
 _HEAD = 2**31 - 1  # a number that no dropout layer of a backbone gets to
@@ -37,7 +36,7 @@ class Network(nnx.Module):
     def _features(self, images: Any, mode: Mode) -> FeatureMaps:
         """The backbone's, of a few images at a time where each passes alone."""
         pictures = isinstance(images, jax.Array) and images.ndim == 4
-        if not pictures or not mode.alone or any(norm.observed for norm in _norms(self.backbone)):
+        if not pictures or not mode.alone or _is_observed(self.backbone):
             return features(self.backbone, images, mode)
         order: list[str] = []  # a tree of arrays has its names sorted
 
@@ -54,8 +53,9 @@ class Network(nnx.Module):
         return penalty_of(self.head, epoch)
 
 
-def _norms(module: nnx.Module) -> Iterator[BatchNorm]:
-    return (part for _, part in nnx.iter_graph(module) if isinstance(part, BatchNorm))
+def _is_observed(module: nnx.Module) -> bool:
+    """Whether one of its batch norms, or of Flax's, leaves moments."""
+    return any(getattr(part, "observed", False) for _, part in nnx.iter_graph(module))
 
 
 def build_network(

@@ -1,5 +1,6 @@
 """Images a few at a time: the same as all at once, in evaluation, below what trains, and over devices."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -10,6 +11,10 @@ from flax import nnx
 from tiny import parts_of, stirred, tiny
 
 from jaxlab.core.types import Mode
+from jaxlab.heads import Linear
+from jaxlab.heads.network import build_network
+from jaxlab.models import ShallowCNN
+from jaxlab.models.base import Model
 from jaxlab.models.mbconv import MBConv, MBConvSpec, Style
 from jaxlab.nn.cpu import switched, turns
 from jaxlab.nn.norm import BatchNorm
@@ -189,3 +194,48 @@ def test_evaluation_and_prediction_are_the_same(arrays_npz, monkeypatch):
     assert len(whole[0][1]) == 1
     for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(few), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=2e-5)
+
+
+class Own(nnx.Module):
+    """A user's, of Flax's layers."""
+
+    def __init__(self, in_channels, rngs):
+        self.conv = nnx.Conv(in_channels, 4, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+
+    def __call__(self, x, mode):
+        return {"last": (x := nnx.relu(self.norm(self.conv(x)))), "first": -x}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnModel(Model):
+    def build(self, in_channels, rngs):
+        return Own(in_channels, rngs)
+
+
+@pytest.mark.parametrize(
+    "model", [OwnModel(), ShallowCNN(channels=(4,), kernel_sizes=(3,))], ids=["own", "shallow"]
+)
+def test_observed_norms_see_all_images(monkeypatch, model):
+    """They leave moments behind, of each image."""
+    network = build_network(model, Linear(), (6, 5, 3), ("a", "b"), nnx.Rngs(0))
+    graphdef, state = nnx.split(network)
+
+    def moments(state, x):
+        made = nnx.merge(graphdef, state)
+        made.set_attributes(observed=True)
+        made(x)
+        return jax.tree.leaves(nnx.state(made.backbone, nnx.Intermediate))
+
+    monkeypatch.setattr("jaxlab.heads.network.by_size", lambda seen: 2)
+    with jax.numpy_rank_promotion("allow"):  # as users have it
+        (found,) = jax.jit(moments)(state, IMAGES)
+    assert found.shape == (2, 8, 4)
+
+
+def test_a_backbones_layers_keep_their_order(monkeypatch):
+    network = build_network(OwnModel(), Linear(), (6, 5, 3), ("a",), nnx.Rngs(0))
+    monkeypatch.setattr("jaxlab.heads.network.by_size", lambda seen: 2)
+    found = network._features(jnp.asarray(IMAGES), Mode())
+    assert list(found) == ["last", "first"]
+    np.testing.assert_allclose(found["last"], network.backbone(IMAGES, Mode())["last"], rtol=1e-5, atol=1e-6)
