@@ -14,7 +14,7 @@ from jaxlab.experiment import Experiment, Folds, Search, Seeds, Training
 from jaxlab.experiment.spaces import Choice
 from jaxlab.heads import Linear, Projection
 from jaxlab.losses import NTXent
-from jaxlab.models import ShallowCNN
+from jaxlab.models import ResNet, ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Freeze
 from jaxlab.pretext import Contrast
 from jaxlab.report.estimate import _shapes
@@ -52,6 +52,17 @@ def test_operations_are_those_of_the_convolution(found):
     """Forward and the gradient of the kernel, each two a product; images need none. The rest is less than a quarter."""
     convolution = 2 * SIDE * SIDE * KERNEL * KERNEL * 3 * CHANNELS
     assert found.operations == pytest.approx(15 * BATCH * 2 * convolution, rel=0.25)
+
+
+@pytest.mark.slow
+def test_operations_of_a_known_network_are_the_known_ones():
+    """ResNet-18 has 1.8 GMAC an image of 224 x 224 (He et al. 2015), three times that with both gradients.
+
+    A CPU's forms of its layers have loops, whose turns would be counted once.
+    """
+    resnet = replace(EXPERIMENT, images=Images(size=(224, 224)), model=ResNet(depth=18))
+    found = estimate(resnet, resnet.data.open())
+    assert found.operations == pytest.approx(15 * BATCH * 3 * 2 * 1.81e9, rel=0.1)
 
 
 def test_activations_are_what_the_gradient_needs(found):

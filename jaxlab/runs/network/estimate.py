@@ -13,6 +13,7 @@ from jaxlab.core.types import Mode
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.recipe import Recipe, resolve
+from jaxlab.nn.cpu import switched
 from jaxlab.optim.tuning import BACKBONE
 from jaxlab.pretext import PRETEXT
 from jaxlab.training.posed import passed
@@ -147,7 +148,8 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
     def both(rows: int) -> tuple[int, float]:
         given = arguments(rows)
         kept = _bytes(jax.eval_shape(back, *given))
-        lowered = jax.jit(jax.grad(forward)).lower(*given)
+        with switched(False):  # XLA counts what a loop does once, and a CPU's forms of layers have loops
+            lowered = jax.jit(jax.grad(forward)).lower(*given)
         told = lowered.cost_analysis() or {}
         return kept, float(told.get("flops", np.nan))
 
