@@ -13,9 +13,7 @@ from jaxlab.nn.cpu import on_cpu
 from jaxlab.nn.spread import devices_of_rows
 
 CACHED = 1 << 20  # bytes of a block's widest map: about what a core's own cache holds
-SHARED = (
-    16 << 20
-)  # of a whole batch's, which are let be: less than that does not leave the cache of all cores
+SHARED = 16 << 20  # of a whole batch's, which go at once: what the cache of all cores holds
 IMAGES = 8  # through a whole network
 LARGE, SMALL = 224**2, 56**2  # pixels: fewer images of more, more of fewer
 
