@@ -98,7 +98,7 @@ def _last_json(line: str, command: Any) -> dict[str, Any]:
 def forget_peak() -> None:
     """From now on `peak_memory_gb` is of what follows, where the system can do so (Linux)."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_memory_gb() -> float:
