@@ -46,7 +46,7 @@ class Worker:
         self.ready = self._answer()
 
     def ask(self, name: str, count: int) -> dict[str, float]:
-        """What `timed` says of running the action `name` so many times."""
+        """{"seconds", "cpu_seconds", "peak_gb"} of running the action `name` so many times, the last of the process."""
         assert self._process.stdin is not None
         print(json.dumps([name, count]), file=self._process.stdin, flush=True)
         return self._answer()
@@ -68,18 +68,16 @@ def serve(ready: dict[str, Any], actions: dict[str, Callable[[int], None]]) -> N
     print(json.dumps(ready), file=answers, flush=True)
     for line in sys.stdin:
         name, count = json.loads(line)
-        print(
-            json.dumps(timed(lambda name=name, count=count: actions[name](count))), file=answers, flush=True
-        )
+        forget_peak()
+        took = timed(lambda name=name, count=count: actions[name](count))
+        print(json.dumps({**took, "peak_gb": peak_memory_gb()}), file=answers, flush=True)
 
 
 def timed(work: Callable[[], Any]) -> dict[str, float]:
-    """{"seconds", "cpu_seconds", "peak_gb"} of `work`: the second over all threads, the third of the whole process."""
-    forget_peak()
+    """{"seconds", "cpu_seconds"} of `work`, the latter over all threads."""
     cpu, start = time.process_time(), time.perf_counter()
     work()
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "cpu_seconds": time.process_time() - cpu, "peak_gb": peak_memory_gb()}
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
 
 
 def once(script: str, case: dict[str, Any], python: str = sys.executable, **env: str) -> dict[str, Any]:

@@ -97,15 +97,14 @@ class MBConv(nnx.Module):
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
         if not self._alone(mode):
             return self._through(x, mode)
-        widest = by_width(x, x.shape[-1] * self.expansion)
-        return in_turns(self, lambda block, x: block._through(x, EVALUATION), x, widest)
+        most = by_width(x, x.shape[-1] * self.expansion)
+        return in_turns(self, lambda block, x: block._through(x, EVALUATION), x, most)
 
     def _alone(self, mode: Mode) -> bool:
         """Whether each image passes as it would alone in evaluation, and leaves nothing behind."""
         norms = [part.norm for part in (self.expand, self.depthwise, self.project) if part is not None]
-        moving = mode.train or mode.momentum is not None
-        still = not moving or all(norm.use_running_average for norm in norms)
-        return still and not (mode.train and self.drop_rate) and not any(norm.observed for norm in norms)
+        dropping = mode.train and self.drop_rate > 0
+        return not dropping and not any(norm.moving(mode) or norm.observed for norm in norms)
 
     def _through(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
         y = x if self.expand is None else self.expand(x, mode)

@@ -63,41 +63,37 @@ class BatchNorm(nnx.Module):
         self, values: Float[Array, "*n c"], mode: Mode, mask: Bool[Array, "*n"] | None
     ) -> tuple[Float[Array, "*n c"], Float[Array, " c"]]:
         """The values less their mean, and their biased variance; moves the running statistics."""
-        axis_name = mode.axis_name
         count = _shown(values, mask)
         mean = _mean(values, mask, count)
         centred = values - _along(mean, values)
         var = _mean(jnp.square(centred), mask, count)
-        if axis_name is not None:
-            mean, var, count = _of_all(mean, var, count, axis_name)
-            centred = values - _along(mean, values)
-        self._move(mean, var, count, mode)
-        return centred, var
+        mean, var = self._settled(mean, var, count, mode)
+        return centred if mode.axis_name is None else values - _along(mean, values), var
 
     def moving(self, mode: Mode) -> bool:
         """Whether it takes the batch's statistics."""
         return (mode.train or mode.momentum is not None) and not self.use_running_average
 
+    @scope("normalisation")
     def joined(
         self, means: Float[Array, "b c"], variances: Float[Array, "b c"], positions: int, mode: Mode
     ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
         """The batch's mean and biased variance from those of each image's positions; moves the running statistics."""
         mean = means.mean(0)
         var = (variances + jnp.square(means - mean[None])).mean(0)
-        count = jnp.float32(len(means) * positions)
+        return self._settled(mean, var, jnp.float32(len(means) * positions), mode)
+
+    def _settled(
+        self, mean: Float[Array, " c"], var: Float[Array, " c"], count: Float[Array, ""], mode: Mode
+    ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """Mean and biased variance over all devices from this one's, of `count` positions; moves the running ones."""
         if mode.axis_name is not None:
             mean, var, count = _of_all(mean, var, count, mode.axis_name)
-        self._move(mean, var, count, mode)
-        return mean, var
-
-    def _move(
-        self, mean: Float[Array, " c"], var: Float[Array, " c"], count: Float[Array, ""], mode: Mode
-    ) -> None:
-        """The running statistics towards those of `count` positions."""
         momentum = self.momentum if mode.momentum is None else mode.momentum
         unbiased = var * (count / jnp.maximum(count - 1, 1))
         for running, new in ((self.mean, mean), (self.var, unbiased)):
             running[...] += momentum * (jax.lax.stop_gradient(new) - running[...])
+        return mean, var
 
 
 class LayerNorm(nnx.LayerNorm):

@@ -18,7 +18,6 @@ from jaxlab.models.base import Model
 from jaxlab.models.mbconv import MBConv, MBConvSpec, Style
 from jaxlab.nn.cpu import switched, turns
 from jaxlab.nn.norm import BatchNorm
-from jaxlab.nn.spread import rows_over
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import evaluation_step, prediction_step
 
@@ -96,12 +95,15 @@ def test_images_over_devices_stay_where_they_are():
 
 
 def test_under_pmap_a_device_has_rows_of_its_own():
-    with rows_over(1):
-        found = jax.pmap(lambda x: doubled(jnp.ones(3), x, 1)["maps"], devices=jax.devices()[:2])(
-            IMAGES.reshape(2, 4, 6, 5, 3)
-        )
+    layout = Layout("pmap", len(IMAGES))
+
+    def step(weight, x, axis_name):
+        return doubled(weight, x, 1)["maps"]
+
+    compiled = layout.compile(step, batch_at=1, arguments=2, rows_out=True)
+    found = compiled(jnp.ones(3), IMAGES.reshape(4, 2, 6, 5, 3))
     assert set(SEEN) == {1}
-    np.testing.assert_array_equal(found.reshape(IMAGES.shape), IMAGES)
+    np.testing.assert_array_equal(np.reshape(found, IMAGES.shape), IMAGES)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ def in_turns(module: nnx.Module, call: Call, x: Float[Array, "b h w c"], most: i
 
     No image's result may depend on the others, and the module must stay as it is. Where something of it or of the
     images is trained, all go at once: a gradient needs the maps anyhow, and nothing would be gained.
-    Forward through 32 images of 224 x 224, MB beside the parameters, and speed: EfficientNet-Lite0 64 for 311, 1.15
-    times as fast; ViT-tiny 39 for 107, 1.07; ResNet-18 137 for 273, as fast.
+    Forward through 32 images of 224 x 224, MB beside the parameters, and speed: EfficientNet-Lite0 64 for 311, 1.14
+    times as fast; ViT-tiny 39 for 107, 1.06; ResNet-18 137 for 273, as fast.
     """
     parts = parts_of(len(x), most)
     if parts == 1:
