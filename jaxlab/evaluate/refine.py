@@ -92,8 +92,9 @@ class Refine(Component):
 def norms_of(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tree.Shape) -> tuple[str, ...]:
     """Paths of a network's batch norms, but for those whose parameters no output depends on."""
     unread = order(shapes, image_shape).unread
-    paths = [path.removesuffix(".mean") for path in tree.flatten(shapes[2]) if path.endswith(".mean")]
-    return tuple(path for path in paths if f"{path}.scale" not in unread)
+    stats = tree.flatten(shapes[2])
+    paths = [path.removesuffix(".mean") for path in stats if path.endswith(".mean")]
+    return tuple(path for path in paths if f"{path}.var" in stats and f"{path}.scale" not in unread)
 
 
 def refined_output(
@@ -201,6 +202,11 @@ def objective_of(
 def _features(program: Program, images: Any, mask: Array, count: Array, norms: tuple[str, ...]) -> Refined:
     def sums(variables: Variables) -> tree.Flat:
         moments = program.apply(variables, images, EVALUATION, observed=norms).moments
+        if others := [name for name in norms if name not in moments]:
+            raise UserError(
+                f"inference.refine.layers: {', '.join(others)}: expected batch norms of jaxlab or of Flax, whose "
+                "features can be compared, found modules with statistics of their own"
+            )
         found = {name: total(jnp.moveaxis(both, 1, 0), mask, None) for name, both in moments.items()}
         return {"moments": found, "rows": count}
 

@@ -1,13 +1,28 @@
 """Forty thousand targets at a time in constant memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlab.nn.cpu import on_cpu
+
 CPU_LIMIT = 2**20  # values between layer and targets that exist at once: 4 MB stay in a core's cache
 LIMIT = 2**26
+_DIVIDED: ContextVar[bool] = ContextVar("divided", default=True)
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """While all targets are read in one go, of a program that is to be counted and not run."""
+    token = _DIVIDED.set(False)
+    try:
+        yield
+    finally:
+        _DIVIDED.reset(token)
 
 
 def over_targets(
@@ -19,8 +34,8 @@ def over_targets(
     again. A few targets are read in one go.
     """
     count = len(leaves[0])
-    most = max((CPU_LIMIT if jax.default_backend() == "cpu" else LIMIT) // values, 1)
-    if count <= most:
+    most = max((CPU_LIMIT if on_cpu() else LIMIT) // values, 1)
+    if count <= most or not _DIVIDED.get():
         return read(*leaves).T
     chunks = -(-count // most)
     size = -(-count // chunks)

@@ -60,8 +60,6 @@ class Coordinates(nnx.Module):
         shape = jax.ShapeDtypeStruct((len(targets), AXES), jnp.float32)
         # Not while shapes are traced: a trained network is predicted with where there is no such file.
         self.values = nnx.BatchStat(jax.pure_callback(lambda: read_coordinates(path, targets), shape))
-        self.use_running_average = True  # as a batch norm whose statistics stay
-        self.observed = False
 
     def __call__(self) -> Float[Array, "t f"]:
         """Sines and cosines of each axis, from one radian a step down to a thousandth."""

@@ -12,5 +12,5 @@ def known(gradient: Array) -> Bool[Array, "*b"]:
 
 def later(x: Array, there: Bool[Array, "*b"]) -> Array:
     """x as it is, once `there` is known: XLA's CPU backend drops the barriers that would keep two passes apart."""
-    one = there.reshape(-1, *[1] * (x.ndim - 1)) if len(x) == len(there) else there.all()
+    one = there.reshape(-1, *[1] * (x.ndim - 1)) if x.shape[:1] == there.shape else there.all()
     return jnp.where(one, x, jnp.zeros((), x.dtype))

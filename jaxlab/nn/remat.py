@@ -48,30 +48,32 @@ def _again(cls: type[Any]) -> type[Any]:
     return types.new_class(cls.__name__, (cls,), exec_body=lambda space: space.update(body))
 
 
-def _called(block: Any, cls: type[Any], *arguments: Any) -> Any:
+def _called(block: Any, cls: type[Any], *arguments: Any, **named: Any) -> Any:
     """cls.__call__, with the statistics that it moves."""
     object.__setattr__(block, "__class__", cls)
     parts: Any = nnx.split(block, nnx.Param, nnx.BatchStat, ...)
     graphdef, params, stats, rest = parts
-    modes = (running_mode(), *(one for one in arguments if isinstance(one, Mode)))
-    xs = [one for one in arguments if _is_differentiable(one)]
-    static = [None if _is_array(one) or isinstance(one, Mode) else one for one in arguments]
-    fixed = tuple(one for one in arguments if _is_array(one) and not _is_differentiable(one))
+    leaves, form = jax.tree.flatten((arguments, named), is_leaf=lambda one: isinstance(one, Mode))
+    modes = (running_mode(), *(one for one in leaves if isinstance(one, Mode)))
+    xs = [one for one in leaves if _is_differentiable(one)]
+    static = [None if _is_array(one) or isinstance(one, Mode) else one for one in leaves]
+    fixed = tuple(one for one in leaves if _is_array(one) and not _is_differentiable(one))
 
     def call(params: Any, xs: list[Array], given: _Given) -> tuple[Any, Any]:
         stats, rest, *fixed = given.others
         module = nnx.merge(graphdef, jax.tree.map(everywhere, params), stats, rest, copy=True)
         context, *seen = (replace(mode, **traced) for mode, traced in zip(modes, given.modes, strict=True))
         own, others, told = iter(xs), iter(fixed), iter(seen)
-        arrays = [
+        seen_again = [
             next(told) if isinstance(one, Mode)
             else next(own) if _is_differentiable(one)
             else next(others) if _is_array(one)
             else left
-            for one, left in zip(arguments, static, strict=True)
+            for one, left in zip(leaves, static, strict=True)
         ]  # fmt: skip
+        arguments, named = jax.tree.unflatten(form, seen_again)
         with running(context):
-            found = cls.__call__(module, *arrays)
+            found = cls.__call__(module, *arguments, **named)
         return found, jax.lax.stop_gradient(nnx.state(module, nnx.BatchStat))
 
     given = _Given((stats, rest, *fixed), tuple(_traced(mode) for mode in modes))

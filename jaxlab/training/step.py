@@ -31,6 +31,7 @@ from jaxlab.nn.products import round_products
 from jaxlab.nn.remat import blocks_of, make_again
 from jaxlab.nn.spread import made_whole
 from jaxlab.objectives import Resolved, Told
+from jaxlab.optim.tuning import BACKBONE
 from jaxlab.pretext import Pretext
 from jaxlab.training.posed import passed as passed_by
 from jaxlab.training.state import Variables
@@ -89,8 +90,8 @@ class Program:
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:
-        """Paths of the network's blocks."""
-        return blocks_of(nnx.merge(*self.shapes))
+        """Paths of the backbone's blocks."""
+        return tuple(path for path in blocks_of(nnx.merge(*self.shapes)) if path.startswith(BACKBONE))
 
     @property
     def objective(self) -> Resolved:
@@ -112,8 +113,9 @@ class Program:
     ) -> Forward:
         """Outputs are encoded targets or logits, of all objectives side by side.
 
-        frozen_norms: paths of batch norms that use their running statistics. observed: of those whose moments are
-        wanted. ranges: whether those of what readouts read are.
+        frozen_norms: paths of batch norms that use their running statistics, and of modules with statistics of their
+        own, which stay. observed: of batch norms whose moments are wanted. ranges: whether those of what readouts read
+        are.
         """
         graphdef, params, stats = self.shapes
         again = self.blocks if self.remat and mode.train else ()
@@ -126,16 +128,17 @@ class Program:
             if not isinstance(module, nnx.Module):
                 continue
             name = ".".join(map(str, path))
-            if name in frozen_norms:
-                module.set_attributes(use_running_average=True)
+            if name in frozen_norms and hasattr(module, "use_running_average"):
+                module.use_running_average = True
             if name in observed or (ranges and isinstance(module, LayersModule)):
-                module.set_attributes(observed=True)
+                module.observed = True
             if name in again:
                 make_again(module)
         if self._kept != self.dtype:
             round_products(network)
         outputs = network(jax.tree.map(self._computed, images), mode)
         after = tree.flatten(nnx.state(network, nnx.BatchStat))
+        after |= {path: variables.stats[path] for path in after if path.rpartition(".")[0] in frozen_norms}
         left = tree.flatten(nnx.state(network, nnx.Intermediate)) if observed or ranges else {}
         return Forward(
             outputs.astype("float32"),

@@ -2,10 +2,11 @@
 
 import io
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -24,7 +25,7 @@ from jaxlab.evaluate.tta import TTA
 from jaxlab.experiment import Experiment
 from jaxlab.heads import Linear, build_network
 from jaxlab.losses import CrossEntropy, Mse
-from jaxlab.models import Features, LeNet5, ShallowCNN
+from jaxlab.models import Features, LeNet5, Model, ShallowCNN
 from jaxlab.objectives import Classification, Regression
 from jaxlab.runs.network.run import NetworkRun
 from jaxlab.runs.predict import predict_runs
@@ -84,6 +85,42 @@ def test_batch_norms_are_needed_and_named():
             nnx.Rngs(0),
         )
         assert norms_of(nnx.split(network, nnx.Param, nnx.BatchStat), (16, 16, 3)) == norms
+
+
+class OwnNorm(nnx.Module):
+    """Statistics by hand; `mean` alone is no batch norm's."""
+
+    def __init__(self, names):
+        for name in names:
+            setattr(self, name, nnx.BatchStat(jnp.zeros(3)))
+
+    def __call__(self, x):
+        return {"pool": (x - self.mean[...][None, None, None]).mean((1, 2))}
+
+
+@dataclass(frozen=True)
+class OwnModel(Model):
+    names: tuple[str, ...]
+
+    def build(self, in_channels, rngs):
+        return OwnNorm(self.names)
+
+
+@pytest.mark.parametrize(("names", "norms"), [(("mean",), ()), (("mean", "var"), ("backbone",))])
+def test_statistics_by_hand_are_a_batch_norms_where_they_are_mean_and_variance(names, norms):
+    network = build_network(OwnModel(names), Linear(), (4, 4, 3), ("a",), nnx.Rngs(0))
+    assert norms_of(nnx.split(network, nnx.Param, nnx.BatchStat), (4, 4, 3)) == norms
+
+
+def test_features_of_statistics_by_hand_cannot_be_compared(arrays_npz):
+    program, _, batches, state = parts_of(tiny(arrays_npz, model=OwnModel(("mean", "var")), head=Linear()))
+    refine = Refine(adapts="statistics", objective="features")
+    batch = batch_of(batches[0]["image"], batches[0]["image"][:3])
+    measure = objective_of(program, refine, ("backbone",), TWO.views(), state.variables, batch)
+    with pytest.raises(
+        UserError, match=r"refine\.layers: backbone: expected batch norms of jaxlab or of Flax"
+    ):
+        measure.sums(state.variables)
 
 
 def test_features_computed_once_are_refused():

@@ -66,3 +66,23 @@ def test_large_and_grouped_maps_are_left_to_xla(monkeypatch: pytest.MonkeyPatch)
     grouped = {**OPTIONS, "feature_group_count": 2}
     convolve(jnp.zeros((1, 2, 2, 4)), jnp.zeros((3, 3, 2, 4)), (1, 1), pads, **grouped)
     assert len(called) == 2
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "padding", "more"),
+    [
+        (4, 4, ((2, 2), (1, 1)), {"rhs_dilation": (2, 2), "feature_group_count": 4}),
+        (4, 4, "SAME", {"rhs_dilation": (2, 2), "feature_group_count": 4}),
+        (3, 5, "SAME", {"rhs_dilation": (1, 2)}),
+        (4, 5, ((2, 2), (1, 1)), {"lhs_dilation": (2, 1)}),
+    ],
+)
+def test_dilated_ones_are_left_to_xla(channels, outputs, padding, more):
+    options, rng = OPTIONS | more, np.random.default_rng(0)
+    x = rng.normal(size=(2, 9, 8, channels)).astype(np.float32)
+    inputs = channels // options["feature_group_count"]
+    kernel = rng.normal(size=(3, 3, inputs, outputs)).astype(np.float32)
+    found, expected = (
+        one(x, kernel, (1, 1), padding, **options) for one in (convolve, lax.conv_general_dilated)
+    )
+    np.testing.assert_array_equal(found, expected)

@@ -18,6 +18,7 @@ from jaxlab.core.types import EVALUATION, Mode, UserError
 from jaxlab.heads import Linear
 from jaxlab.heads.network import build_network
 from jaxlab.models import Model
+from jaxlab.nn.cpu.turns import in_turns
 from jaxlab.nn.plain import adopted, check_rows, features
 
 X = np.random.default_rng(0).normal(3, 2, (8, 4)).astype(np.float32)
@@ -205,6 +206,16 @@ class OfRow(nnx.Module):
 def test_rows_that_see_one_another_in_evaluation_are_refused(made):
     with pytest.raises(UserError, match=r"Sequence: .* depends on the others in its batch"):
         check_rows(lambda x: features(made(), x, EVALUATION), (4,), [Sequence(), Linear()])
+
+
+def test_rows_are_seen_to_meet_where_a_network_takes_one_image_at_a_time():
+    """As of more than 366 pixels' side on a CPU."""
+
+    def forward(x):
+        return in_turns(OfBatch(), lambda module, x: features(module, x, EVALUATION), x, 1)
+
+    with pytest.raises(UserError, match=r"Sequence: .* depends on the others in its batch"):
+        check_rows(forward, (4, 4, 3), [Sequence()])
 
 
 @pytest.mark.parametrize("made", [plain, OfRow])

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 from reference import shapes
-from tiny import steps, tiny
+from tiny import parts_of, steps, tiny
 
 from jaxlab.core.rng import dropout
 from jaxlab.core.types import Mode
+from jaxlab.heads import Linear, Sum
 from jaxlab.models import ResNet, ShuffleNetV2, ViT
 from jaxlab.nn.norm import BatchNorm
 from jaxlab.nn.remat import blocks_of, make_again
@@ -21,7 +22,9 @@ ROWS, WIDTH, BLOCKS = 64, 8, 3
 
 
 class Block(nnx.Module):
-    """What jaxlab's and Flax's own layers do, and arguments of every kind: arrays, whole numbers, modes and words."""
+    """What jaxlab's and Flax's own layers do, and arguments of every kind: arrays, also in dicts and by name, numbers
+    and modes.
+    """
 
     def __init__(self, rngs):
         self.wide, self.narrow = (
@@ -30,8 +33,9 @@ class Block(nnx.Module):
         )
         self.norm = BatchNorm(8 * WIDTH)
 
-    def __call__(self, x, shown, mode, number):
-        y = jnp.tanh(self.norm(jnp.sin(self.wide(x)), mode)) * shown[:, None]
+    def __call__(self, maps, mode, *, shown, number, strength=1.0):
+        x = maps["x"]
+        y = jnp.tanh(self.norm(jnp.sin(self.wide(x)), mode)) * shown[:, None] * strength
         return x + self.narrow(dropout(y, 0.3, mode, number))
 
 
@@ -42,7 +46,7 @@ class Tower(nnx.Module):
 
     def __call__(self, x, shown, mode):
         for number, block in enumerate(self.blocks):
-            x = block(x, shown, mode, number)
+            x = block({"x": x}, mode, shown=shown, number=number, strength=x.mean())
         return self.plain[0](x)
 
 
@@ -83,6 +87,15 @@ def test_blocks_are_what_lists_hold_of_modules():
         return len(blocks_of(nnx.merge(*shapes.split(model))))
 
     assert [count(ResNet(depth=18)), count(ViT(size="tiny")), count(ShuffleNetV2())] == [8, 12, 16]
+
+
+def test_blocks_of_a_program_are_those_of_the_backbone(arrays_npz):
+    """The heads of a sum are modules in a list, too."""
+    head = Sum(heads=(Linear(layer="level1"), Linear(layer="level2")))
+    program = parts_of(tiny(arrays_npz, head=head)).program
+    own = ("backbone.levels.0", "backbone.levels.1")
+    assert blocks_of(nnx.merge(*program.shapes)) == (*own, "head.heads.0", "head.heads.1")
+    assert program.blocks == own
 
 
 @pytest.mark.exhaustive

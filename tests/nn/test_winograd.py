@@ -74,3 +74,12 @@ def test_half_precision_is_left_to_xla():
     x, kernel = jnp.zeros((8, 8, 8, 64)), jnp.zeros((3, 3, 64, 64))
     assert winograd.worth(x, kernel, (1, 1), SAME)
     assert not winograd.worth(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), (1, 1), SAME)
+
+
+def test_numbers_of_64_bits_may_be_on():
+    x, kernel = (jax.ShapeDtypeStruct(shape, "float32") for shape in ((3, 8, 8, 64), (3, 3, 64, 128)))
+    with jax.enable_x64(True):
+        found = jax.eval_shape(
+            jax.grad(lambda x, w: convolve(x, w, (1, 1), SAME, **OPTIONS).sum(), (0, 1)), x, kernel
+        )
+    assert [(one.shape, one.dtype) for one in found] == [(x.shape, x.dtype), (kernel.shape, kernel.dtype)]

@@ -12,9 +12,10 @@ from jaxlab.cli.main import main
 from jaxlab.data import Flip, Images, Simulated
 from jaxlab.experiment import Experiment, Folds, Search, Seeds, Training
 from jaxlab.experiment.spaces import Choice
-from jaxlab.heads import Linear, Projection
+from jaxlab.heads import Factorized, Linear, Projection, chunks
 from jaxlab.losses import NTXent
 from jaxlab.models import ResNet, ShallowCNN
+from jaxlab.nn.cpu import turns
 from jaxlab.optim import AdamW, FineTune, Freeze
 from jaxlab.pretext import Contrast
 from jaxlab.report.estimate import _shapes
@@ -69,6 +70,35 @@ def test_activations_are_what_the_gradient_needs(found):
     """Images for the gradient of the kernel, its output for that of relu; what picks maxima is less than both."""
     images, convolved = (4 * BATCH * SIDE * SIDE * channels for channels in (3, CHANNELS))
     assert images + convolved <= found.activations <= 2 * (images + convolved)
+
+
+def test_what_many_images_keep_is_that_of_many(monkeypatch):
+    """A level that takes a few of them at a time keeps its convolution's output alone, so that it computes once more;
+    of so few that all go at once, what it normalises as well.
+    """
+    convolved = 4 * SIDE * SIDE * CHANNELS
+    monkeypatch.setattr(turns, "CACHED", 2 * convolved)
+    normalised = replace(EXPERIMENT, model=replace(EXPERIMENT.model, norm="batch"))
+
+    def kept(shared):
+        monkeypatch.setattr(turns, "SHARED", shared * convolved)
+        return estimate(normalised, normalised.data.open()).activations / BATCH
+
+    image = 4 * SIDE * SIDE * 3
+    assert image + convolved <= kept(BATCH // 2) <= image + 1.3 * convolved
+    assert kept(BATCH) >= image + 2 * convolved
+
+
+def test_targets_in_several_parts_are_counted_as_in_one(monkeypatch):
+    """XLA counts what a loop does once."""
+    spatial = replace(EXPERIMENT, head=Factorized(layer="level1"))
+
+    def counted(limit):
+        for name in ("CPU_LIMIT", "LIMIT"):
+            monkeypatch.setattr(chunks, name, limit)
+        return estimate(spatial, spatial.data.open()).operations
+
+    assert counted(1) == pytest.approx(counted(2**40), rel=0.01)
 
 
 def test_frozen_layers_need_less():

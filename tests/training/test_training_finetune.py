@@ -2,21 +2,24 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from flax import nnx
 from rich.console import Console
 from tiny import parts_of, steps, tiny, trained_run
 
 from jaxlab.cli.main import main
 from jaxlab.core.rng import seed_words
-from jaxlab.core.types import UserError
+from jaxlab.core.types import Mode, UserError
 from jaxlab.experiment import Folds
 from jaxlab.heads import Linear
+from jaxlab.models import Model
 from jaxlab.models.shallow_cnn import ShallowCNN
 from jaxlab.optim import SGD, FineTune, Freeze
 from jaxlab.runs import api
@@ -45,6 +48,46 @@ def test_what_is_frozen_stays_bit_for_bit_and_what_is_behind_the_head_too(arrays
         "head.bias", "head.layers.level2.kernel",
     }  # fmt: skip
     assert changed(state, begun, "stats") == {f"backbone.levels.1.norm.{name}" for name in ("mean", "var")}
+
+
+class Counting(nnx.Module):
+    """Counts its training steps in a statistic of its own."""
+
+    def __init__(self, rngs):
+        self.kernel = nnx.Param(jnp.ones(1))
+        self.seen = nnx.BatchStat(jnp.zeros(1))
+        self.norm = nnx.BatchNorm(3, rngs=rngs)
+
+    def __call__(self, x, mode):
+        if mode.train:
+            self.seen[...] = self.seen[...] + 1
+        return {"pool": self.norm(x.mean((1, 2))) * self.kernel[...][None]}
+
+
+@dataclass(frozen=True)
+class OwnModel(Model):
+    def build(self, in_channels, rngs):
+        return Counting(rngs)
+
+
+@pytest.mark.parametrize(
+    ("finetune", "moved"),
+    [
+        (FineTune(), {"seen", "norm.mean", "norm.var"}),
+        (FineTune(rules=(Freeze(pattern="kernel"),)), {"norm.mean", "norm.var"}),
+        (PROBE, set()),
+    ],
+    ids=["trains", "kernel", "all"],
+)
+def test_statistics_of_a_frozen_module_stay_and_those_of_others_move(arrays_npz, finetune, moved):
+    parts = {"finetune": finetune, "model": OwnModel(), "head": Linear()}
+    program, (learning, *_), batches, state = parts_of(tiny(arrays_npz, "training.parallel=single", **parts))
+    mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(0), 8))
+    images = batches[0]["image"].astype("float32")
+    after = program.apply(state.variables, images, mode, learning.frozen_norms).stats
+    assert {path for path, leaf in after.items() if not np.array_equal(leaf, state.stats[path])} == {
+        f"backbone.{name}" for name in moved
+    }
 
 
 @pytest.mark.slow

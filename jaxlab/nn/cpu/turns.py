@@ -61,7 +61,9 @@ def parts_of(images: int, most: int) -> int:
     """Into how many parts of equally many images, at most `most` on a device; 1 where only far fewer would do, and
     where JAX does not compute on a CPU.
     """
-    devices = devices_of_rows() if on_cpu() else images
+    if not on_cpu():
+        return 1
+    devices = devices_of_rows()
     sizes = [n for n in range(devices, min(images, most * devices) + 1, devices) if images % n == 0]
     return images // sizes[-1] if sizes and 3 * sizes[-1] >= min(images, most * devices) else 1
 

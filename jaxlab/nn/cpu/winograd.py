@@ -151,10 +151,11 @@ def _padded(x: Array, padding: Padding) -> Float[Array, "b tall 2 wide 2 c"]:
 def _pixels(padded: Array, at: Array, signs: Array) -> Float[Array, "b tall wide c"]:
     """One of the 16 sums of each tile: at, signs (2, 2), for rows and for columns the two of four, and their signs."""
     b, tall, _, wide, _, c = padded.shape
+    zero = jnp.zeros((), at.dtype)  # numbers of Python would be of 64 bits where JAX has these
     parts = []
     for row, down in zip(at[0], signs[0], strict=True):
         for column, across in zip(at[1], signs[1], strict=True):
-            start = (0, row // 2, row % 2, column // 2, column % 2, 0)
+            start = (zero, row // 2, row % 2, column // 2, column % 2, zero)
             size = (b, tall - 1, 1, wide - 1, 1, c)
             found = lax.dynamic_slice(padded, start, size, allow_negative_indices=False)
             parts.append(found.reshape(b, tall - 1, wide - 1, c) * (down * across))

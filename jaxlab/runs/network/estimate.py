@@ -13,7 +13,9 @@ from jaxlab.core.types import Mode
 from jaxlab.data.source import Opened
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.recipe import Recipe, resolve
+from jaxlab.heads.chunks import undivided
 from jaxlab.nn.cpu import switched
+from jaxlab.nn.spread import rows_over
 from jaxlab.optim.tuning import BACKBONE
 from jaxlab.pretext import PRETEXT
 from jaxlab.training.posed import passed
@@ -67,7 +69,7 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
     trained = {path: params[path] for path in learning.trains}
     rows = training.batch_size // training.accumulate // layout.count
     learn, validate = recipe.training.positions
-    passes = [_pass(recipe, phase) for phase in recipe.phases]
+    passes = [_pass(recipe, phase, layout, rows) for phase in recipe.phases]
     firsts = [phase.first for phase in recipe.phases]
     updates = np.diff([*firsts, plan.steps])
     twice = 1 if experiment.optimizer.sam is None else 2
@@ -83,7 +85,7 @@ def estimate(experiment: Experiment, opened: Opened) -> Estimate:
         steps=plan.steps,
         steps_per_epoch=plan.steps_per_epoch,
         held=_held(recipe, layout, learning, params, rows * training.accumulate),
-        activations=max(kept for kept, _ in passes) * rows,
+        activations=max(kept for kept, _ in passes),
         operations=twice
         * training.batch_size
         * sum(count * one for count, (_, one) in zip(updates.tolist(), passes, strict=True)),
@@ -115,10 +117,10 @@ def _held(recipe: Recipe, layout: Layout, learning: Learning, params: tree.Flat,
     return {name: size for name, size in found.items() if size}
 
 
-def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
-    """Of one row: bytes that the pass forward keeps for the one back, and operations of both.
+def _pass(recipe: Recipe, learning: Learning, layout: Layout, rows: int) -> tuple[int, float]:
+    """Bytes that the pass forward keeps for the one back of `rows` on a device, and operations of both of one row.
 
-    Each is a difference of two numbers of rows, so that what does not grow with them, as parameters, is left out.
+    What does not grow with the rows, as parameters, is left out: two small numbers of them tell how much that is.
     """
     params = tree.flatten(recipe.shapes[1])
     stats = tree.flatten(recipe.shapes[2])
@@ -147,14 +149,19 @@ def _pass(recipe: Recipe, learning: Learning) -> tuple[int, float]:
 
     def both(rows: int) -> tuple[int, float]:
         given = arguments(rows)
-        kept = _bytes(jax.eval_shape(back, *given))
-        with switched(False):  # XLA counts what a loop does once, and a CPU's forms of layers have loops
-            lowered = jax.jit(jax.grad(forward)).lower(*given)
+        lowered = jax.jit(jax.grad(forward)).lower(*given)
         told = lowered.cost_analysis() or {}
-        return kept, float(told.get("flops", np.nan))
+        return _bytes(jax.eval_shape(back, *given)), float(told.get("flops", np.nan))
 
-    (few, some), (many, more) = both(2), both(4)
-    return (many - few) // 2 + outputs, (more - some) / 2
+    with (
+        switched(False),
+        undivided(),
+    ):  # XLA counts what a loop does once; without any, all grows evenly with the rows
+        (few, some), (many, more) = both(2), both(4)
+    together = 1 if layout.parallel == "pmap" else layout.count  # devices whose rows are one array
+    with rows_over(together):  # as it is going to be: a CPU's forms of layers keep less of many rows
+        kept = _bytes(jax.eval_shape(back, *arguments(rows * together)))
+    return (kept - (2 * few - many)) // together + rows * outputs, (more - some) / 2
 
 
 def _bytes(leaves: Any) -> int:
