@@ -124,9 +124,10 @@ class Program:
         network = nnx.merge(
             graphdef, tree.unflatten(cast, params), tree.unflatten(variables.stats, stats), copy=True
         )
-        for path, module in nnx.iter_graph(network):
-            if not isinstance(module, nnx.Module):
+        for path, part in nnx.iter_graph(network):
+            if not isinstance(part, nnx.Module):
                 continue
+            module: Any = part
             name = ".".join(map(str, path))
             if name in frozen_norms and hasattr(module, "use_running_average"):
                 module.use_running_average = True
