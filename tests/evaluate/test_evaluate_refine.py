@@ -99,7 +99,7 @@ class OwnNorm(nnx.Module):
 
 
 @dataclass(frozen=True)
-class OwnModel(Model):
+class OwnNormModel(Model):
     names: tuple[str, ...]
 
     def build(self, in_channels, rngs):
@@ -108,12 +108,14 @@ class OwnModel(Model):
 
 @pytest.mark.parametrize(("names", "norms"), [(("mean",), ()), (("mean", "var"), ("backbone",))])
 def test_statistics_by_hand_are_a_batch_norms_where_they_are_mean_and_variance(names, norms):
-    network = build_network(OwnModel(names), Linear(), (4, 4, 3), ("a",), nnx.Rngs(0))
+    network = build_network(OwnNormModel(names), Linear(), (4, 4, 3), ("a",), nnx.Rngs(0))
     assert norms_of(nnx.split(network, nnx.Param, nnx.BatchStat), (4, 4, 3)) == norms
 
 
 def test_features_of_statistics_by_hand_cannot_be_compared(arrays_npz):
-    program, _, batches, state = parts_of(tiny(arrays_npz, model=OwnModel(("mean", "var")), head=Linear()))
+    program, _, batches, state = parts_of(
+        tiny(arrays_npz, model=OwnNormModel(("mean", "var")), head=Linear())
+    )
     refine = Refine(adapts="statistics", objective="features")
     batch = batch_of(batches[0]["image"], batches[0]["image"][:3])
     measure = objective_of(program, refine, ("backbone",), TWO.views(), state.variables, batch)

@@ -65,7 +65,7 @@ class Counting(nnx.Module):
 
 
 @dataclass(frozen=True)
-class OwnModel(Model):
+class CountingModel(Model):
     def build(self, in_channels, rngs):
         return Counting(rngs)
 
@@ -80,7 +80,7 @@ class OwnModel(Model):
     ids=["trains", "kernel", "all"],
 )
 def test_statistics_of_a_frozen_module_stay_and_those_of_others_move(arrays_npz, finetune, moved):
-    parts = {"finetune": finetune, "model": OwnModel(), "head": Linear()}
+    parts = {"finetune": finetune, "model": CountingModel(), "head": Linear()}
     program, (learning, *_), batches, state = parts_of(tiny(arrays_npz, "training.parallel=single", **parts))
     mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(0), 8))
     images = batches[0]["image"].astype("float32")
