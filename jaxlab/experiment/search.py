@@ -185,7 +185,8 @@ class Search(Study):
         return replace(self, experiment=experiment, space=kept)
 
     def fewer(self) -> Self:
-        return replace(self, trials=2)
+        """Listed in its own directory: in a database, a second smoke test would find the trials of the first."""
+        return replace(self, trials=2, storage=None)
 
 
 def searching(config: Component, over: Iterable[str] = (), **fields: Any) -> Search:

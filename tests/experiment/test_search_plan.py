@@ -1,6 +1,7 @@
 """What a search may be, and how a command line says so."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,8 +193,9 @@ def test_a_search_of_folds_and_seeds_varies_the_experiment_within():
     assert (
         search.overridden(["training.batch_size=8"]).experiment.experiment.experiment.training.batch_size == 8
     )
-    small = search.smoke()
+    small = replace(search, storage="sqlite:///trials.db").smoke()
     assert (small.total, small.experiment.experiment.experiment.training.steps) == (2, 2)
+    assert small.storage is None, "in a database a second one would find the trials of the first"
 
 
 @pytest.mark.parametrize(

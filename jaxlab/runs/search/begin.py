@@ -21,8 +21,8 @@ from jaxlab.training.rundir import RunDirectory
 
 def begin(
     search: Search, rundir: RunDirectory, source: str | None, allow_change: bool, session: Session
-) -> str:
-    """What marks the trials of this directory; the directory says then what it is of.
+) -> None:
+    """Have the directory say what it is of, and what marks its trials.
 
     Raises UserError for a search of nothing, for data and a network that do not go together, for an optimizer that is
     not there, and for a directory of another config or with another storage.
@@ -31,11 +31,14 @@ def begin(
     fingerprint = examined(search)
     with alone(rundir.path):
         if not rundir.exists():
-            mark = uuid.uuid4().hex
-            found = {"mark": mark, "storage": storage.shown(search.storage), "metric": search.searched}
+            found = {
+                "mark": uuid.uuid4().hex,
+                "storage": storage.shown(search.storage),
+                "metric": search.searched,
+            }
             info = record({"encoders": []}, fingerprint, jax.local_device_count(), search=found)
             rundir.create(to_json(anchored(search)), source, info)
-            return mark
+            return
         info = rundir.info()
         check_same(search, rundir, {**info, "data": {"fingerprint": fingerprint}}, False, session)
         if (then := info["search"]["storage"]) != (now := storage.shown(search.storage)):
@@ -44,7 +47,6 @@ def begin(
             )
         if rundir.config() != to_json(anchored(search)):  # more trials, or data elsewhere
             rundir.create(to_json(anchored(search)), source, info)
-        return str(info["search"]["mark"])
 
 
 def _check(search: Search, allow_change: bool) -> None:

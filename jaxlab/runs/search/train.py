@@ -45,8 +45,8 @@ def train_search(
 ) -> Path:
     """Train trials until there are all, then show what came of them. Arguments, result and errors as of `train`."""
     session = session or Session()
-    mark = begin(search, rundir, source, allow_config_change, session)
-    ledger = Ledger(search, rundir.path, mark, rundir.path.absolute().name)
+    begin(search, rundir, source, allow_config_change, session)
+    ledger = Ledger(search, rundir)
     done = Worker(search, rundir, ledger, source, session).run()
     report.show(search, rundir, ledger.elsewhere(), session)
     if not done:
