@@ -100,6 +100,8 @@ def test_a_registry_lies_beside_the_outermost_run(runs):
     assert place_for(runs / "study/fold0") == place_for(runs / "here") == place_of(runs)
     assert "***" in str(Place("postgresql+psycopg://me:secret@host/db"))
     assert "secret" not in str(Place("postgresql+psycopg://me:secret@host/db"))
+    with pytest.raises(RegistryError, match=r"what stands behind the host's : is no port"):
+        Registry(Place("postgresql+psycopg://me:secret/db"))
     with pytest.raises(RegistryError, match=r"pip install|expected a database"):
         Registry(Place("postgresql+nothing://me:secret@host/db"))
 

@@ -1,14 +1,20 @@
 """Trials that a database lists."""
 
+import io
 import platform
+import sys
 
 import pytest
 import sqlalchemy
-from fake_search import Fake, Killed, search, settings
+from fake_search import OF_FOUR, SPACE, Fake, Killed, search, settings
+from rich.console import Console
 
 import jaxlab
+from jaxlab.core.beside import ConfigText
 from jaxlab.core.types import UserError
-from jaxlab.runs.search import begin, records
+from jaxlab.experiment import Search
+from jaxlab.runs.search import begin, records, storage
+from jaxlab.training.rundir import RunDirectory
 
 
 def test_a_database_lists_trials_of_several_directories(fake, tmp_path):
@@ -95,6 +101,7 @@ def test_a_database_that_was_lost_or_a_directory_that_was_renamed(fake, undistur
     ("url", "message"),
     [
         ("nonsense", "--storage: expected a database's URL, as postgresql://USER@HOST/NAME"),
+        ("postgresql://me:secret/x", "--storage: expected a database's URL, .*, found 'postgresql'"),
         (
             "sqlite:////nowhere/at/all.db",
             r"sqlite:////nowhere/at/all.db does not answer \(unable to open database file\)",
@@ -109,6 +116,35 @@ def test_a_storage_that_cannot_be_reached(fake, tmp_path, url, message):
     with pytest.raises(UserError, match=message) as refused:
         search(tmp_path / "run", storage=url)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:s3/cret@host/db", "postgresql://host/db?user=me&password=s3/cret"]
+)
+def test_a_password_is_in_no_file_of_the_run(fake, monkeypatch, tmp_path, url):
+    opened = storage.opened
+    monkeypatch.setattr(storage, "opened", lambda url, folder: opened(None, folder))
+    monkeypatch.setattr(sys, "argv", ["jaxlab", "sweep", "--storage", url])
+    plan = Search(experiment=OF_FOUR, space=SPACE, trials=1, sampler="random", storage=url)
+    source = ConfigText(f"storage = {url!r}", {"beside.py": f"url = {url!r}"})
+    locks = []
+    fake.happens = lambda *_: locks.append((tmp_path / "run/trial0000/lock").read_text())
+
+    def train():
+        jaxlab.train(plan, tmp_path / "run", source=source, console=Console(file=io.StringIO()))
+        files = [file.read_text("utf-8") for file in (tmp_path / "run").rglob("*") if file.is_file()]
+        return [*files, *locks]
+
+    found = train()
+    assert locks
+    assert not [text for text in found if "cret" in text]
+    assert "***" in (tmp_path / "run/config.py").read_text()
+    rundir = RunDirectory(tmp_path / "run")
+    then = sqlalchemy.make_url(url).render_as_string(hide_password=True)  # an earlier version kept this
+    rundir.create(
+        rundir.config(), None, {**rundir.info(), "search": {**rundir.info()["search"], "storage": then}}
+    )
+    assert not [text for text in train() if "cret" in text]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from jaxlab.core.config import Component, anchored, to_json
+from jaxlab.core.passwords import without_passwords
 from jaxlab.core.types import UserError
 from jaxlab.experiment.search import Search
 from jaxlab.experiment.study import Study
@@ -41,12 +42,15 @@ def begin(
             return
         info = rundir.info()
         check_same(search, rundir, {**info, "data": {"fingerprint": fingerprint}}, False, session)
-        if (then := info["search"]["storage"]) != (now := storage.shown(search.storage)):
+        then, now = without_passwords(info["search"]["storage"]), storage.shown(search.storage)
+        if then != now:
             raise UserError(
                 f"{rundir.path} lists its trials in {then}, not in {now}: {_storage_option(then)}, or another --run"
             )
-        if rundir.config() != to_json(anchored(search)):  # more trials, or data elsewhere
-            rundir.create(to_json(anchored(search)), source, info)
+        kept = {**info, "search": {**info["search"], "storage": now}}
+        if rundir.config() != to_json(anchored(search)) or kept != info:
+            # more trials, data elsewhere, or a password that an earlier version left there
+            rundir.create(to_json(anchored(search)), source, kept)
 
 
 def _check(search: Search, allow_change: bool) -> None:
