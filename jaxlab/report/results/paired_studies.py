@@ -18,8 +18,8 @@ from jaxlab.runs.paired import check_pairs
 class PairedStudies:
     """Two studies over the same seeds, or folds: the headline scores of their runs of the same name, paired.
 
-    why: what keeps them from being pairs; "" where they are, or `paired` is None. of_folds: interval and p
-    take into account the samples that folds learn in common.
+    why: what keeps them from being pairs; "" where they are, or `paired` is None. of_folds: interval and p take into
+    account the samples that folds learn in common.
     """
 
     name: str
@@ -53,7 +53,8 @@ def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
         try:
             check_pairs(readings[0].rundir, reading.rundir, known)
             shared = overlap(reading.config) if (reading.config or {}).get("type") == "Folds" else 0.0
-            difference = paired_values(*zip(*known.values(), strict=True), overlap=shared)
+            mine, first = zip(*known.values(), strict=True)
+            difference = paired_values(mine, first, shared)
             found.append(PairedStudies(reading.name, difference, of_folds=shared > 0))
         except UserError as error:
             found.append(PairedStudies(reading.name, None, str(error)))
