@@ -46,12 +46,12 @@ def for_workers(arguments: list[str]) -> list[str]:
 
 
 def _show(search: Any, path: Path, session: Any) -> None:
-    from jaxlab.runs.search import records, report
+    from jaxlab.runs.search import report
+    from jaxlab.runs.search.ledger import Ledger
     from jaxlab.training.rundir import RunDirectory
 
     rundir = RunDirectory(path)
     if not rundir.exists():
         say(f"{path} is on the workers' machines, not on this one")
         return
-    unfinished = sum(trial.state == "running" for trial in records.trials_in(path))
-    report.show(search, rundir, unfinished, session)
+    report.show(search, rundir, Ledger(search, rundir).elsewhere(), session)

@@ -20,10 +20,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jaxlab.core.passwords import without_passwords
+
 BEATS = 10.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one, after which a process elsewhere is taken to be no more
 WATCHED = 2.5 * BEATS  # of these, seconds of watching at least: the age of a file depends on two clocks
-_SECRET = re.compile(r"(?<=://)[^/@\s]*@")  # user:password@ of a database
+_USER = re.compile(r"(?<=://)[^/@\s]*@")  # it may be a token
 BEAT = "beat"
 
 
@@ -136,4 +138,4 @@ def _command() -> str:
     program, *arguments = sys.argv or [""]
     path = Path(program)
     name = path.parent.name if path.name == "__main__.py" else path.name  # as `python -m jaxlab`
-    return _SECRET.sub("***@", shlex.join([name, *arguments]))[:300]
+    return _USER.sub("***@", shlex.join([name, *map(without_passwords, arguments)]))[:300]

@@ -13,7 +13,7 @@ from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.folds import in_folds
 from jaxlab.experiment.over import spaces
 from jaxlab.experiment.seeds import over_seeds
-from jaxlab.experiment.spaces import Space, grid_size, label
+from jaxlab.experiment.spaces import Space, grid_size, label, space_size
 from jaxlab.experiment.study import Study, check_same_samples, innermost, rewritten
 from submit.errors import SubmissionError
 from submit.metrics.table import Score, headline, score_of
@@ -118,18 +118,13 @@ class Search(Study):
     @property
     def total(self) -> int:
         """Trials of the whole search."""
-        size = grid_size(self.space) if self.sampler == "grid" or self.countable else None
+        size = grid_size(self.space) if self.sampler == "grid" else space_size(self.space)
         asked = self.trials or (size if self.sampler == "grid" else None) or USUAL_TRIALS
         return asked if size is None else min(asked, size)
 
     @property
     def trainings(self) -> int:
         return self.total * getattr(self.experiment, "trainings", 1)
-
-    @property
-    def countable(self) -> bool:
-        """Whether the space has so many settings and no more."""
-        return all(one.countable for one in self.space.values())
 
     @property
     def pruned_by(self) -> str | None:
@@ -185,7 +180,8 @@ class Search(Study):
         return replace(self, experiment=experiment, space=kept)
 
     def fewer(self) -> Self:
-        return replace(self, trials=2)
+        """Listed in its own directory: in a database, a second smoke test would find the trials of the first."""
+        return replace(self, trials=2, storage=None)
 
 
 def searching(config: Component, over: Iterable[str] = (), **fields: Any) -> Search:

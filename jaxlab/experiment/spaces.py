@@ -27,10 +27,9 @@ class Space(Component):
     def listed(self) -> Sequence[Any] | None:
         """The values that a grid takes, in order; None of a range that does not say how many."""
 
-    @property
     @abstractmethod
-    def countable(self) -> bool:
-        """Whether there are no others than those `listed`."""
+    def every(self) -> Sequence[Any] | None:
+        """All values that there are, in order; None of more than a million."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,11 @@ class _Range(Space):
     def ends(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
-    @property
-    def countable(self) -> bool:
-        return False
-
     def listed(self) -> tuple[Any, ...] | None:
         return None if self.count is None else tuple(self._spread(self.count))
+
+    def every(self) -> None:
+        return None
 
     def _spread(self, count: int) -> Sequence[Any]:
         """So many values, the ends exactly as they are."""
@@ -115,13 +113,12 @@ class Int(Space):
     def ends(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
-    @property
-    def countable(self) -> bool:
-        return self.high - self.low < _MOST
+    def every(self) -> Sequence[Any] | None:
+        return range(self.low, self.high + 1) if self.high - self.low < _MOST else None
 
     def listed(self) -> Sequence[Any] | None:
         if self.count is None:
-            return range(self.low, self.high + 1) if self.countable else None
+            return self.every()
         spread = np.linspace(self.low, self.high, self.count)
         return tuple(dict.fromkeys(round(value) for value in spread.tolist()))
 
@@ -152,11 +149,10 @@ class Choice(Space):
     def ends(self) -> tuple[Any, ...]:
         return self.values
 
-    @property
-    def countable(self) -> bool:
-        return True
+    def listed(self) -> tuple[Any, ...]:
+        return self.values
 
-    def listed(self) -> tuple[Any, ...] | None:
+    def every(self) -> tuple[Any, ...]:
         return self.values
 
 
@@ -194,8 +190,17 @@ def settable(value: Any) -> bool:
 
 def grid_size(space: Mapping[str, Space]) -> int | None:
     """How many settings a grid of these has; None where a range does not say how many values."""
-    listed = [one.listed() for one in space.values()]
-    return None if None in listed else math.prod(len(values) for values in listed if values is not None)
+    return _product([one.listed() for one in space.values()])
+
+
+def space_size(space: Mapping[str, Space]) -> int | None:
+    """How many settings there are; None of a range of numbers, or of more whole ones than a million."""
+    return _product([one.every() for one in space.values()])
+
+
+def _product(values: Sequence[Sequence[Any] | None]) -> int | None:
+    known = [len(one) for one in values if one is not None]
+    return math.prod(known) if len(known) == len(values) else None
 
 
 def grid_settings(space: Mapping[str, Space], number: int) -> dict[str, Any]:
@@ -209,5 +214,5 @@ def grid_settings(space: Mapping[str, Space], number: int) -> dict[str, Any]:
 
 
 def all_settings(space: Mapping[str, Space]) -> Iterator[tuple[Any, ...]]:
-    """Each setting of a countable space, as a tuple of values in the order of its fields."""
-    return itertools.product(*(one.listed() or () for one in space.values()))
+    """Each setting of a space that has a `space_size`, as a tuple of values in the order of its fields."""
+    return itertools.product(*(one.every() or () for one in space.values()))

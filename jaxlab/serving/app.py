@@ -32,6 +32,7 @@ from jaxlab.serving.uploads import Upload, uploads
 
 _LOG = logging.getLogger("jaxlab.serving")
 _TOP = 5  # classes that are named unless others are asked for
+_DIGITS = 9  # of a number of classes: Python reads no number of thousands
 _GUARDS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -160,7 +161,7 @@ def _told(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
 
 def _top(request: Request) -> int:
     asked = request.query_params.get("top", str(_TOP))
-    if not asked.isdecimal() or int(asked) < 1:
+    if not asked.isdecimal() or len(asked) > _DIGITS or int(asked) < 1:
         raise HTTPException(400, f"top: expected a number of classes, found {asked[:20]!r}")
     return int(asked)
 

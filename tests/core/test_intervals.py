@@ -35,6 +35,17 @@ def test_pairs_are_compared_as_scipy_does():
     assert gap == pytest.approx(found), "pairs without a side are left out"
 
 
+def test_of_folds_it_counts_that_they_learn_in_common():
+    """Nadeau & Bengio 2003, by scipy: the variance of a mean of k folds is (1 / k + 1 / (k - 1)) s2."""
+    one, other = ONE[:5], OTHER[:5]
+    scale = np.sqrt((1 / 5 + 1 / 4) * np.var(one - other, ddof=1))
+    mean = (one - other).mean()
+    found = paired(one, other, overlap=1 / 4)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 4, mean, scale))
+    assert found.p_t == pytest.approx(2 * stats.t.sf(abs(mean) / scale, 4))
+    assert math.isnan(found.p_wilcoxon)
+
+
 def test_of_differences_without_spread_there_is_no_p():
     alike = paired(ONE, ONE)
     assert alike[:5] == (7, 0, 0, 0, 0)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import threading
@@ -248,7 +249,9 @@ def test_a_full_disk_leaves_no_empty_lock(tmp_path, monkeypatch):
 
 
 def test_a_password_on_the_command_line_stays_out_of_it(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/bin/jaxlab", "sweep", "--storage", "postgresql://me:secret@host/db"])
-    assert holder.record()["command"] == "jaxlab sweep --storage postgresql://***@host/db"
+    urls = ["postgresql://me:secret@host/db", "s3://bucket/run@2", "https://token@host/x"]
+    monkeypatch.setattr(sys, "argv", ["/bin/jaxlab", "sweep", f"--storage={urls[0]}", *urls[1:]])
+    shown = "'--storage=postgresql://***@host/db' s3://bucket/run@2 'https://***@host/x'"
+    assert shlex.split(holder.record()["command"]) == ["jaxlab", "sweep", *shlex.split(shown)]
     monkeypatch.setattr(sys, "argv", ["/lib/jaxlab/__main__.py", "train", "a b.py"])
     assert holder.record()["command"] == "jaxlab train 'a b.py'"

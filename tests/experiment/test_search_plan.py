@@ -1,6 +1,7 @@
 """What a search may be, and how a command line says so."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,7 @@ def test_a_grid_is_the_product_of_what_is_listed():
         ("y", 1),
         ("y", 2),
     ]
+    assert [one for (one,) in all_settings({"c": Int(1, 5, 3)})] == [1, 2, 3, 4, 5], "a grid takes three"
     with pytest.raises(UserError, match=r"how many values of optimizer.lr: Log\(1e-05, 0.01, 5\)"):
         searching(RESNET, ["optimizer.lr=log(1e-5,1e-2)"], sampler="grid")
 
@@ -123,6 +125,8 @@ def test_a_grid_is_the_product_of_what_is_listed():
         (["model.depth=18,34", "optimizer.lr=log(1e-5,1e-2,3)"], {"sampler": "grid", "trials": 4}, 4),
         (["model.depth=18,34", "training.batch_size=int(1,8)"], {"trials": 90}, 16),
         (["model.depth=18,34", "optimizer.lr=log(1e-5,1e-2,3)"], {"trials": 90}, 90),
+        (["training.batch_size=int(1,100,5)"], {"trials": 30}, 30),
+        (["training.batch_size=int(1,100,5)"], {"sampler": "grid"}, 5),
     ],
 )
 def test_how_many_trials_there_are(over, fields, total):
@@ -192,8 +196,9 @@ def test_a_search_of_folds_and_seeds_varies_the_experiment_within():
     assert (
         search.overridden(["training.batch_size=8"]).experiment.experiment.experiment.training.batch_size == 8
     )
-    small = search.smoke()
+    small = replace(search, storage="sqlite:///trials.db").smoke()
     assert (small.total, small.experiment.experiment.experiment.training.steps) == (2, 2)
+    assert small.storage is None, "in a database a second one would find the trials of the first"
 
 
 @pytest.mark.parametrize(

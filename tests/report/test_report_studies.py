@@ -83,6 +83,30 @@ def test_seeds_have_a_mean_and_its_interval(searched, tmp_path):
     assert f"95 % interval of the mean {low:.4f} to {high:.4f}" in told
 
 
+def test_the_runs_of_folds_within_a_study_learn_in_common(searched, tmp_path):
+    for k, trial in enumerate(("trial9", "trial10", "trial11")):
+        shutil.copytree(searched / trial, tmp_path / f"seed0/fold{k}")
+    config = {"type": "Folds", "folds": 3, "experiment": {"type": "Experiment"}}
+    (tmp_path / "seed0/config.json").write_text(json.dumps({"schema": 1, "experiment": config}))
+    (one,) = variants_of(tmp_path)
+    scores = [0.1, 0.4, 0.3]
+    ends = stats.t.interval(0.95, 2, np.mean(scores), np.sqrt((1 / 3 + 1 / 2) * np.var(scores, ddof=1)))
+    assert (one.interval.low, one.interval.high) == pytest.approx(ends)
+
+
+def test_fields_of_one_name_have_a_column_each(searched, tmp_path):
+    for k, trial in enumerate(sorted(searched.iterdir())):
+        shutil.copytree(trial, tmp_path / trial.name)
+        file = tmp_path / trial.name / "config.json"
+        config = json.loads(file.read_text())
+        config["experiment"] |= {"model": {"dropout": k / 8}, "head": {"dropout": k / 16, "time": k}}
+        file.write_text(json.dumps(config))
+    variants = variants_of(tmp_path)
+    header = re.findall("<th>(.*?)</th>", study._table(variants, None))
+    assert sorted(header[1:6]) == ["head.dropout", "head.time", "lr", "model.dropout", "seed"]
+    assert "model.dropout 0.375, head.dropout 0.1875, head.time 3" in study._told(variants[0])
+
+
 def test_what_a_part_is_worth_is_read_and_drawn(tmp_path):
     (tmp_path / "worth.csv").write_text(
         "part,checkpoint,split,class,score,whole,without,n,mean,sd,low,high,p_t,p_wilcoxon\n"
@@ -115,6 +139,13 @@ def test_trials_of_the_same_number_are_no_pairs(searched, tmp_path):
     (found,) = studies(readings)
     assert found.paired.n == 3
     assert found.paired.p_t == pytest.approx(stats.ttest_rel(other, one).pvalue)
+    assert "corrected for folds" not in found.words("0")
+    for reading in readings:
+        reading.config = {"type": "Folds", "folds": 3}
+    (found,) = studies(readings)
+    t = np.mean(other - one) / np.sqrt((1 / 3 + 1 / 2) * np.var(other - one, ddof=1))
+    assert found.paired.p_t == pytest.approx(2 * stats.t.sf(abs(t), 2))
+    assert "(paired t); corrected for folds that learn in common" in found.words("0")
     readings[1].config = {"type": "Search"}  # whose trials of a number have nothing in common
     assert studies(readings) == []
 

@@ -39,6 +39,34 @@ def test_runs_are_chosen_by_an_expression(runs, where):
     assert sorted(line.name for line in chosen(lines, where, None)) == LINES[where]
 
 
+MEANT = {
+    "loss = 'Mse'": True,
+    "loss < 0.6": True,
+    "loss != 'Mse'": False,
+    "loss not in ['Mse', 'Huber']": False,
+    "loss in ['Mse', 'Huber'] and 'ab' in data": True,
+    "data = 'Simulated'": True,
+    "data = 'Tables'": False,
+    "training.keep_every = training.early_stopping": False,  # it has neither
+    "training.keep_every != training.early_stopping": True,
+    "study is null and not best": True,
+}
+
+
+@pytest.mark.parametrize("where", MEANT)
+def test_a_score_and_a_part_of_one_name_are_both_meant(runs, where):
+    config = CONFIG | {"loss": {"type": "Mse"}, "data": {"type": "Simulated"}}
+    line = replace(
+        lines_of(registry_of(runs))[0],
+        config=config,
+        scores={"loss": 0.5},
+        data="ab" * 32,
+        study=None,
+        best=None,
+    )
+    assert chosen([line], where, "loss") == [line] * MEANT[where]
+
+
 REFUSED = {
     "__import__('os').system('true') = 1": "names of scores and fields",
     "pearson >": "a comparison",
@@ -100,6 +128,8 @@ def test_a_registry_lies_beside_the_outermost_run(runs):
     assert place_for(runs / "study/fold0") == place_for(runs / "here") == place_of(runs)
     assert "***" in str(Place("postgresql+psycopg://me:secret@host/db"))
     assert "secret" not in str(Place("postgresql+psycopg://me:secret@host/db"))
+    with pytest.raises(RegistryError, match=r"what stands behind the host's : is no port"):
+        Registry(Place("postgresql+psycopg://me:secret/db"))
     with pytest.raises(RegistryError, match=r"pip install|expected a database"):
         Registry(Place("postgresql+nothing://me:secret@host/db"))
 

@@ -9,9 +9,11 @@ import pytest
 from fake_search import SPACE, search, settings, worth
 
 from jaxlab.core.types import UserError
-from jaxlab.experiment import Choice, Experiment, Log, Search
+from jaxlab.experiment import Choice, Experiment, Log, Search, Training
 from jaxlab.runs.search import params, records
-from jaxlab.runs.search.samplers import Sampler
+from jaxlab.runs.search.samplers import Sampler, pruner_of
+
+OF_THIRTY = Experiment(training=Training(epochs=30))
 
 
 def test_unpromising_trials_are_stopped_at_epochs_and_say_so(fake, tmp_path):
@@ -58,6 +60,27 @@ def asked_and_told(sampler: str, trials: int) -> tuple[list[dict], list[float]]:
         chosen = params.settings(SPACE, params.suggested(trial, SPACE))
         study.tell(trial, worth(plan.variant(chosen)))
     return [trial.params for trial in study.trials], [trial.value for trial in study.trials]
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nevergrad:OnePlusOne"])
+def test_hyperband_hides_no_trial_from_what_chooses_settings(sampler):
+    """Each setting once, and the same ones whether a process trains all trials or each has one of its own."""
+    space = {"training.batch_size": Choice(4, 8, 16), "head.dropout": Choice(0.0, 0.1, 0.2, 0.4)}
+    plan = Search(experiment=OF_THIRTY, space=space, sampler=sampler, pruner="hyperband")
+    found = []
+    for anew in (False, True):
+        study = optuna.create_study(sampler=Sampler(plan), pruner=pruner_of(plan), direction="maximize")
+        for number in range(12):
+            if anew:
+                study.sampler, study.pruner = Sampler(plan), pruner_of(plan)
+            trial = study.ask()
+            settings = params.suggested(trial, space)
+            trial.report(-settings["head.dropout"] - number % 3, 1)
+            trial.should_prune()
+            study.tell(trial, -settings["head.dropout"])
+        found.append([tuple(trial.params[name] for name in space) for trial in study.trials])
+    assert sorted(found[0]) == sorted(itertools.product((4, 8, 16), (0.0, 0.1, 0.2, 0.4)))
+    assert found[1] == found[0]
 
 
 def test_tpe_does_better_than_chance():

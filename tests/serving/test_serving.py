@@ -178,6 +178,7 @@ IMAGE = {"content-type": "image/png"}
         ({"content": b"--", "headers": {"content-type": "multipart/form-data"}}, 400, "boundary"),
         ({"content": png(14), "headers": IMAGE}, 500, "the server failed; its log says why"),
         ({"content": png(1), "headers": IMAGE, "params": {"top": "0"}}, 400, "top: expected a number of classes"),
+        ({"content": png(1), "headers": IMAGE, "params": {"top": "9" * 4301}}, 400, "found '99999999999999999999'"),
         ({"files": [("i", ("../../etc/x.png", b"?", "image/png"))]}, 422, "1 of 1 images: x.png"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from jaxlab.core.intervals import paired as paired_values
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
 from jaxlab.report.results.reading import Reading
-from jaxlab.report.results.variants import variants_of
+from jaxlab.report.results.variants import overlap, variants_of
 from jaxlab.runs.paired import check_pairs
 
 
@@ -18,12 +18,14 @@ from jaxlab.runs.paired import check_pairs
 class PairedStudies:
     """Two studies over the same seeds, or folds: the headline scores of their runs of the same name, paired.
 
-    why: what keeps them from being pairs; "" where they are, or `paired` is None.
+    why: what keeps them from being pairs; "" where they are, or `paired` is None. of_folds: interval and p take into
+    account the samples that folds learn in common.
     """
 
     name: str
     paired: Paired | None
     why: str = ""
+    of_folds: bool = False
 
     def words(self, first: str) -> str:
         """first: the name of the other."""
@@ -35,7 +37,8 @@ class PairedStudies:
             told += f", 95 % interval {one.low:+.4f} to {one.high:+.4f}"
         p = {"paired t": one.p_t, "Wilcoxon": one.p_wilcoxon}
         known = ", ".join(f"p = {value:.2g} ({name})" for name, value in p.items() if np.isfinite(value))
-        return told + (f"; {known}" if known else "")
+        told += f"; {known}" if known else ""
+        return told + ("; corrected for folds that learn in common" if self.of_folds and one.n > 1 else "")
 
 
 def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
@@ -49,7 +52,10 @@ def studies(readings: Sequence[Reading]) -> list[PairedStudies]:
             continue
         try:
             check_pairs(readings[0].rundir, reading.rundir, known)
-            found.append(PairedStudies(reading.name, paired_values(*zip(*known.values(), strict=True))))
+            shared = overlap(reading.config) if (reading.config or {}).get("type") == "Folds" else 0.0
+            mine, first = zip(*known.values(), strict=True)
+            difference = paired_values(mine, first, shared)
+            found.append(PairedStudies(reading.name, difference, of_folds=shared > 0))
         except UserError as error:
             found.append(PairedStudies(reading.name, None, str(error)))
     return found

@@ -16,7 +16,7 @@ from jaxlab.report.results.facts import Change, changes, changes_table, facts
 from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.section import Part, Section, missing, paragraph
-from jaxlab.report.results.variants import variants_of
+from jaxlab.report.results.variants import overlap, variants_of
 from submit.metrics.table import SCORES
 from submit.scores import bootstrap
 from submit.scores.by_target import ByTarget
@@ -79,7 +79,7 @@ def _score(reading: Reading, evidence: Evidence | None) -> tuple[str, Interval |
         variants = variants_of(reading.rundir.path)
         known = [value for one in variants for value in one.scores]
         label = next((one.headline.label for one in variants if one.headline is not None), "")
-        over_runs = mean_interval(known)
+        over_runs = mean_interval(known, overlap(reading.config))
         return label, Interval(over_runs.mean, over_runs.low, over_runs.high) if known else None
     return reading.headline.label, Interval(reading.score, np.nan, np.nan)
 

@@ -1,7 +1,8 @@
 """The runs of a study beside one another: a table, their scores, and the settings that make them differ."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _ROWS = 200
 _DOTS = 60
 _CURVES = 100
 _AXES = 8
+_COLUMNS = ("run", "runs", "ended", "time")  # of the table, beside fields
 
 
 def section(
@@ -111,10 +113,18 @@ def _curves(variants: Sequence[Variant], score: Score) -> Picture:
 
 
 def _told(one: Variant) -> str:
-    told = ", ".join(
-        f"{name.rpartition('.')[2]} {_cell(value)}" for name, value in list(one.values.items())[:6]
-    )
+    short = _short(one.values)
+    told = ", ".join(f"{short[name]} {_cell(value)}" for name, value in list(one.values.items())[:6])
     return f" ({told})" if told else ""
+
+
+def _short(fields: Iterable[str]) -> dict[str, str]:
+    """{field: its last part, or all of it where another field or column has that too}."""
+    last = {name: name.rpartition(".")[2] for name in fields}
+    often = Counter(last.values())
+    return {
+        name: short if often[short] == 1 and short not in _COLUMNS else name for name, short in last.items()
+    }
 
 
 def searched(variants: Sequence[Variant]) -> list[str]:
@@ -157,7 +167,8 @@ def _parallel(variants: Sequence[Variant], fields: Sequence[str], score: Score) 
             axes.axvline(number, color="0.6", lw=0.8)
             for place, words in marks:
                 axes.text(number + 0.03, place, label(words), fontsize=7, va="center")
-        labels = [label(name.rpartition(".")[2]) for name in fields]
+        short = _short(variants[0].values)
+        labels = [label(short[name]) for name in fields]
         axes.set_xticks(range(len(columns)), [*labels, score.short or score.name], fontsize=8)
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
@@ -190,20 +201,20 @@ def _slices(variants: Sequence[Variant], fields: Sequence[str], score: Score) ->
 def _table(variants: Sequence[Variant], score: Score | None) -> str:
     """A row a run; columns that say the same of none are left out."""
     shown = variants[:_ROWS]
-    columns: dict[str, list[str]] = {"run": [one.name for one in shown]}
-    for field in list(variants[0].values)[:_AXES] if variants else []:
-        columns[field.rpartition(".")[2] or field] = [_cell(one.values[field]) for one in shown]
+    columns = [("run", [one.name for one in shown])]
+    for field, short in list(_short(variants[0].values).items())[:_AXES] if variants else []:
+        columns.append((short, [_cell(one.values[field]) for one in shown]))
     if any(len(one.runs) > 1 for one in variants):
-        columns["runs"] = [f"{len(one.scores)} of {len(one.runs)}" for one in shown]
-    columns[score.label if score else "score"] = [
-        "" if one.score is None else f"{one.score:.4f}" for one in shown
-    ]
-    columns["95 % interval"] = [_interval(one) for one in shown]
-    columns["ended"] = [_ended(one.trial) for one in shown]
-    columns["time"] = ["" if one.seconds is None else duration_text(one.seconds) for one in shown]
-    kept = {name: cells for name, cells in columns.items() if any(cells)}
+        columns.append(("runs", [f"{len(one.scores)} of {len(one.runs)}" for one in shown]))
+    scores = ["" if one.score is None else f"{one.score:.4f}" for one in shown]
+    columns.append((score.label if score else "score", scores))
+    columns.append(("95 % interval", [_interval(one) for one in shown]))
+    columns.append(("ended", [_ended(one.trial) for one in shown]))
+    times = ["" if one.seconds is None else duration_text(one.seconds) for one in shown]
+    columns.append(("time", times))
+    kept = [(name, cells) for name, cells in columns if any(cells)]
     more = f"<p>{len(variants) - _ROWS:,} more are left out.</p>" if len(variants) > _ROWS else ""
-    return frame.table(kept, zip(*kept.values(), strict=True)) + more
+    return frame.table((name for name, _ in kept), zip(*(cells for _, cells in kept), strict=True)) + more
 
 
 def _interval(one: Variant) -> str:

@@ -25,13 +25,14 @@ _MOST = 10_000  # directories that are looked at
 class Variant:
     """One run of a study, or the runs of a study within it. values: of the fields in which variants differ.
 
-    trial: what a search says of it, where it is one of that.
+    trial: what a search says of it, where it is one of that. overlap: of its runs, as the function has it.
     """
 
     name: str
     runs: Sequence[Reading]
     values: Mapping[str, Any]
     trial: Trial | None = None
+    overlap: float = 0.0
 
     @property
     def scores(self) -> list[float]:
@@ -60,19 +61,28 @@ class Variant:
     @property
     def interval(self) -> Interval:
         """Of the mean of its runs, by Student's t."""
-        return interval(self.scores)
+        return interval(self.scores, self.overlap)
 
 
 def variants_of(path: Path) -> list[Variant]:
     """The run directories within a study's, in the order of their names' numbers; none of what is no study."""
     inside = folders(path)[:_MOST]
     found = [(child.name, _runs(child), reading(RunDirectory(child), child.name).config) for child in inside]
-    flat = [_flat(config) for _, _, config in found]
+    flat = [_flat(config) for *_, config in found]
     names = [name for name in dict.fromkeys(name for one in flat for name in one) if _varies(name, flat)]
     return [
-        Variant(name, runs, {field: one.get(field) for field in names}, _trial(path / name))
-        for (name, runs, _), one in zip(found, flat, strict=True)
+        Variant(name, runs, {field: one.get(field) for field in names}, _trial(path / name), overlap(config))
+        for (name, runs, config), one in zip(found, flat, strict=True)
     ]
+
+
+def overlap(config: Any) -> float:
+    """Of a study in folds, how many samples a fold validates on for each that it learns from; 0 of any other config."""
+    while isinstance(config, Mapping):
+        if config.get("type") == "Folds" and isinstance(folds := config.get("folds"), int) and folds > 1:
+            return 1 / (folds - 1)
+        config = config.get("experiment")
+    return 0.0
 
 
 def _trial(path: Path) -> Trial | None:

@@ -16,7 +16,7 @@ from jaxlab.runs.registry.records import Scores, State, trained
 from jaxlab.runs.registry.scan import all_scanned, run_directories
 from jaxlab.runs.registry.store import Registry, RegistryError
 from jaxlab.runs.registry.watch import note_directories
-from jaxlab.runs.registry.where import check_names, parsed
+from jaxlab.runs.registry.where import Either, check_names, parsed
 
 _SILENT = 180.0  # seconds without a sign of life, after which a training on another machine is taken for dead
 
@@ -57,12 +57,22 @@ class RunLine:
 
     def values(self) -> dict[str, Any]:
         """What `--where` and `--sort` may name: the config's fields, scores, and what the line has."""
-        own = {
-            name: getattr(self, name)
-            for name in ("name", "kind", "state", "step", "epoch", "best", "waiting")
+        return {**self._fields(), **self._own()}
+
+    def meant(self) -> dict[str, Any]:
+        """`values` for `--where`, where a name may mean a part of the config as well: the loss, the data."""
+        found, own = self._fields(), self._own()
+        either = {
+            name: Either(own[name], found[name]) for name in own if isinstance(found.get(name), Mapping)
         }
-        own |= {"run": self.name, "study": self.study, "data": self.data, "host": self.host}
-        return {**fields(trained(self.config)), **fields(self.config), **self.scores, **own}
+        return {**found, **own, **either}
+
+    def _fields(self) -> dict[str, Any]:
+        return {**fields(trained(self.config)), **fields(self.config)}
+
+    def _own(self) -> dict[str, Any]:
+        names = ("name", "kind", "state", "step", "epoch", "best", "waiting", "study", "data", "host")
+        return {**self.scores, **{name: getattr(self, name) for name in names}, "run": self.name}
 
 
 def fields(config: Any, path: str = "") -> dict[str, Any]:
@@ -180,14 +190,14 @@ def _state(row: Row[Any]) -> State:
 def chosen(lines: Sequence[RunLine], where: str | None, sort: str | None) -> list[RunLine]:
     """Those that are meant, sorted. Raises UserError for an expression that is none, or a name that no run has."""
     test, names = parsed(where) if where else (lambda values: True, [])
-    valued = [(line, line.values()) for line in lines]
+    valued = [(line, line.meant()) for line in lines]
     known = {name for _, values in valued for name in values}
     if lines:
         check_names(names, known, f"--where {where:.80}" if where else "")
         check_names([sort] if sort else [], known, "--sort")
     found = [(line, values) for line, values in valued if test(values)]
     if sort is not None:
-        found.sort(key=lambda one: _worth(one[1].get(sort), sort))
+        found.sort(key=lambda one: _worth(one[0].values().get(sort), sort))
     return [line for line, _ in found]
 
 

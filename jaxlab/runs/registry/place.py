@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxlab.core.files import read_json
+from jaxlab.core.passwords import without_passwords
 from jaxlab.core.types import UserError
 
 VARIABLE = "JAXLAB_REGISTRY"
@@ -45,9 +46,7 @@ class Place:
 
     def __str__(self) -> str:
         """Without a password."""
-        return (
-            re.sub(r"(?<=:)[^:@/]*(?=@)", "***", self.url) if self.beside is None else str(self.beside / FILE)
-        )
+        return without_passwords(self.url) if self.beside is None else str(self.beside / FILE)
 
 
 def absolute(path: Path) -> Path:
@@ -115,5 +114,5 @@ def _checked(url: str, where: str) -> str:
         return url
     raise UserError(
         f"{where}: expected a URL such as postgresql+psycopg://USER@HOST/DATABASE or "
-        f"sqlite:////FOLDER/registry.sqlite, or {OFF}, found {url!r:.80}"
+        f"sqlite:////FOLDER/registry.sqlite, or {OFF}, found {without_passwords(url)!r:.80}"
     )

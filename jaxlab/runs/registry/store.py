@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -216,11 +217,15 @@ def mark_best(db: Connection, run: int, step: int | None) -> None:
 
 
 def _engine(url: str, patience: float) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ValueError:  # its words would be a part of a password
+        raise ArgumentError("what stands behind the host's : is no port") from None
     if not url.startswith("sqlite"):
         return create_engine(
-            url, pool_pre_ping=True, connect_args={"connect_timeout": max(round(patience), 1)}
+            parsed, pool_pre_ping=True, connect_args={"connect_timeout": max(round(patience), 1)}
         )
-    engine = create_engine(url, connect_args={"timeout": patience})
+    engine = create_engine(parsed, connect_args={"timeout": patience})
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:

@@ -1,7 +1,8 @@
 """What `jaxlab runs --where` takes: `pearson > 0.6 and model = 'ResNet'`, read as Python's grammar has it, run as none.
 
 Names are those of scores, fields of the config (`optimizer.lr`), and of what a run's line has (`state`, `epoch`). A
-part of a config is compared by its type's name. What a run has not is never equal, less or more.
+part of a config is compared by its type's name; of a name that is one of both (`loss`), either may be meant. What a run
+has not is never equal, less or more; it is null.
 """
 
 import ast
@@ -9,6 +10,7 @@ import io
 import operator
 import tokenize
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jaxlab.core.mistyped import nearest
@@ -26,6 +28,29 @@ _WORDS = {
     "NULL": "None",
 }  # of SQL and of JSON
 _WORDS |= {"null": "None", "none": "None", "true": "True", "false": "False"}
+
+
+@dataclass(frozen=True)
+class Either:
+    """Two values of one name: what a run has, and its config's part of that name."""
+
+    own: Any
+    part: Any
+
+    def __bool__(self) -> bool:
+        return bool(self.own)
+
+
+class _Missing:
+    """The value of what a run has not: equal to null alone, not to what it has not either."""
+
+    def __eq__(self, other: object) -> bool:
+        return other is None
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        return False
 
 
 def parsed(expression: str) -> tuple[Test, list[str]]:
@@ -112,6 +137,15 @@ def _comparison(node: ast.Compare, names: list[str]) -> Callable[[Values], bool]
 
 
 def _tested(test: Any, left: Any, right: Any) -> bool:
+    every = all if test in (operator.ne, _not_in) else any
+    return every(_holds(test, one, other) for one in _meant(left) for other in _meant(right))
+
+
+def _meant(value: Any) -> tuple[Any, ...]:
+    return (value.own, value.part) if isinstance(value, Either) else (value,)
+
+
+def _holds(test: Any, left: Any, right: Any) -> bool:
     try:
         return bool(test(_comparable(left), _comparable(right)))
     except TypeError:  # text and a number, or None
@@ -120,6 +154,10 @@ def _tested(test: Any, left: Any, right: Any) -> bool:
 
 def _comparable(value: Any) -> Any:
     return value["type"] if isinstance(value, Mapping) and "type" in value else value
+
+
+def _not_in(left: Any, right: Any) -> bool:
+    return left not in right
 
 
 _TESTS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -132,7 +170,7 @@ _TESTS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
     ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
+    ast.NotIn: _not_in,
 }
 
 
@@ -149,7 +187,7 @@ def _operand(node: ast.expr, names: list[str]) -> Callable[[Values], Any]:
         return lambda values: [part(values) for part in parts]
     name = _name(node)
     names.append(name)
-    return lambda values: values.get(name)
+    return lambda values: _Missing() if values.get(name) is None else values[name]
 
 
 def _name(node: ast.expr) -> str:

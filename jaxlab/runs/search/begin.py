@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from jaxlab.core.config import Component, anchored, to_json
+from jaxlab.core.passwords import without_passwords
 from jaxlab.core.types import UserError
 from jaxlab.experiment.search import Search
 from jaxlab.experiment.study import Study
@@ -21,8 +22,8 @@ from jaxlab.training.rundir import RunDirectory
 
 def begin(
     search: Search, rundir: RunDirectory, source: str | None, allow_change: bool, session: Session
-) -> str:
-    """What marks the trials of this directory; the directory says then what it is of.
+) -> None:
+    """Have the directory say what it is of, and what marks its trials.
 
     Raises UserError for a search of nothing, for data and a network that do not go together, for an optimizer that is
     not there, and for a directory of another config or with another storage.
@@ -31,20 +32,25 @@ def begin(
     fingerprint = examined(search)
     with alone(rundir.path):
         if not rundir.exists():
-            mark = uuid.uuid4().hex
-            found = {"mark": mark, "storage": storage.shown(search.storage), "metric": search.searched}
+            found = {
+                "mark": uuid.uuid4().hex,
+                "storage": storage.shown(search.storage),
+                "metric": search.searched,
+            }
             info = record({"encoders": []}, fingerprint, jax.local_device_count(), search=found)
             rundir.create(to_json(anchored(search)), source, info)
-            return mark
+            return
         info = rundir.info()
         check_same(search, rundir, {**info, "data": {"fingerprint": fingerprint}}, False, session)
-        if (then := info["search"]["storage"]) != (now := storage.shown(search.storage)):
+        then, now = without_passwords(info["search"]["storage"]), storage.shown(search.storage)
+        if then != now:
             raise UserError(
                 f"{rundir.path} lists its trials in {then}, not in {now}: {_storage_option(then)}, or another --run"
             )
-        if rundir.config() != to_json(anchored(search)):  # more trials, or data elsewhere
-            rundir.create(to_json(anchored(search)), source, info)
-        return str(info["search"]["mark"])
+        kept = {**info, "search": {**info["search"], "storage": now}}
+        if rundir.config() != to_json(anchored(search)) or kept != info:
+            # more trials, data elsewhere, or a password that an earlier version left there
+            rundir.create(to_json(anchored(search)), source, kept)
 
 
 def _check(search: Search, allow_change: bool) -> None:

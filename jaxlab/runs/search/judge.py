@@ -4,7 +4,8 @@ import math
 
 from jaxlab.core.types import UserError
 from jaxlab.experiment.search import Search
-from jaxlab.runs.search.ledger import Ledger, Taken, worth
+from jaxlab.runs.search.ledger import Ledger, Taken
+from jaxlab.runs.search.records import worth
 from jaxlab.training.display import Session
 
 _WHY = {

@@ -63,6 +63,29 @@ class Trial:
             write_json(folder / FILE, {"schema": SCHEMA, **asdict(self)})
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the list has beyond the trials that came to their end in this directory.
+
+    unfinished: how many are begun, by others who are at them, or have left them. ended: how many came to their end in
+    other directories. best: of these; None where none has a score.
+    """
+
+    unfinished: int = 0
+    ended: int = 0
+    best: "Other | None" = None
+
+
+@dataclass(frozen=True)
+class Other:
+    """A complete trial of another directory. value: its score, as `worth` has it. where: machine and directory."""
+
+    number: int
+    params: dict[str, Any]
+    value: float
+    where: str
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(" ", "seconds")
 
@@ -90,6 +113,16 @@ def trials_in(folder: Path) -> list[Trial]:
             raise UserError(f"{path}: expected the number of {path.parent.name}, found {trial.number}")
         found += [trial] if trial is not None else []
     return sorted(found, key=lambda trial: trial.number)
+
+
+def worth(search: Search, score: float) -> float:
+    """A score as the sampler takes it: of one that is best at 1, how far it is from there."""
+    return abs(score - 1) if search.score.better == "near 1" else score
+
+
+def worth_of(search: Search, value: float) -> float:
+    """A score as the sampler takes it, by which the best is the largest."""
+    return value if search.score.better == "higher" else -value
 
 
 def ranked(search: Search, trials: Sequence[Trial]) -> list[Trial]:

@@ -15,7 +15,7 @@ from jaxlab.experiment.search import Search
 from jaxlab.experiment.spaces import Log, label, settable
 from jaxlab.runs.search import records
 from jaxlab.runs.search.params import distributions, settings
-from jaxlab.runs.search.records import Trial
+from jaxlab.runs.search.records import Elsewhere, Other, Trial, worth_of
 from jaxlab.runs.search.storage import quiet
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
@@ -69,19 +69,30 @@ def left_to_others() -> Iterator[None]:
         _HERE.reset(token)
 
 
-def show(search: Search, rundir: RunDirectory, unfinished: int, session: Session) -> None:
-    """The trials so far, the best of them, and pictures in plots/."""
+def show(search: Search, rundir: RunDirectory, elsewhere: Elsewhere, session: Session) -> None:
+    """The trials of this directory so far, the best of them and of those elsewhere, and pictures in plots/."""
     if not _HERE.get():
         return
     trials = records.trials_in(rundir.path)
     ranked = records.ranked(search, trials)
     _table(search, trials, ranked, session)
-    session.log(_counts(search, trials, unfinished))
+    session.log(_counts(search, trials, elsewhere))
+    if elsewhere.ended and elsewhere.ended + elsewhere.unfinished >= search.total and not trials:
+        session.log(
+            f"nothing was left to train here: {elsewhere.ended} of {counted(search.total, 'trial')} came to their end "
+            "in other directories, be they there still or not; for a search of its own give a --run whose last part, "
+            "which names the study, is another"
+        )
+    other = _better_one(search, ranked, elsewhere.best)
+    if other is not None:
+        session.log(f"best: trial {other.number}, {_other_score(search, other)}, in {other.where}")
+        session.log(set_line(search, other.params))
     if not ranked:
         return
     best, worth = ranked[0], importance(search, trials)
+    which = "best" if other is None else "best in this directory, which predicts with it"
     session.log(
-        f"best: trial {best.number}, {search.searched} {best.score:.4f}, in {rundir.path / best.name}"
+        f"{which}: trial {best.number}, {search.searched} {best.score:.4f}, in {rundir.path / best.name}"
     )
     session.log(set_line(search, best.params))
     if worth:
@@ -92,6 +103,18 @@ def show(search: Search, rundir: RunDirectory, unfinished: int, session: Session
     session.log(
         f"next: jaxlab predict {run} --out submission.csv\n      jaxlab report {run} --out report.html"
     )
+
+
+def _better_one(search: Search, ranked: Sequence[Trial], other: Other | None) -> Other | None:
+    """The best of other directories, where none here is as good."""
+    if other is None or not ranked:
+        return other
+    return other if worth_of(search, other.value) > search.score.worth(ranked[0].score or 0.0) else None
+
+
+def _other_score(search: Search, other: Other) -> str:
+    off = " from 1" if search.score.better == "near 1" else ""
+    return f"{search.searched} {other.value:.4f}{off}"
 
 
 def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], session: Session) -> None:
@@ -107,13 +130,15 @@ def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], ses
     session.console.print(table)
 
 
-def _counts(search: Search, trials: Sequence[Trial], unfinished: int) -> str:
+def _counts(search: Search, trials: Sequence[Trial], elsewhere: Elsewhere) -> str:
     of = {state: sum(trial.state == state for trial in trials) for state in ("complete", "stopped", "failed")}
     said = [f"{of['complete']} of {counted(search.total, 'trial')} complete"]
     said += [f"{number} {state}" for state, number in of.items() if number and state != "complete"]
-    if unfinished:
+    if elsewhere.ended:
+        said.append(f"{elsewhere.ended} ended in other directories")
+    if elsewhere.unfinished:
         said.append(
-            f"{unfinished} begun and not finished, by others or until the same command goes on with them"
+            f"{elsewhere.unfinished} begun and not finished, by others or until the same command goes on with them"
         )
     return ", ".join(said)
 

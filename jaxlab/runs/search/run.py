@@ -3,12 +3,14 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from jaxlab.core.terminal import stderr_console
 from jaxlab.data.source import Source
 from jaxlab.experiment.search import Search
 from jaxlab.runs.predicts_as import PredictsAs
 from jaxlab.runs.run import NamedScores, Run, Which
 from jaxlab.runs.search import records
 from jaxlab.runs.search.params import settings
+from jaxlab.runs.search.storage import JOURNAL
 from jaxlab.training.checkpoint import Saved
 from jaxlab.training.rundir import RunDirectory
 
@@ -22,8 +24,22 @@ class SearchRun(PredictsAs):
     @classmethod
     def load(cls, rundir: RunDirectory, experiment: Any) -> Self:
         """As every run. Raises UserError where no trial has come to its end yet."""
+        found = cls(rundir, experiment)
         records.best_of(experiment, rundir.path)
-        return cls(rundir, experiment)
+        found.warn_of_others()
+        return found
+
+    def warn_of_others(self) -> None:
+        """Where a database lists trials of other directories too, the best one here need not be the best of all."""
+        here = len(records.trials_in(self.rundir.path))
+        if self.info["search"]["storage"] != JOURNAL and here < (total := self.experiment.total):
+            stderr_console().print(
+                f"warning: {self.rundir.path} has {here} of the {total} trials of its search, of which the best is "
+                "taken; other directories may have a better one, which the `jaxlab sweep` that trained them names",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
 
     @cached_property
     def best(self) -> Run:

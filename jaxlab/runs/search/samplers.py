@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from jaxlab.experiment.search import Search
-from jaxlab.experiment.spaces import all_settings, grid_settings
+from jaxlab.experiment.spaces import all_settings, grid_settings, space_size
 from jaxlab.runs.search.nevergrad import USUAL, replayed
 from jaxlab.runs.search.params import distributions, params
 
@@ -47,6 +47,7 @@ class Sampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
+        study = _whole(study)
         others = [one.params for one in study.get_trials(deepcopy=False) if one.number != trial.number]
         found: dict[str, Any] = {}
         for attempt in range(_ATTEMPTS):
@@ -65,12 +66,12 @@ class Sampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return self._propose(study, trial, _seed(self._search.seed, trial.number, 0))[param_name]
+        return self._propose(_whole(study), trial, _seed(self._search.seed, trial.number, 0))[param_name]
 
     def _unseen(self, others: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """The first settings of a countable space that no trial has."""
+        """The first settings that no trial has, of a space whose settings can be counted."""
         space = self._search.space
-        if not self._search.countable:
+        if space_size(space) is None:
             return None
         for values in all_settings(space):
             found = params(space, dict(zip(space, values, strict=True)))
@@ -95,6 +96,13 @@ class Sampler(BaseSampler):
             name: together[name] if name in together else sampler.sample_independent(study, trial, name, one)
             for name, one in self._distributions.items()
         }
+
+
+def _whole(study: Study) -> Study:
+    """The study with all of its trials: with Hyperband, Optuna shows a sampler those of one bracket, and that only once
+    the process has stopped a trial, or tried to."""
+    whole: Study = getattr(study, "_study", study)
+    return whole
 
 
 def pruner_of(search: Search) -> optuna.pruners.BasePruner:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxlab.core.beside import ConfigText
 from jaxlab.core.files import writing
+from jaxlab.core.passwords import without_passwords
 from jaxlab.core.types import UserError
 
 if TYPE_CHECKING:
@@ -30,12 +32,22 @@ def shown(url: str | None) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+        return without_passwords(make_url(url).render_as_string(hide_password=True))
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         raise UserError(
             "--storage: expected a database's URL, as postgresql://USER@HOST/NAME or sqlite:////PATH/FILE.db, found "
-            f"{url.partition('@')[0].partition('://')[0]!r:.40}"
+            f"{url.partition(':')[0]!r:.40}"
         ) from None
+
+
+def without_password(source: str, url: str | None) -> str:
+    """The text of a config file, with the modules beside it, where the URL is as it is `shown`."""
+    if url is None or url == (known := shown(url)):
+        return source
+    modules = getattr(source, "modules", {})
+    return ConfigText(
+        source.replace(url, known), {name: text.replace(url, known) for name, text in modules.items()}
+    )
 
 
 @contextlib.contextmanager

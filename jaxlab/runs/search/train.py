@@ -17,7 +17,7 @@ from jaxlab.core.config import Component
 from jaxlab.core.lock import InUse
 from jaxlab.core.types import UserError
 from jaxlab.experiment.search import Search
-from jaxlab.runs.search import records, report
+from jaxlab.runs.search import records, report, storage
 from jaxlab.runs.search.alone import alone
 from jaxlab.runs.search.begin import begin, leaf_of
 from jaxlab.runs.search.judge import EpochJudge
@@ -45,8 +45,9 @@ def train_search(
 ) -> Path:
     """Train trials until there are all, then show what came of them. Arguments, result and errors as of `train`."""
     session = session or Session()
-    mark = begin(search, rundir, source, allow_config_change, session)
-    ledger = Ledger(search, rundir.path, mark, rundir.path.absolute().name)
+    source = None if source is None else storage.without_password(source, search.storage)
+    begin(search, rundir, source, allow_config_change, session)
+    ledger = Ledger(search, rundir)
     done = Worker(search, rundir, ledger, source, session).run()
     report.show(search, rundir, ledger.elsewhere(), session)
     if not done:
