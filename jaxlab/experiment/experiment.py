@@ -217,6 +217,13 @@ class Experiment(Component):
         """Whether some of the truth may be NaN."""
         return self.data.missing_targets or (self.pretext is not None and self.pretext.partial)
 
+    @property
+    def leaves_out_unknown(self) -> bool:
+        """Whether samples of no class (label -1) are left out of training: classes are all that is learned, or shown
+        equally often."""
+        classes = all(one.truth == KINDS["classification"].usual_truth for one in self.goals.values())
+        return self.pretext is None and (classes or self.balance is not None)
+
     def fingerprint(self, opened: Opened) -> str:
         """Of the labelled data, with those columns, and those predictions of others, that are learned from."""
         own = {

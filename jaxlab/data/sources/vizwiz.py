@@ -38,9 +38,9 @@ class VizWiz(Source):
         Without it such questions are none of the classes.
 
     The label is what most annotators answered, the first of equally many, normalised as the benchmark does; -1, which
-    is left out of training and wrong in validation, where that is none of the classes. Columns: `question`,
-    `answer_type`, `answerable` ("0" or "1", for an Objective(of="answerable") beside it) and `answers` (n, 10), what
-    each annotator said. Ids are the images' file names, as results have them.
+    is wrong in validation and left out of training where no other objective learns, where that is none of the classes.
+    Columns: `question`, `answer_type`, `answerable` ("0" or "1", for an Objective(of="answerable") beside it) and
+    `answers` (n, 10), what each annotator said. Ids are the images' file names, as results have them.
     """
 
     root: Location | None = None

@@ -31,10 +31,11 @@ class VQAv2(Source):
     train, validation, test: what stands for {split} in those names. Without the questions of one, there is no such
         split; with validation, the column `split` reads `train` or `val`, for ColumnSplit(column="split").
 
-    The label is the annotators' commonest answer, normalised as the benchmark does; -1, which is left out of training
-    and wrong in validation, where that is none of the classes. Columns: `question`, `question_type`, `answer_type`,
-    `image` (its number: with GroupedSplit(column="image") no image is on both sides) and `answers` (n, 10), what each
-    annotator said. Ids are question_ids, and questions on one image share it.
+    The label is the annotators' commonest answer, normalised as the benchmark does; -1, which is wrong in validation
+    and left out of training where no other objective learns, where that is none of the classes.
+    Columns: `question`, `question_type`, `answer_type`, `image` (its number: with GroupedSplit(column="image") no image
+    is on both sides) and `answers` (n, 10), what each annotator said. Ids are question_ids, and questions on one image
+    share it.
     """
 
     root: Location | None = None
