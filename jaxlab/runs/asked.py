@@ -12,6 +12,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.readers.tables import read_columns, strings
 from jaxlab.data.source import examples
+from jaxlab.encode.encoder import columns_of as encoded
 from jaxlab.experiment.study import innermost
 
 _IMAGE, _QUESTION = "image", "question"  # columns of a file of questions
@@ -26,8 +27,8 @@ def columns_of(experiment: Any) -> tuple[str, ...]:
     inner = innermost(experiment)
     encoders = getattr(inner, "encoders", ()) or getattr(inner.data, "encoders", ())
     model: Any = getattr(inner, "model", None)
-    read = [one.column for one in encoders if hasattr(one, "column")]
-    return tuple(dict.fromkeys([*read, *([model.column] if getattr(model, "asks", False) else [])]))
+    own = [model.column] if getattr(model, "asks", False) else []
+    return tuple(dict.fromkeys([*encoded(encoders), *own]))
 
 
 def check_asks(columns: Sequence[str], given: bool, run: Path) -> None:

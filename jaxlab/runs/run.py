@@ -13,7 +13,7 @@ from jaxlab.core.subjects import SEPARATOR, subjects_in
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.source import Opened, Source, fingerprint, samples_fingerprint
+from jaxlab.data.source import Opened, Source, fingerprint, same_data, samples_fingerprint
 from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import asked, keeping, new_data
@@ -167,7 +167,7 @@ class Run(ABC):
     def has_its_data(self, fingerprint: str) -> bool:
         """Whether the data now are those that it was trained on, by their fingerprint; where not, says so."""
         then = self.info["data"]["fingerprint"]
-        if fingerprint != then:
+        if not (same := same_data(then, fingerprint)):
             stderr_console().print(
                 f"warning: {self.rundir.path} was trained on other data (fingerprint {then[:12]}, now "
                 f"{fingerprint[:12]}): its scores are of samples that it may have learned, or never seen the like of, "
@@ -176,7 +176,7 @@ class Run(ABC):
                 markup=False,
                 soft_wrap=True,
             )
-        return fingerprint == then
+        return same
 
     @cached_property
     def test(self) -> tuple[Samples | None, Path | None]:
@@ -383,7 +383,7 @@ class Run(ABC):
 
             yield from breakdowns(self, which, untrained)
             return
-        own = untrained or self.fingerprint == self.info["data"]["fingerprint"]
+        own = untrained or same_data(self.info["data"]["fingerprint"], self.fingerprint)
         for labelled in self.labelled(which, untrained) if own else [new_data.labelled(self, which)]:
             yield labelled, self.primary.breakdown(labelled, self.opened)
 

@@ -16,13 +16,16 @@ import jaxlab
 from jaxlab.core.config import from_json, to_json
 from jaxlab.core.tree import flatten
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data import CutMix, MirrorCopies, Opened, RandomSplit, Shift, Source, Words
+from jaxlab.data import CutMix, Images, MirrorCopies, Opened, RandomSplit, Shift, Source, Words
+from jaxlab.data.readers.tokens import Tokenizer
+from jaxlab.data.source import fingerprint, same_data
+from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge, TextEncoder
 from jaxlab.evaluate.inference import Inference
 from jaxlab.evaluate.tta import TTA
 from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.recipe import resolve
 from jaxlab.losses import CrossEntropy
-from jaxlab.models import BagOfWords, Bert, Fusion, ImageAndText, ShallowCNN
+from jaxlab.models import BagOfWords, Bert, Features, Fusion, ImageAndText, ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Freeze
 from jaxlab.runs.network import weights
 
@@ -180,6 +183,28 @@ def test_questions_belong_to_the_data():
         opened, train=replace(opened.train, columns={"question": opened.train.columns["question"][::-1]})
     )
     assert EXPERIMENT.fingerprint(opened) != EXPERIMENT.fingerprint(other)
+
+
+def test_questions_that_an_encoder_reads_belong_to_the_data():
+    """As they did not in earlier versions, whose runs go on."""
+    text = TextEncoder(
+        model=Bert(layers=1, width=4, heads=2), tokenizer=Tokenizer(source="T"), column="question"
+    )
+    opened = EXPERIMENT.data.open()
+    reversed_ = replace(opened.train, columns={"question": opened.train.columns["question"][::-1]})
+    other = replace(opened, train=reversed_)
+    cached = CachedFeatures(data=Squares(), encoders=(text,))
+    for config in (Experiment(data=cached, model=Features(), loss=CrossEntropy()), Ridge(encoders=(text,))):
+        now, changed = config.fingerprint(opened), config.fingerprint(other)
+        assert same_data(now, now)
+        assert not same_data(now, changed)
+        assert not same_data(changed, now)
+        assert same_data(fingerprint(opened), now)  # as an earlier version has it
+        assert not same_data(fingerprint(replace(opened, targets=("yes", "no"))), now)
+    encoder = ImageEncoder(model=ShallowCNN(), images=Images(size=(8, 8)))
+    images = CachedFeatures(data=Squares(), encoders=(encoder,))
+    without = Experiment(data=images, model=Features(), loss=CrossEntropy())
+    assert without.fingerprint(opened) == fingerprint(opened)
 
 
 def test_it_is_written_and_read():
