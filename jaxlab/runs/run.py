@@ -268,7 +268,8 @@ class Run(ABC):
 
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training. which: default `usual`.
-        questions: of a run that answers questions about images, as many as images, or several about one; a row each.
+        questions: of a run that answers questions about images, as many as images, several about one, or one about
+            all; a row each.
         as_: of classes "probabilities" (n, t), "labels", which are the likeliest classes' names (n,), or "logits".
         ids: whether to return (ids (n,), predictions): the files' names, or an array's rows "0", "1", ...; of a further
             question about the same image with its number, "0#2".
