@@ -12,6 +12,7 @@ from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, either
 from submit.files.atomic import refuse_input
 from submit.formats import vizwiz_results, vqa_results
+from submit.formats.answer_files import is_list
 from submit.formats.table import FORMATS
 from submit.formats.table import check as checked
 from submit.formats.vqa_results import VQAScores
@@ -98,7 +99,7 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
 
     Then: `check results.json --against questions.json` before handing it in.
     """
-    challenge = vizwiz_results if vizwiz_results.ANSWERS.begins(annotations) else vqa_results
+    challenge = vizwiz_results if is_list(annotations) else vqa_results
     found = challenge.score(results, annotations)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
