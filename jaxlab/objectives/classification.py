@@ -188,9 +188,13 @@ class Classification(Resolved):
 
     def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
         """Logarithms of mean probabilities, since these are what ensembles average."""
-        each = (special.log_softmax(logits.astype(np.float64), 1) for logits in members)
-        total, count = reduced(np.logaddexp, each)
-        return (total - np.log(count)).astype(np.float32)
+        return reduced(
+            members,
+            lambda logits: special.log_softmax(logits, 1),
+            np.logaddexp,
+            lambda total, count: total - np.log(count),
+            np.float32,
+        )
 
     def moved(self, before: np.ndarray, after: np.ndarray) -> float:
         """The share of samples with another first choice."""
