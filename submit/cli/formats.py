@@ -90,8 +90,8 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
     """Score the answers in RESULTS by VQA accuracy.
 
     RESULTS is a JSON, npz or CSV, ANNOTATIONS the JSON of VQA v2 or VizWiz. The accuracy is of all questions, and by
-    type of answer and question, as the benchmark's code has it; where another reading of its rules differs, both are
-    named.
+    type of answer and question, as VQA v2's code has it; where another reading of its rules differs, both are named.
+    VizWiz's own code may give less: it seems not to normalise what people wrote.
 
     \b
     Example:
@@ -124,7 +124,7 @@ def _table(found: VQAScores) -> Table:
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    rows = {"VQA accuracy, as the benchmark's code": found.overall}
+    rows = {"VQA accuracy, as VQA v2's code": found.overall}
     if found.normalised != found.overall:
         rows["with unanimous answers normalised too"] = found.normalised
     rows |= {f"answers: {kind}": value for kind, value in found.answer_type.items()}

@@ -37,7 +37,7 @@ class VizWiz(Source):
     unanswerable: whether that a question cannot be answered is one of the classes, as it is the commonest answer there.
         Without it such questions are none of the classes.
 
-    The label is what most annotators answered, the first of equally many, normalised as the benchmark does; -1, which
+    The label is what most annotators answered, the first of equally many, normalised as VQA v2's code does; -1, which
     is wrong in validation and left out of training where no other objective learns, where that is none of the classes.
     Columns: `question`, `answer_type`, `answerable` ("0" or "1", for an Objective(of="answerable") beside it) and
     `answers` (n, 10), what each annotator said. Ids are the images' file names, as results have them.
