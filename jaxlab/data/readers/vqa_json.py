@@ -27,10 +27,11 @@ ANNOTATORS = 10
 _LAST_DIGITS = re.compile(r"\d+$")
 QuestionEntry = dict[str, Any]
 Types = frozenset[type]
-TEXT, NAME, ANSWER, ANY = map(
-    frozenset, ((str,), (str, int), (str, int, float), ())
-)  # none: checked elsewhere
-_WORDS = {TEXT: "a text", NAME: "a whole number or a text", ANSWER: "a text or a number"}
+TEXT: Types = frozenset((str,))
+NAME: Types = frozenset((str, int))
+ANSWER: Types = frozenset((str, int, float))
+ANY: Types = frozenset()  # it is checked elsewhere
+_WORDS: dict[Types, str] = {TEXT: "a text", NAME: "a whole number or a text", ANSWER: "a text or a number"}
 
 
 def read_questions(path: Path, problems: list[str]) -> list[QuestionEntry]:
