@@ -59,8 +59,8 @@ class Samples:
     target: (n, t) float32 for regression; float64 where float32 would lose it (`core.precision`). Of several subjects
         a `BlockDiagonal`, which is an array of the rows that it is asked for.
     label: (n,) int32 for classification. A source for two objectives has both.
-        Label -1 is a class that is not among those to learn: such a sample is left out of training, and wrong in
-        validation whatever is predicted.
+        Label -1 is a class that is not among those to learn: such a sample is wrong in validation whatever is
+        predicted, and left out of training where nothing but classes is learned.
     read: position -> decoded image, (h, w, c) uint8 or float32; raises UserError that names the file.
     checksum: position -> bytes that identify the stored image (its file's content), without decoding.
     columns: other (n, ...) columns, for a grouped split, a split that the data itself declares, or text that

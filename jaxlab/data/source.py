@@ -143,6 +143,19 @@ def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
     return sha.hexdigest()
 
 
+def with_texts(found: str, columns: Mapping[str, np.ndarray]) -> str:
+    """A fingerprint with these columns in it, and behind a slash the one that earlier versions gave, without them."""
+    if not columns:
+        return found
+    cells = (text for name, column in columns.items() for text in (name, *_texts(column)))
+    return f"{hashlib.sha256(chr(10).join([found, *cells]).encode()).hexdigest()}/{found}"
+
+
+def same_data(then: str, now: str) -> bool:
+    """Whether two fingerprints are of the same data. then: a run's, which an earlier version may have made."""
+    return then in (now, now.rpartition("/")[2])
+
+
 def samples_fingerprint(samples: Samples) -> str:
     """SHA-256 of samples whose truth is not known: ids, the stored bytes of each image, and columns."""
     sha = hashlib.sha256("\n".join(samples.ids.tolist()).encode())

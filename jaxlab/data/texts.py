@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.readers.tokens import Reads
+from jaxlab.data.readers.tokens import Reads, is_text
 from jaxlab.data.source import examples
 
 IMAGE, TOKENS = "image", "tokens"  # what a network that reads texts sees, by name
@@ -61,7 +61,7 @@ def texts_of(
         of = f"{found.dtype} {found.shape[1:] or ''}".strip()
         raise UserError(f"{field}: expected a column of texts, found {column!r} of {of}")
     texts = found.tolist()
-    if wrong := [row for row, text in enumerate(texts) if not isinstance(text, str)]:
+    if wrong := [row for row, text in enumerate(texts) if not is_text(text)]:
         raise UserError(
             f"{field}: expected texts in column {column!r}, found {texts[wrong[0]]!r} for "
             f"{_named(samples, rows, wrong)}"

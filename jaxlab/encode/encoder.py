@@ -1,6 +1,6 @@
 """What every encoder offers: a frozen network, its weights loaded, from samples to features by layer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal, Self
@@ -16,6 +16,7 @@ from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels
 from jaxlab.data.pipeline import HostBatch
+from jaxlab.data.texts import texts_of
 from jaxlab.nn.products import round_products
 from jaxlab.training.ancestor import load_weights
 from jaxlab.training.runtime import compute_dtype
@@ -60,6 +61,19 @@ class Encoder(Component):
     def as_in(self, record: Mapping[str, Any]) -> Self:
         """With what it leaves open as a run's record of it has that."""
         return self
+
+
+def columns_of(encoders: Iterable[Encoder]) -> tuple[str, ...]:
+    """The columns of texts that encoders read; none of those of images."""
+    return tuple(dict.fromkeys(one.column for one in encoders if hasattr(one, "column")))
+
+
+def texts_read(encoders: Iterable[Encoder], samples: Samples) -> dict[str, np.ndarray]:
+    """Those columns of all samples. Raises UserError for one that is not there or has no texts."""
+    rows = np.arange(len(samples))
+    return {
+        name: texts_of(samples, rows, name, "encoders: column", blank=True) for name in columns_of(encoders)
+    }
 
 
 @dataclass(frozen=True)

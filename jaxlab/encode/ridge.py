@@ -11,7 +11,7 @@ from jaxlab.core.config import LATER, Component
 from jaxlab.core.precision import loses
 from jaxlab.core.subjects import MANY
 from jaxlab.core.types import UserError
-from jaxlab.data.source import Source
+from jaxlab.data.source import Opened, Source, fingerprint, with_texts
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import KFold
 from jaxlab.encode import banded, folds
@@ -19,7 +19,7 @@ from jaxlab.encode.bands import Band, measure
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.dealt import dealt
 from jaxlab.encode.design import Design, Designs, combined, together
-from jaxlab.encode.encoder import Encoder
+from jaxlab.encode.encoder import Encoder, texts_read
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, solve
 from jaxlab.encode.folds import Fold, RidgeScore
@@ -76,6 +76,10 @@ class Ridge(Component):
         self._check_shared()
         if self.limit is not None and self.limit < self.split.folds:
             raise UserError(f"Ridge.limit: expected one sample a fold or more, found {self.limit}")
+
+    def fingerprint(self, opened: Opened) -> str:
+        """Of the labelled data, with the texts that are learned from."""
+        return with_texts(fingerprint(opened), texts_read(self.encoders, opened.train))
 
     def _check_shared(self) -> None:
         if self.components < 1:

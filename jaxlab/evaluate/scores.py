@@ -16,6 +16,8 @@ else:
     metrics = Late("submit.metrics")
     known = Late("submit.metrics.known")
 
+_ROWS = 65_536  # of logits looked at a time, each several times over
+
 
 def scores_of(
     values: np.ndarray,
@@ -75,5 +77,7 @@ def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
 
 
 def _added(sums: ClassificationSums, logits: np.ndarray, label: np.ndarray) -> dict[str, float]:
-    sums = sums.add(jnp.asarray(logits), jnp.asarray(label), jnp.zeros(len(label)))
+    for start in range(0, max(len(label), 1), _ROWS):
+        rows = slice(start, start + _ROWS)
+        sums = sums.add(jnp.asarray(logits[rows]), jnp.asarray(label[rows]), jnp.zeros(len(label[rows])))
     return {name: value for name, value in sums.compute().items() if name != "loss"}

@@ -16,10 +16,11 @@ from jaxlab.data.device.augment import Augmentation, Flip, Normalize
 from jaxlab.data.device.channels import Channel
 from jaxlab.data.device.mix import Mix
 from jaxlab.data.images import Images
-from jaxlab.data.source import Opened, Source, fingerprint
+from jaxlab.data.source import Opened, Source, fingerprint, with_texts
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import RandomSplit, Split
 from jaxlab.encode import CachedFeatures
+from jaxlab.encode.encoder import texts_read
 from jaxlab.evaluate.inference import Inference
 from jaxlab.experiment.posed import check_pretext
 from jaxlab.heads import Head, Linear
@@ -217,6 +218,13 @@ class Experiment(Component):
         """Whether some of the truth may be NaN."""
         return self.data.missing_targets or (self.pretext is not None and self.pretext.partial)
 
+    @property
+    def leaves_out_unknown(self) -> bool:
+        """Whether samples of no class (label -1) are left out of training: classes are all that is learned, or shown
+        equally often."""
+        classes = all(one.truth == KINDS["classification"].usual_truth for one in self.goals.values())
+        return self.pretext is None and (classes or self.balance is not None)
+
     def fingerprint(self, opened: Opened) -> str:
         """Of the labelled data, with those columns, and those predictions of others, that are learned from."""
         own = {
@@ -231,7 +239,8 @@ class Experiment(Component):
         teachers = [one.teacher or one.distill for one in goals]
         digests = [teacher.digest(opened.train.ids) for teacher in teachers if teacher is not None]
         found = fingerprint(opened, columns)
-        return hashlib.sha256("\n".join([found, *digests]).encode()).hexdigest() if digests else found
+        found = hashlib.sha256("\n".join([found, *digests]).encode()).hexdigest() if digests else found
+        return with_texts(found, texts_read(getattr(self.data, "encoders", ()), opened.train))
 
     def _check_objectives(self) -> None:
         if self.objectives and (self.head, self.loss) != (Linear(), Mse()):

@@ -1,11 +1,11 @@
 """An experiment made to learn a few batches by heart: what a network that can learn at all must manage."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from jaxlab.core.config import Component
+from jaxlab.core.config import LATER, Component
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.split import Positions, RandomSplit, Split
 from jaxlab.experiment.experiment import Experiment
@@ -31,13 +31,17 @@ OFF = (
 
 @dataclass(frozen=True, kw_only=True)
 class _LearnedAgain(Split):
-    """The training samples of another split, to learn from and to validate on. of: that split."""
+    """The training samples of another split, to learn from and to validate on.
+
+    of: that split. known: whether samples of no class are left out.
+    """
 
     of: Split = RandomSplit()
+    known: bool = field(default=True, metadata=LATER)
 
     def split(self, samples: Samples) -> Positions:
         learn, _ = self.of.split(samples)
-        if samples.label is not None:
+        if samples.label is not None and self.known:
             learn = learn[np.asarray(samples.label)[learn] >= 0]
         return learn, learn
 
@@ -78,7 +82,8 @@ def overfitting(config: Component, batches: int, epochs: int) -> Experiment:
     schedule = on.optimizer.schedule
     constant = Constant(warmup_epochs=schedule.warmup_epochs, warmup_steps=schedule.warmup_steps)
     optimizer = replace(on.optimizer, schedule=constant)
-    split = on.split if isinstance(on.split, _LearnedAgain) else _LearnedAgain(of=on.split)
+    again = _LearnedAgain(of=on.split, known=on.leaves_out_unknown)
+    split = on.split if isinstance(on.split, _LearnedAgain) else again
     return replace(
         on, split=split, optimizer=optimizer, training=training, limit=batches * training.batch_size
     )

@@ -11,12 +11,19 @@ from jaxtyping import Array
 from rich.console import Console
 
 from jaxlab.core import tree
+from jaxlab.core.config import components
 from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.readers.tokens import Reads, TextTokenizer
 from jaxlab.data.source import Opened, examples
 from jaxlab.data.texts import IMAGE, TOKENS, Asked, TokenRows, padded, texts_of, tokenised
+from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import ImageInput, Portion, say
+from jaxlab.experiment.network import NetworkShapes, builder, shapes_of
+from jaxlab.heads.base import Readout
+from jaxlab.models.fusion import MASK
+from jaxlab.models.order import layers_of
+from jaxlab.objectives import Objective
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import Prepare
 
@@ -52,8 +59,7 @@ def language_of(model: Any, opened: Opened, positions: Sequence[np.ndarray]) -> 
             f"model.text.vocabulary: expected more than the greatest token id, {tokens.tokens.max()}, found "
             f"{vocabulary}; the tokenizer is another model's"
         )
-    length = -(-tokens.tokens.shape[1] // _MULTIPLE) * _MULTIPLE
-    _check_length(model, length)
+    length = _places(model, tokens.tokens.shape[1])
     return {"tokenizer": reads.digest, "words": list(words), "length": length}
 
 
@@ -69,13 +75,39 @@ def _tokenised(
     return tokenised(np.array(texts, object), _opened(tokenizer, words))
 
 
-def _check_length(model: Any, length: int) -> None:
-    most = getattr(model.text, "positions", length)
-    if length > most:
+def _places(model: Any, longest: int) -> int:
+    """For texts of up to so many tokens: rounded up, as far as the text's network has positions.
+
+    Raises UserError where it has fewer than the longest text.
+    """
+    rounded = -(-longest // _MULTIPLE) * _MULTIPLE
+    most = getattr(model.text, "positions", rounded)
+    if longest > most:
         raise UserError(
-            f"model.text.positions: expected {length} or more, the places of the longest text, found {most}; or let "
+            f"model.text.positions: expected {longest} or more, the tokens of the longest text, found {most}; or let "
             f"model.tokenizer.max_length cut texts at {most}"
         )
+    return min(rounded, most)
+
+
+def check_layers(experiment: Experiment, shapes: NetworkShapes, seen: tree.Shape) -> None:
+    """Raises UserError for a readout of the last layer where that only says which tokens are no padding.
+
+    shapes: the network's. seen: of what it sees.
+    """
+    last = [part for part in _readouts(experiment.goals) if part.layer is None]
+    if not last or not experiment.model.asks or getattr(experiment.model, "fusion", None) is not None:
+        return
+    layers = layers_of(shapes, seen)
+    if layers[-1].endswith(f"/{MASK}"):
+        raise UserError(
+            f"{type(last[0]).__name__}.layer: expected names of layers of image and text, since the last one, "
+            f"{layers[-1]!r}, only says which tokens are no padding, found None; the model has {', '.join(layers)}"
+        )
+
+
+def _readouts(goals: Mapping[str, Objective]) -> list[Readout]:
+    return [part for one in goals.values() for part in components(one.head) if isinstance(part, Readout)]
 
 
 @dataclass(frozen=True)
@@ -96,6 +128,18 @@ class QuestionInput(ImageInput):
         length = self.task.language["length"]
         return {IMAGE: super().example, TOKENS: jax.ShapeDtypeStruct((1, length), "int32")}
 
+    @cached_property
+    def by_place(self) -> bool:
+        """Whether parameters of the network belong to places of tokens, so that it takes no text of more."""
+        return len({_sizes(self, self.task.language["length"] - less) for less in (0, 1)}) > 1
+
+    @property
+    def _reads_tokens(self) -> bool:
+        """Whether a readout names a layer of texts that may be one of tokens."""
+        layers = [part.layer or () for part in _readouts(self.experiment.goals)]
+        names = [name for layer in layers for name in ((layer,) if isinstance(layer, str) else layer)]
+        return any(name.startswith("text/") and not name.endswith("/pool") for name in names)
+
     def check_tokenizer(self) -> None:
         """Raises UserError where it is another one than the run was trained with."""
         language = self.task.language
@@ -114,6 +158,11 @@ class QuestionInput(ImageInput):
         language, text = self.task.language, weights.get("text")
         kept = f"{counted(len(language['words']), 'word')}, " if language["words"] else ""
         told = [f"texts of the column {self._model.column!r}: {kept}up to {language['length']} tokens"]
+        if self._reads_tokens and self.by_place:
+            told.append(
+                "warning: a readout takes each token by its place, so that texts of more than "
+                f"{language['length']} will be refused; one of text/pool, or of a Fusion, takes texts of any length"
+            )
         if text:
             lines = text.get("notes") or ("of texts",)
             told += [f"weights {text['source']}: {line}" for line in lines]
@@ -157,9 +206,14 @@ class QuestionInput(ImageInput):
             say(f"warning: {counted(cut, 'different text')} cut {where}")
         if self.task.language["words"]:
             self._warn_unknown(tokens, texts)
-        longest = -(-tokens.tokens.shape[1] // _MULTIPLE) * _MULTIPLE
-        _check_length(self._model, longest)
-        return padded(tokens, max(longest, self.task.language["length"]))
+        longest, known = tokens.tokens.shape[1], self.task.language["length"]
+        if longest > known and self.by_place:
+            raise UserError(
+                f"{_FIELD}: expected texts of up to {known} tokens, found {longest}: a readout of this network takes "
+                "each token by its place among those of the training texts; one of text/pool, or of a Fusion, takes "
+                "texts of any length"
+            )
+        return padded(tokens, max(_places(self._model, longest), known))
 
     def _warn_unknown(self, tokens: TokenRows, texts: np.ndarray) -> None:
         unknown = np.asarray((tokens.tokens <= 0).all(1))[tokens.rows]
@@ -168,3 +222,10 @@ class QuestionInput(ImageInput):
                 f"warning: {counted(int(unknown.sum()), 'text')} of words alone that training did not know "
                 f"({examples(map(repr, np.unique(texts[unknown]).tolist()))}): what is predicted goes by the image"
             )
+
+
+def _sizes(seen: QuestionInput, length: int) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the network's parameters for texts of so many tokens."""
+    task = replace(seen.task, language={**seen.task.language, "length": length})
+    _, params, _ = shapes_of(builder(seen.experiment, task, replace(seen, task=task)))
+    return tuple(leaf.shape for _, leaf in sorted(tree.flatten(params).items()))

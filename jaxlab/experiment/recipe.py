@@ -4,7 +4,7 @@
 with the task read back from the run. Nothing else derives a part of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -15,18 +15,17 @@ from flax import nnx
 
 from jaxlab.core import tree
 from jaxlab.core.blocks import Targets
-from jaxlab.core.rng import initial_rngs
 from jaxlab.core.types import EVALUATION
 from jaxlab.data.levels import Levels
 from jaxlab.data.source import Opened
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
-from jaxlab.experiment.questions import language_of
+from jaxlab.experiment.network import NetworkShapes, builder, shapes_of
+from jaxlab.experiment.questions import check_layers, language_of
 from jaxlab.experiment.seen import input_of
 from jaxlab.experiment.sides import asked_of_mirrored, divided, seen_on_both_sides, unvalidated
 from jaxlab.experiment.task import Task
 from jaxlab.experiment.watched import check_watched
-from jaxlab.heads import Joint, build_network
 from jaxlab.heads.answers import filled, tied
 from jaxlab.models.order import order
 from jaxlab.nn.fixed import fixed_paths
@@ -40,8 +39,6 @@ from jaxlab.training.sharding import Layout
 from jaxlab.training.state import TrainState, Variables
 from jaxlab.training.step import Program, initial_parameters
 from jaxlab.training.update import Learning
-
-NetworkShapes = tuple[nnx.GraphDef, nnx.State, nnx.State]  # parameters and batch statistics, of shapes only
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ class Recipe:
         task = task.settled_by(self.experiment.model, weights)
         made: Any = replace(self, task=task, input=replace(self.input, task=task))  # type: ignore[type-var]
         return (
-            replace(made, shapes=_shapes(builder(self.experiment, task, made.input)))
+            replace(made, shapes=shapes_of(builder(self.experiment, task, made.input)))
             if task.settled
             else made
         )
@@ -268,6 +265,7 @@ def resolve(
     language = language_of(experiment.model, opened, positions) if experiment.model.asks else {}
     task = replace(examined(experiment, opened, objectives, encoders, levels), language=language)
     recipe = recalled(experiment, task, input_of(experiment, task, encoders))
+    check_layers(experiment, recipe.shapes, recipe.input.shape)
     tuning, table = _tuned(recipe, steps_per_epoch)
     return replace(recipe, course=Course(positions, steps_per_epoch, tuning, table, tuple(notes)))
 
@@ -286,30 +284,7 @@ def _to_measure(one: Resolved, learn: Portion, standardize: bool) -> tuple[Targe
 def recalled(experiment: Experiment, task: Task, seen: Input | None = None) -> Recipe:
     """What predicting starts from: the task is that of a trained run. seen: its input, where it is known."""
     seen = seen or input_of(experiment, task)
-    return Recipe(experiment, task, seen, _shapes(builder(experiment, task, seen)))
-
-
-def _shapes(build: Callable[[], nnx.Module]) -> NetworkShapes:
-    shapes: Any = nnx.split(nnx.eval_shape(build), nnx.Param, nnx.BatchStat)
-    return shapes
-
-
-def builder(experiment: Experiment, task: Task, seen: Input) -> Callable[[], nnx.Module]:
-    """A function that makes the network; call it under jit or eval_shape."""
-    shape = seen.shape
-    heads = {one.name: one.head for one in task.objectives}
-    weights = {one.name: one.largest_weight for one in task.objectives}
-    learned = {one.name: one.first_log_variance for one in task.objectives if one.learned}
-    several = len(heads) > 1
-    head = Joint(heads, weights, learned) if several else task.primary.head
-    targets: Any = task.targets if several else task.primary.targets
-
-    model = task.completed(experiment.model)
-
-    def build() -> nnx.Module:
-        return build_network(model, head, shape, targets, initial_rngs(experiment.seed))
-
-    return build
+    return Recipe(experiment, task, seen, shapes_of(builder(experiment, task, seen)))
 
 
 def _tuned(recipe: Recipe, steps_per_epoch: int) -> tuple[Tuning, list[dict[str, Any]]]:

@@ -18,10 +18,11 @@ def positions_of(experiment: Experiment, opened: Opened) -> tuple[np.ndarray, np
     """Positions of the training and validation samples, of each `limit` at most: evenly spread ones, since data may
     be sorted by class; of several subjects as many of each.
 
-    Samples of no class to learn (label -1) are left out of training; in validation they stay, and count as wrong.
+    Samples of no class to learn (label -1) are left out of training where an experiment `leaves_out_unknown` ones; in
+    validation they stay, and count as wrong.
     """
     learn, validate = experiment.split.split(opened.train)
-    if opened.train.label is not None and experiment.pretext is None:
+    if opened.train.label is not None and experiment.leaves_out_unknown:
         learn = learn[opened.train.label[learn] >= 0]
     subject = opened.train.columns["subject"] if experiment.data.pools else None
     return spread(learn, experiment.limit, subject), spread(validate, experiment.limit, subject)

@@ -8,7 +8,7 @@ from jax.extend.core import Literal
 
 from jaxlab.core import tree
 from jaxlab.core.rng import row_keys
-from jaxlab.core.types import Mode
+from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.nn.plain import features, running
 
 READOUT = "readout"  # not "head", which is a feature of some backbones
@@ -23,6 +23,19 @@ class Order(NamedTuple):
     layers: tuple[str, ...]
     layer_of: dict[str, str]
     unread: frozenset[str]
+
+
+def layers_of(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tree.Shape) -> tuple[str, ...]:
+    """Names of the backbone's features in order, of a network whose readout is not looked at; as for `order`."""
+    names: list[str] = []
+
+    def forward(network: Any, image: Any) -> Any:
+        found = features(network.backbone, image, EVALUATION)
+        names[:] = found  # eval_shape sorts its result by name
+        return found
+
+    nnx.eval_shape(forward, nnx.merge(*shapes), tree.example(image_shape))
+    return tuple(names)
 
 
 def order(shapes: tuple[nnx.GraphDef, nnx.State, nnx.State], image_shape: tree.Shape) -> Order:

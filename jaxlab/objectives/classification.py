@@ -13,7 +13,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.source import Opened, examples
 from jaxlab.heads import Head
 from jaxlab.metrics import ClassificationSums, Sums
-from jaxlab.objectives.learnable import check_classes
+from jaxlab.objectives.learnable import check_classes, unseen_classes
 from jaxlab.objectives.resolved import SHARE, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
 from jaxlab.pretext import PRETEXT
@@ -93,9 +93,12 @@ class Classification(Resolved):
     ) -> list[str]:
         truth = self.truth(samples)
         self.taught_by(samples)
-        if truth is not None and self.loss.needs_shares and not limited:
-            check_classes(self.name, type(self.loss).__name__, self._counts(truth[learn]), self.targets)
-        return []
+        if truth is None or limited:
+            return []
+        counts = self._counts(truth[learn])
+        if self.loss.needs_shares:
+            check_classes(self.name, type(self.loss).__name__, counts, self.targets)
+        return unseen_classes(self.name, counts, self.targets)
 
     def constants(self, truth: np.ndarray, standardize: bool) -> tree.Flat:
         """{class_share}: (t,) float32 of the training split's labels, for a loss that needs it; {} for others.
@@ -185,9 +188,13 @@ class Classification(Resolved):
 
     def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
         """Logarithms of mean probabilities, since these are what ensembles average."""
-        each = (special.log_softmax(logits.astype(np.float64), 1) for logits in members)
-        total, count = reduced(np.logaddexp, each)
-        return (total - np.log(count)).astype(np.float32)
+        return reduced(
+            members,
+            lambda logits: special.log_softmax(logits, 1),
+            np.logaddexp,
+            lambda total, count: total - np.log(count),
+            np.float32,
+        )
 
     def moved(self, before: np.ndarray, after: np.ndarray) -> float:
         """The share of samples with another first choice."""

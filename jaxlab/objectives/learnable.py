@@ -89,6 +89,16 @@ def unusual_units(name: str, loss: str, truth: Targets) -> list[str]:
     return [f"warning: {about}: it may learn nothing, or diverge; {mend}"]
 
 
+def unseen_classes(name: str, counts: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    """A line on classes without a sample in the training split; counts: (t,) of its samples."""
+    if not (absent := [classes[k] for k in np.flatnonzero(counts == 0).tolist()]):
+        return []
+    return [
+        f"warning: objective {name!r}: {counted(len(absent), 'class has', 'classes have')} no sample among the "
+        f"{counts.sum():.0f} for training ({examples(absent)}); another split may give them some"
+    ]
+
+
 def check_classes(name: str, loss: str, counts: np.ndarray, classes: tuple[str, ...]) -> None:
     """Raises UserError for classes without a sample in the training split; counts: (t,) of its samples."""
     if absent := [classes[k] for k in np.flatnonzero(counts == 0).tolist()]:

@@ -219,8 +219,7 @@ class Regression(Resolved):
         return ((spread + stay * away) / jnp.square(scale)).mean(1)
 
     def mean_of(self, members: Iterable[np.ndarray]) -> np.ndarray:
-        total, count = reduced(np.add, (values.astype(np.float64) for values in members))
-        return (total / count).astype(self.dtype)
+        return reduced(members, lambda values: values, np.add, np.divide, self.dtype)
 
     def moved(self, before: np.ndarray, after: np.ndarray) -> float:
         """The root mean square difference in standard deviations over samples, of targets whose predictions vary."""

@@ -6,7 +6,7 @@ arrays out; everything is static, so that a compiled step holds it.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -34,6 +34,7 @@ else:
 
 ACTIVITY = "activity"  # the truth that is the data's targets
 _TRUTH, _TEACHER = "truth", "teacher"  # the terms of an objective that learns from both
+_ROWS = 256  # of members of an ensemble taken to float64 at a time: of large sets of questions, all would be gigabytes
 SHARE = "class_share"  # the constant that losses with `needs_shares` are told
 
 
@@ -343,9 +344,28 @@ class Resolved(ABC):
         return np.full((count, len(self.targets)), 1 / len(self.targets), np.float32)
 
 
-def reduced(add: Callable[..., np.ndarray], values: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
-    """Their total and number; one at a time is in memory."""
-    total, count = np.empty(0), 0
-    for count, value in enumerate(values, 1):
-        total = value if count == 1 else add(total, value)
-    return total, count
+def reduced(
+    members: Iterable[np.ndarray],
+    entering: Callable[[np.ndarray], np.ndarray],
+    add: Callable[..., np.ndarray],
+    leaving: Callable[[np.ndarray, int], np.ndarray],
+    dtype: type[np.floating],
+) -> np.ndarray:
+    """(n, t) of `dtype`: `leaving` of what `add` makes of each one's `entering`, in float64, and of their number.
+
+    All three are of some rows at a time: beside the total, one member is in memory.
+    """
+    total, count = np.empty((0, 0)), 0
+    for count, member in enumerate(members, 1):
+        total = np.empty(member.shape) if count == 1 else total
+        for rows in _slices(len(member)):
+            values = entering(member[rows].astype(np.float64))
+            total[rows] = values if count == 1 else add(total[rows], values)
+    found = np.empty(total.shape, dtype)
+    for rows in _slices(len(total)):
+        found[rows] = leaving(total[rows], count)
+    return found
+
+
+def _slices(count: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))

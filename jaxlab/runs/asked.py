@@ -1,7 +1,7 @@
 """Questions about images that are handed over: which image each is about, so that both are samples of a run."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.readers.tables import read_columns, strings
 from jaxlab.data.source import examples
+from jaxlab.encode.encoder import columns_of as encoded
 from jaxlab.experiment.study import innermost
 
 _IMAGE, _QUESTION = "image", "question"  # columns of a file of questions
@@ -26,8 +27,8 @@ def columns_of(experiment: Any) -> tuple[str, ...]:
     inner = innermost(experiment)
     encoders = getattr(inner, "encoders", ()) or getattr(inner.data, "encoders", ())
     model: Any = getattr(inner, "model", None)
-    read = [one.column for one in encoders if hasattr(one, "column")]
-    return tuple(dict.fromkeys([*read, *([model.column] if getattr(model, "asks", False) else [])]))
+    own = [model.column] if getattr(model, "asks", False) else []
+    return tuple(dict.fromkeys([*encoded(encoders), *own]))
 
 
 def check_asks(columns: Sequence[str], given: bool, run: Path) -> None:
@@ -46,20 +47,22 @@ def check_asks(columns: Sequence[str], given: bool, run: Path) -> None:
 
 
 def asked(samples: Samples, questions: Sequence[str], column: str) -> Samples:
-    """A sample a question: of as many images one each, in order; of one image all of them.
+    """A sample a question: of as many images one each, in order; of one image all of them, and one of all images.
 
     Raises UserError for another number of images, and for questions that are no text or empty.
     """
-    if isinstance(questions, str):
-        raise UserError(f"questions: expected a list of texts, found one text, {questions[:60]!r}")
+    if isinstance(questions, str) or not isinstance(questions, Iterable):
+        found = f"one text, {questions[:60]!r}" if isinstance(questions, str) else type(questions).__name__
+        raise UserError(f"questions: expected a list of texts, found {found}")
     texts = list(questions)
-    if len(samples) not in (1, len(texts)) or not texts:
+    most = max(len(samples), len(texts))
+    if not texts or not {len(samples), len(texts)} <= {1, most}:
         raise UserError(
-            f"questions: expected as many as images, {len(samples):,}, or one image for all of them; found "
+            f"questions: expected as many as images, {len(samples):,}, or one of either for all of the others; found "
             f"{len(texts):,}"
         )
-    rows = np.zeros(len(texts), int) if len(samples) == 1 else np.arange(len(texts))
-    return about(samples, rows, texts, column)
+    rows = np.zeros(most, int) if len(samples) == 1 else np.arange(most)
+    return about(samples, rows, texts * most if len(texts) == 1 else texts, column)
 
 
 def about(samples: Samples, rows: np.ndarray, texts: Sequence[str], column: str) -> Samples:

@@ -12,7 +12,7 @@ from jaxlab.core.beside import trusted
 from jaxlab.core.config import Component, differences, from_json, identity, load_file
 from jaxlab.core.subjects import subject_of, without_subject
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.source import Opened, examples
+from jaxlab.data.source import Opened, examples, same_data
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import changed_encoders
 from jaxlab.experiment.study import innermost
@@ -94,7 +94,7 @@ def check_same(
     kept = _kept(rundir)
     changes = differences(identity(kept), identity(experiment))
     before, now = earlier["data"]["fingerprint"], info["data"]["fingerprint"]
-    if before != now:
+    if not same_data(before, now):
         changes.append(f"the data's fingerprint: {before[:12]} -> {now[:12]}")
     changes += more
     changes += changed_encoders(earlier["task"].get("encoders", []), info["task"]["encoders"])
@@ -162,8 +162,10 @@ def check_unseen(rundir: RunDirectory, experiment: Experiment, data: str) -> Non
 
     data: the fingerprint of the data now. Of other data, and by another split, samples are dealt otherwise.
     """
-    then = {"split": identity(recorded(rundir).split), "data": rundir.info()["data"]["fingerprint"][:12]}
-    if changes := differences(then, {"split": identity(experiment.split), "data": data[:12]}):
+    learned = rundir.info()["data"]["fingerprint"]
+    then = {"split": identity(recorded(rundir).split), "data": learned[:12]}
+    now = learned if same_data(learned, data) else data
+    if changes := differences(then, {"split": identity(experiment.split), "data": now[:12]}):
         raise UserError(
             f"{rundir.path} was trained on other data or another split ({'; '.join(changes)}), so that its validation "
             "samples may be among those that it learned"

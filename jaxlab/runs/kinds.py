@@ -8,7 +8,6 @@ from typing import Any
 
 from jaxlab.core.config import Component
 from jaxlab.core.types import UserError
-from jaxlab.data.source import fingerprint
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Ablation, Experiment, Folds, Search, Seeds
 from jaxlab.runs.ablation import AblationRun
@@ -49,7 +48,7 @@ def _train_search(*given: Any, **options: Any) -> Path:
 
 KINDS: Mapping[type[Component], RunKind] = {
     Experiment: RunKind(train, NetworkRun, examine_network, joined=True),
-    Ridge: RunKind(train_ridge, RidgeRun, lambda _, opened: fingerprint(opened), joined=True),
+    Ridge: RunKind(train_ridge, RidgeRun, Ridge.fingerprint, joined=True),
     Folds: RunKind(partial(train_study, FoldsRun), FoldsRun, joined=True),
     Seeds: RunKind(partial(train_study, SeedsRun), SeedsRun, joined=True),
     Ablation: RunKind(partial(train_study, AblationRun), AblationRun, joined=True),

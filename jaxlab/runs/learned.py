@@ -4,7 +4,7 @@ import numpy as np
 
 from jaxlab.core.config import Component, locations
 from jaxlab.core.types import UserError
-from jaxlab.data.source import Opened
+from jaxlab.data.source import Opened, same_data
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.sides import positions_of
 from jaxlab.runs.checks import recorded
@@ -34,7 +34,7 @@ def _learned(rundir: RunDirectory, opened: Opened) -> np.ndarray:
         config = recorded(rundir)
         if not isinstance(config, Experiment) or config.pretext is not None:
             return nothing
-        if config.fingerprint(opened) != rundir.info()["data"]["fingerprint"]:
+        if not same_data(rundir.info()["data"]["fingerprint"], config.fingerprint(opened)):
             return nothing
         return positions_of(config, opened)[0]
     except UserError:  # parts that are not known here, or columns that are not there: it is of other data

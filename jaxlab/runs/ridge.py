@@ -16,7 +16,7 @@ from jaxlab.core.plots import score_dots
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import first_readable
 from jaxlab.data.levels import warn_of_dark
-from jaxlab.data.source import Opened, fingerprint
+from jaxlab.data.source import Opened
 from jaxlab.data.sources.users_images import given_samples
 from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
@@ -84,7 +84,7 @@ def train_ridge(
         session.log(f"encoder {encoder.about}")
     for line in learned_before(config, opened, rows):
         session.log(line)
-    info, hosts = _info(opened, encoders), session.hosts
+    info, hosts = _info(config, opened, encoders), session.hosts
     check_alike(info, hosts)
     if rundir.exists():
         check_same(config, rundir, info, allow_config_change, session)
@@ -128,7 +128,7 @@ def _is_whole(run: "RidgeRun", session: Session) -> bool:
     return False
 
 
-def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
+def _info(config: Ridge, opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
     records = [encoder.record() for encoder in encoders]
     dtype = str(first_readable(opened.train, np.arange(len(opened.train))).dtype)
     task = {
@@ -137,7 +137,7 @@ def _info(opened: Opened, encoders: tuple[Loaded, ...]) -> dict[str, Any]:
         "image_dtype": dtype,
         "encoders": records,
     }
-    return record(task, fingerprint(opened), jax.local_device_count())
+    return record(task, config.fingerprint(opened), jax.local_device_count())
 
 
 def _keep(

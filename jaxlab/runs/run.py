@@ -13,7 +13,7 @@ from jaxlab.core.subjects import SEPARATOR, subjects_in
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.source import Opened, Source, fingerprint, samples_fingerprint
+from jaxlab.data.source import Opened, Source, fingerprint, same_data, samples_fingerprint
 from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import asked, keeping, new_data
@@ -167,7 +167,7 @@ class Run(ABC):
     def has_its_data(self, fingerprint: str) -> bool:
         """Whether the data now are those that it was trained on, by their fingerprint; where not, says so."""
         then = self.info["data"]["fingerprint"]
-        if fingerprint != then:
+        if not (same := same_data(then, fingerprint)):
             stderr_console().print(
                 f"warning: {self.rundir.path} was trained on other data (fingerprint {then[:12]}, now "
                 f"{fingerprint[:12]}): its scores are of samples that it may have learned, or never seen the like of, "
@@ -176,7 +176,7 @@ class Run(ABC):
                 markup=False,
                 soft_wrap=True,
             )
-        return fingerprint == then
+        return same
 
     @cached_property
     def test(self) -> tuple[Samples | None, Path | None]:
@@ -268,7 +268,8 @@ class Run(ABC):
 
         images: (n, h, w) or (n, h, w, c) uint8 (or float, as the run's own data), a file, a list of files, or a
         folder (its images sorted by name). They are resized as in training. which: default `usual`.
-        questions: of a run that answers questions about images, as many as images, or several about one; a row each.
+        questions: of a run that answers questions about images, as many as images, several about one, or one about
+            all; a row each.
         as_: of classes "probabilities" (n, t), "labels", which are the likeliest classes' names (n,), or "logits".
         ids: whether to return (ids (n,), predictions): the files' names, or an array's rows "0", "1", ...; of a further
             question about the same image with its number, "0#2".
@@ -383,7 +384,7 @@ class Run(ABC):
 
             yield from breakdowns(self, which, untrained)
             return
-        own = untrained or self.fingerprint == self.info["data"]["fingerprint"]
+        own = untrained or same_data(self.info["data"]["fingerprint"], self.fingerprint)
         for labelled in self.labelled(which, untrained) if own else [new_data.labelled(self, which)]:
             yield labelled, self.primary.breakdown(labelled, self.opened)
 

@@ -12,6 +12,7 @@ from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, either
 from submit.files.atomic import refuse_input
 from submit.formats import vizwiz_results, vqa_results
+from submit.formats.answer_files import is_list
 from submit.formats.table import FORMATS
 from submit.formats.table import check as checked
 from submit.formats.vqa_results import VQAScores
@@ -89,8 +90,8 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
     """Score the answers in RESULTS by VQA accuracy.
 
     RESULTS is a JSON, npz or CSV, ANNOTATIONS the JSON of VQA v2 or VizWiz. The accuracy is of all questions, and by
-    type of answer and question, as the benchmark's code has it; where another reading of its rules differs, both are
-    named.
+    type of answer and question, as VQA v2's code has it; where another reading of its rules differs, both are named.
+    VizWiz's own code may give less: it seems not to normalise what people wrote.
 
     \b
     Example:
@@ -98,7 +99,7 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
 
     Then: `check results.json --against questions.json` before handing it in.
     """
-    challenge = vizwiz_results if vizwiz_results.ANSWERS.begins(annotations) else vqa_results
+    challenge = vizwiz_results if is_list(annotations) else vqa_results
     found = challenge.score(results, annotations)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
@@ -123,7 +124,7 @@ def _table(found: VQAScores) -> Table:
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    rows = {"VQA accuracy, as the benchmark's code": found.overall}
+    rows = {"VQA accuracy, as VQA v2's code": found.overall}
     if found.normalised != found.overall:
         rows["with unanimous answers normalised too"] = found.normalised
     rows |= {f"answers: {kind}": value for kind, value in found.answer_type.items()}

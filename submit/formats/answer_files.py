@@ -229,6 +229,15 @@ class AnswerFile:
         return faults
 
 
+def is_list(path: Path) -> bool:
+    """Whether a JSON file is a list itself, as VizWiz's are, and no object, as VQA v2's."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_BEGINNING).lstrip("\ufeff \t\r\n").startswith("[")
+    except OSError:
+        return False
+
+
 def _means(accuracy: np.ndarray, kinds: Sequence[str]) -> dict[str, float]:
     means = pd.Series(accuracy).groupby(list(kinds)).mean()
     return {str(kind): float(mean) for kind, mean in means.items()}

@@ -1,6 +1,8 @@
 """VizWiz's results, a JSON list of {"image": its file's name, "answer": str}: written, checked and scored.
 
-The form is that of https://vizwiz.org/tasks-and-datasets/vqa, whose code scores as VQA v2's.
+The form is that of https://vizwiz.org/tasks-and-datasets/vqa. Scores are by the rules of VQA v2
+(`submit.metrics.vqa_accuracy`). VizWiz's may be lower: copies of its own code that are about normalise the result alone
+and compare it with what people wrote as that stands, so that "two", which becomes "2", is wrong where all wrote "two".
 """
 
 from pathlib import Path
@@ -32,8 +34,9 @@ def check(results: str | Path, questions: str | Path | None = None) -> list[str]
 
 
 def score(results: Predictions | Labels | str | Path, annotations: str | Path) -> VQAScores:
-    """VQA accuracy of results (a JSON file, a predictions npz, a CSV of two columns, or predictions).
+    """VQA accuracy by VQA v2's rules.
 
+    results: a JSON file, a predictions npz, a CSV of two columns, or predictions.
     annotations: VizWiz's own JSON, [{image, answer_type, answers: [{answer}]}].
     Raises SubmissionError unless every annotated image has one answer, and no other has.
     """

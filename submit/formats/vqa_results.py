@@ -21,7 +21,7 @@ ANSWERS = AnswerFile(key="question_id", whole=True, listed=False)
 class VQAScores:
     """Mean VQA accuracy, 0 to 1: of all questions, and for each answer_type and question_type.
 
-    As the benchmark's code has it; normalised: of all questions as its description has it, answers normalised also
+    As VQA v2's code has it; normalised: of all questions as its description has it, answers normalised also
     where all annotators agree to the letter (`submit.metrics.vqa_accuracy`). VizWiz has no question_type.
     """
 

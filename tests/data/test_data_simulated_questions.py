@@ -136,3 +136,15 @@ def test_true_size_and_options_of_the_other_kind():
     assert "--neurons: has no part in --kind vqa" in said.output
     said = CliRunner().invoke(main, ["simulate", "x", "--full"])
     assert "--full: has no part in --kind neurons" in said.output
+
+
+@pytest.mark.parametrize(("questions", "last"), [(1000, 999), (1001, 1000)])
+def test_question_ids_are_different_however_many_an_image_has(tmp_path, questions, last):
+    """That of COCO's image 9 with question 3 is 9003; of more than a thousand on each the digits are four."""
+    made = SimulatedQuestions(images=1, validation_images=1, test_images=1, questions=questions, size=16)
+    made.write(tmp_path / "made")
+    opened = VQAv2(root=str(tmp_path / "made")).open()
+    asked = zip(opened.train.columns["image"].tolist(), range(questions), strict=False)
+    width = len(str(last))
+    assert opened.train.ids.tolist()[:questions] == [f"{image}{k:0{width}}" for image, k in asked]
+    assert len(set(opened.train.ids.tolist())) == 2 * questions

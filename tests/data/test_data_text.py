@@ -1,13 +1,17 @@
 """Texts as tokens: batches of like length, a WordPiece tokenizer, and what is answered when one is missing."""
 
+import hashlib
 import json
+import re
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from jaxlab.core.types import UserError
-from jaxlab.data.readers.tokens import Tokenizer, Tokens
+from jaxlab.data.readers.tokens import OpenTokenizer, Tokenizer, Tokens
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "run", "##s", "cat"]
 
@@ -95,6 +99,45 @@ def test_what_is_no_list_of_texts_is_refused(folder):
     with pytest.raises(UserError, match=r"expected a list of texts, found nan at position 1"):
         tokenizer(["a", float("nan")])
     assert tokenizer([]).ids.shape == (0, 0)
+
+
+class OneAtATime:
+    """A tokenizer of one token a letter that breaks, as that of transformers may, where two threads call it at once."""
+
+    def __init__(self):
+        self.inside, self.asked = 0, 0
+
+    def get_vocab(self):
+        self.asked += 1
+        return {"b": 1, "a": 0}
+
+    def __call__(self, texts, **options):
+        self.inside += 1
+        time.sleep(0.001)
+        if self.inside > 1:
+            raise ValueError("two at once")
+        self.inside -= 1
+        return {"input_ids": [list(range(len(text))) for text in texts]}
+
+
+def test_threads_take_turns_and_tokens_are_summed_once():
+    made = OneAtATime()
+    tokenizer = OpenTokenizer(Tokenizer(source="x"), made)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda count: int(tokenizer(["a" * count]).mask.sum()), range(1, 33)))
+    assert found == list(range(1, 33))
+    expected = hashlib.sha256(b"a\nb").hexdigest()
+    assert [tokenizer.digest, tokenizer.digest] == [expected] * 2
+    assert made.asked == 1
+
+
+def test_half_a_character_is_no_text():
+    tokenizer = OpenTokenizer(Tokenizer(source="x"), OneAtATime())
+    with pytest.raises(
+        UserError, match=re.escape(r"tokenizer x: expected a list of texts, found 'a\udc9f' at position 1")
+    ):
+        tokenizer(["a", "a\udc9f"])
+    assert tokenizer(["a", "\U0001f600"]).mask.sum() == 2
 
 
 @pytest.mark.slow

@@ -84,6 +84,15 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no answers": (edit(lambda e: e[1].pop("answers")), r"1 of the 5 questions have no 'answers' \(number 1"),
     "nine answers": (edit(lambda e: e[1]["answers"].pop()), r"lack a list of 10 answers.*\(image b\.jpg\)"),
+    "no question": (
+        edit(lambda e: e[1].update(question=None)),
+        r"expected a text as 'question', found .* 1 of the 5 questions \(number 1: None, counted from 0\)",
+    ),
+    "no image's name": (edit(lambda e: e[2].update(image=3)), r"expected a text as 'image'.*\(number 2: 3,"),
+    "answerable": (
+        edit(lambda e: e[0].update(answerable=True)),
+        r"expected a whole number or a text as 'answerable'.*\(number 0: True,",
+    ),
     "no text": (edit(lambda e: e[1]["answers"][0].update(answer=None)), r"lack a list of 10 answers.*b\.jpg"),
     "twice": (edit(lambda e: e[1].update(image="a.jpg")), r"1 images occur more than once \(a\.jpg\)"),
     "two splits": (

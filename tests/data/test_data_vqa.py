@@ -198,6 +198,36 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["questions.json: 2 of the 8 questions have no 'image_id' (number 1, 4, counted from 0)"],
     ),
     "missing answers": (edit(1, lambda a: a[2].pop("answers")), ["1 of the 8 annotations have no 'answers'"]),
+    "an answer of none": (
+        edit(1, lambda a: a[3].update(multiple_choice_answer=None)),
+        [
+            "annotations.json: expected a text or a number as 'multiple_choice_answer', found something else in 1 of",
+            "the 8 annotations (number 3: None, counted from 0)",
+        ],
+    ),
+    "a type of none": (
+        edit(1, lambda a: a[3].update(answer_type=None)),
+        ["expected a text as 'answer_type'"],
+    ),
+    "an answer of truth": (
+        edit(1, lambda a: a[2]["answers"][3].update(answer=True)),
+        ["1 annotations lack a list of 10 answers", "question_id 92"],
+    ),
+    "questions of none": (
+        edit(0, lambda q: [q[1].update(question=None), q[4].update(question=["a"])]),
+        ["expected a text as 'question'", "2 of the 8 questions (number 1: None, 4: ['a'], counted from 0)"],
+    ),
+    **{
+        f"question_id {value!r}": (
+            edit(which, lambda e, value=value: e[5].update(question_id=value)),
+            ["expected a whole number or a text as 'question_id'", f"(number 5: {value!r}, counted from 0)"],
+        )
+        for which, value in ((0, None), (1, True), (0, 1.0), (1, {"a": 1}), (0, [252]))
+    },
+    "image_id": (
+        edit(0, lambda q: q[5].update(image_id=25.0)),
+        ["expected a whole number or a text as 'image_id'", "(number 5: 25.0"],
+    ),
     "nine answers": (
         edit(1, lambda a: a[2]["answers"].pop()),
         ["1 annotations lack a list of 10 answers", "question_id 92"],

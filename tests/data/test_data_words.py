@@ -81,6 +81,7 @@ def asked(column):
         (np.array([1.5, 2, 3]), "F: expected a column of texts, found 'q' of float64"),
         (np.array([["x"], ["y"], ["z"]]), "F: expected a column of texts, found 'q' of <U1 (1,)"),
         (np.array(["x", None, "y"], object), "F: expected texts in column 'q', found None for b"),
+        (np.array(["x", "\ud800", "y"]), r"F: expected texts in column 'q', found '\ud800' for b"),
         (np.array(["x", " ", ""]), "F: 2 texts in column 'q' of no words (b, c)"),
     ],
 )

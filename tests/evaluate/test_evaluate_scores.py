@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from scipy.stats import pearsonr, tstd
-from sklearn.metrics import explained_variance_score, mean_squared_error, top_k_accuracy_score
+from sklearn.metrics import explained_variance_score, f1_score, mean_squared_error, top_k_accuracy_score
 
+from jaxlab.evaluate import scores
 from jaxlab.evaluate.scores import scores_of, scores_of_blocks
+from jaxlab.metrics import ClassificationSums
 from submit.scores.by_target import by_target
 from submit.scores.pairing import PairedNumbers
 
@@ -61,3 +63,20 @@ def test_of_classes_the_unknown_one_counts_as_wrong():
     right[::3] = False
     assert scores_of(logits, label)["accuracy"] == pytest.approx(right.mean())
     assert set(scores_of(logits, np.full(40, -1)).values()) == {0.0}
+
+
+def test_many_logits_are_looked_at_in_pieces(monkeypatch):
+    """Of 443,757 questions with 1,000 answers each, all at once would be tens of gigabytes."""
+    logits, label = RNG.normal(size=(48, 7)).astype(np.float32), RNG.integers(0, 7, 48)
+    monkeypatch.setattr(scores, "_ROWS", 16)
+    seen, add = [], ClassificationSums.add
+    monkeypatch.setattr(
+        ClassificationSums,
+        "add",
+        lambda sums, rows, *rest: (seen.append(len(rows)), add(sums, rows, *rest))[1],
+    )
+    found = scores_of(logits, label)
+    assert seen == [16, 16, 16]
+    assert found["accuracy"] == pytest.approx((logits.argmax(1) == label).mean())
+    assert found["top_5_accuracy"] == pytest.approx(top_k_accuracy_score(label, logits, k=5, labels=range(7)))
+    assert found["f1_macro"] == pytest.approx(f1_score(label, logits.argmax(1), average="macro"))

@@ -16,18 +16,24 @@ import jaxlab
 from jaxlab.core.config import from_json, to_json
 from jaxlab.core.tree import flatten
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data import CutMix, MirrorCopies, Opened, RandomSplit, Shift, Source, Words
+from jaxlab.data import CutMix, Images, MirrorCopies, Opened, RandomSplit, Shift, Source, Words
+from jaxlab.data.readers.tokens import Tokenizer
+from jaxlab.data.source import fingerprint, same_data
+from jaxlab.encode import CachedFeatures, ImageEncoder, Ridge, TextEncoder
 from jaxlab.evaluate.inference import Inference
 from jaxlab.evaluate.tta import TTA
 from jaxlab.experiment import Experiment, Training
 from jaxlab.experiment.recipe import resolve
+from jaxlab.heads import Linear, LowRank, Sum
 from jaxlab.losses import CrossEntropy
-from jaxlab.models import BagOfWords, Bert, Fusion, ImageAndText, ShallowCNN
+from jaxlab.models import BagOfWords, Bert, Features, Fusion, ImageAndText, ShallowCNN
 from jaxlab.optim import AdamW, FineTune, Freeze
 from jaxlab.runs.network import weights
+from jaxlab.training.sharding import Layout
 
 COLOURS = ("red", "green", "blue")
 IMAGES = 40
+ONE = Layout("single", 4)
 
 
 class Squares(Source):
@@ -182,6 +188,28 @@ def test_questions_belong_to_the_data():
     assert EXPERIMENT.fingerprint(opened) != EXPERIMENT.fingerprint(other)
 
 
+def test_questions_that_an_encoder_reads_belong_to_the_data():
+    """As they did not in earlier versions, whose runs go on."""
+    text = TextEncoder(
+        model=Bert(layers=1, width=4, heads=2), tokenizer=Tokenizer(source="T"), column="question"
+    )
+    opened = EXPERIMENT.data.open()
+    reversed_ = replace(opened.train, columns={"question": opened.train.columns["question"][::-1]})
+    other = replace(opened, train=reversed_)
+    cached = CachedFeatures(data=Squares(), encoders=(text,))
+    for config in (Experiment(data=cached, model=Features(), loss=CrossEntropy()), Ridge(encoders=(text,))):
+        now, changed = config.fingerprint(opened), config.fingerprint(other)
+        assert same_data(now, now)
+        assert not same_data(now, changed)
+        assert not same_data(changed, now)
+        assert same_data(fingerprint(opened), now)  # as an earlier version has it
+        assert not same_data(fingerprint(replace(opened, targets=("yes", "no"))), now)
+    encoder = ImageEncoder(model=ShallowCNN(), images=Images(size=(8, 8)))
+    images = CachedFeatures(data=Squares(), encoders=(encoder,))
+    without = Experiment(data=images, model=Features(), loss=CrossEntropy())
+    assert without.fingerprint(opened) == fingerprint(opened)
+
+
 def test_it_is_written_and_read():
     assert from_json(to_json(EXPERIMENT.model)) == EXPERIMENT.model
     kept = recipe().task
@@ -193,12 +221,21 @@ def test_it_is_written_and_read():
     [
         (model(column="caption"), "model.column: the samples have no column 'caption'; they have question"),
         (
-            model(text=Bert(layers=1, width=4, heads=2, positions=4)),
-            "model.text.positions: expected 8 or more, the places of the longest text, found 4; or let",
+            model(text=Bert(layers=1, width=4, heads=2, positions=2)),
+            "model.text.positions: expected 3 or more, the tokens of the longest text, found 2; or let",
         ),
         (
             model(fusion=Fusion(text="text/last")),
             "Fusion.text: no layer 'text/last'; there are image/level1, image/pool, text/words, text/pool, text/mask",
+        ),
+        (
+            model(fusion=None),
+            "Linear.layer: expected names of layers of image and text, since the last one, 'text/mask', only says "
+            "which tokens are no padding, found None; the model has image/level1, image/pool, text/words, text/pool, ",
+        ),
+        (
+            model(fusion=None) | {"head": Sum(heads=(LowRank(rank=2), Linear(layer="text/pool")))},
+            "LowRank.layer: expected names of layers of image and text",
         ),
         (
             {"finetune": FineTune(rules=(Freeze(through="level1"),))},
@@ -226,3 +263,37 @@ def test_what_would_change_images_behind_a_questions_back_is_refused(fields, wor
 
 def test_a_text_longer_than_its_limit_is_cut():
     assert recipe(**model(tokenizer=Words(max_length=2))).task.language["length"] == 8
+
+
+def test_places_of_tokens_are_rounded_up_as_far_as_there_are_positions():
+    few = model(text=Bert(layers=1, width=4, heads=2, positions=5))
+    assert [recipe(**fields).task.language["length"] for fields in ({}, few)] == [8, 5]
+
+
+LONGER = "Is it red or green or is it blue or not?"  # of 11 words
+
+
+@pytest.mark.parametrize(
+    ("layer", "text", "refused"),
+    [
+        (("image/pool", "text/words"), BagOfWords(width=6), True),
+        (("image/pool", "text/pool"), BagOfWords(width=6), False),
+        (("image/pool", "text/layer0"), Bert(layers=1, width=4, heads=2, positions=12), True),
+        (("image/pool", "text/pool"), Bert(layers=1, width=4, heads=2, positions=12), False),
+    ],
+)
+def test_a_readout_of_places_takes_no_longer_text(layer, text, refused):
+    made = recipe(**model(fusion=None, text=text), head=Linear(layer=layer))
+    said = [line for line in made.input.notes(None) if "takes each token by its place" in line]
+    assert len(said) == refused
+    samples = replace(Squares().open().train, columns={"question": np.array([LONGER] * 2 * IMAGES)})
+    seen = [made.input.unlabelled(Squares().open().train, np.arange(4), ONE)]
+    if refused:
+        with pytest.raises(
+            UserError, match=r"model\.column: expected texts of up to 8 tokens, found 11: a readout"
+        ):
+            made.input.unlabelled(samples, np.arange(4), ONE)
+    else:
+        seen.append(made.input.unlabelled(samples, np.arange(4), ONE))
+    places = 12 if isinstance(text, Bert) else 16
+    assert [part.rows[np.arange(4)]["tokens"].shape[1] for part in seen] == [8, places][: len(seen)]

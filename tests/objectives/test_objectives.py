@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
+from scipy.special import softmax
 from tiny import steps, train
 
 import jaxlab
@@ -33,6 +35,7 @@ from jaxlab.losses import (
     WeightedSum,
 )
 from jaxlab.models import ShallowCNN
+from jaxlab.objectives import Classification, Regression
 from jaxlab.optim import SGD, AdamW, Plateau
 from jaxlab.runs import api
 from jaxlab.training import journal
@@ -395,3 +398,24 @@ def test_a_loss_of_the_whole_batch_agrees_with_numpy():
     r = [np.corrcoef(x[:, k], y[:, k])[0, 1] for k in range(2)]
     np.testing.assert_allclose(rows, np.full(9, 1 - np.mean(r)), rtol=1e-4)
     assert Mse().rows(jnp.asarray(x), jnp.asarray(y), About(None)).shape == (9,)
+
+
+def test_the_mean_of_networks_takes_little_more_than_its_own_room():
+    """Probabilities by scipy; a total in float64, a result and one member are four times the size of a member."""
+    members = np.random.default_rng(0).normal(0, 3, (3, 5000, 40)).astype(np.float32)
+    names = tuple(map(str, range(40)))
+    parts = {"head": Linear(), "targets": names}
+    of_classes = Classification(name="c", of="label", loss=CrossEntropy(), **parts)
+    of_numbers = Regression(name="n", of="activity", loss=Mse(), **parts)
+    expected = {
+        "c": np.log(softmax(members.astype(float), axis=-1).mean(0)),
+        "n": members.mean(0, dtype=float),
+    }
+    for one in (of_classes, of_numbers):
+        tracemalloc.start()
+        found = one.mean_of(member.copy() for member in members)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        np.testing.assert_allclose(found, expected[one.name], rtol=1e-5, atol=1e-6)
+        assert found.dtype == np.float32
+        assert most < 5 * members[0].nbytes

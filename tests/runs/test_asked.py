@@ -44,6 +44,9 @@ def test_one_question_an_image_or_all_of_one():
     of_one = asked(samples(1), QUESTIONS, "question")
     assert of_one.ids.tolist() == ["0.png", "0.png#2", "0.png#3"]
     assert of_one.image_of.tolist() == [0, 0, 0]
+    of_all = asked(samples(3), ["what is it"], "question")
+    assert (of_all.ids.tolist(), of_all.image_of.tolist()) == (["0.png", "1.png", "2.png"], [0, 1, 2])
+    assert of_all.columns["question"].tolist() == ["what is it"] * 3
     mixed = about(samples(2), np.array([1, 0, 1]), QUESTIONS, "q")
     assert mixed.ids.tolist() == ["1.png", "0.png", "1.png#2"]
     assert [mixed.checksum(k) for k in range(3)] == [b"\1", b"\0", b"\1"]
@@ -52,7 +55,11 @@ def test_one_question_an_image_or_all_of_one():
 @pytest.mark.parametrize(
     ("questions", "words"),
     [
-        (QUESTIONS[:2], "questions: expected as many as images, 3, or one image for all of them; found 2"),
+        (
+            QUESTIONS[:2],
+            "questions: expected as many as images, 3, or one of either for all of the others; found 2",
+        ),
+        (5, "questions: expected a list of texts, found int"),
         ([], "found 0"),
         ("What?", "questions: expected a list of texts, found one text, 'What[?]'"),
         (["a", None, "b"], "questions: expected texts, found None at position 1"),

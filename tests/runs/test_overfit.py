@@ -22,6 +22,7 @@ from jaxlab.encode import ImageEncoder, Ridge
 from jaxlab.experiment import Experiment, Folds, Training
 from jaxlab.experiment.overfit import is_overfitting, overfitting
 from jaxlab.experiment.sides import positions_of
+from jaxlab.losses import CrossEntropy
 from jaxlab.models import LeNet5
 from jaxlab.optim import SGD, Constant, Step
 from jaxlab.runs import api
@@ -58,7 +59,7 @@ def test_samples_of_no_class_are_left_out():
     samples = Samples(ids=np.arange(30).astype(str), read=None, checksum=None, label=labels)
     elsewhere = Experiment(training=Training(epochs=1, validate="elsewhere"))
     assert overfitting(elsewhere, 1, 1).training.validate == "here", "it is judged by its validation"
-    learn, _ = overfitting(Experiment(), 1, 1).split.split(samples)
+    learn, _ = overfitting(Experiment(loss=CrossEntropy()), 1, 1).split.split(samples)
     assert (labels[learn] >= 0).all()
     assert len(learn) > 10
 

@@ -137,7 +137,10 @@ def _classes(audit: Audit) -> Iterator[str]:
         each = ", ".join(
             f"{count} of {len(audit.rows[split])} in {split}" for split, count in audit.unknown.items()
         )
-        yield f"samples have none of the classes: {each}; training leaves them out, validation counts them as wrong"
+        yield (
+            f"samples have none of the classes: {each}; training of classes alone leaves them out, validation counts "
+            "them as wrong"
+        )
     counts = {name: count for name, count in train.items() if count}
     if not counts:
         return

@@ -2,8 +2,10 @@
 
 import hashlib
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,13 +93,14 @@ class Tokenizer(TextTokenizer):
 
 
 class OpenTokenizer:
-    """Called with texts, gives their Tokens."""
+    """Called with texts, gives their Tokens; one thread at a time, since transformers keeps where it cuts."""
 
     def __init__(self, config: Tokenizer, tokenizer: Any):
         self.config = config
         self._tokenizer = tokenizer
+        self._alone = threading.Lock()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of its tokens, in the order of their numbers."""
         number = self._tokenizer.get_vocab()
@@ -105,22 +108,35 @@ class OpenTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Raises UserError for what is not a text."""
-        wrong = [position for position, text in enumerate(texts) if not isinstance(text, str)]
+        wrong = [position for position, text in enumerate(texts) if not is_text(text)]
         if isinstance(texts, str) or wrong:
             found = "one text" if isinstance(texts, str) else f"{texts[wrong[0]]!r} at position {wrong[0]}"
             raise UserError(f"tokenizer {self.config.source}: expected a list of texts, found {found}")
         if not texts:
             return Tokens(np.zeros((0, 0), np.int32), np.zeros((0, 0), bool), 0)
         limit = self.config.max_length
-        rows = [row for part in _parts(texts) for row in self._tokenizer(part, verbose=False)["input_ids"]]
-        long = [position for position, row in enumerate(rows) if len(row) > limit]
-        for position in long:
-            rows[position] = self._tokenizer(texts[position], truncation=True, max_length=limit)["input_ids"]
+        with self._alone:
+            rows = [
+                row for part in _parts(texts) for row in self._tokenizer(part, verbose=False)["input_ids"]
+            ]
+            long = [position for position, row in enumerate(rows) if len(row) > limit]
+            for position in long:
+                rows[position] = self._tokenizer(texts[position], truncation=True, max_length=limit)[
+                    "input_ids"
+                ]
         lengths = np.array([len(row) for row in rows])
         mask = np.arange(_rounded(lengths.max(), self.config.multiple, limit))[None] < lengths[:, None]
         ids = np.zeros(mask.shape, np.int32)  # padding could be any token
         ids[mask] = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
         return Tokens(ids, mask, len(long))
+
+
+def is_text(found: object) -> bool:
+    """Whether it is a text that UTF-8 can write, as half a character (a lone surrogate) is not."""
+    try:
+        return isinstance(found, str) and (found.isascii() or bool(found.encode()))
+    except UnicodeEncodeError:
+        return False
 
 
 def _parts(texts: Sequence[str]) -> Iterator[list[str]]:

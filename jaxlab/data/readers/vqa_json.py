@@ -3,8 +3,9 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,18 @@ else:
 ANNOTATORS = 10
 _LAST_DIGITS = re.compile(r"\d+$")
 QuestionEntry = dict[str, Any]
+Types = frozenset[type]
+TEXT: Types = frozenset((str,))
+NAME: Types = frozenset((str, int))
+ANSWER: Types = frozenset((str, int, float))
+ANY: Types = frozenset()  # it is checked elsewhere
+_WORDS: dict[Types, str] = {TEXT: "a text", NAME: "a whole number or a text", ANSWER: "a text or a number"}
 
 
 def read_questions(path: Path, problems: list[str]) -> list[QuestionEntry]:
     """`{"questions": [{question_id, image_id, question}]}`."""
-    return _entries(path, "questions", ("question_id", "image_id", "question"), problems)
+    keys = {"question_id": NAME, "image_id": NAME, "question": TEXT}
+    return _entries(path, "questions", keys, problems)
 
 
 def read_annotations(
@@ -39,7 +47,13 @@ def read_annotations(
 
     Annotations without a question, and questions without one, are added to `problems`.
     """
-    keys = ("question_id", "question_type", "answer_type", "multiple_choice_answer", "answers")
+    keys = {
+        "question_id": NAME,
+        "question_type": TEXT,
+        "answer_type": TEXT,
+        "multiple_choice_answer": ANSWER,
+        "answers": ANY,
+    }
     entries = _entries(path, "annotations", keys, problems, _text_alone)
     found = {entry["question_id"]: entry for entry in entries}
     asked = [entry["question_id"] for entry in questions]
@@ -82,7 +96,7 @@ def _text_alone(entry: dict[str, Any]) -> Any:
         return entry
     if type(text) is str:  # of millions: as quick as can be
         return sys.intern(text)
-    return sys.intern(str(text)) if isinstance(text, int | float) else entry
+    return sys.intern(str(text)) if type(text) in ANSWER else entry
 
 
 def image_files(
@@ -130,11 +144,11 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
 def _entries(
     path: Path,
     name: str,
-    keys: Sequence[str],
+    keys: Mapping[str, Types],
     problems: list[str],
     hook: Callable[[dict[str, Any]], Any] | None = None,
 ) -> list[QuestionEntry]:
-    """The list under `name`, each entry with all of `keys`; repeated question_ids are added to `problems`."""
+    """The list under `name`, each entry with all of `keys`, of these types; repeated question_ids are `problems`."""
     content = read_json(path, hook)
     found = content.get(name) if isinstance(content, dict) else None
     if not isinstance(found, list) or not found:
@@ -144,7 +158,7 @@ def _entries(
     return found
 
 
-def listed_entries(path: Path, keys: Sequence[str], problems: list[str]) -> list[QuestionEntry]:
+def listed_entries(path: Path, keys: Mapping[str, Types], problems: list[str]) -> list[QuestionEntry]:
     """A file that is a list itself, as VizWiz's are, each entry with all of `keys`, of which the first names it."""
     found = read_json(path, _text_alone)
     if not isinstance(found, list) or not found:
@@ -153,8 +167,12 @@ def listed_entries(path: Path, keys: Sequence[str], problems: list[str]) -> list
     return found
 
 
-def check_entries(path: Path, name: str, found: list[Any], keys: Sequence[str], problems: list[str]) -> None:
-    """Raises UserError where entries lack one of `keys`; repeated names, the first key's, are added to `problems`."""
+def check_entries(
+    path: Path, name: str, found: list[Any], keys: Mapping[str, Types], problems: list[str]
+) -> None:
+    """Raises UserError where entries lack one of `keys`, or it is of another type; repeated names, the first key's, are
+    added to `problems`.
+    """
     wanted = set(keys)
     bad = [k for k, entry in enumerate(found) if not isinstance(entry, dict) or not entry.keys() >= wanted]
     for key in keys if bad else ():
@@ -163,7 +181,20 @@ def check_entries(path: Path, name: str, found: list[Any], keys: Sequence[str], 
                 f"{path}: {len(without)} of the {len(found)} {name} have no {key!r} (number {examples(without)}, "
                 "counted from 0)"
             )
-    ids = [str(entry[keys[0]]) for entry in found]
+    _check_types(path, name, found, keys)
+    first = next(iter(keys))
+    ids = [str(entry[first]) for entry in found]
     if len(set(ids)) < len(ids):
         twice = duplicates(np.array(ids)).tolist()
-        problems.append(f"{path}: {len(twice)} {keys[0]}s occur more than once ({examples(twice)})")
+        problems.append(f"{path}: {len(twice)} {first}s occur more than once ({examples(twice)})")
+
+
+def _check_types(path: Path, name: str, found: list[QuestionEntry], keys: Mapping[str, Types]) -> None:
+    for key, types in keys.items():
+        if not types or set(map(type, map(itemgetter(key), found))) <= types:
+            continue
+        wrong = [f"{k}: {entry[key]!r:.40}" for k, entry in enumerate(found) if type(entry[key]) not in types]
+        raise UserError(
+            f"{path}: expected {_WORDS[types]} as {key!r}, found something else in {len(wrong)} of the {len(found)} "
+            f"{name} (number {examples(wrong)}, counted from 0)"
+        )

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class OpenWords:
         self._words = words
         self._number = {word: number for number, word in enumerate(words, 1)}
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the words, in the order of their numbers."""
         return hashlib.sha256("\n".join(self._words).encode()).hexdigest()

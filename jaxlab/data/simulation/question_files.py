@@ -73,6 +73,12 @@ class SimulatedQuestions:
         count = self.validation_images or max(self.images // 2, 1)
         return dict(zip(_SPLITS, (_of(n, each) for n in (self.images, count, self.test_images)), strict=True))
 
+    @property
+    def digits(self) -> int:
+        """Of a question's number on its image, the same for all splits; COCO's are three."""
+        most = max(-(-questions // images) for images, questions in self.sizes.values())
+        return max(3, len(str(most - 1)))
+
     def write(self, folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
         """The questions and pictures of three splits, and the annotations of all, also of the test questions.
 
@@ -89,7 +95,7 @@ class SimulatedQuestions:
                 contents = make_contents(images, of_contents)
                 _write_pictures(partial / split, split, contents, numbers, self.size, of_pictures)
                 asked = ask(contents, questions, of_questions)
-                _write_json(partial, split, asked, numbers)
+                _write_json(partial, split, asked, numbers, self.digits)
                 log(
                     f"{split}: {images:,} images, {questions:,} questions, {len(set(asked.texts)):,} of them different"
                 )
@@ -115,11 +121,11 @@ def _write_pictures(
             list(pool.map(write_one, zip(pictures, numbers[rows].tolist(), strict=True)))
 
 
-def _write_json(folder: Path, split: str, asked: Questions, numbers: np.ndarray) -> None:
-    """question_ids are those of COCO: the image's number, and then the question's on it."""
+def _write_json(folder: Path, split: str, asked: Questions, numbers: np.ndarray, digits: int) -> None:
+    """question_ids are those of COCO: the image's number, and then, of so many digits, the question's on it."""
     image = numbers[asked.image]
     place = np.arange(len(image)) - np.searchsorted(asked.image, asked.image)
-    name = image * 1000 + place
+    name = image * 10**digits + place
     lines = (
         f'{{"image_id": {number}, "question": {json.dumps(text)}, "question_id": {key}}}'
         for number, text, key in zip(image.tolist(), asked.texts, name.tolist(), strict=True)

@@ -1,7 +1,7 @@
 """VizWiz (Gurari et al. 2018): what blind people asked about photographs of theirs, each answered by ten people."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder
-from jaxlab.data.readers.vqa_json import QuestionEntry, given_answers, listed_entries
+from jaxlab.data.readers.vqa_json import ANY, NAME, TEXT, QuestionEntry, Types, given_answers, listed_entries
 from jaxlab.data.source import Opened, Results, Source, examples
 from jaxlab.data.sources.vqa import commonest
 from submit.late import Late
@@ -22,8 +22,8 @@ else:
     vqa = Late("submit.metrics.vqa")
 
 UNANSWERABLE = "unanswerable"
-_ASKED = ("image", "question")
-_ANSWERED = (*_ASKED, "answers", "answer_type", "answerable")
+_ASKED = {"image": TEXT, "question": TEXT}
+_ANSWERED = {**_ASKED, "answers": ANY, "answer_type": TEXT, "answerable": NAME}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class VizWiz(Source):
     unanswerable: whether that a question cannot be answered is one of the classes, as it is the commonest answer there.
         Without it such questions are none of the classes.
 
-    The label is what most annotators answered, the first of equally many, normalised as the benchmark does; -1, which
-    is left out of training and wrong in validation, where that is none of the classes. Columns: `question`,
-    `answer_type`, `answerable` ("0" or "1", for an Objective(of="answerable") beside it) and `answers` (n, 10), what
-    each annotator said. Ids are the images' file names, as results have them.
+    The label is what most annotators answered, the first of equally many, normalised as VQA v2's code does; -1, which
+    is wrong in validation and left out of training where no other objective learns, where that is none of the classes.
+    Columns: `question`, `answer_type`, `answerable` ("0" or "1", for an Objective(of="answerable") beside it) and
+    `answers` (n, 10), what each annotator said. Ids are the images' file names, as results have them.
     """
 
     root: Location | None = None
@@ -80,7 +80,7 @@ class VizWiz(Source):
             ]
         )
         test = self._test(root, problems)
-        ids = [str(entry["image"]) for entry in entries]
+        ids = [entry["image"] for entry in entries]
         if len(parts) == 2 and (both := [name for name, count in Counter(ids).items() if count > 1]):
             problems.append(f"{root}: {len(both)} images are in two splits ({examples(both)})")
         if problems:
@@ -95,7 +95,7 @@ class VizWiz(Source):
         number = {answer: label for label, answer in enumerate(classes)}
         columns = {
             **_questions(entries),
-            "answer_type": np.array([str(entry["answer_type"]) for entry in entries]),
+            "answer_type": np.array([entry["answer_type"] for entry in entries]),
             "answerable": np.array([str(entry["answerable"]) for entry in entries]),
             "answers": answers,
         }
@@ -135,11 +135,11 @@ class VizWiz(Source):
         if not self.test or not self._is_there(root, self.test, problems):
             return None
         part = self._part(root, self.test, _ASKED, problems)
-        ids = np.array([str(entry["image"]) for entry, _ in part])
+        ids = np.array([entry["image"] for entry, _ in part])
         return file_samples(ids, [file for _, file in part], columns=_questions([entry for entry, _ in part]))
 
     def _part(
-        self, root: Path, split: str, keys: Sequence[str], problems: list[str]
+        self, root: Path, split: str, keys: Mapping[str, Types], problems: list[str]
     ) -> list[tuple[QuestionEntry, Path]]:
         """The entries of a split, each with its image's file."""
         path, folder = self._path(root, split), root / self.images.replace("{split}", split)
@@ -147,7 +147,7 @@ class VizWiz(Source):
         if not folder.is_dir():
             raise UserError(f"{folder}: expected a folder of images, found nothing. Set data.images")
         files = list_folder(folder).by_name
-        names = [str(entry["image"]) for entry in entries]
+        names = [entry["image"] for entry in entries]
         if absent := [name for name in names if name not in files]:
             problems.append(
                 f"{folder}: no image for {len(absent)} of the {len(names)} images of {path} ({examples(absent)}); the "
@@ -158,7 +158,7 @@ class VizWiz(Source):
 
 def _questions(entries: Sequence[QuestionEntry]) -> dict[str, np.ndarray]:
     """The column `question`: objects, since lengths differ much."""
-    return {"question": np.array([str(entry["question"]) for entry in entries], dtype=object)}
+    return {"question": np.array([entry["question"] for entry in entries], dtype=object)}
 
 
 def _chosen(answers: np.ndarray) -> list[str]:

@@ -31,10 +31,11 @@ class VQAv2(Source):
     train, validation, test: what stands for {split} in those names. Without the questions of one, there is no such
         split; with validation, the column `split` reads `train` or `val`, for ColumnSplit(column="split").
 
-    The label is the annotators' commonest answer, normalised as the benchmark does; -1, which is left out of training
-    and wrong in validation, where that is none of the classes. Columns: `question`, `question_type`, `answer_type`,
-    `image` (its number: with GroupedSplit(column="image") no image is on both sides) and `answers` (n, 10), what each
-    annotator said. Ids are question_ids, and questions on one image share it.
+    The label is the annotators' commonest answer, normalised as the benchmark does; -1, which is wrong in validation
+    and left out of training where no other objective learns, where that is none of the classes.
+    Columns: `question`, `question_type`, `answer_type`, `image` (its number: with GroupedSplit(column="image") no image
+    is on both sides) and `answers` (n, 10), what each annotator said. Ids are question_ids, and questions on one image
+    share it.
     """
 
     root: Location | None = None
@@ -109,7 +110,7 @@ class VQAv2(Source):
         annotations = read_annotations(annotated, questions, problems)
         answers = given_answers(annotated, annotations, problems)
         files = image_files(self._path(root, self.images, split), questions, path, problems)
-        types = {name: np.array([str(entry[name]) for entry in annotations]) for name in _TYPES}
+        types = {name: np.array([entry[name] for entry in annotations]) for name in _TYPES}
         return _Answered(questions, types, answers, _chosen(annotations), files)
 
     def _test(self, root: Path, problems: list[str]) -> Samples | None:
@@ -167,7 +168,7 @@ def _joined(parts: dict[str, _Answered], classes: tuple[str, ...]) -> Samples:
 
 def _asked(questions: Sequence[QuestionEntry]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """ids and the columns `question` (objects, since lengths differ much) and `image`."""
-    text = np.array([str(entry["question"]) for entry in questions], dtype=object)
+    text = np.array([entry["question"] for entry in questions], dtype=object)
     image = np.array([str(entry["image_id"]) for entry in questions])
     return np.array([str(entry["question_id"]) for entry in questions]), {"question": text, "image": image}
 

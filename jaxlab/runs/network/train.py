@@ -19,6 +19,7 @@ from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment
 from jaxlab.experiment.inputs import Portion
 from jaxlab.experiment.recipe import Recipe, resolve
+from jaxlab.objectives import Classification
 from jaxlab.optim.tuning import notes, summary
 from jaxlab.runs.checks import log_data
 from jaxlab.runs.levels import levels_for, recorded_encoders
@@ -182,15 +183,22 @@ def _layout(experiment: Experiment, several: Parallel, session: Session) -> Layo
 
 
 def _log_unknown_classes(recipe: Recipe, opened: Opened, session: Session) -> None:
-    if opened.train.label is None or recipe.experiment.pretext is not None:
+    experiment, label = recipe.experiment, opened.train.label
+    of_classes = [one for one in recipe.task.objectives if one.of == Classification.usual_truth]
+    if label is None or not (of_classes or experiment.leaves_out_unknown):
         return
     validation = recipe.training.positions[1]
-    unknown = np.asarray(opened.train.label) < 0
+    unknown = np.asarray(label) < 0
     if unknown.any():
+        taught = (
+            "left out of training"
+            if experiment.leaves_out_unknown
+            else "learned from by other objectives alone"
+        )
+        wrong = f", and the {unknown[validation].sum()} of {len(validation)} for validation count as wrong"
         session.log(
             f"{unknown.sum()} of {len(unknown)} samples have none of the {len(opened.class_names)} classes: they are "
-            f"left out of training, and the {unknown[validation].sum()} of {len(validation)} for validation count as "
-            "wrong"
+            f"{taught}{wrong if of_classes else ''}"
         )
 
 

@@ -50,6 +50,8 @@ def test_predictions_are_written_checked_and_scored(annotations, tmp_path):
     assert (found.questions, found.question_type) == (3, {})
     assert found.overall == pytest.approx((1 + 0.9 + 0.3) / 3)
     assert found.answer_type == pytest.approx({"unanswerable": 1, "other": 0.9, "number": 0.3})
+    entries = json.loads(annotations.read_text())
+    annotations.write_text(json.dumps(entries, sort_keys=True, indent=1))  # "answers" come first
     printed = CliRunner().invoke(main, ["vqa", str(out), str(annotations), "--json"]).stdout
     assert json.loads(printed) == found.to_dict()
 

@@ -192,7 +192,7 @@ def test_both_ways_to_take_unanimous_answers_are_named(annotators_agree, annotat
     assert found.to_dict()["vqa_accuracy_always_normalised"] == found.normalised
     path = vqa_results.write(annotators_agree, tmp_path / "out.json")
     printed = CliRunner().invoke(main, ["vqa", str(path), str(annotations)]).stdout
-    assert "as the benchmark's code" in printed
+    assert "as VQA v2's code" in printed
     assert "with unanimous answers normalised too" in printed
 
 
