@@ -148,8 +148,7 @@ class ConvNorm(nnx.Module):
             in_channels, out_channels, kernel, stride=stride, groups=groups, same=same, rngs=rngs
         )
         self.norm = BatchNorm(out_channels, eps=EPSILON[style.convention])
-        self.activation = None if linear else style.activation
+        self.activation = jax.nn.identity if linear else style.activation
 
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
-        y = self.norm(self.conv(x), mode)
-        return y if self.activation is None else self.activation(y)
+        return self.norm(self.conv(x), mode, then=self.activation)

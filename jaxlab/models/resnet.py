@@ -66,7 +66,7 @@ class ResNetModule(nnx.Module):
         self.blur = config.blur
 
     def __call__(self, images: Float[Array, "b h w c"], mode: Mode) -> dict[str, Array]:
-        x = jax.nn.relu(self.bn1(self.conv1(images), mode))
+        x = self.bn1(self.conv1(images), mode, then=jax.nn.relu)
         features = {"stem": x}
         x = blur_pool(max_pool(x, stride=1)) if self.blur else max_pool(x)
         for number in range(1, 5):
@@ -112,7 +112,7 @@ class BasicBlock(ResNetBlock):
         self.bn2 = BatchNorm(width)
 
     def branch(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
-        y = jax.nn.relu(self.bn1(self.conv1(x), mode))
+        y = self.bn1(self.conv1(x), mode, then=jax.nn.relu)
         y = blur_pool(y) if self.blur else y
         return self.bn2(self.conv2(y), mode)
 
@@ -132,8 +132,8 @@ class Bottleneck(ResNetBlock):
         self.bn3 = BatchNorm(width * self.expansion)
 
     def branch(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
-        y = jax.nn.relu(self.bn1(self.conv1(x), mode))
-        y = jax.nn.relu(self.bn2(self.conv2(y), mode))
+        y = self.bn1(self.conv1(x), mode, then=jax.nn.relu)
+        y = self.bn2(self.conv2(y), mode, then=jax.nn.relu)
         y = blur_pool(y) if self.blur else y
         return self.bn3(self.conv3(y), mode)
 

@@ -62,14 +62,14 @@ class ShuffleNetV2Module(nnx.Module):
         self.blur = config.blur
 
     def __call__(self, images: Float[Array, "b h w c"], mode: Mode) -> dict[str, Array]:
-        x = jax.nn.relu(self.bn1(self.conv1(images), mode))
+        x = self.bn1(self.conv1(images), mode, then=jax.nn.relu)
         features = {"stem": x}
         x = blur_pool(max_pool(x, stride=1)) if self.blur else max_pool(x)
         for number in range(2, 5):
             for block in getattr(self, f"stage{number}"):
                 x = block(x, mode)
             features[f"stage{number}"] = x
-        features["conv5"] = x = jax.nn.relu(self.bn5(self.conv5(x), mode))
+        features["conv5"] = x = self.bn5(self.conv5(x), mode, then=jax.nn.relu)
         features["pool"] = average_pool(x)
         if self.fc is not None:
             features["logits"] = self.fc(features["pool"])
@@ -113,7 +113,7 @@ class ShortBranch(nnx.Module):
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
         x = self.depthwise_bn(self.depthwise(x), mode)
         x = blur_pool(x) if self.blur else x
-        return jax.nn.relu(self.pointwise_bn(self.pointwise(x), mode))
+        return self.pointwise_bn(self.pointwise(x), mode, then=jax.nn.relu)
 
 
 class Branch(ShortBranch):
@@ -125,7 +125,7 @@ class Branch(ShortBranch):
         self.first_bn = BatchNorm(width)
 
     def __call__(self, x: Float[Array, "b h w c"], mode: Mode) -> Float[Array, "b h2 w2 c2"]:
-        return super().__call__(jax.nn.relu(self.first_bn(self.first(x), mode)), mode)
+        return super().__call__(self.first_bn(self.first(x), mode, then=jax.nn.relu), mode)
 
 
 def _interleaved(a: Float[Array, "b h w c"], b: Float[Array, "b h w c"]) -> Float[Array, "b h w 2*c"]:

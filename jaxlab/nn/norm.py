@@ -1,6 +1,7 @@
 """Batch normalisation, which backbones and readouts share."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jaxlab.core.scopes import scope
 from jaxlab.core.types import Mode
 from jaxlab.nn.cpu import layers as cpu
 from jaxlab.nn.cpu import on_cpu
+from jaxlab.nn.cpu.norm import moments, scaled
 
 
 class BatchNorm(nnx.Module):
@@ -38,37 +40,45 @@ class BatchNorm(nnx.Module):
 
     @scope("normalisation")
     def __call__(
-        self, x: Float[Array, "*b c"], mode: Mode, mask: Bool[Array, "*b"] | None = None
+        self,
+        x: Float[Array, "*b c"],
+        mode: Mode,
+        mask: Bool[Array, "*b"] | None = None,
+        then: Callable[[Array], Array] = jax.nn.identity,
     ) -> Float[Array, "*b c"]:
-        """mask: which positions the statistics are of; default all."""
-        values = cpu.rows(x) if on_cpu() else x
+        """mask: which positions the statistics are of; default all. then: what follows, of each value by itself."""
+        values = (cpu.rows(x) if on_cpu() else x).astype(jnp.float32)
         if self.moving(mode):
-            shown = None if mask is None else mask.reshape(values.shape[:-1])
-            centred, var = self._centred(values.astype(jnp.float32), mode, shown)
+            mean, var = self._moved(values, mode, None if mask is None else mask.reshape(values.shape[:-1]))
         else:
-            centred, var = values - _along(self.mean[...], values), self.var[...]
-        slope = jax.lax.rsqrt(var + self.eps)
+            mean, var = self.mean[...], self.var[...]
+        slope, bias = jax.lax.rsqrt(var + self.eps), jnp.zeros_like(mean)
         if self.observed:
-            normalised = (centred * _along(slope, centred)).astype(jnp.float32)
+            normalised = (values - _along(mean, values)) * _along(slope, values)
             normalised = normalised.reshape(len(x), -1, x.shape[-1])
-            moments = jnp.stack([normalised.mean(1), jnp.square(normalised).mean(1)])
-            self.moments = nnx.Intermediate(moments)
-        if self.scale is None or self.bias is None:
-            return (centred * _along(slope, centred)).astype(x.dtype).reshape(x.shape)
-        slope = self.scale[...] * slope
-        scaled = centred * _along(slope, centred) + _along(self.bias[...], centred)
-        return scaled.astype(x.dtype).reshape(x.shape)
+            self.moments = nnx.Intermediate(jnp.stack([normalised.mean(1), jnp.square(normalised).mean(1)]))
+        if self.scale is not None and self.bias is not None:
+            slope, bias = self.scale[...] * slope, self.bias[...]
 
-    def _centred(
-        self, values: Float[Array, "*n c"], mode: Mode, mask: Bool[Array, "*n"] | None
-    ) -> tuple[Float[Array, "*n c"], Float[Array, " c"]]:
-        """The values less their mean, and their biased variance; moves the running statistics."""
-        count = _shown(values, mask)
-        mean = _mean(values, mask, count)
+        def followed(values: Array) -> Array:
+            return then(values.astype(x.dtype))
+
+        if on_cpu():
+            return scaled(values, mean, slope, bias, followed).reshape(x.shape)
         centred = values - _along(mean, values)
-        var = _mean(jnp.square(centred), mask, count)
-        mean, var = self._settled(mean, var, count, mode)
-        return centred if mode.axis_name is None else values - _along(mean, values), var
+        return followed(centred * _along(slope, values) + _along(bias, values)).reshape(x.shape)
+
+    def _moved(
+        self, values: Float[Array, "*n c"], mode: Mode, mask: Bool[Array, "*n"] | None
+    ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """Mean and biased variance of the batch; moves the running statistics."""
+        count = _shown(values, mask)
+        if on_cpu() and mask is None:
+            mean, var = moments(values)
+        else:
+            mean = _mean(values, mask, count)
+            var = _mean(jnp.square(values - _along(mean, values)), mask, count)
+        return self._settled(mean, var, count, mode)
 
     def moving(self, mode: Mode) -> bool:
         """Whether it takes the batch's statistics."""

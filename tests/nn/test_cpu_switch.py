@@ -1,6 +1,7 @@
 """Both sides of the switch compute the same, and the one that is not for CPUs is of jax's own functions."""
 
 from collections import Counter
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from flax import nnx
 from jax.extend import core
 
 from jaxlab.core.rng import initial_rngs
-from jaxlab.core.types import Mode
+from jaxlab.core.types import EVALUATION, Mode
 from jaxlab.models import DeiT, EfficientNet, ResNet, ShallowCNN, ShuffleNetV2, vit
 from jaxlab.nn import cpu
 from jaxlab.nn.attention import SelfAttention, dot_product_attention
@@ -25,10 +26,10 @@ def convolution(strides, padding, groups=1):
     return lambda x, kernel: convolve(x, kernel, strides, padding, **options)
 
 
-def batch_norm(x, scale, bias):
+def batch_norm(x, scale, bias, mode=TRAIN, **options):
     norm = BatchNorm(x.shape[-1])
     norm.scale[...], norm.bias[...] = scale, bias
-    return norm(x, TRAIN), norm.mean[...], norm.var[...]
+    return norm(x, mode, **options), norm.mean[...], norm.var[...]
 
 
 def masked(q, k, v):
@@ -55,6 +56,9 @@ LAYERS = CONVOLUTIONS | {
     "gelu": (gelu, [(3, 7)]),
     "batch norm": (batch_norm, [(4, 5, 3, 6), (6,), (6,)]),
     "batch norm of rows": (batch_norm, [(9, 6), (6,), (6,)]),
+    "batch norm and what follows": (partial(batch_norm, then=jax.nn.silu), [(4, 5, 3, 6), (6,), (6,)]),
+    "batch norm that stays": (partial(batch_norm, mode=EVALUATION, then=jax.nn.relu6), [(9, 6), (6,), (6,)]),
+    "batch norm of some": (partial(batch_norm, mask=np.arange(9) % 3 > 0), [(9, 6), (6,), (6,)]),
     "attention": (dot_product_attention, HEADS),
     "masked attention": (masked, HEADS),
     "self-attention": (lambda x: SelfAttention(12, 3, initial_rngs(0))(x), [(2, 5, 12)]),

@@ -11,6 +11,7 @@ import scipy.stats
 from flax import nnx
 
 from jaxlab.core.types import EVALUATION, Mode
+from jaxlab.nn import cpu
 from jaxlab.nn.layers import BatchNorm, average_pool, blur_pool, conv, gelu, max_pool, unfused_gradient
 
 TRAIN = Mode(train=True)
@@ -54,6 +55,25 @@ def test_batch_norm_of_a_large_mean_keeps_its_digits():
     x = jnp.asarray(1000 + np.tile([0.0, 1.0], 32).reshape(4, 4, 4, 1), jnp.float32)
     y = BatchNorm(1)(x, TRAIN)
     np.testing.assert_allclose(np.abs(y), 1 / np.sqrt(0.25 + 1e-5) / 2, rtol=1e-5)
+
+
+def test_what_batch_norm_makes_on_the_way_is_not_kept():
+    """Of two layers' maps the gradient needs what each norm is given and what each activation gives, but of the last;
+    XLA by itself keeps a third array of each layer.
+    """
+    x, weights = jnp.ones((4096, 64)), jnp.ones((2, 64, 64))
+
+    def loss(x, weights):
+        for kernel in weights:
+            x = BatchNorm(64)(x @ kernel, TRAIN, then=jax.nn.relu6)
+        return jnp.square(x).sum()
+
+    def held(on):
+        with cpu.switched(on):
+            step = jax.jit(jax.grad(lambda x, weights: loss(x, weights), (0, 1)))
+            return step.lower(x, weights).compile().memory_analysis().temp_size_in_bytes / x.nbytes
+
+    assert held(True) < 5 < held(False)
 
 
 def test_batch_norm_statistics_are_float32_in_bfloat16():
