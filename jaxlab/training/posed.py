@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array
 
 from jaxlab.core.scopes import scope
-from jaxlab.core.types import Batch, Mode
+from jaxlab.core.types import EVALUATION, Batch, Mode
 from jaxlab.pretext import PRETEXT, evaluation_keys, training_keys
 from jaxlab.training.state import Variables
 
@@ -49,6 +49,23 @@ def passed(
         return found, batch
     views = found.outputs.reshape(-1, program.pretext.views, found.outputs.shape[1])
     return found._replace(outputs=views[:, 0]), _with_truth(program, batch, views[:, 1])
+
+
+def evaluated(program: "Program", variables: Variables, batch: Batch) -> "tuple[Forward, Batch]":
+    """`passed` in evaluation: outputs of objectives with a truth of the data are of images as they are, as predictions.
+
+    A task's own are of what it shows. The ranges are those of what it shows, too.
+    """
+    found, with_truth = passed(program, variables, batch, None, EVALUATION, ranges=True)
+    plain = [one for one in program.objectives if one.of != PRETEXT]
+    if program.pretext is None or not plain:
+        return found, with_truth
+    seen = program.prepare(batch["image"], None)
+    as_they_are, outputs = program.apply(variables, seen, EVALUATION).outputs, found.outputs
+    for one in plain:
+        columns = slice(one.first, one.first + len(one.targets))
+        outputs = outputs.at[:, columns].set(as_they_are[:, columns])
+    return found._replace(outputs=outputs), with_truth
 
 
 def _with_truth(program: "Program", batch: Batch, truth: Array) -> Batch:
