@@ -1,7 +1,8 @@
 """Scores of predictions on the host, under the names that a network's validation has."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 else:
     metrics = Late("submit.metrics")
     known = Late("submit.metrics.known")
+
+
+class TargetScores(NamedTuple):
+    """(t,) scores of each target over its own samples, NaN where undefined; known: (t,) bool, whether it has any."""
+
+    pearson: np.ndarray
+    explained_variance: np.ndarray
+    mse: np.ndarray
+    spread_ratio: np.ndarray
+    known: np.ndarray
 
 
 def scores_of(
@@ -39,15 +50,19 @@ def scores_of(
 
 
 def scores_of_blocks(
-    blocks: Sequence[tuple[np.ndarray, np.ndarray]], ceiling: np.ndarray | None = None
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]], ceiling: np.ndarray | None = None
 ) -> dict[str, float]:
     """Of predictions and targets (n, t) of several subjects, each with samples of its own: over all their targets.
 
-    ceiling: (t,) of all subjects' targets, one subject after the other.
+    blocks: of which one at a time is in memory. ceiling: (t,) of all subjects' targets, one subject after the other.
     """
-    by_block = [_each(values, targets) for values, targets in blocks]
-    seen = np.concatenate([~np.isnan(targets).all(0) for _, targets in blocks])
-    r, explained, error, spread = (np.concatenate(score)[seen] for score in zip(*by_block, strict=True))
+    return scores_over(list(starmap(target_scores, blocks)), ceiling)
+
+
+def scores_over(parts: Sequence[TargetScores], ceiling: np.ndarray | None = None) -> dict[str, float]:
+    """The same of `target_scores` of each."""
+    *each, seen = (np.concatenate(score) for score in zip(*parts, strict=True))
+    r, explained, error, spread = (score[seen] for score in each)
     ceiling = None if ceiling is None else ceiling[seen]
     scores = {
         "pearson": over_targets.mean(r),
@@ -62,16 +77,18 @@ def scores_of_blocks(
     return scores
 
 
-def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
-    """(t,) r, explained variance, squared error and spread ratio, of the rows where a target is known."""
+def target_scores(values: np.ndarray, targets: np.ndarray) -> TargetScores:
+    """Of predictions and targets (n, t), of the rows where a target is known."""
+    seen = ~np.isnan(targets).all(0)
     if len(targets) and not np.isnan(targets).any():
-        return [
+        return TargetScores(
             metrics.pearson(values, targets, "nan"),
             metrics.explained_variance(values, targets, "nan"),
             metrics.mse(values, targets),
             metrics.spread_ratio(values, targets, "nan"),
-        ]
-    return list(known.where_known(values, targets).values())
+            seen,
+        )
+    return TargetScores(*known.where_known(values, targets).values(), seen)
 
 
 def _added(sums: ClassificationSums, logits: np.ndarray, label: np.ndarray) -> dict[str, float]:
