@@ -19,13 +19,13 @@ else:
 
 
 class TargetScores(NamedTuple):
-    """(t,) scores of each target over its own samples, NaN where undefined; known: (t,) bool, whether it has any."""
+    """(t,) scores of each target over its own samples, NaN where undefined; samples: (t,) how many these are."""
 
     pearson: np.ndarray
     explained_variance: np.ndarray
     mse: np.ndarray
     spread_ratio: np.ndarray
-    known: np.ndarray
+    samples: np.ndarray
 
 
 def scores_of(
@@ -61,9 +61,9 @@ def scores_of_blocks(
 
 def scores_over(parts: Sequence[TargetScores], ceiling: np.ndarray | None = None) -> dict[str, float]:
     """The same of `target_scores` of each."""
-    *each, seen = (np.concatenate(score) for score in zip(*parts, strict=True))
-    r, explained, error, spread = (score[seen] for score in each)
-    ceiling = None if ceiling is None else ceiling[seen]
+    *each, samples = (np.concatenate(score) for score in zip(*parts, strict=True))
+    error, told = each[2][samples > 0], samples > 1
+    r, explained, _, spread = (score[told] for score in each)
     scores = {
         "pearson": over_targets.mean(r),
         "pearson_median": over_targets.median(r),
@@ -73,22 +73,22 @@ def scores_over(parts: Sequence[TargetScores], ceiling: np.ndarray | None = None
         "spread_ratio_median": over_targets.of_known(spread, np.median),
     }
     if ceiling is not None and (ceiling > 0).any():
-        scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling))
+        scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling[told]))
     return scores
 
 
 def target_scores(values: np.ndarray, targets: np.ndarray) -> TargetScores:
     """Of predictions and targets (n, t), of the rows where a target is known."""
-    seen = ~np.isnan(targets).all(0)
+    samples = (~np.isnan(targets)).sum(0)
     if len(targets) and not np.isnan(targets).any():
         return TargetScores(
             metrics.pearson(values, targets, "nan"),
             metrics.explained_variance(values, targets, "nan"),
             metrics.mse(values, targets),
             metrics.spread_ratio(values, targets, "nan"),
-            seen,
+            samples,
         )
-    return TargetScores(*known.where_known(values, targets).values(), seen)
+    return TargetScores(*known.where_known(values, targets).values(), samples)
 
 
 def _added(sums: ClassificationSums, logits: np.ndarray, label: np.ndarray) -> dict[str, float]:

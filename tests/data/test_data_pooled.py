@@ -158,10 +158,10 @@ def test_a_limit_leaves_some_of_everybody(opened):
     assert experiment.smoke().limit >= 2 * 16
 
 
-def test_a_subject_that_no_validation_sample_is_of_is_said(opened):
-    (line,) = unvalidated(opened, np.flatnonzero(opened.train.columns["subject"] != "s10")[:30])
-    assert line.startswith("no sample of s10 is for validation")
-    assert unvalidated(opened, np.array([0, 30, 50])) == []
+def test_subjects_without_two_samples_for_validation_are_said(opened):
+    (line,) = unvalidated(opened, np.array([0, 1, 30]))  # two of s1, one of s2
+    assert line.startswith("fewer than two samples of s2, s10 are for validation")
+    assert unvalidated(opened, np.array([0, 1, 30, 31, 50, 51])) == []
 
 
 def test_columns_that_pooling_adds_can_be_learned(opened):
