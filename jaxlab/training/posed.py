@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxlab.core.scopes import scope
 from jaxlab.core.types import EVALUATION, Batch, Mode
+from jaxlab.metrics.reduce import total
 from jaxlab.pretext import PRETEXT, evaluation_keys, training_keys
 from jaxlab.training.state import Variables
 
@@ -66,6 +68,15 @@ def evaluated(program: "Program", variables: Variables, batch: Batch) -> "tuple[
         columns = slice(one.first, one.first + len(one.targets))
         outputs = outputs.at[:, columns].set(as_they_are[:, columns])
     return found._replace(outputs=outputs), with_truth
+
+
+def compared(program: "Program", batch: Batch, axis_name: str | None) -> Batch:
+    """The batch; of a task that tells an image from others of its batch, without an image that is alone in it."""
+    if program.pretext is None or program.pretext.views == 1:
+        return batch
+    mask = batch["mask"]
+    alone = total(jnp.ones(len(mask)), mask, axis_name) < 2
+    return {**batch, "mask": mask & ~alone}
 
 
 def _with_truth(program: "Program", batch: Batch, truth: Array) -> Batch:

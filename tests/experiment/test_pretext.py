@@ -133,6 +133,20 @@ def test_validation_scores_labels_on_images_as_they_are_and_the_task_on_what_it_
     assert scores["turn/accuracy"] == (of_turned[:, 5:].argmax(1) == turns).mean()
 
 
+def test_an_image_that_is_compared_with_no_other_has_no_score(arrays_npz):
+    """The last of 9 for validation, in batches of 8: it would be told from none."""
+    experiment = tiny(arrays_npz, **PAIRS)
+    program, _, batches, state = parts_of(experiment)
+    step = jax.jit(partial(evaluation_step, program, state.variables))
+    batch = {**batches[0], "index": np.arange(8, dtype=np.int32)}
+    whole, _ = step(program.start(), {**batch, "mask": np.ones(8, bool)})
+    both, _ = step(whole, {**batch, "mask": np.arange(8) < 1})
+    assert program.scores(jax.device_get(both)) == program.scores(jax.device_get(whole))
+    few = tiny(arrays_npz, "split.validation=0.02", **PAIRS)
+    with pytest.raises(UserError, match=r"Contrast\(\) tells .* 2 images or more for validation, found 1"):
+        resolve(few, few.data.open())
+
+
 def test_the_update_is_the_same_on_any_number_of_devices(arrays_npz):
     """Of the loss that compares every row with every other, its images augmented and shown twice."""
     found = []
