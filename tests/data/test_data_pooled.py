@@ -8,6 +8,7 @@ from pooled_folders import SEEN, SHARED, TARGETS, TEST, TRAIN, images_of, target
 
 from jaxlab import UserError
 from jaxlab.core.config import from_json, identity, override, to_json
+from jaxlab.core.overrides import value_at
 from jaxlab.data import (
     Algonauts,
     Arrays,
@@ -82,6 +83,15 @@ def test_what_is_no_subject_is_named(opened, tmp_path):
         Pooled(root=str(root / "s1")).open()
     with pytest.raises(UserError, match="expected a folder for each subject in it, found none"):
         Pooled(root=str(root / "s1" / "test")).open()
+
+
+def test_a_field_of_a_subject_with_a_point_in_its_name_is_set():
+    named = Pooled(sources={"s": KaggleTable(root="s"), "s.1": KaggleTable(root="s.1")})
+    changed = override(named, ["sources.s.1.root=there", "sources.s.1.id_column=name", "sources.s.root=here"])
+    assert [one.root for one in changed.sources.values()] == ["here", "there"]
+    assert value_at(changed, "sources.s.1.root") == "there"
+    with pytest.raises(UserError, match=r"--set sources.s.1.rot=x: .* nearest: root"):
+        override(named, ["sources.s.1.rot=x"])
 
 
 def test_sources_by_name_are_the_same_as_folders(opened, pooled_folders):
