@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import starmap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,14 +18,7 @@ else:
     known = Late("submit.metrics.known")
 
 
-class TargetScores(NamedTuple):
-    """(t,) scores of each target over its own samples, NaN where undefined; samples: (t,) how many these are."""
-
-    pearson: np.ndarray
-    explained_variance: np.ndarray
-    mse: np.ndarray
-    spread_ratio: np.ndarray
-    samples: np.ndarray
+TargetScores = dict[str, np.ndarray]  # {score, or "samples": (t,)} of each target
 
 
 def scores_of(
@@ -61,13 +54,14 @@ def scores_of_blocks(
 
 def scores_over(parts: Sequence[TargetScores], ceiling: np.ndarray | None = None) -> dict[str, float]:
     """The same of `target_scores` of each."""
-    *each, samples = (np.concatenate(score) for score in zip(*parts, strict=True))
-    error, told = each[2][samples > 0], samples > 1
-    r, explained, _, spread = (score[told] for score in each)
+    every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    error, told = every["mse"][every["samples"] > 0], every["samples"] > 1
+    each = {name: values[told] for name, values in every.items()}
+    r, spread = each["pearson"], each["spread_ratio"]
     scores = {
         "pearson": over_targets.mean(r),
         "pearson_median": over_targets.median(r),
-        "explained_variance": over_targets.mean(explained),
+        "explained_variance": over_targets.mean(each["explained_variance"]),
         "mse": float(error.mean()) if len(error) else float("nan"),
         "spread_ratio": over_targets.of_known(spread, np.mean),
         "spread_ratio_median": over_targets.of_known(spread, np.median),
@@ -78,17 +72,23 @@ def scores_over(parts: Sequence[TargetScores], ceiling: np.ndarray | None = None
 
 
 def target_scores(values: np.ndarray, targets: np.ndarray) -> TargetScores:
-    """Of predictions and targets (n, t), of the rows where a target is known."""
-    samples = (~np.isnan(targets)).sum(0)
-    if len(targets) and not np.isnan(targets).any():
-        return TargetScores(
-            metrics.pearson(values, targets, "nan"),
-            metrics.explained_variance(values, targets, "nan"),
-            metrics.mse(values, targets),
-            metrics.spread_ratio(values, targets, "nan"),
-            samples,
-        )
-    return TargetScores(*known.where_known(values, targets).values(), samples)
+    """Of predictions and targets (n, t): scores over the samples that each target is known of, and how many these are.
+
+    A score that is undefined is NaN.
+    """
+    found = _each(values, targets)
+    return {**found, "samples": (~np.isnan(targets)).sum(0)}
+
+
+def _each(values: np.ndarray, targets: np.ndarray) -> TargetScores:
+    if not len(targets) or np.isnan(targets).any():
+        return known.where_known(values, targets)
+    return {
+        "pearson": metrics.pearson(values, targets, "nan"),
+        "explained_variance": metrics.explained_variance(values, targets, "nan"),
+        "mse": metrics.mse(values, targets),
+        "spread_ratio": metrics.spread_ratio(values, targets, "nan"),
+    }
 
 
 def _added(sums: ClassificationSums, logits: np.ndarray, label: np.ndarray) -> dict[str, float]:

@@ -142,11 +142,11 @@ class RegressionSums:
         """
         sums = jax.device_get(self)
         each, rows = sums.per_target(), sums.count
-        error, signal = each["mse"], ceiling
+        error = each["mse"]
+        told = np.ones(len(error), bool)
         if sums.rows is not None:
             error, told, rows = error[sums.count > 0], sums.count > 1, sums.rows
-            each = {name: values[told] for name, values in each.items()}
-            signal = None if ceiling is None else ceiling[told]
+        each = {name: values[told] for name, values in each.items()}
         r = each["pearson"]
         found = {
             "loss": float(sums.loss / max(rows, 1)),
@@ -161,6 +161,7 @@ class RegressionSums:
         if (
             ceiling is not None and (ceiling > 0).any()
         ):  # whichever targets are known here, so that names are the same
+            signal = ceiling[told]
             known = signal > 0
             found["noise_normalised"] = over_targets.mean(r[known] / np.sqrt(signal[known]))
         return found | means_of_terms(sums.terms, rows)
