@@ -5,12 +5,13 @@
 FOLDER holds Kaggle folders, a session each, and a teacher is a run of such data (configs/pooled.py, a ridge regression
 of Pooled, folds or seeds of one); of several the mean teaches. IMAGES is a folder of images; without it, COUNT crops of
 the sessions' training images are made, each of 60 to 100 % of the side, mirrored half of the time, in black and white
-where its image is. No test image is among them. The small network learns once from the responses alone and once from
-the teacher alone, by the same recipe, and is scored beside the teacher on each session that has a solution.csv; OUT has
-each one's predictions by session. Started again, it makes what is missing. How Cowley et al. (2023) came to networks
-that are thousands of times smaller than their ensemble, with millions of images.
+where its image is. None is of a test image of any session. The small network learns once from the responses alone and
+once from the teacher alone, by the same recipe, and is scored beside the teacher on each session that has a
+solution.csv; OUT has each one's predictions by session. Started again, it makes what is missing. How Cowley et al.
+(2023) came to networks that are thousands of times smaller than their ensemble, with millions of images.
 """
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,23 @@ from submit.scores.compare import compare
 BLOCK = 2000  # images that are predicted at a time
 
 
+def untested(sessions: list[Path]) -> list[Path]:
+    """The training images of all sessions that no session has to predict, under whatever name."""
+
+    def images(split: str) -> list[Path]:
+        return [file for session in sessions for file in sorted((session / split).iterdir())]
+
+    tests = {checksum(file) for file in images("test")}
+    return [file for file in images("train") if checksum(file) not in tests]
+
+
+def checksum(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
 def crops(sessions: list[Path], count: int, out: Path, seed: int = 0) -> Path:
     """`count` of the training images, which come in turn, as PNG."""
-    files = [file for session in sessions for file in sorted((session / "train").iterdir())]
+    files = untested(sessions)
     out.mkdir(parents=True, exist_ok=True)
     for k in range(count):
         path = out / f"{k:06d}.png"
@@ -56,21 +71,31 @@ def crops(sessions: list[Path], count: int, out: Path, seed: int = 0) -> Path:
 
 
 def taught(teachers: list[Path], images: Path, out: Path) -> Path:
-    """The mean of what teachers predict for a folder of images, named as `ImageTree` names these."""
-    if out.exists():
-        return out
+    """The mean of what teachers predict for a folder of images, named as `ImageTree` names these.
+
+    It is made anew where it is of other teachers, checkpoints or images.
+    """
     runs = [jaxlab.load(path) for path in teachers]
     if wrong := [str(run.rundir.path) for run in runs if run.targets != runs[0].targets]:
         raise click.UsageError(f"expected teachers of the same targets, found others in {', '.join(wrong)}")
     files = ImageTree(root=str(images)).open().train.ids
+    digests = [[one.checkpoint(run.usual).meta()["digest"] for one in run.members] for run in runs]
+    if out.exists() and is_of(Predictions.load(out), digests, files):
+        return out
     blocks = [files[start : start + BLOCK] for start in range(0, len(files), BLOCK)]
     values = [
         np.mean([run.predict([images / name for name in block.tolist()]) for run in runs], 0, np.float64)
         for block in blocks
     ]
     mean = np.concatenate(values).astype(np.float32)
-    Predictions(files, mean, np.array(runs[0].targets), "regression").save(out)
+    made = Predictions(files, mean, np.array(runs[0].targets), "regression", "images", {"teachers": digests})
+    made.save(out)
     return out
+
+
+def is_of(made: Predictions, digests: list[list[str]], files: np.ndarray) -> bool:
+    """Whether predictions are of checkpoints and images."""
+    return made.provenance.get("teachers") == digests and made.ids.tolist() == files.tolist()
 
 
 def small(size: int, epochs: float) -> Experiment:
@@ -133,7 +158,7 @@ def main(
     """Train what is missing and print a table for each session."""
     jaxlab.prepare()
     sessions = [path for path in sorted(folder.iterdir()) if (path / "train.csv").is_file()]
-    shown = images or crops(sessions, count, out / f"crops{count}")
+    shown = images or crops(sessions, count, out / f"crops{count}-untested")
     teacher = taught(list(teachers), shown, out / "teacher.npz")
     runs = {
         name: jaxlab.train(experiment, out / name.replace(" ", "_"), name=name)

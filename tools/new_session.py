@@ -20,7 +20,7 @@ import pandas as pd
 
 import jaxlab
 from jaxlab.core.config import load_file, override
-from jaxlab.data import KaggleTable, Pooled
+from jaxlab.data import KaggleTable, Pooled, fingerprint
 from jaxlab.optim import Freeze
 from submit.cli.tables import show_compared
 from submit.scores.compare import compare
@@ -90,6 +90,16 @@ def longer(experiment: Any, count: int) -> Any:
     return replace(experiment, training=training, finetune=replace(experiment.finetune, rules=tuple(rules)))
 
 
+def check_core(core: Path, session: Path) -> None:
+    """Raises UsageError for a run that was trained on the session, by its data or its name."""
+    trained = jaxlab.load(core)
+    own = fingerprint(KaggleTable(root=str(session)).open())
+    if own in trained.info["data"].get("subjects", {}).values() or session.name in trained.subjects:
+        raise click.UsageError(
+            f"--core {core}: was trained on {session.name}; expected a run that has not seen it"
+        )
+
+
 def predicted(run: Path) -> Path:
     """The file of its predictions of the new session's test images."""
     loaded = jaxlab.load(run)
@@ -125,6 +135,8 @@ def main(
         config: Any = load_file(CONFIGS / "pooled.py")
         config = override(replace(config, data=others), [f"model.pretrained={pretrained}", *settings])
         core = jaxlab.train(config, out / "core", name=f"core without {new}")
+    else:
+        check_core(core, folder / new)
     for count in (int(count) for count in counts.split(",")):
         few = subset(folder / new, count, out / f"data/{new}-{count}")
         files: list[Path] = []

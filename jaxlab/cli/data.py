@@ -70,17 +70,27 @@ def prepare(config: Path, out: Path, size: tuple[int, int] | None, settings: tup
 @click.argument("out", type=Output(".csv"))
 @click.option("--lh", type=Here(), help="The left hemisphere's surface.")
 @click.option("--rh", type=Here(), help="The right hemisphere's.")
-@click.option("--with-subject", is_flag=True, help="Name targets subj01.lh.00042, as of several subjects.")
-def coordinates(subject: Path, out: Path, lh: Path | None, rh: Path | None, with_subject: bool) -> None:
+@click.option(
+    "--with-subject", is_flag=True, help="Name targets subj01.lh.00042, as Algonauts of several subjects."
+)
+@click.option("--pooled", is_flag=True, help="Name them subj01/lh.00042, as Pooled data.")
+def coordinates(
+    subject: Path, out: Path, lh: Path | None, rh: Path | None, with_subject: bool, pooled: bool
+) -> None:
     """Write where an Algonauts SUBJECT's vertices lie to OUT.
 
     OUT is a table for readouts. SUBJECT is a folder of Algonauts 2023, whose roi_masks say which vertices of fsaverage
     its responses are of. Surfaces are FreeSurfer's (fsaverage/surf/lh.sphere), or .npy files of (163842, 3) numbers.
     """
     with without_collecting():
+        from jaxlab.core.subjects import SEPARATOR
         from jaxlab.data.prepare.coordinates import write_coordinates
+    if with_subject and pooled:
+        raise click.UsageError("--with-subject, --pooled: expected one of them, found both")
+    name = subject.absolute().name
+    before = f"{name}{SEPARATOR}" if pooled else f"{name}." if with_subject else ""
     surfaces = {name: path for name, path in (("lh", lh), ("rh", rh)) if path is not None}
-    count = write_coordinates(subject, surfaces, out, with_subject)
+    count = write_coordinates(subject, surfaces, out, before)
     click.echo(f"{out}: written, {count:,} targets")
 
 

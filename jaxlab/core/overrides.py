@@ -73,13 +73,25 @@ def read_at(config: Component, path: str, text: str, said: str) -> Any:
 
 
 def _at(node: Any, path: list[str], said: str, depth: int | None = None) -> Any:
-    for number, head in enumerate(path[:depth]):
-        node = _child(node, head, _Setting(path[number:], None, said))
+    left, beyond = path[:depth], [] if depth is None else path[depth:]
+    while left:
+        head, *left = _keyed(node, left)
+        node = _child(node, head, _Setting([head, *left, *beyond], None, said))
     return node
+
+
+def _keyed(node: Any, path: list[str]) -> list[str]:
+    """`path` from `node` on, where a name that has points in it is one part."""
+    if isinstance(node, Mapping):
+        for count in range(len(path), 0, -1):
+            if (key := ".".join(path[:count])) in node:
+                return [key, *path[count:]]
+    return path
 
 
 def _replaced(node: Any, settings: list[_Setting]) -> Any:
     """`node` made anew, once: two settings may each contradict the old value of the other's field."""
+    settings = [setting._replace(path=_keyed(node, setting.path)) for setting in settings]
     heads = dict.fromkeys(setting.path[0] for setting in settings)
     values = {head: _value(node, head, [s for s in settings if s.path[0] == head]) for head in heads}
     if isinstance(node, tuple):
@@ -118,7 +130,7 @@ def _child(node: Any, head: str, first: _Setting) -> Any:
     hints = hints_of(type(node))
     if head not in hints:
         named = said.partition("=")[0].rpartition(" ")[2]
-        before = named.split(".")[: -len(first.path)]
+        before = named.split(".")[: -len(".".join(first.path).split("."))]
         inner = [
             ".".join([*before, field, head]) for field in hints if _has_field(getattr(node, field), head)
         ]

@@ -122,12 +122,7 @@ def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
     these have: what pooling adds, as `subject`, follows from names and images, which are in it.
     """
     if opened.subjects:
-        asked = list(columns)
-        each = [
-            f"{name} {fingerprint(one, [column for column in asked if column in one.train.columns])}"
-            for name, one in opened.subjects.items()
-        ]
-        return hashlib.sha256("\n".join(each).encode()).hexdigest()
+        return fingerprint_of_all(fingerprints(opened.subjects, columns))
     train = opened.train
     sha = hashlib.sha256("\n".join([opened.kind, *opened.targets, "", *train.ids.tolist()]).encode())
     for values in (train.target, train.label):
@@ -141,6 +136,21 @@ def fingerprint(opened: Opened, columns: Iterable[str] = ()) -> str:
     for name in columns:
         sha.update("\n".join([name, *_texts(train.columns[name])]).encode())
     return sha.hexdigest()
+
+
+def fingerprints(subjects: Mapping[str, Opened], columns: Iterable[str] = ()) -> dict[str, str]:
+    """{subject: fingerprint}, of those of the columns that its samples have."""
+    asked = list(columns)
+    return {
+        name: fingerprint(one, [column for column in asked if column in one.train.columns])
+        for name, one in subjects.items()
+    }
+
+
+def fingerprint_of_all(subjects: Mapping[str, str]) -> str:
+    """That of several subjects' data, from `fingerprints`."""
+    each = [f"{name} {found}" for name, found in subjects.items()]
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
 def with_texts(found: str, columns: Mapping[str, np.ndarray]) -> str:

@@ -1,6 +1,7 @@
 """Scores of predictions on the host, under the names that a network's validation has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -17,6 +18,9 @@ else:
     known = Late("submit.metrics.known")
 
 _ROWS = 65_536  # of logits looked at a time, each several times over
+
+
+TargetScores = dict[str, np.ndarray]  # {score, or "samples": (t,)} of each target
 
 
 def scores_of(
@@ -41,39 +45,52 @@ def scores_of(
 
 
 def scores_of_blocks(
-    blocks: Sequence[tuple[np.ndarray, np.ndarray]], ceiling: np.ndarray | None = None
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]], ceiling: np.ndarray | None = None
 ) -> dict[str, float]:
     """Of predictions and targets (n, t) of several subjects, each with samples of its own: over all their targets.
 
-    ceiling: (t,) of all subjects' targets, one subject after the other.
+    blocks: of which one at a time is in memory. ceiling: (t,) of all subjects' targets, one subject after the other.
     """
-    by_block = [_each(values, targets) for values, targets in blocks]
-    seen = np.concatenate([~np.isnan(targets).all(0) for _, targets in blocks])
-    r, explained, error, spread = (np.concatenate(score)[seen] for score in zip(*by_block, strict=True))
-    ceiling = None if ceiling is None else ceiling[seen]
+    return scores_over(list(starmap(target_scores, blocks)), ceiling)
+
+
+def scores_over(parts: Sequence[TargetScores], ceiling: np.ndarray | None = None) -> dict[str, float]:
+    """The same of `target_scores` of each."""
+    every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    error, told = every["mse"][every["samples"] > 0], every["samples"] > 1
+    each = {name: values[told] for name, values in every.items()}
+    r, spread = each["pearson"], each["spread_ratio"]
     scores = {
         "pearson": over_targets.mean(r),
         "pearson_median": over_targets.median(r),
-        "explained_variance": over_targets.mean(explained),
+        "explained_variance": over_targets.mean(each["explained_variance"]),
         "mse": float(error.mean()) if len(error) else float("nan"),
         "spread_ratio": over_targets.of_known(spread, np.mean),
         "spread_ratio_median": over_targets.of_known(spread, np.median),
     }
     if ceiling is not None and (ceiling > 0).any():
-        scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling))
+        scores["noise_normalised"] = over_targets.mean(metrics.noise_normalised(r, ceiling[told]))
     return scores
 
 
-def _each(values: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
-    """(t,) r, explained variance, squared error and spread ratio, of the rows where a target is known."""
-    if len(targets) and not np.isnan(targets).any():
-        return [
-            metrics.pearson(values, targets, "nan"),
-            metrics.explained_variance(values, targets, "nan"),
-            metrics.mse(values, targets),
-            metrics.spread_ratio(values, targets, "nan"),
-        ]
-    return list(known.where_known(values, targets).values())
+def target_scores(values: np.ndarray, targets: np.ndarray) -> TargetScores:
+    """Of predictions and targets (n, t): scores over the samples that each target is known of, and how many these are.
+
+    A score that is undefined is NaN.
+    """
+    found = _each(values, targets)
+    return {**found, "samples": (~np.isnan(targets)).sum(0)}
+
+
+def _each(values: np.ndarray, targets: np.ndarray) -> TargetScores:
+    if not len(targets) or np.isnan(targets).any():
+        return known.where_known(values, targets)
+    return {
+        "pearson": metrics.pearson(values, targets, "nan"),
+        "explained_variance": metrics.explained_variance(values, targets, "nan"),
+        "mse": metrics.mse(values, targets),
+        "spread_ratio": metrics.spread_ratio(values, targets, "nan"),
+    }
 
 
 def _added(sums: ClassificationSums, logits: np.ndarray, label: np.ndarray) -> dict[str, float]:

@@ -16,7 +16,7 @@ from jaxlab.data.device.augment import Augmentation, Flip, Normalize
 from jaxlab.data.device.channels import Channel
 from jaxlab.data.device.mix import Mix
 from jaxlab.data.images import Images
-from jaxlab.data.source import Opened, Source, fingerprint, with_texts
+from jaxlab.data.source import Opened, Source, fingerprint, fingerprint_of_all, fingerprints, with_texts
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.split import RandomSplit, Split
 from jaxlab.encode import CachedFeatures
@@ -227,6 +227,20 @@ class Experiment(Component):
 
     def fingerprint(self, opened: Opened) -> str:
         """Of the labelled data, with those columns, and those predictions of others, that are learned from."""
+        return self.fingerprints(opened)[0]
+
+    def fingerprints(self, opened: Opened) -> tuple[str, dict[str, str]]:
+        """`fingerprint`, and {subject: that of its own data} where several are pooled."""
+        subjects = fingerprints(opened.subjects, self.learned_columns)
+        found = fingerprint_of_all(subjects) if subjects else fingerprint(opened, self.learned_columns)
+        teachers = [one.teacher or one.distill for one in self.goals.values()]
+        digests = [teacher.digest(opened.train.ids) for teacher in teachers if teacher is not None]
+        whole = hashlib.sha256("\n".join([found, *digests]).encode()).hexdigest() if digests else found
+        return with_texts(whole, texts_read(getattr(self.data, "encoders", ()), opened.train)), subjects
+
+    @property
+    def learned_columns(self) -> tuple[str, ...]:
+        """Further columns that are learned from."""
         own = {
             kind.usual_truth for kind in KINDS.values()
         }  # in the fingerprint already, whatever columns are called
@@ -235,12 +249,7 @@ class Experiment(Component):
         columns = dict.fromkeys(one.truth for one in goals if one.teacher is None and one.truth not in own)
         if any(part.of_answers for one in goals for part in one.loss.parts):
             columns |= {ANSWERS: None}
-        columns |= dict.fromkeys(self._texts)
-        teachers = [one.teacher or one.distill for one in goals]
-        digests = [teacher.digest(opened.train.ids) for teacher in teachers if teacher is not None]
-        found = fingerprint(opened, columns)
-        found = hashlib.sha256("\n".join([found, *digests]).encode()).hexdigest() if digests else found
-        return with_texts(found, texts_read(getattr(self.data, "encoders", ()), opened.train))
+        return tuple(columns | dict.fromkeys(self._texts))
 
     def _check_objectives(self) -> None:
         if self.objectives and (self.head, self.loss) != (Linear(), Mse()):

@@ -79,6 +79,15 @@ def _check_images(experiment: "Experiment", task: Pretext) -> None:
         )
 
 
+def check_rivals(task: Pretext | None, count: int) -> None:
+    """Raises UserError for a task of several views with `count` validation images of which none has another."""
+    if task is not None and task.views > 1 and count < 2:
+        raise UserError(
+            f"split: pretext={type(task).__name__}() tells an image from others; expected 2 images or more for "
+            f"validation, found {count}; give a larger share (split.validation)"
+        )
+
+
 def _check_pairs(goals: "dict[str, Objective]", task: Pretext | None) -> None:
     """A loss of pairs is of a task of two views, and the reverse."""
     views = 1 if task is None else task.views

@@ -21,6 +21,7 @@ from jaxlab.data.source import Opened
 from jaxlab.experiment.experiment import Experiment
 from jaxlab.experiment.inputs import Input, Portion, encoders_of, examined, posed_targets
 from jaxlab.experiment.network import NetworkShapes, builder, shapes_of
+from jaxlab.experiment.posed import check_rivals
 from jaxlab.experiment.questions import check_layers, language_of
 from jaxlab.experiment.seen import input_of
 from jaxlab.experiment.sides import asked_of_mirrored, divided, seen_on_both_sides, unvalidated
@@ -243,6 +244,7 @@ def resolve(
     Raises UserError where parts of the experiment do not go with one another or with the data.
     """
     positions, steps_per_epoch = divided(experiment, opened)
+    check_rivals(experiment.pretext, len(positions[1]))
     encoders = encoders_of(experiment, levels, records)
     source = type(experiment.data).__name__
     missing = experiment.missing

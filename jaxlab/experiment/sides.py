@@ -1,6 +1,7 @@
 """How samples are divided into those to learn from and those to validate on, and what is said of them."""
 
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -40,13 +41,14 @@ def divided(experiment: Experiment, opened: Opened) -> tuple[tuple[np.ndarray, n
 
 
 def unvalidated(opened: Opened, validate: np.ndarray) -> list[str]:
-    """A line on subjects without a sample for validation."""
-    seen = set(opened.train.columns["subject"][validate].tolist()) if opened.subjects else set()
-    if not (without := [name for name in opened.subjects if name not in seen]):
+    """A line on subjects without two samples for validation, which a correlation takes."""
+    seen = Counter(opened.train.columns["subject"][validate].tolist()) if opened.subjects else Counter()
+    if not (few := [name for name in opened.subjects if seen[name] < 2]):
         return []
     return [
-        f"no sample of {examples(without, 20)} is for validation: their targets have no part in its scores, nor in "
-        "which checkpoint is the best; a larger share (split.validation), or another split.seed, gives them some"
+        f"fewer than two samples of {examples(few, 20)} are for validation: their targets have no part in its "
+        "correlations, nor in which checkpoint is the best; a larger share (split.validation), or another split.seed, "
+        "gives them some"
     ]
 
 

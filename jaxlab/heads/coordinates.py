@@ -1,5 +1,6 @@
 """Where targets lie, as on a cortex: a table of coordinates by target name."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxlab.core import tree
+from jaxlab.core.subjects import SEPARATOR, subjects_in, without_subject
 from jaxlab.core.types import UserError
 from jaxlab.data.readers.tables import ids_of, read_columns, read_header
 from jaxlab.data.source import examples
@@ -26,7 +28,9 @@ def read_coordinates(path: Path, targets: tuple[str, ...]) -> Float[np.ndarray, 
     """From a CSV or Parquet file whose first column names targets and whose next one to three are numbers.
 
     They start at 0, and the axis along which these targets spread most ends at 100; axes that are not there are 0.
-    Further rows are passed over. Raises UserError for a file that does not place every target, or all at one spot.
+    Further rows are passed over. Targets SUBJECT/TARGET may be SUBJECT.TARGET there; those of one subject, as each
+    readout of `PerSubject` has, may be TARGET alone. Raises UserError for a file that does not place every target, or
+    all at one spot.
     """
     name, *axes = read_header(path)
     if not 1 <= len(axes) <= AXES:
@@ -45,7 +49,8 @@ def read_coordinates(path: Path, targets: tuple[str, ...]) -> Float[np.ndarray, 
             f"{path}: expected a number in each of {examples(axes)}, found none of {examples(odd)}"
         )
     row = {target: k for k, target in enumerate(names.tolist())}
-    if absent := [target for target in targets if target not in row]:
+    wanted = next((form for form in _forms(targets) if all(target in row for target in form)), targets)
+    if absent := [target for target in wanted if target not in row]:
         near = difference(absent, row)
         problems.append(
             f"{path}: expected coordinates of {len(targets)} targets, found none of {len(absent)} of them "
@@ -53,7 +58,17 @@ def read_coordinates(path: Path, targets: tuple[str, ...]) -> Float[np.ndarray, 
         )
     if problems:
         raise UserError("; ".join(problems))
-    return _scaled(values[[row[target] for target in targets]], path)
+    return _scaled(values[[row[target] for target in wanted]], path)
+
+
+def _forms(targets: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The names that a table may have for them."""
+    yield targets
+    if not all(SEPARATOR in target for target in targets):
+        return
+    yield tuple(target.replace(SEPARATOR, ".", 1) for target in targets)
+    if len(subjects_in(targets)) == 1:
+        yield tuple(without_subject(target) for target in targets)
 
 
 def _scaled(values: Float[np.ndarray, "t k"], path: Path) -> Float[np.ndarray, "t 3"]:

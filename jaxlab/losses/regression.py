@@ -15,7 +15,7 @@ from jaxlab.losses.base import About, Loss, Space
 class TargetLoss(Loss):
     """Base of the losses that have a value for each sample and target, and are its mean over targets.
 
-    Missing targets are left out of it: then each known value of a batch counts alike.
+    Missing targets are left out of it: then each known value of a batch counts alike, and over batches each batch.
     """
 
     leaves_out_missing: ClassVar[bool] = True

@@ -135,29 +135,35 @@ class RegressionSums:
 
         A score is NaN where it is undefined of every target, as all are of one sample (`over_targets`). The spread
         ratio is that of the targets that vary.
+        Where targets may be missing, one that is known of a single sample, or of none, has no part in what one sample
+        cannot tell: it did not fail.
         ceiling: (t,) fraction of variance that is signal; gives `noise_normalised`, the mean of
         r / sqrt(ceiling) over targets with a ceiling above 0.
         """
         sums = jax.device_get(self)
         each, rows = sums.per_target(), sums.count
-        if sums.rows is not None:  # a target that is known nowhere has no part in the scores
-            seen, rows = sums.count > 0, sums.rows
-            each = {name: values[seen] for name, values in each.items()}
-            ceiling = None if ceiling is None else ceiling[seen]
+        error = each["mse"]
+        told = np.ones(len(error), bool)
+        if sums.rows is not None:
+            error, told, rows = error[sums.count > 0], sums.count > 1, sums.rows
+        each = {name: values[told] for name, values in each.items()}
         r = each["pearson"]
         found = {
             "loss": float(sums.loss / max(rows, 1)),
             "pearson": over_targets.mean(r),
             "pearson_median": over_targets.median(r),
             "explained_variance": over_targets.mean(each["explained_variance"]),
-            "mse": float(each["mse"].mean()) if len(r) else float("nan"),
+            "mse": float(error.mean()) if len(error) else float("nan"),
             "spread_ratio": over_targets.of_known(each["spread_ratio"], np.mean),
             "spread_ratio_median": over_targets.of_known(each["spread_ratio"], np.median),
             "constant_targets": int(np.isnan(r).sum()),
         }
-        if ceiling is not None and (ceiling > 0).any():
-            known = ceiling > 0
-            found["noise_normalised"] = over_targets.mean(r[known] / np.sqrt(ceiling[known]))
+        if (
+            ceiling is not None and (ceiling > 0).any()
+        ):  # whichever targets are known here, so that names are the same
+            signal = ceiling[told]
+            known = signal > 0
+            found["noise_normalised"] = over_targets.mean(r[known] / np.sqrt(signal[known]))
         return found | means_of_terms(sums.terms, rows)
 
 

@@ -19,14 +19,18 @@ def breakdowns(run: "Run", which: "Which | None", untrained: bool) -> "Iterator[
 
     What is `labelled` has no values: they would be of every sample and target. Subjects are regions.
     """
-    subjects = {name: run.subject(name) for name in run.subjects}
-    for parts in zip(*(one.breakdowns(which, untrained) for one in subjects.values()), strict=True):
-        first = parts[0][0]
+    each = [list(_without_values(run.subject(name), which, untrained)) for name in run.subjects]
+    for parts in zip(*each, strict=True):
         rows = np.concatenate([labelled.rows for labelled, _ in parts])
-        yield (
-            Labelled(first.split, rows, np.empty((0, 0)), first.untrained),
-            joined([found for _, found in parts], list(subjects)),
-        )
+        yield parts[0][0]._replace(rows=rows), joined([found for _, found in parts], run.subjects)
+
+
+def _without_values(
+    run: "Run", which: "Which | None", untrained: bool
+) -> "Iterator[tuple[Labelled, ByTarget]]":
+    for labelled, found in run.breakdowns(which, untrained):
+        assert isinstance(found, ByTarget)
+        yield labelled._replace(values=np.empty((0, 0))), found
 
 
 def joined(parts: Sequence[ByTarget], subjects: Sequence[str]) -> ByTarget:

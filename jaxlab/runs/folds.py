@@ -1,6 +1,6 @@
 """Folds as a run: a run for each fold in RUN/fold0, RUN/fold1, ..., and what they predict together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from jaxlab.core.config import to_json
 from jaxlab.core.plots import score_dots
 from jaxlab.core.score_tables import score_tables
 from jaxlab.core.types import UserError
-from jaxlab.evaluate.scores import scores_of, scores_of_blocks
+from jaxlab.evaluate.scores import TargetScores, scores_of, scores_over, target_scores
 from jaxlab.experiment.sides import divided
 from jaxlab.experiment.study import Study, innermost
 from jaxlab.objectives import Labelled
@@ -61,16 +61,22 @@ class FoldsRun(TogetherRun):
     def conclude(cls, study: Study, rundir: RunDirectory, session: Session) -> str | None:
         """The out-of-fold predictions, and a table of scores."""
         run = cls(rundir, study)
-        parts = run.by_subject
-        kept = {name: part.kept for name, part in parts.items()}
-        found = {name: predictions for name, predictions in kept.items() if predictions is not None}
-        whole = len(found) == len(parts)
+        *others, last = run.by_subject.values()
+        whole = all(part.kept is not None for part in (*others, last))
         if not whole and not session.budget.allows(["start", "compile", *["validation"] * len(run.members)]):
             return "the out-of-fold predictions"
-        found |= {name: part.out_of_fold() for name, part in parts.items() if name not in found}
-        by_fold = run.scores_by_fold(found)
+        held: list[Predictions] = []
+
+        def each() -> Iterator[Predictions]:
+            for part in others:
+                yield part.made(keep=not whole)
+            held.append(last.made())
+            yield held[0]
+
+        by_fold = run.scores_by_fold(each())
         if not whole:
-            _keep(run, by_fold, found)
+            _keep(run, by_fold)
+            held[0].save(last.rundir.predictions("out_of_fold"))  # last: it tells that all is there
         _report(session.console, by_fold)
         return None
 
@@ -80,24 +86,37 @@ class FoldsRun(TogetherRun):
         found: Any = {name: self.subject(name) for name in self.subjects}
         return found or {"": self}
 
-    def scores_by_fold(self, predictions: Mapping[str, Predictions]) -> dict[str, NamedScores]:
+    def made(self, keep: bool = False) -> Predictions:
+        """Those `kept`, or made anew, and then kept where that is asked for."""
+        if (found := self.kept) is not None:
+            return found
+        predictions = self.out_of_fold()
+        if keep:
+            predictions.save(self.rundir.predictions("out_of_fold"))
+        return predictions
+
+    def scores_by_fold(self, each: Iterable[Predictions]) -> dict[str, NamedScores]:
         """{"fold0": scores, ..., "all": scores} of `by_subject`'s out-of-fold predictions: of a fold's samples, of all.
 
-        Of several subjects over the targets of all.
+        Of several subjects over the targets of all. each: of which one subject's at a time are in memory.
         """
         if not self.subjects:
-            return scores_by_fold(predictions[""])
-        names = [f"fold{number}" for number in range(len(self._networks))]
-        blocks: dict[str, list[Any]] = {name: [] for name in (*names, "all")}
-        for subject, run in self.by_subject.items():
-            values, truth = predictions[subject].values, run.primary.truth(run.opened.train)
-            assert truth is not None
-            rows = [fold.positions[1] for fold in run._networks]
-            every = np.sort(np.concatenate(rows))
-            for name, chosen in zip((*names, "all"), (*rows, every), strict=True):
-                blocks[name].append((values[np.searchsorted(every, chosen)], truth[chosen]))
+            (predictions,) = each
+            return scores_by_fold(predictions)
+        parts = list(map(FoldsRun._by_target, self.by_subject.values(), each))
         ceiling = self.primary.ceiling(self.opened)
-        return {name: scores_of_blocks(own, ceiling) for name, own in blocks.items()}
+        return {name: scores_over([part[name] for part in parts], ceiling) for name in parts[0]}
+
+    def _by_target(self, predictions: Predictions) -> dict[str, TargetScores]:
+        """The same of each of one subject's targets."""
+        truth = self.primary.truth(self.opened.train)
+        assert truth is not None
+        rows = {f"fold{number}": fold.positions[1] for number, fold in enumerate(self._networks)}
+        rows["all"] = every = np.sort(np.concatenate(list(rows.values())))
+        return {
+            name: target_scores(predictions.values[np.searchsorted(every, chosen)], truth[chosen])
+            for name, chosen in rows.items()
+        }
 
     # -- predictions
 
@@ -190,8 +209,7 @@ class FoldsRun(TogetherRun):
         return found
 
     def _by_fold(self, which: Which | None, stage: str) -> dict[str, NamedScores]:
-        each = {name: run.out_of_fold(which, stage) for name, run in self.by_subject.items()}
-        return self.scores_by_fold(each)
+        return self.scores_by_fold(run.out_of_fold(which, stage) for run in self.by_subject.values())
 
     def _scores_of_all(self, which: Which | None, stage: str) -> dict[str, NamedScores]:
         """`scores_by_fold` of every objective, those of the predicted one under their plain names too."""
@@ -231,20 +249,14 @@ class FoldsRun(TogetherRun):
         return journal.validations(self.rundir.metrics).get(0, {}) if alike else {}
 
 
-def _keep(
-    run: "FoldsRun", by_fold: Mapping[str, NamedScores], predictions: Mapping[str, Predictions]
-) -> None:
-    """Out-of-fold predictions by subject, their scores and a figure of them, in the run directory."""
+def _keep(run: "FoldsRun", by_fold: Mapping[str, NamedScores]) -> None:
+    """The scores of out-of-fold predictions, and a figure of them, in the run directory."""
     scores = journal.Journal(run.rundir.path, -1)
     scores.write(0, 0, "validation", by_fold["all"])
     scores.close()
     name = run.primary.headline
     bars = {fold: scores[name] for fold, scores in by_fold.items()}
     score_dots(bars, run.rundir.plot("folds"), f"{name}, by fold and out of fold")
-    for name, part in run.by_subject.items():
-        predictions[name].save(
-            part.rundir.predictions("out_of_fold")
-        )  # last: they tell that all of them are there
 
 
 def scores_by_fold(predictions: Predictions) -> dict[str, NamedScores]:

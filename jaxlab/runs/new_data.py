@@ -113,7 +113,7 @@ def _scores(run: "Run", which: "Which | None") -> "NamedScores":
         first = one.name == run.primary.name
         asked = run if first else run.predicting(one.name)
         if isinstance(truth, BlockDiagonal):
-            scores = scores_of_blocks(list(_by_subject(asked, which)), one.ceiling(run.opened))
+            scores = scores_of_blocks(_by_subject(asked, which), one.ceiling(run.opened))
         else:
             values = asked.predicted(run.opened.train, which)
             scores = scores_of(values, one.scored(truth), one.ceiling(run.opened), one.answer_types)

@@ -24,7 +24,7 @@ from jaxlab.encode.joint import Joint, say_of_cache
 from jaxlab.encode.ridge import BandScore, Outcome, Ridge
 from jaxlab.encode.shared import Subject
 from jaxlab.encode.subjects import FittedSubjects, check_room, fit_subjects
-from jaxlab.evaluate.scores import scores_of, scores_of_blocks
+from jaxlab.evaluate.scores import TargetScores, scores_of, scores_of_blocks, scores_over, target_scores
 from jaxlab.experiment.inputs import changed_encoders, say
 from jaxlab.metrics import over_targets
 from jaxlab.objectives import Labelled, Objective, Regression, Resolved, resolved
@@ -272,14 +272,14 @@ class RidgeRun(Run):
 
     def evaluate(self, which: Which | None = None) -> dict[str, NamedScores]:
         """{"train": scores, "validation": those of the out-of-fold predictions}."""
-        blocks: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        parts: dict[str, list[TargetScores]] = {}
         for run in self.by_subject.values():
             truth = run.primary.truth(run.opened.train)
             if truth is None:
                 raise UserError(f"{self.rundir.path}: the data have no targets that are numbers")
             for one in run.labelled(which):
-                blocks.setdefault(one.split, []).append((one.values, truth[one.rows]))
-        return {split: scores_of_blocks(own, self.opened.ceiling) for split, own in blocks.items()}
+                parts.setdefault(one.split, []).append(target_scores(one.values, truth[one.rows]))
+        return {split: scores_over(own, self.opened.ceiling) for split, own in parts.items()}
 
     def labelled(self, which: Which | None = None, untrained: bool = False) -> Iterator[Labelled]:
         """Of what it has learned, and out of fold, under the name "validation"."""

@@ -397,11 +397,17 @@ class Run(ABC):
 
 
 def record(
-    task: Mapping[str, Any], fingerprint: str, devices: int, *, weights: Any = None, **more: Any
+    task: Mapping[str, Any],
+    fingerprint: str,
+    devices: int,
+    *,
+    weights: Any = None,
+    subjects: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
-    """run.json. devices: how many are used. weights: the record of pretrained ones."""
+    """run.json. devices: how many are used. weights: the record of pretrained ones. subjects: fingerprints of each."""
     used = {"platform": jax.default_backend(), "used": devices, "cores": runtime.cores()}
-    data = {"fingerprint": fingerprint}
+    data = {"fingerprint": fingerprint, **({"subjects": dict(subjects)} if subjects else {})}
     return {"task": task, "weights": weights, **more, "data": data, "devices": used, **provenance()}
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxlab.core.files import read_json
 from jaxlab.core.intervals import Interval, interval
 from jaxlab.core.types import FileWarning, UserError
-from jaxlab.evaluate.scores import scores_of, scores_of_blocks
+from jaxlab.evaluate.scores import TargetScores, scores_of, scores_over, target_scores
 from jaxlab.objectives import Resolved
 from jaxlab.pretext import PRETEXT
 from jaxlab.runs.run import NamedScores, Run, Which, numbers
@@ -133,17 +133,19 @@ def test_scores(run: Run, which: Any, predicted: Predicted) -> NamedScores:
 
 def _of_subjects(run: Run, which: Any) -> NamedScores:
     """Over the targets of all subjects whose test images' truth is known."""
-    blocks = []
-    for name in run.subjects:
-        one = run.subject(name)
-        if one.test[0] is None:
-            continue
-        predicted = cache(partial(one.predict_split, "test"))
-        if (truth := test_truth(one)) is not None:
-            blocks.append((predicted(which).values, truth))
-        elif (pair := _solved(one, which, predicted)) is not None:
-            blocks.append((pair.predicted, pair.truth))
-    return scores_of_blocks(blocks) if blocks else {}
+    each = (_of_subject(run.subject(name), which) for name in run.subjects)
+    parts = [part for part in each if part is not None]
+    return scores_over(parts) if parts else {}
+
+
+def _of_subject(run: Run, which: Any) -> TargetScores | None:
+    if run.test[0] is None:
+        return None
+    predicted = cache(partial(run.predict_split, "test"))
+    if (truth := test_truth(run)) is not None:
+        return target_scores(predicted(which).values, truth)
+    pair = _solved(run, which, predicted)
+    return None if pair is None else target_scores(pair.predicted, pair.truth)
 
 
 def _solved(run: Run, which: Any, predicted: Predicted) -> Any:

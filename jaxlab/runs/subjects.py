@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from jaxlab.core.blocks import Targets, of_columns, taken
 from jaxlab.core.subjects import SEPARATOR, subjects_in, without_subject
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import ImageRows, SharedImages
@@ -144,14 +145,38 @@ class SubjectNetwork(OfSubject, NetworkRun):
         return replace(found, task=self.task, input=replace(seen, task=self.task))  # type: ignore[type-var]
 
     @cached_property
+    def _own(self) -> np.ndarray:
+        """Positions of its labelled samples among those of all subjects."""
+        return np.flatnonzero(self.whole.as_it_is.train.columns["subject"] == self.name)
+
+    @cached_property
     def positions(self) -> tuple[np.ndarray, np.ndarray]:
         """As all subjects' samples were divided."""
-        subject = self.whole.as_it_is.train.columns["subject"]
-        own = np.flatnonzero(subject == self.name)
         learn, validate = (
-            np.searchsorted(own, side[subject[side] == self.name]) for side in self.whole.positions
+            np.searchsorted(self._own, side[np.isin(side, self._own)]) for side in self.whole.positions
         )
         return learn, validate
+
+    @cached_property
+    def _portions(self) -> dict[str, Portion]:
+        """Views of those of all subjects, whose images are decoded, or features made, once."""
+        sides = zip(self.whole._portions.items(), self.whole.positions, strict=True)
+        return {
+            split: self._of(portion, np.flatnonzero(np.isin(side, self._own)))
+            for (split, portion), side in sides
+        }
+
+    def _of(self, portion: Portion, rows: np.ndarray) -> Portion:
+        """Some rows of all subjects' samples, with its own targets as truth."""
+        columns = {
+            name: self._columns[one.name]
+            for one in self._all.objectives
+            for name in (one.name, one.taught_name)
+        }
+        truth = {
+            name: _own_truth(taken(values, rows), columns[name]) for name, values in portion.truth.items()
+        }
+        return replace(_taken(portion, rows), truth=truth, label=None, batch_of=None)
 
     def put(self, variables: Variables, layout: Layout | None = None) -> Variables:
         return super().put(replace(variables, constants=self._constants(variables)), layout)
@@ -171,7 +196,9 @@ class SubjectNetwork(OfSubject, NetworkRun):
         return found
 
     def _unlabelled(self, samples: Samples, rows: np.ndarray) -> Portion:
-        """Those to predict are decoded once for all subjects."""
+        """Those to predict are decoded once for all subjects; features of labelled ones are those of all subjects."""
+        if samples.ids is self.opened.train.ids:
+            return self.whole._unlabelled(self.whole.as_it_is.train, self._own[rows])
         if samples is not self.test[0]:
             return super()._unlabelled(samples, rows)
         subject = self.whole.test_samples().columns["subject"]
@@ -259,8 +286,12 @@ def _own(one: Resolved, columns: np.ndarray | None) -> Resolved:
     return replace(one, targets=names, first=one.first + int(columns[0]), origin=origin)
 
 
+def _own_truth(truth: Targets, columns: np.ndarray | None) -> Targets:
+    return truth if columns is None or truth.ndim == 1 else of_columns(truth, columns)
+
+
 def _taken(portion: Portion, rows: np.ndarray) -> Portion:
-    """Some rows of samples that are to be predicted."""
+    """Some rows of samples, to predict."""
     return replace(portion, ids=portion.ids[rows], rows=_rows(portion.rows, rows))
 
 

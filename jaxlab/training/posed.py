@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxlab.core.scopes import scope
-from jaxlab.core.types import Batch, Mode
+from jaxlab.core.types import EVALUATION, Batch, Mode
+from jaxlab.metrics.reduce import total
 from jaxlab.pretext import PRETEXT, evaluation_keys, training_keys
 from jaxlab.training.state import Variables
 
@@ -49,6 +51,32 @@ def passed(
         return found, batch
     views = found.outputs.reshape(-1, program.pretext.views, found.outputs.shape[1])
     return found._replace(outputs=views[:, 0]), _with_truth(program, batch, views[:, 1])
+
+
+def evaluated(program: "Program", variables: Variables, batch: Batch) -> "tuple[Forward, Batch]":
+    """`passed` in evaluation: outputs of objectives with a truth of the data are of images as they are, as predictions.
+
+    A task's own are of what it shows. The ranges are those of what it shows, too.
+    """
+    found, with_truth = passed(program, variables, batch, None, EVALUATION, ranges=True)
+    plain = [one for one in program.objectives if one.of != PRETEXT]
+    if program.pretext is None or not plain:
+        return found, with_truth
+    seen = program.prepare(batch["image"], None)
+    as_they_are, outputs = program.apply(variables, seen, EVALUATION).outputs, found.outputs
+    for one in plain:
+        columns = slice(one.first, one.first + len(one.targets))
+        outputs = outputs.at[:, columns].set(as_they_are[:, columns])
+    return found._replace(outputs=outputs), with_truth
+
+
+def compared(program: "Program", batch: Batch, axis_name: str | None) -> Batch:
+    """The batch; of a task that tells an image from others of its batch, without an image that is alone in it."""
+    if program.pretext is None or program.pretext.views == 1:
+        return batch
+    mask = batch["mask"]
+    alone = total(jnp.ones(len(mask)), mask, axis_name) < 2
+    return {**batch, "mask": mask & ~alone}
 
 
 def _with_truth(program: "Program", batch: Batch, truth: Array) -> Batch:

@@ -44,6 +44,7 @@ class Manifest(BaseModel):
 
 class _Data(BaseModel):
     fingerprint: str
+    subjects: dict[str, str] = {}
 
 
 class _Part(BaseModel):

@@ -33,6 +33,7 @@ from jaxlab.nn.spread import made_whole
 from jaxlab.objectives import Resolved, Told
 from jaxlab.optim.tuning import BACKBONE
 from jaxlab.pretext import Pretext
+from jaxlab.training.posed import compared, evaluated
 from jaxlab.training.posed import passed as passed_by
 from jaxlab.training.state import Variables
 
@@ -282,7 +283,7 @@ def evaluation_step(
     """`sums` with an evaluation batch added, of which rows where `mask` is False count as nothing; and {layer: (2, c)},
     the least and the largest value of each channel that readouts read: padding repeats a row, and moves none.
     """
-    passed, batch = passed_by(program, variables, batch, None, EVALUATION, ranges=True)
+    passed, batch = evaluated(program, variables, compared(program, batch, axis_name))
     outputs = passed.outputs
     losses = program.losses(outputs, batch, variables.constants, axis_name)
     sums = program.add(sums, outputs, losses, batch, variables.constants, axis_name)

@@ -100,8 +100,8 @@ def by_target(
 ) -> ByTarget:
     """Of predictions beside their solution. ceiling: (t,), 0 to 1. regions: name -> (t,) bool.
 
-    missing: a truth that is NaN is not known, so that its sample has no part in its target's scores, nor a target of
-    which nothing is known in its region's. Otherwise such a target has no score.
+    missing: a truth that is NaN is not known, so that its sample has no part in its target's scores, nor a target
+    that is known of less than two samples in its region's. Otherwise such a target has no score.
     Raises SubmissionError for ceilings and masks that do not fit, and for a region of the name "overall".
     """
     masks = checked_masks(regions or {}, len(pair.targets))
@@ -113,7 +113,7 @@ def by_target(
         ceiling = metrics.shares(ceiling, len(pair.targets))
     ours, truth = pair.predicted, pair.truth
     each = where_known(ours, truth, distances=True) if missing else _each(ours, truth)
-    seen = ~np.isnan(truth).all(0) if missing else np.ones(len(pair.targets), bool)
+    seen = (~np.isnan(truth)).sum(0) > 1 if missing else np.ones(len(pair.targets), bool)
     every = {OVERALL: seen, **{name: mask & seen for name, mask in masks.items()}}
     return ByTarget(len(pair.ids), pair.targets, each, ceiling, every, histogram(ours, truth))
 

@@ -50,10 +50,18 @@ def test_both_hemispheres_lie_side_by_side(tmp_path):
     assert read_coordinates(out, ("rh.00001", "lh.00000")).shape == (2, 3)
 
 
-def test_names_may_have_the_subject(tmp_path):
-    out, result = written(tmp_path, "--rh", str(tmp_path / "rh.npy"), "--with-subject")
+@pytest.mark.parametrize(
+    ("options", "before"), [(["--with-subject"], "subj01."), (["--pooled"], "subj01/"), ([], "")]
+)
+def test_names_may_have_the_subject(tmp_path, options, before):
+    """Pooled data find any of them."""
+    out, result = written(tmp_path, "--rh", str(tmp_path / "rh.npy"), *options)
     assert result.exit_code == 0, result.output
-    assert pd.read_csv(out).target.tolist() == ["subj01.rh.00000", "subj01.rh.00001"]
+    assert pd.read_csv(out).target.tolist() == [f"{before}rh.00000", f"{before}rh.00001"]
+    placed = read_coordinates(out, ("subj01/rh.00001", "subj01/rh.00000"))
+    np.testing.assert_allclose(placed, np.array([[0, 20, 0], [10, 0, 30]]) / 30 * 100, rtol=1e-5)
+    with pytest.raises(UserError, match="expected coordinates of 2 targets, found none of"):
+        read_coordinates(out, ("subj01/rh.00001", "subj02/rh.00000"))
 
 
 @pytest.mark.parametrize(

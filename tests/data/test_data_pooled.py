@@ -8,6 +8,7 @@ from pooled_folders import SEEN, SHARED, TARGETS, TEST, TRAIN, images_of, target
 
 from jaxlab import UserError
 from jaxlab.core.config import from_json, identity, override, to_json
+from jaxlab.core.overrides import value_at
 from jaxlab.data import (
     Algonauts,
     Arrays,
@@ -84,6 +85,15 @@ def test_what_is_no_subject_is_named(opened, tmp_path):
         Pooled(root=str(root / "s1" / "test")).open()
 
 
+def test_a_field_of_a_subject_with_a_point_in_its_name_is_set():
+    named = Pooled(sources={"s": KaggleTable(root="s"), "s.1": KaggleTable(root="s.1")})
+    changed = override(named, ["sources.s.1.root=there", "sources.s.1.id_column=name", "sources.s.root=here"])
+    assert [one.root for one in changed.sources.values()] == ["here", "there"]
+    assert value_at(changed, "sources.s.1.root") == "there"
+    with pytest.raises(UserError, match=r"--set sources.s.1.rot=x: .* nearest: root"):
+        override(named, ["sources.s.1.rot=x"])
+
+
 def test_sources_by_name_are_the_same_as_folders(opened, pooled_folders):
     sources = {name: KaggleTable(root=str(pooled_folders / name)) for name in TRAIN}
     named = Pooled(sources=sources)
@@ -158,10 +168,10 @@ def test_a_limit_leaves_some_of_everybody(opened):
     assert experiment.smoke().limit >= 2 * 16
 
 
-def test_a_subject_that_no_validation_sample_is_of_is_said(opened):
-    (line,) = unvalidated(opened, np.flatnonzero(opened.train.columns["subject"] != "s10")[:30])
-    assert line.startswith("no sample of s10 is for validation")
-    assert unvalidated(opened, np.array([0, 30, 50])) == []
+def test_subjects_without_two_samples_for_validation_are_said(opened):
+    (line,) = unvalidated(opened, np.array([0, 1, 30]))  # two of s1, one of s2
+    assert line.startswith("fewer than two samples of s2, s10 are for validation")
+    assert unvalidated(opened, np.array([0, 1, 30, 31, 50, 51])) == []
 
 
 def test_columns_that_pooling_adds_can_be_learned(opened):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from PIL import Image
+from pooled_folders import SEEN, SHARED, TEST, TRAIN
 
 from jaxlab import UserError
-from jaxlab.data import Arrays, ImageTree, Unlabelled
+from jaxlab.data import Arrays, ImageTree, Pooled, RandomSplit, Unlabelled
 
 
 def grey(path, value):
@@ -40,3 +41,17 @@ def test_a_labelled_source_without_its_truth(arrays_npz):
     if none is not None:
         with pytest.raises(UserError, match=r"Unlabelled.test: Arrays has no test images"):
             Unlabelled(data=none, test=True).open()
+
+
+def test_equal_images_to_learn_and_to_predict_are_one_and_on_one_side(pooled_folders):
+    """Of `pooled_folders` the last test images of s10 are the first that s1 learns."""
+    samples = Unlabelled(data=Pooled(root=str(pooled_folders)), test=True).open().train
+    place = {name: row for row, name in enumerate(samples.ids.tolist())}
+    pairs = [(place[f"s1/{k:03d}"], place[f"test/s10/t{TEST - SEEN + k}"]) for k in range(SEEN)]
+    for learned, asked in pairs:
+        assert samples.image_of[learned] == samples.image_of[asked]
+        assert samples.columns["image"][learned] == samples.columns["image"][asked]
+    assert len(np.unique(samples.image_of)) == sum(TRAIN.values()) - SHARED + len(TRAIN) * TEST - SEEN
+    for seed in range(4):
+        _, validate = RandomSplit(validation=0.5, seed=seed).split(samples)
+        assert all((learned in validate) == (asked in validate) for learned, asked in pairs)

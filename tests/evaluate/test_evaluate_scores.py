@@ -1,5 +1,6 @@
 """Scores on the host against scipy and scikit-learn."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import pearsonr, tstd
@@ -7,7 +8,7 @@ from sklearn.metrics import explained_variance_score, f1_score, mean_squared_err
 
 from jaxlab.evaluate import scores
 from jaxlab.evaluate.scores import scores_of, scores_of_blocks
-from jaxlab.metrics import ClassificationSums
+from jaxlab.metrics import ClassificationSums, RegressionSums
 from submit.scores.by_target import by_target
 from submit.scores.pairing import PairedNumbers
 
@@ -51,6 +52,39 @@ def test_a_subject_without_samples_has_no_part():
     shown = by_target(pair, missing=True)
     assert (shown.samples, shown.rows()["overall"]["targets"]) == (0, 0)
     assert np.isnan(shown.summary()["pearson"])
+
+
+def test_targets_of_a_single_sample_have_no_part_in_correlations(nans_allowed):
+    """As a subject with one validation image has; on the host, on the devices and in details, against scipy."""
+    truth = RNG.normal(size=(9, 3)).astype(np.float32)
+    values = truth + RNG.normal(size=truth.shape).astype(np.float32)
+    truth[1:, 2] = np.nan
+    r = [pearsonr(values[:, t], truth[:, t])[0] for t in range(2)]
+    ceiling = np.array([0.5, 0.0, 0.9])
+    sums = RegressionSums.start(3, missing=True).add(
+        *map(jnp.asarray, (values, truth, np.zeros(9, np.float32)))
+    )
+    pair = PairedNumbers(
+        np.arange(9).astype(str), np.array(["a", "b", "c"]), values, truth, *(np.arange(9),) * 2
+    )
+    details = by_target(pair, ceiling, missing=True)
+    for found in (scores_of(values, truth, ceiling), sums.compute(ceiling), details.summary()):
+        assert found["pearson"] == pytest.approx(np.mean(r), rel=1e-5)
+        assert found["noise_normalised"] == pytest.approx(r[0] / np.sqrt(0.5), rel=1e-5)
+    error = np.nanmean((values - truth) ** 2, axis=0).mean()
+    assert scores_of(values, truth)["mse"] == pytest.approx(error, rel=1e-5)
+    assert sums.compute()["mse"] == pytest.approx(error, rel=1e-5)
+    assert details.rows()["overall"]["targets"] == 2
+
+
+def test_scores_have_the_same_names_whatever_is_known():
+    """So that training may be told to watch them before there are any."""
+    ceiling = np.array([0.0, 0.5])
+    found = RegressionSums.start(2, missing=True).compute(ceiling)
+    assert np.isnan(found["noise_normalised"])
+    none = np.full((3, 2), np.nan)
+    none[:, 0] = 1, 2, 4  # the target without a ceiling
+    assert np.isnan(scores_of(np.ones((3, 2)), none, ceiling)["noise_normalised"])
 
 
 def test_of_classes_the_unknown_one_counts_as_wrong():

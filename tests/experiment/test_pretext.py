@@ -1,13 +1,15 @@
 """A pretext task in an experiment: what goes with it, and the same update on any number of devices."""
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
-from tiny import parts_of, steps, tiny
+from tiny import parts_of, steps, stirred, tiny
 
-from jaxlab.core.types import UserError
+from jaxlab.core.types import EVALUATION, UserError
 from jaxlab.data import Arrays, Flip, Mixup, Sobel, Unlabelled
 from jaxlab.experiment import Experiment, Folds, Objective, Training
 from jaxlab.experiment.overfit import overfitting
@@ -16,12 +18,18 @@ from jaxlab.heads import Decoder, Linear, Projection, Rates
 from jaxlab.heads.decoder import image_shape, sizes
 from jaxlab.losses import CrossEntropy, Mse, NTXent
 from jaxlab.models import ImageAndText, ShallowCNN
-from jaxlab.pretext import Contrast, Masked, Rotation
+from jaxlab.pretext import Contrast, Masked, Rotation, evaluation_keys
 from jaxlab.runs.checks import log_data
+from jaxlab.training.step import evaluation_step
 
 TURNS = {"pretext": Rotation(), "loss": CrossEntropy()}
 PAIRS = {"pretext": Contrast(dimensions=6), "loss": NTXent(), "head": Projection(layer="pool", hidden=5)}
 BLANKS = {"pretext": Masked(patch=4), "head": Decoder(channels=(4,)), "loss": Mse()}
+GOALS = {
+    "activity": Objective(head=Linear()),
+    "turn": Objective(of="pretext", head=Linear(), loss=CrossEntropy()),
+}
+BESIDE = {"pretext": Rotation(), "objectives": GOALS, "head": Linear(), "loss": Mse()}
 
 
 @pytest.mark.parametrize(
@@ -99,15 +107,44 @@ def test_a_submissions_sample_asks_nothing_of_a_task(arrays_npz, tmp_path, of, w
 
 def test_a_task_beside_the_truth_of_the_data(arrays_npz):
     """Both on one backbone, of the images that the task shows."""
-    goals = {
-        "activity": Objective(head=Linear()),
-        "turn": Objective(of="pretext", head=Linear(), loss=CrossEntropy()),
-    }
-    experiment = tiny(arrays_npz, objectives=goals, pretext=Rotation(), head=Linear(), loss=Mse())
+    experiment = tiny(arrays_npz, **BESIDE)
     recipe = resolve(experiment, experiment.data.open())
     assert recipe.task.targets["turn"] == ("0", "90", "180", "270")
     assert len(recipe.task.targets["activity"]) == 5
     assert set(parts_of(experiment).batches[0]["truth"]) == {"activity"}
+
+
+def test_validation_scores_labels_on_images_as_they_are_and_the_task_on_what_it_shows(arrays_npz):
+    """By numpy's turned images, and means of what the network says of either."""
+    experiment = tiny(arrays_npz, **BESIDE, augment=())
+    program, _, batches, state = parts_of(experiment)
+    variables, batch = stirred(state.variables), {**batches[0], "index": np.arange(8, dtype=np.int32)}
+    sums, _ = jax.jit(partial(evaluation_step, program))(variables, program.start(), batch)
+    scores = program.scores(jax.device_get(sums))
+
+    def said(images):
+        return program.apply(variables, program.prepare(images, None), EVALUATION).outputs
+
+    turns = np.asarray(jax.vmap(lambda key: jax.random.randint(key, (), 0, 4))(evaluation_keys(np.arange(8))))
+    turned = np.stack([np.rot90(image, turn) for image, turn in zip(batch["image"], turns, strict=True)])
+    outputs, of_turned = (np.asarray(jax.jit(said)(images)) for images in (batch["image"], turned))
+    activity = program.objective.in_units(outputs[:, :5], variables.constants)
+    assert scores["mse"] == pytest.approx(np.square(activity - batch["truth"]["activity"]).mean(), rel=1e-4)
+    assert scores["turn/accuracy"] == (of_turned[:, 5:].argmax(1) == turns).mean()
+
+
+def test_an_image_that_is_compared_with_no_other_has_no_score(arrays_npz):
+    """The last of 9 for validation, in batches of 8: it would be told from none."""
+    experiment = tiny(arrays_npz, **PAIRS)
+    program, _, batches, state = parts_of(experiment)
+    step = jax.jit(partial(evaluation_step, program, state.variables))
+    batch = {**batches[0], "index": np.arange(8, dtype=np.int32)}
+    whole, _ = step(program.start(), {**batch, "mask": np.ones(8, bool)})
+    both, _ = step(whole, {**batch, "mask": np.arange(8) < 1})
+    assert program.scores(jax.device_get(both)) == program.scores(jax.device_get(whole))
+    few = tiny(arrays_npz, "split.validation=0.02", **PAIRS)
+    with pytest.raises(UserError, match=r"Contrast\(\) tells .* 2 images or more for validation, found 1"):
+        resolve(few, few.data.open())
 
 
 def test_the_update_is_the_same_on_any_number_of_devices(arrays_npz):

@@ -1,6 +1,8 @@
 """A run of several subjects: one at a time, as files, and by folds."""
 
+import io
 import re
+import weakref
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -10,18 +12,27 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from pooled_folders import TARGETS, TEST, TRAIN, images_of, targets_of
+from rich.console import Console
+from tiny import train
 
 import jaxlab
 from jaxlab import UserError
 from jaxlab.cli.main import main
-from jaxlab.data import Pooled
+from jaxlab.data import Images, Pooled
+from jaxlab.encode import CachedFeatures, ImageEncoder
+from jaxlab.evaluate.evaluator import Evaluator
+from jaxlab.experiment import Experiment, Training
+from jaxlab.heads import Linear, PerSubject
+from jaxlab.models import Features, ShallowCNN
 from jaxlab.objectives import Objective, resolved
 from jaxlab.report.results import subjects
 from jaxlab.report.results.reading import Reading
 from jaxlab.report.results.report import check_subject, evidence_of
 from jaxlab.runs import keeping, new_data, predict_subjects
 from jaxlab.runs.checks import log_data
+from jaxlab.runs.folds import FoldsRun
 from jaxlab.runs.predict import of_subject
+from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
@@ -58,6 +69,82 @@ def test_scores_by_subject_are_those_of_its_samples(network):
             assert details.rows()[subject]["pearson"] == pytest.approx(np.mean(r), abs=1e-4)
             alone = network.subject(subject).evaluate()
             assert alone[labelled.split]["pearson"] == pytest.approx(np.mean(r), abs=1e-4)
+
+
+def test_details_have_one_subjects_predictions_at_a_time_and_images_decoded_once(network, monkeypatch):
+    made, predict = [], Evaluator.predict
+
+    def predicted(*arguments):
+        values = predict(*arguments)
+        made.append(weakref.ref(values))
+        assert len({one().shape[1] for one in made if one() is not None}) == 1  # each has as many targets
+        return values
+
+    monkeypatch.setattr(Evaluator, "predict", predicted)
+    assert [labelled.values.size for labelled, _ in network.breakdowns()] == [0, 0]
+    assert len(made) == 2 * len(TRAIN)
+    for split, portion in network._portions.items():
+        assert all(
+            network.subject(name)._portions[split].rows.images is portion.rows.images for name in TRAIN
+        )
+
+
+def test_folds_conclude_with_one_subjects_predictions_at_a_time(pooled, tmp_path, monkeypatch):
+    """Mean correlation by numpy; after a kill before the last file those that are there are not made again."""
+    run = copytree(pooled, tmp_path / "run")
+    files = [run / "predictions" / name / "out_of_fold.npz" for name in TRAIN]
+    before = [Predictions.load(file).values for file in files]
+    for file in (*files, run / "metrics.jsonl"):
+        file.unlink()
+    made, out_of_fold, session = [], FoldsRun.out_of_fold, Session(Console(file=io.StringIO()))
+
+    def predicted(self):
+        assert all(one() is None for one in made)
+        found = out_of_fold(self)
+        made.append(weakref.ref(found.values))
+        return found
+
+    monkeypatch.setattr(FoldsRun, "out_of_fold", predicted)
+    study = jaxlab.load(run).experiment
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxlab.runs.folds._keep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            FoldsRun.conclude(study, RunDirectory(run), session)
+    assert [file.is_file() for file in files] == [True, True, False]
+    FoldsRun.conclude(study, RunDirectory(run), session)
+    assert len(made) == len(TRAIN) + 1
+    for file, values in zip(files, before, strict=True):
+        np.testing.assert_allclose(Predictions.load(file).values, values, rtol=1e-5)
+    r = [
+        np.corrcoef(said, known)[0, 1]
+        for name, values in zip(TRAIN, before, strict=True)
+        for said, known in zip(values.T, targets_of(name).T, strict=True)
+    ]
+    scores = jaxlab.load(run).recorded()["last"]["out_of_fold"]
+    assert scores["pearson"] == pytest.approx(np.mean(r), abs=1e-4)
+
+
+def test_subjects_take_the_features_that_training_made(pooled_folders, tmp_path, monkeypatch, nans_allowed):
+    monkeypatch.setenv("JAXLAB_CACHE", str(tmp_path / "cache"))
+    encoder = ImageEncoder(
+        model=ShallowCNN(channels=(4,), kernel_sizes=(3,), norm="none"), images=Images(size=(16, 16))
+    )
+    experiment = Experiment(
+        data=CachedFeatures(data=Pooled(root=str(pooled_folders)), encoders=(encoder,)),
+        model=Features(),
+        head=PerSubject(head=Linear()),
+        training=Training(steps=1, batch_size=8),
+    )
+    run = jaxlab.load(train(experiment, tmp_path / "run"))
+    stored = sorted(path.name for path in (tmp_path / "cache" / "features").iterdir())
+    subject = run.subject("s2")
+    learn, validate = subject.labelled()
+    found = subject.predict_split("validation")
+    assert sorted(path.name for path in (tmp_path / "cache" / "features").iterdir()) == stored
+    expected = run.predict(images_of("s2")[: TRAIN["s2"]])[:, 3:5]
+    np.testing.assert_allclose(learn.values, expected[learn.rows], rtol=1e-5)
+    np.testing.assert_allclose(validate.values, expected[validate.rows], rtol=1e-5)
+    np.testing.assert_array_equal(found.values, validate.values)
 
 
 def test_a_file_for_each(pooled, tmp_path):

@@ -17,12 +17,13 @@ from submit.files.atomic import atomic
 _GAP = 0.1  # between hemispheres, of their width
 
 
-def write_coordinates(root: Path, surfaces: Mapping[str, Path], out: Path, with_subject: bool = False) -> int:
+def write_coordinates(root: Path, surfaces: Mapping[str, Path], out: Path, before: str = "") -> int:
     """Write `target,x,y,z` of each vertex of a subject's responses; how many.
 
     root: the subject's folder, whose roi_masks/{lh,rh}.all-vertices_fsaverage_space.npy say which vertices of fsaverage
         they are. surfaces: of each hemisphere its mesh, as `read_vertices` reads it.
-    with_subject: whether targets have the subject's name before them, as those of several subjects do.
+    before: what stands before each target's name, as of several subjects: "subj01." of Algonauts(subjects=...),
+        "subj01/" of Pooled data.
 
     Spheres of both hemispheres have one centre: the second is moved along x, to lie beside the first.
     Raises UserError where a mask is not there, or is of another mesh.
@@ -36,8 +37,7 @@ def write_coordinates(root: Path, surfaces: Mapping[str, Path], out: Path, with_
         if edge is not None:
             places[:, 0] += edge + _GAP * np.ptp(places[:, 0]) - places[:, 0].min()
         edge = float(places[:, 0].max())
-        stem = f"{folder.name}.{hemisphere}" if with_subject else hemisphere
-        names = vertex_names(stem, range(len(places)))
+        names = vertex_names(f"{before}{hemisphere}", range(len(places)))
         lines += [
             f"{name},{x:.6g},{y:.6g},{z:.6g}" for name, (x, y, z) in zip(names, places.tolist(), strict=True)
         ]

@@ -46,8 +46,7 @@ def joined(
 
     deep: Callable[[int], StoredLevels | None] | None = of("deep")
     ids = np.concatenate([_named(name, one.ids) for name, one in some.items()])
-    image_of = _images(of("checksum"), len(ids))
-    together = ids[np.unique(image_of, return_index=True)[1]][image_of]
+    image_of, together = alike(ids, of("checksum"))
     subject = np.repeat(np.array(list(some), np.str_), [len(one) for one in samples])
     return Samples(
         ids=ids,
@@ -105,12 +104,15 @@ def _columns(some: Mapping[str, Samples]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([one.columns[name] for one in some.values()]) for name in common}
 
 
-def _images(checksum: Callable[[int], bytes], count: int) -> np.ndarray:
-    """(n,) numbers of images, in the order in which they occur; equal files have one."""
+def alike(ids: np.ndarray, checksum: Callable[[int], bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) numbers of images, in the order in which they occur, and for each the first id of that image; equal files
+    are one.
+    """
     numbers: dict[bytes, int] = {}
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(checksum, range(count)))
-    return np.array([numbers.setdefault(one, len(numbers)) for one in found], np.int64)
+        found = list(pool.map(checksum, range(len(ids))))
+    image_of = np.array([numbers.setdefault(one, len(numbers)) for one in found], np.int64)
+    return image_of, ids[np.unique(image_of, return_index=True)[1]][image_of]
 
 
 def _checksums(samples: Samples) -> list[bytes]:

@@ -12,6 +12,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
 from jaxlab.data.readers.image_files import SUFFIXES, existing_folder, file_samples, list_folder
 from jaxlab.data.source import Opened, Source
+from jaxlab.data.sources.pooling import alike
 from jaxlab.data.sources.simulated import Simulated
 from jaxlab.data.sources.users_images import folders_in
 
@@ -121,7 +122,7 @@ class Unlabelled(Source):
 
 
 def _joined(first: Samples, second: Samples) -> Samples:
-    """The one after the other; of columns those that both have."""
+    """The one after the other; of columns those that both have. Of pooled subjects equal images are found over both."""
     if first.masks != second.masks:
         raise UserError(
             f"Unlabelled.test: labelled images have {first.masks} masks, test images {second.masks}"
@@ -137,12 +138,18 @@ def _joined(first: Samples, second: Samples) -> Samples:
         numbers = [np.arange(len(one)) if one.image_of is None else one.image_of for one in (first, second)]
         shown = np.concatenate([numbers[0], numbers[1] + numbers[0].max() + 1])
     both = [name for name in first.columns if name in second.columns]
+    columns = {name: np.concatenate([first.columns[name], second.columns[name]]) for name in both}
+    ids, together = np.concatenate([first.ids, np.char.add(_TEST, second.ids)]), None
+    if first.together is not None:
+        shown, together = alike(ids, either("checksum"))
+        columns["image"] = together
     return Samples(
-        ids=np.concatenate([first.ids, np.char.add(_TEST, second.ids)]),
+        ids=ids,
         read=either("read"),
         checksum=either("checksum"),
-        columns={name: np.concatenate([first.columns[name], second.columns[name]]) for name in both},
+        columns=columns,
         image_of=shown,
+        together=together,
         masks=first.masks,
         deep=None if first.deep is second.deep is None else either("deep"),
     )

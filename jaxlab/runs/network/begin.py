@@ -132,12 +132,14 @@ def begin(
     learned = () if existed else learned_before(recipe.experiment, opened, recipe.training.positions[1])
     for line in (*recipe.input.notes(weights), *_spaces(recipe), *recipe.training.notes, *learned):
         session.log(line)
+    fingerprint, subjects = recipe.experiment.fingerprints(opened)
     info = record(
         recipe.task.to_json(),
-        recipe.experiment.fingerprint(opened),
+        fingerprint,
         layout.count,
         layout={"parallel": layout.parallel, "several": layout.several},
         weights=weights,
+        subjects=subjects,
         finetune=recipe.training.table,
     )
     if existed:
