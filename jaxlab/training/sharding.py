@@ -164,7 +164,7 @@ class Layout:
             with rows_over(self.count):
                 return step(*arguments)
 
-        return over
+        return _named(over, step)
 
     def _spread(self, step: Callable, rows_out: bool) -> Callable:
         """`step` traced for arguments that lie as `put` and `put_batch` lay them; its results lie so, too."""
@@ -174,7 +174,13 @@ class Layout:
                 found = step(*arguments)
             return jax.lax.with_sharding_constraint(found, self.split if rows_out else self.of(found))
 
-        return laid
+        return _named(laid, step)
+
+
+def _named(function: Callable, step: Callable) -> Callable:
+    """`function` by the name of `step`, which a compiled program has in traces and messages."""
+    function.__name__ = getattr(getattr(step, "func", step), "__name__", function.__name__)
+    return function
 
 
 def _checked(mesh: MeshShape, devices: int) -> MeshShape:

@@ -36,11 +36,11 @@ def biased_norms(config, monkeypatch) -> tuple[int, list[str]]:
         monkeypatch.setattr(layer, "__call__", called)
     plain = BatchNorm.__call__
 
-    def normalised(self, x, mode):
+    def normalised(self, x, mode, **options):
         seen.append(self)
         if id(x) in biased:
             found.append(str(x))
-        return plain(self, x, mode)
+        return plain(self, x, mode, **options)
 
     monkeypatch.setattr(BatchNorm, "__call__", normalised)
     mode = Mode(train=True, row_keys=jax.random.split(jax.random.key(0), 2))

@@ -1,5 +1,7 @@
 """The layouts make the same update, on four devices: batch norm, augmentation, dropout, ragged data."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -134,6 +136,19 @@ def test_auto_takes_the_most_devices_that_share_the_batch():
     assert found == expected
     assert Layout("auto", 8, accumulate=4).count == 2
     assert Layout("single", 8).count == 1
+
+
+@pytest.mark.parametrize("parallel", ["single", "data", "fsdp"])
+def test_a_program_is_called_as_its_step(parallel):
+    """In traces, and where XLA says what took long to compile; pmap calls all of its programs alike."""
+
+    def doubled(factor, batch, axis_name=None):
+        return {name: factor * rows for name, rows in batch.items()}
+
+    layout = Layout(parallel, 8)
+    program = layout.compile(partial(doubled, 2), batch_at=0, arguments=1, rows_out=True)
+    made = program.lower(layout.put_batch({"x": np.zeros((8, 3), np.float32)}))
+    assert "doubled" in made.as_text().splitlines()[0]
 
 
 @pytest.mark.parametrize("parallel", ["pmap", "data", "fsdp"])
