@@ -82,12 +82,12 @@ def instead(patch) -> Fake:
     return made
 
 
-def search(run: Path, trials=3, sampler="random", **fields):
+def search(run: Path, trials=3, sampler="random", width=200, **fields):
     said = io.StringIO()
     plan = Search(
         experiment=OF_FOUR, space=fields.pop("space", SPACE), trials=trials, sampler=sampler, **fields
     )
-    jaxlab.train(plan, run, console=Console(file=said, width=200))
+    jaxlab.train(plan, run, console=Console(file=said, width=width))
     return said.getvalue()
 
 

@@ -49,6 +49,20 @@ def test_a_worker_that_dies_between_any_two_writes_loses_no_trial(
     assert states(tmp_path / "run") == ["COMPLETE"] * 3
 
 
+@pytest.mark.parametrize(("width", "times"), [(200, 1), (60, 2)])
+def test_trials_are_a_table_where_it_fits_and_else_lines(fake, tmp_path, width, times):
+    """A line is told as the trial ends, too."""
+    said = search(tmp_path, width=width).splitlines()
+    assert "…" not in "".join(said)
+    for number, trial in enumerate(settings(tmp_path)):
+        lr = f"{trial['optimizer.lr']:.4g}"
+        assert (
+            sum(line.startswith(f"trial {number:3d}  ") and f"optimizer.lr={lr} " in line for line in said)
+            == times
+        )
+        assert sum(line.split()[:1] == [str(number)] and lr in line for line in said) == 2 - times
+
+
 def test_a_trial_goes_on_from_the_epoch_at_which_its_process_died(fake, undisturbed, tmp_path):
     def dies(experiment, epoch):
         if epoch == 3 and len(fake.trained) == 6:

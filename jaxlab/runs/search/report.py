@@ -21,6 +21,7 @@ from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 
 _ROWS = 20  # of the table
+_WIDEST = 10_000
 _ENOUGH = 10  # trials for an idea of what each field is worth
 
 _HERE = ContextVar("told_here", default=True)
@@ -31,7 +32,7 @@ def line(search: Search, trial: Trial, best: bool) -> str:
     what = f"{search.searched} {trial.score:.4f}" if trial.score is not None else ""
     said = {
         "complete": f"{what} {'*' if best else ' '}",
-        "stopped": f"{what}, stopped at epoch {trial.epoch}: {trial.reason}",
+        "stopped": f"{what}{', ' if what else ''}stopped at epoch {trial.epoch}: {trial.reason}",
         "failed": f"failed: {trial.reason}",
         "running": "goes on",
     }[trial.state]
@@ -118,6 +119,7 @@ def _other_score(search: Search, other: Other) -> str:
 
 
 def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], session: Session) -> None:
+    """A row a trial; a line each where the terminal is too narrow for the columns."""
     others = [trial for trial in trials if trial not in ranked and trial.state != "running"]
     rows = [*ranked, *others][:_ROWS]
     title = f"{len(rows)} of {len(trials)} trials; all are in trials.csv" if len(rows) < len(trials) else ""
@@ -127,7 +129,12 @@ def _table(search: Search, trials: Sequence[Trial], ranked: Sequence[Trial], ses
         score = "" if trial.score is None else f"{trial.score:.4f}"
         ended = {"stopped": f"stopped at epoch {trial.epoch}", "failed": "failed"}.get(trial.state, "")
         table.add_row(*map(Text, (str(trial.number), score, *values, ended)))
-    session.console.print(table)
+    console = session.console
+    if console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum <= console.width:
+        console.print(table)
+        return
+    for text in [title] * bool(title) + [line(search, trial, trial in ranked[:1]) for trial in rows]:
+        session.log(text)
 
 
 def _counts(search: Search, trials: Sequence[Trial], elsewhere: Elsewhere) -> str:
