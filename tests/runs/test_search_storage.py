@@ -3,6 +3,8 @@
 import io
 import platform
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy
@@ -145,6 +147,31 @@ def test_a_password_is_in_no_file_of_the_run(fake, monkeypatch, tmp_path, url):
         rundir.config(), None, {**rundir.info(), "search": {**rundir.info()["search"], "storage": then}}
     )
     assert not [text for text in train() if "cret" in text]
+
+
+def _opened_at_once(url, folder, count=6):
+    ready = threading.Barrier(count)
+
+    def one(_):
+        ready.wait()
+        return storage.opened(url, folder).get_all_studies()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def test_workers_that_start_together_share_a_new_file(tmp_path):
+    """As it may be, each finds no tables and makes them."""
+    assert _opened_at_once(f"sqlite:///{tmp_path}/trials.db", tmp_path) == [[]] * 6
+
+
+@pytest.mark.slow
+def test_workers_that_start_together_share_a_new_postgresql_database(postgres, tmp_path):
+    engine = sqlalchemy.create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text("create database fresh"))
+    engine.dispose()
+    assert _opened_at_once(postgres.replace("/postgres?", "/fresh?"), tmp_path) == [[]] * 6
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal.log"
 _GRACE = 10  # seconds after which the lock of a process that was killed in mid-line is taken
+_WAITS = (0.1, 0.3, 1.0, 3.0)  # seconds between tries where others make a database's tables at the same time
 
 
 def opened(url: str | None, folder: Path) -> "BaseStorage":
@@ -118,7 +120,6 @@ def _cut(file: Path) -> None:
 
 
 def _database(url: str) -> "BaseStorage":
-    from optuna.storages import RDBStorage
     from sqlalchemy.engine import make_url
 
     where, parsed = shown(url), make_url(url)
@@ -126,12 +127,35 @@ def _database(url: str) -> "BaseStorage":
         parsed = parsed.set(drivername="postgresql+psycopg")
     try:
         with asking(where):
-            return RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=_engine(parsed))
+            return _with_tables(parsed)
     except ImportError as error:
         extra = 'pip install "jaxlab[postgres]"' if "psycopg" in str(error) else f"pip install {error.name}"
         raise UserError(f"--storage {where}: {error}; {extra}") from None
     except RuntimeError as error:  # tables of another version
         raise UserError(f"--storage {where}: {error}") from None
+
+
+def _with_tables(url: Any) -> "BaseStorage":
+    """The tables are made by whoever comes first; of workers that start together the others find them in a moment."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
+
+    name, options = url.render_as_string(hide_password=False), _engine(url)
+    for wait in _WAITS:
+        try:
+            return RDBStorage(name, engine_kwargs=options)
+        except SQLAlchemyError as error:
+            if not _made_meanwhile(error):
+                raise
+            time.sleep(wait)
+    return RDBStorage(name, engine_kwargs=options)
+
+
+def _made_meanwhile(error: Exception) -> bool:
+    """Whether it is what databases say of a table, its name or its row that somebody else has just made."""
+    from sqlalchemy.exc import IntegrityError
+
+    return isinstance(error, IntegrityError) or "already exists" in str(error)
 
 
 def _engine(url: Any) -> dict[str, Any]:
