@@ -165,5 +165,6 @@ def _classes(predictions: Predictions | Labels, solution: Labels) -> PairedClass
         )
     scores = predictions.values[order]
     predicted = np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
-    kind = predictions.kind
+    # a CSV does not say; where its columns are no probabilities, nothing is made of how sure they are
+    kind: ValueKind = "probabilities" if predictions.kind == "regression" else predictions.kind
     return PairedClasses(solution.ids, predictions.targets, predicted, truth, scores, place, scores_kind=kind)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import classification_report, confusion_matrix, top_k_accuracy_score
+from sklearn.metrics import log_loss as sklearns
 
 from submit import Labels, Predictions
 from submit.cli.main import main
@@ -79,6 +80,18 @@ def test_probabilities_are_calibrated_as_their_logarithms(pair):
     assert one["log_loss"] == pytest.approx(
         -log_softmax(pair.scores, 1)[np.arange(120), pair.truth].mean(), rel=1e-5
     )
+
+
+def test_a_csv_of_probabilities_has_their_log_loss(pair, tmp_path):
+    """It does not say what its columns are; where they are no probabilities, they have none."""
+    p = softmax(pair.scores, 1)
+    pd.DataFrame(p, IDS, NAMES).to_csv(tmp_path / "p.csv", index_label="id")
+    found = by_class(paired(tmp_path / "p.csv", pair.solution()))
+    assert found.scores["log_loss"] == pytest.approx(sklearns(pair.truth, p, labels=range(7)), rel=1e-6)
+    pd.DataFrame(pair.scores, IDS, NAMES).to_csv(tmp_path / "p.csv", index_label="id")
+    found = by_class(paired(tmp_path / "p.csv", pair.solution()))
+    assert "expected rows of 0 or more that add up to 1" in found.uncalibrated
+    assert "log_loss" not in found.scores
 
 
 def test_scores_that_are_no_probabilities_have_no_calibration(pair):
