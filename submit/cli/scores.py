@@ -72,7 +72,7 @@ def score(
     both = paired(predictions, solution, left_out)
     result = score_pair(both, ceiling)
     found = _breakdown(both, ceiling, rois)
-    by_usage = score_by_usage(predictions, solution, ceiling, left_out)
+    by_usage = score_by_usage(both, solution, ceiling)
     parts = {name: one.to_dict() for name, one in by_usage.items()}
     record = {**result.to_dict(), **found.to_dict(), **({"usage": parts} if parts else {})}
     console = plain_console()
