@@ -121,6 +121,17 @@ def test_files_hold_the_same(pair, tmp_path):
     assert (tmp_path / "reliability.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_json_has_null_for_bins_without_a_sample(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Predictions(IDS, pair.scores, NAMES, kind="logits").save("p.npz")
+    pd.DataFrame({"id": IDS, "label": NAMES[pair.truth]}).to_csv("solution.csv", index=False)
+    told = CliRunner().invoke(main, ["score", "p.npz", "solution.csv", "--json", "--out", "out"]).stdout
+    for text in (told, (tmp_path / "out/scores.json").read_text()):
+        bins = json.loads(text, parse_constant=pytest.fail)["reliability"]  # NaN is no JSON
+        assert [one["confidence"] is None for one in bins] == [one["samples"] == 0 for one in bins]
+        assert bins[0]["accuracy"] is None  # of seven classes the likeliest has a seventh or more
+
+
 def test_of_too_many_classes_there_are_the_mistakes_alone(pair, tmp_path, monkeypatch):
     monkeypatch.setattr("submit.scores.by_class.MOST", 5)
     found = by_class(pair)
