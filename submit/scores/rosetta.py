@@ -96,7 +96,7 @@ def rosetta(
     for area, name in ((area, name) for area in areas for name in defined):
         (of_mean, of_median), counted = whole[area, name][0], int((defined[name].counted & areas[area]).sum())
         mean = LeftOut(of_mean, left[area, name], sizes, defined[name].scale).interval()
-        drawn = Drawn(of_median, full[area, name], half[area, name], defined[name].scale)
+        drawn = Drawn(of_median, full[area, name], half[area, name], len(pair.ids), defined[name].scale)
         median = mean if counted <= 2 and of_median == of_mean else drawn.interval()
         rows.append(RegionScore(area, name, counted, mean, median))
     low = np.zeros(len(pair.targets), bool)
