@@ -53,7 +53,10 @@ class Evidence:
     def intervals(self) -> dict[str, Interval]:
         """Scores by their names in `SCORES`, each with its 95 % interval over samples."""
         if isinstance(self.found, ByClass):
-            (accuracy,) = bootstrap.estimates(likeliest(self.values), self.truth, "accuracy")
+            known = np.where(
+                self.truth < 0, -2, self.truth
+            )  # none of the classes is no class without a score
+            (accuracy,) = bootstrap.estimates(likeliest(self.values), known, "accuracy")
             return {"accuracy": accuracy.interval()}
         values, truth = self.values, self.truth
         if not (np.isfinite(values).all() and np.isfinite(truth).all()):
