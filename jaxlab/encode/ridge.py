@@ -1,6 +1,7 @@
 """Ridge regression from frozen features to all targets at once, its penalties chosen by cross-validation."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
@@ -8,6 +9,7 @@ from typing import Literal, Self
 import numpy as np
 
 from jaxlab.core.config import LATER, Component
+from jaxlab.core.machine import check_room
 from jaxlab.core.precision import loses
 from jaxlab.core.subjects import MANY
 from jaxlab.core.types import UserError
@@ -108,6 +110,17 @@ class Ridge(Component):
         return dataclasses.replace(
             self, encoders=cached.encoders, split=split, limit=24 * (MANY if self.data.pools else 1)
         )
+
+
+def check_designs(config: Ridge, rows: int, shapes: Iterable[tuple[int, ...]]) -> None:
+    """Raises UserError where what so many training rows are solved from would not fit into memory.
+
+    shapes: of a sample's features, by layer.
+    """
+    width = sum(math.prod(shape) * (len(config.blur) if len(shape) == 3 else 1) for shape in shapes)
+    folds = min(config.split.folds, rows) if config.standardize else 0
+    each = "split.folds (with standardize each has features of its own) and limit" if folds else "limit"
+    check_room("Ridge", {each: 4 * rows * min(rows, width) * (folds + 1)})
 
 
 @dataclass(frozen=True, eq=False)

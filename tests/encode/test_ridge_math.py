@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
 from jaxlab.core.types import UserError
-from jaxlab.data import Images, Simulated
+from jaxlab.data import Images, KFold, Simulated
 from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, dealt, design, eigen, fitted, folds, ridge
 from jaxlab.encode.eigen import centred, dual, primal
 from jaxlab.encode.extract import StoredLayer
@@ -430,6 +430,20 @@ def test_weights_of_bands_are_learned_from_ten_folds_at_most(monkeypatch):
     assert np.unique(many).tolist() == list(range(10))
     assert all(len(np.unique(many[fold == number])) == 1 for number in range(N // 2))
     np.testing.assert_array_equal(few, FOLD)
+
+
+def test_what_would_not_fit_into_memory_is_refused(monkeypatch):
+    """Of 2,000 rows and 5,000 features a kernel has 16 MB; each fold has one where its features are standardised."""
+    monkeypatch.setattr("jaxlab.core.machine.memory", lambda: 2**30)
+    alone = {"standardize": True, "split": KFold(folds=9999)}
+    ridge.check_designs(config(), 2000, [(10, 10, 50)])
+    ridge.check_designs(config(**alone), 2000, [(7,), (2, 2, 14)])  # 63 features: 2,001 times half a megabyte
+    with pytest.raises(
+        UserError, match=r"found about 29.8 GiB to make; most of it follows from split.folds \(with"
+    ):
+        ridge.check_designs(config(**alone), 2000, [(10, 10, 50)])
+    with pytest.raises(UserError, match=r"found about 37.3 GiB to make; most of it follows from limit"):
+        ridge.check_designs(config(blur=(0.0, 0.1)), 100_000, [(10, 10, 499), (200,)])
 
 
 @pytest.mark.usefixtures("nans_allowed")
