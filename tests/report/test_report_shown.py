@@ -27,7 +27,7 @@ def test_a_question_stands_beside_its_image(asks, words):
 
 
 def test_a_sample_of_no_class_without_a_score_is_not_right():
-    """Three of six, by Wilson's interval (scipy's); two are of none of the classes, one of these with NaN for scores."""
+    """Three of six, by Wilson's interval (scipy's); two are of no class, one of these with NaN for scores."""
     values = np.array([[2, 1], [2, 1], [1, 2], [1, 2], [1, 2], [np.nan, 2]])
     truth = np.array([0, 0, 1, 0, -1, -1])
     classes, ids = np.array(["cat", "dog"]), np.array(list("abcdef"))
