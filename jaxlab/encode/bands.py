@@ -169,7 +169,8 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
 
 def _finite(rows: np.ndarray) -> np.ndarray:
     """(b,) bool."""
-    return np.isfinite(rows.reshape(len(rows), -1).astype(np.float32)).all(1)
+    flat = rows.reshape(len(rows), -1).astype(np.float32)
+    return np.asarray(np.isfinite(flat).all(1))
 
 
 def _let_go(array: Rows) -> None:
