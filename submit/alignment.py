@@ -93,6 +93,16 @@ def without_ids(side: Predictions | Labels, ids: np.ndarray) -> Predictions | La
 
 
 @overload
+def passing_over(side: Predictions, ids: np.ndarray) -> Predictions: ...
+@overload
+def passing_over(side: Labels, ids: np.ndarray) -> Labels: ...
+def passing_over(side: Predictions | Labels, ids: np.ndarray) -> Predictions | Labels:
+    """`side` without those of its samples that have these ids, if there are any."""
+    kept = ~pd.Index(side.ids).isin(ids)
+    return side if kept.all() else _rows(side, kept)
+
+
+@overload
 def with_ids(side: Predictions, ids: np.ndarray) -> Predictions: ...
 @overload
 def with_ids(side: Labels, ids: np.ndarray) -> Labels: ...

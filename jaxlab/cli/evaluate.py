@@ -91,6 +91,7 @@ def evaluate(
         from jaxlab.runs.api import load
         from submit.cli.terminal import plain_console
         from submit.files.atomic import check_new_folder
+        from submit.files.json_text import json_of
     if out is not None:
         check_new_folder(out)
     prepare()
@@ -107,7 +108,7 @@ def evaluate(
             breakdown.write(found, out)
             say(f"{out}: written")
     if as_json:
-        click.echo(json.dumps(scores, indent=1))
+        click.echo(json_of(scores, 1))
 
 
 def _pending(

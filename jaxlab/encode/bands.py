@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlab.core.types import UserError
+from jaxlab.data.source import examples
 from jaxlab.encode.dealt import dealt
 from jaxlab.encode.repeated import Repeated, Rows
 from submit.late import Late
@@ -54,6 +56,20 @@ class Band:
     def width(self) -> int:
         """Values a sample."""
         return len(self.shift)
+
+    def check(self, ids: np.ndarray) -> None:
+        """Raises UserError where features are not finite, or too large to be squared. ids: (n,) of the rows."""
+        if np.isfinite(self.squares).all():
+            return
+        bad = [rows.start + np.flatnonzero(~_finite(self.array[rows])) for rows in _slices(self.array)]
+        if not len(odd := ids[np.concatenate(bad)]):
+            raise UserError(
+                f"features {self.name}: expected values that float32 can square, found larger ones"
+            )
+        raise UserError(
+            f"features {self.name}: those of {len(odd):,} of {len(ids):,} samples are not finite "
+            f"({examples(odd.tolist())}); look at these samples, and at the encoder's weights"
+        )
 
     def moments(self, without: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(d,) mean and variance over all training rows, or those of all folds but one."""
@@ -106,7 +122,8 @@ class Scaling:
 def measure(layer: str, blur: float, array: Rows, fold: np.ndarray) -> Band:
     """One pass over the features of the training rows; fold: (n,) the number of each one's fold."""
     counts = np.bincount(fold)
-    shift = _typical(array[:_FEW], blur)
+    with np.errstate(all="ignore"):  # what is not finite, `Band.check` tells
+        shift = _typical(array[:_FEW], blur)
     sums, squares = (np.zeros((len(counts), len(shift))) for _ in range(2))
 
     def block(rows: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -148,6 +165,12 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
     for side in (first, other):
         _let_go(side)
     return out
+
+
+def _finite(rows: np.ndarray) -> np.ndarray:
+    """(b,) bool."""
+    flat = rows.reshape(len(rows), -1).astype(np.float32)
+    return np.asarray(np.isfinite(flat).all(1))
 
 
 def _let_go(array: Rows) -> None:

@@ -1,6 +1,7 @@
 """Ridge regression from frozen features to all targets at once, its penalties chosen by cross-validation."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
@@ -8,6 +9,7 @@ from typing import Literal, Self
 import numpy as np
 
 from jaxlab.core.config import LATER, Component
+from jaxlab.core.machine import check_room
 from jaxlab.core.precision import loses
 from jaxlab.core.subjects import MANY
 from jaxlab.core.types import UserError
@@ -27,6 +29,8 @@ from jaxlab.encode.joint import ALONE, Arrays, Joint
 from jaxlab.metrics import over_targets
 
 _TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
+_TUNED_FOLDS = 10  # and for that so many at most: each takes the memory of all bands' kernels
+_SMALLEST, _LARGEST = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,8 @@ class Ridge(Component):
     data: where images and targets come from. encoders: the networks, each with its layers, whose features are read.
     blur: standard deviations of a Gaussian filter over space, in shares of the map's height and width; each layer
         that has such is taken at every one of them (0 leaves it as it is).
-    combine: "sum" weighs all bands alike, "banded" learns how much each weighs, "best" takes the one that predicts
-        best.
+    combine: "sum" weighs all bands alike, "banded" learns how much each weighs (from ten folds at most, into which more
+        are put together), "best" takes the one that predicts best.
     standardize: each unit is first divided by its standard deviation over the training rows, in each fold its own; a
         unit that is silent on nearly all images is not scaled up to the others.
     alphas: penalties; each target takes the one that predicts it best, in the out-of-fold predictions of all folds
@@ -69,9 +73,13 @@ class Ridge(Component):
 
     def check(self) -> None:
         CachedFeatures(data=self.data, encoders=self.encoders)  # the same rules
-        if not self.alphas or min(self.alphas) <= 0:
-            raise UserError(f"Ridge.alphas: expected penalties above 0, found {self.alphas}")
-        if not self.blur or min(self.blur) < 0 or len(set(self.blur)) < len(self.blur):
+        if not self.alphas or not all(_SMALLEST <= alpha <= _LARGEST for alpha in self.alphas):
+            raise UserError(
+                f"Ridge.alphas: expected penalties above 0, found {self.alphas}; they are float32, of "
+                f"{_SMALLEST:.2g} to {_LARGEST:.2g}"
+            )
+        different = len(set(self.blur)) == len(self.blur) > 0
+        if not different or not all(0 <= blur < float("inf") for blur in self.blur):
             raise UserError(f"Ridge.blur: expected different shares of the map, 0 or more, found {self.blur}")
         self._check_shared()
         if self.limit is not None and self.limit < self.split.folds:
@@ -102,6 +110,17 @@ class Ridge(Component):
         return dataclasses.replace(
             self, encoders=cached.encoders, split=split, limit=24 * (MANY if self.data.pools else 1)
         )
+
+
+def check_designs(config: Ridge, rows: int, shapes: Iterable[tuple[int, ...]]) -> None:
+    """Raises UserError where what so many training rows are solved from would not fit into memory.
+
+    shapes: of a sample's features, by layer.
+    """
+    width = sum(math.prod(shape) * (len(config.blur) if len(shape) == 3 else 1) for shape in shapes)
+    folds = min(config.split.folds, rows) if config.standardize else 0
+    each = "split.folds (with standardize each has features of its own) and limit" if folds else "limit"
+    check_room("Ridge", {each: 4 * rows * min(rows, width) * (folds + 1)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +206,10 @@ def bands_of(
     step: Callable[[str], None],
     joint: Joint = ALONE,
 ) -> list[Band]:
-    """Each layer at each blur; layers without height and width are taken once. joint: each measures some of them."""
+    """Each layer at each blur; layers without height and width are taken once. joint: each measures some of them.
+
+    Raises UserError for features that are not finite.
+    """
     asked = [
         (name, blur)
         for name in features.kept
@@ -200,10 +222,13 @@ def bands_of(
     sums = [part for band in measured for part in (band.counts, band.shift, band.sums, band.squares)]
     every = joint.exchanged("mean and variance", sums, _each, everywhere=True)
     assert every is not None
-    return [
+    bands = [
         Band(name, blur, features.rows(name), *every[4 * k : 4 * k + 4])
         for k, (name, blur) in enumerate(asked)
     ]
+    for band in bands:
+        band.check(features.ids)
+    return bands
 
 
 def _each(parts: list[Arrays]) -> list[np.ndarray]:
@@ -278,4 +303,9 @@ def weights_of(
     for position, band in enumerate(bands):
         kernels[position] = designs.products(band, rows[chosen])
     step("weights of the bands")
-    return banded.weights(kernels, targets[chosen][:, some], fold[chosen])
+    return banded.weights(kernels, targets[chosen][:, some], _few(fold[chosen]))
+
+
+def _few(fold: np.ndarray) -> np.ndarray:
+    """(n,) numbers of folds from 0, several put together where there are many."""
+    return np.unique(fold, return_inverse=True)[1] % _TUNED_FOLDS

@@ -10,10 +10,10 @@ from rich.text import Text
 from jaxlab.objectives import Labelled
 from submit.cli.breakdown import show
 from submit.files.atomic import atomic_folder
+from submit.files.json_text import plain
 from submit.scores.by_class import ByClass
 from submit.scores.by_target import ByTarget
 from submit.scores.folder import write_scores
-from submit.scores.rosetta import plain
 
 Found = ByTarget | ByClass
 

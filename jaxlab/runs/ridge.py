@@ -21,7 +21,7 @@ from jaxlab.data.sources.users_images import given_samples
 from jaxlab.encode import FeatureSet, Loaded, features, fresh, load_all
 from jaxlab.encode.fitted import Fitted
 from jaxlab.encode.joint import Joint, say_of_cache
-from jaxlab.encode.ridge import BandScore, Outcome, Ridge
+from jaxlab.encode.ridge import BandScore, Outcome, Ridge, check_designs
 from jaxlab.encode.shared import Subject
 from jaxlab.encode.subjects import FittedSubjects, check_room, fit_subjects
 from jaxlab.evaluate.scores import TargetScores, scores_of, scores_of_blocks, scores_over, target_scores
@@ -80,6 +80,9 @@ def train_ridge(
     encoders = load_all(
         config.encoders, levels_for(config, rundir, opened, session), recorded_encoders(rundir)
     )
+    shapes = [encoder.shapes[layer] for encoder in encoders for layer in encoder.layers]
+    for one in () if config.shared else subjects.values():
+        check_designs(config, len(one.rows), shapes)
     for encoder in encoders:
         session.log(f"encoder {encoder.about}")
     for line in learned_before(config, opened, rows):

@@ -1,6 +1,5 @@
 """The command that says what a submission was made of: explain."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.tree import Tree
 
 from submit.cli.terminal import plain_console, visible
 from submit.errors import SubmissionError, about
+from submit.files.json_text import json_of
 from submit.provenance.explanation import (
     Node,
     data_fingerprints,
@@ -47,7 +47,7 @@ def explain(file: Path, as_json: bool) -> None:
     kept = read(file)
     with about(sidecar(kept.path)):
         if as_json:
-            click.echo(json.dumps(to_dict(kept), indent=1))
+            click.echo(json_of(to_dict(kept), 1))
         else:
             _print(kept)
     if kept.faults:

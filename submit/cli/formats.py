@@ -1,6 +1,5 @@
 """Commands on submissions in their challenge's format: write, check, vqa."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich.text import Text
 from submit.cli.terminal import plain_console
 from submit.errors import SubmissionError, either
 from submit.files.atomic import refuse_input
+from submit.files.json_text import json_of
 from submit.formats import vizwiz_results, vqa_results
 from submit.formats.answer_files import is_list
 from submit.formats.table import FORMATS
@@ -102,7 +102,7 @@ def vqa(results: Path, annotations: Path, as_json: bool) -> None:
     challenge = vizwiz_results if is_list(annotations) else vqa_results
     found = challenge.score(results, annotations)
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json_of(found.to_dict()))
     else:
         plain_console().print(_table(found))
 

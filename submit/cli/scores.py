@@ -1,6 +1,5 @@
 """Commands on scores: score, rosetta, compare, probe."""
 
-import json
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from submit.errors import SubmissionError, about
 from submit.files.atomic import atomic_folder, check_new_folder
 from submit.files.csv_records import is_csv
 from submit.files.csv_table import read_ids
+from submit.files.json_text import json_of
 from submit.regions import hemispheres, load_regions
 from submit.scores.by_class import ByClass, by_class
 from submit.scores.by_target import ByTarget, by_target
@@ -72,12 +72,12 @@ def score(
     both = paired(predictions, solution, left_out)
     result = score_pair(both, ceiling)
     found = _breakdown(both, ceiling, rois)
-    by_usage = score_by_usage(predictions, solution, ceiling, left_out)
+    by_usage = score_by_usage(both, solution, ceiling)
     parts = {name: one.to_dict() for name, one in by_usage.items()}
     record = {**result.to_dict(), **found.to_dict(), **({"usage": parts} if parts else {})}
     console = plain_console()
     if as_json:
-        click.echo(json.dumps(record))
+        click.echo(json_of(record))
     else:
         for name, one in by_usage.items():
             console.print(Text(name), _table(one), sep="\n")
@@ -164,7 +164,7 @@ def rosetta(
         shown = None if repeats is None else load_repeats(repeats, both.ids, both.targets)
         found = translated(both, shares, regions, shown)
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json_of(found.to_dict()))
     else:
         tables.show(found)
         _say_left_out(len(both.ids), both.left_out, truth)
@@ -187,7 +187,7 @@ def compare(predictions: tuple[Path, ...], truth: Path, as_json: bool) -> None:
     """
     found = compared(predictions, truth)
     if as_json:
-        click.echo(json.dumps([one.to_dict() for one in found]))
+        click.echo(json_of([one.to_dict() for one in found]))
     else:
         tables.show_compared(found)
         _say_left_out(found[0].samples, found[0].left_out, truth)
@@ -215,7 +215,7 @@ def probe(predictions: Path, truth: Path, as_json: bool) -> None:
     both = paired(predictions, truth)
     found = probed(both)
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json_of(found.to_dict()))
     else:
         tables.show_probe(found)
         _say_left_out(len(both.ids), both.left_out, truth)

@@ -47,7 +47,8 @@ def added(
 ) -> tuple[Predictions, np.ndarray, list[dict[str, Any]]]:
     """The first member, sum_i w_i values_i (n, t) float64, and each one's weight and provenance.
 
-    weights: one a member, a number or (t,); None for 1 each. targets: the order of targets, default the first's.
+    weights: one a member, a number or (t,); None for 1 each; what has weight 0 counts for nothing, be it NaN.
+    targets: the order of targets, default the first's.
     names: of the members, for messages.
     """
     first: Predictions | None = None
@@ -61,10 +62,18 @@ def added(
             first, total = member, np.zeros(member.values.shape, np.float64)
         same = match_first(member, first, name_of(names, number), name_of(names, 0), targets)
         for rows in row_slices(len(same)):
-            total[rows] += in_float64(same, rows) * weight
+            total[rows] += _times(in_float64(same, rows), weight)
         parts.append({"weight": float(np.mean(weight)), "provenance": dict(member.provenance)})
     if first is None:
         raise SubmissionError("There are no predictions to combine.")
     if weights is not None and len(parts) != len(weights):
         raise SubmissionError(f"weights: {len(weights)} weights for {len(parts)} predictions.")
     return first, total, parts
+
+
+def _times(values: np.ndarray, weight: float | np.ndarray) -> np.ndarray:
+    """values (b, t) times a weight; 0 where it is 0."""
+    used = np.asarray(weight) != 0
+    return (
+        values * weight if used.all() else np.multiply(values, weight, out=np.zeros_like(values), where=used)
+    )

@@ -16,6 +16,7 @@ from submit.errors import SubmissionError
 from submit.predictions import Predictions
 
 _CELLS = 2**19  # values of each member ranked at a time
+_ROUNDING = 1e-9  # of a number of members: 1 / 49 * 49 is less than 1
 
 
 def rank_average(members: Iterable[Predictions], names: Sequence[str] | None = None) -> Predictions:
@@ -56,8 +57,8 @@ def trimmed_mean(
 ) -> Predictions:
     """The mean of each value over the members that are left without the lowest and the highest.
 
-    share: of the members, cut at either end, in 0 to 0.5; rounded down to whole members, as scipy.stats.trim_mean
-    does, of which there must be one. None: 0.2, and of fewer than five members one. Of classes, probabilities (see
+    share: of the members, cut at either end, in 0 to 0.5; rounded down to whole members, as by scipy.stats.trim_mean,
+    of which there must be one. None: 0.2, and of fewer than five members one. Of classes, probabilities (see
     `mean`), divided by their sum over classes. Members are kept in memory. names: of the members, for messages.
     Raises SubmissionError as `mean` does, and for values that are not finite.
     """
@@ -67,12 +68,12 @@ def trimmed_mean(
         raise SubmissionError(f"A trimmed mean needs three predictions or more, found {len(kept)}.")
     if share is None:
         share = max(0.2, 1 / len(kept))
-    if not 1 <= share * len(kept) < 0.5 * len(kept):
+    if not 1 <= (number := share * len(kept) + _ROUNDING) < 0.5 * len(kept):
         raise SubmissionError(
             f"share: expected a number below 0.5 and of at least 1/{len(kept)}, which cuts one of {len(kept)} "
             f"predictions at either end; found {share:g}."
         )
-    cut, out = int(share * len(kept)), _like(kept)
+    cut, out = int(number), _like(kept)
     for rows in row_slices(len(out)):
         block = np.sort(np.stack([in_float64(member, rows) for member in kept]), axis=0)
         middle = block[cut : len(kept) - cut].mean(0)

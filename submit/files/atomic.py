@@ -4,6 +4,7 @@ import glob
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """
     refuse_url(path)
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path)
@@ -50,12 +51,17 @@ def refuse_input(out: Path, inputs: Iterable[Path | None]) -> None:
             )
 
 
+def _temporary(path: Path) -> Path:
+    """Nobody else's: containers that share a disk number their processes alike."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
 def _clear(path: Path) -> None:
-    """Removes what killed processes left of this file, a day after they last wrote to it."""
+    """Removes what killed processes left of this file or folder, a day after they last wrote to it."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                left.unlink()
+            if time.time() - left.lstat().st_mtime > _ABANDONED:
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 def check_new_folder(path: Path) -> None:
@@ -74,9 +80,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     check_new_folder(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         temporary.mkdir(parents=True)
+        _clear(path)
         yield temporary
         temporary.replace(path)
     except OSError as error:

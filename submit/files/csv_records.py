@@ -126,6 +126,8 @@ def header_of(file: TextIO, id_column: str | None = None) -> list[str]:
     )
     if fault := of_nul(",".join(header)):
         raise SubmissionError(f"expected a CSV in UTF-8; {fault}.")
+    if header and header[0].lower().startswith("sep="):
+        raise SubmissionError(f"its first line is {lines[0].strip()!r}, which is for Excel alone; remove it.")
     if len(header) < 2 or (id_column is not None and id_column not in header):
         for separator in ";\t|":
             other = next(csv.reader(lines, delimiter=separator), [])

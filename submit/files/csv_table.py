@@ -195,14 +195,14 @@ def read_ids(path: str | Path, known: Collection[str] = ()) -> np.ndarray:
     absent, not UTF-8, or empty, and for one that begins with an id.
     """
     with open_csv(path) as file:
-        rows = [row for row in csv.reader(file) if row]
-        if not rows:
+        firsts = (row[0] for row in csv.reader(file) if row)  # of rows that may have thousands of cells
+        if (header := next(firsts, None)) is None:
             raise SubmissionError("expected a header and a row for each id, found nothing.")
-        if rows[0][0] in known:
+        if header in known:
             raise SubmissionError(
-                f"expected a header such as `id` above the ids; its first line is {rows[0][0]!r}."
+                f"expected a header such as `id` above the ids; its first line is {header!r}."
             )
-    return np.array([row[0] for row in rows[1:]], np.str_)
+        return np.array(list(firsts), np.str_)
 
 
 def read_names(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -29,10 +29,11 @@ def read_usage(path: str | Path) -> dict[str, np.ndarray]:
         header = header_of(file)
         if target_columns(header) == len(header) - 1:
             return {}
-        rows = [row for row in csv.reader(file) if len(row) == len(header)]
-    if not all(row[-1].strip().lower() in _WORDS for row in rows):
+        whole = (row for row in csv.reader(file) if len(row) == len(header))
+        rows = [(row[0], row[-1].strip().lower()) for row in whole]  # not the thousands of cells between them
+    if not all(usage in _WORDS for _, usage in rows):
         return {}
     found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(row[-1].strip().capitalize(), []).append(row[0])
+    for name, usage in rows:
+        found.setdefault(usage.capitalize(), []).append(name)
     return {name: np.array(ids, np.str_) for name, ids in sorted(found.items(), reverse=True)}

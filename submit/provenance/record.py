@@ -11,7 +11,6 @@ commit, scores), a `file` of which no more is known, or an ensemble: `{"ensemble
 
 import hashlib
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 
 from submit.errors import SubmissionError, about
 from submit.files.atomic import atomic
-from submit.files.json_text import parsed_json
+from submit.files.json_text import json_of, parsed_json
 from submit.predictions import Predictions
 
 SCHEMA = 1
@@ -54,7 +53,7 @@ def keep(path: str | Path, provenance: Mapping[str, Any], scores: Mapping[str, A
         "provenance": dict(provenance),
     }
     try:
-        text = json.dumps(record, indent=1)
+        text = json_of(record, 1)
     except (TypeError, ValueError) as error:
         raise SubmissionError(f"{path}: its provenance cannot be written as JSON: {error}.") from error
     with atomic(sidecar(path)) as file:

@@ -161,5 +161,5 @@ def estimates(
             )
             for how in strengths(draws, seed)
         )
-        found.append(Drawn(float(over(whole)), full, half, scale))
+        found.append(Drawn(float(over(whole)), full, half, len(pred), scale))
     return found

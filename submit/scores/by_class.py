@@ -8,6 +8,7 @@ import numpy as np
 
 from submit import metrics
 from submit.errors import SubmissionError
+from submit.files.json_text import plain
 from submit.metrics.classification import AVERAGES
 from submit.metrics.table import SCORES
 from submit.scores.calibrated import Calibration, calibrated
@@ -51,7 +52,7 @@ class ByClass:
     by_type: Mapping[str, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON; without what does not apply."""
+        """Plain numbers, ready for JSON; without what does not apply, and None for what is undefined."""
         found: dict[str, Any] = {**self.scores, "by_class": [asdict(one) for one in self.classes]}
         if self.confusion is not None:
             found["confusion"] = self.confusion.tolist()
@@ -59,7 +60,7 @@ class ByClass:
             found["reliability"] = self.calibration.rows()
         for name, types in self.by_type.items():
             found[f"vqa_accuracy_by_{name}"] = {kind: accuracy for kind, (_, accuracy) in types.items()}
-        return found
+        return plain(found)
 
 
 def by_class(pair: PairedClasses) -> ByClass:

@@ -9,10 +9,11 @@ import numpy as np
 from submit import metrics
 from submit.blocks import blocks
 from submit.errors import SubmissionError
+from submit.files.json_text import plain
 from submit.metrics.known import where_known
 from submit.regions import checked_masks
 from submit.scores.pairing import PairedNumbers
-from submit.scores.rosetta import OVERALL, plain
+from submit.scores.rosetta import OVERALL
 
 FARTHEST = 5.0  # standard deviations of the truth, beyond which a histogram has but one bin
 _BINS = 100

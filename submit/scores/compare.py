@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from submit.errors import SubmissionError, about
+from submit.files.json_text import plain
 from submit.labels import Labels
 from submit.metrics.table import SCORES
 from submit.predictions import Predictions
 from submit.scores import bootstrap
 from submit.scores.interval import Estimate, Interval
 from submit.scores.pairing import PairedClasses, PairedNumbers, paired
-from submit.scores.rosetta import plain
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Scores by class or by target as files of a folder: CSV, JSON and pictures."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 
 from submit import figures
 from submit.files.atomic import atomic
+from submit.files.json_text import json_of
 from submit.metrics import noise_normalised
 from submit.scores.by_class import ByClass
 from submit.scores.by_target import ByTarget
@@ -27,7 +27,7 @@ def write_scores(
     Pictures are left out where matplotlib is not installed. Raises SubmissionError where the disk refuses.
     """
     with atomic(folder / "scores.json") as file:
-        file.write(json.dumps(scores, indent=1).encode())
+        file.write(json_of(scores, 1).encode())
     if isinstance(found, ByClass):
         return ["scores.json", *_classes(found, folder)]
     earlier = {"before training": before} if isinstance(before, ByTarget) else {}

@@ -57,19 +57,23 @@ class Drawn:
     half: (h,) the scores under the first h draws' weights halfway to 1, whose bias is a quarter of a draw's. The
     difference of the two means tells the bias without the roughness of a single median, and both its own share in the
     score and that in the draws are taken away; between the percentiles of what is left lies the interval, on `scale`.
+    samples: how many are drawn from.
     """
 
     value: float
     draws: np.ndarray
     half: np.ndarray
+    samples: int
     scale: Scale = PLAIN
 
     def interval(self) -> Interval:
         """As `Estimate`."""
+        if self.samples < _FEWEST:
+            return Interval(float(self.value), np.nan, np.nan)
         with np.errstate(all="ignore"):
             draws, half = self.scale.to(self.draws), self.scale.to(self.half)
         if self.scale is not PLAIN and not (np.isfinite(draws).all() and np.isfinite(half).all()):
-            return Drawn(self.value, self.draws, self.half).interval()
+            return Drawn(self.value, self.draws, self.half, self.samples).interval()
         first = draws[: len(half)].mean()
         bias = 4 / 3 * (first - half.mean())
         low, high = np.percentile(draws, [2.5, 97.5]) - first + half.mean() - 5 / 4 * bias
@@ -77,7 +81,8 @@ class Drawn:
 
     def minus(self, other: "Drawn") -> Interval:
         """As `Estimate`."""
-        return Drawn(self.value - other.value, self.draws - other.draws, self.half - other.half).interval()
+        draws, half = self.draws - other.draws, self.half - other.half
+        return Drawn(self.value - other.value, draws, half, self.samples).interval()
 
 
 @dataclass(frozen=True, eq=False)

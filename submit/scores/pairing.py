@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from submit.alignment import align, matched, with_ids, without_ids
+from submit.alignment import align, matched, passing_over, with_ids, without_ids
 from submit.errors import SubmissionError, named
 from submit.files.csv_table import read_header
 from submit.files.usage import IGNORED, read_usage, target_columns
@@ -43,6 +43,11 @@ class PairedNumbers:
         """The truth by itself."""
         return Predictions(self.ids, self.truth, self.targets, split="")
 
+    def of(self, kept: np.ndarray) -> Self:
+        """Of some samples, (n,) bool."""
+        rows = {name: getattr(self, name)[kept] for name in ("ids", "predicted", "truth", "place")}
+        return replace(self, **rows)
+
 
 @dataclass(frozen=True, eq=False)
 class PairedClasses:
@@ -68,6 +73,11 @@ class PairedClasses:
         """The truth by itself."""
         return Labels(self.ids, self.classes[self.truth])
 
+    def of(self, kept: np.ndarray) -> Self:
+        """Of some samples, (n,) bool."""
+        rows = {name: getattr(self, name)[kept] for name in ("ids", "predicted", "truth", "place")}
+        return replace(self, **rows, scores=None if self.scores is None else self.scores[kept])
+
 
 def paired(
     predictions: Side, solution: Side, without: np.ndarray | None = None
@@ -79,12 +89,12 @@ def paired(
     are passed over. Where the predictions say that they are of a validation split or out of fold, the solution may be a
     train.csv: its further samples, and columns beside the targets, are left out.
     Raises SubmissionError when otherwise an id, a target or a class of one side is not on the other, and for no sample
-    at all. Rows that Kaggle's own form of a solution calls Ignored are left out on both sides.
+    at all. Rows that Kaggle's own form of a solution calls Ignored are left out on both sides, whether or not they are
+    predicted.
     """
-    ignored = read_usage(solution).get(IGNORED) if isinstance(solution, str | Path) else None
-    if ignored is not None:
-        without = ignored if without is None else np.concatenate([without, ignored])
     ours, truth = _loaded(predictions, solution)
+    if isinstance(solution, str | Path) and (ignored := read_usage(solution).get(IGNORED)) is not None:
+        ours, truth = passing_over(ours, ignored), passing_over(truth, ignored)
     total = len(truth.ids)
     if _of_labelled(ours):
         truth = with_ids(truth, ours.ids)
@@ -165,5 +175,6 @@ def _classes(predictions: Predictions | Labels, solution: Labels) -> PairedClass
         )
     scores = predictions.values[order]
     predicted = np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
-    kind = predictions.kind
+    # a CSV does not say; where its columns are no probabilities, nothing is made of how sure they are
+    kind: ValueKind = "probabilities" if predictions.kind == "regression" else predictions.kind
     return PairedClasses(solution.ids, predictions.targets, predicted, truth, scores, place, scores_kind=kind)

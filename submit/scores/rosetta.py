@@ -9,6 +9,7 @@ import numpy as np
 from submit import metrics
 from submit.blocks import by_block
 from submit.errors import SubmissionError
+from submit.files.json_text import plain
 from submit.metrics import ceilings
 from submit.metrics.summed import Summed
 from submit.regions import checked_masks
@@ -95,7 +96,7 @@ def rosetta(
     for area, name in ((area, name) for area in areas for name in defined):
         (of_mean, of_median), counted = whole[area, name][0], int((defined[name].counted & areas[area]).sum())
         mean = LeftOut(of_mean, left[area, name], sizes, defined[name].scale).interval()
-        drawn = Drawn(of_median, full[area, name], half[area, name], defined[name].scale)
+        drawn = Drawn(of_median, full[area, name], half[area, name], len(pair.ids), defined[name].scale)
         median = mean if counted <= 2 and of_median == of_mean else drawn.interval()
         rows.append(RegionScore(area, name, counted, mean, median))
     low = np.zeros(len(pair.targets), bool)
@@ -107,17 +108,6 @@ def rosetta(
     return Rosetta(
         len(pair.ids), len(pair.targets), tuple(rows), left_out, **_undefined(pair), low_ceilings=low_ceilings
     )
-
-
-def plain(value: Any) -> Any:
-    """`value` with NaN as None and numpy's numbers as Python's, all the way down."""
-    if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value
 
 
 def _scored(pair: PairedNumbers, repeats: np.ndarray | None) -> list[tuple[Mapping[str, Summed], np.ndarray]]:

@@ -7,12 +7,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from submit import metrics
+from submit.files.json_text import plain
 from submit.metrics.classification import AVERAGES
 from submit.scores.by_class import PerClass, confusion, per_class, sides
 from submit.scores.interval import Counted, Interval, LeftOut
 from submit.scores.jackknife import parts
 from submit.scores.pairing import PairedClasses
-from submit.scores.rosetta import plain
 
 _RATES = ("precision", "recall", "F1")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from submit import metrics
 from submit.errors import SubmissionError, about
@@ -125,20 +126,16 @@ def score_pair(
 
 
 def score_by_usage(
-    predictions: Predictions | Labels | str | Path,
-    solution: str | Path,
-    ceiling: np.ndarray | str | Path | None = None,
-    without: np.ndarray | None = None,
+    pair: PairedNumbers | PairedClasses, solution: str | Path, ceiling: np.ndarray | str | Path | None = None
 ) -> dict[str, Scores | ClassScores]:
-    """Public and Private -> the score of these rows, of a solution in Kaggle's own form; empty for any other."""
-    usage = {name: ids for name, ids in read_usage(solution).items() if name != IGNORED}
-    left_out = [] if without is None else [without]
-    found = {}
-    for name in usage:
-        others = [ids for other, ids in usage.items() if other != name]
-        ids = np.concatenate([np.empty(0, np.str_), *left_out, *others])
-        found[name] = score(predictions, solution, ceiling, ids)
-    return found
+    """Public and Private -> the score of these rows of a pair, of a solution in Kaggle's own form; empty for any other.
+
+    A usage of which the pair has no row is not there.
+    """
+    rows = {
+        name: pd.Index(pair.ids).isin(ids) for name, ids in read_usage(solution).items() if name != IGNORED
+    }
+    return {name: score_pair(pair.of(kept), ceiling) for name, kept in rows.items() if kept.any()}
 
 
 def _regression(pair: PairedNumbers, ceiling: np.ndarray | str | Path | None) -> Scores:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -18,6 +19,7 @@ from rich.console import Console
 from tiny import task_of
 
 import submit
+from jaxlab.cli.arguments import RunPath
 from jaxlab.cli.evaluate import print_scores
 from jaxlab.cli.main import main
 from jaxlab.core.config import load_file
@@ -345,6 +347,16 @@ def test_scores_with_a_ceiling_fit_eighty_columns(capsys, monkeypatch):
     assert "…" not in shown
     assert "validation" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_evaluate_json_has_null_for_what_is_undefined(monkeypatch, tmp_path):
+    """As of a single validation sample; NaN is no JSON."""
+    scores = {3: {"validation": {"pearson": float("nan"), "mse": 0.5}}}
+    run = SimpleNamespace(predicting=lambda objective: None, evaluation=lambda checkpoints: scores)
+    monkeypatch.setattr("jaxlab.runs.api.load", lambda path, settings: run)
+    monkeypatch.setattr(RunPath, "convert", lambda self, path, *_: path)
+    found = json.loads(jaxlab("evaluate", tmp_path, "--json"), parse_constant=pytest.fail)
+    assert found == {"3": {"validation": {"pearson": None, "mse": 0.5}}}
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
 from jaxlab.core.types import UserError
-from jaxlab.data import Images, Simulated
-from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, dealt, design, eigen, fitted, folds
+from jaxlab.data import Images, KFold, Simulated
+from jaxlab.encode import FeatureSet, ImageEncoder, banded, bands, dealt, design, eigen, fitted, folds, ridge
 from jaxlab.encode.eigen import centred, dual, primal
 from jaxlab.encode.extract import StoredLayer
 from jaxlab.encode.fitted import Fitted
@@ -281,6 +281,12 @@ def test_primal_and_dual_agree_where_features_are_standardised_in_each_fold():
     [
         ({"alphas": ()}, r"Ridge.alphas: expected penalties above 0, found \(\)"),
         ({"alphas": (1.0, 0.0)}, r"Ridge.alphas: expected penalties above 0"),
+        ({"alphas": (1.0, float("nan"))}, r"Ridge.alphas: expected penalties above 0, found \(1.0, nan\)"),
+        ({"alphas": (1e-50,)}, r"found \(1e-50,\); they are float32, of 1.2e-38 to 3.4e\+38"),
+        (
+            {"blur": (float("nan"),)},
+            r"Ridge.blur: expected different shares of the map, 0 or more, found \(nan,\)",
+        ),
         ({"blur": (0.1, 0.1)}, r"Ridge.blur: expected different shares"),
         ({"blur": (-0.1,)}, r"Ridge.blur: expected different shares of the map, 0 or more"),
         ({"limit": 3}, r"Ridge.limit: expected one sample a fold or more, found 3"),
@@ -411,6 +417,49 @@ def test_bands_are_chosen_and_weighed_by_folds_of_one_row(combine):
     gains = {name: np.square(scaling.gain).sum() for name, scaling in outcome.fitted.scalings.items()}
     assert max(gains, key=gains.get) == "b"
     assert combine == "banded" or list(gains) == ["b"]
+
+
+def test_weights_of_bands_are_learned_from_ten_folds_at_most(monkeypatch):
+    """Each takes the memory of all bands' kernels; rows of one fold stay together."""
+    x, y = problem(5)
+    fold, seen = np.arange(N) // 2, []
+    monkeypatch.setattr(ridge.banded, "weights", lambda kernels, _, fold: seen.append(fold) or np.ones(2) / 2)
+    for each in (fold, FOLD):
+        fit(config(combine="banded"), feature_set(a=x, b=x[:, :3]), y, each, lambda _: None)
+    many, few = seen
+    assert np.unique(many).tolist() == list(range(10))
+    assert all(len(np.unique(many[fold == number])) == 1 for number in range(N // 2))
+    np.testing.assert_array_equal(few, FOLD)
+
+
+def test_what_would_not_fit_into_memory_is_refused(monkeypatch):
+    """Of 2,000 rows and 5,000 features a kernel has 16 MB; each fold has one where its features are standardised."""
+    monkeypatch.setattr("jaxlab.core.machine.memory", lambda: 2**30)
+    alone = {"standardize": True, "split": KFold(folds=9999)}
+    ridge.check_designs(config(), 2000, [(10, 10, 50)])
+    ridge.check_designs(config(**alone), 2000, [(7,), (2, 2, 14)])  # 63 features: 2,001 times half a megabyte
+    with pytest.raises(
+        UserError, match=r"found about 29.8 GiB to make; most of it follows from split.folds \(with"
+    ):
+        ridge.check_designs(config(**alone), 2000, [(10, 10, 50)])
+    with pytest.raises(UserError, match=r"found about 37.3 GiB to make; most of it follows from limit"):
+        ridge.check_designs(config(blur=(0.0, 0.1)), 100_000, [(10, 10, 499), (200,)])
+
+
+@pytest.mark.usefixtures("nans_allowed")
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.nan, r"those of 2 of 60 samples are not finite \(s5, s9\)"),
+        (-np.inf, r"those of 2 of 60 samples are not finite \(s5, s9\)"),
+        (3e38, "expected values that float32 can square, found larger ones"),
+    ],
+)
+def test_features_that_are_not_finite_are_refused(value, words):
+    x, y = problem(6)
+    x[[5, 9], 2] = value
+    with pytest.raises(UserError, match=f"features a: {words}"):
+        fitted_to(config(), y, a=x)
 
 
 @pytest.mark.parametrize("combine", ["best", "banded"])

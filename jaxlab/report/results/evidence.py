@@ -19,7 +19,7 @@ from submit.predictions import LABELLED
 from submit.scores import bootstrap
 from submit.scores.by_class import ByClass
 from submit.scores.by_target import ByTarget
-from submit.scores.interval import Interval
+from submit.scores.interval import Estimate, Interval
 
 _CELLS = 20_000_000  # samples x targets, of more of which a median's interval takes minutes
 
@@ -53,8 +53,7 @@ class Evidence:
     def intervals(self) -> dict[str, Interval]:
         """Scores by their names in `SCORES`, each with its 95 % interval over samples."""
         if isinstance(self.found, ByClass):
-            (accuracy,) = bootstrap.estimates(likeliest(self.values), self.truth, "accuracy")
-            return {"accuracy": accuracy.interval()}
+            return {"accuracy": accuracy(self.values, self.truth).interval()}
         values, truth = self.values, self.truth
         if not (np.isfinite(values).all() and np.isfinite(truth).all()):
             return {}
@@ -72,6 +71,11 @@ class Evidence:
 def likeliest(values: np.ndarray) -> np.ndarray:
     """(n,) the class of each row, -1 where a value is not finite."""
     return np.where(np.isfinite(values).all(1), values.argmax(1), -1)
+
+
+def accuracy(values: np.ndarray, truth: np.ndarray) -> Estimate:
+    """Of scores (n, c) and numbers of classes (n,); of none of the classes, or not finite, is wrong."""
+    return bootstrap.estimates(likeliest(values), np.where(truth < 0, -2, truth), "accuracy")[0]
 
 
 def gather(

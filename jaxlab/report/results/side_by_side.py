@@ -11,7 +11,7 @@ from jaxlab.core.types import UserError
 from jaxlab.report import frame
 from jaxlab.report.drawing import FAINT, Picture, canvas, label
 from jaxlab.report.results.course import xy
-from jaxlab.report.results.evidence import Evidence, likeliest
+from jaxlab.report.results.evidence import Evidence, accuracy
 from jaxlab.report.results.facts import Change, changes, changes_table, facts
 from jaxlab.report.results.paired_studies import studies
 from jaxlab.report.results.reading import Reading
@@ -104,7 +104,7 @@ def paired(one: Evidence, other: Evidence) -> tuple[Interval, int]:
         names = np.array(list(one.run.targets))
         same = _names(one, names)[mine] == _names(other, np.array(list(other.run.targets)))[theirs]
         truth = one.truth[mine]
-        estimates = [bootstrap.estimates(likeliest(side), truth, "accuracy")[0] for side in (values, against)]
+        estimates = [accuracy(side, truth) for side in (values, against)]
     else:
         truth = one.truth[mine]
         same = np.isclose(truth, other.truth[theirs][:, columns], equal_nan=True)

@@ -17,7 +17,7 @@ from jaxlab.report.results.report import check_subject, distinct, evidence_of
 from jaxlab.report.results.side_by_side import config_changes, ends, facts_table, rows
 from submit.cli.tables import score_table
 from submit.cli.terminal import plain_console
-from submit.scores.rosetta import plain
+from submit.files.json_text import plain
 
 _DIFFERENCES = 20
 _VALUE = 60  # characters

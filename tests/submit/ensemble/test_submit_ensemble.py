@@ -33,6 +33,12 @@ def test_weights_are_relative_and_members_may_come_from_an_iterator():
     np.testing.assert_array_equal(weighted([FIRST, OTHER], [0.75, 0.25]).values, found.values)
 
 
+def test_a_member_of_weight_0_counts_for_nothing():
+    broken = replace(OTHER, values=np.array([[np.nan, 50], [40, np.inf], [20, 10]]))
+    np.testing.assert_array_equal(weighted([FIRST, broken], [2, 0]).values, FIRST.values)
+    assert np.isnan(weighted([FIRST, broken], [2, 1]).values[2, 1])
+
+
 def test_many_rows_are_added_as_few():
     rng = np.random.default_rng(0)
     ids = np.array([str(i) for i in range(200)])
@@ -124,6 +130,16 @@ def test_a_trimmed_mean_cuts_a_fifth_or_one_by_default(number, cut):
     some = members(number)
     expected = np.sort([member.values.astype(float) for member in some], axis=0)[cut:-cut].mean(0)
     np.testing.assert_allclose(trimmed_mean(some).values, expected, rtol=1e-5)
+
+
+def test_a_share_of_one_member_cuts_one_however_it_is_rounded():
+    """1 / 49 * 49 is 0.9999999999999999."""
+    some = members(49)
+    expected = np.sort([member.values.astype(float) for member in some], axis=0)[1:-1].mean(0)
+    np.testing.assert_allclose(trimmed_mean(some, 1 / 49).values, expected, rtol=1e-5)
+    for share in (0.5, np.nan):
+        with pytest.raises(SubmissionError, match="share: expected a number below"):
+            trimmed_mean(some, share)
 
 
 def test_trimmed_probabilities_sum_to_one():

@@ -275,6 +275,17 @@ def test_provenance_says_how_it_was_chosen():
     assert set(spread) == {"lowest", "median", "highest"}
 
 
+def test_a_target_takes_nothing_of_members_that_it_leaves_out():
+    """Nor where those predict nothing for it."""
+    members, truth = planted(UNLIKE)
+    found = ensemble.select(members, truth, keep=1)
+    weights = found.by_target()
+    fresh = [replace(m, values=np.where(weights[:, i] > 0, m.values, np.nan)) for i, m in enumerate(members)]
+    assert np.isnan(fresh[0].values).any()
+    expected = np.take_along_axis(np.stack([m.values for m in members]), weights.argmax(1)[None, None], 0)[0]
+    np.testing.assert_allclose(found.apply(fresh).values, expected, rtol=1e-6)
+
+
 def test_what_cannot_be_learned_from_is_refused_all_at_once():
     members, truth = planted(UNLIKE)
     bad = [

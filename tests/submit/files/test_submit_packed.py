@@ -52,6 +52,13 @@ def test_a_csv_that_unpacks_to_far_more_than_it_is_is_not_read(sample, tmp_path,
         assert fault.endswith("Where it is yours, unpack it first.")
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_first_line_for_excel_alone_is_named(sample, tmp_path, separator):
+    (tmp_path / "x.csv").write_text(f"sep={separator}\n" + GOOD.replace(",", separator))
+    (fault,) = check(tmp_path / "x.csv", sample)
+    assert f"its first line is 'sep={separator}', which is for Excel alone; remove it" in fault
+
+
 def test_a_zip_of_two_csvs_is_named(sample, tmp_path):
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", GOOD)

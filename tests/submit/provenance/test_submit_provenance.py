@@ -273,3 +273,14 @@ def test_a_weight_that_is_no_number_is_refused(weight, odd, tmp_path):
     found = CliRunner().invoke(main, ["explain", str(path)])
     assert found.exit_code == 1
     assert "provenance: it is not built as expected" in found.stderr
+
+
+def test_a_score_that_is_undefined_is_null(tmp_path):
+    (tmp_path / "x.csv").write_text("id,a\n")
+    keep(tmp_path / "x.csv", {"run": "a", "scores": {"validation": {"pearson": np.nan}}}, {"mse": np.inf})
+    texts = [sidecar(tmp_path / "x.csv").read_text()]
+    texts.append(CliRunner().invoke(main, ["explain", str(tmp_path / "x.csv"), "--json"]).stdout)
+    for text in texts:
+        found = json.loads(text, parse_constant=pytest.fail)
+        assert found["provenance"]["scores"] == {"validation": {"pearson": None}}
+        assert found["scores"] == {"mse": None}

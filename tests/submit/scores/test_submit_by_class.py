@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import classification_report, confusion_matrix, top_k_accuracy_score
+from sklearn.metrics import log_loss as sklearns
 
 from submit import Labels, Predictions
 from submit.cli.main import main
@@ -81,6 +82,18 @@ def test_probabilities_are_calibrated_as_their_logarithms(pair):
     )
 
 
+def test_a_csv_of_probabilities_has_their_log_loss(pair, tmp_path):
+    """It does not say what its columns are; where they are no probabilities, they have none."""
+    p = softmax(pair.scores, 1)
+    pd.DataFrame(p, IDS, NAMES).to_csv(tmp_path / "p.csv", index_label="id")
+    found = by_class(paired(tmp_path / "p.csv", pair.solution()))
+    assert found.scores["log_loss"] == pytest.approx(sklearns(pair.truth, p, labels=range(7)), rel=1e-6)
+    pd.DataFrame(pair.scores, IDS, NAMES).to_csv(tmp_path / "p.csv", index_label="id")
+    found = by_class(paired(tmp_path / "p.csv", pair.solution()))
+    assert "expected rows of 0 or more that add up to 1" in found.uncalibrated
+    assert "log_loss" not in found.scores
+
+
 def test_scores_that_are_no_probabilities_have_no_calibration(pair):
     scores = Predictions(IDS, 2 * softmax(pair.scores, 1), NAMES, kind="probabilities")
     found = by_class(paired(scores, pair.solution()))
@@ -106,6 +119,17 @@ def test_files_hold_the_same(pair, tmp_path):
     assert gaps.sum() == pytest.approx(found.scores["calibration_error"])
     assert (tmp_path / "confusion.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "reliability.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_json_has_null_for_bins_without_a_sample(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Predictions(IDS, pair.scores, NAMES, kind="logits").save("p.npz")
+    pd.DataFrame({"id": IDS, "label": NAMES[pair.truth]}).to_csv("solution.csv", index=False)
+    told = CliRunner().invoke(main, ["score", "p.npz", "solution.csv", "--json", "--out", "out"]).stdout
+    for text in (told, (tmp_path / "out/scores.json").read_text()):
+        bins = json.loads(text, parse_constant=pytest.fail)["reliability"]  # NaN is no JSON
+        assert [one["confidence"] is None for one in bins] == [one["samples"] == 0 for one in bins]
+        assert bins[0]["accuracy"] is None  # of seven classes the likeliest has a seventh or more
 
 
 def test_of_too_many_classes_there_are_the_mistakes_alone(pair, tmp_path, monkeypatch):

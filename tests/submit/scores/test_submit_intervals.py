@@ -3,6 +3,8 @@
 The kind: a bias of the score, small for a target, that does not average out over many, and intervals of few samples.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, pearsonr
@@ -130,10 +132,12 @@ def test_a_difference_of_accuracies_by_hand():
 
 
 def test_what_cannot_be_known():
-    for n in (1, 2, 3):
-        found = bootstrap.interval(*data(n, 4)[::2])
+    for n, over in product((1, 2, 3), ("mean", "median")):
+        x, other, y = data(n, 4)
+        found = bootstrap.interval(x, y, aggregate=over)
         assert np.isfinite(found.value)
-        assert np.isnan([found.low, found.high]).all()
+        differ = bootstrap.difference(x, other, y, aggregate=over)
+        assert np.isnan([found.low, found.high, differ.low, differ.high]).all()
     x, _, y = data(20, 3)
     assert bootstrap.interval(y, y) == bootstrap.Interval(1, 1, 1)
     assert bootstrap.difference(x, x, y) == bootstrap.Interval(0, 0, 0)

@@ -1,6 +1,7 @@
 """Solutions in Kaggle's own form, with a last column Usage: of numbers, of one number, and of classes."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.stats import pearsonr
 from submit import Predictions, SubmissionError, score, write
 from submit.cli.main import main
 from submit.files.csv_table import read_ids
+from submit.files.usage import read_usage
 
 IDS = np.array([f"i{k:02d}" for k in range(30)])
 USAGE = np.array(["Public", "Private", "Public"] * 10)
@@ -60,6 +62,36 @@ def test_classes_and_ignored_rows(tmp_path):
     public = usage == "Public"
     assert plain["usage"]["Public"]["accuracy"] == pytest.approx(np.mean((wrong == names)[public]))
     assert list(plain["usage"]) == ["Public", "Private"]
+
+
+def test_rows_that_are_not_predicted_or_left_out(tmp_path):
+    """Who leaves all public rows out has the private ones; nobody needs to predict what is not scored."""
+    truth = RNG.normal(size=(30, 1))
+    usage = np.where(np.arange(30) < 6, "Ignored", np.where(np.arange(30) < 12, "Public", "Private"))
+    path = solution(tmp_path / "solution.csv", {"a": truth[:, 0]}, usage)
+    guess = Predictions(IDS[6:], truth[6:] + RNG.normal(size=(24, 1)), np.array(["a"]))
+    given = write(guess, tmp_path / "guess.csv")
+    assert score(given, path).samples == 24
+    (tmp_path / "out.csv").write_text("\n".join(["id", *IDS[6:12]]))
+    asked = ["score", str(given), str(path), "--json", "--without", str(tmp_path / "out.csv")]
+    found = json.loads(CliRunner().invoke(main, asked).stdout)
+    assert {name: one["samples"] for name, one in found["usage"].items()} == {"Private": 18}
+    expected = pearsonr(guess.values[6:, 0], truth[12:, 0]).statistic
+    assert found["usage"]["Private"]["pearson_mean"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_ids_and_usage_are_read_without_the_cells_between_them(tmp_path):
+    columns = 20_000
+    path = tmp_path / "solution.csv"
+    row = ",".join(["0.125"] * columns)
+    path.write_text(
+        f"id,{','.join(map(str, range(columns)))},Usage\n" + "".join(f"{k},{row},Public\n" for k in range(40))
+    )
+    for read in (read_ids, lambda path: read_usage(path)["Public"]):
+        tracemalloc.start()
+        assert read(path).tolist() == [str(k) for k in range(40)]
+        assert tracemalloc.get_traced_memory()[1] < 20e6  # of all cells, 50 MB
+        tracemalloc.stop()
 
 
 def test_a_target_of_that_name_stays_one(tmp_path):
