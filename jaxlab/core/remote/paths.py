@@ -54,8 +54,8 @@ def fetched_folder(path: str | Path) -> Path:
         mirror.fetch(lambda name: "/state/" not in name and "events/" not in name)
         mirror.show_holder()
     for gone in copies(local) - {mirror_at("/".join(filter(None, (url, run)))).local for run in runs}:
-        if (mirror := mirror_of(gone)) is not None:
-            mirror.update()
+        if (copy := mirror_of(gone)) is not None:
+            copy.update()
     return local
 
 

@@ -13,6 +13,7 @@ from jaxlab.core import holder
 from jaxlab.core.lock import InUse
 from jaxlab.core.remote import lease, mirror, paths
 from jaxlab.core.remote.mirror import Mirror
+from jaxlab.core.remote.names import is_private
 from jaxlab.core.remote.store import Store, url_of
 from jaxlab.core.types import FileWarning, UserError
 from submit.files import urls
@@ -525,3 +526,12 @@ def test_a_run_of_a_study_that_was_read_by_itself_leaves_nothing_in_the_study(ur
     study.begin()
     study.end()
     assert {name.split("/")[0] for name in there(url)} == {"fold0", "trained-by"}
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "asking.lock", "journal.log.lock", "fold0/lock", ".fold0.json", "a.json.partial"]
+)
+def test_what_is_of_one_machine_alone_is_not_sent(name):
+    assert is_private(name)
+    assert not is_private("journal.log")
+    assert not is_private("fold0/config.json")
