@@ -277,11 +277,17 @@ class Mirror:
             if not is_private(name) and file.is_file():
                 yield name
 
-    def _alone(self) -> FileLock:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
         """Processes of this machine bring and send one after the other."""
         with writing(self.local):
             self.local.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(_state_file(self.local).with_suffix(".lock"))
+            lock = FileLock(_state_file(self.local).with_suffix(".lock"))
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _state(self) -> dict[str, Any]:
         """{"files": {name: {"sign", "stat"}}, "mark"}; without any where the copy is new, or the file damaged."""

@@ -164,7 +164,14 @@ def _begin(coordinator: str, processes: int | None, process: int | None, timeout
     global _relay
     devices = None
     if coordinator == AUTO:
-        coordinator, processes, process, devices = _detected(timeout)
+        coordinator, *found, devices = _detected(timeout)
+        for name, asked, said in zip(_NAMES[1:], (processes, process), found, strict=True):
+            if asked not in (None, said):
+                raise UserError(
+                    f"--coordinator auto: expected no --{name} with it, or what the launcher says, {said}; found "
+                    f"{asked}"
+                )
+        processes, process = found
         if processes == 1:
             return True
     if process:

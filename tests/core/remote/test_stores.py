@@ -535,3 +535,9 @@ def test_what_is_of_one_machine_alone_is_not_sent(name):
     assert is_private(name)
     assert not is_private("journal.log")
     assert not is_private("fold0/config.json")
+
+
+def test_a_cache_that_refuses_is_one_message(url, tmp_path):
+    (tmp_path / "one/.run.lock").mkdir(parents=True)
+    with pytest.raises(UserError, match="one/run could not be written"):
+        Mirror(url, tmp_path / "one/run").fetch()
