@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from jaxlab.core.files import reason
+from jaxlab.core.machine import refusal_of_jax
 from jaxlab.core.types import FileWarning, UserError
 from jaxlab.core.visible import from_here, visible
 
@@ -23,6 +24,8 @@ def message_of(error: Exception) -> str | None:
     loaded = sys.modules.get("submit.errors")  # pandas comes along: it is not imported for this alone
     if isinstance(error, (UserError, loaded.SubmissionError) if loaded else UserError):
         return str(from_here(visible(str(error))))
+    if _is_of_a_backend(error):
+        return f"JAX does not start: {refusal_of_jax(error)}; `jaxlab doctor` says what there is"
     if not isinstance(error, OSError) or error.errno in (
         None,
         errno.EPIPE,
@@ -56,6 +59,13 @@ def _is_stdout(error: OSError) -> bool:
 
 
 _FLUSH = flush.__code__
+_BACKENDS = "jax._src.xla_bridge"  # what starts them
+
+
+def _is_of_a_backend(error: Exception) -> bool:
+    """Whether JAX has none of the devices that JAX_PLATFORMS asks for: it raises the second kind without words."""
+    places = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, RuntimeError | AssertionError) and places[-1:] == [_BACKENDS]
 
 
 @contextlib.contextmanager
@@ -79,7 +89,7 @@ def heard() -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
         if issubclass(category, FileWarning):
-            click.echo(f"warning: {message}", err=True)
+            click.echo(f"warning: {visible(str(message))}", err=True)
         else:
             before(message, category, *rest, **more)
 

@@ -10,7 +10,7 @@ import click
 from jaxlab.cli.arguments import ANY_FIELD, auto_resume, example, run_directory, set_fields, stop_after
 from jaxlab.cli.configs import ConfigPath
 from jaxlab.cli.training import resumed, train_config, trainable
-from jaxlab.cli.workers import workers_train
+from jaxlab.cli.workers import refuse_store, workers_train
 from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
@@ -110,6 +110,8 @@ def sweep(
         raise UserError("--workers: expected --on ray with it, which starts them, found none")
     if on is not None and (smoke or again):
         raise UserError(f"--on {on}: expected no {'--smoke' if smoke else '--auto-resume'} with it")
+    if on is not None:
+        refuse_store(f"--on {on}", run)
     if again:
         sys.exit(resumed(run, budget))
     with without_collecting():

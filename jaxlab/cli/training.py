@@ -126,7 +126,7 @@ def train_config(
 def resumed(run: Path | None, budget: Any) -> int:
     """The exit code of this command without --auto-resume, started again as often as it takes."""
     from jaxlab.core.remote.paths import local_of
-    from jaxlab.runs.again import keep_going
+    from jaxlab.runs.again import jaxlab_here, keep_going
 
     if run is None:
         raise UserError(
@@ -137,7 +137,7 @@ def resumed(run: Path | None, budget: Any) -> int:
 
     def command() -> list[str]:
         left = ["--stop-after", f"{max(1, int(budget.seconds - budget.used))}s"] if budget is not None else []
-        return [sys.executable, "-m", "jaxlab", *arguments, *left]
+        return [*jaxlab_here(), *arguments, *left]
 
     return keep_going(command, local_of(run), say)
 

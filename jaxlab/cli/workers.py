@@ -18,6 +18,18 @@ _OURS = (
 )  # options of this command that its workers are not given
 
 
+def refuse_store(option: str, run: Path | None) -> None:
+    """Raises UserError for a run directory in a bucket, which one process at a time trains."""
+    from jaxlab.core.passwords import without_passwords
+    from jaxlab.core.remote.store import url_of
+
+    if (url := url_of(run)) is not None:
+        raise UserError(
+            f"{option}: expected --run DIRECTORY on a disk that all workers see, found {without_passwords(url)}: a run "
+            "in a bucket is one process's at a time; copy the study there when it is done"
+        )
+
+
 def workers_train(search: Any, run: Path | None, name: str, workers: int | None, budget: Any) -> None:
     """Have Ray train the trials of `search`, then show what came of them. name: of the run, unless `run` is given."""
     with without_collecting():

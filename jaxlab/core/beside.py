@@ -11,6 +11,7 @@ from pathlib import Path
 from jaxlab.core.files import source_text
 
 KEPT = "modules"  # the folder beside a run's config.py that has them
+_OURS = {"jaxlab", "submit"}  # which lie beside a config in a clone, and are no part of it
 
 
 _TRUST: ContextVar[bool] = ContextVar("trust", default=False)
@@ -89,6 +90,8 @@ def _collect(text: str, file: Path, found: dict[str, str]) -> None:
     except (SyntaxError, ValueError):  # which Python says better
         return
     for name in names:
+        if name in _OURS:
+            continue
         for place in _places(file):
             package = place / name
             files = (

@@ -60,11 +60,15 @@ def source_text(path: Path) -> str:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write the object whole or not at all: it takes its name when it is on disk. Raises OSError where it cannot be."""
+    write_whole(path, f"{json.dumps(data, indent=1)}\n".encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The same of any bytes."""
     partial = path.with_name(f"{path.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
+        with partial.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -37,6 +37,13 @@ def _field(file: str, name: str) -> int | None:
     return None
 
 
+def refusal_of_jax(error: Exception) -> str:
+    """Why JAX does not start, in its own words, with what the environment asks of it."""
+    words = (str(error).splitlines() or [type(error).__name__])[0]
+    asked = os.environ.get("JAX_PLATFORMS")
+    return f"{words}{f' (with JAX_PLATFORMS={asked})' if asked else ''}"
+
+
 def check_room(what: str, parts: dict[str, int]) -> None:
     """Raises UserError where what is about to be made would not fit into memory.
 

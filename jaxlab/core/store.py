@@ -24,10 +24,8 @@ _ABANDONED = 24 * 3600.0  # seconds without a write, after which nobody is makin
 
 def cache_dir() -> Path:
     """`$JAXLAB_CACHE`, or `~/.cache/jaxlab`. Raises UserError where there is neither it nor a home."""
-    if named := os.environ.get("JAXLAB_CACHE"):
-        return Path(named)
     try:
-        return Path.home() / ".cache" / "jaxlab"
+        return Path(os.environ.get("JAXLAB_CACHE") or "~/.cache/jaxlab").expanduser()
     except RuntimeError as error:
         raise UserError(
             f"no folder for what is kept between runs ({error}): set JAXLAB_CACHE to one"

@@ -166,7 +166,14 @@ class Folder:
 
     def _partial(self, layer: Layer, progress: dict[str, int]) -> np.memmap:
         """The array to fill: what another process left of it, or a new one."""
-        path = self._partial_path(layer)
+        path, whole = self._partial_path(layer), self.path / layer.file
+        if (
+            layer.file in progress
+            and layer.file not in self.listed()
+            and whole.exists()
+            and not path.exists()
+        ):
+            whole.replace(path)  # a process was killed between giving it its name and listing it
         if layer.file in progress and _mapped(path, layer) is not None:
             return np.lib.format.open_memmap(
                 path, mode="r+"
@@ -192,9 +199,8 @@ class Folder:
         self, layers: Sequence[Layer], progress: dict[str, int], ids: np.ndarray, about: Mapping[str, Any]
     ) -> None:
         np.save(self.path / "ids.npy", ids)
-        sums = {}
+        sums = {layer.file: content_sum(self._partial_path(layer)) for layer in layers}
         for layer in layers:
-            sums[layer.file] = content_sum(self._partial_path(layer))
             self._partial_path(layer).replace(self.path / layer.file)
             del progress[layer.file]
         made = {layer.file: {**layer.record(), _SUM: sums[layer.file]} for layer in layers}

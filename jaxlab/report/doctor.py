@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from jaxlab.core.machine import free_memory, memory
+from jaxlab.core.machine import free_memory, memory, refusal_of_jax
 from jaxlab.core.store import cache_dir
 from jaxlab.training.hosts.clusters import described
 from jaxlab.training.rundir import provenance
@@ -195,9 +196,7 @@ def _devices() -> tuple[list[Any], str | None]:
         RuntimeError,
         AssertionError,
     ) as error:  # the second where JAX_PLATFORMS names one without a plugin
-        words = (str(error).splitlines() or [type(error).__name__])[0]
-        asked = os.environ.get("JAX_PLATFORMS")
-        return [], f"{words}{f' (with JAX_PLATFORMS={asked})' if asked else ''}"
+        return [], refusal_of_jax(error)
 
 
 def _described(device: Any) -> str:
@@ -232,6 +231,14 @@ def _memory() -> str:
 
 def _folder(path: Path) -> str:
     """The folder, its size, and what its disk has free."""
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    size = sum(_sizes(path))
     existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
     return f"{path}, {decimal(size)}; {decimal(shutil.disk_usage(existing).free)} free"
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Of the files in a folder; those that another process removes meanwhile have none."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                yield (Path(place) / name).stat().st_size

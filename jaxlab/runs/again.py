@@ -56,6 +56,16 @@ def keep_going(
                 return AGAIN
 
 
+def jaxlab_here() -> list[str]:
+    """The beginning of a command line of jaxlab's, for this Python.
+
+    Of who has called `jaxlab`, it takes no module from the folder at hand, as `python -m` would: there may be a
+    signal.py.
+    """
+    with_folder = Path(sys.argv[0]).name == "__main__.py" and not sys.flags.safe_path
+    return [sys.executable, *([] if with_folder else ["-P"]), "-m", "jaxlab"]
+
+
 def checkpoints(run: Path) -> set[str]:
     """Those in a run directory, and in the runs of a study."""
     found = run.glob("**/checkpoints/*/manifest.json")

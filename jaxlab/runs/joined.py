@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from jaxlab.core.config import Component, differences, identity
+from jaxlab.core.passwords import without_passwords
 from jaxlab.core.remote.store import url_of
 from jaxlab.core.types import UserError
 from jaxlab.experiment.study import innermost
@@ -41,8 +42,8 @@ def check_joined(
         )
     if (url := url_of(run)) is not None:
         raise UserError(
-            f"{url}: expected a run directory on a disk that all {hosts.count} processes see, found a bucket; train on "
-            "a shared disk, and copy the run when it is done"
+            f"{without_passwords(url)}: expected a run directory on a disk that all {hosts.count} processes see, "
+            "found a bucket; train on a shared disk, and copy the run when it is done"
         )
     texts = hosts.gathered("the config", json.dumps(identity(experiment)))
     odd = next((k for k, text in enumerate(texts) if text != texts[0]), None)

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 from submit.metrics.table import Score, score_of
 
@@ -27,6 +27,11 @@ class Progress:
     stale: int = 0
     plateau: int = 0
     marks: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`; what a later version keeps besides is left out."""
+        return cls(**{one.name: record[one.name] for one in fields(cls) if one.name in record})
 
     def update(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from jaxlab.core.beside import KEPT
-from jaxlab.core.files import check_form, read_json, write_json, writing
+from jaxlab.core.files import check_form, read_json, write_json, write_whole, writing
 from jaxlab.core.lock import check_held
 from jaxlab.core.types import UserError
 from jaxlab.training import copies
@@ -77,12 +77,13 @@ class RunDirectory:
         check_held(self.path)
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "config.py").unlink(missing_ok=True)
-            if source is not None:
-                (self.path / "config.py").write_bytes(_encoded(source))
             for name, text in getattr(source, "modules", {}).items():
                 (self.path / KEPT / name).parent.mkdir(parents=True, exist_ok=True)
-                (self.path / KEPT / name).write_bytes(_encoded(text))
+                write_whole(self.path / KEPT / name, _encoded(text))
+            if source is None:
+                (self.path / "config.py").unlink(missing_ok=True)
+            else:
+                write_whole(self.path / "config.py", _encoded(source))
             write_json(self.path / "run.json", {"schema": SCHEMA, **info})
             write_json(self.path / "config.json", {"schema": SCHEMA, "experiment": experiment})
             copies.keep(self.path, "config.json", "run.json")

@@ -45,7 +45,7 @@ def read_safetensors(file: Path) -> dict[str, np.ndarray]:
             size = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(size))
             return {key: _tensor(stream, 8 + size, header[key]) for key in names}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:  # the last of shapes that numpy has not
         raise UserError(f"weights {file}: the safetensors file is damaged or cut short ({error})") from error
 
 

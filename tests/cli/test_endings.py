@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import types
 import warnings
 
 import pytest
@@ -120,3 +121,32 @@ def test_words_that_nobody_hears_end_nothing(monkeypatch):
     for stream in (Closed(), None):
         monkeypatch.setattr(sys, "stderr", stream)
         stderr_console().print("epoch 1")
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, AssertionError])
+def test_devices_that_jax_has_not_are_one_message(kind, monkeypatch):
+    """JAX_PLATFORMS=cuda where there is none ends in an assertion without words, a name that is none in an error."""
+    from jax._src import xla_bridge
+
+    def starts(words):
+        raise kind(*words)
+
+    words = ("Unable to initialize backend 'cuda'",) if kind is RuntimeError else ()
+    there = types.FunctionType(starts.__code__, vars(xla_bridge), closure=starts.__closure__)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    result = command(lambda: there(words))
+    assert result.exit_code == 1
+    said = words[0] if words else "AssertionError"
+    assert result.stderr == (
+        f"error: JAX does not start: {said} (with JAX_PLATFORMS=cuda); `jaxlab doctor` says what there is\n"
+    )
+    assert isinstance(command(lambda: starts(words)).exception, kind), "of another place it is ours"
+
+
+def test_what_moves_the_cursor_is_written_out_in_a_warning_too():
+    """As a lock may say it that somebody has left in a run directory."""
+
+    def do():
+        warnings.warn("left by \x1b[2Jprocess 4", FileWarning, stacklevel=1)
+
+    assert command(do).stderr == "warning: left by \\x1b[2Jprocess 4\n"

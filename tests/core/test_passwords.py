@@ -1,6 +1,6 @@
 import pytest
 
-from jaxlab.core.passwords import without_passwords
+from jaxlab.core.passwords import has_password, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ from jaxlab.core.passwords import without_passwords
 def test_passwords_are_left_out_and_nothing_else(url, shown):
     assert without_passwords(url) == shown
     assert without_passwords(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "has"),
+    [
+        ("s3://me:aB3/s3cret@bucket/run", True),
+        ("sftp://me:s3cret@host:22/run", True),
+        ("https://host/run?token=s3cret", True),
+        ("sftp://host:22/runs/me@lab", False),
+        ("s3://bucket/run@2", False),
+        ("gs://bucket/a:b", False),
+    ],
+)
+def test_a_port_is_no_password(url, has):
+    assert has_password(url) == has

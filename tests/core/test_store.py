@@ -152,3 +152,9 @@ def test_a_full_disk_is_an_error_that_says_what_to_do(monkeypatch: pytest.Monkey
 def test_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAXLAB_CACHE")
     assert cache_dir() == Path.home() / ".cache" / "jaxlab"
+
+
+def test_a_home_that_no_shell_has_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a service's Environment= or a Dockerfile's ENV."""
+    monkeypatch.setenv("JAXLAB_CACHE", "~/cache")
+    assert cache_dir() == Path.home() / "cache"

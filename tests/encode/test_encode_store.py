@@ -13,6 +13,7 @@ import processes
 import pytest
 
 from jaxlab.core.types import UserError
+from jaxlab.encode import store
 from jaxlab.encode.store import Folder, Layer
 
 LAYER = Layer("block1", "none", (10, 2, 3), "float32")
@@ -228,3 +229,36 @@ def test_a_killed_process_holds_no_lock(folder):
     start = time.monotonic()
     assert fill(folder, LAYER) == [0, 2, 4, 6, 8]
     assert time.monotonic() - start < 50  # it did not wait for the sleeper
+
+
+@pytest.mark.parametrize("dies_at", range(8))
+def test_killed_between_any_two_writes_at_the_end_nothing_is_computed_again(folder, monkeypatch, dies_at):
+    """Two layers' sums and names, then what is listed, and what is still to do."""
+    other, done, now = Layer("block2", "none", (10, 2, 3), "float32"), [0], [0]
+
+    def dying(function):
+        def call(*given):
+            if now[0] and done[0] == dies_at:
+                raise KeyboardInterrupt
+            done[0] += now[0]
+            return function(*given)
+
+        return call
+
+    finish = Folder._finish
+
+    def finishing(self, *given):
+        now[0] = 1
+        finish(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "_finish", finishing)
+        patch.setattr("jaxlab.encode.store.content_sum", dying(store.content_sum))
+        patch.setattr("jaxlab.encode.store.write_json", dying(store.write_json))
+        patch.setattr(Path, "replace", dying(Path.replace))
+        with pytest.raises(KeyboardInterrupt):
+            fill(folder, LAYER, other)
+    if folder.open(LAYER) is None:
+        assert fill(folder, LAYER, other) == []
+    for layer in (LAYER, other):
+        np.testing.assert_array_equal(folder.open(layer), VALUES)

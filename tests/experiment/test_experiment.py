@@ -152,3 +152,11 @@ def test_what_needs_validation_scores_is_refused_where_others_validate():
         Experiment(training=there, optimizer=AdamW(schedule=Plateau()))
     assert "validate" not in to_json(Training(epochs=1)), "older runs stay what they are"
     assert to_json(there)["validate"] == "elsewhere"
+
+
+@pytest.mark.parametrize("epochs", [float("inf"), float("nan"), 0.0])
+def test_a_training_has_an_end(epochs):
+    with pytest.raises(
+        UserError, match=rf"Training\.epochs: expected more than 0(, and an end)?, found {epochs}"
+    ):
+        Training(epochs=epochs)

@@ -251,3 +251,15 @@ def test_memory_is_shown_and_all_of_it_is_one_screen():
     lines = said.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
+
+
+def test_files_that_others_remove_meanwhile_are_left_out(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "kept").write_bytes(bytes(1000))
+    (cache / "gone").symlink_to(cache / "nowhere")  # as one that goes between the look and the question
+    monkeypatch.setattr(Path, "is_file", lambda path: True)
+    monkeypatch.setenv("JAXLAB_CACHE", str(cache))
+    code, text = run()
+    assert code == 0
+    assert "cache,1.0kB;" in text.replace(" ", "")

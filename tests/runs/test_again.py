@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import jaxlab
 from jaxlab.cli.main import main
-from jaxlab.runs.again import checkpoints, keep_going
+from jaxlab.runs.again import checkpoints, jaxlab_here, keep_going
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:os.fork:RuntimeWarning"
 )  # where JAX is imported, as by other tests
+
+ROOT = str(Path(jaxlab.__file__).parents[1])
 
 # What each start does is its number's turn: a checkpoint of that step or none, and then its end.
 PROGRAM = """
@@ -118,7 +122,23 @@ def test_the_command_is_the_same_one_without_the_option(monkeypatch, tmp_path, n
     assert CliRunner().invoke(main, given).exit_code == 75
     ((command, run),) = seen
     assert run == Path(given[3])
-    assert command[:-1] == [sys.executable, "-m", "jaxlab", *given[:4], "--stop-after", "1h", "--stop-after"]
+    ours = [sys.executable, "-P", "-m", "jaxlab"]
+    assert command[:-1] == [*ours, *given[:4], "--stop-after", "1h", "--stop-after"]
     assert 3590 < int(command[-1].removesuffix("s")) <= 3600, "what is left of the time"
     refused = CliRunner().invoke(main, [name, "quickstart", "--auto-resume"])
     assert (refused.exit_code, refused.stderr[:46]) == (1, "error: --auto-resume: expected --run DIRECTORY")
+
+
+def test_a_file_in_the_folder_is_not_taken_for_a_module_of_pythons(tmp_path, monkeypatch):
+    (tmp_path / "signal.py").write_text("raise SystemExit('a signal of neurons')")
+    monkeypatch.setattr(sys, "argv", ["/bin/jaxlab", "train"])
+    done = subprocess.run(
+        [*jaxlab_here(), "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    monkeypatch.setattr(sys, "argv", ["/clone/jaxlab/__main__.py", "train"])
+    assert jaxlab_here()[1:] == ["-m", "jaxlab"], "of python -m jaxlab, which may find it in a clone alone"

@@ -139,6 +139,9 @@ def test_a_workers_command_has_the_time_that_is_left():
     assert command[:5] == [sys.executable, "-m", "jaxlab", "sweep", "x"]
     assert command[5:] == ["--stop-after", "90s", "--auto-resume"]
     assert Task(("sweep", "x"), "/", None).command()[5:] == ["--auto-resume"]
+    assert Task(("sweep",), "/", None, ("-P", "-m", "jaxlab")).command()[1:] == [
+        "-P", "-m", "jaxlab", "sweep", "--auto-resume",
+    ]  # fmt: skip
 
 
 def test_one_that_saved_is_started_again_elsewhere(on):
@@ -224,6 +227,10 @@ def test_a_folder_that_a_machine_lacks_is_said(tmp_path):
         (["--workers", "2"], "--workers: expected --on ray with it"),
         (["--on", "ray", "--smoke"], "--on ray: expected no --smoke with it"),
         (["--on", "ray", "--auto-resume", "--run", "x"], "--on ray: expected no --auto-resume with it"),
+        (
+            ["--on", "ray", "--run", "s3://b/x"],
+            "on a disk that all workers see, found s3://b/x: a run in a bucket",
+        ),
     ],
 )
 def test_options_that_contradict_one_another_are_refused(options, message):

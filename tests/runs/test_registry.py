@@ -315,3 +315,11 @@ def test_what_runs_note_is_kept_while_somebody_validates(runs):
     claim = claims.take()
     note_directories(registry, runs)
     assert claims.beat(claim), "a rescan leaves it theirs"
+
+
+def test_a_folder_with_a_question_mark_has_its_registry_in_it(tmp_path):
+    (tmp_path / "better?").mkdir()
+    runs = some_runs(tmp_path / "better?")
+    assert statuses(registry_of(runs))["there"][4] == "pending"
+    assert [path.name for path in tmp_path.iterdir()] == ["better?"]
+    assert (runs / "registry.sqlite").is_file()

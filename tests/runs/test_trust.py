@@ -135,3 +135,13 @@ def test_modules_of_two_configs_may_have_one_name(tmp_path):
     assert sys.path == [*path, str(tmp_path / "a")]
     assert config_text(tmp_path / "b" / "mine.py").modules == {"same.py": "SEED = 1\n"}
     assert not Path("same.py").exists()
+
+
+def test_a_config_in_a_clone_does_not_take_all_of_jaxlab_along(tmp_path):
+    for name in ("jaxlab", "submit", "helpers"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    (tmp_path / "mine.py").write_text(
+        "import helpers\nimport submit\nfrom jaxlab.experiment import Experiment\n"
+    )
+    assert config_text(tmp_path / "mine.py").modules == {"helpers/__init__.py": ""}

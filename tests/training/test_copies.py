@@ -70,3 +70,17 @@ def test_without_a_whole_copy_the_fault_is_said(run, copies):
     with pytest.raises(UserError, match=r"config.json is not whole JSON"):
         run.config()
     assert run.info()["data"] == INFO["data"]
+
+
+def test_a_full_disk_leaves_the_program_of_before(run, monkeypatch):
+    """A run's config.py may define parts of its network, which nothing else does."""
+    run.create(CONFIG, "first = 1", INFO)
+
+    def full(number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        run.create(CONFIG, "second = 2", INFO)
+    assert (run.path / "config.py").read_text() == "first = 1"
+    assert not list(run.path.glob("*.partial"))

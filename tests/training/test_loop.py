@@ -241,7 +241,9 @@ def test_progress_knows_which_way_is_better(metric, values, best):
     assert progress.best["epoch"] == best
     assert [k for k, flag in enumerate(flags, 1) if flag][-1] == best
     assert progress.stale == 3 - best
-    assert Progress(**json.loads(json.dumps(progress.to_json()))) == progress
+    kept = json.loads(json.dumps(progress.to_json()))
+    assert Progress.of(kept) == progress
+    assert Progress.of({**kept, "of a later version": 1}) == progress
 
 
 # -- early stopping and plateaus may wait for other scores than the one that picks the best checkpoint
@@ -258,7 +260,7 @@ def test_early_stopping_waits_for_its_own_score(tmp_path):
     assert int(state.step) == 4 * 5
     assert fit.progress.best["epoch"] == 5
     assert "early stop: 3 epochs without a better loss" in fit.output
-    assert Progress(**json.loads(json.dumps(fit.progress.to_json()))) == fit.progress
+    assert Progress.of(json.loads(json.dumps(fit.progress.to_json()))) == fit.progress
 
 
 def test_a_plateau_waits_for_its_own_score_and_early_stopping_for_the_metric(tmp_path):
@@ -275,7 +277,7 @@ def test_a_plateau_waits_for_its_own_score_and_early_stopping_for_the_metric(tmp
 def test_what_they_wait_for_is_kept_in_checkpoints(tmp_path):
     plan = {"patience": 3, "stop_metric": "loss"}
     _, half = watching(tmp_path, [0.1, 0.2], [1, 2, 3], steps=8, **plan)
-    progress = Progress(**saved(tmp_path / "checkpoints")[-1].meta()["progress"])
+    progress = Progress.of(saved(tmp_path / "checkpoints")[-1].meta()["progress"])
     assert (progress.stale, progress.marks) == (1, {"loss": 1})
     whole = replace(PLAN, steps=32, **plan)
     _, state = fitted(tmp_path, whole, validation=[0.3] * 9, losses=[3] * 9, state=half, progress=progress)

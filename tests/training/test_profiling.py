@@ -243,6 +243,33 @@ def test_a_profile_that_cannot_be_written_or_read_ends_no_training(tmp_path, mon
     assert said == [f"profile: {tmp_path / 'profile'} could not be written (No space left on device)"]
 
 
+def test_what_ends_a_training_is_told_though_its_steps_are_traced(tmp_path, monkeypatch):
+    """As an image that cannot be read, of the batch after tracing began."""
+    said = []
+
+    def written():
+        folder = tmp_path / "plugins/profile/now"
+        folder.mkdir(parents=True)
+        (folder / "host.xplane.pb").touch()
+        (folder / "host.trace.json.gz").write_bytes(gzip.compress(b'{"traceEvents": []}'))
+
+    def batches():
+        yield from range(4)
+        raise UserError("image 5 cannot be read")
+
+    def trains():
+        with Recorder(tmp_path, 2, PLAN, said.append) as recorder:
+            for number, _ in enumerate(recorder.fed(batches()), 1):
+                recorder.stepped(number, number == 1, jnp.zeros(()))
+
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda *_, **__: None)
+    monkeypatch.setattr(jax.profiler, "stop_trace", written)
+    with pytest.raises(UserError, match="image 5"):
+        trains()
+    words = "training ended before the first of its steps"
+    assert said == [f"profile: what was traced could not be read ({words})"]
+
+
 def test_a_profile_is_read_again_from_its_files(traced):
     (trace,) = traced.folder.glob("plugins/profile/*/*.trace.json.gz")
     again = read(trace, 4, 0.4)

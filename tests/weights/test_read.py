@@ -97,6 +97,16 @@ def test_values_of_less_than_a_byte_are_refused_in_a_sentence(name, tmp_path):
         read(str(tmp_path / "x.safetensors"))
 
 
+@pytest.mark.parametrize("shape", [[0, 1 << 62], [1] * 70])
+def test_shapes_that_numpy_has_not_are_damage(shape, tmp_path):
+    """Of a header that goes with the file's size, so that safetensors takes it."""
+    data = bytes(0 if 0 in shape else 4)
+    header = json.dumps({"w": {"dtype": "F32", "shape": shape, "data_offsets": [0, len(data)]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + data)
+    with pytest.raises(UserError, match=r"x\.safetensors: the safetensors file is damaged"):
+        read(str(tmp_path / "x.safetensors"))
+
+
 def test_a_folder_is_searched_and_its_metadata_kept(tmp_path):
     (tmp_path / "config.json").write_text('{"architecture": "resnet18"}')
     with pytest.raises(UserError, match="found none"):

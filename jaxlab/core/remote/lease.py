@@ -35,6 +35,8 @@ class Lease:
             before = self._read()
             if before is None:
                 continue  # it has ended meanwhile
+            if self._is_ours(before):
+                return
             if self._is_held(before):
                 raise InUse(
                     f"{self._store.url} is in use: {holder.told(before)} has been at it since "
@@ -76,18 +78,24 @@ class Lease:
 
     def _check(self) -> None:
         now = self._read()
-        if now is None and self._store.create(NAME, holder.written(self._record)):
-            return
-        if now is None or now.get("token") != self._record["token"]:
+        if now is None:
+            if self._store.create(NAME, holder.written(self._record)):
+                return
+            now = self._read()
+        if not self._is_ours(now):
             raise InUse(
                 f"{self._store.url}: another process has taken it meanwhile, {holder.told(now or {})}: this one ends. "
                 "What it saved before stays"
             )
 
+    def _is_ours(self, found: dict[str, Any] | None) -> bool:
+        """Whether we wrote it; a store that was asked twice, as its answer was lost, says that it is there already."""
+        return (found or {}).get("token") == self._record["token"]
+
     def release(self) -> None:
         self._over.set()
         with self._mutex, contextlib.suppress(UserError):  # others see that it gives no signs of life
-            if (self._read() or {}).get("token") == self._record["token"]:
+            if self._is_ours(self._read()):
                 self._store.remove(NAME)
 
     def _live(self) -> None:

@@ -32,20 +32,17 @@ from jaxlab.core.remote.names import (
     last_manifest,
     step_of,
 )
-from jaxlab.core.remote.store import Store
+from jaxlab.core.remote.store import Store, checked
 from jaxlab.core.store import cache_dir
 from jaxlab.core.types import FileWarning, UserError
 
+_NEXT = "next"  # the mark that is about to be written
 _MIRRORS: dict[Path, "Mirror"] = {}
 
 
 def mirror_at(url: str) -> "Mirror":
-    """That of a URL, one in a process. Raises UserError for one with a password."""
-    scheme, _, rest = url.partition("://")
-    if "@" in rest.partition("/")[0] and ":" in rest.partition("@")[0]:
-        raise UserError(
-            f"{scheme}://...: expected a URL without a password, which paths and logs would show, found one"
-        )
+    """That of a URL, one in a process. Raises UserError for one that `checked` refuses."""
+    scheme, _, rest = checked(url).partition("://")
     local = cache_dir().absolute() / "stores" / scheme / rest
     return _MIRRORS.setdefault(local, Mirror(url, local))
 
@@ -63,6 +60,11 @@ def mirror_of(path: Path) -> "Mirror | None":
             scheme, *rest = folder.relative_to(stores).parts
             return mirror_at(f"{scheme}://{'/'.join(rest)}")
     return None
+
+
+def copies(folder: Path) -> set[Path]:
+    """Those of runs in a folder of the cache."""
+    return {file.with_name(file.name[1:-5]) for file in folder.rglob(".*.json")}
 
 
 def _state_file(local: Path) -> Path:
@@ -85,23 +87,29 @@ class Mirror:
 
         Raises UserError where there is nothing at the URL.
         """
+        if not self.update(wanted):
+            raise UserError(f"{self.url}: expected a run directory, found nothing there")
+        return self.local
+
+    def update(self, wanted: Callable[[str], bool] = lambda name: True) -> bool:
+        """The same; False where there is nothing. What the copy had sent or fetched is gone then."""
         with self._alone():
             state = self._state()
-            if self._is_ours(state) or self._is_training():
-                return self.local
-            if not self._bring(state, wanted):
-                raise UserError(f"{self.url}: expected a run directory, found nothing there")
-        return self.local
+            if self._is_ours(state) or self._is_training() or self._bring(state, wanted):
+                return True
+            with writing(self.local):
+                _state_file(self.local).unlink(missing_ok=True)
+        return False
 
     def _is_ours(self, state: dict[str, Any]) -> bool:
         """Whether nobody has trained since this copy was, which is there: a cache may be cleared."""
-        mark, known = state.get("mark"), state["files"]
-        if mark is None or ("config.json" in known and not (self.local / "config.json").exists()):
+        marks, known = [state[name] for name in ("mark", _NEXT) if state.get(name)], state["files"]
+        if not marks or ("config.json" in known and not (self.local / "config.json").exists()):
             return False
         manifests = [name for name in known if step_of(name) and name.endswith(MANIFEST)]
         if manifests and not any(self.local.glob(f"**/checkpoints/*/{MANIFEST}")):
             return False
-        return self._store.read(MARK) == mark.encode()
+        return self._store.read(MARK) in [mark.encode() for mark in marks]
 
     def _is_training(self) -> bool:
         """On this machine, in this copy."""
@@ -119,7 +127,7 @@ class Mirror:
             known = state["files"]
             whole = all(self._brought(name, signs[name], known) for name in sorted(there, key=last_manifest))
             for name in known.keys() - signs.keys():
-                del known[name]
+                self._drop(name, known.pop(name))
             self._remove_checkpoints(signs)
             self._write({"files": known})
             if whole:
@@ -134,6 +142,12 @@ class Mirror:
                 return False
             known[name] = {"sign": sign, "stat": _stat(self.local / name)}
         return True
+
+    def _drop(self, name: str, about: dict[str, Any]) -> None:
+        """A file that the store has no longer; one that is another here by now stays."""
+        if step_of(name) is None and _stat(self.local / name) == about.get("stat"):
+            with writing(self.local / name):
+                (self.local / name).unlink(missing_ok=True)
 
     def _remove_checkpoints(self, signs: dict[str, str]) -> None:
         """Those that the store has no longer, or that could not be sent before another process went on."""
@@ -176,9 +190,10 @@ class Mirror:
                 self._drop_lock()
                 if not self._is_ours(state):
                     self._bring(state)
-                mark = uuid.uuid4().hex
+                state, mark = self._state(), uuid.uuid4().hex
+                self._write({**state, _NEXT: mark})  # killed here, either mark in the store is ours
                 self._store.write(MARK, mark.encode())
-                self._write({**self._state(), "mark": mark})
+                self._write({"files": state["files"], "mark": mark})
         except BaseException:
             self._lease.release()
             self._lease = None
@@ -233,18 +248,21 @@ class Mirror:
             changed = [
                 name for name, stat in here.items() if stat and stat != known.get(name, {}).get("stat")
             ]
-            for name in self._invalid(changed, known):
-                self._store.remove(name)
-            for name in sorted(changed, key=last_manifest):
-                self._store.send(self.local / name, name)
-            gone = [name for name in known.keys() - here.keys() if step_of(name)] if self._lease else []
-            for name in sorted(gone, key=first_manifest):
-                self._store.remove(name)
-                del known[name]
-            if changed:
-                signs = self._store.signs()
-                known |= {name: {"sign": signs.get(name), "stat": here[name]} for name in changed}
-            self._write(state)
+            try:
+                for name in self._invalid(changed, known):
+                    self._store.remove(name)
+                for name in sorted(changed, key=last_manifest):
+                    self._store.send(self.local / name, name)
+                    known[name] = {"sign": None, "stat": here[name]}
+                gone = [name for name in known.keys() - here.keys() if step_of(name)] if self._lease else []
+                for name in sorted(gone, key=first_manifest):
+                    self._store.remove(name)
+                    del known[name]
+                if changed:
+                    signs = self._store.signs()
+                    known |= {name: {"sign": signs.get(name), "stat": here[name]} for name in changed}
+            finally:  # of a store that refused in between, what it has: it is not sent again, and removed in its time
+                self._write(state)
 
     def _invalid(self, changed: list[str], known: dict[str, Any]) -> list[str]:
         """Manifests of checkpoints that are made again: until all is sent there is none of that step."""
@@ -259,11 +277,17 @@ class Mirror:
             if not is_private(name) and file.is_file():
                 yield name
 
-    def _alone(self) -> FileLock:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
         """Processes of this machine bring and send one after the other."""
         with writing(self.local):
             self.local.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(_state_file(self.local).with_suffix(".lock"))
+            lock = FileLock(_state_file(self.local).with_suffix(".lock"))
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _state(self) -> dict[str, Any]:
         """{"files": {name: {"sign", "stat"}}, "mark"}; without any where the copy is new, or the file damaged."""

@@ -6,7 +6,7 @@ from jaxlab.core.remote.lease import NAME
 
 MARK = "trained-by"
 MANIFEST = "manifest.json"
-_OURS = {NAME, "asking.lock"}  # of processes on this machine, or of the store's
+_OF_A_COPY = re.compile(r"\..+\.json")  # of a run within a study, which was read by itself
 _ANYBODYS = re.compile(r"(?:.*/)?(?:predictions|validations)/")
 
 
@@ -16,11 +16,13 @@ def is_anybodys(name: str) -> bool:
 
 
 def is_private(name: str) -> bool:
-    """A lock, a mark, or what is being written."""
+    """A lock, a mark, what is being written, or what is known of a copy of a run within this one."""
     parts = name.split("/")
     return (
-        parts[-1] in _OURS
+        parts[-1] == NAME
+        or parts[-1].endswith(".lock")  # of processes on this machine, as a search's have them
         or name == MARK
+        or _OF_A_COPY.fullmatch(parts[-1]) is not None
         or any(part.endswith(".partial") or ".partial" in part for part in parts)
     )
 

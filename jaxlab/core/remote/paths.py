@@ -32,15 +32,17 @@ def fetched(path: str | Path) -> Path:
 
 
 def fetched_folder(path: str | Path) -> Path:
-    """The same of a folder of runs, of which what lists need is fetched: no parameters. Also says who trains there.
+    """The same of a folder of runs, of which what lists need is fetched: no parameters. Also says who trains there, and
+    leaves out copies of runs that are there no longer.
 
     Raises UserError where there is no run.
     """
     url = url_of(path)
     if url is None:
         return Path(path)
-    from jaxlab.core.remote.mirror import mirror_at
+    from jaxlab.core.remote.mirror import copies, mirror_at, mirror_of
 
+    local = mirror_at(url).local
     configs = (name.rpartition("/") for name in Store(url).signs())
     runs = sorted(folder for folder, _, name in configs if name == "config.json")
     if not runs:
@@ -51,7 +53,10 @@ def fetched_folder(path: str | Path) -> Path:
         mirror = mirror_at("/".join(filter(None, (url, run))))
         mirror.fetch(lambda name: "/state/" not in name and "events/" not in name)
         mirror.show_holder()
-    return mirror_at(url).local
+    for gone in copies(local) - {mirror_at("/".join(filter(None, (url, run)))).local for run in runs}:
+        if (copy := mirror_of(gone)) is not None:
+            copy.update()
+    return local
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A folder in a store, by fsspec: names below it, and every refusal as a sentence."""
 
 import contextlib
+import errno
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jaxlab.core.files import reason
+from jaxlab.core.files import reason, writing
+from jaxlab.core.passwords import has_password
 from jaxlab.core.types import UserError
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)(.+)")  # pathlib makes one slash of two
 _CREDENTIALS = "credentials|token|login|authenticat|signature|accesskey|anonymous"
+_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _SIGNS = (
     "ETag",
     "etag",
@@ -30,6 +33,20 @@ def url_of(path: "str | Path | None") -> str | None:
     """What was given, as a URL; None where it is a path. A letter alone is a drive."""
     found = _URL.fullmatch(str(path)) if path is not None else None
     return f"{found[1]}://{found[2].rstrip('/')}" if found else None
+
+
+def checked(url: str) -> str:
+    """The URL of a run, or of a folder of runs. Raises UserError for one with a password, and for a path that this
+    machine would take for another one: with parts that are empty, `.` or `..`.
+    """
+    scheme, _, rest = url.partition("://")
+    if has_password(url):
+        raise UserError(
+            f"{scheme}://...: expected a URL without a password, which paths and logs would show, found one"
+        )
+    if odd := {"", ".", ".."} & set(rest.split("/")):
+        raise UserError(f"{url}: expected names between the slashes, found {odd.pop()!r}")
+    return url
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,11 @@ class Store:
         with self._asking():
             found = self._at[0].find(self._at[1], detail=True)
         start = len(self._at[1].rstrip("/")) + 1
-        names = {path[start:]: _sign(about) for path, about in found.items() if about.get("type") == "file"}
+        names = {
+            path[start:]: _sign(about)
+            for path, about in found.items()
+            if about.get("type") == "file" and not path.endswith("/")  # consoles make objects so, for folders
+        }
         if odd := [name for name in names if {"", ".", ".."} & set(name.split("/")) or "\\" in name]:
             raise UserError(f"{self.url}: expected names of files below it, found {odd[0]!r:.80}")
         return names
@@ -93,7 +114,7 @@ class Store:
 
     def send(self, file: Path, name: str) -> None:
         """Nothing, where the file has gone meanwhile."""
-        with self._asking():
+        with self._asking(file):
             try:
                 self._at[0].put_file(str(file), self._path(name))
             except FileNotFoundError:
@@ -103,14 +124,19 @@ class Store:
     def fetch(self, name: str, file: Path) -> bool:
         """Whole or not at all; False where there is none."""
         partial = file.with_name(f"{file.name}.partial")
-        with self._asking():
+        with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._at[0].get_file(self._path(name), str(partial))
-            except FileNotFoundError:
+        try:
+            with self._asking(partial):
+                try:
+                    self._at[0].get_file(self._path(name), str(partial))
+                except FileNotFoundError:
+                    return False
+            with writing(file):
+                partial.replace(file)
+        finally:
+            with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-                return False
-            partial.replace(file)
         return True
 
     def remove(self, name: str) -> None:
@@ -118,11 +144,16 @@ class Store:
             self._at[0].rm_file(self._path(name))
 
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self, file: Path | None = None) -> Iterator[None]:
+        """file: on this machine, which is read or written meanwhile: what that refuses is not the store's."""
         try:
             yield
-        except (UserError, FileExistsError):
+        except UserError:
             raise
+        except OSError as error:
+            if file is not None and (error.errno in _OF_DISKS or error.filename == str(file)):
+                raise UserError(f"{file}, a copy of {self.url}: {reason(error)}") from error
+            raise self._refused(error) from error
         except Exception as error:  # of any store's library, which all have their own
             raise self._refused(error) from error
 

@@ -48,7 +48,7 @@ class Start:
             return False
         plan, step = self.recipe.plan, self.checkpoint.step
         all_made = step >= plan.steps
-        stopped = plan.gives_up(Progress(**self.checkpoint.meta()["progress"]))
+        stopped = plan.gives_up(Progress.of(self.checkpoint.meta()["progress"]))
         if all_made or stopped:
             done = f"all {plan.steps} steps are done" if all_made else f"stopped early at step {step}"
             session.log(f"{self.rundir.path}: {done}")
@@ -65,7 +65,7 @@ class Start:
         coordinates.check_same(
             trained.stats, state.stats, f"{self.rundir.path} goes on with the coordinates that it began with"
         )
-        return trained, Progress(**meta["progress"])
+        return trained, Progress.of(meta["progress"])
 
     def check_alike(self, hosts: Group) -> None:
         """Raises UserError where processes that train together would begin otherwise."""

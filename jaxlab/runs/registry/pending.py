@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jaxlab.core.passwords import without_passwords
 from jaxlab.core.remote.store import url_of
 from jaxlab.core.types import UserError
 from jaxlab.runs.registry.place import VARIABLE, absolute, folder_of_runs, place_of
@@ -25,8 +26,8 @@ def validate_pending(
     """
     if (url := url_of(folder)) is not None:
         raise UserError(
-            f"--pending: expected a folder on a disk that all watchers see, found {url}; of one run there, "
-            "`jaxlab evaluate URL --checkpoints all` validates the checkpoints that lack it"
+            f"--pending: expected a folder on a disk that all watchers see, found {without_passwords(url)}; of one run "
+            "there, `jaxlab evaluate URL --checkpoints all` validates the checkpoints that lack it"
         )
     folder = Path(folder or "runs")
     place = place_of(folder_of_runs(folder))

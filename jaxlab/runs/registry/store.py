@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     Row,
@@ -49,7 +50,7 @@ class Registry:
     def __init__(self, place: Place, patience: float = 10.0):
         self.place = place
         with self._refusals():
-            self.engine = _engine(place.url, patience)
+            self.engine = _engine(place, patience)
         self._writing = self.engine.execution_options(writes=True)
         with self._refusals():
             self._make()
@@ -216,12 +217,9 @@ def mark_best(db: Connection, run: int, step: int | None) -> None:
         db.execute(update(SNAPSHOT).where(this).values(status="best"))
 
 
-def _engine(url: str, patience: float) -> Engine:
-    try:
-        parsed = make_url(url)
-    except ValueError:  # its words would be a part of a password
-        raise ArgumentError("what stands behind the host's : is no port") from None
-    if not url.startswith("sqlite"):
+def _engine(place: Place, patience: float) -> Engine:
+    parsed = _url(place)
+    if not place.url.startswith("sqlite"):
         return create_engine(
             parsed, pool_pre_ping=True, connect_args={"connect_timeout": max(round(patience), 1)}
         )
@@ -243,6 +241,15 @@ def _engine(url: str, patience: float) -> Engine:
         db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
 
     return engine
+
+
+def _url(place: Place) -> URL:
+    if place.beside is not None:  # a file or none, whose folder may have a ? in its name
+        return URL.create("sqlite", database=place.url.removeprefix("sqlite://").removeprefix("/") or None)
+    try:
+        return make_url(place.url)
+    except ValueError:  # its words would be a part of a password
+        raise ArgumentError("what stands behind the host's : is no port") from None
 
 
 def _driver(url: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from jaxlab.core.types import AGAIN, Interrupted, UserError
 from jaxlab.core.words import counted
-from jaxlab.runs.again import ATTEMPTS, ending_with_us
+from jaxlab.runs.again import ATTEMPTS, ending_with_us, jaxlab_here
 from jaxlab.training.display import Session
 from jaxlab.training.interrupt import Interrupt
 
@@ -31,15 +31,19 @@ _PATIENCE = 120.0  # seconds that workers have to save once they are asked to en
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker runs. arguments: of jaxlab. folder: where. ends: the time, in seconds since 1970, of its budget."""
+    """What a worker runs. arguments: of jaxlab. folder: where. ends: the time, in seconds since 1970, of its budget.
+
+    options: of its machine's Python, before these.
+    """
 
     arguments: tuple[str, ...]
     folder: str
     ends: float | None
+    options: tuple[str, ...] = ("-m", "jaxlab")
 
     def command(self) -> list[str]:
         limit = [] if self.ends is None else ["--stop-after", f"{max(1, int(self.ends - time.time()))}s"]
-        return [sys.executable, "-m", "jaxlab", *self.arguments, *limit, "--auto-resume"]
+        return [sys.executable, *self.options, *self.arguments, *limit, "--auto-resume"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def run_on_ray(
     """
     ray = _ray()
     ends = None if seconds is None else time.time() + seconds
-    task = Task((*arguments,), str(Path.cwd()), ends)
+    _, *options = jaxlab_here()
+    task = Task((*arguments,), str(Path.cwd()), ends, (*options,))
     with _cluster(ray), Interrupt() as interrupt:
         number, share = shares(ray.nodes(), workers)
         session.log(f"Ray: {counted(number, 'worker')} with {share_text(share)} each, on {_machines(ray)}")

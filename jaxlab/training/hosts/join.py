@@ -19,7 +19,8 @@ from jaxlab.training.rundir import provenance
 
 AUTO = "auto"
 VARIABLES = ("JAXLAB_COORDINATOR", "JAXLAB_PROCESSES", "JAXLAB_PROCESS")
-_ADDRESS = re.compile(r".+:\d{1,5}")
+_ADDRESS = re.compile(r".+:[0-9]{1,5}")
+_LAST_PORT = 65535
 _SILENT_FOR_JAX = 10 * int(SILENT)  # its own watch ends a process by abort(): ours comes first
 _NAMES = ("coordinator", "processes", "process")
 _current = Group()
@@ -114,9 +115,10 @@ def _given(
         return None, processes, process
     if coordinator == AUTO:
         return coordinator, processes, process
-    if _ADDRESS.fullmatch(coordinator) is None:
+    if _ADDRESS.fullmatch(coordinator) is None or not 0 < int(coordinator.rpartition(":")[2]) <= _LAST_PORT:
         raise UserError(
-            f"--coordinator: expected HOST:PORT of process 0, as node0:8476, or auto; found {coordinator!r}"
+            f"--coordinator: expected HOST:PORT of process 0, as node0:8476, with a port of at most {_LAST_PORT}, or "
+            f"auto; found {coordinator!r}"
         )
     for name, number in zip(_NAMES[1:], numbers, strict=True):
         if number is None:
@@ -162,7 +164,14 @@ def _begin(coordinator: str, processes: int | None, process: int | None, timeout
     global _relay
     devices = None
     if coordinator == AUTO:
-        coordinator, processes, process, devices = _detected(timeout)
+        coordinator, *found, devices = _detected(timeout)
+        for name, asked, said in zip(_NAMES[1:], (processes, process), found, strict=True):
+            if asked not in (None, said):
+                raise UserError(
+                    f"--coordinator auto: expected no --{name} with it, or what the launcher says, {said}; found "
+                    f"{asked}"
+                )
+        processes, process = found
         if processes == 1:
             return True
     if process:

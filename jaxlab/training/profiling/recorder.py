@@ -99,12 +99,15 @@ class Recorder:
     def _end(self, step: int) -> None:
         assert self._began is not None
         assert self._folder is not None
-        with stage("waiting for the devices"):
-            jax.block_until_ready(self._last)
-        seconds, steps = time.perf_counter() - self._began, step - (self._until - self._steps)
+        began, steps = self._began, step - (self._until - self._steps)
         self._began, self._asked = None, False
         try:
+            with stage("waiting for the devices"):
+                jax.block_until_ready(self._last)
+            seconds = time.perf_counter() - began
             jax.profiler.stop_trace()
+            if not steps:
+                raise ValueError("training ended before the first of its steps")
             self._tell(self._folder, steps, seconds)
         except OSError as error:
             self._say(f"profile: {self._folder} could not be written ({reason(error)})")

@@ -1,5 +1,6 @@
 """Run directories in a store, with fsspec's memory as one, and files on disk as what two machines have of them."""
 
+import errno
 import json
 import shutil
 import warnings
@@ -12,6 +13,7 @@ from jaxlab.core import holder
 from jaxlab.core.lock import InUse
 from jaxlab.core.remote import lease, mirror, paths
 from jaxlab.core.remote.mirror import Mirror
+from jaxlab.core.remote.names import is_private
 from jaxlab.core.remote.store import Store, url_of
 from jaxlab.core.types import FileWarning, UserError
 from submit.files import urls
@@ -382,7 +384,160 @@ def test_what_changes_while_it_is_fetched_is_fetched_as_it_is_then(url, tmp_path
     one.end()
 
 
-def test_a_password_in_a_url_is_refused():
-    with pytest.raises(UserError, match="expected a URL without a password") as refused:
-        paths.local_of("sftp://me:secret@host/run")
-    assert "secret" not in str(refused.value)
+@pytest.mark.parametrize("url", ["sftp://me:secret@host/run", "s3://me:sec/secret@bucket/run"])
+def test_a_password_in_a_url_is_refused(url):
+    for asked in (paths.local_of, paths.fetched, paths.fetched_folder):
+        with pytest.raises(UserError, match="expected a URL without a password") as refused:
+            asked(url)
+        assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("part", ["", ".", ".."])
+def test_a_url_whose_copy_would_be_anothers_is_refused(part):
+    """S3 tells b//run from b/run, where a disk does not."""
+    with pytest.raises(
+        UserError, match=rf"s3://b/{part}/run: expected names between the slashes, found '{part}'"
+    ):
+        paths.local_of(f"s3://b/{part}/run")
+    assert paths.local_of("sftp://host:22/runs/me@lab").parts[-3:] == ("host:22", "runs", "me@lab"), (
+        "no password"
+    )
+
+
+def test_what_a_console_makes_for_a_folder_is_no_file_of_a_run(url, monkeypatch):
+    """Amazon's and Google's: an empty object with a slash at its end, which s3fs lists as a file."""
+    store = Store(url)
+    root, file = store._at[1], {"type": "file", "size": 0}
+    listed = {f"{root}/": file, f"{root}/checkpoints/": file, f"{root}/config.json": file}
+    monkeypatch.setattr(store._at[0], "find", lambda *_, **__: listed)
+    assert store.signs().keys() == {"config.json"}
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_process_that_is_killed_as_it_takes_a_run_loses_nothing(url, tmp_path, monkeypatch, written):
+    one = Mirror(url, tmp_path / "one/run")
+    one.begin()
+    saves(one.local, 3)
+    one.end()
+    one.begin()
+    saves(one.local, 6)
+    one._lease.release()  # and is killed, before it sends
+    write = Store.write
+
+    def killed(self, name, data):
+        if name != "trained-by" or written:
+            write(self, name, data)
+        if name == "trained-by":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "write", killed)
+    again = Mirror(url, one.local)
+    with pytest.raises(KeyboardInterrupt):
+        again.begin()
+    monkeypatch.setattr(Store, "write", write)
+    again.begin()
+    again.end()
+    assert "checkpoints/6/manifest.json" in there(url)
+
+
+def test_a_store_that_was_asked_twice_has_our_own_lease(url, tmp_path, monkeypatch):
+    """The first answer was lost on its way, as boto asks again then."""
+    create = Store.create
+    monkeypatch.setattr(Store, "create", lambda self, *given: create(self, *given) and create(self, *given))
+    one = Mirror(url, tmp_path / "one/run")
+    one.begin()
+    Store(url).remove("lock")
+    one._lease.check()
+    assert "lock" in there(url)
+    one.end()
+
+
+def test_a_run_that_was_removed_from_the_store_is_listed_no_more_and_begins_anew(url, tmp_path):
+    mine = mirror.mirror_at(url)
+    for one in (mine, mirror.mirror_at("memory://bucket/runs/other")):
+        one.begin()
+        saves(one.local, 3)
+        one.end()
+    (mine.local / "metrics.jsonl").write_text("of this machine alone")
+    fsspec.filesystem("memory").rm("/bucket/runs/mine", recursive=True)
+    folder = paths.fetched_folder("memory://bucket/runs")
+    assert {path.parent.name for path in folder.glob("*/config.json")} == {"other"}
+    assert names(mine.local) == {"metrics.jsonl"}, "what the store never had stays"
+    fsspec.filesystem("memory").rm("/bucket/runs/other", recursive=True)
+    other = mirror.mirror_at("memory://bucket/runs/other")
+    other.begin()
+    assert names(other.local) == set()
+    other.end()
+
+
+@pytest.mark.parametrize("refused", ["full", "a file"])
+def test_a_disk_here_that_refuses_is_not_the_stores_fault(url, tmp_path, monkeypatch, refused):
+    store = Store(url)
+    store.write("config.json", b"{}")
+    (tmp_path / "file").touch()
+    folder = tmp_path / ("run" if refused == "full" else "file")
+    if refused == "full":
+
+        def full(remote, local):
+            Path(local).write_text("{")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(store._at[0], "get_file", full)
+    with pytest.raises(
+        UserError, match=rf"^{folder}/config\.json.*(No space left on device|File exists)"
+    ) as told:
+        store.fetch("config.json", folder / "config.json")
+    assert "the store" not in str(told.value)
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
+def test_what_was_sent_before_a_store_refused_is_not_sent_again_and_goes_in_its_time(
+    url, tmp_path, monkeypatch
+):
+    one = Mirror(url, tmp_path / "one/run")
+    one.begin()
+    saves(one.local, 3)
+    send, order = Store.send, []
+
+    def refuses(self, file, name):
+        if name == "metrics.jsonl":
+            raise UserError("no route")
+        order.append(name)
+        send(self, file, name)
+
+    monkeypatch.setattr(Store, "send", refuses)
+    for _ in range(2):
+        with pytest.raises(UserError, match="no route"):
+            one.send()
+    assert len(order) == len(set(order))
+    assert {f"checkpoints/3/{name}" for name in CHECKPOINT} <= set(order)
+    shutil.rmtree(one.local / "checkpoints/3")
+    monkeypatch.setattr(Store, "send", send)
+    one.end()
+    assert not [name for name in there(url) if name.startswith("checkpoints")]
+
+
+def test_a_run_of_a_study_that_was_read_by_itself_leaves_nothing_in_the_study(url):
+    study = mirror.mirror_at(url)
+    study.begin()
+    saves(study.local / "fold0", 3)
+    study.end()
+    paths.fetched(f"{url}/fold0")
+    study.begin()
+    study.end()
+    assert {name.split("/")[0] for name in there(url)} == {"fold0", "trained-by"}
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "asking.lock", "journal.log.lock", "fold0/lock", ".fold0.json", "a.json.partial"]
+)
+def test_what_is_of_one_machine_alone_is_not_sent(name):
+    assert is_private(name)
+    assert not is_private("journal.log")
+    assert not is_private("fold0/config.json")
+
+
+def test_a_cache_that_refuses_is_one_message(url, tmp_path):
+    (tmp_path / "one/.run.lock").mkdir(parents=True)
+    with pytest.raises(UserError, match="one/run could not be written"):
+        Mirror(url, tmp_path / "one/run").fetch()

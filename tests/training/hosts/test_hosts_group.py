@@ -1,8 +1,10 @@
+import sys
+
 import pytest
 from told import Service, each
 
 from jaxlab.core.types import UserError
-from jaxlab.training.hosts import Agreement, Group
+from jaxlab.training.hosts import Agreement, Group, join
 
 
 def test_each_hears_what_all_say_in_their_order():
@@ -67,3 +69,18 @@ def test_all_stop_at_the_same_step_within_about_a_second(asked, late):
     assert first == second
     assert 0 <= first[0] - (asked or late) <= 8
     assert first[1] == (asked is not None, late is not None)
+
+
+@pytest.mark.parametrize("address", ["node0", "node0:", "node0:0", "node0:65536", "node0:99999"])
+def test_an_address_that_is_none_is_refused_before_anybody_waits(address):
+    with pytest.raises(UserError, match="--coordinator: expected HOST:PORT of process 0, as node0:8476"):
+        join(address, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [((4, None), "--processes .* says, 2; found 4"), ((2, 0), "--process .* 1; found 0")]
+)
+def test_numbers_that_the_launcher_does_not_say_are_refused(monkeypatch, asked, words):
+    monkeypatch.setattr(sys.modules[join.__module__], "_detected", lambda timeout: ("node0:8476", 2, 1, None))
+    with pytest.raises(UserError, match=rf"--coordinator auto: expected no {words}"):
+        join("auto", *asked)
