@@ -44,6 +44,10 @@ BEFORE_JAX = {
     "data audit none.py --duplicates x.txt": (1, "--duplicates x.txt: expected a file that ends in .csv"),
     "data prepare none.py out": (1, "config none.py: no such file"),
     "data prepare none.py out --size 0 1": (2, "'--size': 0 is not in the range"),
+    "data audit none.py --out file.txt/x.html": (1, "--out file.txt/x.html: nothing can be written in "),
+    "report run --out file.txt/in/x.html": (1, "--out file.txt/in/x.html: nothing can be written in "),
+    "report run --notebook file.txt/x.ipynb": (1, "--notebook file.txt/x.ipynb: nothing can be written in "),
+    "predict run --out file.txt/x": (1, "--out file.txt/x: nothing can be written in "),
     "predict": (2, "Missing argument 'RUNS...'"),
     "predict nowhere": (1, "nowhere is not a run directory: it has no config.json"),
     "predict run empty": (1, "empty is not a run directory: it has no config.json"),
@@ -211,6 +215,17 @@ def test_a_mistyped_setting_of_a_run_likewise(command, setting, sealed, place, m
     assert f"--set {setting}: " in result.stderr, repr(result.exception)
     one_message(result.stderr, result.exit_code)
     assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["evaluate run --details --json --out file.txt/x", "report run --pictures file.txt/x"]
+)
+def test_a_folder_that_cannot_be_made_is_refused_before_data_are_opened(words, sealed, place, monkeypatch):
+    """Not once all is computed, which would be lost."""
+    monkeypatch.chdir(place)
+    result = CliRunner().invoke(main, words.split())
+    assert f"{words.split()[-2]} file.txt/x: nothing can be written in file.txt" in result.stderr
+    one_message(result.stderr, result.exit_code)
 
 
 @pytest.mark.parametrize("command", ["train", "features", "data audit", "data prepare"])

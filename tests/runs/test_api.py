@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +21,7 @@ from jaxlab.experiment import Folds
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
-from jaxlab.runs.predict_checks import check_names
+from jaxlab.runs.predict_checks import check_id_column, check_names
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
@@ -68,6 +69,15 @@ def test_other_targets_and_ids_are_named(tmp_path) -> None:
         repr(str(SAMPLES.ids[1])),
     ]:
         assert words in text
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_target_called_as_the_ids_are_is_refused(suffix) -> None:
+    found = SimpleNamespace(targets=("id", "b"), rundir=SimpleNamespace(path="runs/x"))
+    with pytest.raises(UserError, match=r"is called 'id', and so is a target of runs/x; give a \.npz"):
+        check_id_column(found, Path(f"out{suffix}"))
+    check_id_column(found, Path("out.npz"))
+    check_id_column(run("regression"), Path(f"out{suffix}"))
 
 
 @pytest.mark.slow
