@@ -87,8 +87,8 @@ def check_settings(run: Path, trained: Component, asked: Component) -> None:
     changes = [line for line in differences(identity(was), identity(now)) if _SETTLED.match(line)]
     if changes:
         raise UserError(
-            f"{run}: expected settings of data, inference, limit, images.memory_budget_gb or training.batch_size, which "
-            f"a trained run may be given; found what it was trained with changed ({'; '.join(changes)})"
+            f"{run}: expected settings of data, inference, limit, images.memory_budget_gb or training.batch_size, as a "
+            f"trained run may be given; found what it was trained with changed ({'; '.join(changes)})"
         )
 
 
