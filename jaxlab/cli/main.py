@@ -213,9 +213,11 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     and images. What is there already is not computed again.
     """
     with without_collecting():
-        experiment = trainable(config, settings)
+        found = trainable(config, settings)
         from jaxlab.encode.command import extract
         from jaxlab.experiment import Experiment
+        from jaxlab.experiment.study import innermost
+    experiment = innermost(found)
     if not isinstance(experiment, Experiment):
         raise UserError(
             f"config {config}: expected experiment = Experiment(...), found {type(experiment).__name__}"

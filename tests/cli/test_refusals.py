@@ -69,6 +69,7 @@ BEFORE_JAX = {
     "soup run": (2, "Missing option '--out'"),
     "bundle empty --out new": (1, "empty is not a run directory: it has no config.json"),
     "bundle run --out new --checkpoint lats": (1, "expected best, last or a step, found 'lats'"),
+    "inspect test.npz": (1, "found nothing there; python -m submit explain says what predictions were made of"),
     "inspect nowhere": (1, "nowhere: expected a run directory"),
     "simulate": (2, "Missing argument 'FOLDER'"),
     "simulate new --size big": (2, "'big' is not a valid integer"),
@@ -242,6 +243,19 @@ def test_a_config_that_ships_goes_by_the_name_in_the_list(command, name, sealed,
     (tmp_path / "shallow_cnn.py").write_text("experiment = 1\n")
     result = CliRunner().invoke(main, words)
     assert ("expected a variable" in result.stderr) == (name == "shallow_cnn.py"), result.stderr
+
+
+@pytest.mark.parametrize("command", ["data audit", "data prepare", "features"])
+def test_a_study_has_the_data_of_its_experiment(command, sealed, tmp_path, monkeypatch):
+    """As `train` takes it: its data are opened, which the seal keeps."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from jaxlab.experiment import Experiment, Folds, Seeds\n\n"
+        "experiment = Seeds(experiment=Folds(experiment=Experiment()))\n"
+    )
+    out = ["out"] if command == "data prepare" else []
+    result = CliRunner().invoke(main, [*command.split(), "mine.py", *out])
+    assert "opened before" in str(result.exception), result.stderr
 
 
 MISWRITTEN = {
