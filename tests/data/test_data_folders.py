@@ -108,6 +108,9 @@ def test_test_images_may_lie_in_folders_and_need_no_training_images(tmp_path: Pa
     picture(tmp_path / "test" / "dog" / "x.png")
     test, sample = ImageFolders(root=str(tmp_path)).open_test()
     assert (test.ids.tolist(), sample) == (["cat/x.png", "dog/x.png"], None)
+    picture(tmp_path / "test" / "dog" / "deep" / "er" / "y.png")
+    test, _ = ImageFolders(root=str(tmp_path)).open_test()
+    assert test.ids.tolist() == ["cat/x.png", "dog/x.png", "dog/deep/er/y.png"]
 
 
 def nest(root: Path) -> None:

@@ -112,7 +112,9 @@ def test_test_images_in_folders_are_predicted_where_there_are_no_others(folder: 
     assert test.ids.tolist() == ["m1/0011", "m2/NA"]
     assert test.checksum(0) == hashlib.sha256((folder / "test/m1/0011.png").read_bytes()).digest()
     (folder / "test" / "x.png").write_bytes(image(1))
-    assert opened(folder).test.ids.tolist() == ["x"]
+    data = opened(folder)
+    assert data.test.ids.tolist() == ["x"]
+    assert "test: 2 images in folders of it left out, as it has images itself (m1/0011.png" in data.notes[0]
 
 
 def test_test_images_of_another_format_are_told(folder: Path) -> None:
@@ -194,6 +196,10 @@ def test_the_solution_is_never_opened(folder: Path) -> None:
     assert "solution.csv" not in OPENED
 
 
+def into_folder(file: Path) -> None:
+    file.rename(file.parent / "cat" / file.name)
+
+
 def class_folders(folder: Path, place: Path) -> None:
     (folder / "train.csv").unlink()
     for name in ("cat", "dog"):
@@ -254,6 +260,21 @@ BAD = {
     "another format": (
         lambda f: (f / "train" / "0003.png").rename(f / "train" / "0003.heic"),
         ["no image for 1 of 4", "train: 1 file is left out", "(0003.heic)", "save them as .png or .jpg"],
+    ),
+    "ids in another column": (
+        lambda f: [
+            (f / "sample_submission.csv").unlink(),
+            write(f, "train.csv", "kind,file,n0", "cat,0000,1", "dog,0001.png,2"),
+        ],
+        [
+            "no image for 2 of 2 ids",
+            "column 'file' names images, and 'kind' none",
+            "--set data.id_column=file",
+        ],
+    ),
+    "images in folders": (
+        lambda f: [(f / "train" / "cat").mkdir(), *map(into_folder, sorted((f / "train").glob("*.png")))],
+        ["no image for 4 of 4", "images lie in its folders (cat)", "ids begin: cat/0000"],
     ),
     "two test files": (
         lambda f: [(f / "sample_submission.csv").unlink(), (f / "test" / "NA.jpg").write_bytes(image(8))],

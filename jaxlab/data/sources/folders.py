@@ -12,6 +12,7 @@ from jaxlab.data.readers.image_files import (
     ImageFolder,
     existing_folder,
     file_samples,
+    folders_in,
     left_out,
     list_folder,
     list_folders,
@@ -94,7 +95,7 @@ class ImageFolders(Source):
 
     def _tests(self, root: Path) -> ImageFolder | None:
         folder = root / self.test
-        return list_folder(folder, ("", *list_folders(folder))) if folder.is_dir() else None
+        return list_folder(folder, folders_in(folder)) if folder.is_dir() else None
 
 
 def _samples(tests: ImageFolder | None) -> Samples | None:

@@ -189,10 +189,17 @@ class KaggleTable(Source):
             )
 
     def _unread(self, root: Path, sample: Path | None) -> Iterator[str]:
-        """Where all test images are predicted, and some are of a kind that is not read."""
+        """Where all test images are predicted, and some are of a kind that is not read, or in folders."""
         folder = root / self.test_images
-        if sample is None and folder.is_dir():
-            yield from left_out(list_folder(folder, folders_in(folder)))
+        if sample is not None or not folder.is_dir():
+            return
+        own, every = list_folder(folder), list_folder(folder, folders_in(folder))
+        yield from left_out(every)
+        if own.by_name and (inside := [name for name in every.by_name if name not in own.by_name]):
+            yield (
+                f"{folder}: {counted(len(inside), 'image')} in folders of it left out, as it has images itself "
+                f"({examples(inside)}); {self.sample} would name those to predict"
+            )
 
     def _rowless(self, root: Path, table: Path, train: Samples) -> Iterator[str]:
         """Where a folder that is for training alone has images without a row, as beside half a table."""
@@ -218,7 +225,19 @@ class KaggleTable(Source):
         else:
             fields["target"] = numbers(table[list(targets)], ids, path, problems, self.missing_targets)
         files = _files(_folder(root, self.train_images, ids), ids, path, problems)
+        if not files and self.id_column is None:
+            problems += self._named_elsewhere(root, path, id_column)
         return file_samples(ids, files, **fields), targets
+
+    def _named_elsewhere(self, root: Path, path: Path, id_column: str) -> Iterator[str]:
+        """Where another column than the one that is taken for ids names images."""
+        columns = [name for name in read_header(path) if name != id_column and not is_nameless(name)]
+        table = read_columns(path, columns[:_LOOKED_AT])[:_LOOKED_AT]
+        for name in table.columns:
+            cells = strings(table[name])
+            folder = _folder(root, self.train_images, cells)
+            if all(folder.find(cell) for cell in cells.tolist()):
+                yield f"column {name!r} names images, and {id_column!r} none: --set data.id_column={name}"
 
     def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
         if sample is not None:
@@ -241,6 +260,9 @@ class KaggleTable(Source):
             )
         ids = [name.rpartition(".")[0] for name in found.by_name]
         return file_samples(np.array(ids, dtype=str), list(found.by_name.values())) if ids else None
+
+
+_LOOKED_AT = 100  # columns, and rows of them, for names of images
 
 
 def _first_named(header: list[str]) -> str:
@@ -332,6 +354,11 @@ def _pairs(folder: ImageFolder, ids: np.ndarray) -> bool:
 
 
 def _why(absent: list[str], folder: ImageFolder) -> str:
+    inside = [path.name for path in _folders(folder.path) if list_folder(path).by_name]
+    if inside and not folder.by_name:
+        return (
+            f"; images lie in its folders ({examples(inside)}), with which ids begin: {inside[0]}/{absent[0]}"
+        )
     near = difference(absent, [*folder.by_name, *folder.by_stem])
     if "folder before" not in near:
         return f"; {near}" if near else ""
