@@ -27,7 +27,7 @@ _CELLS = 2_000_000
 _LAID = re.compile(r"(\w+\.)*training\.(parallel|mesh): ")  # fields that say where a run computes
 _SETTLED = re.compile(  # fields of an experiment that say what it sees, consists of and learns, and by which samples
     r"(?!images\.memory_budget_gb)(seed|split|images|normalize|channels|augment|balance|mix|model|head|pretext|"
-    r"optimizer|finetune)\b"
+    r"objectives\.\w+\.head|optimizer|finetune)\b"
 )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
 from jaxlab.data import Images, Normalize
 from jaxlab.data.sources.users_images import given_samples
-from jaxlab.experiment import Folds
+from jaxlab.experiment import Folds, Objective
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
@@ -123,6 +124,10 @@ def test_what_training_settled_is_not_set_anew(tmp_path, study):
         assert f"found what it was trained with changed ({change})" in str(refused.value)
     with pytest.raises(UserError, match="no checkpoint yet"):  # which is looked for next
         jaxlab.load(tmp_path, FREE)
+    several = {"a": Objective(head=Linear(dropout=0.1)), "b": Objective(weight=0.5)}
+    RunDirectory(tmp_path).create(to_json(replace(TINY, head=Linear(), objectives=several)), None, {})
+    with pytest.raises(UserError, match=r"\(objectives\.a\.head\.dropout: 0\.1 -> 0\.5\)"):
+        jaxlab.load(tmp_path, ["objectives.a.head.dropout=0.5"])
 
 
 def test_memory_for_images_is_a_trained_runs_to_choose():
