@@ -264,6 +264,9 @@ def simulate(context: click.Context, folder: Path, kind: str, **fields: Any) -> 
     given = click.core.ParameterSource.COMMANDLINE
     if odd := [name for name in others if context.get_parameter_source(name) is given]:
         raise UserError(f"--{odd[0]}: has no part in --kind {kind}")
+    counts = [name for name in ("images", "questions") if context.get_parameter_source(name) is given]
+    if fields["full"] and counts:
+        raise UserError(f"--{counts[0]}: has no part in --full, which writes as many as VQA v2 has")
     for name in others:
         del fields[name]
     if fields["size"] is None:

@@ -72,6 +72,7 @@ BEFORE_JAX = {
     "inspect test.npz": (1, "found nothing there; python -m submit explain says what predictions were made of"),
     "inspect nowhere": (1, "nowhere: expected a run directory"),
     "simulate": (2, "Missing argument 'FOLDER'"),
+    "simulate new --kind vqa --full --images 9": (1, "--images: has no part in --full, which writes as many as"),
     "simulate new --size big": (2, "'big' is not a valid integer"),
     "configs copy nothing": (1, "no config 'nothing' ships with jaxlab"),
     "doctor now": (2, "Got unexpected extra argument (now)"),
