@@ -258,8 +258,8 @@ class KaggleTable(Source):
                 f"{found.path}: {counted(len(several), 'name')} of several images, which would be predicted under one "
                 f"id ({examples(several)}); rename them, or name each in full in {self.sample}"
             )
-        ids = [name.rpartition(".")[0] for name in found.by_name]
-        return file_samples(np.array(ids, dtype=str), list(found.by_name.values())) if ids else None
+        stems = [name.rpartition(".")[0] for name in found.by_name]
+        return file_samples(np.array(stems, dtype=str), list(found.by_name.values())) if stems else None
 
 
 _LOOKED_AT = 100  # columns, and rows of them, for names of images
