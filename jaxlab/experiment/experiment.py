@@ -133,8 +133,8 @@ class Training(Component):
             "keep_every",
         ):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UserError(f"Training.{name}: expected more than 0 and finite, found {value}")
+            if value is not None and value <= 0:
+                raise UserError(f"Training.{name}: expected more than 0, found {value}")
 
     def first_averaged(self, total_steps: int) -> int | None:
         """Updates before those that are averaged; None without `average_from`."""

@@ -140,12 +140,6 @@ def test_a_run_of_before_masks_were_known_can_be_read():
     assert Task.from_json(old, Experiment().goals).same_as(task)
 
 
-@pytest.mark.parametrize("epochs", [float("inf"), float("nan"), 0.0])
-def test_a_run_has_an_end(epochs):
-    with pytest.raises(UserError, match=r"Training\.epochs: expected more than 0 and finite, found"):
-        Training(epochs=epochs)
-
-
 def test_a_smoke_test_of_mixing_has_pairs_on_each_device():
     assert Experiment(mix=Mixup()).smoke().training.batch_size % 8 == 0
 
