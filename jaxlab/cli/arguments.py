@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from jaxlab.core.beside import trusting
+from jaxlab.core.files import check_place
 from jaxlab.core.types import UserError
 
 
@@ -58,10 +59,11 @@ class Output(click.ParamType):
         refuse_url(value)
         path = Path(value)
         written = path.suffix.lower() in self.suffixes
+        option = param.opts[0] if param else "file"
+        check_place(path, option)
         if self.folder and not written and (path.is_dir() or not path.suffix):
             return path
         if not written:
-            option = param.opts[0] if param else "file"
             also = ", or a folder (that is there already, where its name has a point)" if self.folder else ""
             raise UserError(
                 f"{option} {path}: expected a file that ends in {' or '.join(self.suffixes)}{also}"

@@ -103,9 +103,11 @@ def _data_of(
     found = loaded(config, settings)
     from jaxlab.data import Images, Source
     from jaxlab.experiment import Experiment
+    from jaxlab.experiment.study import innermost
 
     if isinstance(found, Source):
         return found, Images(size=size)
+    found = innermost(found)
     if not isinstance(found, Experiment):
         raise UserError(
             f"config {config}: expected an Experiment or a source of data, found {type(found).__name__}"
@@ -146,8 +148,10 @@ def audit(
     within and across training, validation and test data.
     """
     with without_collecting():
-        experiment = loaded(config, settings)
+        found = loaded(config, settings)
         from jaxlab.experiment import Experiment
+        from jaxlab.experiment.study import innermost
+    experiment = innermost(found)
     if not isinstance(experiment, Experiment):
         raise UserError(f"config {config}: expected an Experiment, found {type(experiment).__name__}")
     with without_collecting():

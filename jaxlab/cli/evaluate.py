@@ -19,6 +19,7 @@ from jaxlab.cli.arguments import (
     set_fields,
     trust_config,
 )
+from jaxlab.core.files import check_place
 from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
@@ -94,6 +95,7 @@ def evaluate(
         from submit.files.json_text import json_of
     if out is not None:
         check_new_folder(out)
+        check_place(out, "--out")
     prepare()
     loaded = load(run, settings)
     detailed = loaded.predicting(objective)

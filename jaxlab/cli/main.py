@@ -213,9 +213,11 @@ def features(config: Path, settings: tuple[str, ...], **options: Any) -> None:
     and images. What is there already is not computed again.
     """
     with without_collecting():
-        experiment = trainable(config, settings)
+        found = trainable(config, settings)
         from jaxlab.encode.command import extract
         from jaxlab.experiment import Experiment
+        from jaxlab.experiment.study import innermost
+    experiment = innermost(found)
     if not isinstance(experiment, Experiment):
         raise UserError(
             f"config {config}: expected experiment = Experiment(...), found {type(experiment).__name__}"
@@ -262,6 +264,9 @@ def simulate(context: click.Context, folder: Path, kind: str, **fields: Any) -> 
     given = click.core.ParameterSource.COMMANDLINE
     if odd := [name for name in others if context.get_parameter_source(name) is given]:
         raise UserError(f"--{odd[0]}: has no part in --kind {kind}")
+    counts = [name for name in ("images", "questions") if context.get_parameter_source(name) is given]
+    if fields["full"] and counts:
+        raise UserError(f"--{counts[0]}: has no part in --full, which writes as many as VQA v2 has")
     for name in others:
         del fields[name]
     if fields["size"] is None:

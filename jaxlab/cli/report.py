@@ -16,6 +16,7 @@ from jaxlab.cli.arguments import (
     set_fields,
     trust_config,
 )
+from jaxlab.core.files import check_place
 from jaxlab.core.garbage import without_collecting
 from jaxlab.core.types import UserError
 
@@ -77,6 +78,7 @@ def report(
     send = exporter(to) if to is not None else None
     if pictures is not None:
         check_new_folder(pictures)
+        check_place(pictures, "--pictures")
     if notebook is not None:
         write_notebook(notebook, runs, settings, _options(how))
         say(f"{notebook}: written")

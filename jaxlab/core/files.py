@@ -13,6 +13,13 @@ from pydantic import BaseModel, ValidationError
 from jaxlab.core.types import UserError
 
 
+def check_place(path: Path, said: str) -> None:
+    """Raises UserError where nothing can be written at `path`, a file or folder to be made. said: what names it."""
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise UserError(f"{said} {path}: nothing can be written in {folder}")
+
+
 def read_json(path: Path, form: type[BaseModel] | None = None) -> dict[str, Any]:
     """The JSON object in a file, just as it stands there. form: as `check_form` has it.
 

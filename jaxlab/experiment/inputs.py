@@ -1,5 +1,6 @@
 """What a network sees: images, or features that frozen encoders made of them; behind one protocol."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from rich.console import Console
 from jaxlab.core import tree
 from jaxlab.core.blocks import Targets, taken
 from jaxlab.core.config import differences, from_json
-from jaxlab.core.types import Samples, UserError
+from jaxlab.core.types import FileWarning, Samples, UserError
 from jaxlab.data.device.augment import Normalize
 from jaxlab.data.device.channels import count_channels
 from jaxlab.data.device.preprocess import Preprocess
@@ -27,6 +28,11 @@ from jaxlab.pretext import check_posed
 from jaxlab.training.sharding import Layout
 from jaxlab.training.step import Prepare
 from jaxlab.weights.preprocessing import check_intensities, described
+
+EIGHT_BITS = (
+    "images of 8 bits are seen from 0 (black) to 1 (white), and this run learned from floats: where these had another "
+    "scale, as images that are normalised already, predictions are wrong; give images as floats of theirs"
+)
 
 
 @dataclass(frozen=True)
@@ -130,8 +136,7 @@ class ImageInput:
         asked = self.experiment.images.size
         unresized = replace(self.task.images, size=asked)  # None: nothing is stretched unasked
         rows = decode_splits(opened.train, positions, unresized, self.task.images.size)
-        if self.task.image_dtype == "uint8":
-            _check_scale(rows[0])  # of a trained run, that is scored on other data
+        _check_scale(rows[0], self.task.image_dtype)  # of a trained run, that is scored on other data
         truths = truth_of(self.task.objectives, opened.train)
         return [
             _portion(opened.train, truths, chosen, part) for chosen, part in zip(positions, rows, strict=True)
@@ -140,15 +145,19 @@ class ImageInput:
     def unlabelled(self, samples: Samples, rows: np.ndarray, layout: Layout) -> Portion:
         warn_of_dark(samples, self.task.images.levels, say)
         (images,) = decode_splits(samples, [rows], self.task.images)
-        if self.task.image_dtype == "uint8":
-            _check_scale(images)
+        _check_scale(images, self.task.image_dtype)
         return Portion(samples.ids[rows], images, {})
 
 
-def _check_scale(images: ImageRows) -> None:
-    """Raises UserError for floats that are not of the scale to which images of 8 bits are brought."""
+def _check_scale(images: ImageRows, learned: str) -> None:
+    """Raises UserError for floats that are not of the scale to which images of 8 bits are brought.
+
+    learned: the dtype of images that the run learned from. Where that was floats, a warning for images of 8 bits.
+    """
     values = images if isinstance(images, np.ndarray) else images.images
-    if values.dtype == np.uint8 or not values.size:
+    if values.dtype == np.uint8 and learned != "uint8":
+        warnings.warn(EIGHT_BITS, FileWarning, stacklevel=2)
+    if values.dtype == np.uint8 or learned != "uint8" or not values.size:
         return
     low, high = float(values.min()), float(values.max())
     if not (low > -0.01 and high < 1.01):

@@ -142,6 +142,10 @@ class Task:
             }
         return model.with_parts(parts)
 
+    def held_in(self, images: Images) -> Self:
+        """With as much memory for decoded images as `images` says, which is no matter of what was learned."""
+        return replace(self, images=replace(self.images, memory_budget_gb=images.memory_budget_gb))
+
     def above(self, origins: Mapping[str, np.ndarray]) -> Self:
         """With these origins, and no others."""
         objectives = tuple(replace(one, origin=origins.get(one.name)) for one in self.objectives)

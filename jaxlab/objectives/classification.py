@@ -91,6 +91,10 @@ class Classification(Resolved):
     def learnable(
         self, samples: Samples, learn: np.ndarray, standardize: bool, limited: bool = False
     ) -> list[str]:
+        if len(self.targets) < 2:
+            raise UserError(
+                f"objective {self.name!r}: expected two classes or more to tell apart, found {examples(self.targets)}"
+            )
         truth = self.truth(samples)
         self.taught_by(samples)
         if truth is None or limited:

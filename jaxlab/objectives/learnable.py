@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxlab.core.blocks import Targets, blocks_of
+from jaxlab.core.blocks import BlockDiagonal, Targets, blocks_of
 from jaxlab.core.precision import moments
 from jaxlab.core.types import UserError
 from jaxlab.core.words import counted
@@ -33,6 +33,30 @@ def _where(truth: np.ndarray, wrong) -> Iterator[tuple[int, int]]:
     for start in range(0, len(truth), _ROWS):
         for row, column in np.argwhere(wrong(truth[start : start + _ROWS])).tolist():
             yield start + row, column
+
+
+def constant(name: str, truth: Targets, learn: np.ndarray, targets: tuple[str, ...]) -> list[str]:
+    """A line on targets of one value in all training samples; of several subjects in their own. learn: their rows."""
+    of_each = (
+        [(block.values, np.arange(len(block.values))) for block in truth.taken(learn)]
+        if isinstance(truth, BlockDiagonal)
+        else [(truth, learn)]
+    )
+    same = np.concatenate([_constant(values, rows) for values, rows in of_each])
+    if not (found := [targets[column] for column in np.flatnonzero(same).tolist()]):
+        return []
+    return [
+        f"warning: {name}: {len(found)} of {counted(len(targets), 'target')} constant in all training samples "
+        f"({examples(found)}): nothing is learned of such, and they have no correlation"
+    ]
+
+
+def _constant(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(t,) which columns have one value at `rows`, of which there are two or more."""
+    same = np.full(values.shape[1], len(rows) > 1)
+    for start in range(0, len(rows), _ROWS):
+        same &= (values[rows[start : start + _ROWS]] == values[rows[:1]]).all(0)
+    return same
 
 
 def gaps(name: str, truth: Targets, targets: tuple[str, ...]) -> list[str]:

@@ -16,7 +16,7 @@ from jaxlab.data.readers.tables import is_gap
 from jaxlab.data.source import LEAVE_OUT, Opened, examples, not_numbers
 from jaxlab.heads import Head
 from jaxlab.metrics import RegressionSums, Sums, over_targets
-from jaxlab.objectives.learnable import check_numbers, gaps, unusual_units
+from jaxlab.objectives.learnable import check_numbers, constant, gaps, unusual_units
 from jaxlab.objectives.resolved import ACTIVITY, Labelled, Resolved, reduced
 from jaxlab.objectives.teacher import Teacher
 from jaxlab.pretext import PRETEXT
@@ -116,11 +116,12 @@ class Regression(Resolved):
         if (taught := self.taught_by(samples)) is not None:
             check_numbers(f"{self.name}, distill", taught, samples.ids, self.targets, False)
             self._check_rates(taught)
+        notes = constant(self.name, truth, learn, self.targets)
         as_they_are = not (standardize and self.loss.space == "standardised") and not self.head.rates
         if not (self.missing or as_they_are):
-            return []
+            return notes
         own = taken(truth, learn)
-        notes = gaps(self.name, own, self.targets) if self.missing else []
+        notes += gaps(self.name, own, self.targets) if self.missing else []
         return notes + (unusual_units(self.name, loss, own) if as_they_are else [])
 
     def constants(self, truth: Targets, standardize: bool) -> tree.Flat:

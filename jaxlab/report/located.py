@@ -64,10 +64,11 @@ def locate(path: Path) -> Located:
         return Located(path, None, orbax=items)
     if is_weight_file(path):
         return Located(path, None, file=path)
+    told = "; python -m submit explain says what predictions were made of" if path.suffix == ".npz" else ""
     raise UserError(
         f"{path}: expected a run directory (with a config.json), its checkpoints folder, one checkpoint in that "
         f"folder, an Orbax checkpoint (with a _METADATA), or a weight file ({', '.join(SUFFIXES)}); found "
-        f"{_found(path)}"
+        f"{_found(path)}{told}"
     )
 
 

@@ -15,7 +15,7 @@ from jaxlab.core.types import UserError
 from jaxlab.encode import Ridge
 from jaxlab.experiment import Experiment, Study
 from jaxlab.experiment.study import innermost
-from jaxlab.runs.checks import recorded
+from jaxlab.runs.checks import check_settings, recorded
 from jaxlab.runs.joined import check_joined
 from jaxlab.runs.kinds import kind_of
 from jaxlab.runs.registry.place import place_for
@@ -76,7 +76,7 @@ def train(
 def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False) -> Run:
     """The run in directory `path`, or at a URL such as s3://bucket/run, of which the cache has a copy then.
 
-    settings: overrides such as `data.root=FOLDER`.
+    settings: overrides such as `data.root=FOLDER`; of a trained network those of what training settled are refused.
 
     trust: run the run's config.py, where its config has parts that only that file defines. It is a program: only for
         runs of your own, or of somebody whose programs you would run.
@@ -84,7 +84,9 @@ def load(path: str | Path, settings: Iterable[str] = (), *, trust: bool = False)
     """
     rundir = RunDirectory(fetched(path))
     with trusting(trust):
-        experiment = recorded(rundir).overridden(settings)
+        kept = recorded(rundir)
+        experiment = kept.overridden(settings)
+        check_settings(rundir.path, kept, experiment)
         return kind_of(experiment).run.load(rundir, experiment)
 
 

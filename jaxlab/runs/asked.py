@@ -14,6 +14,7 @@ from jaxlab.data.readers.tables import read_columns, strings
 from jaxlab.data.source import examples
 from jaxlab.encode.encoder import columns_of as encoded
 from jaxlab.experiment.study import innermost
+from submit.near_names import composed
 
 _IMAGE, _QUESTION = "image", "question"  # columns of a file of questions
 _HOW = (
@@ -109,11 +110,13 @@ def read_questions(path: Path, images: Samples) -> tuple[np.ndarray, list[str]]:
             f"{path}: expected a text in each row of {_QUESTION!r}, found {counted(len(empty), 'row')} without "
             f"({examples(row + 1 for row in empty)}, counted from 1 below the header)"
         )
-    place = {name: row for row, name in enumerate(images.ids.tolist())}
+    place = {composed(name): row for row, name in enumerate(images.ids.tolist())}
+    place |= {name: row for row, name in enumerate(images.ids.tolist())}
+    names = [name if name in place else composed(name) for name in names]
     if absent := [name for name in dict.fromkeys(names) if name not in place]:
         raise UserError(
             f"{path}: no image for {len(absent):,} of its {counted(len(set(names)), 'name')} ({examples(absent)}); "
-            f"there are {examples(place, 2)}"
+            f"there are {examples(images.ids.tolist(), 2)}"
         )
     return np.array([place[name] for name in names]), texts
 

@@ -25,6 +25,10 @@ from submit import Predictions, SubmissionError, kaggle
 # Cells of a submission; checking the names of a larger one takes seconds, and is left to `jaxlab predict`.
 _CELLS = 2_000_000
 _LAID = re.compile(r"(\w+\.)*training\.(parallel|mesh): ")  # fields that say where a run computes
+_SETTLED = re.compile(  # fields of an experiment that say what it sees, consists of and learns, and by which samples
+    r"(?!images\.memory_budget_gb)(seed|split|images|normalize|channels|augment|balance|mix|model|head|pretext|"
+    r"objectives\.\w+\.head|optimizer|finetune)\b"
+)
 
 
 def recorded(rundir: RunDirectory) -> Any:
@@ -69,6 +73,23 @@ def _kept(rundir: RunDirectory) -> Any:
         raise UserError(
             f"{rundir.path} is the run of another config ({error}): give another --run"
         ) from error
+
+
+def check_settings(run: Path, trained: Component, asked: Component) -> None:
+    """Raises UserError where `asked`, the config of a trained network with settings, differs in what training settled.
+
+    By another split, samples that it learned would be scored as new ones; other images are not what it knows; and
+    most other fields would be without any effect.
+    """
+    was, now = innermost(trained), innermost(asked)
+    if not isinstance(was, Experiment):
+        return
+    changes = [line for line in differences(identity(was), identity(now)) if _SETTLED.match(line)]
+    if changes:
+        raise UserError(
+            f"{run}: expected settings of data, inference, limit, images.memory_budget_gb or training.batch_size, as a "
+            f"trained run may be given; found what it was trained with changed ({'; '.join(changes)})"
+        )
 
 
 def check_same(

@@ -15,7 +15,7 @@ from jaxlab.runs import asked, given, keeping
 from jaxlab.runs.answer_results import results_of, write_results
 from jaxlab.runs.api import load
 from jaxlab.runs.constant import constants
-from jaxlab.runs.predict_checks import asks_for_another, check_out, check_together
+from jaxlab.runs.predict_checks import asks_for_another, check_id_column, check_out, check_together
 from jaxlab.runs.run import Form, Run, Which
 from submit import Labels, Predictions, ensemble, kaggle
 from submit.files.atomic import atomic, refuse_input
@@ -105,6 +105,8 @@ def predict_loaded(
     if out is not None:
         refuse_input(out, [sample, None if answers is None else answers.questions])
         check_together(runs, sample if out.suffix == ".csv" else None)
+        if sample is None:
+            check_id_column(runs[0], out)
     mean, files = mean_of(runs, split, which, out, log)
     if out is None or mean is None:
         return Predicted(files)
@@ -215,6 +217,8 @@ def predict_images(
     first.primary.presented(first.primary.placeholder(1), form)
     if form == "labels" and out.suffix != ".csv":
         raise UserError(f"--out {out}: expected a .csv file for labels; others hold numbers")
+    if form != "labels":
+        check_id_column(first, out)
     for run in runs:
         for warning in run.unfinished():
             log(warning)

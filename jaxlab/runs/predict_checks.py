@@ -1,9 +1,9 @@
 """Whether runs, a submission's sample and the file to write go together, before anything is predicted."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxlab.core.files import check_place
 from jaxlab.core.types import UserError
 from jaxlab.data.source import examples
 from jaxlab.runs.checks import unlike_sample
@@ -16,9 +16,16 @@ def check_out(out: Path | None, suffixes: Sequence[str] = (".csv", ".npz")) -> N
         return
     if out.is_dir() or out.suffix not in suffixes:
         raise UserError(f"--out {out}: expected a {' or '.join(suffixes)} file")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise UserError(f"--out {out}: nothing can be written in {folder}")
+    check_place(out, "--out")
+
+
+def check_id_column(run: Run, out: Path) -> None:
+    """Raises UserError where a table without a sample would have two columns `id`."""
+    if out.suffix in (".csv", ".parquet") and "id" in run.targets:
+        raise UserError(
+            f"--out {out}: its first column is called 'id', and so is a target of {run.rundir.path}; give a .npz file, "
+            "which keeps ids and targets apart"
+        )
 
 
 def check_together(runs: Sequence[Run], sample: Path | None) -> None:

@@ -44,6 +44,10 @@ BEFORE_JAX = {
     "data audit none.py --duplicates x.txt": (1, "--duplicates x.txt: expected a file that ends in .csv"),
     "data prepare none.py out": (1, "config none.py: no such file"),
     "data prepare none.py out --size 0 1": (2, "'--size': 0 is not in the range"),
+    "data audit none.py --out file.txt/x.html": (1, "--out file.txt/x.html: nothing can be written in "),
+    "report run --out file.txt/in/x.html": (1, "--out file.txt/in/x.html: nothing can be written in "),
+    "report run --notebook file.txt/x.ipynb": (1, "--notebook file.txt/x.ipynb: nothing can be written in "),
+    "predict run --out file.txt/x": (1, "--out file.txt/x: nothing can be written in "),
     "predict": (2, "Missing argument 'RUNS...'"),
     "predict nowhere": (1, "nowhere is not a run directory: it has no config.json"),
     "predict run empty": (1, "empty is not a run directory: it has no config.json"),
@@ -65,8 +69,10 @@ BEFORE_JAX = {
     "soup run": (2, "Missing option '--out'"),
     "bundle empty --out new": (1, "empty is not a run directory: it has no config.json"),
     "bundle run --out new --checkpoint lats": (1, "expected best, last or a step, found 'lats'"),
+    "inspect test.npz": (1, "found nothing there; python -m submit explain says what predictions were made of"),
     "inspect nowhere": (1, "nowhere: expected a run directory"),
     "simulate": (2, "Missing argument 'FOLDER'"),
+    "simulate new --kind vqa --full --images 9": (1, "--images: has no part in --full, which writes as many as"),
     "simulate new --size big": (2, "'big' is not a valid integer"),
     "configs copy nothing": (1, "no config 'nothing' ships with jaxlab"),
     "doctor now": (2, "Got unexpected extra argument (now)"),
@@ -213,6 +219,17 @@ def test_a_mistyped_setting_of_a_run_likewise(command, setting, sealed, place, m
     assert not (place / "new").exists()
 
 
+@pytest.mark.parametrize(
+    "words", ["evaluate run --details --json --out file.txt/x", "report run --pictures file.txt/x"]
+)
+def test_a_folder_that_cannot_be_made_is_refused_before_data_are_opened(words, sealed, place, monkeypatch):
+    """Not once all is computed, which would be lost."""
+    monkeypatch.chdir(place)
+    result = CliRunner().invoke(main, words.split())
+    assert f"{words.split()[-2]} file.txt/x: nothing can be written in file.txt" in result.stderr
+    one_message(result.stderr, result.exit_code)
+
+
 @pytest.mark.parametrize("command", ["train", "features", "data audit", "data prepare"])
 @pytest.mark.parametrize("name", ["shallow_cnn", "shallow_cnn.py", "configs/shallow_cnn.py"])
 def test_a_config_that_ships_goes_by_the_name_in_the_list(command, name, sealed, tmp_path, monkeypatch):
@@ -227,6 +244,19 @@ def test_a_config_that_ships_goes_by_the_name_in_the_list(command, name, sealed,
     (tmp_path / "shallow_cnn.py").write_text("experiment = 1\n")
     result = CliRunner().invoke(main, words)
     assert ("expected a variable" in result.stderr) == (name == "shallow_cnn.py"), result.stderr
+
+
+@pytest.mark.parametrize("command", ["data audit", "data prepare", "features"])
+def test_a_study_has_the_data_of_its_experiment(command, sealed, tmp_path, monkeypatch):
+    """As `train` takes it: its data are opened, which the seal keeps."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from jaxlab.experiment import Experiment, Folds, Seeds\n\n"
+        "experiment = Seeds(experiment=Folds(experiment=Experiment()))\n"
+    )
+    out = ["out"] if command == "data prepare" else []
+    result = CliRunner().invoke(main, [*command.split(), "mine.py", *out])
+    assert "opened before" in str(result.exception), result.stderr
 
 
 MISWRITTEN = {

@@ -113,6 +113,11 @@ BAD = {
     "twice": ({"ids": np.array(list("abcda"))}, ["1 ids occur more than once (a)"]),
     "empty": ({"ids": np.array(["a", "", "c", " ", "e"])}, ["2 ids are empty (positions 1, 3)"]),
     "unknown": ({"target": TARGETS}, ["'target' has shape (5, 2)"]),
+    "no target": ({"targets": np.zeros((5, 0))}, ["'targets': expected numbers (n, t)", "(5, 0)"]),
+    "test targets": (
+        {"test_images": IMAGES[:2], "test_targets": TARGETS[:2]},
+        ["'test_images' holds 2 images but 'test_targets' has shape (2, 2), expected (2,)"],
+    ),
     "test ids": ({"test_ids": np.array(["a"])}, ["'test_ids' without 'test_images'"]),
     "objects": ({"subject": np.array([{}] * 5)}, ["object arrays are never read"]),
     "dtype": ({"images": IMAGES.astype(np.int64)}, ["uint8 or float", "int64"]),
@@ -148,6 +153,19 @@ def test_bad_arrays_are_explained(tmp_path: Path, case: str, form: str) -> None:
     with pytest.raises(UserError) as error:
         opened(tmp_path, form, **{name: array for name, array in arrays.items() if array is not None})
     assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "h5"])
+def test_columns_of_test_images_are_theirs(tmp_path: Path, form: str) -> None:
+    """Not the labelled images', of which there are as many or not."""
+    day = np.array([3, 1, 4, 1, 5])
+    data = opened(
+        tmp_path, form, images=IMAGES, targets=TARGETS, day=day, test_images=IMAGES[:2], test_day=day[:2]
+    )
+    assert {name: values.tolist() for name, values in data.train.columns.items()} == {"day": list("31415")}
+    assert {name: values.tolist() for name, values in data.test.columns.items()} == {"day": ["3", "1"]}
+    alone = opened(tmp_path / "alone", form, images=IMAGES, targets=TARGETS, test_day=day)
+    assert alone.train.columns["test_day"].tolist() == list("31415"), "where there are no test images"
 
 
 def test_bad_files_are_explained(tmp_path: Path) -> None:

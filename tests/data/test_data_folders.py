@@ -82,6 +82,20 @@ def test_hidden_and_other_files_are_left_out(root: Path) -> None:
     assert (len(data.train), len(data.test)) == (6, 2)
 
 
+def test_images_of_another_format_are_told(root: Path) -> None:
+    """Left out without a word, a phone's half of the images would be missing."""
+    for name in ("cat/9.HEIC", "cat/8.jfif", "test/c.avif"):
+        (root / name).write_bytes(b"x")
+    cat, test = opened(root).notes
+    assert f"{root / 'cat'}: 2 files are left out" in cat
+    assert "(8.jfif, 9.HEIC); save them as .png or .jpg" in cat
+    assert f"{root / 'test'}: 1 file is left out" in test
+    for path in (root / "dog").iterdir():
+        path.rename(path.with_suffix(".heic"))
+    with pytest.raises(UserError, match=r"1 classes have no image \(dog\).*dog: 3 files are left out"):
+        opened(root)
+
+
 def test_numbered_classes_are_sorted_by_value(tmp_path: Path) -> None:
     for name in ("10", "9"):
         picture(tmp_path / name / "x.png")
@@ -94,6 +108,9 @@ def test_test_images_may_lie_in_folders_and_need_no_training_images(tmp_path: Pa
     picture(tmp_path / "test" / "dog" / "x.png")
     test, sample = ImageFolders(root=str(tmp_path)).open_test()
     assert (test.ids.tolist(), sample) == (["cat/x.png", "dog/x.png"], None)
+    picture(tmp_path / "test" / "dog" / "deep" / "er" / "y.png")
+    test, _ = ImageFolders(root=str(tmp_path)).open_test()
+    assert test.ids.tolist() == ["cat/x.png", "dog/x.png", "dog/deep/er/y.png"]
 
 
 def nest(root: Path) -> None:

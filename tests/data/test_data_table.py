@@ -103,6 +103,41 @@ def test_without_a_sample_every_test_image_is_predicted(folder: Path) -> None:
     assert data.sample_submission is None
 
 
+def test_test_images_in_folders_are_predicted_where_there_are_no_others(folder: Path) -> None:
+    (folder / "sample_submission.csv").unlink()
+    for who, name in (("m2", "NA"), ("m1", "0011")):
+        (folder / "test" / who).mkdir()
+        (folder / "test" / f"{name}.png").rename(folder / "test" / who / f"{name}.png")
+    test = opened(folder).test
+    assert test.ids.tolist() == ["m1/0011", "m2/NA"]
+    assert test.checksum(0) == hashlib.sha256((folder / "test/m1/0011.png").read_bytes()).digest()
+    (folder / "test" / "x.png").write_bytes(image(1))
+    data = opened(folder)
+    assert data.test.ids.tolist() == ["x"]
+    assert "test: 2 images in folders of it left out, as it has images itself (m1/0011.png" in data.notes[0]
+
+
+def test_test_images_of_another_format_are_told(folder: Path) -> None:
+    assert opened(folder).notes == ()
+    (folder / "sample_submission.csv").unlink()
+    (folder / "test" / "NA.png").rename(folder / "test" / "NA.avif")
+    (note,) = opened(folder).notes
+    assert f"{folder / 'test'}: 1 file is left out" in note
+    assert "(NA.avif)" in note
+
+
+def test_a_class_for_nearly_each_row_is_told(folder: Path) -> None:
+    """As where a column of remarks, or of numbers with their unit, is the only one."""
+    write(folder, "train.csv", "image_id,size", "0000,3 cm", "0001,4 cm", "0002,5 cm", "0003,5 cm")
+    (note,) = opened(folder).notes
+    assert "holds 3 different texts in 4 rows ('3 cm', '4 cm', '5 cm')" in note
+    assert opened(folder, label="size").notes == ()
+    write(folder, "train.csv", "image_id,size", "0000,cat", "0001,dog", "0002,cat", "0003,dog")
+    assert opened(folder).notes == ()
+    write(folder, "train.csv", "image_id,size", '0000,"1,5"', '0001,"2,5"')
+    assert opened(folder, label="size").targets == ("1,5", "2,5"), "asked for"
+
+
 def test_a_sample_with_a_row_for_each_image_and_target_asks_for_all_test_images(folder: Path) -> None:
     rows = [f"{name}_{target},0" for target in ("n0", "n1") for name in ("NA", "0011")]
     write(folder, "sample_submission.csv", "image_id,value", *rows)
@@ -161,6 +196,17 @@ def test_the_solution_is_never_opened(folder: Path) -> None:
     assert "solution.csv" not in OPENED
 
 
+def into_folder(file: Path) -> None:
+    file.rename(file.parent / "cat" / file.name)
+
+
+def class_folders(folder: Path, place: Path) -> None:
+    (folder / "train.csv").unlink()
+    for name in ("cat", "dog"):
+        (place / name).mkdir()
+        (place / name / "0.png").write_bytes(image(3))
+
+
 def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_text((folder / name).read_text().replace(old, new))
 
@@ -193,6 +239,47 @@ BAD = {
     "two files": (lambda f: (f / "train" / "0000.jpg").write_bytes(b""), ["0000.jpg", "0000.png"]),
     "sample without ids": (edit("sample_submission.csv", "image_id", "id"), ["train.csv", "'id'"]),
     "sample twice": (edit("sample_submission.csv", "NA", "0011"), ["sample_submission.csv", "0011"]),
+    "another table": (
+        lambda f: (f / "train.csv").rename(f / "labels.csv"),
+        ["train.csv: no such file", "there is labels.csv: data.train_csv"],
+    ),
+    "classes": (lambda f: class_folders(f, f), ["folders of images (cat, dog)", "data=ImageFolders()"]),
+    "classes to train on": (lambda f: class_folders(f, f / "train"), ["(cat, dog)", "data=ImageFolders()"]),
+    "decimal comma": (
+        lambda f: write(f, "train.csv", "image_id,rate", '0000,"1,5"', '0001,"-2,25"'),
+        ["column 'rate'", "('1,5', '-2,25')", "decimal=','", "--set data.label=rate"],
+    ),
+    "thousands": (
+        lambda f: write(f, "train.csv", "image_id,rate", '0000,"1,000.5"', '0001,"12,345"'),
+        ["column 'rate'", "'1,000.5'", "thousands=','"],
+    ),
+    "percent": (
+        lambda f: write(f, "train.csv", "image_id,rate", "0000,10%", "0001,7.5 %"),
+        ["column 'rate'", "('10%', '7.5 %')"],
+    ),
+    "another format": (
+        lambda f: (f / "train" / "0003.png").rename(f / "train" / "0003.heic"),
+        ["no image for 1 of 4", "train: 1 file is left out", "(0003.heic)", "save them as .png or .jpg"],
+    ),
+    "ids in another column": (
+        lambda f: [
+            (f / "sample_submission.csv").unlink(),
+            write(f, "train.csv", "kind,file,n0", "cat,0000,1", "dog,0001.png,2"),
+        ],
+        [
+            "no image for 2 of 2 ids",
+            "column 'file' names images, and 'kind' none",
+            "--set data.id_column=file",
+        ],
+    ),
+    "images in folders": (
+        lambda f: [(f / "train" / "cat").mkdir(), *map(into_folder, sorted((f / "train").glob("*.png")))],
+        ["no image for 4 of 4", "images lie in its folders (cat)", "ids begin: cat/0000"],
+    ),
+    "two test files": (
+        lambda f: [(f / "sample_submission.csv").unlink(), (f / "test" / "NA.jpg").write_bytes(image(8))],
+        ["1 name of several images", "under one id", "NA.jpg", "NA.png", "sample_submission.csv"],
+    ),
     "not text": (lambda f: (f / "train.csv").write_bytes(b"\xff\xfe\x00"), ["train.csv", "UTF-8"]),
 }
 

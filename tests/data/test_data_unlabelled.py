@@ -27,6 +27,18 @@ def test_all_images_below_folders(tmp_path):
         ImageTree(root=str(tmp_path / "empty")).open()
 
 
+def test_images_of_another_format_are_told(tmp_path):
+    grey(tmp_path / "in/a.png", 1)
+    for name in ("b.heic", "in/c.dng"):
+        (tmp_path / name).write_bytes(b"x")
+    (note,) = ImageTree(root=str(tmp_path)).open().notes
+    assert f"{tmp_path}: 2 files are left out" in note
+    assert "(b.heic, in/c.dng)" in note
+    (tmp_path / "in/a.png").unlink()
+    with pytest.raises(UserError, match=r"expected images in it or below .* found none; .*2 files are left"):
+        ImageTree(root=str(tmp_path)).open()
+
+
 def test_a_labelled_source_without_its_truth(arrays_npz):
     data, arrays = Arrays(root=str(arrays_npz)), np.load(arrays_npz)
     plain = Unlabelled(data=data).open()

@@ -24,6 +24,14 @@ def test_a_config_is_listed_with_the_scores_at_its_top(config):
     assert set(scores) <= set(_SCORE.findall(header))
 
 
+@pytest.mark.parametrize("front", ["README.md", "docs/index.md"])
+def test_the_front_doors_lead_to_every_guide(front):
+    """Whoever looks for one system of many looks here first."""
+    text = (ROOT / front).read_text()
+    guides = {path.name for path in (ROOT / "docs/howto").glob("*.md")} - {"index.md"}
+    assert {name for name in guides if f"howto/{name})" not in text} == set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["trained", "folded"])
 def test_every_file_of_a_run_is_on_its_page(request, kind):

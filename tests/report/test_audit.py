@@ -130,6 +130,15 @@ def test_classes_are_counted_and_unequal_ones_named(tmp_path):
     assert "2 classes have no validation sample (cat, dog)" in text
     assert "cat has 30 training samples, dog 12; balance=Oversample()" in text
     assert "ids look like dates or times (2021-03-01T0, " in text
+    assert "one class alone" not in text
+    one = {**np.load(tmp_path / "a.npz"), "labels": np.repeat("cat", 45)}
+    np.savez(tmp_path / "one.npz", **one)
+    (alone,) = [
+        line
+        for line in findings(audit(Arrays(root=str(tmp_path / "one.npz")).open(), ColumnSplit(column="part")))
+        if "class" in line
+    ]
+    assert alone == "there is one class alone (cat): nothing to tell it from"
 
 
 @pytest.mark.parametrize(

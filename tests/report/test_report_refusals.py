@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import pytest
 from made import invoke
+from tiny import TINY
 
+from jaxlab.core.config import to_json
+from jaxlab.core.types import UserError
 from jaxlab.report import frame
 from jaxlab.report.results import facts
 from jaxlab.report.results.reading import read
 from jaxlab.report.results.report import report
+from jaxlab.training.rundir import RunDirectory
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,21 @@ def test_of_many_runs_each_says_what_is_not_shown_of_it(numbered, tmp_path, monk
     (section,) = report([numbered[2][0], run], quick=True).sections
     assert section.title.startswith("What is not shown of ")
     assert "no predictions of labelled samples" in section.html()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("data.rot=FOLDER", r"--set data.rot=FOLDER: Arrays has no field 'rot'; nearest: root"),
+        ("split.seed=1", r"found what it was trained with changed \(split.seed: 0 -> 1\)"),
+    ],
+)
+def test_a_setting_that_a_run_does_not_take_ends_the_command(tmp_path, setting, words):
+    """A page that has a sentence of it somewhere would look as if it had been taken."""
+    RunDirectory(tmp_path).create(to_json(TINY), None, {})
+    with pytest.raises(UserError, match=words):
+        read(tmp_path, settings=[setting])
+    assert read(tmp_path, settings=["data.root=elsewhere"]).experiment.data.root == "elsewhere"
 
 
 def test_bad_input_is_one_sentence(numbered, tmp_path):

@@ -3,21 +3,27 @@
 import json
 import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tiny import trained_run
+from tiny import TINY, task_of, trained_run
 
 import jaxlab
 from jaxlab.cli.main import main
+from jaxlab.core.config import to_json
 from jaxlab.core.types import UserError
+from jaxlab.data import Images, Normalize
 from jaxlab.data.sources.users_images import given_samples
+from jaxlab.experiment import Folds, Objective
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
-from jaxlab.runs.predict_checks import check_names
+from jaxlab.runs.predict_checks import check_id_column, check_names
+from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
 
 SAMPLES = given_samples(np.zeros((3, 4, 4), np.uint8), "uint8")
@@ -66,6 +72,15 @@ def test_other_targets_and_ids_are_named(tmp_path) -> None:
         assert words in text
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_target_called_as_the_ids_are_is_refused(suffix) -> None:
+    found = SimpleNamespace(targets=("id", "b"), rundir=SimpleNamespace(path="runs/x"))
+    with pytest.raises(UserError, match=r"is called 'id', and so is a target of runs/x; give a \.npz"):
+        check_id_column(found, Path(f"out{suffix}"))
+    check_id_column(found, Path("out.npz"))
+    check_id_column(run("regression"), Path(f"out{suffix}"))
+
+
 @pytest.mark.slow
 def test_scores_of_other_data_than_the_runs_say_so(trained, tmp_path):
     """And are not kept among its own."""
@@ -79,6 +94,45 @@ def test_scores_of_other_data_than_the_runs_say_so(trained, tmp_path):
     assert f"warning: {run} was trained on other data (fingerprint 000000000000, now " in result.stderr
     assert json.loads(result.stdout)
     assert (run / "metrics.jsonl").read_bytes() == before
+
+
+# The kind: a setting that what is trained cannot follow. By another split, samples that were learned would be scored as
+# new ones; images of another size do not fit the readout; a learning rate would change nothing, without a word.
+SETTLED = [
+    ("split.seed=1", "split.seed: 0 -> 1"),
+    ("split.validation=0.5", "split.validation: 0.2 -> 0.5"),
+    ("images.size=(8, 8)", "images.size: null -> [8, 8]"),
+    ("images.levels=255", "images.levels: null -> 255"),
+    ("model.channels=(8, 6)", "model.channels.0: 4 -> 8"),
+    ("head.layer=level1", 'head.layer: "level2" -> "level1"'),
+    ("augment.1.pixels=3", "augment.1.pixels: 2 -> 3"),
+    ("optimizer.lr=5.0", "optimizer.lr: 0.01 -> 5.0"),
+    ("seed=1", "seed: 0 -> 1"),
+]
+FREE = ["data.root=elsewhere", "inference.tta.shift=1", "limit=5", "training.batch_size=4"]
+FREE += ["images.memory_budget_gb=0.5"]
+
+
+@pytest.mark.parametrize("study", [False, True])
+def test_what_training_settled_is_not_set_anew(tmp_path, study):
+    made = Folds(experiment=TINY, folds=2) if study else TINY
+    RunDirectory(tmp_path).create(to_json(made), None, {})
+    for setting, change in SETTLED:
+        with pytest.raises(UserError, match="expected settings of data, inference") as refused:
+            jaxlab.load(tmp_path, [setting])
+        assert f"{tmp_path}: " in str(refused.value)
+        assert f"found what it was trained with changed ({change})" in str(refused.value)
+    with pytest.raises(UserError, match="no checkpoint yet"):  # which is looked for next
+        jaxlab.load(tmp_path, FREE)
+    several = {"a": Objective(head=Linear(dropout=0.1)), "b": Objective(weight=0.5)}
+    RunDirectory(tmp_path).create(to_json(replace(TINY, head=Linear(), objectives=several)), None, {})
+    with pytest.raises(UserError, match=r"\(objectives\.a\.head\.dropout: 0\.1 -> 0\.5\)"):
+        jaxlab.load(tmp_path, ["objectives.a.head.dropout=0.5"])
+
+
+def test_memory_for_images_is_a_trained_runs_to_choose():
+    task = task_of(TINY, ("n0",), Images(size=(8, 8)), Normalize())
+    assert task.held_in(Images(memory_budget_gb=0.5)).images == Images(size=(8, 8), memory_budget_gb=0.5)
 
 
 # The kind: JSON of a run that is whole, and of another shape than jaxlab writes. One message names the file.

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,17 @@ def test_a_file_with_an_empty_question_is_named_with_its_rows(tmp_path):
         UserError, match=r"q.csv: expected a text in each row .* 2 rows without \(2, 3, counted"
     ):
         read_questions(file, samples(2))
+
+
+def test_names_of_images_in_another_unicode_form_are_the_same(tmp_path):
+    """As a Mac's archive has `ä.png`, in two characters, where a keyboard gives one; the very same name comes first."""
+    mac, typed = "a\u0308.png", "\u00e4.png"
+    file = tmp_path / "q.csv"
+    file.write_text(f"image,question\n{typed},what is it\n0.png,is it red\n", encoding="utf-8")
+    two = replace(samples(2), ids=np.array(["0.png", mac]))
+    assert read_questions(file, two)[0].tolist() == [1, 0]
+    three = replace(samples(3), ids=np.array(["0.png", mac, typed]))
+    assert read_questions(file, three)[0].tolist() == [2, 0]
 
 
 def test_runs_that_take_no_questions_and_ones_that_need_some(trained, tmp_path):

@@ -219,9 +219,7 @@ def test_what_may_have_been_learned_is_not_taken_for_new(folded, trained, arrays
     runs = {name: shutil.copytree(run, tmp_path / name) for name, run in (("f", folded), ("t", trained))}
     for arguments in (
         ("predict", runs["f"], "--split", "out_of_fold", "--set", root),
-        ("predict", runs["f"], "--split", "out_of_fold", "--set", "split.seed=1"),
         ("predict", runs["t"], "--split", "validation", "--set", root),
-        ("predict", runs["t"], "--split", "validation", "--set", "split.seed=1"),
     ):
         assert "was trained on other data or another split" in jaxlab_command(*arguments, code=1)
     assert not (runs["t"] / "predictions").exists()

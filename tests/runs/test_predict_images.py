@@ -6,6 +6,7 @@ The kind: numbers under a class's name that are no probabilities. Expected value
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,15 @@ from click.testing import CliRunner
 from PIL import Image
 from scipy.special import softmax
 from scipy.stats import pearsonr
+from tiny import TINY, task_of
 
 import jaxlab
 from jaxlab.cli.main import main
-from jaxlab.core.types import UserError
+from jaxlab.core.types import FileWarning, UserError
+from jaxlab.data import Images, Normalize
 from jaxlab.data.readers.image_files import list_folders
 from jaxlab.data.sources.users_images import given_samples
+from jaxlab.experiment.inputs import EIGHT_BITS, ImageInput
 from jaxlab.heads import Linear
 from jaxlab.losses import Mse
 from jaxlab.objectives import KINDS
@@ -29,6 +33,7 @@ from jaxlab.runs import predict
 from jaxlab.runs.predict import predict_images, predict_runs
 from jaxlab.runs.run import Run
 from jaxlab.training.rundir import RunDirectory
+from jaxlab.training.sharding import Layout
 from submit import Predictions
 
 
@@ -298,6 +303,50 @@ def test_a_run_is_not_scored_on_floats_of_another_scale(
     pairs = zip(jaxlab.load(trained).predict(arrays["images"]).T, arrays["targets"].T, strict=True)
     expected = np.mean([pearsonr(*pair).statistic for pair in pairs])
     assert found["all"]["pearson"] == pytest.approx(expected, abs=1e-4)
+
+
+NO_IMAGES = {
+    "list of ndarray": [np.zeros((4, 4), np.uint8)],
+    "list of Image": [Image.new("RGB", (4, 4))],
+    "Image": Image.new("RGB", (4, 4)),
+    "NoneType": None,
+    "int": 5,
+}
+
+
+@pytest.mark.parametrize("found", NO_IMAGES)
+def test_what_is_no_image_is_one_sentence(found: str, signatures_off: None) -> None:
+    words = f"expected a numpy array .*, a file, a list of files or a folder, found {found}; np.stack"
+    with pytest.raises(UserError, match=words):
+        given_samples(NO_IMAGES[found], "uint8")
+    with pytest.raises(UserError, match="images: expected one or more, found an empty list"):
+        given_samples([], "uint8")
+
+
+def test_files_of_a_kind_that_is_not_read_are_told(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "b.heic").write_bytes(b"x")
+    with pytest.warns(FileWarning, match=r"1 file is left out, .*\(b\.heic\)"):
+        assert given_samples(tmp_path, "uint8").ids.tolist() == ["a.png"]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(UserError, match=r"holds none .*; .*1 file is left out, .*\(b\.heic\)"):
+        given_samples(tmp_path, "uint8")
+
+
+def test_8_bits_are_told_where_floats_were_learned(recwarn: pytest.WarningsRecorder) -> None:
+    """Of normalised floats, say: 0 to 1 is another scale, and nothing tells which one it was."""
+    seen = task_of(TINY, ("n0",), Images(size=(4, 4)), Normalize())
+    for learned, given, told in (
+        ("float32", np.uint8, True),
+        ("float32", np.float32, False),
+        ("uint8", np.uint8, False),
+    ):
+        recwarn.clear()
+        samples = given_samples(np.zeros((1, 4, 4), given), np.dtype(given).name)
+        ImageInput(TINY, replace(seen, image_dtype=learned)).unlabelled(
+            samples, np.arange(1), Layout("single", 1)
+        )
+        assert [str(one.message) for one in recwarn] == ([EIGHT_BITS] if told else [])
 
 
 def test_a_name_of_other_bytes_than_utf_8_is_refused(tmp_path: Path) -> None:

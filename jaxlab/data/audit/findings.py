@@ -141,6 +141,8 @@ def _classes(audit: Audit) -> Iterator[str]:
             f"samples have none of the classes: {each}; training of classes alone leaves them out, validation counts "
             "them as wrong"
         )
+    if len(audit.classes) == 1:
+        yield f"there is one class alone ({examples(audit.classes)}): nothing to tell it from"
     counts = {name: count for name, count in train.items() if count}
     if not counts:
         return

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,20 +11,30 @@ from typing import Any
 import numpy as np
 
 from jaxlab.core.types import Samples, UserError
+from jaxlab.core.words import counted
 from jaxlab.data.readers.decoding import decode_image, stored_levels
-from jaxlab.data.source import TO_TRY
+from jaxlab.data.source import TO_TRY, examples
 from submit.near_names import composed
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"))
+# Images that are left out: of formats that are not read, or by names that are not looked for.
+_UNREAD = frozenset(
+    (".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jfif", ".jpe", ".svg", ".psd", ".tga")
+)
+_UNREAD |= {".exr", ".hdr", ".dcm", ".dng", ".nef", ".cr2", ".arw"}
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """One folder, listed once. An id is a file's stem or its full name, after the folders that lead to it."""
+    """One folder, listed once. An id is a file's stem or its full name, after the folders that lead to it.
+
+    unread: names of images that are left out, by their suffix.
+    """
 
     path: Path
     by_name: dict[str, Path]
     by_stem: dict[str, list[Path]]
+    unread: tuple[str, ...] = ()
 
     def find(self, image_id: str) -> Path | None:
         """The id's file; None where there is none, or where several files share the stem.
@@ -63,6 +73,7 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
     """
     by_name: dict[str, Path] = {}
     stems: dict[str, list[Path]] = {}
+    unread: list[str] = []
     for folder in sorted(within):
         prefix = f"{folder}/" if folder else ""
         inside = path / folder
@@ -72,7 +83,28 @@ def list_folder(path: Path, within: Iterable[str] = ("",)) -> ImageFolder:
                 _check_text(inside, name)
                 by_name[prefix + name] = file = inside / name
                 stems.setdefault(prefix + stem, []).append(file)
-    return ImageFolder(path, by_name, stems)
+            elif f".{suffix.lower()}" in _UNREAD:
+                unread.append(prefix + name)
+    return ImageFolder(path, by_name, stems, tuple(unread))
+
+
+def left_out(folder: ImageFolder) -> tuple[str, ...]:
+    """A line on the images of a folder that are not read, where there are some."""
+    if not folder.unread:
+        return ()
+    are = counted(len(folder.unread), "file is", "files are")
+    return (
+        f"{folder.path}: {are} left out, images of a kind that is not read, or not by that name "
+        f"({examples(folder.unread)}); save them as .png or .jpg",
+    )
+
+
+def folders_in(path: Path) -> Iterator[str]:
+    """ "" for itself, then each folder in it, however deep; hidden ones are left out, and links are not followed."""
+    for folder, inside, _ in os.walk(path):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        within = Path(folder).relative_to(path).as_posix()
+        yield "" if within == "." else within
 
 
 def folders_of(path: Path, ids: np.ndarray) -> list[str]:

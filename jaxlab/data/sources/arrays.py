@@ -26,7 +26,8 @@ class Arrays(Source):
     `test_ids`.
 
     root: an npz or HDF5 file (.h5, .hdf5) with these keys, or a folder of npy files with these names. Any other array
-        of shape (n,) is a column that a split can ask for. The images of HDF5 files and folders stay on disk.
+        of shape (n,) is a column that a split can ask for; beside `test_images`, `test_NAME` is column NAME of these.
+        The images of HDF5 files and folders stay on disk.
     channels_first: images are (n, c, h, w) instead of (n, h, w) or (n, h, w, c).
     missing_targets: NaN is a target that is not known, and is left out of loss and scores.
 
@@ -50,6 +51,9 @@ class Arrays(Source):
         columns = {
             name: _text(self.root, name, values) for name, values in arrays.items() if name not in _KNOWN
         }
+        of_test: dict[str, np.ndarray] = {}
+        if "test_images" in arrays:
+            of_test = {name[5:]: columns.pop(name) for name in list(columns) if name.startswith("test_")}
         target = label = ceiling = None
         if "targets" in arrays:
             target, ceiling = _targets(self.root, arrays["targets"], self.missing_targets)
@@ -58,7 +62,11 @@ class Arrays(Source):
             label, names = _labels(self.root, arrays)
         ids, read, checksum = self._images(arrays, "", "train")
         train = Samples(ids=ids, read=read, checksum=checksum, target=target, label=label, columns=columns)
-        test = Samples(*self._images(arrays, "test_", "test")) if "test_images" in arrays else None
+        test = (
+            Samples(*self._images(arrays, "test_", "test"), columns=of_test)
+            if "test_images" in arrays
+            else None
+        )
         kind: Kind = "classification" if target is None else "regression"
         notes = () if target is None else _notes(self.root, target)
         return Opened(train=train, test=test, kind=kind, targets=names, ceiling=ceiling, notes=notes)
@@ -109,7 +117,8 @@ def _mismatched(root: str | None, arrays: Mapping[str, np.ndarray]) -> list[str]
         n = len(arrays[images])
         flat = name not in ("targets", "labels")
         if values.ndim == 0 or len(values) != n or (flat and values.ndim != 1):
-            problems.append(f"{images!r} holds {n} images but {name!r} has shape {values.shape}")
+            asked = f", expected ({n},)" if flat and values.ndim != 1 else ""
+            problems.append(f"{images!r} holds {n} images but {name!r} has shape {values.shape}{asked}")
         elif name in ("ids", "test_ids"):
             problems.extend(bad_ids(_text(root, name, values), name))
     return problems
@@ -138,7 +147,7 @@ def _misshapen(arrays: Mapping[str, np.ndarray], channels_first: bool) -> list[s
 
 def _targets(root: str | None, values: np.ndarray, missing: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """(n, t) float32 or (`narrowed`) float64, averaged over repeats; and their ceiling (t,), where there are any."""
-    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2, 3):
+    if values.dtype.kind not in "fiu" or values.ndim not in (1, 2, 3) or 0 in values.shape:
         raise UserError(
             f"{root}: 'targets': expected numbers (n, t), or (n, repeats, t), found {values.dtype} {values.shape}"
         )

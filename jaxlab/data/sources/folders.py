@@ -8,7 +8,15 @@ import numpy as np
 
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
-from jaxlab.data.readers.image_files import existing_folder, file_samples, list_folder, list_folders
+from jaxlab.data.readers.image_files import (
+    ImageFolder,
+    existing_folder,
+    file_samples,
+    folders_in,
+    left_out,
+    list_folder,
+    list_folders,
+)
 from jaxlab.data.readers.tables import classes_of
 from jaxlab.data.source import Opened, Source, examples
 from submit.near_names import difference
@@ -34,7 +42,8 @@ class ImageFolders(Source):
     def open(self) -> Opened:
         root = existing_folder(self.root)
         problems: list[str] = []
-        splits = {name: self._classes(folder, problems) for name, folder in self._splits(root).items()}
+        notes: list[str] = []
+        splits = {name: self._classes(folder, problems, notes) for name, folder in self._splits(root).items()}
         if "val" in splits and (new := [name for name in splits["val"] if name not in splits["train"]]):
             near = difference(new, splits["train"])
             problems.append(
@@ -42,13 +51,17 @@ class ImageFolders(Source):
                 f"{f'; {near}' if near else ''}"
             )
         if problems:
-            raise UserError("; ".join(problems))
+            raise UserError("; ".join([*problems, *notes]))
         train, names = _labelled(root, splits)
-        return Opened(train=train, test=self._test(root), kind="classification", targets=names)
+        tests = self._tests(root)
+        notes += () if tests is None else left_out(tests)
+        return Opened(
+            train=train, test=_samples(tests), kind="classification", targets=names, notes=tuple(notes)
+        )
 
     def open_test(self) -> tuple[Samples | None, Path | None]:
         """As `open`, but the labelled images need not be there."""
-        return self._test(existing_folder(self.root)), None
+        return _samples(self._tests(existing_folder(self.root))), None
 
     def _splits(self, root: Path) -> dict[str, Path]:
         train, validation = root / self.train, root / self.validation
@@ -58,10 +71,12 @@ class ImageFolders(Source):
             return {"train": root}
         return {"train": train, "val": validation} if validation.is_dir() else {"train": train}
 
-    def _classes(self, folder: Path, problems: list[str]) -> ClassFolders:
+    def _classes(self, folder: Path, problems: list[str], notes: list[str]) -> ClassFolders:
         """{class: its images}, both sorted."""
         names = [name for name in list_folders(folder) if folder / name != Path(str(self.root)) / self.test]
-        files = {name: list(list_folder(folder / name).by_name.values()) for name in names}
+        listed = {name: list_folder(folder / name) for name in names}
+        files = {name: list(one.by_name.values()) for name, one in listed.items()}
+        notes += [line for one in listed.values() for line in left_out(one)]
         if len(names) < 2:
             found = examples(names) or "none"
             problems.append(f"{folder}: expected a folder for each of two classes or more, found {found}")
@@ -78,12 +93,14 @@ class ImageFolders(Source):
             problems.append(f"{folder}: {len(empty)} classes have no image ({examples(empty)})")
         return files
 
-    def _test(self, root: Path) -> Samples | None:
+    def _tests(self, root: Path) -> ImageFolder | None:
         folder = root / self.test
-        if not folder.is_dir():
-            return None
-        files = list_folder(folder, ("", *list_folders(folder))).by_name
-        return file_samples(np.array(list(files)), list(files.values())) if files else None
+        return list_folder(folder, folders_in(folder)) if folder.is_dir() else None
+
+
+def _samples(tests: ImageFolder | None) -> Samples | None:
+    files = {} if tests is None else tests.by_name
+    return file_samples(np.array(list(files)), list(files.values())) if files else None
 
 
 def _labelled(root: Path, splits: Mapping[str, ClassFolders]) -> tuple[Samples, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """A Kaggle competition folder: train.csv (or train.parquet), image folders, sample_submission.csv."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,11 @@ from jaxlab.data.readers.image_files import (
     ImageFolder,
     existing_folder,
     file_samples,
+    folders_in,
     folders_of,
+    left_out,
     list_folder,
+    list_folders,
 )
 from jaxlab.data.readers.odd_numbers import counts_rows, like_classes, numbering
 from jaxlab.data.readers.tables import (
@@ -49,7 +53,8 @@ class KaggleTable(Source):
         ids or classes in a Parquet file are read as their decimal digits.
     train_images, test_images: folders below root; where one is missing, `images` is taken.
     sample: its ids are the test ids, in its order. Without the file, and where its rows are for an image and a
-        target each (`img7_n3`), all test images are, sorted by name.
+        target each (`img7_n3`), all test images are, sorted by name; where the folder has none itself, those of the
+        folders in it (`m1/0001`).
     missing_targets: cells of numbers that are empty, or `nan`, `NA`, `null` and the like, are targets that are not
         known, and are left out of loss and scores.
     """
@@ -92,6 +97,7 @@ class KaggleTable(Source):
         notes = (
             *self._notes(table, header, names, train, sample is not None),
             *self._rowless(root, table, train),
+            *self._unread(root, sample),
         )
         return Opened(train=train, test=test, kind=kind, targets=names, sample_submission=sample, notes=notes)
 
@@ -108,9 +114,27 @@ class KaggleTable(Source):
         return test, sample
 
     def _table(self, root: Path) -> Path:
+        """Raises UserError, with what is there instead, where there is none."""
         table = root / self.train_csv
         parquet = table.with_suffix(".parquet")
-        return parquet if parquet.is_file() and not table.is_file() else table
+        if not table.is_file() and not parquet.is_file():
+            raise UserError(f"{table}: no such file; {self._instead(root)}")
+        return table if table.is_file() else parquet
+
+    def _instead(self, root: Path) -> str:
+        """What a folder without its table holds, and how that would be read."""
+        inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+        others = (self.sample, "solution.csv", self.train_images, self.test_images, "images")
+        other = [path for path in inside if path.name not in others]
+        if tables := [path.name for path in other if path.suffix in (".csv", ".parquet")]:
+            return f"there is {examples(tables)}: data.train_csv names the table"
+        folders = [path for path in (*other, *_folders(root / self.train_images)) if path.is_dir()]
+        if len(classes := [path.name for path in folders if list_folder(path).by_name]) > 1:
+            return (
+                f"there are folders of images ({examples(classes)}): where each is a class, data=ImageFolders() in a "
+                "config reads them"
+            )
+        return f"{root} holds {examples(path.name for path in inside) or 'nothing'}"
 
     def _sample(self, root: Path) -> Path | None:
         return root / self.sample if (root / self.sample).is_file() else None
@@ -134,6 +158,11 @@ class KaggleTable(Source):
             places = examples(header.index(name) + 1 for name in nameless)
             why = "an index that was saved along, or a comma too many"
             yield f"{path}: column {places} has no name and is left out: {why}"
+        if train.label is not None and self.label is None and len(targets) > len(train) / 2:
+            yield (
+                f"{path}: its one target column holds {len(targets)} different texts in {len(train)} rows "
+                f"({examples(map(repr, targets), 3)}), which are taken for names of classes (classification)"
+            )
         if train.target is None or self.targets:
             return
         target = np.asarray(train.target)
@@ -159,6 +188,19 @@ class KaggleTable(Source):
                 f'it is an index: --set "data.columns=({", ".join(map(repr, counting))},)"'
             )
 
+    def _unread(self, root: Path, sample: Path | None) -> Iterator[str]:
+        """Where all test images are predicted, and some are of a kind that is not read, or in folders."""
+        folder = root / self.test_images
+        if sample is not None or not folder.is_dir():
+            return
+        own, every = list_folder(folder), list_folder(folder, folders_in(folder))
+        yield from left_out(every)
+        if own.by_name and (inside := [name for name in every.by_name if name not in own.by_name]):
+            yield (
+                f"{folder}: {counted(len(inside), 'image')} in folders of it left out, as it has images itself "
+                f"({examples(inside)}); {self.sample} would name those to predict"
+            )
+
     def _rowless(self, root: Path, table: Path, train: Samples) -> Iterator[str]:
         """Where a folder that is for training alone has images without a row, as beside half a table."""
         folder = root / self.train_images
@@ -177,11 +219,25 @@ class KaggleTable(Source):
         ids = ids_of(table, id_column, path, problems)
         fields: dict[str, Any] = {"columns": {name: strings(table[name]) for name in self.columns}}
         if self.label is not None or (len(targets) == 1 and is_text(table[targets[0]])):
+            if self.label is None:
+                problems += _misspelt(path, targets[0], strings(table[targets[0]]))
             fields["label"], targets = _labels(path, targets[0], id_column, problems)
         else:
             fields["target"] = numbers(table[list(targets)], ids, path, problems, self.missing_targets)
         files = _files(_folder(root, self.train_images, ids), ids, path, problems)
+        if not files and self.id_column is None:
+            problems += self._named_elsewhere(root, path, id_column)
         return file_samples(ids, files, **fields), targets
+
+    def _named_elsewhere(self, root: Path, path: Path, id_column: str) -> Iterator[str]:
+        """Where another column than the one that is taken for ids names images."""
+        columns = [name for name in read_header(path) if name != id_column and not is_nameless(name)]
+        table = read_columns(path, columns[:_LOOKED_AT])[:_LOOKED_AT]
+        for name in table.columns:
+            cells = strings(table[name])
+            folder = _folder(root, self.train_images, cells)
+            if all(folder.find(cell) for cell in cells.tolist()):
+                yield f"column {name!r} names images, and {id_column!r} none: --set data.id_column={name}"
 
     def _test(self, root: Path, sample: Path | None, id_column: str, problems: list[str]) -> Samples | None:
         if sample is not None:
@@ -195,13 +251,43 @@ class KaggleTable(Source):
                 return file_samples(ids, _files(folder, ids, sample, problems))
         if not (root / self.test_images).is_dir():
             return None
-        folder = list_folder(root / self.test_images)
-        files = list(folder.by_name.values())
-        return file_samples(np.array([path.stem for path in files], dtype=str), files) if files else None
+        found = list_folder(root / self.test_images)
+        found = found if found.by_name else list_folder(found.path, folders_in(found.path))
+        if several := [[path.name for path in paths] for paths in found.by_stem.values() if len(paths) > 1]:
+            problems.append(
+                f"{found.path}: {counted(len(several), 'name')} of several images, which would be predicted under one "
+                f"id ({examples(several)}); rename them, or name each in full in {self.sample}"
+            )
+        stems = [name.rpartition(".")[0] for name in found.by_name]
+        return file_samples(np.array(stems, dtype=str), list(found.by_name.values())) if stems else None
+
+
+_LOOKED_AT = 100  # columns, and rows of them, for names of images
 
 
 def _first_named(header: list[str]) -> str:
     return next((name for name in header if not is_nameless(name)), header[0])
+
+
+def _folders(path: Path) -> list[Path]:
+    return [path / name for name in list_folders(path)] if path.is_dir() else []
+
+
+_NUMBER = re.compile(
+    r"\s*[+-]?(?=[^,%]*[,%])[\d.,]*\d[\d.,]*\s*%?\s*"
+)  # as some write it: 1,5 or 1,000.5 or 10%
+
+
+def _misspelt(path: Path, column: str, cells: np.ndarray) -> list[str]:
+    """What is amiss with a single target column of texts that are numbers but for how they are written."""
+    written = [cell for cell in cells.tolist() if cell.strip()]
+    if not all(map(_NUMBER.fullmatch, written)):
+        return []
+    return [
+        f"{path}: column {column!r} holds numbers in a form that is not read ({examples(map(repr, written), 3)}); "
+        "expected a point in numbers and nothing else, neither commas nor %: pandas.read_csv(PATH, decimal=',') or "
+        f"thousands=',' reads them; where they are names of classes: --set data.label={column}"
+    ]
 
 
 def _no_id_column(path: Path, id_column: str, header: list[str]) -> str:
@@ -268,6 +354,11 @@ def _pairs(folder: ImageFolder, ids: np.ndarray) -> bool:
 
 
 def _why(absent: list[str], folder: ImageFolder) -> str:
+    inside = [path.name for path in _folders(folder.path) if list_folder(path).by_name]
+    if inside and not folder.by_name:
+        return (
+            f"; images lie in its folders ({examples(inside)}), with which ids begin: {inside[0]}/{absent[0]}"
+        )
     near = difference(absent, [*folder.by_name, *folder.by_stem])
     if "folder before" not in near:
         return f"; {near}" if near else ""
@@ -291,4 +382,5 @@ def _files(folder: ImageFolder, ids: np.ndarray, table: Path, problems: list[str
             f"the folder holds {len(folder.by_name)} images ({examples(folder.by_name, 2)}; "
             f"an id is a file name with or without {', '.join(sorted(SUFFIXES)[:4])}, ...){_why(absent, folder)}"
         )
+        problems += left_out(folder)
     return [path for _, path in found if path is not None]

@@ -10,11 +10,17 @@ import numpy as np
 from jaxlab.core.config import Location
 from jaxlab.core.types import Samples, UserError
 from jaxlab.core.words import counted
-from jaxlab.data.readers.image_files import SUFFIXES, existing_folder, file_samples, list_folder
+from jaxlab.data.readers.image_files import (
+    SUFFIXES,
+    existing_folder,
+    file_samples,
+    folders_in,
+    left_out,
+    list_folder,
+)
 from jaxlab.data.source import Opened, Source
 from jaxlab.data.sources.pooling import alike
 from jaxlab.data.sources.simulated import Simulated
-from jaxlab.data.sources.users_images import folders_in
 
 _TEST = "test/"  # what ids of test images begin with, where labelled ones may be called the same
 
@@ -34,7 +40,8 @@ class ImageTree(Source):
     test: bool = False
 
     def open(self) -> Opened:
-        files = self._below(existing_folder(self.root), "")
+        notes: list[str] = []
+        files = self._below(existing_folder(self.root), "", notes)
         for place in self.more:
             folder = Path(place)
             if not folder.is_dir():
@@ -44,7 +51,7 @@ class ImageTree(Source):
                 raise UserError(
                     f"data.more: ids of {place} would begin with {prefix!r}, as those of another folder do; rename one"
                 )
-            files |= self._below(folder, prefix)
+            files |= self._below(folder, prefix, notes)
         tests = {name: file for name, file in files.items() if _for_tests(name, file)}
         if not self.test:
             files = {name: file for name, file in files.items() if name not in tests}
@@ -57,16 +64,17 @@ class ImageTree(Source):
             test=None,
             kind="regression",
             targets=(),
-            notes=(_said(len(tests), self.test),) if tests else (),
+            notes=(*notes, *([_said(len(tests), self.test)] if tests else [])),
         )
 
-    def _below(self, root: Path, prefix: str) -> dict[str, Path]:
-        found = list_folder(root, folders_in(root)).by_name
-        if not found:
-            raise UserError(
-                f"{root}: expected images in it or below ({', '.join(sorted(SUFFIXES))}), found none"
-            )
-        return {f"{prefix}{name}": file for name, file in found.items()}
+    def _below(self, root: Path, prefix: str, notes: list[str]) -> dict[str, Path]:
+        found = list_folder(root, folders_in(root))
+        lines = left_out(found)
+        if not found.by_name:
+            none = f"{root}: expected images in it or below ({', '.join(sorted(SUFFIXES))}), found none"
+            raise UserError("; ".join([none, *lines]))
+        notes += lines
+        return {f"{prefix}{name}": file for name, file in found.by_name.items()}
 
 
 def _for_tests(name: str, file: Path) -> bool:

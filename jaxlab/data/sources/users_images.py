@@ -2,19 +2,20 @@
 
 import hashlib
 import io
-import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxlab.core.types import Samples, UserError
+from jaxlab.core.types import FileWarning, Samples, UserError
 from jaxlab.data.readers.decoding import decode_image, stored_levels
-from jaxlab.data.readers.image_files import SUFFIXES, file_samples, list_folder
+from jaxlab.data.readers.image_files import SUFFIXES, file_samples, folders_in, left_out, list_folder
 
 
 def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype: str) -> Samples:
-    """What `Run.predict` takes, as a source would hand it over."""
+    """What `Run.predict` takes, as a source would hand it over. Raises UserError for anything else."""
     if isinstance(images, np.ndarray):
         array = _checked(images, dtype)
         array = array[..., None] if array.ndim == 3 else array
@@ -26,7 +27,7 @@ def given_samples(images: np.ndarray | str | Path | Sequence[str | Path], dtype:
     if isinstance(images, str | Path):
         by_id = _files_at(Path(images))
         return file_samples(np.array(list(by_id), dtype=str), list(by_id.values()))
-    files = [Path(image) for image in images]
+    files = _listed(images)
     return file_samples(np.array([file.name for file in files], dtype=str), files)
 
 
@@ -40,24 +41,34 @@ def encoded_samples(images: Sequence[bytes], names: Sequence[str]) -> Samples:
     )
 
 
+def _listed(images: Any) -> list[Path]:
+    files = list(images) if isinstance(images, Iterable) else [images]
+    if other := [type(one).__name__ for one in files if not isinstance(one, str | Path)]:
+        kind = type(images).__name__
+        raise UserError(
+            "images: expected a numpy array (n, h, w, c), a file, a list of files or a folder, found "
+            f"{kind if other[0] == kind else f'{kind} of {other[0]}'}; np.stack(IMAGES) makes one array of several, "
+            "np.asarray(IMAGES) one of another library's"
+        )
+    if not files:
+        raise UserError("images: expected one or more, found an empty list")
+    return [Path(one) for one in files]
+
+
 def _files_at(path: Path) -> dict[str, Path]:
     """A file, or a folder's images, those of folders in it too, by name. Raises UserError where there is none."""
     if not path.is_dir():
         if not path.is_file():
             raise UserError(f"images: nothing at {path}; expected a folder of images, or one")
         return {path.name: path}
-    files = list_folder(path, folders_in(path)).by_name
-    if not files:
-        raise UserError(f"images: {path} holds none (a file that ends in {', '.join(sorted(SUFFIXES))})")
-    return files
-
-
-def folders_in(path: Path) -> Iterator[str]:
-    """ "" for itself, then each folder in it, however deep; hidden ones are left out, and links are not followed."""
-    for folder, inside, _ in os.walk(path):
-        inside[:] = [name for name in inside if not name.startswith(".")]
-        within = Path(folder).relative_to(path).as_posix()
-        yield "" if within == "." else within
+    found = list_folder(path, folders_in(path))
+    lines = left_out(found)
+    if not found.by_name:
+        none = f"images: {path} holds none (a file that ends in {', '.join(sorted(SUFFIXES))})"
+        raise UserError("; ".join([none, *lines]))
+    for line in lines:
+        warnings.warn(line, FileWarning, stacklevel=2)
+    return found.by_name
 
 
 def _checked(images: np.ndarray, dtype: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from jaxlab.core.beside import trusting
 from jaxlab.core.config import Component
 from jaxlab.core.types import UserError
-from jaxlab.runs.checks import recorded
+from jaxlab.runs.checks import check_settings, recorded
 from jaxlab.runs.kinds import kind_of
 from jaxlab.runs.run import Run
 from jaxlab.training import events, journal, notices
@@ -112,15 +112,16 @@ class Reading:
 def read(path: Path, name: str = "", settings: Iterable[str] = (), trust: bool = False) -> Reading:
     """Of a run directory. settings: as `jaxlab.load` has them.
 
-    Raises UserError where `path` is no run directory.
+    Raises UserError where `path` is no run directory, and for a setting that it does not take.
     """
     found = reading(RunDirectory(path), name or path.name or str(path))
     if found.config is None:
         raise UserError(found.missing[0])
     with trusting(trust):
-        experiment = found.attempt(lambda: recorded(found.rundir).overridden(settings))
-    found.experiment = experiment
-    if experiment is not None:
+        kept = found.attempt(lambda: recorded(found.rundir))
+    if kept is not None:
+        found.experiment = experiment = kept.overridden(settings)
+        check_settings(path, kept, experiment)
         found.run = found.attempt(lambda: kind_of(experiment).run.load(found.rundir, experiment))
     return found
 

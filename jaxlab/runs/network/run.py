@@ -47,7 +47,7 @@ class NetworkRun(Run):
 
     def __init__(self, rundir: RunDirectory, experiment: Experiment, predicts: str | None = None):
         super().__init__(rundir, as_trained(experiment, rundir), predicts)
-        self.task = Task.from_json(self.info["task"], self.experiment.goals)
+        self.task = Task.from_json(self.info["task"], self.experiment.goals).held_in(self.experiment.images)
         self._norms = self._refined_norms()
 
     @property
