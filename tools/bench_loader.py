@@ -120,7 +120,7 @@ def _jaxlab(case: Row) -> None:
 
     def epoch(images: np.ndarray) -> None:
         batches = Batches(images, {}, BATCH, 0)
-        stream = batches.iterate()
+        stream: Any = batches.iterate()
         _check(next(stream)["image"] for _ in range(batches.steps_per_epoch))
         stream.close()
 

@@ -108,8 +108,7 @@ def _check(config: Path, run: Path, given: argparse.Namespace) -> None:
     from jaxlab.training.rundir import RunDirectory
 
     search = searching(load_file(config), OVER, trials=given.trials, pruner="none", storage=given.storage)
-    info = RunDirectory(run).info()
-    listed = Ledger(search, run, info["search"]["mark"], run.name).listed()
+    listed = Ledger(search, RunDirectory(run)).listed()
     assert [one.number for one in listed] == list(range(given.trials)), "a trial is lost"
     assert {one.state.name for one in listed} == {"COMPLETE"}, [one.state.name for one in listed]
     trials = records.trials_in(run)

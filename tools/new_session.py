@@ -53,7 +53,7 @@ def variants(few: Path, count: int, others: Pooled, core: str, pretrained: str) 
 
     def ridge(weights: str) -> Any:
         encoders = readout(weights).data.encoders
-        own = override(load_file(CONFIGS / "ridge.py"), [f"{first}{few}"])
+        own: Any = override(load_file(CONFIGS / "ridge.py"), [f"{first}{few}"])
         return replace(
             own, encoders=tuple(replace(one, dtype="bfloat16") for one in encoders), combine="banded"
         )

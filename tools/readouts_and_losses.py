@@ -11,6 +11,7 @@ same way, on the training images of two sessions, for each readout.
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,7 +29,8 @@ CONFIG = Path(__file__).parents[1] / "configs" / "cached_readout.py"
 
 def variants(base: Experiment) -> Iterator[tuple[str, Experiment]]:
     """(name, experiment); `base` has a Factorized readout of several layers."""
-    layers, factorized = base.head.layer, base.head
+    factorized: Any = base.head
+    layers = factorized.layer
     retina = RetinaMap(layer=layers, dropout=0.5, noise=0.2, width=16)
 
     def rated(lr: float, **more: object) -> Experiment:

@@ -23,7 +23,8 @@ def measured(
         study = jaxlab.train(
             Seeds(experiment=experiment, seeds=seeds), out / name, console=Console(quiet=True)
         )
-        found[name] = [scores_of(run) for run in jaxlab.load(study, trust=True).runs.values()]
+        trained: Any = jaxlab.load(study, trust=True)
+        found[name] = [scores_of(run) for run in trained.runs.values()]
     return found
 
 
