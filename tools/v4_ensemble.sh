@@ -7,7 +7,7 @@
 # DATA: a Kaggle folder. OUT: where runs and submission.csv go; started again, it goes on where it stopped.
 # WEIGHTS: where the Hugging Face hub is out of reach, a folder with lite0.pth, lite2.pth, mobilenetv2.pt and dinov2/.
 # SETTING: of the fine-tuning. For 440 images, as many updates as for 900 are
-#     training.epochs=32 finetune.rules.1.until_epoch=16
+#     training.epochs=32 finetune.rules.1.until_epoch=8
 set -euo pipefail
 data=$1 out=$2 weights=${3:-}
 settings=()
