@@ -36,6 +36,10 @@ from jaxlab.data.readers.tables import (
 from jaxlab.data.source import Opened, Source, examples
 from submit.near_names import difference
 
+_LOOKED_AT = 100  # columns, and rows of them, for names of images
+# As some write it: 1,5 or 1,000.5 or 10%. Each text is matched in one way at most, however long a stranger's is.
+_NUMBER = re.compile(r"\s*[+-]?(?=[^,%]*[,%])[.,]*\d[\d.,]*\s*%?\s*")
+
 
 @dataclass(frozen=True, kw_only=True)
 class KaggleTable(Source):
@@ -262,20 +266,12 @@ class KaggleTable(Source):
         return file_samples(np.array(stems, dtype=str), list(found.by_name.values())) if stems else None
 
 
-_LOOKED_AT = 100  # columns, and rows of them, for names of images
-
-
 def _first_named(header: list[str]) -> str:
     return next((name for name in header if not is_nameless(name)), header[0])
 
 
 def _folders(path: Path) -> list[Path]:
     return [path / name for name in list_folders(path)] if path.is_dir() else []
-
-
-_NUMBER = re.compile(
-    r"\s*[+-]?(?=[^,%]*[,%])[\d.,]*\d[\d.,]*\s*%?\s*"
-)  # as some write it: 1,5 or 1,000.5 or 10%
 
 
 def _misspelt(path: Path, column: str, cells: np.ndarray) -> list[str]:
