@@ -1,7 +1,8 @@
 """Loading in images/s beside torch's DataLoader: JPEG decoding and resizing to 224 pixels, on the same two cores.
 
 bench.py calls `measure`; run as a script with a case as JSON it is one side: epochs of batches (16, 224, 224, 3) uint8.
-jaxlab decodes every image in the first epoch, and takes later ones from memory; torch's DataLoader, with two workers
+jaxlab decodes every image in the first epoch, resized by Pillow or (images.resizing="fast") by cykooz-resizer, and takes
+later ones from memory; torch's DataLoader, with two workers
 that stay, decodes in every epoch. Torch's side needs torch, numpy and Pillow.
 """
 
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -70,16 +72,18 @@ def _rates(case: Row, repeats: int, torch_python: str | None) -> Row:
                 for name in passes[side]:
                     found[side][name].append(case["images"] / worker.ask(name, 1)["seconds"])
     if "torch" in found:
-        found["ratio"] = median(found["jaxlab"]["first"]) / median(found["torch"]["every"])
+        torch = median(found["torch"]["every"])
+        found["ratio"] = {name: median(found["jaxlab"][name]) / torch for name in ("first", "fast")}
     return found
 
 
 HEADER = (
     "stored JPEG",
     "jaxlab, first epoch images/s",
+    "the same, resizing=fast",
     "later epochs",
     "torch, every epoch",
-    "ratio of the first",
+    "ratios of the first",
 )
 
 
@@ -88,9 +92,10 @@ def table(rows: list[Row]) -> list[tuple[str, ...]]:
         (
             f"{row['stored']} -> {SIDE} px, batch {BATCH}",
             f"{median(row['jaxlab']['first']):,.0f}",
+            f"{median(row['jaxlab']['fast']):,.0f}",
             f"{median(row['jaxlab']['later']):,.0f}",
             f"{median(row['torch']['every']):,.0f}" if "torch" in row else "",
-            f"{row['ratio']:.2f}" if "ratio" in row else "",
+            ", ".join(f"{ratio:.2f}" for ratio in row["ratio"].values()) if "ratio" in row else "",
         )
         for row in rows
     ]
@@ -124,8 +129,10 @@ def _jaxlab(case: Row) -> None:
         _check(next(stream)["image"] for _ in range(batches.steps_per_epoch))
         stream.close()
 
+    fast = replace(how, resizing="fast")
     actions = {
         "first": lambda _: epoch(decode(samples, np.arange(len(samples)), how)),
+        "fast": lambda _: epoch(decode(samples, np.arange(len(samples)), fast)),
         "later": lambda _: epoch(images),
     }
     version = f"jaxlab {jaxlab.__version__}, Pillow {PIL.__version__}"

@@ -19,6 +19,7 @@ from jaxlab.core.types import Samples, UserError
 from jaxlab.data.levels import Levels, at_levels
 from jaxlab.data.readers.room import ROOM
 from jaxlab.data.resizing import Filter, resize, with_channels
+from jaxlab.data.simd_resizing import check_simd
 from jaxlab.data.source import checksums, each_image_once, examples
 from jaxlab.data.texts import Asked
 
@@ -44,6 +45,10 @@ class Images(Component):
     crop_from: how `crop` cuts the centre. "box": out of the image, exactly, in one step. "resized": the shorter side is
         made floor(size / crop_fraction) pixels long, and whole pixels are cut out of that, as timm and torchvision do.
         Default: "resized" with weights that come from timm, else "box".
+    resizing: "exact" is Pillow's, to the last bit. "fast" has the same filters from cykooz-resizer (extra `fast`), five
+        times as fast; of photographs' pixels most are equal, others a level of 255 off, or a few at sharp edges with
+        `bicubic` and `lanczos`; of `area`, a pixel whose centre lies between two new ones goes to one or the other.
+        Floats and masks are Pillow's either way.
     """
 
     size: tuple[int, int] | None = None
@@ -54,6 +59,7 @@ class Images(Component):
     memory_budget_gb: float = 4.0
     levels: Levels | None = field(default=None, metadata=LATER)
     crop_from: Literal["box", "resized"] | None = field(default=None, metadata=LATER)
+    resizing: Literal["exact", "fast"] = field(default="exact", metadata=LATER)
 
     def check(self) -> None:
         if self.size is not None and min(self.size) < 1:
@@ -125,6 +131,8 @@ def decode(
     """
     if len(positions) == 0:
         raise UserError("no images to decode: the split is empty")
+    if images.resizing == "fast":
+        check_simd()
     samples = at_levels(samples, images.levels)
     first = first_readable(samples, positions)
     height, width = images.size or size or first.shape[:2]
@@ -148,6 +156,8 @@ def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -
     """
     if images.size is None:
         raise UserError("Images.size: to decode batch by batch, expected (height, width), found None")
+    if images.resizing == "fast":
+        check_simd()
     if len(positions) == 0:
         return
     samples = at_levels(samples, images.levels)
@@ -192,9 +202,9 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
         images.channels,
         len(positions),
     ]
-    for later in (images.levels, images.crop_from):
-        if later is not None:
-            recipe.append(later)
+    recipe += [later for later in (images.levels, images.crop_from) if later is not None]
+    if images.resizing != "exact":
+        recipe.append(images.resizing)
     return (
         "images-"
         + hashlib.sha256(json.dumps(recipe).encode() + checksums(samples, positions)).hexdigest()[:32]
@@ -245,12 +255,12 @@ def fitted(
             f"{name}: is {image.shape[:2]} (height, width) where the first image is {size}; set images.size"
         )
     colours, masks = np.split(image, [image.shape[2] - samples.masks], axis=2)
-    cut = (images.crop_fraction or 1.0, images.crop_from == "resized")
+    how = (images.crop_fraction or 1.0, images.crop_from == "resized", images.resizing == "fast")
     try:
-        scaled = resize(colours, size, images.policy, images.filter or "area", *cut)
+        scaled = resize(colours, size, images.policy, images.filter or "area", *how)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
     scaled = with_channels(scaled, images.channels)
     if not samples.masks:
         return scaled
-    return np.concatenate([scaled, resize(masks, size, images.policy, "nearest", *cut)], axis=2)
+    return np.concatenate([scaled, resize(masks, size, images.policy, "nearest", *how)], axis=2)

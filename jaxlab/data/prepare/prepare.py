@@ -23,6 +23,7 @@ from jaxlab.data.prepare.manifest import is_damaged, write_manifest
 from jaxlab.data.prepare.shards import write_shards
 from jaxlab.data.readers.tfds_folder import SCHEMA
 from jaxlab.data.readers.tfds_records import kind_of, library
+from jaxlab.data.simd_resizing import check_simd
 from jaxlab.data.source import Opened, duplicates, examples, fingerprint
 
 _COMPRESSION = 1  # of PNG: a tenth larger than at level 6, and written four times as fast
@@ -40,6 +41,8 @@ def prepare(opened: Opened, images: Images, out: Path, record: Mapping[str, Any]
     """
     versions = {"tensorflow-datasets": library().__version__, "pillow": PIL.__version__}
     _check(opened, out)
+    if images.resizing == "fast":
+        check_simd()
     levels = images.levels or settled(opened, [images.levels], _say)
     opened = _shown(opened, levels)
     first = first_readable(opened.train, np.arange(len(opened.train)))
