@@ -1,9 +1,9 @@
 """Loading in images/s beside torch's DataLoader: JPEG decoding and resizing to 224 pixels, on the same two cores.
 
 bench.py calls `measure`; run as a script with a case as JSON it is one side: epochs of batches (16, 224, 224, 3) uint8.
-jaxlab decodes every image in the first epoch, resized by Pillow or (images.resizing="fast") by cykooz-resizer, and takes
-later ones from memory; torch's DataLoader, with two workers
-that stay, decodes in every epoch. Torch's side needs torch, numpy and Pillow.
+jaxlab decodes every image in the first epoch, resized by Pillow or (images.resizing="fast") by cykooz-resizer, and has
+later ones in memory; torch's DataLoader, with two workers that stay, decodes in every epoch. Torch's side needs torch,
+numpy and Pillow.
 """
 
 import json

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from jaxlab.core.config import LATER, Component
+from jaxlab.core.machine import cores
 from jaxlab.core.progress import tracked
 from jaxlab.core.store import stored
 from jaxlab.core.types import Samples, UserError
@@ -169,7 +170,7 @@ def stream(samples: Samples, positions: np.ndarray, images: Images, size: int) -
         check_usable((task.result() for task in tasks), len(array))
         return array
 
-    pool = ThreadPoolExecutor()
+    pool = _decoders()
     try:
         for start in range(0, len(positions), size):
             rows = positions[start : start + size]
@@ -211,9 +212,14 @@ def _key(samples: Samples, positions: np.ndarray, images: Images) -> str:
     )
 
 
+def _decoders() -> ThreadPoolExecutor:
+    """One thread more than there are cores: with many more they wait for each other."""
+    return ThreadPoolExecutor(cores() + 1)
+
+
 def _decode_into(array: np.ndarray, samples: Samples, positions: np.ndarray, images: Images) -> None:
     one = partial(_decode_one, array, samples, positions, images)
-    with ThreadPoolExecutor() as pool:
+    with _decoders() as pool:
         check_usable(shown(pool.map(one, range(len(array))), len(array), "decoding images"), len(array))
 
 

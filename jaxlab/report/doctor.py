@@ -16,7 +16,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from jaxlab.core.machine import free_memory, memory, refusal_of_jax
+from jaxlab.core.machine import cores, free_memory, memory, refusal_of_jax
 from jaxlab.core.store import cache_dir
 from jaxlab.training.hosts.clusters import described
 from jaxlab.training.rundir import provenance
@@ -78,7 +78,7 @@ def examine() -> Findings:
     compiled = jax.config.values["jax_compilation_cache_dir"]
     lines = [
         *(("device", _described(device)) for device in devices if name != "cpu"),
-        ("CPU", f"{runtime.cores()} cores{f', {len(devices)} XLA devices' if name == 'cpu' else ''}"),
+        ("CPU", f"{cores()} cores{f', {len(devices)} XLA devices' if name == 'cpu' else ''}"),
         ("memory", _memory()),
         ("GPU present", ", ".join(gpus) or "none found"),
         *((title, text) for title, text in [("TPU", _tpu())] if text),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 import jax
 import numpy as np
 
+from jaxlab.core.machine import cores
 from jaxlab.core.subjects import SEPARATOR, subjects_in
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
@@ -18,7 +19,6 @@ from jaxlab.experiment.study import innermost
 from jaxlab.objectives import Labelled, Resolved
 from jaxlab.runs import asked, keeping, new_data
 from jaxlab.runs.ready import Ready
-from jaxlab.training import runtime
 from jaxlab.training.checkpoint import Saved, saved
 from jaxlab.training.chosen import Which as Which
 from jaxlab.training.chosen import chosen
@@ -406,7 +406,7 @@ def record(
     **more: Any,
 ) -> dict[str, Any]:
     """run.json. devices: how many are used. weights: the record of pretrained ones. subjects: fingerprints of each."""
-    used = {"platform": jax.default_backend(), "used": devices, "cores": runtime.cores()}
+    used = {"platform": jax.default_backend(), "used": devices, "cores": cores()}
     data = {"fingerprint": fingerprint, **({"subjects": dict(subjects)} if subjects else {})}
     return {"task": task, "weights": weights, **more, "data": data, "devices": used, **provenance()}
 

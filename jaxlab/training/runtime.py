@@ -8,13 +8,9 @@ from pathlib import Path
 
 import jax
 
+from jaxlab.core.machine import cores
 from jaxlab.core.store import cache_dir
 from jaxlab.training.memory import keep_memory
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepare() -> None:

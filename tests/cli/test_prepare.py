@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from jaxlab.cli.main import main
+from jaxlab.core.machine import cores
 from jaxlab.core.types import UserError
 from jaxlab.training import runtime
 
@@ -59,11 +60,11 @@ print(json.dumps(found))
 
 def test_prepare_takes_all_cores_and_keeps_what_is_asked_for(tmp_path):
     told = said(PREPARED, JAXLAB_CACHE=str(tmp_path))
-    cores, cache = runtime.cores(), str(tmp_path / "xla")
-    assert told["plain"] == told["again"] == [cores, cache]
+    count, cache = cores(), str(tmp_path / "xla")
+    assert told["plain"] == told["again"] == [count, cache]
     assert told["forced"] == [-1, cache]
     assert told["asked"] == [5, "elsewhere"]
-    assert told["devices"] == cores
+    assert told["devices"] == count
     assert told["kept"] == 1
 
 

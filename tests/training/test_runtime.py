@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jaxlab.training.runtime import cores
+from jaxlab.core.machine import cores
 
 OURS = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 BEGIN = """
