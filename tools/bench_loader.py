@@ -118,6 +118,7 @@ def _jaxlab(case: Row) -> None:
     import jaxlab
     from jaxlab.data import Batches, Images, decode, file_samples, list_folder
 
+    jaxlab.prepare()
     folder = list_folder(Path(case["root"]))
     samples = file_samples(np.array(list(folder.by_stem)), list(folder.by_name.values()))
     how = Images(size=(SIDE, SIDE), filter="bilinear")
