@@ -32,14 +32,14 @@ def weights(kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray) -> np.nd
     kernels: (b, n, n) float32 of the training rows. targets: (n, t). fold: (n,) the number of each row's fold.
     """
     above = standardised(targets)[0].astype(np.float32)
-    sides = [_side(kernels, above, fold != number) for number in range(fold.max() + 1)]
+    sides = [_side(above, fold != number) for number in range(fold.max() + 1)]
     logs = np.zeros(len(kernels) + 1, np.float32)  # of the weights, and of the penalty
     optimizer = optax.adam(_RATE)
     state = optimizer.init(logs)
     best, found = -np.inf, _shares(logs[:-1])
     for _ in range(_STEPS):
         shares, alpha = _shares(logs[:-1]), float(np.exp(logs[-1]))
-        score, slope, penalty_slope = _score(sides, shares, alpha)
+        score, slope, penalty_slope = _score(kernels, sides, shares, alpha)
         if score > best:
             best, found = score, shares
         by_log = shares * (slope - (shares * slope).sum())  # through the softmax
@@ -55,52 +55,64 @@ def _shares(logs: np.ndarray) -> np.ndarray:
 
 
 class _Side(NamedTuple):
-    """Centred kernels among a fold's training rows (b, n, n) and of its others with them (b, m, n), and both sides'
-    targets; those to learn above their mean."""
+    """A fold's training rows and its others, and both sides' targets; those to learn above their mean."""
 
-    inner: np.ndarray
-    cross: np.ndarray
+    train: np.ndarray
+    new: np.ndarray
     learned: np.ndarray
     truth: np.ndarray
 
 
-def _side(kernels: np.ndarray, targets: np.ndarray, train: np.ndarray) -> _Side:
-    pairs = [centred(k[train][:, train].astype(np.float64), k[~train][:, train]) for k in kernels]
-    inner, cross = (np.stack(part).astype(np.float32) for part in zip(*pairs, strict=True))
-    return _Side(inner, cross, targets[train] - targets[train].mean(0), targets[~train])
+def _side(targets: np.ndarray, chosen: np.ndarray) -> _Side:
+    train, new = np.flatnonzero(chosen), np.flatnonzero(~chosen)
+    return _Side(train, new, targets[train] - targets[train].mean(0), targets[new])
 
 
-def _score(sides: Sequence[_Side], shares: np.ndarray, alpha: float) -> tuple[float, np.ndarray, float]:
-    """Mean correlation of all folds' predictions, its slopes along the bands' weights, and along the penalty."""
-    factors, solutions, outputs = [], [], []
-    for side in sides:
-        matrix = _weighted(side.inner, shares) + alpha * np.eye(side.inner.shape[1], dtype=np.float32)
-        factors.append(linalg.cho_factor(matrix, overwrite_a=True, check_finite=False))
-        solved = linalg.cho_solve(factors[-1], side.learned, check_finite=False).astype(np.float32)
-        solutions.append(solved)
-        outputs.append(_weighted(side.cross, shares) @ solved)
-    truth = np.concatenate([side.truth for side in sides])
-    score, gradient = _correlation(np.concatenate(outputs), truth)
-    ends = np.cumsum([len(output) for output in outputs])[:-1]
-    slopes, by_penalty = np.zeros(len(shares)), 0.0
-    for side, factor, solved, by_output in zip(
-        sides, factors, solutions, np.split(gradient, ends), strict=True
-    ):
-        onto = _weighted(side.cross, shares)
-        back = linalg.cho_solve(factor, onto.T @ by_output, check_finite=False).astype(np.float32)
-        slopes += _onto(side.cross, by_output @ solved.T) - _onto(side.inner, back @ solved.T)
-        by_penalty -= float((back * solved).sum())
-    return score, slopes, by_penalty
+def _score(
+    kernels: np.ndarray, sides: Sequence[_Side], shares: np.ndarray, alpha: float
+) -> tuple[float, np.ndarray, float]:
+    """Mean correlation of all folds' predictions, its slopes along the bands' weights, and along the penalty.
 
-
-def _weighted(kernels: np.ndarray, shares: Sequence[float] | np.ndarray) -> np.ndarray:
+    The kernels are read twice: for their sum, of which each fold has its part, and for what that sum's slopes are onto
+    each of them.
+    """
     flat = kernels.reshape(len(kernels), -1)
-    return (np.asarray(shares, np.float32) @ flat).reshape(kernels.shape[1:])
+    total = (shares.astype(np.float32) @ flat).reshape(kernels.shape[1:])
+    solved = [_solved(total, side, alpha) for side in sides]
+    truth = np.concatenate([side.truth for side in sides])
+    score, gradient = _correlation(np.concatenate([one.cross @ one.weights for one in solved]), truth)
+    ends = np.cumsum([len(side.truth) for side in sides])[:-1]
+    by_total, by_penalty = np.zeros_like(total), 0.0
+    for side, one, by_output in zip(sides, solved, np.split(gradient, ends), strict=True):
+        back = linalg.cho_solve(one.factor, one.cross.T @ by_output, check_finite=False).astype(np.float32)
+        _add_slopes(by_total, side, by_output @ one.weights.T, -(back @ one.weights.T))
+        by_penalty -= float((back * one.weights).sum())
+    return score, (flat @ by_total.ravel()).astype(np.float64), by_penalty
 
 
-def _onto(kernels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(b,) the sum of each kernel's values times the weights: <G, K C> = <K, G C'>, without a product a kernel."""
-    return kernels.reshape(len(kernels), -1) @ weights.astype(np.float32).ravel()
+class _Solved(NamedTuple):
+    """A fold's factorized kernel, weights (n, t) of its training rows, and the others' centred kernel (m, n)."""
+
+    factor: tuple[np.ndarray, bool]
+    weights: np.ndarray
+    cross: np.ndarray
+
+
+def _solved(total: np.ndarray, side: _Side, alpha: float) -> _Solved:
+    rows = total[:, side.train].astype(np.float64)
+    inner, cross = (part.astype(np.float32) for part in centred(rows[side.train], rows[side.new]))
+    inner[np.diag_indices_from(inner)] += np.float32(alpha)
+    factor = linalg.cho_factor(inner, overwrite_a=True, check_finite=False)
+    solved = linalg.cho_solve(factor, side.learned, check_finite=False).astype(np.float32)
+    return _Solved(factor, solved, cross)
+
+
+def _add_slopes(by_total: np.ndarray, side: _Side, by_cross: np.ndarray, by_inner: np.ndarray) -> None:
+    """Slopes by a fold's centred kernels, (m, n) and (n, n), as those by the whole kernel: `centred` backwards."""
+    across = by_cross - by_cross.mean(1, keepdims=True)
+    among = by_inner - by_inner.mean(0) - by_inner.mean(1, keepdims=True) + by_inner.mean()
+    by_total[np.ix_(side.new, side.train)] += across
+    by_total[np.ix_(side.train, side.train)] += among - across.sum(0) / len(side.train)
 
 
 def _correlation(outputs: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:

@@ -153,11 +153,12 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
 
     def block(rows: slice) -> None:
         a = scaling(first[rows])
+        if second is None:
+            out[rows, rows] = _with_itself(a)
         for columns in _slices(other):
-            if second is not None or columns.start >= rows.start:
-                same = second is None and columns == rows
-                out[rows, columns] = np.asarray(_products(a, a if same else scaling(other[columns])))
-                if second is None and not same:
+            if second is not None or columns.start > rows.start:
+                out[rows, columns] = np.asarray(_products(a, scaling(other[columns])))
+                if second is None:
                     out[columns, rows] = out[rows, columns].T
 
     for _ in dealt(block, _slices(first)):
@@ -165,6 +166,14 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
     for side in (first, other):
         _let_go(side)
     return out
+
+
+def _with_itself(a: Float[Array, "n d"]) -> np.ndarray:
+    """(n, n) float32 products. On a CPU by numpy, whose BLAS computes a half of them and mirrors it."""
+    if jax.default_backend() == "cpu":
+        x = np.asarray(a)
+        return x @ x.T
+    return np.asarray(_products(a, a))
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:
@@ -212,10 +221,16 @@ def _blurred(x: Array, blur: float) -> Float[Array, "b d"]:
     """Flattened features, smoothed along height and width where the layer has them."""
     x = x.astype(jnp.float32)
     if blur and x.ndim == 4:
-        down, across = (jnp.asarray(blur_matrix(size, blur)) for size in x.shape[1:3])
-        x = jnp.einsum("ih,bhwc->biwc", down, x, precision="highest")
-        x = jnp.einsum("jw,bhwc->bhjc", across, x, precision="highest")
+        b, h, w, c = x.shape
+        x = _along(h, x.reshape(b, h, w * c), blur)
+        x = _along(w, x.reshape(b * h, w, c), blur)
+        return x.reshape(b, -1)
     return x.reshape(len(x), -1)
+
+
+def _along(size: int, x: Float[Array, "b s r"], blur: float) -> Float[Array, "b s r"]:
+    """Smoothed along the middle axis. The filter is repeated for each of the batch: else all of it is transposed."""
+    return jnp.matmul(jnp.broadcast_to(blur_matrix(size, blur), (len(x), size, size)), x, precision="highest")
 
 
 @functools.cache

@@ -178,20 +178,22 @@ def test_a_sum_of_kernels_is_the_kernel_of_scaled_columns():
 
 
 def test_the_slopes_of_banded_ridge_are_those_of_finite_differences():
+    """Of features whose means are far from 0; and the score is that of scikit-learn's predictions."""
     rng = np.random.default_rng(0)
-    wide = [rng.normal(size=(N, 8)) for _ in range(3)]
+    wide = [rng.normal(2, 1, size=(N, 8)) for _ in range(3)]
     kernels = np.stack([(x @ x.T / 8).astype(np.float32) for x in wide])
     y = (wide[0] @ rng.normal(size=(8, TARGETS)) + 0.5 * rng.normal(size=(N, TARGETS))).astype(np.float32)
-    sides, shares = (
-        [banded._side(kernels, y, number != FOLD) for number in range(3)],
-        np.array([0.2, 0.5, 0.3]),
-    )
-    _, slopes, by_alpha = banded._score(sides, shares, 0.7)
+    sides, shares = [banded._side(y, number != FOLD) for number in range(3)], np.array([0.2, 0.5, 0.3])
+    score, slopes, by_alpha = banded._score(kernels, sides, shares, 0.7)
+    columns = np.hstack([x * np.sqrt(share / 8) for x, share in zip(wide, shares, strict=True)])
+    guess, mean = out_of_fold(columns, y, 0.7)
+    expected = [pearsonr(guess[:, t] - mean[:, t], y[:, t])[0] for t in range(TARGETS)]
+    assert score == pytest.approx(np.mean(expected), abs=1e-5)
     for band, step in enumerate(1e-3 * np.eye(3)):
-        up, down = (banded._score(sides, shares + sign * step, 0.7)[0] for sign in (1, -1))
-        assert slopes[band] == pytest.approx((up - down) / 2e-3, abs=2e-3)
-    up, down = (banded._score(sides, shares, 0.7 + step)[0] for step in (1e-3, -1e-3))
-    assert by_alpha == pytest.approx((up - down) / 2e-3, abs=2e-3)
+        up, down = (banded._score(kernels, sides, shares + sign * step, 0.7)[0] for sign in (1, -1))
+        assert slopes[band] == pytest.approx((up - down) / 2e-3, abs=5e-4)
+    up, down = (banded._score(kernels, sides, shares, 0.7 + step)[0] for step in (1e-3, -1e-3))
+    assert by_alpha == pytest.approx((up - down) / 2e-3, abs=5e-4)
     learned = banded.weights(kernels, y, FOLD)
     assert learned.sum() == pytest.approx(1)
     assert learned[0] > 0.8  # the only band that the targets depend on
