@@ -30,17 +30,17 @@ experiment = Experiment(
     images=Images(
         size=(224, 224), filter="bicubic"
     ),  # as the weights were trained, which their file does not say
-    augment=(Shift(pixels=4),),
+    augment=(Shift(pixels=7),),
     model=EfficientNet(
         variant="lite0", convention="tensorflow", pretrained="timm/tf_efficientnet_lite0.in1k"
     ),
-    head=Factorized(layer=("block7", "block10", "block11", "block12", "block13", "block14"), dropout=0.8),
-    optimizer=AdamW(lr=5e-4, weight_decay=1.0, clip_norm=1.0, schedule=Cosine(warmup_epochs=1)),
+    head=Factorized(layer=("block7", "block10", "block11", "block12", "block13", "block14"), dropout=0.83),
+    optimizer=AdamW(lr=1.35e-3, weight_decay=1.1, clip_norm=1.0, schedule=Cosine(warmup_epochs=1)),
     finetune=FineTune(
-        rules=(Freeze(through="block6"), Freeze(pattern=r"^backbone\.", until_epoch=4)),
-        layer_decay=0.9,
+        rules=(Freeze(through="block6"), Freeze(pattern=r"^backbone\.", until_epoch=3)),
+        layer_decay=0.79,
         head_rate=2.0,
         statistics="frozen",
     ),
-    training=Training(epochs=12, batch_size=32, ema=0.95),
+    training=Training(epochs=12, batch_size=32, ema=0.98),
 )

@@ -7,7 +7,7 @@ A band is one layer at one blur. Its features are scaled together, so that the m
 import functools
 import mmap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -27,6 +27,7 @@ else:
     ndimage = Late("scipy.ndimage")
 
 _BLOCK = 1 << 28  # values of one block of rows: 1 GB in float32
+_PIECE = 1 << 24  # where blocks need not meet each other: 64 MB, as are temporary arrays then
 _FEW = 256  # rows whose mean stands for that of all
 _FLOOR = (
     0.01  # of a band's mean variance: a unit of less is nearly silent, and is not scaled up to the others
@@ -38,6 +39,8 @@ class Band:
     """array: (n, ...) features of the training rows. blur: as in `Ridge`. name: `layer`, or `layer~blur`.
 
     sums, squares: (k, d) float64 sums over the rows of each of the k folds, above `shift` (d,).
+    products: (n, n) float32, the kernel of features that are not standardised, not centred either; None where it was
+    not asked for, or features are too large for one block.
     """
 
     layer: str
@@ -47,6 +50,7 @@ class Band:
     shift: np.ndarray
     sums: np.ndarray
     squares: np.ndarray
+    products: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -111,7 +115,7 @@ class Scaling:
         def block(rows: slice) -> tuple[slice, np.ndarray]:
             return rows, np.asarray(do(rows, self(array[rows])))
 
-        yield from dealt(block, _slices(array))
+        yield from dealt(block, _slices(array, _PIECE))
         _let_go(array)
 
     def __call__(self, rows: np.ndarray) -> Float[Array, "b d"]:
@@ -119,22 +123,36 @@ class Scaling:
         return _scaled(rows, self.mean, self.gain, self.blur)
 
 
-def measure(layer: str, blur: float, array: Rows, fold: np.ndarray) -> Band:
-    """One pass over the features of the training rows; fold: (n,) the number of each one's fold."""
+def measure(layer: str, blur: float, array: Rows, fold: np.ndarray, with_products: bool = False) -> Band:
+    """One pass over the features of the training rows; fold: (n,) the number of each one's fold.
+
+    with_products: of features that will not be standardised, also their kernel, for which else another pass is needed.
+    """
     counts = np.bincount(fold)
     with np.errstate(all="ignore"):  # what is not finite, `Band.check` tells
         shift = _typical(array[:_FEW], blur)
     sums, squares = (np.zeros((len(counts), len(shift))) for _ in range(2))
+    whole = with_products and len(array) * len(shift) <= _BLOCK
+    above = np.empty((len(array), len(shift)), np.float32) if whole else None
 
     def block(rows: slice) -> tuple[np.ndarray, np.ndarray]:
         member = (fold[rows][None] == np.arange(len(counts))[:, None]).astype(np.float32)
-        return jax.device_get(_sums(array[rows], shift, member, blur))
+        x, *found = _sums(array[rows], shift, member, blur)
+        if above is not None:
+            above[rows] = x
+        first, second = jax.device_get(found)
+        return first, second
 
-    for first, second in dealt(block, _slices(array)):
+    for first, second in dealt(block, _slices(array, _PIECE)):
         sums += first
         squares += second
     _let_go(array)
-    return Band(layer, blur, array, counts, shift, sums, squares)
+    band = Band(layer, blur, array, counts, shift, sums, squares)
+    if above is None:
+        return band
+    with np.errstate(all="ignore"):
+        gain = band.scaling(standardize=False).gain[:1]
+        return replace(band, products=_with_itself(above) * gain * gain)
 
 
 def _typical(some: np.ndarray, blur: float) -> np.ndarray:
@@ -154,7 +172,7 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
     def block(rows: slice) -> None:
         a = scaling(first[rows])
         if second is None:
-            out[rows, rows] = _with_itself(a)
+            out[rows, rows] = _with_itself(np.asarray(a))
         for columns in _slices(other):
             if second is not None or columns.start > rows.start:
                 out[rows, columns] = np.asarray(_products(a, scaling(other[columns])))
@@ -168,12 +186,9 @@ def kernel(first: Rows, second: Rows | None, scaling: Scaling) -> np.ndarray:
     return out
 
 
-def _with_itself(a: Float[Array, "n d"]) -> np.ndarray:
-    """(n, n) float32 products. On a CPU by numpy, whose BLAS computes a half of them and mirrors it."""
-    if jax.default_backend() == "cpu":
-        x = np.asarray(a)
-        return x @ x.T
-    return np.asarray(_products(a, a))
+def _with_itself(x: np.ndarray) -> np.ndarray:
+    """(n, n) products of (n, d). On a CPU by numpy, whose BLAS computes a half of them and mirrors it."""
+    return x @ x.T if jax.default_backend() == "cpu" else np.asarray(_products(x, x))
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:
@@ -194,17 +209,19 @@ def _let_go(array: Rows) -> None:
         owner.madvise(mmap.MADV_DONTNEED)
 
 
-def _slices(array: Rows) -> list[slice]:
-    step = max(1, _BLOCK // max(1, int(np.prod(array.shape[1:]))))
+def _slices(array: Rows, values: int | None = None) -> list[slice]:
+    """Rows of so many values at a time, by default _BLOCK."""
+    step = max(1, (values or _BLOCK) // max(1, int(np.prod(array.shape[1:]))))
     return [slice(start, min(start + step, len(array))) for start in range(0, len(array), step)]
 
 
 @functools.partial(jax.jit, static_argnums=3)
 def _sums(
     x: Array, shift: Float[Array, " d"], member: Float[Array, "k b"], blur: float
-) -> tuple[Array, Array]:
+) -> tuple[Float[Array, "b d"], Float[Array, "k d"], Float[Array, "k d"]]:
+    """Features above `shift`, their sums by fold and those of their squares."""
     x = _blurred(x, blur) - shift[None]
-    return jnp.matmul(member, x, precision="highest"), jnp.matmul(member, x * x, precision="highest")
+    return x, jnp.matmul(member, x, precision="highest"), jnp.matmul(member, x * x, precision="highest")
 
 
 @jax.jit

@@ -10,6 +10,8 @@ from jaxlab.encode.bands import Band, kernel
 from jaxlab.encode.eigen import Basis, centred, dual, primal
 from jaxlab.encode.joint import Arrays, Joint
 
+ROOM = 4 << 30  # bytes of single bands' columns or kernels that are kept
+
 
 class Design(Protocol):
     """Training rows of weighted bands, as each fold and the whole sees them (they differ where features are
@@ -57,6 +59,8 @@ class Dual:
 
 def of_band(band: Band, standardize: bool, in_primal: bool) -> Primal | Dual:
     """One band alone, of weight 1."""
+    if band.products is not None and not standardize and not in_primal:
+        return Dual([band.products])
     folds = [*range(len(band.counts)), None] if standardize else [None]
     scalings = [band.scaling(standardize, without) for without in folds]
     if in_primal:
@@ -106,7 +110,7 @@ def _pick(arrays: Sequence[np.ndarray], number: int) -> np.ndarray:
 class Designs:
     """Those of single bands, kept for a second use where they fit into so many bytes together."""
 
-    def __init__(self, standardize: bool, in_primal: bool, room: int = 4 << 30):
+    def __init__(self, standardize: bool, in_primal: bool, room: int = ROOM):
         self._standardize, self._in_primal, self._room = standardize, in_primal, room
         self._kept: dict[str, Design] = {}
 

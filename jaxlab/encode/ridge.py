@@ -20,7 +20,7 @@ from jaxlab.encode import banded, folds
 from jaxlab.encode.bands import Band, measure
 from jaxlab.encode.cached import CachedFeatures
 from jaxlab.encode.dealt import dealt
-from jaxlab.encode.design import Design, Designs, combined, together
+from jaxlab.encode.design import ROOM, Design, Designs, combined, together
 from jaxlab.encode.encoder import Encoder, texts_read
 from jaxlab.encode.extract import FeatureSet
 from jaxlab.encode.fitted import Fitted, solve
@@ -163,7 +163,7 @@ def fit(
     joint: processes that call this as one: each looks after some of the bands, then after some of the targets. The
     first has the whole outcome, the others that of their own targets.
     """
-    bands = bands_of(config, features, fold, step, joint)
+    bands = bands_of(config, features, fold, step, joint, kernels=True)
     own = joint.own(len(bands))
     in_primal = sum(band.width for band in bands) < len(fold)
     designs = Designs(config.standardize, in_primal)
@@ -205,8 +205,11 @@ def bands_of(
     fold: np.ndarray,
     step: Callable[[str], None],
     joint: Joint = ALONE,
+    kernels: bool = False,
 ) -> list[Band]:
     """Each layer at each blur; layers without height and width are taken once. joint: each measures some of them.
+
+    kernels: each band's is wanted, too, and made meanwhile if all of them together leave room.
 
     Raises UserError for features that are not finite.
     """
@@ -215,10 +218,14 @@ def bands_of(
         for name in features.kept
         for blur in (config.blur if features.rows(name).ndim == 4 else (0.0,))
     ]
+    own = joint.own(len(asked))
+    width = sum(math.prod(features.rows(name).shape[1:]) for name, _ in asked)
+    room = len(asked[own]) * 4 * len(fold) ** 2 <= ROOM
+    with_products = kernels and not config.standardize and width >= len(fold) and room
     measured = []
-    for name, blur in asked[joint.own(len(asked))]:
+    for name, blur in asked[own]:
         step(f"{name}, mean and variance")
-        measured.append(measure(name, blur, features.rows(name), fold))
+        measured.append(measure(name, blur, features.rows(name), fold, with_products))
     sums = [part for band in measured for part in (band.counts, band.shift, band.sums, band.squares)]
     every = joint.exchanged("mean and variance", sums, _each, everywhere=True)
     assert every is not None
@@ -226,6 +233,7 @@ def bands_of(
         Band(name, blur, features.rows(name), *every[4 * k : 4 * k + 4])
         for k, (name, blur) in enumerate(asked)
     ]
+    bands[own] = measured
     for band in bands:
         band.check(features.ids)
     return bands

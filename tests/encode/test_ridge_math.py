@@ -156,6 +156,25 @@ def test_bands_are_blurred_centred_and_scaled(monkeypatch, block):
     np.testing.assert_allclose(bands.kernel(x[:5], x, one), bands.kernel(x, None, one)[:5], atol=1e-5)
 
 
+@pytest.mark.parametrize("piece", [1 << 24, 24 * 3 * 7])
+def test_the_kernel_that_is_measured_along(monkeypatch, piece):
+    """Of features that drift away from those of the first rows, by which they are moved, and whose mean is large."""
+    monkeypatch.setattr(bands, "_PIECE", piece)
+    monkeypatch.setattr(bands, "_FEW", 4)
+    x = maps(0) + 20 + np.arange(N, dtype=np.float32)[:, None, None, None] / 8
+    blurred = gaussian_filter(x.astype(np.float64), (0, 6 * 0.2, 4 * 0.2, 0), mode="reflect").reshape(N, -1)
+    plain = blurred - blurred.mean(0)
+    expected = plain @ plain.T / np.square(plain).sum(1).mean()
+    band = bands.measure("a", 0.2, x, FOLD, with_products=True)
+    basis, _ = design.of_band(band, False, False).whole()
+    np.testing.assert_allclose(basis.left * basis.values @ basis.left.T, expected, atol=2e-5)
+    without = bands.measure("a", 0.2, x, FOLD)
+    np.testing.assert_allclose(band.sums, without.sums)
+    assert design.of_band(band, True, False).kernels[0].shape == (N, N)  # standardised, it is another
+    monkeypatch.setattr(bands, "_BLOCK", N * 72 - 1)
+    assert bands.measure("a", 0.2, x, FOLD, with_products=True).products is None
+
+
 def test_standardised_units_have_one_variance_but_for_silent_ones():
     x = maps(0)
     band = bands.measure("a", 0.0, x, FOLD)
