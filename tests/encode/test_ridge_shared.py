@@ -167,6 +167,7 @@ def test_each_subject_by_itself_is_a_ridge_regression_of_its_own_rows(encoder, p
 def test_images_that_several_samples_show_lie_on_disk_once(encoder, monkeypatch):
     """As if each had a copy; nothing is read but blocks of rows."""
     monkeypatch.setattr(bands, "_BLOCK", 7 * WIDTH)
+    monkeypatch.setattr(bands, "_PIECE", 7 * WIDTH)
     monkeypatch.setattr(bands, "_FEW", 5)
     row_of = RNG.integers(0, 9, COUNT)
     seen: list[int] = []
