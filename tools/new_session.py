@@ -59,10 +59,13 @@ def variants(few: Path, count: int, others: Pooled, core: str, pretrained: str) 
         )
 
     def readout(weights: str) -> Any:
-        return made("cached_readout", f"data.encoders.0.model.pretrained={weights}", f"{second}{few}")
+        encoder = "data.encoders.0"
+        bicubic = f"{encoder}.images.filter=bicubic"
+        return made("cached_readout", f"{encoder}.model.pretrained={weights}", bicubic, f"{second}{few}")
 
     def tuned(weights: str) -> Any:
-        return made("efficientnet_finetune", f"model.pretrained={weights}", f"{first}{few}")
+        bicubic = "images.filter=bicubic"
+        return made("efficientnet_finetune", f"model.pretrained={weights}", bicubic, f"{first}{few}")
 
     pool = Pooled(sources={**others.sources, "new": KaggleTable(root=str(few))})
     yield "ridge", ridge(pretrained)
