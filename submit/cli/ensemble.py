@@ -88,8 +88,9 @@ _ONLY = {  # options by the methods that they go with
 def ensemble(members: tuple[Path, ...], out: Path, against: Path | None, method: str, **options: Any) -> None:
     """Combine MEMBERS, matched by id and target name, into one file.
 
-    A member is a file of predictions (npz or CSV) or a run directory. greedy, select, stack and best learn weights
-    from predictions of labelled samples: those of --learn, or predictions/out_of_fold.npz or validation.npz of a run.
+    A member is a file of predictions (npz or CSV), a run directory or, of a run of several subjects, the folder of one,
+    RUN/predictions/SUBJECT. greedy, select, stack and best learn weights from predictions of labelled samples: those of
+    --learn, or predictions/out_of_fold.npz or validation.npz of a run.
 
     \b
     Example:

@@ -32,6 +32,8 @@ class MemberFiles:
 def find_members(paths: Sequence[Path], labelled: Sequence[Path]) -> list[MemberFiles]:
     """A member for each path: a file of predictions, or a run directory, which keeps them in predictions/.
 
+    Of a run of several subjects it is one subject's folder in there.
+
     labelled: one for each path that is a file, in their order, or none at all. A directory's are its
     predictions/out_of_fold.npz, else its predictions/validation.npz, where there is one.
     Raises SubmissionError for paths that do not exist, another number, a directory without predictions/test.npz, and a
@@ -64,10 +66,14 @@ def _of_file(path: Path, labelled: Path | None) -> MemberFiles:
 
 
 def _in_run(path: Path) -> MemberFiles:
-    folder = path / "predictions"
+    kept = path / "predictions"
+    folder = path if (path / "test.npz").is_file() else kept
     if not (folder / "test.npz").is_file():
+        subjects = sorted(file.parent for file in kept.glob("*/test.npz"))
         raise SubmissionError(
-            f"{path}: expected a run directory with predictions/test.npz; there is none. Of a trained run, "
+            f"{path}: a run of several subjects; expected the folder of one, as {subjects[0]}."
+            if subjects
+            else f"{path}: expected a run directory with predictions/test.npz; there is none. Of a trained run, "
             f"`jaxlab predict {path}` makes it."
         )
     there = [file for name in LABELLED if (file := folder / f"{name}.npz").is_file()]

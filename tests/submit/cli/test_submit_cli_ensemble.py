@@ -83,6 +83,25 @@ def test_files_are_learned_from_as_runs_are(folder):
     assert a.provenance["compared"]["members"] == [learn[1], RUNS[2], learn[3]]
 
 
+def test_a_subject_of_a_run_of_several_is_a_member(folder):
+    """RUN/predictions/SUBJECT; the run itself is not, and what to name instead is said."""
+    plain = run(*RUNS, "--method", "best", "--truth", "train.csv", "--out", "plain.npz")
+    assert plain.exit_code == 0, plain.stderr
+    first = folder / RUNS[0] / "predictions"
+    moved = folder / "runs/pooled/predictions/s1"
+    moved.parent.mkdir(parents=True)
+    first.rename(moved)
+    subject = moved.relative_to(folder)
+    found = run(str(subject), *RUNS[1:], "--method", "best", "--truth", "train.csv", "--out", "x.npz")
+    assert found.exit_code == 0, found.stderr
+    np.testing.assert_array_equal(Predictions.load("x.npz").values, Predictions.load("plain.npz").values)
+    refused = run("runs/pooled", *RUNS[1:], "--out", "y.npz")
+    assert (
+        f"runs/pooled: a run of several subjects; expected the folder of one, as {subject}." in refused.stderr
+    )
+    assert refused.exit_code == 1
+
+
 def test_validation_serves_where_nothing_is_out_of_fold(folder):
     for path in RUNS:
         kept = replace(Predictions.load(f"{path}/predictions/out_of_fold.npz"), split="validation")
