@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxlab.nn.cpu import winograd
 from jaxlab.nn.cpu.depthwise import Padding, depthwise
-from jaxlab.nn.cpu.turns import by_width, dealt, parts_of
+from jaxlab.nn.cpu.turns import by_width, folded, parts_of
 from jaxlab.nn.spread import devices_of_rows
 
 Product = Callable[[Array, Array], Array]  # (n, c), (c, o) -> (n, o)
@@ -96,7 +96,7 @@ def _colours_back(padding: Padding, saved: tuple[Array, Array], gradient: Array)
         return total + jnp.stack(found), None
 
     zeros = jnp.zeros((down, across * channels, outputs), jnp.promote_types(x.dtype, jnp.float32))
-    total, _ = lax.scan(step, zeros, dealt((x, gradient), parts))
+    total, _ = folded(step, zeros, (x, gradient), parts)
     return of_x, total.reshape(kernel.shape).astype(kernel.dtype)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxlab.nn.cpu.turns import dealt, together
+from jaxlab.nn.cpu.turns import folded, mapped
 
 
 class Convolved(NamedTuple):
@@ -34,7 +34,7 @@ def convolved(conv: nnx.Module, x: Float[Array, "b h w i"], parts: int) -> Convo
         return found
 
     def turns(state: Any, x: Array) -> Convolved:
-        found: Convolved = together(jax.lax.map(lambda x: _with_moments(maps(state, x)), dealt(x, parts)))
+        found: Convolved = mapped(lambda x: _with_moments(maps(state, x)), x, parts)
         return found
 
     def forward(state: Any, x: Array) -> tuple[Convolved, Any]:
@@ -55,7 +55,7 @@ def again(call: Callable[..., Array], shared: Any, rows: Array, parts: int) -> A
     """call(*shared, rows), whose pass back computes it once more, a part of the rows at a time."""
 
     def turns(shared: Any, rows: Array) -> Array:
-        found: Array = together(jax.lax.map(partial(call, *shared), dealt(rows, parts)))
+        found: Array = mapped(partial(call, *shared), rows, parts)
         return found
 
     def back(kept: Any, gradient: Array) -> tuple[Any, Array]:
@@ -66,10 +66,8 @@ def again(call: Callable[..., Array], shared: Any, rows: Array, parts: int) -> A
             of_shared, of_rows = jax.vjp(lambda shared, rows: call(*shared, rows), shared, rows)[1](gradient)
             return jax.tree.map(jnp.add, total, of_shared), of_rows
 
-        total, of_rows = jax.lax.scan(
-            step, jax.tree.map(jnp.zeros_like, shared), dealt((rows, gradient), parts)
-        )
-        return total, together(of_rows)
+        total, of_rows = folded(step, jax.tree.map(jnp.zeros_like, shared), (rows, gradient), parts)
+        return total, of_rows
 
     result: Any = jax.custom_vjp(turns)
     result.defvjp(lambda shared, rows: (turns(shared, rows), (shared, rows)), back)
