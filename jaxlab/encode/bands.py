@@ -151,8 +151,8 @@ def measure(layer: str, blur: float, array: Rows, fold: np.ndarray, with_product
     if above is None:
         return band
     with np.errstate(all="ignore"):
-        gain = band.scaling(standardize=False).gain[:1]
-        return replace(band, products=_with_itself(above) * gain * gain)
+        above *= band.scaling(standardize=False).gain  # first: of their own unit, products may overflow
+        return replace(band, products=_with_itself(above))
 
 
 def _typical(some: np.ndarray, blur: float) -> np.ndarray:

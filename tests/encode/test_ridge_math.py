@@ -175,6 +175,21 @@ def test_the_kernel_that_is_measured_along(monkeypatch, piece):
     assert bands.measure("a", 0.2, x, FOLD, with_products=True).products is None
 
 
+@pytest.mark.parametrize("unit", [1e-17, 1.5e18])
+def test_a_kernel_that_is_measured_along_is_of_any_unit(unit):
+    """Of 400 features, each of which float32 can square in either unit, while it has no room for the sum of squares."""
+    x = (problem(400)[0] * unit).astype(np.float32)
+    plain = x.astype(np.float64) - x.mean(0, dtype=np.float64)
+    expected = plain @ plain.T / np.square(plain).sum(1).mean()
+    found = design.of_band(bands.measure("a", 0.0, x, FOLD * 0, with_products=True), False, False).kernels[0]
+    np.testing.assert_allclose(centred(found, found[:0])[0], expected, atol=2e-5)
+
+
+def test_a_layer_without_units_has_an_empty_kernel():
+    band = bands.measure("a", 0.0, np.zeros((N, 0), np.float32), FOLD, with_products=True)
+    np.testing.assert_array_equal(band.products, np.zeros((N, N)))
+
+
 def test_standardised_units_have_one_variance_but_for_silent_ones():
     x = maps(0)
     band = bands.measure("a", 0.0, x, FOLD)
