@@ -78,7 +78,7 @@ class Ridge(Component):
                 f"Ridge.alphas: expected penalties above 0, found {self.alphas}; they are float32, of "
                 f"{_SMALLEST:.2g} to {_LARGEST:.2g}"
             )
-        different = len(set(self.blur)) == len(self.blur) > 0
+        different = len({f"{blur:g}" for blur in self.blur}) == len(self.blur) > 0  # as bands are named
         if not different or not all(0 <= blur < float("inf") for blur in self.blur):
             raise UserError(f"Ridge.blur: expected different shares of the map, 0 or more, found {self.blur}")
         self._check_shared()
