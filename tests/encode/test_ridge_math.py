@@ -206,6 +206,17 @@ def test_blurs_of_maps_of_one_channel_do_not_fill_the_memory():
     assert needed.temp_size_in_bytes < 40e6
 
 
+@pytest.mark.parametrize(("standardize", "sums"), [(False, 1), (True, N)])
+def test_folds_have_sums_of_their_own_where_features_are_standardised(standardize, sums):
+    """Left out one at a time, of 60 rows they would be as large as 120 times the features' mean."""
+    x = problem(5)[0]
+    (band,) = ridge.bands_of(config(standardize=standardize), feature_set(a=x), np.arange(N), lambda _: None)
+    assert band.sums.shape == band.squares.shape == (sums, 5)
+    mean, variance = band.moments()
+    np.testing.assert_allclose(mean, x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, x.astype(np.float64).var(0), rtol=1e-5)
+
+
 def test_standardised_units_have_one_variance_but_for_silent_ones():
     x = maps(0)
     band = bands.measure("a", 0.0, x, FOLD)
@@ -492,9 +503,11 @@ def test_what_would_not_fit_into_memory_is_refused(monkeypatch):
     ridge.check_designs(config(), 2000, [(10, 10, 50)])
     ridge.check_designs(config(**alone), 2000, [(7,), (2, 2, 14)])  # 63 features: 2,001 times half a megabyte
     with pytest.raises(
-        UserError, match=r"found about 29.8 GiB to make; most of it follows from split.folds \(with"
+        UserError, match=r"found about 30 GiB to make; most of it follows from split.folds \(with"
     ):
         ridge.check_designs(config(**alone), 2000, [(10, 10, 50)])
+    with pytest.raises(UserError, match=r"found about 1.8 GiB"):  # kernels of 9 MB, and folds' sums of 1.9 GB
+        ridge.check_designs(config(**alone), 60, [(64, 112, 280)])
     with pytest.raises(UserError, match=r"found about 37.3 GiB to make; most of it follows from limit"):
         ridge.check_designs(config(blur=(0.0, 0.1)), 100_000, [(10, 10, 499), (200,)])
 
