@@ -109,14 +109,20 @@ class Scaling:
         return Scaling(self.blur, self.mean, self.gain * np.float32(np.sqrt(weight)))
 
     def blocks(
-        self, array: Rows, do: Callable[[slice, Float[Array, "b d"]], Any] = lambda _, x: x
+        self,
+        array: Rows,
+        do: Callable[[slice, Float[Array, "b d"]], Any] = lambda _, x: x,
+        beside: int = 0,
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Rows of features, some at a time, and what `do` makes of them as the band's on a device."""
+        """Rows of features, some at a time, and what `do` makes of them as the band's on a device.
+
+        beside: values that `do` moves for each block besides: of so many, blocks are as large, and few.
+        """
 
         def block(rows: slice) -> tuple[slice, np.ndarray]:
             return rows, np.asarray(do(rows, self(array[rows])))
 
-        yield from dealt(block, _slices(array, _PIECE))
+        yield from dealt(block, _slices(array, min(max(_PIECE, beside), _BLOCK)))
         _let_go(array)
 
     def __call__(self, rows: np.ndarray) -> Float[Array, "b d"]:

@@ -217,6 +217,24 @@ def test_folds_have_sums_of_their_own_where_features_are_standardised(standardiz
     np.testing.assert_allclose(variance, x.astype(np.float64).var(0), rtol=1e-5)
 
 
+def test_blocks_are_as_large_as_the_weights_beside_them(monkeypatch):
+    """Which are moved for each: 7 of 4 features have 28 values, as have 7 rows; no more than memory holds at once."""
+    x, y = problem(4)
+    found = fitted_to(config(), y, a=x).fitted
+    expected, sizes = found.predict(feature_set(a=x)), []
+    monkeypatch.setattr(bands, "_PIECE", 4)
+    predicted = fitted._predicted
+    monkeypatch.setattr(
+        fitted, "_predicted", lambda weights, rows, x: sizes.append(len(x)) or predicted(weights, rows, x)
+    )
+    np.testing.assert_allclose(found.predict(feature_set(a=x)), expected, rtol=1e-5)
+    assert sizes == [7] * 8 + [4]
+    scaling = found.scalings["a"]
+    assert len(list(scaling.blocks(x))) == N
+    monkeypatch.setattr(bands, "_BLOCK", 4 * 30)
+    assert [rows.stop for rows, _ in scaling.blocks(x, beside=1 << 40)] == [30, 60]
+
+
 def test_standardised_units_have_one_variance_but_for_silent_ones():
     x = maps(0)
     band = bands.measure("a", 0.0, x, FOLD)
