@@ -105,12 +105,14 @@ def _fill(
 ) -> None:
     (folder / "wheels").mkdir(parents=True)
     wheel = wheels.own_wheel(folder / "wheels")
+    extras = _extras(members)
     if everything:
-        wheels.everything(wheel, python)
+        wheels.everything(wheel, python, extras)
         tell(f"wheels: jaxlab's and {len(list(wheel.parent.iterdir())) - 1} that it depends on")
     else:
         tell(
-            f"wheels: jaxlab's, and what Kaggle lacks: {', '.join(wheels.lacking(wheel, image, python)) or 'nothing'}"
+            "wheels: jaxlab's, and what Kaggle lacks: "
+            f"{', '.join(wheels.lacking(wheel, image, python, extras)) or 'nothing'}"
         )
     (folder / "configs").mkdir()
     for member in members:
@@ -125,6 +127,10 @@ def _fill(
     tell(f"ensemble: {_ensemble(members)}")
     book = notebook(None if data is None else str(data), {member.name: 1.0 for member in members})
     (folder / "notebook.ipynb").write_text(json.dumps(book, indent=1) + "\n", "utf-8")
+
+
+def _extras(members: Sequence[BundledRun]) -> list[str]:
+    return sorted({extra for member in members for extra in member.extras})
 
 
 def _ensemble(members: Sequence[BundledRun]) -> str:
@@ -160,6 +166,7 @@ def _describe(folder: Path, name: str, members: Sequence[BundledRun]) -> None:
     record = {
         "schema": SCHEMA,
         "runs": [_record(member, places) for member in members],
+        "extras": _extras(members),
         "made_with": provenance(),
         "files": {
             str(path.relative_to(folder)): _sha256(path)

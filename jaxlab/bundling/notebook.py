@@ -62,7 +62,7 @@ for name in ("jax", "jaxlib", "libtpu", "libtpu-nightly", "jax-cuda12-plugin", "
 Path("held.txt").write_text("\n".join(held), "utf-8")
 wheels = ["--no-index", "--find-links", str(BUNDLE / "wheels"), "--constraint", "held.txt"]
 done = subprocess.run(
-    [sys.executable, "-m", "pip", "install", *wheels, "jaxlab"],
+    [sys.executable, "-m", "pip", "install", *wheels, f"jaxlab[{','.join(made['extras'])}]"],
     capture_output=True,
     encoding="utf-8",
     errors="replace",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jaxlab.core.beside import KEPT
 from jaxlab.core.config import locations
+from jaxlab.core.config_parts import components
 from jaxlab.core.types import WEIGHT_SUFFIXES, UserError
 from jaxlab.runs.api import load
 from jaxlab.runs.run import Which
@@ -29,7 +30,7 @@ class BundledRun:
     which: the checkpoint to predict with, as `predict_split` has it.
     checkpoints: {the directory inside the run's that holds it: the one that is bundled}; "." or a study's variants.
     weights: {field of its config: file or folder} of its encoders. parts: {field: the part of such a file, `#part`}.
-    roots: the fields that say where the data lie.
+    roots: the fields that say where the data lie. extras: of jaxlab's package, what it does not predict without.
     labelled: the file of its predictions of labelled samples; None where there is none by these checkpoints.
     """
 
@@ -39,6 +40,7 @@ class BundledRun:
     weights: dict[str, Path]
     parts: dict[str, str]
     roots: list[str]
+    extras: set[str]
     labelled: Path | None
 
     @property
@@ -92,8 +94,9 @@ def _member(path: Path, which: Which | None) -> BundledRun:
     }
     parts = {name: part for name in weights if (part := split_part(found[name])[1])}
     roots = [name for name in found if name not in weights and name.split(".")[-1] == "root"]
+    extras = {extra for part in components(run.members[0].experiment) for extra in part.extras}
     labelled = _labelled(run.rundir, list(checkpoints.values()))
-    return BundledRun(path, chosen, checkpoints, weights, parts, roots, labelled)
+    return BundledRun(path, chosen, checkpoints, weights, parts, roots, extras, labelled)
 
 
 def _labelled(rundir: RunDirectory, checkpoints: Sequence[Saved]) -> Path | None:

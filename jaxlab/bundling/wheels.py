@@ -61,25 +61,33 @@ def _packed(installed: importlib.metadata.Distribution, folder: Path) -> Path:
     return path
 
 
-def everything(wheel: Path, python: str | None = None) -> None:
-    """Put beside `wheel` all that it depends on, for this Python and machine, or another Python on 64-bit Linux."""
+def everything(wheel: Path, python: str | None = None, extras: Sequence[str] = ()) -> None:
+    """Put beside `wheel` all that it, with these extras, depends on, for this Python and machine, or another Python on
+    64-bit Linux."""
     if python is None:
-        _pip("download", "--only-binary=:all:", "--dest", str(wheel.parent), str(wheel))
+        _pip("download", "--only-binary=:all:", "--dest", str(wheel.parent), _with(wheel, extras))
     else:
-        _bring(wheel, {}, (), python)
+        _bring(wheel, {}, (), python, extras)
 
 
-def lacking(wheel: Path, freeze: Path | None = None, python: str | None = None) -> list[str]:
+def lacking(
+    wheel: Path, freeze: Path | None = None, python: str | None = None, extras: Sequence[str] = ()
+) -> list[str]:
     """Put beside `wheel` what Kaggle's image lacks of its dependencies, or has in too old a version; and name it.
 
     freeze: what `pip freeze` prints on Kaggle, where its image has changed since this version of jaxlab. python: that
     of an image to come; without a list of its packages it is taken to have those of today's, as old or newer, and what
-    is brought to go with today's JAX.
+    is brought to go with today's JAX. extras: of jaxlab's, which it is installed with there.
     """
-    kept = _fitting(wheel, read_image(freeze or _IMAGE))
+    kept = _fitting(wheel, read_image(freeze or _IMAGE), extras)
     same = freeze is not None or python in (None, PYTHON)
     pins = [f"{name}{'==' if same or name in _JAX else '>='}{version}" for name, version in kept.items()]
-    return _bring(wheel, kept, pins, python or PYTHON)
+    return _bring(wheel, kept, pins, python or PYTHON, extras)
+
+
+def _with(wheel: Path, extras: Sequence[str]) -> str:
+    """As pip takes it."""
+    return f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
 
 
 def check_python(python: str) -> None:
@@ -90,14 +98,16 @@ def check_python(python: str) -> None:
         raise UserError(f"--python: expected {oldest} or newer, such as 3.13, found {python!r}")
 
 
-def _bring(wheel: Path, kept: Mapping[str, str], pins: Sequence[str], python: str) -> list[str]:
+def _bring(
+    wheel: Path, kept: Mapping[str, str], pins: Sequence[str], python: str, extras: Sequence[str]
+) -> list[str]:
     """Put beside `wheel` what it needs and is not `kept`, for that Python, and name it."""
     target = ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
     target += [word for platform in _PLATFORMS for word in ("--platform", platform)]
-    asked = [str(wheel)]
+    asked = [_with(wheel, extras)]
     while True:
         resolved = _resolved(asked, pins, target)
-        needed = _needed(resolved, python)
+        needed = _needed(resolved, python, extras)
         unforeseen = [line for name in needed if name not in resolved for line in needed[name]]
         if not unforeseen:
             break
@@ -121,14 +131,16 @@ def _resolved(asked: Sequence[str], pins: Sequence[str], target: Sequence[str]) 
     return {canonicalize_name(item["name"]): item for item in found}
 
 
-def _needed(resolved: Mapping[str, Mapping[str, Any]], python: str = PYTHON) -> dict[str, list[str]]:
+def _needed(
+    resolved: Mapping[str, Mapping[str, Any]], python: str, extras: Sequence[str]
+) -> dict[str, list[str]]:
     """{package: requirements} of what jaxlab needs on Kaggle, in turn.
 
     Markers are asked of Kaggle's Python: even with --python-version pip asks the one that it runs in.
     """
     versions = {"python_version": python, "python_full_version": f"{python}.0"}
     needed: dict[str, list[str]] = {}
-    waiting = [("jaxlab", "")]
+    waiting = [("jaxlab", extra) for extra in ("", *extras)]
     seen = set(waiting)
     while waiting:
         package, extra = waiting.pop()
@@ -157,8 +169,8 @@ def read_image(freeze: Path) -> dict[str, str]:
     return {canonicalize_name(match[1]): match[2] for match in pinned}
 
 
-def _fitting(wheel: Path, image: Mapping[str, str]) -> dict[str, str]:
-    """What of `image` is new enough for jaxlab's own requirements."""
+def _fitting(wheel: Path, image: Mapping[str, str], extras: Sequence[str]) -> dict[str, str]:
+    """What of `image` is new enough for jaxlab's own requirements, and those of these extras."""
     with zipfile.ZipFile(wheel) as file:
         (name,) = [name for name in file.namelist() if name.endswith(".dist-info/METADATA")]
         lines = file.read(name).decode().splitlines()
@@ -167,7 +179,11 @@ def _fitting(wheel: Path, image: Mapping[str, str]) -> dict[str, str]:
         for line in lines
         if line.startswith("Requires-Dist")
     ]
-    needed = {str(canonicalize_name(one.name)): one.specifier for one in required if one.marker is None}
+    needed = {
+        str(canonicalize_name(one.name)): one.specifier
+        for one in required
+        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras)
+    }
     return {
         name: version
         for name, version in image.items()

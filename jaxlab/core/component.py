@@ -47,6 +47,11 @@ class Component:
             object.__setattr__(self, name, checked)
         self.check()
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Extras of jaxlab's package without which it does not work, as it is set; a bundle brings them."""
+        return ()
+
     def check(self) -> None:
         """Raise UserError where fields contradict one another, with the expected and the actual value."""
 

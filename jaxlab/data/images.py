@@ -62,6 +62,10 @@ class Images(Component):
     crop_from: Literal["box", "resized"] | None = field(default=None, metadata=LATER)
     resizing: Literal["exact", "fast"] = field(default="exact", metadata=LATER)
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        return ("fast",) if self.resizing == "fast" else ()
+
     def check(self) -> None:
         if self.size is not None and min(self.size) < 1:
             raise UserError(f"Images.size: expected (height, width) of at least 1, found {self.size}")

@@ -1,7 +1,5 @@
 """Images resized by cykooz-resizer (the Rust crate fast_image_resize), several times as fast as by Pillow."""
 
-import importlib.util
-
 import numpy as np
 from PIL import Image
 
@@ -12,9 +10,13 @@ _FILTERS = {"area": "box", "bilinear": "bilinear", "bicubic": "catmull_rom", "la
 
 
 def check_simd() -> None:
-    """Raises UserError where the package is not installed."""
-    if importlib.util.find_spec("cykooz_resizer") is None:
-        raise UserError("images.resizing='fast' needs cykooz-resizer: pip install 'jaxlab[fast]'")
+    """Raises UserError where the package is not installed, does not load, or is too old."""
+    try:
+        from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"images.resizing='fast' needs cykooz-resizer: pip install 'jaxlab[fast]' ({error})"
+        ) from None
 
 
 def by_simd(image: Image.Image, size: tuple[int, int], filter_name: str, box: Box | None) -> np.ndarray:

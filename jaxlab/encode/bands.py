@@ -28,6 +28,7 @@ else:
 
 _BLOCK = 1 << 28  # values of one block of rows: 1 GB in float32
 _PIECE = 1 << 24  # where blocks need not meet each other: 64 MB, as are temporary arrays then
+_FILTERS = 1 << 22  # values of a blur's filters, one for each row that it takes at a time: 16 MB
 _FEW = 256  # rows whose mean stands for that of all
 _FLOOR = (
     0.01  # of a band's mean variance: a unit of less is nearly silent, and is not scaled up to the others
@@ -108,14 +109,20 @@ class Scaling:
         return Scaling(self.blur, self.mean, self.gain * np.float32(np.sqrt(weight)))
 
     def blocks(
-        self, array: Rows, do: Callable[[slice, Float[Array, "b d"]], Any] = lambda _, x: x
+        self,
+        array: Rows,
+        do: Callable[[slice, Float[Array, "b d"]], Any] = lambda _, x: x,
+        beside: int = 0,
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Rows of features, some at a time, and what `do` makes of them as the band's on a device."""
+        """Rows of features, some at a time, and what `do` makes of them as the band's on a device.
+
+        beside: values that `do` moves for each block besides: of so many, blocks are as large, and few.
+        """
 
         def block(rows: slice) -> tuple[slice, np.ndarray]:
             return rows, np.asarray(do(rows, self(array[rows])))
 
-        yield from dealt(block, _slices(array, _PIECE))
+        yield from dealt(block, _slices(array, min(max(_PIECE, beside), _BLOCK)))
         _let_go(array)
 
     def __call__(self, rows: np.ndarray) -> Float[Array, "b d"]:
@@ -151,8 +158,8 @@ def measure(layer: str, blur: float, array: Rows, fold: np.ndarray, with_product
     if above is None:
         return band
     with np.errstate(all="ignore"):
-        gain = band.scaling(standardize=False).gain[:1]
-        return replace(band, products=_with_itself(above) * gain * gain)
+        above *= band.scaling(standardize=False).gain  # first: of their own unit, products may overflow
+        return replace(band, products=_with_itself(above))
 
 
 def _typical(some: np.ndarray, blur: float) -> np.ndarray:
@@ -235,14 +242,27 @@ def _scaled(x: Array, mean: Float[Array, " d"], gain: Float[Array, " d"], blur: 
 
 
 def _blurred(x: Array, blur: float) -> Float[Array, "b d"]:
-    """Flattened features, smoothed along height and width where the layer has them."""
-    x = x.astype(jnp.float32)
-    if blur and x.ndim == 4:
-        b, h, w, c = x.shape
-        x = _along(h, x.reshape(b, h, w * c), blur)
-        x = _along(w, x.reshape(b * h, w, c), blur)
-        return x.reshape(b, -1)
-    return x.reshape(len(x), -1)
+    """Flattened features, smoothed along height and width where the layer has them, as many rows at a time as share
+    filters of _FILTERS values: those of all rows may be many times as large as maps of few channels."""
+    if not blur or x.ndim != 4:
+        return x.astype(jnp.float32).reshape(len(x), -1)
+    b, h, w, _ = x.shape
+    count = max(1, _FILTERS // (h * max(h, w * w)))
+    if count >= b:
+        return _smoothed(x, blur)
+
+    def some(turn: int, out: Float[Array, "b d"]) -> Float[Array, "b d"]:
+        start = jnp.minimum(turn * count, b - count)  # the last ones overlap
+        part = jax.lax.dynamic_slice_in_dim(x, start, count)
+        return jax.lax.dynamic_update_slice_in_dim(out, _smoothed(part, blur), start, axis=0)
+
+    return jax.lax.fori_loop(0, -(-b // count), some, jnp.zeros((b, x[0].size), jnp.float32))
+
+
+def _smoothed(x: Array, blur: float) -> Float[Array, "b d"]:
+    b, h, w, c = x.shape
+    x = _along(h, x.astype(jnp.float32).reshape(b, h, w * c), blur)
+    return _along(w, x.reshape(b * h, w, c), blur).reshape(b, -1)
 
 
 def _along(size: int, x: Float[Array, "b s r"], blur: float) -> Float[Array, "b s r"]:

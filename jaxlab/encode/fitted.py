@@ -55,7 +55,8 @@ class Fitted:
         for band, scaling in self.scalings.items():
             array = features.rows(self.layers[band])
             if self.weights is not None:
-                for rows, part in scaling.blocks(array, partial(_predicted, self.weights[band])):
+                weights = self.weights[band]
+                for rows, part in scaling.blocks(array, partial(_predicted, weights), weights.size):
                     out[rows] += part
             elif train is not None and self.rows is not None:
                 out += kernel(array, train.rows(self.layers[band]), scaling) @ self.rows
@@ -171,7 +172,7 @@ def _onto_features(band: Band, scaling: Scaling, rows: np.ndarray) -> np.ndarray
     def block(where: slice, x: Array) -> Array:
         return jnp.matmul(x.T, jnp.asarray(rows[where]), precision="highest")
 
-    for _, part in scaling.blocks(band.array, block):
+    for _, part in scaling.blocks(band.array, block, total.size):
         total += part
     return total
 

@@ -29,7 +29,7 @@ from jaxlab.encode.joint import ALONE, Arrays, Joint
 from jaxlab.metrics import over_targets
 
 _TUNED_ROWS, _TUNED_TARGETS = 2048, 512  # of a large set, those that the bands' weights are learned from
-_TUNED_FOLDS = 10  # and for that so many at most: each takes the memory of all bands' kernels
+_TUNED_FOLDS = 10  # and for that so many at most: each takes a factorization a step
 _SMALLEST, _LARGEST = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
@@ -78,7 +78,7 @@ class Ridge(Component):
                 f"Ridge.alphas: expected penalties above 0, found {self.alphas}; they are float32, of "
                 f"{_SMALLEST:.2g} to {_LARGEST:.2g}"
             )
-        different = len(set(self.blur)) == len(self.blur) > 0
+        different = len({f"{blur:g}" for blur in self.blur}) == len(self.blur) > 0  # as bands are named
         if not different or not all(0 <= blur < float("inf") for blur in self.blur):
             raise UserError(f"Ridge.blur: expected different shares of the map, 0 or more, found {self.blur}")
         self._check_shared()
@@ -120,7 +120,8 @@ def check_designs(config: Ridge, rows: int, shapes: Iterable[tuple[int, ...]]) -
     width = sum(math.prod(shape) * (len(config.blur) if len(shape) == 3 else 1) for shape in shapes)
     folds = min(config.split.folds, rows) if config.standardize else 0
     each = "split.folds (with standardize each has features of its own) and limit" if folds else "limit"
-    check_room("Ridge", {each: 4 * rows * min(rows, width) * (folds + 1)})
+    sums = 2 * 8 * folds * width  # of each fold, and of squares
+    check_room("Ridge", {each: 4 * rows * min(rows, width) * (folds + 1) + sums})
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,10 +223,12 @@ def bands_of(
     width = sum(math.prod(features.rows(name).shape[1:]) for name, _ in asked)
     room = len(asked[own]) * 4 * len(fold) ** 2 <= ROOM
     with_products = kernels and not config.standardize and width >= len(fold) and room
+    # No fold needs sums of its own where none has a scaling of its own; of many folds they would fill the memory.
+    apart = fold if config.standardize else np.zeros_like(fold)
     measured = []
     for name, blur in asked[own]:
         step(f"{name}, mean and variance")
-        measured.append(measure(name, blur, features.rows(name), fold, with_products))
+        measured.append(measure(name, blur, features.rows(name), apart, with_products))
     sums = [part for band in measured for part in (band.counts, band.shift, band.sums, band.squares)]
     every = joint.exchanged("mean and variance", sums, _each, everywhere=True)
     assert every is not None

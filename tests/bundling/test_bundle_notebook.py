@@ -35,8 +35,9 @@ def test_pip_is_kept_from_the_network():
     assert '"--no-index", "--find-links", str(BUNDLE / "wheels")' in source
 
 
-def test_jax_and_what_drives_a_tpu_stay_as_they_are(tmp_path, monkeypatch):
-    """Of an image for TPUs pip is told the versions, whatever wheels say."""
+@pytest.mark.parametrize(("extras", "asked"), [([], "jaxlab[]"), (["fast", "text"], "jaxlab[fast,text]")])
+def test_jax_and_what_drives_a_tpu_stay_as_they_are(tmp_path, monkeypatch, extras, asked):
+    """Of an image for TPUs pip is told the versions, whatever wheels say; and what the runs need besides."""
     installed = {"jax": "0.7.2", "jaxlib": "0.7.2", "libtpu": "0.0.21", "numpy": "2.0.2"}
     seen = []
 
@@ -47,13 +48,15 @@ def test_jax_and_what_drives_a_tpu_stay_as_they_are(tmp_path, monkeypatch):
 
     def pip(command, **_):
         seen.append(Path(command[command.index("--constraint") + 1]).read_text().splitlines())
+        assert command[-1] == asked
         return SimpleNamespace(stdout="", stderr="", returncode=0)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(metadata, "version", version)
     (cell,) = [one["source"] for one in notebook(None, {})["cells"] if "--no-index" in one["source"]]
     run = SimpleNamespace(run=pip)
-    exec("".join(cell), {"BUNDLE": tmp_path, "Path": Path, "subprocess": run, "sys": sys})
+    made = {"extras": extras}
+    exec("".join(cell), {"BUNDLE": tmp_path, "Path": Path, "subprocess": run, "sys": sys, "made": made})
     assert seen == [["jax==0.7.2", "jaxlib==0.7.2", "libtpu==0.0.21"]]
     assert not list(tmp_path.iterdir())
 

@@ -63,7 +63,7 @@ def place(tmp_path_factory):
 def made(place):
     """The bundle, and what was told of it. What an image lacks is another test's matter (test_bundle_wheels.py)."""
 
-    def lacking(wheel, image, python):
+    def lacking(wheel, image, python, extras):
         pins = [f"{name}=={importlib.metadata.version(name)}" for name in LACKING]
         wheels._pip("download", "--no-deps", "--dest", str(wheel.parent), *pins)
         return pins
@@ -195,9 +195,26 @@ def test_labelled_predictions_of_unknown_origin_are_taken_for_the_runs_own(place
 
 
 @pytest.mark.slow
+def test_a_bundle_brings_the_extras_that_its_runs_need(place, tmp_path, monkeypatch):
+    """A ridge regression on features of images that cykooz-resizer resized; a network of which it is not known."""
+    shutil.copytree(place / "ridge", tmp_path / "ridge")
+    config = tmp_path / "ridge/config.json"
+    told = json.loads(config.read_text())
+    told["experiment"]["encoders"][0]["images"]["resizing"] = "fast"
+    config.write_text(json.dumps(told))
+    asked = []
+    monkeypatch.setattr(wheels, "own_wheel", lambda folder: folder / "none.whl")
+    monkeypatch.setattr(wheels, "lacking", lambda *given: asked.append(given[3]) or [])
+    for number, runs in enumerate(([place / "network", tmp_path / "ridge"], [place / "network"])):
+        out = bundle(runs, tmp_path / f"bundle{number}")
+        assert json.loads((out / "bundle.json").read_text())["extras"] == asked[number]
+    assert asked == [["fast"], []]
+
+
+@pytest.mark.slow
 def test_a_network_and_folds_predict_by_the_checkpoints_asked_for(place, tmp_path, monkeypatch):
     monkeypatch.setattr(wheels, "own_wheel", lambda folder: folder / "none.whl")
-    monkeypatch.setattr(wheels, "lacking", lambda wheel, image, python: [])
+    monkeypatch.setattr(wheels, "lacking", lambda *_: [])
     out = bundle([place / "network/fold0", place / "network"], tmp_path / "a bundle", which=1)
     runs = json.loads((out / "bundle.json").read_text())["runs"]
     assert [run["path"] for run in runs] == ["runs/fold0", "runs/network"]

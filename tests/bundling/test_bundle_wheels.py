@@ -35,7 +35,8 @@ def metadata_alone(folder, *needs, name="jaxlab", version="1"):
 
 def test_only_what_is_new_enough_counts_as_there(wheel):
     image = {"jax": "0.7.1", "ml-dtypes": "0.5.4", "optuna": "3.0", "numpy": "1.0"}
-    assert wheels._fitting(wheel, image) == {"ml-dtypes": "0.5.4", "optuna": "3.0", "numpy": "1.0"}
+    assert wheels._fitting(wheel, image, ()) == {"ml-dtypes": "0.5.4", "optuna": "3.0", "numpy": "1.0"}
+    assert wheels._fitting(wheel, image, ["sweep"]) == {"ml-dtypes": "0.5.4", "numpy": "1.0"}
 
 
 @pytest.fixture
@@ -76,6 +77,21 @@ def test_what_an_image_lacks_is_put_beside_the_wheel(tmp_path, index):
         file.name.removesuffix("-py3-none-any.whl").replace("-", "==") for file in tmp_path.glob("*.whl")
     }
     assert beside == {"jaxlab==1", *wanted}
+
+
+def test_what_an_extra_needs_is_put_beside_the_wheel(tmp_path, index):
+    """One that the runs need: what an image has in too old a version, and what that needs in turn."""
+    wheel = metadata_alone(tmp_path, "quick>=2; extra == 'more'", "never; extra == 'less'")
+    for version in ("1", "2"):
+        metadata_alone(index, "within", name="quick", version=version)
+    for name in ("never", "within"):
+        metadata_alone(index, name=name)
+    (tmp_path / "freeze.txt").write_text("quick==1\n")
+    assert wheels.lacking(wheel, tmp_path / "freeze.txt", None, ["more"]) == ["quick==2", "within==1"]
+    for file in tmp_path.glob("[qw]*.whl"):
+        file.unlink()
+    wheels.everything(wheel, None, ["more"])
+    assert {file.name.split("-")[0] for file in tmp_path.glob("*.whl")} == {"jaxlab", "quick", "within"}
 
 
 @pytest.mark.parametrize(

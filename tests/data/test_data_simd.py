@@ -6,6 +6,7 @@ as others are without a word.
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -92,9 +93,12 @@ def test_images_of_a_source() -> None:
     np.testing.assert_array_equal(np.concatenate(list(stream(samples, np.arange(40), how, 7))), found)
 
 
-def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", [None, ModuleType("cykooz_resizer")], ids=["missing", "of another version"])
+def test_a_package_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: ModuleType | None
+) -> None:
     """Before an image is read."""
-    monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
+    monkeypatch.setitem(sys.modules, "cykooz_resizer", found)
 
     def read(position: int) -> np.ndarray:
         raise AssertionError("an image was read")

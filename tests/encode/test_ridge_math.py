@@ -175,6 +175,66 @@ def test_the_kernel_that_is_measured_along(monkeypatch, piece):
     assert bands.measure("a", 0.2, x, FOLD, with_products=True).products is None
 
 
+@pytest.mark.parametrize("unit", [1e-17, 1.5e18])
+def test_a_kernel_that_is_measured_along_is_of_any_unit(unit):
+    """Of 400 features, each of which float32 can square in either unit, while it has no room for the sum of squares."""
+    x = (problem(400)[0] * unit).astype(np.float32)
+    plain = x.astype(np.float64) - x.mean(0, dtype=np.float64)
+    expected = plain @ plain.T / np.square(plain).sum(1).mean()
+    found = design.of_band(bands.measure("a", 0.0, x, FOLD * 0, with_products=True), False, False).kernels[0]
+    np.testing.assert_allclose(centred(found, found[:0])[0], expected, atol=2e-5)
+
+
+def test_a_layer_without_units_has_an_empty_kernel():
+    band = bands.measure("a", 0.0, np.zeros((N, 0), np.float32), FOLD, with_products=True)
+    np.testing.assert_array_equal(band.products, np.zeros((N, N)))
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_blurs_take_some_rows_at_a_time(monkeypatch, channels):
+    """Filters of seven rows at a time, and of 60 the last ones twice; or of one, whose filter alone is too large."""
+    monkeypatch.setattr(bands, "_FILTERS", 6 * 6 * 6 * 7 if channels == 1 else 1)
+    x = np.random.default_rng(0).normal(1, 1, (N, 5, 6, channels)).astype(np.float32)
+    expected = gaussian_filter(x.astype(np.float64), (0, 5 * 0.2, 6 * 0.2, 0), mode="reflect").reshape(N, -1)
+    np.testing.assert_allclose(jax.jit(bands._blurred, static_argnums=1)(x, 0.2), expected, atol=1e-5)
+
+
+def test_blurs_of_maps_of_one_channel_do_not_fill_the_memory():
+    """Filters of 28 by 28, one for each of 28 lines of 2,000 images of 6 MB, would take 176 MB."""
+    image, unit = (jax.ShapeDtypeStruct(shape, np.float32) for shape in ((2000, 28, 28, 1), (28 * 28,)))
+    needed = bands._scaled.lower(image, unit, unit, 0.14).compile().memory_analysis()
+    assert needed.temp_size_in_bytes < 40e6
+
+
+@pytest.mark.parametrize(("standardize", "sums"), [(False, 1), (True, N)])
+def test_folds_have_sums_of_their_own_where_features_are_standardised(standardize, sums):
+    """Left out one at a time, of 60 rows they would be as large as 120 times the features' mean."""
+    x = problem(5)[0]
+    (band,) = ridge.bands_of(config(standardize=standardize), feature_set(a=x), np.arange(N), lambda _: None)
+    assert band.sums.shape == band.squares.shape == (sums, 5)
+    mean, variance = band.moments()
+    np.testing.assert_allclose(mean, x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, x.astype(np.float64).var(0), rtol=1e-5)
+
+
+def test_blocks_are_as_large_as_the_weights_beside_them(monkeypatch):
+    """Which are moved for each: 7 of 4 features have 28 values, as have 7 rows; no more than memory holds at once."""
+    x, y = problem(4)
+    found = fitted_to(config(), y, a=x).fitted
+    expected, sizes = found.predict(feature_set(a=x)), []
+    monkeypatch.setattr(bands, "_PIECE", 4)
+    predicted = fitted._predicted
+    monkeypatch.setattr(
+        fitted, "_predicted", lambda weights, rows, x: sizes.append(len(x)) or predicted(weights, rows, x)
+    )
+    np.testing.assert_allclose(found.predict(feature_set(a=x)), expected, rtol=1e-5)
+    assert sizes == [7] * 8 + [4]
+    scaling = found.scalings["a"]
+    assert len(list(scaling.blocks(x))) == N
+    monkeypatch.setattr(bands, "_BLOCK", 4 * 30)
+    assert [rows.stop for rows, _ in scaling.blocks(x, beside=1 << 40)] == [30, 60]
+
+
 def test_standardised_units_have_one_variance_but_for_silent_ones():
     x = maps(0)
     band = bands.measure("a", 0.0, x, FOLD)
@@ -309,6 +369,7 @@ def test_primal_and_dual_agree_where_features_are_standardised_in_each_fold():
             r"Ridge.blur: expected different shares of the map, 0 or more, found \(nan,\)",
         ),
         ({"blur": (0.1, 0.1)}, r"Ridge.blur: expected different shares"),
+        ({"blur": (0.1, 0.10000001)}, r"Ridge.blur: expected different shares"),  # both would be `a~0.1`
         ({"blur": (-0.1,)}, r"Ridge.blur: expected different shares of the map, 0 or more"),
         ({"limit": 3}, r"Ridge.limit: expected one sample a fold or more, found 3"),
     ],
@@ -460,9 +521,11 @@ def test_what_would_not_fit_into_memory_is_refused(monkeypatch):
     ridge.check_designs(config(), 2000, [(10, 10, 50)])
     ridge.check_designs(config(**alone), 2000, [(7,), (2, 2, 14)])  # 63 features: 2,001 times half a megabyte
     with pytest.raises(
-        UserError, match=r"found about 29.8 GiB to make; most of it follows from split.folds \(with"
+        UserError, match=r"found about 30 GiB to make; most of it follows from split.folds \(with"
     ):
         ridge.check_designs(config(**alone), 2000, [(10, 10, 50)])
+    with pytest.raises(UserError, match=r"found about 1.8 GiB"):  # kernels of 9 MB, and folds' sums of 1.9 GB
+        ridge.check_designs(config(**alone), 60, [(64, 112, 280)])
     with pytest.raises(UserError, match=r"found about 37.3 GiB to make; most of it follows from limit"):
         ridge.check_designs(config(blur=(0.0, 0.1)), 100_000, [(10, 10, 499), (200,)])
 

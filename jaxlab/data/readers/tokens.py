@@ -79,6 +79,10 @@ class Tokenizer(TextTokenizer):
     max_length: int = 256
     multiple: int = 32
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        return ("text",)
+
     def check(self) -> None:
         if self.max_length < 3:
             raise UserError(

@@ -46,6 +46,10 @@ class Tfds(Source):
     columns: tuple[str, ...] = ()
     missing_targets: bool = field(default=False, metadata=LATER)
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        return ("tfds",)
+
     def check(self) -> None:
         if self.name is not None and self.root is not None:
             raise UserError(f"Tfds: expected a name or a root, found both: {self.name!r}, {self.root!r}")
