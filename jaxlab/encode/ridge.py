@@ -314,7 +314,7 @@ def weights_of(
     for position, band in enumerate(bands):
         kernels[position] = designs.products(band, rows[chosen])
     step("weights of the bands")
-    return banded.weights(kernels, targets[chosen][:, some], _few(fold[chosen]))
+    return banded.weights(kernels, targets[np.ix_(chosen, some)], _few(fold[chosen]))
 
 
 def _few(fold: np.ndarray) -> np.ndarray:

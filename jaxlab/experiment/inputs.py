@@ -196,8 +196,8 @@ class FeatureInput:
         loaded = self.made or encoders_of(self.experiment, records=self.task.encoders)
         if changes := changed_encoders(self.task.encoders, [encoder.record() for encoder in loaded]):
             raise UserError(
-                f"{self.run} was trained on features of other encoders: {'; '.join(changes)}. Give the weights of then "
-                "(--set data.encoders.0.model.pretrained=PATH)"
+                f"{self.run} was trained on features of other encoders: {'; '.join(changes)}. Encoders have "
+                "to be as they were then; where weights lie may differ (--set data.encoders.0.model.pretrained=PATH)"
             )
         return loaded
 

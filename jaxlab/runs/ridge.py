@@ -343,8 +343,8 @@ class RidgeRun(Run):
         records = [encoder.record() for encoder in loaded]
         if changes := changed_encoders(self.info["task"]["encoders"], records):
             raise UserError(
-                f"{self.rundir.path} was fitted on features of other encoders: {'; '.join(changes)}. Give the weights "
-                "of then (--set encoders.0.model.pretrained=PATH)"
+                f"{self.rundir.path} was fitted on features of other encoders: {'; '.join(changes)}. Encoders "
+                "have to be as they were then; where weights lie may differ (--set encoders.0.model.pretrained=PATH)"
             )
         return loaded
 
