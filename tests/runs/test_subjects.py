@@ -4,7 +4,7 @@ import io
 import re
 import weakref
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,6 +241,17 @@ def test_data_may_lie_elsewhere_than_when_it_was_trained(pooled, pooled_folders,
     assert moved.test_samples().ids.tolist() == [f"t{k}" for k in range(TEST)]
     made = Predictions([f"t{k}" for k in range(TEST)], np.zeros((TEST, 2)), ["n0", "n1"])
     assert keeping.origin_of(moved, made, None).own
+
+
+def test_a_subject_is_predicted_without_labelled_data(network, pooled, pooled_folders, tmp_path):
+    """Images of the user's own without any data. The numbers are those of the run of all, on the same images."""
+    copytree(pooled_folders, tmp_path / "data", ignore=ignore_patterns("train", "train.csv"))
+    columns = [name.startswith("s2/") for name in network.targets]
+    expected = network.predict(images_of("s2")[TRAIN["s2"] :])[:, columns]
+    there = jaxlab.load(pooled / "fold0", [f"data.root={tmp_path / 'data'}"]).subject("s2")
+    np.testing.assert_allclose(there.predict_split("test").values, expected, rtol=1e-5)
+    gone = jaxlab.load(pooled / "fold0", [f"data.root={tmp_path / 'gone'}"]).subject("s2")
+    np.testing.assert_allclose(gone.predict(images_of("s2")[TRAIN["s2"] :]), expected, rtol=1e-5)
 
 
 def test_whom_there_is_nothing_to_predict_of_is_left_out(pooled_folders, tmp_path):
