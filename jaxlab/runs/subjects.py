@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from jaxlab.core.blocks import Targets, of_columns, taken
-from jaxlab.core.subjects import SEPARATOR, subjects_in, without_subject
+from jaxlab.core.subjects import subjects_in, without_subject
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import ImageRows, SharedImages
 from jaxlab.data.source import Opened, Source, examples
@@ -276,7 +276,7 @@ _KINDS: Mapping[type[Run], type[OfSubject]] = {
 
 def columns_of(objective: Resolved, subject: str) -> np.ndarray | None:
     """Positions of the subject's targets in an objective; None of one whose targets all subjects share, as a column."""
-    if not all(SEPARATOR in name for name in objective.targets):
+    if not objective.by_subject:
         return None
     return np.array(subjects_in(objective.targets).get(subject, []), np.intp)
 
