@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlab.core import tree
 from jaxlab.core.blocks import Targets
+from jaxlab.core.subjects import SEPARATOR
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.data.source import Opened
 from jaxlab.heads import Head
@@ -96,6 +97,13 @@ class Resolved(ABC):
     teacher: Teacher | None = None
     distill: Teacher | None = None
     distill_share: Weight = 0.5
+
+    @property
+    def by_subject(self) -> bool:
+        """Whether each target is one subject's own, as in pooled data; a column's, or its classes, are everybody's."""
+        return (self.of == ACTIVITY or self.teacher is not None) and all(
+            SEPARATOR in name for name in self.targets
+        )
 
     @property
     def largest_weight(self) -> float:

@@ -281,19 +281,21 @@ def _in_form(predictions: Predictions, form: Form | None, run: Run) -> Predictio
 
 
 def _no_whole_numbers(mean: Predictions, sample: Path, run: Run) -> Iterator[str]:
-    """A warning where whole numbers in the sample and in the training data look like the numbers of classes."""
+    """A warning where whole numbers in the sample, and in training data that are here, look like numbers of classes."""
     if mean.kind != "regression" or len(mean.targets) > 1 or (mean.values == np.rint(mean.values)).all():
         return
     if kaggle.read_sample(sample).holds not in ("either", "whole"):
         return
+    whose = f"{sample} has"
     with contextlib.suppress(UserError):  # the labelled data need not be here
         if (found := run.opened.train.target) is None:
             return
         target = np.asarray(found)
         if (target != np.rint(target)).any():
             return
+        whose = f"{sample} and the training data have"
     name = str(mean.targets[0])
     yield (
-        f"warning: {sample} and the training data have whole numbers as {name!r}, and predictions such as "
+        f"warning: {whose} whole numbers as {name!r}, and predictions such as "
         f"{mean.values[0, 0]:.3g} are none. Where they are numbers of classes, train with --set data.label={name}"
     )

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxlab.core.machine import cores
-from jaxlab.core.subjects import SEPARATOR, subjects_in
+from jaxlab.core.subjects import subjects_in
 from jaxlab.core.terminal import stderr_console
 from jaxlab.core.types import Kind, Samples, UserError
 from jaxlab.core.words import counted
@@ -119,8 +119,7 @@ class Run(ABC):
     @property
     def subjects(self) -> tuple[str, ...]:
         """Whom it predicts, where its data pool several: `Pooled`; else nobody."""
-        named = all(SEPARATOR in name for name in self.targets)
-        return tuple(subjects_in(self.targets)) if named and self.source.pools else ()
+        return tuple(subjects_in(self.targets)) if self.primary.by_subject and self.source.pools else ()
 
     def subject(self, name: str) -> "Run":
         """The run of one of its subjects alone, whose predictions have that subject's own ids and target names.

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from jaxlab.core.blocks import Targets, of_columns, taken
-from jaxlab.core.subjects import SEPARATOR, subjects_in, without_subject
+from jaxlab.core.subjects import subjects_in, without_subject
 from jaxlab.core.types import Samples, UserError
 from jaxlab.data.images import ImageRows, SharedImages
 from jaxlab.data.source import Opened, Source, examples
@@ -117,6 +117,10 @@ class OfSubject(Run):
     def fingerprint(self) -> str:
         return str(self.whole.fingerprint)
 
+    def _is_labelled(self, samples: Samples) -> bool:
+        """Whether they are its data's; those without targets are not, and leave labelled data closed: gone, perhaps."""
+        return samples.target is not None and samples.ids is self.opened.train.ids
+
     def recorded(self) -> dict[str, dict[str, NamedScores]]:
         """Training leaves scores of all subjects together."""
         return {}
@@ -197,9 +201,9 @@ class SubjectNetwork(OfSubject, NetworkRun):
 
     def _unlabelled(self, samples: Samples, rows: np.ndarray) -> Portion:
         """Those to predict are decoded once for all subjects; features of labelled ones are those of all subjects."""
-        if samples.ids is self.opened.train.ids:
+        if self._is_labelled(samples):
             return self.whole._unlabelled(self.whole.as_it_is.train, self._own[rows])
-        if samples is not self.test[0]:
+        if "test" not in self.__dict__ or samples is not self.test[0]:  # images of the user's own
             return super()._unlabelled(samples, rows)
         subject = self.whole.test_samples().columns["subject"]
         own = np.flatnonzero(subject == self.name)
@@ -256,7 +260,7 @@ class SubjectRidge(OfSubject, RidgeRun):
     def _predict(self, samples: Samples, rows: np.ndarray, which: Which | None) -> np.ndarray:
         fitted, train = self.whole.held(which)
         assert isinstance(fitted, FittedSubjects)
-        if samples is not self.opened.train:
+        if not self._is_labelled(samples):
             return fitted.of(self.name, features(self.encoders, samples, rows), train)
         place = fitted.rows[self.name][np.searchsorted(self.rows, rows)]
         return fitted.of(self.name, self.whole.learned.of(place), train)
@@ -272,7 +276,7 @@ _KINDS: Mapping[type[Run], type[OfSubject]] = {
 
 def columns_of(objective: Resolved, subject: str) -> np.ndarray | None:
     """Positions of the subject's targets in an objective; None of one whose targets all subjects share, as a column."""
-    if not all(SEPARATOR in name for name in objective.targets):
+    if not objective.by_subject:
         return None
     return np.array(subjects_in(objective.targets).get(subject, []), np.intp)
 

@@ -39,6 +39,7 @@ def match_first(
     """`member` in the order of the first one's ids, and of its targets or of `targets`; their names for messages."""
     if combined_kind(member.kind) != combined_kind(first.kind):
         raise SubmissionError(f"{name} is of kind {member.kind!r}, {of_first} of {first.kind!r}.")
+    _refuse_other_subject(member, first, name, of_first)
     try:
         return align(member, first.ids, first.targets if targets is None else targets)
     except SubmissionError as error:
@@ -49,6 +50,15 @@ def match_first(
             else ""
         )
         raise SubmissionError(f"{name} does not match {of_first}: {error}{mend}") from error
+
+
+def _refuse_other_subject(member: Predictions, first: Predictions, name: str, of_first: str) -> None:
+    """Raises SubmissionError for two subjects of a pooled run, whose ids and targets may be called the same."""
+    own, other = (one.provenance.get("subject") for one in (member, first))
+    if own != other and None not in (own, other):
+        raise SubmissionError(
+            f"{name} is of subject {own!r}, {of_first} of {other!r}; expected predictions of one."
+        )
 
 
 def refuse_not_finite(member: Predictions, name: str) -> None:

@@ -233,6 +233,7 @@ def test_fractions_where_whole_numbers_are_asked_for(
     assert bool(lines) == warned
     if warned:
         assert f"predictions such as {values[0]:.3g} are none" in lines[0]
+        assert ("and the training data have" in lines[0]) == (trained is not None)
 
 
 @pytest.mark.parametrize(

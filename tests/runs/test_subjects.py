@@ -4,7 +4,7 @@ import io
 import re
 import weakref
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +23,7 @@ from jaxlab.encode import CachedFeatures, ImageEncoder
 from jaxlab.evaluate.evaluator import Evaluator
 from jaxlab.experiment import Experiment, Training
 from jaxlab.heads import Linear, PerSubject
+from jaxlab.losses import CrossEntropy
 from jaxlab.models import Features, ShallowCNN
 from jaxlab.objectives import Objective, resolved
 from jaxlab.report.results import subjects
@@ -32,6 +33,7 @@ from jaxlab.runs import keeping, new_data, predict_subjects
 from jaxlab.runs.checks import log_data
 from jaxlab.runs.folds import FoldsRun
 from jaxlab.runs.predict import of_subject
+from jaxlab.runs.subjects import columns_of
 from jaxlab.training.display import Session
 from jaxlab.training.rundir import RunDirectory
 from submit import Predictions
@@ -243,6 +245,17 @@ def test_data_may_lie_elsewhere_than_when_it_was_trained(pooled, pooled_folders,
     assert keeping.origin_of(moved, made, None).own
 
 
+def test_a_subject_is_predicted_without_labelled_data(network, pooled, pooled_folders, tmp_path):
+    """Images of the user's own without any data. The numbers are those of the run of all, on the same images."""
+    copytree(pooled_folders, tmp_path / "data", ignore=ignore_patterns("train", "train.csv"))
+    columns = [name.startswith("s2/") for name in network.targets]
+    expected = network.predict(images_of("s2")[TRAIN["s2"] :])[:, columns]
+    there = jaxlab.load(pooled / "fold0", [f"data.root={tmp_path / 'data'}"]).subject("s2")
+    np.testing.assert_allclose(there.predict_split("test").values, expected, rtol=1e-5)
+    gone = jaxlab.load(pooled / "fold0", [f"data.root={tmp_path / 'gone'}"]).subject("s2")
+    np.testing.assert_allclose(gone.predict(images_of("s2")[TRAIN["s2"] :]), expected, rtol=1e-5)
+
+
 def test_whom_there_is_nothing_to_predict_of_is_left_out(pooled_folders, tmp_path):
     """Folders that are no subject's are not taken for one that the run does not know."""
     sources = Pooled(root=str(pooled_folders)).of_subjects()
@@ -280,6 +293,22 @@ def test_a_sample_that_asks_for_others_is_told_before_training(pooled_folders, t
     (line,) = [line for line in said if line.startswith("warning")]
     assert f"{sample} asks for other predictions" in line
     assert "n9" in line
+
+
+def test_a_slash_in_a_column_or_its_classes_names_no_subject():
+    goals = {
+        "activity": Objective(),
+        "scene": Objective(of="scene", loss=CrossEntropy()),
+        "depth": Objective(of="scene/depth"),
+    }
+    names = {
+        "activity": ("s1/n0", "s2/n0"),
+        "scene": ("in/kitchen", "out/park"),
+        "depth": ("scene/depth",),
+    }
+    activity, *others = resolved(goals, names, missing=True)
+    assert columns_of(activity, "s2").tolist() == [1]
+    assert [columns_of(one, "s2") for one in others] == [None, None]
 
 
 def test_runs_of_a_subjects_own_data_join_its_share_of_a_pooled_run(network, trained):

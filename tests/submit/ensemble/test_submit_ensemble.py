@@ -33,6 +33,14 @@ def test_weights_are_relative_and_members_may_come_from_an_iterator():
     np.testing.assert_array_equal(weighted([FIRST, OTHER], [0.75, 0.25]).values, found.values)
 
 
+def test_subjects_whose_ids_and_targets_are_called_the_same_have_no_mean():
+    left, right = (replace(FIRST, provenance={"subject": name}) for name in ("m1", "m2"))
+    with pytest.raises(SubmissionError, match=r"^Prediction 2 is of subject 'm2', Prediction 1 of 'm1'"):
+        mean([left, right])
+    np.testing.assert_array_equal(mean([left, left]).values, FIRST.values)
+    np.testing.assert_allclose(mean([left, OTHER]).values, FIRST.values * 11 / 2)  # a run of its own data
+
+
 def test_a_member_of_weight_0_counts_for_nothing():
     broken = replace(OTHER, values=np.array([[np.nan, 50], [40, np.inf], [20, 10]]))
     np.testing.assert_array_equal(weighted([FIRST, broken], [2, 0]).values, FIRST.values)
