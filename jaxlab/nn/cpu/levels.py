@@ -66,8 +66,7 @@ def again(call: Callable[..., Array], shared: Any, rows: Array, parts: int) -> A
             of_shared, of_rows = jax.vjp(lambda shared, rows: call(*shared, rows), shared, rows)[1](gradient)
             return jax.tree.map(jnp.add, total, of_shared), of_rows
 
-        total, of_rows = folded(step, jax.tree.map(jnp.zeros_like, shared), (rows, gradient), parts)
-        return total, of_rows
+        return folded(step, jax.tree.map(jnp.zeros_like, shared), (rows, gradient), parts)
 
     result: Any = jax.custom_vjp(turns)
     result.defvjp(lambda shared, rows: (turns(shared, rows), (shared, rows)), back)
